@@ -37,6 +37,10 @@ struct env {
 	uint32_t host;	       /* number of the host in events, from 1 */
 	uint32_t pid;	       /* of the Dovecot process that this stands for; new after a restart */
 	const char *zone;      /* availability zone, "" if there is none */
+	struct {
+		int64_t seconds;
+		uint32_t nanos;
+	} last_guid; /* of env_guid128_generate(), zero at boot */
 };
 
 /* ---- time and randomness ---- */
@@ -54,6 +58,14 @@ void env_sleep(struct env *env, uint64_t ns);
 /* A keyed decision: seed and host are added by the world (hash.h). In the live world from the
  * seed too, so that both worlds agree. */
 uint64_t env_draw(struct env *env, const char *purpose, uint64_t ordinal);
+
+/* A GUID-128 as lib/guid.c makes it (obox 4.1): nanoseconds, seconds and pid little-endian, then the
+ * last four bytes of SHA-1(hostname). Unique for one process; unique for all while hostnames are,
+ * and it sorts by creation only after decoding. */
+#define ENV_GUID128_SIZE 16
+void env_guid128_generate(struct env *env, uint8_t guid[ENV_GUID128_SIZE]);
+/* When it was made, nanoseconds since 1970. */
+uint64_t env_guid128_time(const uint8_t guid[ENV_GUID128_SIZE]);
 
 /* ---- fibers and waiting ---- */
 

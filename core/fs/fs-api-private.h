@@ -51,12 +51,52 @@ struct fs_file {
 	struct fs *fs;
 	struct lab_view path; /* the file's own copy */
 	enum fs_open_mode mode;
-	struct lab_map *metadata; /* key -> struct lab_view*, made at first use; heap-owned copies */
+	struct lab_map *metadata; /* made at first use; see fs_file_metadata() */
 	struct fs_file *parent;	  /* of the parent fs, or NULL */
 };
 
-/* For drivers: a value set by fs_set_metadata() or found by a read; ptr NULL if there is none. */
+/* For drivers. The value of a key that is known without asking the storage (set by
+ * fs_set_metadata(), or found by an earlier read); ptr NULL if there is none. */
 struct lab_view fs_file_metadata(const struct fs_file *file, const char *key);
+/* Remembers a value in this file, without telling the parent. Copies. */
+void fs_file_metadata_store(struct fs_file *file, const char *key, struct lab_view value);
+/* Goes through all known values in the order in which they were set:
+ *   struct lab_map_iter iter = { file->metadata, 0 };
+ *   while (fs_file_metadata_next(&iter, &key, &value)) ... */
+bool fs_file_metadata_next(
+	struct lab_map_iter *iter, struct lab_view *ret_key, struct lab_view *ret_value);
+/* The final path, once the driver knows it (CREATE_UNIQUE_128). Copies. */
+void fs_file_set_path(struct fs_file *file, struct lab_view path);
+
+/* What a wrapper does where it has nothing of its own to do: pass on to the parent. `file->parent`
+ * is opened by fs_wrapper_file_open() with the same path and mode. */
+int fs_wrapper_init(struct fs *fs, struct lab_view parent_uri, const struct fs_settings *settings,
+	struct lab_error *err);
+void fs_wrapper_deinit(struct fs *fs);
+uint32_t fs_wrapper_properties(struct fs *fs);
+void fs_wrapper_set_reason(struct fs *fs, const char *reason);
+struct fs_file *fs_wrapper_file_open(struct fs *fs, struct lab_view path, enum fs_open_mode mode);
+void fs_wrapper_file_close(struct fs_file *file);
+void fs_wrapper_set_metadata(struct fs_file *file, const char *key, struct lab_view value);
+int fs_wrapper_get_metadata(struct fs_file *file, const char *key, struct lab_arena *arena,
+	struct lab_view *ret, struct lab_error *err);
+int fs_wrapper_read(struct fs_file *file, struct lab_arena *arena, size_t max_bytes,
+	struct lab_view *ret, struct lab_error *err);
+int fs_wrapper_write(struct fs_file *file, struct lab_view contents, struct lab_error *err);
+int fs_wrapper_exists(struct fs_file *file, struct lab_error *err);
+int fs_wrapper_stat(struct fs_file *file, uint64_t *ret_size, struct lab_error *err);
+int fs_wrapper_get_nlinks(struct fs_file *file, unsigned *ret, struct lab_error *err);
+int fs_wrapper_copy(struct fs_file *from, struct fs_file *to, struct lab_error *err);
+int fs_wrapper_rename(struct fs_file *from, struct fs_file *to, struct lab_error *err);
+int fs_wrapper_delete(struct fs_file *file, struct lab_error *err);
+int fs_wrapper_delete_many(struct fs_file **files, size_t count, struct lab_error *results,
+	struct lab_error *err);
+int fs_wrapper_iter(struct fs *fs, struct lab_view path, uint32_t flags, size_t max_entries,
+	struct lab_arena *arena, struct lab_view **ret_names, size_t *ret_count,
+	struct lab_error *err);
+/* For a driver without a bulk request: one delete after the other. */
+int fs_delete_one_by_one(struct fs_file **files, size_t count, struct lab_error *results,
+	struct lab_error *err);
 
 extern const struct fs_driver fs_driver_fscache, fs_driver_fts_cache, fs_driver_compress,
 	fs_driver_dictmap, fs_driver_s3, fs_driver_aws_s3, fs_driver_posix, fs_driver_randomfail;

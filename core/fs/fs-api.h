@@ -97,6 +97,7 @@ struct fs_services {
 	struct aws_credentials_source *(*auth_open)(void *ctx, struct lab_view auth_host,
 		struct lab_view role, struct lab_error *err);
 	void *ctx;
+	struct fs_shared *shared; /* state shared by the stacks of this process: fs-shared.h */
 	uint32_t defects; /* set of enum lab_defect bits (core/obox/defects.h) */
 };
 
