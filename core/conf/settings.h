@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * settings.h - which settings there are, and what the core reads of them.
+ *
+ * Purpose    conf_check() says of a whole dovecot.conf what is wrong with it: every unknown setting
+ *            or section, every value of the wrong type, every fs URI that cannot be parsed.
+ *            conf_settings_load() fills the struct that the core works with. Settings that Dovecot
+ *            has but that nothing here uses yet are known, and their type is checked.
+ * Ownership  Borrowed from the tree and from the arena given.
+ * Errors     "FILE:LINE:COLUMN: <sentence>", all of them at once from conf_check().
+ * See also   settings.def (the list), obox 4.5, 5.1, 6, 1.9.
+ */
+#ifndef LAB_CONF_SETTINGS_H
+#define LAB_CONF_SETTINGS_H
+
+#include "core/conf/conf.h"
+
+enum conf_type {
+	CONF_TYPE_STRING,
+	CONF_TYPE_BOOL,
+	CONF_TYPE_UINT,
+	CONF_TYPE_SIZE,
+	CONF_TYPE_SECONDS, /* time; a bare number counts seconds */
+	CONF_TYPE_MSECS,   /* time; a bare number counts milliseconds */
+	CONF_TYPE_OCTAL,
+	CONF_TYPE_WORD,	   /* one of `words` */
+	CONF_TYPE_FS_URI,  /* fs-uri.h */
+	CONF_TYPE_TEMPLATE /* a text with %variables */
+};
+const char *conf_type_name(enum conf_type type);
+
+/* Where a setting may stand: bits. */
+enum conf_place {
+	CONF_AT_TOP = 1 << 0, /* and in protocol, local, remote */
+	CONF_AT_PLUGIN = 1 << 1,
+	CONF_AT_SERVICE = 1 << 2,
+	CONF_AT_LISTENER = 1 << 3, /* unix_listener, fifo_listener, inet_listener */
+	CONF_AT_NAMESPACE = 1 << 4,
+	CONF_AT_MAILBOX = 1 << 5,
+	CONF_AT_PASSDB = 1 << 6,
+	CONF_AT_USERDB = 1 << 7,
+	CONF_AT_FS = 1 << 8,	/* 3.1: fs NAME { } */
+	CONF_AT_DICT = 1 << 9,	/* dict { name = uri }, and 3.1 dict NAME { } */
+	CONF_AT_LDAP = 1 << 10, /* dovecot-ldap.conf.ext */
+	CONF_AT_FILTER = 1 << 11 /* 3.1: obox { }, metacache { }, fts NAME { } */
+};
+
+struct conf_setting_def {
+	const char *name; /* a trailing '*' stands for nothing or digits ("quota_rule*") */
+	enum conf_type type;
+	uint32_t places;
+	const char *initial; /* default in 3.0, as text; NULL: none */
+	const char *since;   /* version, or NULL */
+	const char *removed; /* version it is gone in, or NULL: known, but warned about */
+	const char *words;   /* CONF_TYPE_WORD: separated by spaces */
+	const char *doc;     /* one line */
+};
+/* In the order of settings.def. */
+const struct conf_setting_def *conf_setting_defs(size_t *ret_count);
+/* The definition for a name in a place, or NULL. */
+const struct conf_setting_def *conf_setting_def_find(struct lab_view name, uint32_t place);
+
+enum conf_file_kind {
+	CONF_FILE_DOVECOT,
+	CONF_FILE_LDAP /* dovecot-ldap.conf.ext */
+};
+/* Adds what is wrong to `problems`. 0 if there are no errors (warnings do not count), or -1.
+ * `ignore` (may be NULL) lists top level sections and settings of somebody else's vocabulary (a
+ * .scn file that includes a dovecot.conf), to be passed over. */
+int conf_check(const struct conf_section *root, enum conf_file_kind kind,
+	const char *const *ignore, size_t ignore_count, struct conf_problems *problems);
+
+#define CONF_DICTS_MAX 32
+
+/* A text and where it was set; where.file is NULL if it is the default. */
+struct conf_text {
+	struct lab_view text;
+	struct conf_where where;
+};
+/* dict { name = driver:args }: args is a path relative to the file it stands in, resolved. */
+struct conf_dict {
+	struct lab_view name, driver, path;
+	struct conf_where where;
+};
+
+enum conf_size_missing_action {
+	CONF_SIZE_WARN_READ,
+	CONF_SIZE_READ,
+	CONF_SIZE_STAT
+};
+
+/* Effective settings of the core. Texts with %variables are not expanded yet. */
+struct conf_settings {
+	struct conf_text mail_location; /* "obox:%u:INDEX=~/:CONTROL=~/" */
+	struct conf_text mail_home;
+	struct conf_text mail_temp_dir; /* "/tmp" */
+	struct conf_text hostname;	/* ptr NULL: the host's own */
+	struct conf_text obox_fs;	/* ptr NULL if unset */
+	struct conf_text obox_index_fs; /* obox_fs if unset */
+	struct conf_text fts_dovecot_fs; /* ptr NULL if unset */
+	struct conf_text obox_username;	/* ptr NULL: from mail_location */
+	struct conf_text obox_fetch_lost_mailbox_prefix; /* "recovered-lost-folder-" */
+
+	unsigned mail_prefetch_count; /* 0 */
+	/* mail_prefetch_count unless set; at least 1 */
+	unsigned obox_max_parallel_writes, obox_max_parallel_copies, obox_max_parallel_deletes;
+	unsigned obox_max_rescan_mail_count; /* 10 */
+	bool obox_autofix_storage;
+	bool obox_fetch_lost_mails_as_empty;
+	bool obox_allow_nonreproducible_uids;
+	bool obox_allow_inconsistency;
+	bool obox_avoid_cached_vsize;
+	bool obox_disable_fast_copy;
+	bool obox_dont_use_object_ids;
+	bool obox_no_pop3_backend_uidls;
+	bool obox_track_copy_flags;
+	bool obox_mailbox_list_quick_lookups;
+	enum conf_size_missing_action obox_size_missing_action;
+	uint64_t obox_refresh_index_once_after; /* unix seconds; 0: never */
+	uint64_t obox_rescan_mails_once_after;
+
+	uint64_t metacache_close_delay_ns;     /* 2 s */
+	uint64_t metacache_upload_interval_ns; /* 5 min */
+	uint64_t metacache_max_space;	       /* 0: no limit */
+	uint64_t metacache_max_grace;	       /* 1 GB */
+	unsigned metacache_max_parallel_requests; /* 10 */
+
+	bool lazy_expunge; /* plugin setting lazy_expunge is there */
+	struct conf_text lazy_expunge_mailbox;
+	bool lazy_expunge_only_last_instance;
+
+	struct conf_text fs_auth_cache_dict;
+	unsigned fs_auth_request_max_retries;	/* 1 */
+	uint64_t fs_auth_request_timeout_ns;	/* 10 s */
+
+	struct conf_dict dicts[CONF_DICTS_MAX];
+	size_t dict_count;
+};
+
+/* Fills *ret from a tree: the plugin section first, then the top level; what is not set has the
+ * default of 3.0. The first wrong value is the error (run conf_check() for all). 0, or -1. */
+int conf_settings_load(const struct conf_section *root, struct lab_arena *arena,
+	struct conf_settings *ret, struct lab_error *err);
+/* The dict of that name, or NULL. */
+const struct conf_dict *conf_settings_dict(
+	const struct conf_settings *settings, struct lab_view name);
+
+/* mail_location, taken apart: "obox:%u:INDEX=~/:CONTROL=~/". */
+struct conf_mail_location {
+	struct lab_view driver; /* "obox" */
+	struct lab_view path;	/* "%u" */
+	struct lab_view index, control; /* ptr NULL if not given */
+};
+int conf_mail_location_parse(
+	struct lab_view text, struct conf_mail_location *ret, struct lab_error *err);
+
+#endif
