@@ -146,7 +146,7 @@ struct lab_view cql_read_long_string(struct cql_reader *r);
 struct lab_view cql_read_bytes(struct cql_reader *r);
 struct lab_view cql_read_short_bytes(struct cql_reader *r);
 
-void cql_put_string(struct lab_buf *out, struct lab_view text); /* cut at 65,535 bytes: overflow */
+void cql_put_string(struct lab_buf *out, struct lab_view text); /* overflow above 65,535 bytes */
 void cql_put_long_string(struct lab_buf *out, struct lab_view text);
 /* ptr NULL is written as null (length -1). For an empty value, ptr must not be NULL. */
 void cql_put_bytes(struct lab_buf *out, struct lab_view bytes);
