@@ -2,19 +2,22 @@
  *
  * world.h - the simulated world: virtual time, hosts, links, disks, zones, crashes.
  *
- * Purpose    One run. It implements env.h for each of its hosts, carries requests and bytes to the
- *            emulators (sim/service.h), gives the emulators their hooks, carries out the fault
- * plan, and folds every event into the trace hash. Time       Starts at 0 and jumps to the next
- * event. All times are virtual nanoseconds. Order      Total: (time, tie, sequence). Ties are 0
- * (first come, first served), or a keyed hash with shuffle_ties, which finds code that depends on
- * the order. Draws      Keyed by (seed, purpose, who, ordinal), see hash.h: unrelated traffic
- * changes nothing. Names      Hosts and services share one name space, used for partitions, faults,
- * latencies and events. Where a "side" is asked for: a name, "zone:NAME", or "*". Ownership Strings
- * are copied. Services stay the caller's; they must not be used between world_free() and their own
- * end. Threads    One. The shared pools (lab_pool, lab_fiber_pool) must belong to the same thread.
+ * Purpose    One run. It implements env.h for each of its hosts, carries requests and bytes to
+ *            the emulators (sim/service.h), gives the emulators their hooks, carries out the
+ *            fault plan, and folds every event into the trace hash.
+ * Time       Starts at 0 and jumps to the next event. All times are virtual nanoseconds.
+ * Order      Total: (time, tie, sequence). Ties are 0 (first come, first served), or a keyed
+ *            hash with shuffle_ties, which finds code that depends on the order.
+ * Draws      Keyed by (seed, purpose, who, ordinal), see hash.h: unrelated traffic changes
+ *            nothing.
+ * Names      Hosts and services share one name space, used for partitions, faults, latencies
+ *            and events. Where a "side" is asked for: a name, "zone:NAME", or "*".
+ * Ownership  Strings are copied. Services stay the caller's; they must not be used between
+ *            world_free() and their own end.
+ * Threads    One. The shared pools (lab_pool, lab_fiber_pool) must belong to the same thread.
  * Limits     See world_settings and world_host_settings; beyond them world_run_until() fails.
  * Phases     world_new, add hosts and services, world_start(), world_run_until() as often as
- * wanted, inspection, world_free.
+ *            wanted, inspection, world_free.
  */
 #ifndef SIM_WORLD_H
 #define SIM_WORLD_H
