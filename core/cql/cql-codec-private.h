@@ -11,7 +11,8 @@
 void cql_reader_fail(struct cql_reader *r, const char *error);
 /* 0 if every read succeeded, else -1 LAB_CORRUPT with the reader's text. */
 int cql_reader_check(const struct cql_reader *r, struct lab_error *err);
-/* A [short] count of items of at least `min_bytes` each; 0 and an error if so many cannot follow. */
+/* A [short] count of items of at least `min_bytes` each; 0 and an error if so many cannot follow.
+ */
 size_t cql_read_count(struct cql_reader *r, size_t min_bytes);
 /* [value], after its name if it is `named`. Version 3 has no unset: all below 0 is null. */
 void cql_read_bind(struct cql_reader *r, bool named, bool may_be_unset, struct cql_bind *ret);

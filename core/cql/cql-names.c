@@ -47,15 +47,15 @@ static const struct {
 
 const char *cql_consistency_name(enum cql_consistency consistency)
 {
-	return (size_t)consistency < LAB_COUNT_OF(consistencies) ? consistencies[consistency].name :
-								    "UNKNOWN";
+	return (size_t)consistency < LAB_COUNT_OF(consistencies) ? consistencies[consistency].name
+								 : "UNKNOWN";
 }
 
 const char *cql_consistency_setting(enum cql_consistency consistency)
 {
-	return (size_t)consistency < LAB_COUNT_OF(consistencies) ?
-		consistencies[consistency].setting :
-		"unknown";
+	return (size_t)consistency < LAB_COUNT_OF(consistencies)
+		       ? consistencies[consistency].setting
+		       : "unknown";
 }
 
 int cql_consistency_parse(struct lab_view setting, enum cql_consistency *ret)

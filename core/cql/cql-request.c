@@ -137,7 +137,8 @@ static int read_consistency(struct decoder *d, enum cql_consistency *ret)
 {
 	uint16_t code = cql_read_short(&d->r);
 	if (code > CQL_NODE_LOCAL)
-		return lab_fail(d->err, LAB_CORRUPT, "Unknown code %u for a consistency level", code);
+		return lab_fail(
+			d->err, LAB_CORRUPT, "Unknown code %u for a consistency level", code);
 	*ret = (enum cql_consistency)code;
 	return 0;
 }
@@ -157,8 +158,7 @@ static int read_params(struct decoder *d, struct cql_params *ret)
 		return -1;
 	ret->flags = cql_read_byte(&d->r);
 	if ((ret->flags & CQL_PARAM_VALUES) != 0) {
-		read_binds(d, (ret->flags & CQL_PARAM_NAMES) != 0, &ret->values,
-			&ret->value_count);
+		read_binds(d, (ret->flags & CQL_PARAM_NAMES) != 0, &ret->values, &ret->value_count);
 	}
 	if ((ret->flags & CQL_PARAM_PAGE_SIZE) != 0)
 		ret->page_size = cql_read_int(&d->r);
@@ -271,13 +271,15 @@ static int check_opcode(const struct cql_header *header, struct lab_error *err)
 		return lab_fail(err, LAB_CORRUPT, "Unknown opcode %u", header->opcode);
 	if (header->response) {
 		return lab_fail(err, LAB_CORRUPT,
-			"Wrong protocol direction (expected REQUEST, got RESPONSE) for opcode %u (%s)",
+			"Wrong protocol direction (expected REQUEST, got RESPONSE) for opcode %u "
+			"(%s)",
 			header->opcode, name);
 	}
 	/* Cassandra's own words, which name the two directions the wrong way around. */
 	if (!cql_opcode_is_request(header->opcode)) {
 		return lab_fail(err, LAB_CORRUPT,
-			"Wrong protocol direction (expected RESPONSE, got REQUEST) for opcode %u (%s)",
+			"Wrong protocol direction (expected RESPONSE, got REQUEST) for opcode %u "
+			"(%s)",
 			header->opcode, name);
 	}
 	return 0;
@@ -286,8 +288,8 @@ static int check_opcode(const struct cql_header *header, struct lab_error *err)
 static int check_header(const struct cql_header *header, struct lab_error *err)
 {
 	if (header->version != 3 && header->version != 4) {
-		return lab_fail(err, LAB_UNSUPPORTED, "Invalid or unsupported protocol version (%u)",
-			header->version);
+		return lab_fail(err, LAB_UNSUPPORTED,
+			"Invalid or unsupported protocol version (%u)", header->version);
 	}
 	if (check_opcode(header, err) < 0)
 		return -1;

@@ -521,8 +521,8 @@ static int check_header(const struct cql_header *header, struct lab_error *err)
 			name == NULL ? "unknown" : name);
 	}
 	if (!has_full_bodies(header->version) && header->opcode != CQL_ERROR) {
-		return lab_fail(err, LAB_UNSUPPORTED, "Response in protocol version %u",
-			header->version);
+		return lab_fail(
+			err, LAB_UNSUPPORTED, "Response in protocol version %u", header->version);
 	}
 	if ((header->flags & CQL_FLAG_COMPRESSED) != 0)
 		return lab_fail(err, LAB_UNSUPPORTED, "Compression was not negotiated");
@@ -534,9 +534,9 @@ int cql_response_decode(const struct cql_frame *frame, struct lab_arena *arena,
 {
 	if (check_header(&frame->header, err) < 0)
 		return -1;
-	struct decoder d = { .r = cql_reader_of(frame->body),
-		.version = frame->header.version,
-		.arena = arena };
+	struct decoder d = {
+		.r = cql_reader_of(frame->body), .version = frame->header.version, .arena = arena
+	};
 	*ret = (struct cql_response){ .opcode = (enum cql_opcode)frame->header.opcode };
 	read_prefix(&d, frame->header.flags, ret);
 	read_body(&d, ret);
