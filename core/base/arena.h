@@ -42,6 +42,7 @@ struct lab_view lab_arena_copy(struct lab_arena *arena, struct lab_view v);
 char *lab_arena_cstr(struct lab_arena *arena, struct lab_view v);
 char *lab_arena_printf(struct lab_arena *arena, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
-char *lab_arena_vprintf(struct lab_arena *arena, const char *format, va_list args);
+char *lab_arena_vprintf(struct lab_arena *arena, const char *format, va_list args)
+	__attribute__((format(printf, 2, 0)));
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * calendar.h - unix seconds to dates and back, in UTC, without the C library's clocks or locales.
- * Years 1970 to 9999.
+ * Years 1970 to 9999; seconds outside of them are clamped.
  */
 #ifndef LAB_BASE_CALENDAR_H
 #define LAB_BASE_CALENDAR_H

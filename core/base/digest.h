@@ -10,11 +10,12 @@
 enum lab_digest_kind {
 	LAB_MD5,
 	LAB_SHA1,
-	LAB_SHA256
+	LAB_SHA256,
+	LAB_SHA512
 };
-#define LAB_DIGEST_MAX 32
+#define LAB_DIGEST_MAX 64
 
-/* Bytes of the result: 16, 20, 32. */
+/* Bytes of the result: 16, 20, 32, 64. */
 size_t lab_digest_size(enum lab_digest_kind kind);
 /* One shot; `out` has lab_digest_size() bytes. */
 void lab_digest(enum lab_digest_kind kind, struct lab_view data, uint8_t *out);

@@ -29,6 +29,9 @@ struct lab_pool *lab_pool_new(size_t max_bytes);
 void lab_pool_free(struct lab_pool **pool);
 /* Bytes taken from the operating system so far. */
 size_t lab_pool_bytes(const struct lab_pool *pool);
+/* From now on, bytes that are freed or dropped are filled with `pattern`. No run may depend on
+ * what it is: a check of determinism varies it. Dropping then takes as long as filling. */
+void lab_pool_set_fill(struct lab_pool *pool, uint8_t pattern);
 
 typedef void (*lab_heap_exhausted_fn)(void *ctx, size_t wanted);
 
@@ -43,7 +46,7 @@ void *lab_heap_alloc(struct lab_heap *heap, size_t size);
 void *lab_heap_realloc(struct lab_heap *heap, void *ptr, size_t size);
 /* Accepts NULL. */
 void lab_heap_free(struct lab_heap *heap, void *ptr);
-/* Bytes allocated and not freed. */
+/* Bytes allocated and not freed, each block with its header and rounded up to 16. */
 size_t lab_heap_used(const struct lab_heap *heap);
 
 /* lab_new(heap, struct x) and lab_new_array(heap, struct x, n) cast and check the product. */
