@@ -68,6 +68,10 @@ bool fs_file_metadata_next(
 /* The final path, once the driver knows it (CREATE_UNIQUE_128). Copies. */
 void fs_file_set_path(struct fs_file *file, struct lab_view path);
 
+/* As fs_init(), for a driver below another: its name ends at ':' only (obox 1.2). */
+int fs_init_parent(struct lab_view uri, const struct fs_settings *settings, struct fs **ret,
+	struct lab_error *err);
+
 /* What a wrapper does where it has nothing of its own to do: pass on to the parent. `file->parent`
  * is opened by fs_wrapper_file_open() with the same path and mode. */
 int fs_wrapper_init(struct fs *fs, struct lab_view parent_uri, const struct fs_settings *settings,

@@ -5,6 +5,8 @@
  */
 #include "core/fs/fs-api-private.h"
 
+#include "core/conf/fs-uri.h"
+
 #define FS_METADATA_KEYS_MAX 64
 
 static const struct fs_driver *const drivers[] = {
@@ -40,27 +42,35 @@ static const struct fs_driver *driver_find(struct lab_view name)
 	return NULL;
 }
 
-int fs_init(struct lab_view uri, const struct fs_settings *settings, struct fs **ret,
-	struct lab_error *err)
+static int init_driver(struct lab_view uri, bool outermost, const struct fs_settings *settings,
+	struct fs **ret, struct lab_error *err)
 {
-	struct lab_view name = uri, args = LAB_VIEW("");
+	struct lab_view name, args;
 	const struct fs_driver *driver;
-	size_t colon = lab_view_find_byte(uri, ':');
 	struct fs *fs;
 
-	if (colon != SIZE_MAX) {
-		name = lab_view_sub(uri, 0, colon);
-		args = lab_view_skip(uri, colon + 1);
-	}
+	fs_uri_split(uri, outermost, &name, &args);
 	driver = driver_find(name);
 	if (driver == NULL)
-		return lab_fail(err, LAB_INVALID, "Unknown fs driver: %.*s", LAB_VIEW_ARG(name));
+		return fs_uri_driver_fail(name, err);
 	if (driver->init(driver, args, settings, &fs, err) < 0)
 		return lab_error_wrap(err, "%s", driver->name);
 	fs->driver = driver;
 	fs->settings = *settings;
 	*ret = fs;
 	return 0;
+}
+
+int fs_init(struct lab_view uri, const struct fs_settings *settings, struct fs **ret,
+	struct lab_error *err)
+{
+	return init_driver(uri, true, settings, ret, err);
+}
+
+int fs_init_parent(struct lab_view uri, const struct fs_settings *settings, struct fs **ret,
+	struct lab_error *err)
+{
+	return init_driver(uri, false, settings, ret, err);
 }
 
 void fs_deinit(struct fs **fs)

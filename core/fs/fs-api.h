@@ -98,7 +98,7 @@ struct fs_services {
 		struct lab_view role, struct lab_error *err);
 	void *ctx;
 	struct fs_shared *shared; /* state shared by the stacks of this process: fs-shared.h */
-	uint32_t defects; /* set of enum lab_defect bits (core/obox/defects.h) */
+	uint32_t defects; /* set of enum lab_defect bits (core/env/defects.h) */
 };
 
 /* Builds the stack. `uri` has its %variables expanded already. Errors are prefixed with

@@ -5,12 +5,14 @@
  */
 #include "core/fs/fs-api-private.h"
 
+#include "core/conf/fs-uri.h"
+
 int fs_wrapper_init(struct fs *fs, struct lab_view parent_uri, const struct fs_settings *settings,
 	struct lab_error *err)
 {
 	if (parent_uri.len == 0)
 		return lab_fail(err, LAB_INVALID, "Parent filesystem not given as parameter");
-	return fs_init(parent_uri, settings, &fs->parent, err);
+	return fs_init_parent(parent_uri, settings, &fs->parent, err);
 }
 
 void fs_wrapper_deinit(struct fs *fs)
@@ -142,10 +144,14 @@ int fs_delete_one_by_one(
 static int fts_cache_init(const struct fs_driver *driver, struct lab_view args,
 	const struct fs_settings *settings, struct fs **ret, struct lab_error *err)
 {
-	struct fs *fs = lab_new(settings->env->heap, struct fs);
+	struct fs *fs;
+	struct lab_view parent;
 
 	(void)driver;
-	if (fs_wrapper_init(fs, args, settings, err) < 0) {
+	if (fs_uri_plain_wrapper(args, &parent, err) < 0)
+		return -1;
+	fs = lab_new(settings->env->heap, struct fs);
+	if (fs_wrapper_init(fs, parent, settings, err) < 0) {
 		lab_heap_free(settings->env->heap, fs);
 		return -1;
 	}

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/fs/compress-codec.h"
+
+#include <lz4frame.h>
+#include <zlib.h>
+#include <zstd.h>
+
+#define DECODE_STEP (64 * 1024)
+
+static const struct algorithm {
+	const char *name;
+	uint8_t magic[4];
+	size_t magic_len;
+} algorithms[] = {
+	[COMPRESS_NONE] = { "", { 0 }, 0 },
+	[COMPRESS_ZSTD] = { "zstd", { 0x28, 0xb5, 0x2f, 0xfd }, 4 },
+	[COMPRESS_GZ] = { "gz", { 0x1f, 0x8b }, 2 },
+	[COMPRESS_DEFLATE] = { "deflate", { 0x78 }, 1 }, /* and a check value, below */
+	[COMPRESS_LZ4] = { "lz4", { 0x04, 0x22, 0x4d, 0x18 }, 4 },
+};
+
+enum compress_algorithm compress_by_name(struct lab_view name)
+{
+	for (size_t i = COMPRESS_NONE + 1; i < LAB_COUNT_OF(algorithms); i++) {
+		if (lab_view_eq_cstr(name, algorithms[i].name))
+			return (enum compress_algorithm)i;
+	}
+	return COMPRESS_NONE;
+}
+
+/* RFC 1950: the first two bytes are a multiple of 31. Plain text that begins with "x" is not. */
+static bool is_zlib_header(struct lab_view contents)
+{
+	return contents.len >= 2 && ((unsigned)contents.ptr[0] << 8 | contents.ptr[1]) % 31 == 0 &&
+	       (contents.ptr[1] & 0x20) == 0;
+}
+
+enum compress_algorithm compress_detect(struct lab_view contents)
+{
+	for (size_t i = COMPRESS_NONE + 1; i < LAB_COUNT_OF(algorithms); i++) {
+		const struct algorithm *a = &algorithms[i];
+
+		if (!lab_view_starts_with(contents, lab_view_of(a->magic, a->magic_len)))
+			continue;
+		if (i == COMPRESS_DEFLATE && !is_zlib_header(contents))
+			continue;
+		return (enum compress_algorithm)i;
+	}
+	return COMPRESS_NONE;
+}
+
+static int no_room(const struct lab_buf *out, struct lab_error *err)
+{
+	return lab_fail(err, LAB_LIMIT, "contents are longer than %zu bytes", out->max_bytes);
+}
+
+static int corrupt(enum compress_algorithm algorithm, const char *why, struct lab_error *err)
+{
+	return lab_fail(err, LAB_CORRUPT, "%s: %s", algorithms[algorithm].name, why);
+}
+
+/* ---- zstd ---- */
+
+static int zstd_encode(int level, struct lab_view plain, struct lab_buf *out, struct lab_error *err)
+{
+	static _Thread_local ZSTD_CCtx *context;
+	size_t bound = ZSTD_compressBound(plain.len), n;
+	void *room = lab_buf_reserve(out, bound);
+
+	if (room == NULL)
+		return no_room(out, err);
+	if (context == NULL)
+		context = ZSTD_createCCtx();
+	n = ZSTD_compressCCtx(context, room, bound, plain.ptr, plain.len, level);
+	if (ZSTD_isError(n))
+		return lab_fail(err, LAB_INTERNAL, "zstd: %s", ZSTD_getErrorName(n));
+	lab_buf_commit(out, n);
+	return 0;
+}
+
+static int zstd_decode(struct lab_view compressed, struct lab_buf *out, struct lab_error *err)
+{
+	static _Thread_local ZSTD_DCtx *context;
+	ZSTD_inBuffer in = { compressed.ptr, compressed.len, 0 };
+	size_t left = 1;
+
+	if (context == NULL)
+		context = ZSTD_createDCtx();
+	ZSTD_DCtx_reset(context, ZSTD_reset_session_only);
+	while (left != 0) {
+		size_t step = LAB_MIN((size_t)DECODE_STEP, out->max_bytes - out->len + 1);
+		uint8_t piece[DECODE_STEP];
+		ZSTD_outBuffer room = { piece, step, 0 };
+		size_t eaten = in.pos;
+
+		left = ZSTD_decompressStream(context, &room, &in);
+		if (ZSTD_isError(left))
+			return corrupt(COMPRESS_ZSTD, ZSTD_getErrorName(left), err);
+		lab_buf_append(out, piece, room.pos);
+		if (out->overflow)
+			return no_room(out, err);
+		if (left != 0 && room.pos == 0 && in.pos == eaten)
+			return corrupt(COMPRESS_ZSTD, "unexpected end of stream", err);
+	}
+	return in.pos == in.size ? 0 : corrupt(COMPRESS_ZSTD, "bytes behind the stream", err);
+}
+
+/* ---- gz and deflate: one stream, two framings ---- */
+
+#define GZ_WINDOW (15 + 16)
+#define ZLIB_WINDOW 15
+
+static int gz_encode(
+	int window, int level, struct lab_view plain, struct lab_buf *out, struct lab_error *err)
+{
+	z_stream z = { 0 };
+	uLong bound;
+	void *room;
+	int status;
+
+	if (deflateInit2(&z, level, Z_DEFLATED, window, 8, Z_DEFAULT_STRATEGY) != Z_OK)
+		return lab_fail(err, LAB_INTERNAL, "gz: cannot start");
+	bound = deflateBound(&z, plain.len);
+	room = lab_buf_reserve(out, bound);
+	if (room == NULL) {
+		deflateEnd(&z);
+		return no_room(out, err);
+	}
+	z.next_in = (Bytef *)(uintptr_t)plain.ptr;
+	z.avail_in = (uInt)plain.len;
+	z.next_out = room;
+	z.avail_out = (uInt)bound;
+	status = deflate(&z, Z_FINISH);
+	lab_buf_commit(out, (size_t)z.total_out);
+	deflateEnd(&z);
+	return status == Z_STREAM_END ? 0 : lab_fail(err, LAB_INTERNAL, "gz: status %d", status);
+}
+
+static int gz_inflate(z_stream *z, struct lab_buf *out, struct lab_error *err)
+{
+	int status = Z_OK;
+
+	while (status != Z_STREAM_END) {
+		uint8_t piece[DECODE_STEP];
+
+		z->next_out = piece;
+		z->avail_out = sizeof(piece);
+		status = inflate(z, Z_NO_FLUSH);
+		if (status == Z_BUF_ERROR || (status == Z_OK && z->avail_out == sizeof(piece)))
+			return corrupt(COMPRESS_GZ, "unexpected end of stream", err);
+		if (status != Z_OK && status != Z_STREAM_END)
+			return corrupt(COMPRESS_GZ, z->msg != NULL ? z->msg : "bad data", err);
+		lab_buf_append(out, piece, sizeof(piece) - z->avail_out);
+		if (out->overflow)
+			return no_room(out, err);
+	}
+	return z->avail_in == 0 ? 0 : corrupt(COMPRESS_GZ, "bytes behind the stream", err);
+}
+
+static int gz_decode(
+	int window, struct lab_view compressed, struct lab_buf *out, struct lab_error *err)
+{
+	z_stream z = { .next_in = (Bytef *)(uintptr_t)compressed.ptr,
+		.avail_in = (uInt)compressed.len };
+	int result;
+
+	if (inflateInit2(&z, window) != Z_OK)
+		return lab_fail(err, LAB_INTERNAL, "gz: cannot start");
+	result = gz_inflate(&z, out, err);
+	inflateEnd(&z);
+	return result;
+}
+
+/* ---- lz4 ---- */
+
+static int lz4_encode(int level, struct lab_view plain, struct lab_buf *out, struct lab_error *err)
+{
+	LZ4F_preferences_t preferences = { .frameInfo = { .contentChecksumFlag =
+								  LZ4F_contentChecksumEnabled },
+		.compressionLevel = level };
+	size_t bound = LZ4F_compressFrameBound(plain.len, &preferences), n;
+	void *room = lab_buf_reserve(out, bound);
+
+	if (room == NULL)
+		return no_room(out, err);
+	n = LZ4F_compressFrame(room, bound, plain.ptr, plain.len, &preferences);
+	if (LZ4F_isError(n))
+		return lab_fail(err, LAB_INTERNAL, "lz4: %s", LZ4F_getErrorName(n));
+	lab_buf_commit(out, n);
+	return 0;
+}
+
+static int lz4_decode(struct lab_view compressed, struct lab_buf *out, struct lab_error *err)
+{
+	static _Thread_local LZ4F_dctx *context;
+	size_t left = 1;
+
+	if (context == NULL)
+		lab_assert(!LZ4F_isError(LZ4F_createDecompressionContext(&context, LZ4F_VERSION)));
+	LZ4F_resetDecompressionContext(context);
+	while (left != 0) {
+		uint8_t piece[DECODE_STEP];
+		size_t made = sizeof(piece), eaten = compressed.len;
+
+		left = LZ4F_decompress(context, piece, &made, compressed.ptr, &eaten, NULL);
+		if (LZ4F_isError(left))
+			return corrupt(COMPRESS_LZ4, LZ4F_getErrorName(left), err);
+		lab_buf_append(out, piece, made);
+		if (out->overflow)
+			return no_room(out, err);
+		compressed = lab_view_skip(compressed, eaten);
+		if (left != 0 && made == 0 && eaten == 0)
+			return corrupt(COMPRESS_LZ4, "unexpected end of stream", err);
+	}
+	return compressed.len == 0 ? 0 : corrupt(COMPRESS_LZ4, "bytes behind the stream", err);
+}
+
+/* ---- all of them ---- */
+
+int compress_encode(enum compress_algorithm algorithm, int level, struct lab_view plain,
+	struct lab_buf *out, struct lab_error *err)
+{
+	switch (algorithm) {
+	case COMPRESS_ZSTD:
+		return zstd_encode(level, plain, out, err);
+	case COMPRESS_GZ:
+		return gz_encode(GZ_WINDOW, level, plain, out, err);
+	case COMPRESS_DEFLATE:
+		return gz_encode(ZLIB_WINDOW, level, plain, out, err);
+	case COMPRESS_LZ4:
+		return lz4_encode(level, plain, out, err);
+	case COMPRESS_NONE:
+		break;
+	}
+	lab_bug("no algorithm");
+}
+
+int compress_decode(enum compress_algorithm algorithm, struct lab_view compressed,
+	struct lab_buf *out, struct lab_error *err)
+{
+	switch (algorithm) {
+	case COMPRESS_ZSTD:
+		return zstd_decode(compressed, out, err);
+	case COMPRESS_GZ:
+		return gz_decode(GZ_WINDOW, compressed, out, err);
+	case COMPRESS_DEFLATE:
+		return gz_decode(ZLIB_WINDOW, compressed, out, err);
+	case COMPRESS_LZ4:
+		return lz4_decode(compressed, out, err);
+	case COMPRESS_NONE:
+		break;
+	}
+	lab_bug("no algorithm");
+}

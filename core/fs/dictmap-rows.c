@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * dictmap-rows.c - inserting and deleting the rows of a mail, in the order of HD-1 (obox 3.10): what
+ * is left when a step fails is a leak, never a row without its object.
+ */
+#include "core/fs/fs-dictmap-private.h"
+
+#include "core/env/defects.h"
+
+#define ROW_ARENA_MAX (1024 * 1024)
+
+static struct env *env_of(struct dictmap_fs *fs)
+{
+	return fs->fs.settings.env;
+}
+
+static struct lab_arena *row_arena(struct dictmap_fs *fs)
+{
+	return lab_arena_new(env_of(fs)->heap, ROW_ARENA_MAX);
+}
+
+static bool has_defect(struct dictmap_fs *fs, uint32_t defect)
+{
+	return (fs->fs.settings.services->defects & defect) != 0;
+}
+
+static bool has_reverse(struct dictmap_fs *fs, const struct dictmap_path *path)
+{
+	return fs->conf.refcounting_table && path->kind == DICTMAP_MAIL;
+}
+
+/* ---- lookups ---- */
+
+static int row_lookup(struct dictmap_fs *fs, const struct dictmap_path *path, uint32_t bucket,
+	struct lab_arena *arena, struct lab_view *ret_oid, struct lab_error *err)
+{
+	struct dict_values values;
+	int found = dict_lookup(
+		fs->dict, dictmap_key_forward(fs, path, bucket, arena), arena, &values, err);
+
+	if (found > 0)
+		*ret_oid = values.items[0];
+	return found;
+}
+
+int dictmap_row_find(struct dictmap_fs *fs, const struct dictmap_path *path, uint32_t *bucket,
+	struct lab_arena *arena, struct lab_view *ret_oid, struct lab_error *err)
+{
+	uint32_t b = 0;
+	int found;
+
+	if (*bucket != DICTMAP_BUCKET_UNKNOWN)
+		return row_lookup(fs, path, *bucket, arena, ret_oid, err);
+	if (path->kind == DICTMAP_MAIL && dictmap_bucket_max(fs, path->guid, &b, err) < 0)
+		return -1;
+	/* The newest mails are asked for most. */
+	for (;; b--) {
+		found = row_lookup(fs, path, b, arena, ret_oid, err);
+		if (found > 0)
+			*bucket = b;
+		if (found != 0 || b == 0)
+			return found;
+	}
+}
+
+int dictmap_row_nlinks(
+	struct dictmap_fs *fs, struct lab_view oid, unsigned *ret, struct lab_error *err)
+{
+	struct dict_iterate_options options = { .limit = fs->conf.nlinks_limit,
+		.max_rows = DICTMAP_ROWS_MAX };
+	struct lab_arena *arena = row_arena(fs);
+	struct dict_row *rows;
+	size_t count = 0;
+	int result = dict_iterate(fs->dict, dictmap_key_reverse_row(oid, LAB_VIEW(""), arena),
+		&options, arena, &rows, &count, err);
+
+	lab_arena_free(&arena);
+	*ret = (unsigned)count;
+	return result < 0 ? lab_error_wrap(err, "count references of %.*s", LAB_VIEW_ARG(oid)) : 0;
+}
+
+/* ---- single rows ---- */
+
+enum row_kind {
+	ROW_FORWARD,
+	ROW_REVERSE
+};
+
+static int row_insert(struct dictmap_fs *fs, const struct dictmap_path *path, uint32_t bucket,
+	struct lab_view oid, enum row_kind kind, struct lab_error *err)
+{
+	struct lab_arena *arena = row_arena(fs);
+	struct dict_change_options options = { 0 };
+	struct lab_view key, value;
+	int result;
+
+	if (kind == ROW_REVERSE) {
+		key = dictmap_key_reverse_set(fs, path, oid, arena);
+		value = path->name;
+	} else {
+		key = dictmap_key_forward(fs, path, bucket, arena);
+		value = fs->conf.storage_passthrough_paths == FS_URI_PASSTHROUGH_FULL ? LAB_VIEW("")
+										      : oid;
+	}
+	result = dict_set(fs->dict, key, value, &options, err);
+	lab_arena_free(&arena);
+	return result;
+}
+
+static int row_delete(struct dictmap_fs *fs, const struct dictmap_path *path, uint32_t bucket,
+	struct lab_view oid, enum row_kind kind, struct lab_error *err)
+{
+	struct lab_arena *arena = row_arena(fs);
+	struct dict_change_options options = {
+		.timestamp_offset_us = fs->conf.delete_timestamp_ns / 1000
+	};
+	struct lab_view key = kind == ROW_REVERSE
+				      ? dictmap_key_reverse_row(oid, path->name, arena)
+				      : dictmap_key_forward(fs, path, bucket, arena);
+	int result = dict_unset(fs->dict, key, &options, err);
+
+	lab_arena_free(&arena);
+	return result;
+}
+
+/* ---- insert ---- */
+
+static void report_uncertain(struct dictmap_fs *fs, const struct dictmap_path *path,
+	struct lab_view oid, const char *cleanup, const struct lab_error *err)
+{
+	ENV_EVENT(env_of(fs), LAB_EV_fs_dictmap_dict_write_uncertain,
+		LAB_F_TEXT("path", path->name), LAB_F_TEXT("object_id", oid),
+		LAB_F_CSTR("cleanup", cleanup), LAB_F_CSTR("error", err->message));
+}
+
+/* A row that may have been written is deleted with a later timestamp: the tombstone also hides what
+ * is applied only afterwards. Nothing less than a certain delete counts. */
+static bool row_cleanup(struct dictmap_fs *fs, const struct dictmap_path *path, uint32_t bucket,
+	struct lab_view oid, enum row_kind kind)
+{
+	struct lab_error ignored;
+
+	return row_delete(fs, path, bucket, oid, kind, &ignored) == 0;
+}
+
+/* `failed` is the row whose INSERT ended with *err; if it is the second one, the first is there. */
+static enum dictmap_residue insert_failed(struct dictmap_fs *fs, const struct dictmap_path *path,
+	uint32_t bucket, struct lab_view oid, const enum row_kind *order, unsigned failed,
+	struct lab_error *err)
+{
+	bool uncertain = err->code == LAB_UNCERTAIN && !has_defect(fs, LAB_DEFECT(CERTAIN_AFTER_UNCERTAIN));
+	bool clean = true;
+
+	if (uncertain && !fs->conf.cleanup_uncertain) {
+		report_uncertain(fs, path, oid, "disabled", err);
+		return DICTMAP_RESIDUE_MAYBE;
+	}
+	if (uncertain)
+		clean = row_cleanup(fs, path, bucket, oid, order[failed]);
+	if (clean && failed > 0)
+		clean = row_cleanup(fs, path, bucket, oid, order[0]);
+	if (uncertain)
+		report_uncertain(fs, path, oid, clean ? "success" : "failed", err);
+	return clean ? DICTMAP_RESIDUE_NONE : DICTMAP_RESIDUE_MAYBE;
+}
+
+int dictmap_rows_insert(struct dictmap_fs *fs, const struct dictmap_path *path, uint32_t bucket,
+	struct lab_view oid, enum dictmap_residue *ret_residue, struct lab_error *err)
+{
+	enum row_kind order[2] = { ROW_REVERSE, ROW_FORWARD };
+	unsigned count = 2, i = 0;
+
+	if (has_defect(fs, LAB_DEFECT(FORWARD_BEFORE_REVERSE))) {
+		order[0] = ROW_FORWARD;
+		order[1] = ROW_REVERSE;
+	}
+	if (!has_reverse(fs, path)) {
+		order[0] = ROW_FORWARD;
+		count = 1;
+	}
+	while (i < count && row_insert(fs, path, bucket, oid, order[i], err) == 0)
+		i++;
+	if (i == count)
+		return 0;
+	*ret_residue = insert_failed(fs, path, bucket, oid, order, i, err);
+	if (*ret_residue == DICTMAP_RESIDUE_MAYBE && err->code == LAB_UNCERTAIN)
+		return -1;
+	if (err->code == LAB_UNCERTAIN) {
+		err->code = LAB_UNAVAILABLE;
+		err->retryable = true;
+	}
+	return -1;
+}
+
+/* ---- delete ---- */
+
+/* The mail is gone for its user as soon as the forward row is; whatever fails after that leaves a
+ * leak, which is logged and not the user's business (HD-13). */
+static bool reverse_delete_and_count(
+	struct dictmap_fs *fs, const struct dictmap_path *path, struct lab_view oid)
+{
+	struct lab_error err;
+	unsigned nlinks;
+
+	if (row_delete(fs, path, 0, oid, ROW_REVERSE, &err) < 0) {
+		report_uncertain(fs, path, oid, "failed", &err);
+		return false;
+	}
+	return dictmap_row_nlinks(fs, oid, &nlinks, &err) == 0 && nlinks == 0;
+}
+
+int dictmap_rows_delete(struct dictmap_fs *fs, const struct dictmap_path *path, uint32_t bucket,
+	struct lab_view oid, bool *ret_unreferenced, struct lab_error *err)
+{
+	*ret_unreferenced = false;
+	if (row_delete(fs, path, bucket, oid, ROW_FORWARD, err) < 0)
+		return -1;
+	*ret_unreferenced = !has_reverse(fs, path) || reverse_delete_and_count(fs, path, oid);
+	return 0;
+}

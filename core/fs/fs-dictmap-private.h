@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * fs-dictmap-private.h - the parts of the dictmap driver: paths and dict keys (dictmap-path.c), the
+ * buckets of a folder (dictmap-buckets.c), rows with their clean-up (dictmap-rows.c), and the
+ * driver itself (fs-dictmap.c).
+ */
+#ifndef LAB_FS_DICTMAP_PRIVATE_H
+#define LAB_FS_DICTMAP_PRIVATE_H
+
+#include "core/fs/fs-api-private.h"
+#include "core/fs/fs-shared.h"
+
+#include "core/conf/fs-uri.h"
+#include "core/dict/dict.h"
+
+/* Object ids are 16 bytes and extra data; ours have one byte of it (HD-3). */
+#define DICTMAP_OID_BYTES_MAX 32
+#define DICTMAP_OID_EXTRA_NEW_ID 0x80
+#define DICTMAP_GUID_HEX 32
+#define DICTMAP_BUCKET_UNKNOWN UINT32_MAX
+/* Rows of one listing; a folder beyond this cannot be opened. */
+#define DICTMAP_ROWS_MAX 4000000
+#define DICTMAP_BUCKETS_MAX 100000
+/* A read+write copy goes through memory. */
+#define DICTMAP_COPY_MAX (256u * 1024 * 1024)
+
+struct dictmap_buckets;
+
+struct dictmap_fs {
+	struct fs fs;
+	struct lab_view args; /* own copy; `conf` borrows from it */
+	struct fs_uri_dictmap conf;
+	struct dict *dict; /* borrowed from the process's services */
+	struct dictmap_buckets *buckets;
+};
+
+/* ---- dictmap-path.c ---- */
+
+enum dictmap_kind {
+	DICTMAP_MAIL,	      /* <user>/mailboxes/<guid>/<name> */
+	DICTMAP_FOLDER_INDEX, /* <user>/mailboxes/<guid>/idx/<name> */
+	DICTMAP_USER_INDEX,   /* <user>/idx/<name> */
+	DICTMAP_FTS	      /* <user>/fts/<name> */
+};
+
+struct dictmap_path {
+	enum dictmap_kind kind;
+	struct lab_view guid; /* folder GUID in hex, for the first two */
+	struct lab_view name; /* empty if the path is the directory */
+};
+
+/* `path` is relative to the user's storage root as obox sees it; dict-prefix is added here. Borrows
+ * from it or from the arena. -1 LAB_INVALID. */
+int dictmap_path_parse(struct dictmap_fs *fs, struct lab_view path, struct lab_arena *arena,
+	struct dictmap_path *ret, struct lab_error *err);
+/* Keys of obox 3.4. `path` with an empty name gives what dict_iterate() takes. */
+struct lab_view dictmap_key_forward(struct dictmap_fs *fs, const struct dictmap_path *path,
+	uint32_t bucket, struct lab_arena *arena);
+struct lab_view dictmap_key_max_bucket(
+	struct dictmap_fs *fs, struct lab_view guid, struct lab_arena *arena);
+struct lab_view dictmap_key_folders(struct dictmap_fs *fs, struct lab_arena *arena);
+struct lab_view dictmap_key_reverse_set(struct dictmap_fs *fs, const struct dictmap_path *path,
+	struct lab_view oid, struct lab_arena *arena);
+/* `name` empty: what dict_iterate() takes. */
+struct lab_view dictmap_key_reverse_row(
+	struct lab_view oid, struct lab_view name, struct lab_arena *arena);
+
+/* ---- dictmap-buckets.c (obox 3.11, HD-2) ---- */
+
+/* Reads the cache file, if there is a clean one. `path` ptr NULL: no buckets, everything is in
+ * bucket 0. */
+struct dictmap_buckets *dictmap_buckets_new(struct dictmap_fs *fs);
+/* Writes the cache file. NULLs the pointer; accepts NULL. Blocks. */
+void dictmap_buckets_free(struct dictmap_buckets **buckets, struct dictmap_fs *fs);
+/* The bucket in which to put the next mail of the folder; raises max_bucket first if the last one is
+ * full. Blocks. -1: nothing was reserved. */
+int dictmap_bucket_reserve(
+	struct dictmap_fs *fs, struct lab_view guid, uint32_t *ret, struct lab_error *err);
+/* A reserved row was not written after all. */
+void dictmap_bucket_release(struct dictmap_fs *fs, struct lab_view guid, uint32_t bucket);
+/* A row of the bucket was deleted: a tombstone now. */
+void dictmap_bucket_deleted(struct dictmap_fs *fs, struct lab_view guid, uint32_t bucket);
+/* max_bucket from the dict (not from the cache). Blocks. */
+int dictmap_bucket_max(
+	struct dictmap_fs *fs, struct lab_view guid, uint32_t *ret, struct lab_error *err);
+/* A listing met rows in a bucket above max_bucket: raises it (reason=iter). Blocks. */
+int dictmap_bucket_raise(struct dictmap_fs *fs, struct lab_view guid, uint32_t bucket,
+	const char *reason, struct lab_error *err);
+/* A complete listing counted the live rows of the last bucket. */
+void dictmap_bucket_counted(
+	struct dictmap_fs *fs, struct lab_view guid, uint32_t max_bucket, uint64_t rows);
+
+/* ---- dictmap-rows.c: rows, always in the order that leaves a leak and never a dangling link ---- */
+
+/* Finds the forward row of a mail whose bucket or object id is not known: 1 found, 0, -1. */
+int dictmap_row_find(struct dictmap_fs *fs, const struct dictmap_path *path, uint32_t *bucket,
+	struct lab_arena *arena, struct lab_view *ret_oid, struct lab_error *err);
+/* How many references an object has, counted no further than nlinks-limit. */
+int dictmap_row_nlinks(
+	struct dictmap_fs *fs, struct lab_view oid, unsigned *ret, struct lab_error *err);
+
+/* What became of rows that could not be inserted. */
+enum dictmap_residue {
+	DICTMAP_RESIDUE_NONE,  /* no row of this name is there, or ever will be */
+	DICTMAP_RESIDUE_MAYBE  /* one may be: the object must stay */
+};
+/* Inserts reverse (if refcounting), then forward. On -1 it has cleaned up as far as it could
+ * (cleanup-uncertain, obox 3.8) and says what may be left; the error is UNCERTAIN only then. */
+int dictmap_rows_insert(struct dictmap_fs *fs, const struct dictmap_path *path, uint32_t bucket,
+	struct lab_view oid, enum dictmap_residue *ret_residue, struct lab_error *err);
+/* Deletes forward, then reverse. *ret_unreferenced says whether the object may be deleted now. -1
+ * only if the forward row may still be there (maybe UNCERTAIN). */
+int dictmap_rows_delete(struct dictmap_fs *fs, const struct dictmap_path *path, uint32_t bucket,
+	struct lab_view oid, bool *ret_unreferenced, struct lab_error *err);
+
+#endif

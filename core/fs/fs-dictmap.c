@@ -1,0 +1,854 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * fs-dictmap.c - the driver `dictmap` (obox 1.4, 2, 3): Cassandra is the directory that says which
+ * object is behind which name; the parent stores the objects. README.md has the table of what is
+ * left behind when each step fails.
+ */
+#include "core/fs/fs-dictmap-private.h"
+
+#include "core/env/defects.h"
+
+#define OP_ARENA_MAX (16u * 1024 * 1024)
+#define LOCK_TIMEOUT (60 * LAB_SEC)
+#define PARALLEL_ROWS_MAX 32
+#define OID_HEX_MAX (2 * DICTMAP_OID_BYTES_MAX)
+
+struct dictmap_file {
+	struct fs_file file;
+	uint32_t bucket; /* DICTMAP_BUCKET_UNKNOWN until a lookup or a write */
+};
+
+static struct dictmap_fs *fs_of(struct fs_file *file)
+{
+	return (struct dictmap_fs *)file->fs;
+}
+
+static struct env *env_of(struct dictmap_fs *fs)
+{
+	return fs->fs.settings.env;
+}
+
+static struct lab_arena *op_arena(struct dictmap_fs *fs)
+{
+	return lab_arena_new(env_of(fs)->heap, OP_ARENA_MAX);
+}
+
+static bool has_defect(struct dictmap_fs *fs, uint32_t defect)
+{
+	return (fs->fs.settings.services->defects & defect) != 0;
+}
+
+/* ---- the stack ---- */
+
+static int check_settings(const struct fs_uri_dictmap *conf, struct lab_error *err)
+{
+	if (conf->bucket_size > 0 && conf->bucket_cache.len == 0)
+		return lab_fail(err, LAB_INVALID, "bucket-size needs bucket-cache");
+	if (conf->lockdir.ptr != NULL && !conf->refcounting_table)
+		return lab_fail(err, LAB_INVALID, "lockdir is only for refcounting-table");
+	if (conf->lockdir.ptr != NULL && (conf->lockdir.len == 0 || conf->lockdir.ptr[0] != '/'))
+		return lab_fail(err, LAB_INVALID, "lockdir=%.*s is not an absolute path",
+			LAB_VIEW_ARG(conf->lockdir));
+	if (!conf->proxy)
+		return lab_fail(err, LAB_UNSUPPORTED, "dict %.*s: only proxy: is part of oboxlab",
+			LAB_VIEW_ARG(conf->dict_driver));
+	return 0;
+}
+
+static int dictmap_init(const struct fs_driver *driver, struct lab_view args,
+	const struct fs_settings *settings, struct fs **ret, struct lab_error *err)
+{
+	struct lab_heap *heap = settings->env->heap;
+	struct dictmap_fs *fs = lab_new(heap, struct dictmap_fs);
+	uint8_t *copy = lab_heap_alloc(heap, args.len + 1);
+
+	(void)driver;
+	if (args.len > 0)
+		memcpy(copy, args.ptr, args.len);
+	fs->args = lab_view_of(copy, args.len);
+	fs->fs.settings = *settings;
+	if (fs_uri_dictmap(fs->args, &fs->conf, err) == 0 && check_settings(&fs->conf, err) == 0) {
+		fs->dict = settings->services->dict_open(settings->services->ctx,
+			fs->conf.dict_socket, fs->conf.dict_name, err);
+		if (fs->dict != NULL && fs_wrapper_init(&fs->fs, fs->conf.parent, settings, err) == 0) {
+			dictmap_buckets_new(fs);
+			*ret = &fs->fs;
+			return 0;
+		}
+	}
+	lab_heap_free(heap, copy);
+	lab_heap_free(heap, fs);
+	return -1;
+}
+
+static void dictmap_deinit(struct fs *base)
+{
+	struct dictmap_fs *fs = (struct dictmap_fs *)base;
+
+	dictmap_buckets_free(&fs->buckets, fs);
+	lab_heap_free(env_of(fs)->heap, (void *)(uintptr_t)fs->args.ptr);
+	fs_wrapper_deinit(base);
+}
+
+static uint32_t dictmap_properties(struct fs *base)
+{
+	struct dictmap_fs *fs = (struct dictmap_fs *)base;
+	uint32_t properties = fs_get_properties(base->parent) & ~(uint32_t)FS_PROPERTY_RENAME;
+
+	properties |= FS_PROPERTY_ITER | FS_PROPERTY_RELIABLEITER | FS_PROPERTY_OBJECTIDS;
+	if (fs->conf.refcounting_table)
+		properties |= FS_PROPERTY_FASTCOPY | FS_PROPERTY_NLINKS;
+	return properties;
+}
+
+static struct fs_file *dictmap_file_open(
+	struct fs *base, struct lab_view path, enum fs_open_mode mode)
+{
+	struct dictmap_file *file = lab_new(base->settings.env->heap, struct dictmap_file);
+
+	(void)path;
+	(void)mode;
+	file->bucket = DICTMAP_BUCKET_UNKNOWN;
+	return &file->file;
+}
+
+static void dictmap_set_metadata(struct fs_file *file, const char *key, struct lab_view value)
+{
+	fs_file_metadata_store(file, key, value);
+}
+
+/* ---- object ids ---- */
+
+/* Where the object of that id is stored. */
+static struct lab_view storage_path(
+	struct dictmap_fs *fs, struct fs_file *file, struct lab_view oid, struct lab_arena *arena)
+{
+	uint8_t bytes[DICTMAP_OID_BYTES_MAX];
+	bool is_new = true;
+
+	if (fs->conf.storage_passthrough_paths == FS_URI_PASSTHROUGH_FULL)
+		return file->path;
+	/* Before the migration objects lay under their path; new ids are marked (HD-3). */
+	if (fs->conf.storage_objectid_migrate)
+		is_new = oid.len > 32 && lab_unhex(oid, bytes, oid.len / 2) == 0 &&
+			 (bytes[ENV_GUID128_SIZE] & DICTMAP_OID_EXTRA_NEW_ID) != 0;
+	if (fs->conf.storage_objectid_prefix.ptr != NULL && is_new)
+		return lab_view_cstr(lab_arena_printf(arena, "%.*s%.*s",
+			LAB_VIEW_ARG(fs->conf.storage_objectid_prefix), LAB_VIEW_ARG(oid)));
+	if (fs->conf.storage_objectid_migrate) {
+		size_t slash = file->path.len;
+
+		while (slash > 0 && file->path.ptr[slash - 1] != '/')
+			slash--;
+		return lab_view_cstr(lab_arena_printf(arena, "%.*s%.*s",
+			LAB_VIEW_ARG(lab_view_sub(file->path, 0, slash)), LAB_VIEW_ARG(oid)));
+	}
+	return oid;
+}
+
+/* The object id: as the caller set it, or from the dict. 1, 0 if there is no row, -1. */
+static int object_id(struct fs_file *file, const struct dictmap_path *path, struct lab_arena *arena,
+	struct lab_view *ret, struct lab_error *err)
+{
+	struct lab_view known = fs_file_metadata(file, FS_METADATA_OBJECTID);
+	int found;
+
+	if (known.ptr != NULL && known.len > 0 && known.len <= OID_HEX_MAX) {
+		*ret = lab_arena_copy(arena, known);
+		return 1;
+	}
+	found = dictmap_row_find(
+		fs_of(file), path, &((struct dictmap_file *)file)->bucket, arena, ret, err);
+	if (found > 0 && ret->len > OID_HEX_MAX)
+		return lab_fail(err, LAB_CORRUPT, "dictmap: object id of %.*s has %zu digits",
+			LAB_VIEW_ARG(file->path), ret->len);
+	if (found > 0)
+		fs_file_metadata_store(file, FS_METADATA_OBJECTID, *ret);
+	return found;
+}
+
+static int not_found(struct fs_file *file, struct lab_error *err)
+{
+	return lab_fail(err, LAB_NOT_FOUND, "dictmap: %.*s doesn't exist", LAB_VIEW_ARG(file->path));
+}
+
+/* Opens the stored object behind `file`, once. */
+static int parent_open(struct fs_file *file, struct lab_arena *arena, struct lab_error *err)
+{
+	struct dictmap_fs *fs = fs_of(file);
+	struct dictmap_path path;
+	struct lab_view oid = LAB_VIEW("");
+	int found = 1;
+
+	if (file->parent != NULL)
+		return 0;
+	if (dictmap_path_parse(fs, file->path, arena, &path, err) < 0)
+		return -1;
+	if (fs->conf.storage_passthrough_paths != FS_URI_PASSTHROUGH_FULL)
+		found = object_id(file, &path, arena, &oid, err);
+	if (found <= 0)
+		return found < 0 ? -1 : not_found(file, err);
+	file->parent = fs_file_open(
+		fs->fs.parent, storage_path(fs, file, oid, arena), FS_OPEN_READONLY);
+	fs_set_metadata(file->parent, FS_METADATA_ORIG_PATH, file->path);
+	return 0;
+}
+
+/* ---- reading ---- */
+
+/* The storage says 404. If the row is still there, it dangles (obox 3.9); if not, the mail was
+ * expunged elsewhere. */
+static int object_missing(struct fs_file *file, struct lab_arena *arena, struct lab_error *err)
+{
+	struct dictmap_fs *fs = fs_of(file);
+	struct dictmap_path path;
+	struct lab_view oid = LAB_VIEW("");
+	uint32_t *bucket = &((struct dictmap_file *)file)->bucket;
+	bool deleted = false;
+	struct lab_error ignored;
+	int found;
+
+	if (dictmap_path_parse(fs, file->path, arena, &path, err) < 0)
+		return -1;
+	found = dictmap_row_find(fs, &path, bucket, arena, &oid, err);
+	if (found <= 0)
+		return found < 0 ? -1 : not_found(file, err);
+	if (fs->conf.delete_dangling_links) {
+		bool unreferenced;
+
+		deleted = dictmap_rows_delete(fs, &path, *bucket, oid, &unreferenced, &ignored) == 0;
+	}
+	ENV_EVENT(env_of(fs), LAB_EV_fs_dictmap_object_lost, LAB_F_TEXT("path", file->path),
+		LAB_F_TEXT("object_id", oid), LAB_F_CSTR("deleted", deleted ? "yes" : "no"));
+	return lab_fail(err, LAB_NOT_FOUND, "dictmap: %.*s: Object exists in dict, but not in storage",
+		LAB_VIEW_ARG(file->path));
+}
+
+static int finish_read(
+	struct fs_file *file, int result, struct lab_arena *arena, struct lab_error *err)
+{
+	return result < 0 && err->code == LAB_NOT_FOUND ? object_missing(file, arena, err) : result;
+}
+
+static int dictmap_read(struct fs_file *file, struct lab_arena *arena, size_t max_bytes,
+	struct lab_view *ret, struct lab_error *err)
+{
+	struct lab_arena *tmp = op_arena(fs_of(file));
+	int result = parent_open(file, tmp, err);
+
+	if (result == 0)
+		result = finish_read(
+			file, fs_read(file->parent, arena, max_bytes, ret, err), tmp, err);
+	lab_arena_free(&tmp);
+	return result;
+}
+
+static int dictmap_get_metadata(struct fs_file *file, const char *key, struct lab_arena *arena,
+	struct lab_view *ret, struct lab_error *err)
+{
+	struct lab_view known = fs_file_metadata(file, key);
+	struct lab_arena *tmp;
+	int result;
+
+	if (known.ptr == NULL) {
+		tmp = op_arena(fs_of(file));
+		result = parent_open(file, tmp, err);
+		known = fs_file_metadata(file, key);
+		if (result == 0 && known.ptr == NULL)
+			result = finish_read(file,
+				fs_get_metadata(file->parent, key, arena, ret, err), tmp, err);
+		lab_arena_free(&tmp);
+		if (known.ptr == NULL || result < 0)
+			return result;
+	}
+	*ret = lab_arena_copy(arena, known);
+	return 1;
+}
+
+static int dictmap_exists(struct fs_file *file, struct lab_error *err)
+{
+	struct dictmap_fs *fs = fs_of(file);
+	struct lab_arena *tmp = op_arena(fs);
+	struct dictmap_path path;
+	struct lab_view oid;
+	int result = dictmap_path_parse(fs, file->path, tmp, &path, err);
+
+	if (result == 0)
+		result = dictmap_row_find(
+			fs, &path, &((struct dictmap_file *)file)->bucket, tmp, &oid, err);
+	lab_arena_free(&tmp);
+	return result;
+}
+
+static int dictmap_stat(struct fs_file *file, uint64_t *ret_size, struct lab_error *err)
+{
+	struct lab_arena *tmp = op_arena(fs_of(file));
+	int result = parent_open(file, tmp, err);
+
+	if (result == 0)
+		result = finish_read(file, fs_stat(file->parent, ret_size, err), tmp, err);
+	lab_arena_free(&tmp);
+	return result;
+}
+
+static int dictmap_get_nlinks(struct fs_file *file, unsigned *ret, struct lab_error *err)
+{
+	struct dictmap_fs *fs = fs_of(file);
+	struct lab_arena *tmp;
+	struct dictmap_path path;
+	struct lab_view oid;
+	int result;
+
+	if (!fs->conf.refcounting_table)
+		return lab_fail(err, LAB_UNSUPPORTED, "dictmap: nlinks needs refcounting-table");
+	tmp = op_arena(fs);
+	result = dictmap_path_parse(fs, file->path, tmp, &path, err);
+	if (result == 0) {
+		result = object_id(file, &path, tmp, &oid, err);
+		if (result == 0)
+			result = not_found(file, err);
+		else if (result > 0)
+			result = dictmap_row_nlinks(fs, oid, ret, err);
+	}
+	lab_arena_free(&tmp);
+	return result;
+}
+
+/* ---- names ---- */
+
+/* Gives a CREATE_UNIQUE_128 file its name; for CREATE checks that it is free. */
+static int prepare_name(struct fs_file *file, struct lab_arena *arena, struct dictmap_path *path,
+	struct lab_error *err)
+{
+	struct dictmap_fs *fs = fs_of(file);
+	uint8_t guid[ENV_GUID128_SIZE];
+	char name[2 * ENV_GUID128_SIZE + 1];
+	int found;
+
+	if (file->mode == FS_OPEN_CREATE_UNIQUE_128) {
+		bool slash = file->path.len > 0 && file->path.ptr[file->path.len - 1] == '/';
+
+		env_guid128_generate(env_of(fs), guid);
+		lab_hex(guid, sizeof(guid), name);
+		fs_file_set_path(file, lab_view_cstr(lab_arena_printf(arena, "%.*s%s%s",
+						LAB_VIEW_ARG(file->path), slash ? "" : "/", name)));
+	}
+	if (dictmap_path_parse(fs, file->path, arena, path, err) < 0)
+		return -1;
+	if (path->name.len == 0)
+		return lab_fail(err, LAB_INVALID, "dictmap: %.*s is a directory",
+			LAB_VIEW_ARG(file->path));
+	if (file->mode != FS_OPEN_CREATE)
+		return 0;
+	found = dictmap_exists(file, err);
+	if (found > 0)
+		return lab_fail(err, LAB_EXISTS, "dictmap: %.*s exists already",
+			LAB_VIEW_ARG(file->path));
+	return found;
+}
+
+/* The id of a new object: the GUID of its first name, and the mark of new ids (HD-3). */
+static struct lab_view new_object_id(
+	struct dictmap_fs *fs, const struct dictmap_path *path, struct lab_arena *arena)
+{
+	uint8_t guid[ENV_GUID128_SIZE];
+	char hex[2 * ENV_GUID128_SIZE + 1];
+
+	if (path->kind == DICTMAP_MAIL)
+		return lab_view_cstr(lab_arena_printf(
+			arena, "%.*s%02x", LAB_VIEW_ARG(path->name), DICTMAP_OID_EXTRA_NEW_ID));
+	env_guid128_generate(env_of(fs), guid);
+	lab_hex(guid, sizeof(guid), hex);
+	return lab_view_cstr(lab_arena_printf(arena, "%s%02x", hex, DICTMAP_OID_EXTRA_NEW_ID));
+}
+
+/* ---- writing: PUT, then rows (HD-1) ---- */
+
+static void pass_metadata(struct fs_file *file)
+{
+	struct lab_map_iter iter = { file->metadata, 0 };
+	struct lab_view key, value;
+
+	while (fs_file_metadata_next(&iter, &key, &value)) {
+		char name[256];
+
+		if (!lab_view_eq_cstr(key, FS_METADATA_OBJECTID) &&
+			lab_view_to_cstr(key, name, sizeof(name)) == 0)
+			fs_set_metadata(file->parent, name, value);
+	}
+	fs_set_metadata(file->parent, "fname", file->path);
+	fs_set_metadata(file->parent, FS_METADATA_ORIG_PATH, file->path);
+}
+
+/* Deletes an object that no row refers to, or ever will. What fails is a leak. */
+static bool drop_object(struct fs_file *file)
+{
+	struct lab_error err;
+
+	return fs_delete(file->parent, &err) == 0 || err.code == LAB_NOT_FOUND;
+}
+
+static int put_object(struct fs_file *file, struct lab_view contents, struct lab_error *err)
+{
+	struct dictmap_fs *fs = fs_of(file);
+	const char *cleanup = "disabled";
+
+	pass_metadata(file);
+	if (fs_write(file->parent, contents, err) == 0)
+		return 0;
+	if (err->code != LAB_UNCERTAIN)
+		return -1;
+	if (fs->conf.cleanup_uncertain)
+		cleanup = drop_object(file) ? "success" : "failed";
+	ENV_EVENT(env_of(fs), LAB_EV_fs_object_write_uncertain, LAB_F_TEXT("path", file->path),
+		LAB_F_CSTR("cleanup", cleanup), LAB_F_CSTR("error", err->message));
+	/* The object may be there, but nothing refers to it: the mail was certainly not saved. */
+	err->code = LAB_UNAVAILABLE;
+	err->retryable = true;
+	return -1;
+}
+
+static int put_and_insert(struct fs_file *file, const struct dictmap_path *path, uint32_t bucket,
+	struct lab_view contents, struct lab_arena *arena, struct lab_error *err)
+{
+	struct dictmap_fs *fs = fs_of(file);
+	struct lab_view oid = new_object_id(fs, path, arena);
+	enum dictmap_residue residue;
+	bool own_ids = fs->conf.storage_objectid_prefix.ptr != NULL ||
+		       fs->conf.storage_passthrough_paths != FS_URI_PASSTHROUGH_NONE;
+
+	fs_file_close(&file->parent);
+	file->parent = fs_file_open(
+		fs->fs.parent, storage_path(fs, file, oid, arena), FS_OPEN_REPLACE);
+	if (put_object(file, contents, err) < 0)
+		return -1;
+	if (!own_ids && fs_get_metadata(file->parent, FS_METADATA_OBJECTID, arena, &oid, err) <= 0)
+		return lab_fail(err, LAB_UNSUPPORTED,
+			"dictmap: %s gives no object ids: storage-objectid-prefix or "
+			"storage-passthrough-paths is needed",
+			fs_driver_name(fs->fs.parent));
+	fs_file_metadata_store(file, FS_METADATA_OBJECTID, oid);
+	if (dictmap_rows_insert(fs, path, bucket, oid, &residue, err) == 0)
+		return 0;
+	if (residue == DICTMAP_RESIDUE_NONE)
+		(void)drop_object(file);
+	return -1;
+}
+
+static int dictmap_write(struct fs_file *file, struct lab_view contents, struct lab_error *err)
+{
+	struct dictmap_fs *fs = fs_of(file);
+	struct lab_arena *tmp = op_arena(fs);
+	struct dictmap_path path;
+	uint32_t bucket = 0;
+	int result = prepare_name(file, tmp, &path, err);
+
+	if (result == 0 && path.kind == DICTMAP_MAIL)
+		result = dictmap_bucket_reserve(fs, path.guid, &bucket, err);
+	if (result == 0) {
+		result = put_and_insert(file, &path, bucket, contents, tmp, err);
+		if (result < 0 && err->code != LAB_UNCERTAIN)
+			dictmap_bucket_release(fs, path.guid, bucket);
+		((struct dictmap_file *)file)->bucket = bucket;
+	}
+	lab_arena_free(&tmp);
+	return result;
+}
+
+/* ---- copying ---- */
+
+static int lock_object(struct dictmap_fs *fs, struct lab_view oid, struct lab_error *err)
+{
+	if (fs->conf.lockdir.ptr == NULL)
+		return 0;
+	return fs_lock_take(fs->fs.settings.services->shared, oid,
+		env_now(env_of(fs)) + LOCK_TIMEOUT, err);
+}
+
+static void unlock_object(struct dictmap_fs *fs, struct lab_view oid)
+{
+	if (fs->conf.lockdir.ptr != NULL)
+		fs_lock_give(fs->fs.settings.services->shared, oid);
+}
+
+/* Under the lock: is there still a reference to copy? Without lockdir nobody asks (obox 2). */
+static int copy_locked(struct fs_file *to, const struct dictmap_path *path, uint32_t bucket,
+	struct lab_view oid, struct lab_error *err)
+{
+	struct dictmap_fs *fs = fs_of(to);
+	enum dictmap_residue residue;
+	unsigned nlinks = 1;
+
+	if (fs->conf.lockdir.ptr != NULL && dictmap_row_nlinks(fs, oid, &nlinks, err) < 0)
+		return -1;
+	if (nlinks == 0)
+		return lab_fail(err, LAB_NOT_FOUND, "dictmap: object %.*s was deleted meanwhile",
+			LAB_VIEW_ARG(oid));
+	/* A failed copy never touches the storage: the object has other references (obox 3.8). */
+	return dictmap_rows_insert(fs, path, bucket, oid, &residue, err);
+}
+
+static int copy_in_dict(struct fs_file *to, const struct dictmap_path *path, struct lab_view oid,
+	struct lab_error *err)
+{
+	struct dictmap_fs *fs = fs_of(to);
+	uint32_t bucket;
+	int result;
+
+	if (dictmap_bucket_reserve(fs, path->guid, &bucket, err) < 0)
+		return -1;
+	result = lock_object(fs, oid, err);
+	if (result == 0) {
+		result = copy_locked(to, path, bucket, oid, err);
+		unlock_object(fs, oid);
+	}
+	if (result < 0 && err->code != LAB_UNCERTAIN)
+		dictmap_bucket_release(fs, path->guid, bucket);
+	((struct dictmap_file *)to)->bucket = bucket;
+	fs_file_metadata_store(to, FS_METADATA_OBJECTID, oid);
+	return result;
+}
+
+static int copy_by_contents(struct fs_file *from, struct fs_file *to, struct lab_error *err)
+{
+	struct lab_arena *arena =
+		lab_arena_new(env_of(fs_of(to))->heap, (size_t)DICTMAP_COPY_MAX + OP_ARENA_MAX);
+	struct lab_view contents;
+	int result = fs_read(from, arena, DICTMAP_COPY_MAX, &contents, err);
+
+	if (result == 0)
+		result = fs_write(to, contents, err);
+	lab_arena_free(&arena);
+	return result;
+}
+
+/* Ids from before the migration, and paths, cannot be shared (obox 4.7). */
+static bool can_copy_in_dict(
+	struct dictmap_fs *fs, const struct dictmap_path *path, struct lab_view oid)
+{
+	return fs->conf.refcounting_table && path->kind == DICTMAP_MAIL &&
+	       fs->conf.storage_passthrough_paths == FS_URI_PASSTHROUGH_NONE &&
+	       !(fs->conf.storage_objectid_migrate && oid.len == DICTMAP_GUID_HEX);
+}
+
+static int dictmap_copy(struct fs_file *from, struct fs_file *to, struct lab_error *err)
+{
+	struct dictmap_fs *fs = fs_of(to);
+	struct lab_arena *tmp = op_arena(fs);
+	struct dictmap_path from_path, to_path;
+	struct lab_view oid;
+	int result = dictmap_path_parse(fs, from->path, tmp, &from_path, err);
+
+	if (result == 0)
+		result = object_id(from, &from_path, tmp, &oid, err);
+	if (result == 0)
+		result = not_found(from, err);
+	if (result > 0 && !can_copy_in_dict(fs, &from_path, oid)) {
+		result = copy_by_contents(from, to, err);
+	} else if (result > 0) {
+		result = prepare_name(to, tmp, &to_path, err);
+		if (result == 0)
+			result = copy_in_dict(to, &to_path, oid, err);
+	}
+	lab_arena_free(&tmp);
+	return result;
+}
+
+static int dictmap_rename(struct fs_file *from, struct fs_file *to, struct lab_error *err)
+{
+	(void)from;
+	return lab_fail(err, LAB_UNSUPPORTED, "dictmap: %.*s cannot be renamed, only copied",
+		LAB_VIEW_ARG(to->path));
+}
+
+/* ---- deleting: rows first, then the objects that nobody refers to any more ---- */
+
+struct delete_batch {
+	struct dictmap_fs *fs;
+	struct fs_file **files;
+	struct lab_error *results;
+	bool *drop; /* files[i]'s object has no reference left */
+};
+
+/* The defect object-before-rows: a crash after this leaves rows without their object. */
+static void drop_object_too_early(struct fs_file *file, struct lab_view oid)
+{
+	struct lab_error ignored;
+	unsigned nlinks = 0;
+
+	if (dictmap_row_nlinks(fs_of(file), oid, &nlinks, &ignored) == 0 && nlinks <= 1)
+		(void)drop_object(file);
+}
+
+static int delete_rows(
+	struct fs_file *file, struct lab_arena *arena, bool *ret_drop, struct lab_error *err)
+{
+	struct dictmap_fs *fs = fs_of(file);
+	struct dictmap_file *dictmap_file = (struct dictmap_file *)file;
+	struct dictmap_path path;
+	struct lab_view oid;
+	int result;
+
+	if (dictmap_path_parse(fs, file->path, arena, &path, err) < 0)
+		return -1;
+	result = object_id(file, &path, arena, &oid, err);
+	if (result > 0 && dictmap_file->bucket == DICTMAP_BUCKET_UNKNOWN) {
+		if (fs->conf.bucket_size == 0 || path.kind != DICTMAP_MAIL)
+			dictmap_file->bucket = 0;
+		else
+			result = dictmap_row_find(fs, &path, &dictmap_file->bucket, arena, &oid, err);
+	}
+	if (result <= 0)
+		return result < 0 ? -1 : not_found(file, err);
+	if (parent_open(file, arena, err) < 0 || lock_object(fs, oid, err) < 0)
+		return -1;
+	if (has_defect(fs, LAB_DEFECT(OBJECT_BEFORE_ROWS)))
+		drop_object_too_early(file, oid);
+	result = dictmap_rows_delete(fs, &path, dictmap_file->bucket, oid, ret_drop, err);
+	unlock_object(fs, oid);
+	if (result == 0 && path.kind == DICTMAP_MAIL)
+		dictmap_bucket_deleted(fs, path.guid, dictmap_file->bucket);
+	return result;
+}
+
+static void delete_rows_of_one(void *ctx, size_t i)
+{
+	struct delete_batch *batch = ctx;
+	struct lab_arena *tmp = op_arena(batch->fs);
+
+	if (delete_rows(batch->files[i], tmp, &batch->drop[i], &batch->results[i]) < 0)
+		lab_assert(batch->results[i].code != LAB_OK);
+	lab_arena_free(&tmp);
+}
+
+/* A failure here is a leak: the mails are gone for their user (HD-13). */
+static void drop_objects(struct delete_batch *batch, size_t count)
+{
+	struct lab_heap *heap = env_of(batch->fs)->heap;
+	struct fs_file **objects = lab_new_array(heap, struct fs_file *, count);
+	struct lab_error *results = lab_new_array(heap, struct lab_error, count);
+	size_t n = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		if (batch->drop[i])
+			objects[n++] = batch->files[i]->parent;
+	}
+	(void)fs_delete_many(objects, n, results, NULL);
+	lab_heap_free(heap, results);
+	lab_heap_free(heap, objects);
+}
+
+static int dictmap_delete_many(
+	struct fs_file **files, size_t count, struct lab_error *results, struct lab_error *err)
+{
+	struct dictmap_fs *fs = fs_of(files[0]);
+	struct lab_heap *heap = env_of(fs)->heap;
+	struct delete_batch batch = { fs, files, results, lab_new_array(heap, bool, count) };
+	unsigned parallel = LAB_MAX(1u, fs->fs.settings.max_parallel_deletes);
+
+	env_for_each(env_of(fs), count, LAB_MIN(parallel, PARALLEL_ROWS_MAX), delete_rows_of_one,
+		&batch);
+	drop_objects(&batch, count);
+	lab_heap_free(heap, batch.drop);
+	for (size_t i = 0; i < count; i++) {
+		if (results[i].code == LAB_OK)
+			continue;
+		if (err != NULL)
+			*err = results[i];
+		return -1;
+	}
+	return 0;
+}
+
+static int dictmap_delete(struct fs_file *file, struct lab_error *err)
+{
+	struct lab_error result = { .code = LAB_OK };
+
+	return dictmap_delete_many(&file, 1, &result, err);
+}
+
+/* ---- listing ---- */
+
+struct listing {
+	struct dictmap_fs *fs;
+	const struct dictmap_path *path;
+	struct lab_arena *arena;
+	size_t max_entries;
+	struct bucket_listing {
+		struct dict_row *rows;
+		size_t count;
+		int result;
+		struct lab_error err;
+	} *buckets;
+};
+
+static void list_bucket(void *ctx, size_t bucket)
+{
+	struct listing *l = ctx;
+	struct bucket_listing *b = &l->buckets[bucket];
+	struct dict_iterate_options options = { .max_rows = l->max_entries };
+
+	b->result = dict_iterate(l->fs->dict,
+		dictmap_key_forward(l->fs, l->path, (uint32_t)bucket, l->arena), &options, l->arena,
+		&b->rows, &b->count, &b->err);
+}
+
+static struct lab_view last_part(struct lab_view key)
+{
+	size_t start = key.len;
+
+	while (start > 0 && key.ptr[start - 1] != '/')
+		start--;
+	return lab_view_skip(key, start);
+}
+
+static struct lab_view listed_name(
+	const struct dict_row *row, uint32_t flags, struct lab_arena *arena)
+{
+	struct lab_view name = last_part(row->key);
+
+	if ((flags & FS_ITER_OBJECTIDS) == 0)
+		return name;
+	return lab_view_cstr(lab_arena_printf(
+		arena, "%.*s/%.*s", LAB_VIEW_ARG(row->values.items[0]), LAB_VIEW_ARG(name)));
+}
+
+/* Buckets 0..count-1 into one list of names. */
+static int collect_names(struct listing *l, size_t count, uint32_t flags, struct lab_view **ret_names,
+	size_t *ret_count, struct lab_error *err)
+{
+	size_t total = 0, n = 0;
+
+	for (size_t b = 0; b < count; b++) {
+		if (l->buckets[b].result < 0) {
+			*err = l->buckets[b].err;
+			return lab_error_wrap(err, "list bucket %zu", b);
+		}
+		total += l->buckets[b].count;
+	}
+	if (total > l->max_entries)
+		return lab_fail(err, LAB_LIMIT, "dictmap: more than %zu names", l->max_entries);
+	*ret_names = lab_arena_array(l->arena, struct lab_view, total);
+	for (size_t b = 0; b < count; b++) {
+		for (size_t i = 0; i < l->buckets[b].count; i++)
+			(*ret_names)[n++] = listed_name(&l->buckets[b].rows[i], flags, l->arena);
+	}
+	*ret_count = total;
+	return 0;
+}
+
+/* A crash between the first row of a new bucket and max_bucket is repaired here (HD-2): with
+ * NOCACHE the bucket above the last one is looked at too. */
+static int after_listing(struct listing *l, uint32_t max_bucket, size_t listed, struct lab_error *err)
+{
+	uint32_t top = max_bucket;
+
+	if (listed > (size_t)max_bucket + 1 && l->buckets[max_bucket + 1].count > 0) {
+		top = max_bucket + 1;
+		if (dictmap_bucket_raise(l->fs, l->path->guid, top, "iter", err) < 0)
+			return -1;
+	}
+	for (uint32_t b = 0; b < max_bucket; b++) {
+		if (l->buckets[b].count == 0)
+			ENV_EVENT(env_of(l->fs), LAB_EV_fs_dictmap_empty_bucket_iterated,
+				LAB_F_U64("empty_bucket", b), LAB_F_U64("max_bucket", max_bucket));
+	}
+	dictmap_bucket_counted(l->fs, l->path->guid, top, l->buckets[top].count);
+	return 0;
+}
+
+static int iter_mails(struct listing *l, uint32_t flags, struct lab_view **ret_names,
+	size_t *ret_count, struct lab_error *err)
+{
+	uint32_t max_bucket;
+	size_t buckets;
+
+	if (dictmap_bucket_max(l->fs, l->path->guid, &max_bucket, err) < 0)
+		return -1;
+	buckets = (size_t)max_bucket + 1;
+	if ((flags & FS_ITER_NOCACHE) != 0 && l->fs->conf.bucket_size > 0)
+		buckets++;
+	l->buckets = lab_arena_array(l->arena, struct bucket_listing, buckets);
+	env_for_each(env_of(l->fs), buckets, LAB_MAX(1u, l->fs->conf.max_parallel_iter), list_bucket, l);
+	if (collect_names(l, buckets, flags, ret_names, ret_count, err) < 0)
+		return -1;
+	return after_listing(l, max_bucket, buckets, err);
+}
+
+static int iter_rows(struct listing *l, struct lab_view key, uint32_t flags,
+	struct lab_view **ret_names, size_t *ret_count, struct lab_error *err)
+{
+	struct dict_iterate_options options = { .max_rows = l->max_entries };
+	struct dict_row *rows;
+	size_t count = 0;
+
+	if (dict_iterate(l->fs->dict, key, &options, l->arena, &rows, &count, err) < 0)
+		return -1;
+	*ret_names = lab_arena_array(l->arena, struct lab_view, count);
+	for (size_t i = 0; i < count; i++)
+		(*ret_names)[i] = listed_name(&rows[i], flags, l->arena);
+	*ret_count = count;
+	return 0;
+}
+
+/* <user>/ and <user>/mailboxes/ exist in the dict only as parts of other names (obox 3.5). */
+static int iter_directories(struct listing *l, struct lab_view path, struct lab_view **ret_names,
+	size_t *ret_count, struct lab_error *err)
+{
+	const char *user = l->fs->fs.settings.username;
+	struct lab_view root = lab_view_cstr(lab_arena_printf(l->arena, "%s/", user));
+
+	if (lab_view_eq(path, root)) {
+		*ret_names = lab_arena_array(l->arena, struct lab_view, 2);
+		(*ret_names)[0] = LAB_VIEW("idx");
+		(*ret_names)[1] = LAB_VIEW("mailboxes");
+		*ret_count = 2;
+		return 0;
+	}
+	if (lab_view_eq(lab_view_skip(path, root.len), LAB_VIEW("mailboxes/")))
+		return iter_rows(l, dictmap_key_folders(l->fs, l->arena), 0, ret_names, ret_count, err);
+	*ret_count = 0;
+	return 0;
+}
+
+static int dictmap_iter(struct fs *base, struct lab_view path, uint32_t flags, size_t max_entries,
+	struct lab_arena *arena, struct lab_view **ret_names, size_t *ret_count,
+	struct lab_error *err)
+{
+	struct dictmap_path parsed;
+	struct listing l = { .fs = (struct dictmap_fs *)base, .path = &parsed, .arena = arena,
+		.max_entries = LAB_MIN(max_entries, (size_t)DICTMAP_ROWS_MAX) };
+
+	if (!lab_view_ends_with(path, LAB_VIEW("/")))
+		path = lab_view_cstr(lab_arena_printf(arena, "%.*s/", LAB_VIEW_ARG(path)));
+	if ((flags & FS_ITER_DIRS) != 0)
+		return iter_directories(&l, path, ret_names, ret_count, err);
+	if (dictmap_path_parse(l.fs, path, arena, &parsed, err) < 0)
+		return -1;
+	if (parsed.kind == DICTMAP_MAIL)
+		return iter_mails(&l, flags, ret_names, ret_count, err);
+	return iter_rows(
+		&l, dictmap_key_forward(l.fs, &parsed, 0, arena), flags, ret_names, ret_count, err);
+}
+
+const struct fs_driver fs_driver_dictmap = {
+	.name = "dictmap",
+	.init = dictmap_init,
+	.deinit = dictmap_deinit,
+	.properties = dictmap_properties,
+	.set_reason = fs_wrapper_set_reason,
+	.file_open = dictmap_file_open,
+	.file_close = fs_wrapper_file_close,
+	.set_metadata = dictmap_set_metadata,
+	.get_metadata = dictmap_get_metadata,
+	.read = dictmap_read,
+	.write = dictmap_write,
+	.exists = dictmap_exists,
+	.stat = dictmap_stat,
+	.get_nlinks = dictmap_get_nlinks,
+	.copy = dictmap_copy,
+	.rename = dictmap_rename,
+	.delete_file = dictmap_delete,
+	.delete_many = dictmap_delete_many,
+	.iter = dictmap_iter,
+};

@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * fs-fscache.c - fscache:<size>:<dir>:<parent>: whole objects on the local disk (obox 1.10).
+ *
+ * A cached object is a file named after its object id, so a name never changes its contents. Files
+ * are not synced: each carries its length and a hash, and one that a crash has torn counts as not
+ * there. What is in a directory is known from a scan at its first use and counted from then on; the
+ * one used longest ago goes first. The size is advisory, as in Dovecot: parallel writes may overshoot
+ * it, and one object may be larger than the whole cache. Errors of the cache's own disk are logged and
+ * never the caller's.
+ */
+#include "core/fs/fs-api-private.h"
+#include "core/fs/fs-shared.h"
+
+#include "core/conf/fs-uri.h"
+
+#define ENTRIES_MAX 4000000
+#define SCAN_MAX 1000000
+#define HEADER_BYTES 24
+#define HEADER_MAGIC "oboxfsc1"
+#define HASH_SEED UINT64_C(0x6673636163686531)
+#define NAME_MAX_LEN 80
+
+struct cache_entry {
+	struct cache_entry *newer, *older;
+	uint64_t size;
+	char name[NAME_MAX_LEN];
+};
+
+struct cache_dir {
+	struct env *env;
+	char *path;
+	struct lab_map *entries;
+	struct cache_entry *newest, *oldest;
+	uint64_t used_bytes;
+	struct env_cond scan_cond;
+	enum {
+		CACHE_NOT_SCANNED,
+		CACHE_SCANNING,
+		CACHE_SCANNED
+	} state;
+};
+
+struct fscache_fs {
+	struct fs fs;
+	struct cache_dir *dir;
+	uint64_t size_bytes;
+};
+
+/* ---- the directory ---- */
+
+static void *cache_dir_create(struct env *env, struct lab_view key)
+{
+	struct cache_dir *dir = lab_new(env->heap, struct cache_dir);
+	struct lab_view path = lab_view_skip(key, sizeof("fscache:") - 1);
+
+	dir->env = env;
+	dir->path = lab_heap_alloc(env->heap, path.len + 1);
+	memcpy(dir->path, path.ptr, path.len);
+	dir->entries = lab_map_new(env->heap, ENTRIES_MAX);
+	return dir;
+}
+
+static void entry_unlink(struct cache_dir *dir, struct cache_entry *e)
+{
+	*(e->newer != NULL ? &e->newer->older : &dir->newest) = e->older;
+	*(e->older != NULL ? &e->older->newer : &dir->oldest) = e->newer;
+	e->newer = e->older = NULL;
+}
+
+static void entry_link(struct cache_dir *dir, struct cache_entry *e)
+{
+	e->older = dir->newest;
+	e->newer = NULL;
+	*(dir->newest != NULL ? &dir->newest->newer : &dir->oldest) = e;
+	dir->newest = e;
+}
+
+static void entry_add(struct cache_dir *dir, struct lab_view name, uint64_t size)
+{
+	void **slot = lab_map_slot(dir->entries, name);
+	struct cache_entry *e;
+
+	if (slot == NULL)
+		return;
+	e = *slot;
+	if (e != NULL) {
+		dir->used_bytes -= e->size;
+		entry_unlink(dir, e);
+	} else {
+		e = *slot = lab_new(dir->env->heap, struct cache_entry);
+		lab_assert(lab_view_to_cstr(name, e->name, sizeof(e->name)) == 0);
+	}
+	e->size = size;
+	dir->used_bytes += size;
+	entry_link(dir, e);
+}
+
+static void entry_forget(struct cache_dir *dir, struct lab_view name)
+{
+	struct cache_entry *e = lab_map_remove(dir->entries, name);
+
+	if (e == NULL)
+		return;
+	dir->used_bytes -= e->size;
+	entry_unlink(dir, e);
+	lab_heap_free(dir->env->heap, e);
+}
+
+static char *entry_path(struct cache_dir *dir, const char *name, char out[ENV_PATH_MAX])
+{
+	int n = snprintf(out, ENV_PATH_MAX, "%s/%s", dir->path, name);
+
+	return n < ENV_PATH_MAX ? out : NULL;
+}
+
+static void cache_log(struct cache_dir *dir, const char *what, const struct lab_error *err)
+{
+	ENV_EVENT(dir->env, LAB_EV_log_message, LAB_F_CSTR("area", "fscache"),
+		LAB_F_CSTR("message", what), LAB_F_CSTR("error", err->message));
+}
+
+static void entry_remove(struct cache_dir *dir, const char *name)
+{
+	char path[ENV_PATH_MAX];
+	struct lab_error err;
+
+	if (entry_path(dir, name, path) != NULL && env_unlink(dir->env, path, &err) < 0 &&
+		err.code != LAB_NOT_FOUND)
+		cache_log(dir, "cannot remove", &err);
+	entry_forget(dir, lab_view_cstr(name));
+}
+
+static void scan_names(struct cache_dir *dir, const struct lab_view *names, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		char name[NAME_MAX_LEN], path[ENV_PATH_MAX];
+		struct env_stat st;
+
+		if (lab_view_to_cstr(names[i], name, sizeof(name)) < 0 ||
+			entry_path(dir, name, path) == NULL ||
+			env_stat(dir->env, path, &st, NULL) < 0 || st.is_directory)
+			continue;
+		if (lab_view_ends_with(names[i], LAB_VIEW(".tmp")))
+			(void)env_unlink(dir->env, path, NULL);
+		else
+			entry_add(dir, names[i], st.size);
+	}
+}
+
+/* Once for a directory and process. */
+static void cache_scan(struct cache_dir *dir)
+{
+	struct lab_arena *arena;
+	struct lab_view *names;
+	struct lab_error err;
+	size_t count = 0;
+
+	while (dir->state == CACHE_SCANNING)
+		(void)env_cond_wait(dir->env, &dir->scan_cond, ENV_FOREVER);
+	if (dir->state == CACHE_SCANNED)
+		return;
+	dir->state = CACHE_SCANNING;
+	arena = lab_arena_new(dir->env->heap, (size_t)SCAN_MAX * 128);
+	if (env_list(dir->env, dir->path, SCAN_MAX, arena, &names, &count, &err) < 0)
+		cache_log(dir, "cannot scan", &err);
+	else
+		scan_names(dir, names, count);
+	lab_arena_free(&arena);
+	dir->state = CACHE_SCANNED;
+	env_cond_broadcast(dir->env, &dir->scan_cond);
+}
+
+static void cache_make_room(struct fscache_fs *fs, uint64_t bytes)
+{
+	struct cache_dir *dir = fs->dir;
+
+	while (dir->oldest != NULL && dir->used_bytes + bytes > fs->size_bytes) {
+		char name[NAME_MAX_LEN];
+
+		memcpy(name, dir->oldest->name, sizeof(name));
+		entry_remove(dir, name);
+	}
+}
+
+/* ---- one cached object ---- */
+
+static void put_u64(uint8_t *out, uint64_t value)
+{
+	for (int i = 0; i < 8; i++)
+		out[i] = (uint8_t)(value >> (56 - 8 * i));
+}
+
+static void make_header(uint8_t header[HEADER_BYTES], struct lab_view contents)
+{
+	memcpy(header, HEADER_MAGIC, 8);
+	put_u64(header + 8, contents.len);
+	put_u64(header + 16, lab_hash_view(HASH_SEED, contents));
+}
+
+static void cache_put(struct fscache_fs *fs, const char *name, struct lab_view contents)
+{
+	char path[ENV_PATH_MAX];
+	uint8_t header[HEADER_BYTES];
+	struct lab_error err;
+	struct lab_buf file;
+
+	cache_scan(fs->dir);
+	cache_make_room(fs, contents.len + HEADER_BYTES);
+	if (entry_path(fs->dir, name, path) == NULL)
+		return;
+	make_header(header, contents);
+	lab_buf_init(&file, fs->dir->env->heap, contents.len + HEADER_BYTES);
+	lab_buf_append(&file, header, sizeof(header));
+	lab_buf_append_view(&file, contents);
+	if (env_file_replace(fs->dir->env, path, lab_buf_view(&file), false, &err) == 0)
+		entry_add(fs->dir, lab_view_cstr(name), file.len);
+	else
+		cache_log(fs->dir, "cannot write", &err);
+	lab_buf_done(&file);
+}
+
+static bool header_matches(struct lab_view file, struct lab_view *ret_contents)
+{
+	uint8_t header[HEADER_BYTES];
+
+	if (file.len < HEADER_BYTES)
+		return false;
+	*ret_contents = lab_view_skip(file, HEADER_BYTES);
+	make_header(header, *ret_contents);
+	return memcmp(file.ptr, header, HEADER_BYTES) == 0;
+}
+
+static bool cache_get(struct fscache_fs *fs, const char *name, size_t max_bytes,
+	struct lab_arena *arena, struct lab_view *ret)
+{
+	struct cache_entry *e;
+	char path[ENV_PATH_MAX];
+	struct lab_view file;
+
+	cache_scan(fs->dir);
+	e = lab_map_get(fs->dir->entries, lab_view_cstr(name));
+	if (e == NULL || entry_path(fs->dir, name, path) == NULL)
+		return false;
+	entry_unlink(fs->dir, e);
+	entry_link(fs->dir, e);
+	if (env_file_load(fs->dir->env, path, max_bytes + HEADER_BYTES, arena, &file, NULL) == 0 &&
+		header_matches(file, ret))
+		return true;
+	entry_remove(fs->dir, name);
+	return false;
+}
+
+/* ---- the driver ---- */
+
+static int fscache_init(const struct fs_driver *driver, struct lab_view args,
+	const struct fs_settings *settings, struct fs **ret, struct lab_error *err)
+{
+	struct lab_heap *heap = settings->env->heap;
+	struct fs_uri_fscache parsed;
+	struct fscache_fs *fs;
+	struct lab_buf key;
+
+	(void)driver;
+	if (fs_uri_fscache(args, &parsed, err) < 0)
+		return -1;
+	if (parsed.dir.len == 0 || parsed.dir.ptr[0] != '/')
+		return lab_fail(err, LAB_INVALID, "%.*s is not an absolute path",
+			LAB_VIEW_ARG(parsed.dir));
+	fs = lab_new(heap, struct fscache_fs);
+	fs->size_bytes = parsed.size_bytes;
+	if (fs_wrapper_init(&fs->fs, parsed.parent, settings, err) < 0) {
+		lab_heap_free(heap, fs);
+		return -1;
+	}
+	lab_buf_init(&key, heap, ENV_PATH_MAX + 16);
+	lab_buf_printf(&key, "fscache:%.*s", LAB_VIEW_ARG(parsed.dir));
+	fs->dir = fs_shared_get(settings->services->shared, lab_buf_view(&key), cache_dir_create);
+	lab_buf_done(&key);
+	*ret = &fs->fs;
+	return 0;
+}
+
+/* The name of the cached copy: the object id. False if the object has none. */
+static bool cache_name(struct fs_file *file, char out[NAME_MAX_LEN])
+{
+	struct lab_arena *arena = lab_arena_new(file->fs->settings.env->heap, 65536);
+	struct lab_view oid;
+	bool ok = fs_get_metadata(file->parent, FS_METADATA_OBJECTID, arena, &oid, NULL) > 0 &&
+		  oid.len > 0 && lab_view_find_byte(oid, '/') == SIZE_MAX &&
+		  lab_view_to_cstr(oid, out, NAME_MAX_LEN) == 0;
+
+	lab_arena_free(&arena);
+	return ok;
+}
+
+static int fscache_read(struct fs_file *file, struct lab_arena *arena, size_t max_bytes,
+	struct lab_view *ret, struct lab_error *err)
+{
+	struct fscache_fs *fs = (struct fscache_fs *)file->fs;
+	char name[NAME_MAX_LEN];
+	bool has_name = cache_name(file, name);
+
+	if (has_name && cache_get(fs, name, max_bytes, arena, ret))
+		return 0;
+	if (fs_read(file->parent, arena, max_bytes, ret, err) < 0)
+		return -1;
+	if (has_name)
+		cache_put(fs, name, *ret);
+	return 0;
+}
+
+static int fscache_write(struct fs_file *file, struct lab_view contents, struct lab_error *err)
+{
+	char name[NAME_MAX_LEN];
+
+	if (fs_wrapper_write(file, contents, err) < 0)
+		return -1;
+	if (cache_name(file, name))
+		cache_put((struct fscache_fs *)file->fs, name, contents);
+	return 0;
+}
+
+/* Another name may still refer to the object, so the copy stays until it is the oldest: names are
+ * never given to other contents. */
+
+const struct fs_driver fs_driver_fscache = {
+	.name = "fscache",
+	.init = fscache_init,
+	.deinit = fs_wrapper_deinit,
+	.properties = fs_wrapper_properties,
+	.set_reason = fs_wrapper_set_reason,
+	.file_open = fs_wrapper_file_open,
+	.file_close = fs_wrapper_file_close,
+	.set_metadata = fs_wrapper_set_metadata,
+	.get_metadata = fs_wrapper_get_metadata,
+	.read = fscache_read,
+	.write = fscache_write,
+	.exists = fs_wrapper_exists,
+	.stat = fs_wrapper_stat,
+	.get_nlinks = fs_wrapper_get_nlinks,
+	.copy = fs_wrapper_copy,
+	.rename = fs_wrapper_rename,
+	.delete_file = fs_wrapper_delete,
+	.delete_many = fs_wrapper_delete_many,
+	.iter = fs_wrapper_iter,
+};
