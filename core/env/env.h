@@ -108,6 +108,7 @@ struct env_http_limits {
 	uint64_t response_timeout_ns; /* from the request sent to the last byte of the response */
 	size_t response_max_bytes;    /* a longer body is LAB_LIMIT */
 	bool fresh_connection;	      /* do not reuse a kept-alive one (after a failure) */
+	uint64_t deadline_ns;	      /* absolute, for the whole exchange; 0: none */
 };
 
 struct env_http_stats {
