@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * backend.h - one Dovecot backend on one host: what its processes share.
+ *
+ * Purpose    Turns the operator's settings into running parts: the dicts behind dict-async, fs-auth,
+ *            the locks, and the users that are open here.
+ * Lifetime   Made in a fiber of the host and gone with the host's heap: a crash needs no clean-up.
+ * Ownership  Settings and dict configurations are borrowed; they belong to the run, not to the host.
+ */
+#ifndef LAB_OBOX_BACKEND_H
+#define LAB_OBOX_BACKEND_H
+
+#include "core/conf/dict-cql.h"
+#include "core/conf/settings.h"
+#include "core/env/env.h"
+
+struct backend;
+struct obox_user;
+
+/* dict { name = ... } with its file read. */
+struct backend_dict {
+	struct lab_view name;
+	const struct dict_cql_config *config;
+};
+
+struct backend_settings {
+	struct env *env;
+	const struct conf_settings *conf;
+	const struct backend_dict *dicts;
+	size_t dict_count;
+	/* What the userdb would say where mail_home is not set: a template with %variables. NULL:
+	 * "/var/vmail/%d/%n" */
+	const char *home;
+	uint32_t defects; /* LAB_DEFECT() bits (core/env/defects.h) */
+};
+
+/* Starts connecting; does not wait for Cassandra to be there. -1 LAB_INVALID (settings). */
+int backend_start(const struct backend_settings *settings, struct backend **ret,
+	struct lab_error *err);
+/* A clean stop: every user must have been released; local indexes and caches are written, the
+ * connections closed. Blocks. NULLs the pointer; accepts NULL. */
+void backend_stop(struct backend **backend);
+
+/* The user, opened at first use: builds the fs stack from obox_fs. Counts a reference. `name` is
+ * the login name (%u). Blocks. -1: LAB_INVALID (the name, or a setting as expanded for it). */
+int backend_user_open(struct backend *backend, struct lab_view name, struct obox_user **ret,
+	struct lab_error *err);
+/* The last reference keeps the user open: folders stay as this process knows them until
+ * backend_stop(). NULLs the pointer; accepts NULL. */
+void backend_user_release(struct obox_user **user);
+
+#endif

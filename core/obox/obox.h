@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * obox.h - the obox mailbox format: folders whose mails are immutable objects (obox 4).
+ *
+ * Purpose    Deliver, fetch, copy, move and expunge mails of one user on one backend; keep the
+ *            folder's local index; compare it with the listing (rescan), or make it anew (rebuild).
+ * Blocking   Everything that takes an error blocks the calling fiber. Operations on one folder may
+ *            run in parallel in several fibers; a rescan waits for them and they for it.
+ * Outcomes   0: it happened and is durable (the rows are acknowledged). -1 LAB_UNCERTAIN: it may or
+ *            may not have happened, or may still (obox 3.8). Every other -1: it certainly did not
+ *            happen, and a retry is safe.
+ * UIDs       Given by the local index at the end of a save. Without index bundles (they belong to the
+ *            metacache) another backend, or this one after a crash, numbers a folder anew in the
+ *            order of creation and gives it a new UIDVALIDITY.
+ * Limits     OBOX_MAIL_MAX bytes a mail, OBOX_MAILS_MAX mails a folder, OBOX_BATCH mails a call.
+ */
+#ifndef LAB_OBOX_H
+#define LAB_OBOX_H
+
+#include "core/env/env.h"
+
+#define OBOX_MAIL_MAX (100u * 1024 * 1024)
+#define OBOX_MAILS_MAX 4000000
+/* IMAP MOVE and EXPUNGE commit every 1000 mails (NEWS 2.3.10). */
+#define OBOX_BATCH 1000
+#define OBOX_OID_BYTES_MAX 32
+
+struct obox_user;
+struct obox_mailbox;
+
+/* A mail of a folder, as its index knows it. */
+struct obox_mail {
+	uint32_t uid;
+	uint8_t name[ENV_GUID128_SIZE]; /* of the object in this folder: unique for ever */
+	uint8_t guid[ENV_GUID128_SIZE]; /* message GUID, the same for copies (HD-4); zero: unknown */
+	uint8_t oid[OBOX_OID_BYTES_MAX]; /* object id */
+	uint8_t oid_len;
+	uint64_t size;	   /* of the body in bytes; UINT64_MAX: unknown */
+	int64_t received, saved; /* unix seconds; 0: unknown */
+};
+
+/* ---- folders ---- */
+
+/* Opens a folder of the user, creating it if it is not there yet. At the first open since the
+ * backend's start it is compared with its listing. Counts a reference. */
+int obox_mailbox_open(struct obox_user *user, struct lab_view name, struct obox_mailbox **ret,
+	struct lab_error *err);
+/* NULLs the pointer; accepts NULL. */
+void obox_mailbox_close(struct obox_mailbox **mailbox);
+
+/* Compares the index with the listing: mails that other backends saved appear, mails that they
+ * expunged go (obox 4.10). A session does this when it selects a folder: without bundles nothing
+ * cheaper says that another backend was here. */
+int obox_mailbox_rescan(struct obox_mailbox *mailbox, struct lab_error *err);
+/* force-resync: forgets the index and makes it from the listing, bypassing every cache. */
+int obox_mailbox_rebuild(struct obox_mailbox *mailbox, struct lab_error *err);
+
+uint32_t obox_mailbox_uidvalidity(const struct obox_mailbox *mailbox);
+uint32_t obox_mailbox_uidnext(const struct obox_mailbox *mailbox);
+size_t obox_mailbox_count(const struct obox_mailbox *mailbox);
+/* 32 hex digits. */
+const char *obox_mailbox_guid(const struct obox_mailbox *mailbox);
+/* The mail with the index-th smallest UID. Borrowed until the next blocking call. */
+const struct obox_mail *obox_mailbox_mail(const struct obox_mailbox *mailbox, size_t index);
+/* NULL if there is none. */
+const struct obox_mail *obox_mailbox_find(const struct obox_mailbox *mailbox, uint32_t uid);
+
+/* ---- mails ---- */
+
+struct obox_save {
+	struct lab_view body;
+	int64_t received; /* INTERNALDATE; 0: now */
+};
+/* What is known of a save or copy, also when it failed: which object a failure is about. */
+struct obox_saved {
+	uint32_t uid; /* 0 unless it happened */
+	uint8_t guid[ENV_GUID128_SIZE];
+	uint8_t name[ENV_GUID128_SIZE]; /* zero if it did not get that far */
+	uint8_t oid[OBOX_OID_BYTES_MAX];
+	uint8_t oid_len;
+};
+
+/* LMTP delivery, or IMAP APPEND: PUT, rows, index, in this order (HD-1). *ret is always filled.
+ * May be UNCERTAIN. */
+int obox_save(struct obox_mailbox *mailbox, const struct obox_save *mail, struct obox_saved *ret,
+	struct lab_error *err);
+
+/* The body. -1 LAB_NOT_FOUND: no such UID here, or it was expunged elsewhere, or it is lost ("Object
+ * exists in dict, but not in storage"). */
+int obox_fetch(struct obox_mailbox *mailbox, uint32_t uid, struct lab_arena *arena,
+	struct lab_view *ret, struct lab_error *err);
+
+/* One for each UID of a call. */
+struct obox_result {
+	uint32_t uid;
+	struct lab_error err;	 /* LAB_OK: it happened */
+	bool copied;		 /* move: the copy is there (its deletion may have failed) */
+	struct obox_saved saved; /* copy and move */
+};
+
+/* Copies to a folder of the same user, in the dict only (obox 4.7). uids[] of `from`, at most
+ * OBOX_BATCH. Fills results[count]. 0 if all happened, else -1 with the first error. */
+int obox_copy(struct obox_mailbox *from, const uint32_t *uids, size_t count,
+	struct obox_mailbox *to, struct obox_result *results, struct lab_error *err);
+/* Copy, then expunge of what was copied. */
+int obox_move(struct obox_mailbox *from, const uint32_t *uids, size_t count,
+	struct obox_mailbox *to, struct obox_result *results, struct lab_error *err);
+/* Rows, then the objects that nothing refers to any more, in bulk. */
+int obox_expunge(struct obox_mailbox *mailbox, const uint32_t *uids, size_t count,
+	struct obox_result *results, struct lab_error *err);
+
+#endif
