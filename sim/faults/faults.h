@@ -15,10 +15,9 @@
  * Ownership  A plan copies what it is given and lives in the heap it was made in.
  * Units      Nanoseconds of virtual time; rates and chances in parts per million.
  * Limits     FAULT_EPISODES_MAX episodes; the last FAULT_RECORDS_MAX fired faults are kept.
- * Phases     fault_plan_new, then fault_plan_add*(); then fault_plan_observe() once (sim/world does
- *            it), then fault_decide() and the counters. Adding episodes after the run began is
- *            an assertion, except for episodes that start later than now (scenario steps).
- * Errors     LAB_INVALID (spec makes no sense), LAB_LIMIT.
+ * Phases     fault_plan_new, fault_plan_add*(), fault_plan_observe() once (sim/world does it), then
+ *            fault_decide() and the counters. Episodes may still be added then (scenario steps);
+ * they count from that moment on. Errors     LAB_INVALID (spec makes no sense), LAB_LIMIT.
  */
 #ifndef SIM_FAULTS_H
 #define SIM_FAULTS_H
@@ -114,8 +113,9 @@ struct fault_spec {
 	uint64_t window_start_ns, window_end_ns; /* they begin and end in here */
 	struct fault_range length_ns;
 	struct fault_range rate_ppm; /* services and disk only */
-	/* Drawn for each fault: delay, write_timeout_late, disk_slow: nanoseconds. Drawn for each
-	 * episode: clock_*: microseconds, the sign is drawn too. */
+	/* Drawn for each fault: delay, write_timeout_late, disk_slow: nanoseconds; 0..0 stands for
+	 * qlog 10 ms..10 s. Drawn for each episode: clock_*: microseconds, the sign is drawn too;
+	 * 0..0 stands for qlog 100 ms..10 min. */
 	struct fault_range amount;
 	unsigned disks; /* crash: set of 1 << enum fault_disk, one is drawn; 0: lose_unsynced */
 };
