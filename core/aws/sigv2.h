@@ -21,9 +21,9 @@ int sigv2_string_to_sign(const struct lab_http_request *request, struct lab_view
 void sigv2_signature(
 	struct lab_view secret, struct lab_view string_to_sign, char out[SIGV2_SIGNATURE_SIZE]);
 
-/* Adds Date and Authorization. New text is in the arena. */
+/* Adds Date and Authorization. New text is in the arena, scratch is on the heap meanwhile. */
 int sigv2_sign_headers(struct lab_http_request *request, struct lab_view bucket,
-	const struct aws_credentials *credentials, int64_t now_unix, struct lab_arena *arena,
-	struct lab_error *err);
+	const struct aws_credentials *credentials, int64_t now_unix, struct lab_heap *heap,
+	struct lab_arena *arena, struct lab_error *err);
 
 #endif

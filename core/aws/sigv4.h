@@ -76,6 +76,7 @@ struct sigv4_signer {
 	struct lab_view service;	/* "s3" */
 	int64_t now_unix;		/* the signer's wall clock */
 	struct sigv4_key_cache *cache;	/* NULL: none */
+	struct lab_heap *heap;		/* for scratch: nothing stays allocated */
 };
 
 /* Adds x-amz-date, x-amz-content-sha256 and Authorization. Signs host, content-type, content-md5 and
