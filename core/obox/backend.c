@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * backend.c - what the processes of one Dovecot backend share: dict-async, fs-auth, users.
+ */
+#include "core/obox/obox-private.h"
+
+#include "core/aws/credentials.h"
+#include "core/cql/cql-client.h"
+#include "core/dict/dict-sql.h"
+#include "core/fs/fs-shared.h"
+
+#define DICTS_MAX 32
+#define ROLES_MAX 32
+
+struct backend_open_dict {
+	struct lab_view name;
+	struct cql_client *client;
+	struct dict *dict;
+};
+
+struct backend {
+	struct backend_settings settings;
+	struct fs_services services;
+	struct backend_open_dict dicts[DICTS_MAX];
+	size_t dict_count;
+	struct lab_map *roles; /* "host role" -> struct aws_credentials_source */
+	struct lab_map *users; /* name -> struct obox_user */
+};
+
+const struct backend_settings *backend_get_settings(const struct backend *backend)
+{
+	return &backend->settings;
+}
+
+struct fs_services *backend_get_services(struct backend *backend)
+{
+	return &backend->services;
+}
+
+/* ---- dict-async: one client and one dict for all users ---- */
+
+static struct dict *dict_find(struct backend *backend, struct lab_view name)
+{
+	for (size_t i = 0; i < backend->dict_count; i++) {
+		if (lab_view_eq(backend->dicts[i].name, name))
+			return backend->dicts[i].dict;
+	}
+	return NULL;
+}
+
+static const struct backend_dict *dict_settings(const struct backend *backend, struct lab_view name)
+{
+	for (size_t i = 0; i < backend->settings.dict_count; i++) {
+		if (lab_view_eq(backend->settings.dicts[i].name, name))
+			return &backend->settings.dicts[i];
+	}
+	return NULL;
+}
+
+static struct dict *dict_start(
+	struct backend *backend, const struct backend_dict *settings, struct lab_error *err)
+{
+	struct backend_open_dict *open = &backend->dicts[backend->dict_count];
+	struct env *env = backend->settings.env;
+
+	if (backend->dict_count == DICTS_MAX) {
+		lab_fail(err, LAB_LIMIT, "more than %d dicts", DICTS_MAX);
+		return NULL;
+	}
+	*open = (struct backend_open_dict){ .name = settings->name };
+	if (dict_sql_connect(env, &settings->config->connect, &open->client, err) < 0)
+		return NULL;
+	if (dict_sql_open(env, settings->config, open->client, &open->dict, err) < 0) {
+		cql_client_close(&open->client);
+		return NULL;
+	}
+	backend->dict_count++;
+	return open->dict;
+}
+
+/* The socket is only a name here: all dicts are behind one dict-async process. */
+static struct dict *open_dict(
+	void *ctx, struct lab_view socket, struct lab_view name, struct lab_error *err)
+{
+	struct backend *backend = ctx;
+	struct dict *dict = dict_find(backend, name);
+	const struct backend_dict *settings;
+
+	(void)socket;
+	if (dict != NULL)
+		return dict;
+	settings = dict_settings(backend, name);
+	if (settings == NULL) {
+		lab_fail(err, LAB_INVALID, "dict \"%.*s\" is not in dict { }", LAB_VIEW_ARG(name));
+		return NULL;
+	}
+	return dict_start(backend, settings, err);
+}
+
+/* ---- fs-auth: one source of credentials for each role ---- */
+
+static struct aws_credentials_source *open_auth(
+	void *ctx, struct lab_view auth_host, struct lab_view role, struct lab_error *err)
+{
+	struct backend *backend = ctx;
+	struct env *env = backend->settings.env;
+	const struct conf_settings *conf = backend->settings.conf;
+	struct lab_buf key;
+	void **slot;
+
+	lab_buf_init(&key, env->heap, 2048);
+	lab_buf_printf(&key, "%.*s %.*s", LAB_VIEW_ARG(auth_host), LAB_VIEW_ARG(role));
+	slot = lab_map_slot(backend->roles, lab_buf_view(&key));
+	lab_buf_done(&key);
+	if (slot == NULL) {
+		lab_fail(err, LAB_LIMIT, "more than %d IAM roles", ROLES_MAX);
+		return NULL;
+	}
+	if (*slot == NULL)
+		*slot = aws_credentials_imds(env, auth_host, role,
+			conf->fs_auth_request_max_retries, conf->fs_auth_request_timeout_ns);
+	return *slot;
+}
+
+/* ---- the backend ---- */
+
+int backend_start(
+	const struct backend_settings *settings, struct backend **ret, struct lab_error *err)
+{
+	struct lab_heap *heap = settings->env->heap;
+	struct backend *backend;
+
+	for (size_t i = 0; i < settings->dict_count; i++)
+		lab_assert(settings->dicts[i].config != NULL);
+	if (settings->conf->obox_fs.text.len == 0)
+		return lab_fail(err, LAB_INVALID, "obox_fs is not set");
+	backend = lab_new(heap, struct backend);
+	backend->settings = *settings;
+	backend->roles = lab_map_new(heap, ROLES_MAX);
+	backend->users = lab_map_new(heap, OBOX_USERS_MAX);
+	backend->services = (struct fs_services){ .dict_open = open_dict,
+		.auth_open = open_auth,
+		.ctx = backend,
+		.shared = fs_shared_new(settings->env),
+		.defects = settings->defects };
+	*ret = backend;
+	return 0;
+}
+
+static void free_users(struct backend *backend)
+{
+	struct lab_map_iter iter = lab_map_iterate(backend->users);
+	struct lab_view name;
+	void *user;
+
+	while (lab_map_next(&iter, &name, &user))
+		obox_user_free((struct obox_user **)&user);
+	lab_map_free(&backend->users);
+}
+
+static void free_roles(struct backend *backend)
+{
+	struct lab_map_iter iter = lab_map_iterate(backend->roles);
+	struct lab_view name;
+	void *source;
+
+	while (lab_map_next(&iter, &name, &source))
+		aws_credentials_free((struct aws_credentials_source **)&source);
+	lab_map_free(&backend->roles);
+}
+
+void backend_stop(struct backend **backend_p)
+{
+	struct backend *backend = *backend_p;
+
+	if (backend == NULL)
+		return;
+	free_users(backend);
+	for (size_t i = 0; i < backend->dict_count; i++) {
+		dict_close(&backend->dicts[i].dict);
+		cql_client_close(&backend->dicts[i].client);
+	}
+	free_roles(backend);
+	fs_shared_free(&backend->services.shared);
+	lab_heap_free(backend->settings.env->heap, backend);
+	*backend_p = NULL;
+}
+
+int backend_user_open(struct backend *backend, struct lab_view name, struct obox_user **ret,
+	struct lab_error *err)
+{
+	void **slot = lab_map_slot(backend->users, name);
+	struct obox_user *user;
+
+	if (slot == NULL)
+		return lab_fail(err, LAB_LIMIT, "more than %d users", OBOX_USERS_MAX);
+	user = *slot;
+	if (user == NULL) {
+		if (obox_user_new(backend, name, &user, err) < 0) {
+			lab_map_remove(backend->users, name);
+			return -1;
+		}
+		*lab_map_slot(backend->users, name) = user;
+	}
+	user->references++;
+	*ret = user;
+	return 0;
+}
+
+void backend_user_release(struct obox_user **user)
+{
+	if (*user == NULL)
+		return;
+	lab_assert((*user)->references > 0);
+	(*user)->references--;
+	*user = NULL;
+}

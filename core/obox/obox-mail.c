@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * obox-mail.c - the operations on mails, in the order of HD-1 (obox 3.10, 4.6, 4.7).
+ */
+#include "core/obox/obox-private.h"
+
+#include "core/env/defects.h"
+
+#define PATH_BYTES_MAX 1024
+#define PARALLEL_COPIES_MAX 32
+
+static struct fs_file *open_path(struct obox_mailbox *mailbox, const char *name,
+	enum fs_open_mode mode)
+{
+	char path[PATH_BYTES_MAX];
+	int n = snprintf(path, sizeof(path), "%s/mailboxes/%s/%s", mailbox->user->root,
+		mailbox->guid, name);
+
+	lab_assert(n > 0 && n < (int)sizeof(path));
+	return fs_file_open(mailbox->user->fs, lab_view_of(path, (size_t)n), mode);
+}
+
+struct fs_file *obox_mail_create(struct obox_mailbox *mailbox)
+{
+	return open_path(mailbox, "", FS_OPEN_CREATE_UNIQUE_128);
+}
+
+struct fs_file *obox_mail_open(
+	struct obox_mailbox *mailbox, const struct obox_mail *mail, enum fs_open_mode mode)
+{
+	char name[OBOX_GUID_HEX + 1], oid[2 * OBOX_OID_BYTES_MAX + 1];
+	struct fs_file *file;
+
+	lab_hex(mail->name, sizeof(mail->name), name);
+	lab_hex(mail->oid, mail->oid_len, oid);
+	file = open_path(mailbox, name, mode);
+	if (mail->oid_len > 0 && !backend_get_settings(mailbox->user->backend)->conf->obox_dont_use_object_ids)
+		fs_set_metadata(file, FS_METADATA_OBJECTID, lab_view_cstr(oid));
+	return file;
+}
+
+/* ---- what a write or copy made ---- */
+
+static void take_name(struct lab_view path, uint8_t name[ENV_GUID128_SIZE])
+{
+	uint8_t made[ENV_GUID128_SIZE];
+
+	if (path.len >= OBOX_GUID_HEX &&
+		lab_unhex(lab_view_skip(path, path.len - OBOX_GUID_HEX), made, sizeof(made)) == 0)
+		memcpy(name, made, sizeof(made));
+}
+
+static void take_object_id(struct fs_file *file, struct lab_heap *heap, struct obox_saved *saved)
+{
+	struct lab_arena *arena = lab_arena_new(heap, 65536);
+	struct lab_view oid;
+
+	if (fs_get_metadata(file, FS_METADATA_OBJECTID, arena, &oid, NULL) > 0 &&
+		oid.len / 2 <= sizeof(saved->oid) && lab_unhex(oid, saved->oid, oid.len / 2) == 0)
+		saved->oid_len = (uint8_t)(oid.len / 2);
+	lab_arena_free(&arena);
+}
+
+static struct obox_mail mail_of(const struct obox_saved *saved)
+{
+	struct obox_mail mail = { .uid = saved->uid, .oid_len = saved->oid_len,
+		.size = UINT64_MAX };
+
+	memcpy(mail.name, saved->name, sizeof(mail.name));
+	memcpy(mail.guid, saved->guid, sizeof(mail.guid));
+	memcpy(mail.oid, saved->oid, saved->oid_len);
+	return mail;
+}
+
+/* ---- save ---- */
+
+static void set_number(struct fs_file *file, const char *key, uint64_t value)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "%" PRIu64, value);
+	fs_set_metadata(file, key, lab_view_cstr(text));
+}
+
+/* Storage-side metadata, for disaster recovery (obox 4.3). fs-dictmap adds fname. */
+static void set_mail_metadata(struct fs_file *file, struct obox_mailbox *mailbox,
+	const struct obox_save *mail, const uint8_t guid[ENV_GUID128_SIZE], int64_t now)
+{
+	char hex[OBOX_GUID_HEX + 1];
+
+	lab_hex(guid, ENV_GUID128_SIZE, hex);
+	fs_set_metadata(file, "username", lab_view_cstr(mailbox->user->username));
+	fs_set_metadata(file, "guid", lab_view_cstr(hex));
+	set_number(file, "size", mail->body.len);
+	set_number(file, "received", (uint64_t)(mail->received != 0 ? mail->received : now));
+	set_number(file, "saved", (uint64_t)now);
+	fs_set_metadata(file, "origbox", lab_view_cstr(mailbox->guid));
+}
+
+/* PUT, rows, index; `saved->guid` and, if it is reserved, `saved->uid` are set already. */
+static int save_now(struct obox_mailbox *mailbox, const struct obox_save *mail,
+	struct obox_saved *saved, struct lab_error *err)
+{
+	struct obox_user *user = mailbox->user;
+	int64_t now = env_wall_seconds(user->env);
+	struct fs_file *file = obox_mail_create(mailbox);
+	struct obox_mail added;
+	int result;
+
+	obox_mailbox_begin(mailbox);
+	set_mail_metadata(file, mailbox, mail, saved->guid, now);
+	fs_set_reason(user->fs, "obox:mail_save");
+	result = fs_write(file, mail->body, err);
+	take_name(fs_file_path(file), saved->name);
+	take_object_id(file, user->env->heap, saved);
+	if (result == 0) {
+		added = mail_of(saved);
+		added.size = mail->body.len;
+		added.received = mail->received != 0 ? mail->received : now;
+		added.saved = now;
+		saved->uid = obox_index_append(&mailbox->index, &added);
+	}
+	obox_mailbox_end(mailbox);
+	fs_file_close(&file);
+	return result;
+}
+
+/* The defect ack-before-put: the caller hears OK while this is still to be done. */
+struct late_save {
+	struct obox_mailbox *mailbox;
+	struct obox_save mail;
+	struct obox_saved saved;
+};
+
+static void late_save(void *arg)
+{
+	struct late_save *late = arg;
+	struct lab_heap *heap = late->mailbox->user->env->heap;
+	struct lab_error ignored;
+
+	(void)save_now(late->mailbox, &late->mail, &late->saved, &ignored);
+	lab_heap_free(heap, (void *)(uintptr_t)late->mail.body.ptr);
+	obox_mailbox_close(&late->mailbox);
+	lab_heap_free(heap, late);
+}
+
+static int save_later(struct obox_mailbox *mailbox, const struct obox_save *mail,
+	struct obox_saved *saved, struct lab_error *err)
+{
+	struct env *env = mailbox->user->env;
+	struct late_save *late = lab_new(env->heap, struct late_save);
+	uint8_t *body = lab_heap_alloc(env->heap, mail->body.len);
+
+	memcpy(body, mail->body.ptr, mail->body.len);
+	saved->uid = mailbox->index.next_uid++;
+	*late = (struct late_save){ mailbox, *mail, *saved };
+	late->mail.body = lab_view_of(body, mail->body.len);
+	mailbox->references++;
+	return env_spawn(env, "late-save", late_save, late, err);
+}
+
+static void report(struct obox_mailbox *mailbox, enum lab_event_id id, const struct obox_saved *saved,
+	const struct lab_error *err)
+{
+	char guid[OBOX_GUID_HEX + 1], name[OBOX_GUID_HEX + 1];
+
+	lab_hex(saved->guid, sizeof(saved->guid), guid);
+	lab_hex(saved->name, sizeof(saved->name), name);
+	ENV_EVENT(mailbox->user->env, id, LAB_F_CSTR("user", mailbox->user->username),
+		LAB_F_CSTR("mailbox", mailbox->name), LAB_F_U64("uid", saved->uid),
+		LAB_F_CSTR("guid", guid), LAB_F_CSTR("name", name), LAB_F_CODE("code", err->code));
+}
+
+int obox_save(struct obox_mailbox *mailbox, const struct obox_save *mail, struct obox_saved *ret,
+	struct lab_error *err)
+{
+	uint32_t defects = backend_get_settings(mailbox->user->backend)->defects;
+	struct lab_error own;
+	int result;
+
+	err = err != NULL ? err : &own;
+	*ret = (struct obox_saved){ 0 };
+	if (mail->body.len > OBOX_MAIL_MAX)
+		return lab_fail(err, LAB_LIMIT, "mail has %zu bytes, more than %u", mail->body.len,
+			OBOX_MAIL_MAX);
+	if (mailbox->index.count >= OBOX_MAILS_MAX)
+		return lab_fail(err, LAB_LIMIT, "folder %s has %d mails", mailbox->name,
+			OBOX_MAILS_MAX);
+	env_guid128_generate(mailbox->user->env, ret->guid);
+	if ((defects & LAB_DEFECT(ACK_BEFORE_PUT)) != 0)
+		result = save_later(mailbox, mail, ret, err);
+	else
+		result = save_now(mailbox, mail, ret, err);
+	if (result == 0)
+		err->code = LAB_OK;
+	report(mailbox, LAB_EV_obox_save_finished, ret, err);
+	return result < 0 ? lab_error_wrap(err, "save to %s", mailbox->name) : 0;
+}
+
+/* ---- fetch ---- */
+
+static int no_such_uid(const struct obox_mailbox *mailbox, uint32_t uid, struct lab_error *err)
+{
+	return lab_fail(err, LAB_NOT_FOUND, "%s has no mail with UID %" PRIu32, mailbox->name, uid);
+}
+
+int obox_fetch(struct obox_mailbox *mailbox, uint32_t uid, struct lab_arena *arena,
+	struct lab_view *ret, struct lab_error *err)
+{
+	const struct obox_mail *mail = obox_index_find(&mailbox->index, uid);
+	struct obox_mail *present;
+	struct fs_file *file;
+	int result;
+
+	if (mail == NULL)
+		return no_such_uid(mailbox, uid, err);
+	file = obox_mail_open(mailbox, mail, FS_OPEN_READONLY);
+	fs_set_reason(mailbox->user->fs, "obox:mail_read");
+	result = fs_read(file, arena, OBOX_MAIL_MAX, ret, err);
+	fs_file_close(&file);
+	present = obox_index_find(&mailbox->index, uid);
+	if (result == 0 && present != NULL)
+		present->size = ret->len;
+	return result < 0 ? lab_error_wrap(err, "fetch UID %" PRIu32 " of %s", uid, mailbox->name) : 0;
+}
+
+/* ---- copy ---- */
+
+struct copy_batch {
+	struct obox_mailbox *from, *to;
+	struct obox_result *results;
+	size_t count;
+};
+
+static int copy_one(struct copy_batch *batch, struct obox_result *result)
+{
+	const struct obox_mail *found = obox_index_find(&batch->from->index, result->uid);
+	struct obox_mail source, added;
+	struct fs_file *from, *to;
+	int status;
+
+	if (found == NULL)
+		return no_such_uid(batch->from, result->uid, &result->err);
+	source = *found;
+	memcpy(result->saved.guid, source.guid, sizeof(source.guid));
+	from = obox_mail_open(batch->from, &source, FS_OPEN_READONLY);
+	to = obox_mail_create(batch->to);
+	status = fs_copy(from, to, &result->err);
+	take_name(fs_file_path(to), result->saved.name);
+	take_object_id(to, batch->to->user->env->heap, &result->saved);
+	if (status == 0) {
+		added = mail_of(&result->saved);
+		added.size = source.size;
+		added.received = source.received;
+		added.saved = env_wall_seconds(batch->to->user->env);
+		result->saved.uid = obox_index_append(&batch->to->index, &added);
+		result->copied = true;
+	}
+	fs_file_close(&to);
+	fs_file_close(&from);
+	return status;
+}
+
+static void copy_of_batch(void *ctx, size_t i)
+{
+	struct copy_batch *batch = ctx;
+	struct obox_result *result = &batch->results[i];
+
+	obox_mailbox_begin(batch->to);
+	if (copy_one(batch, result) == 0)
+		result->err.code = LAB_OK;
+	obox_mailbox_end(batch->to);
+	report(batch->to, LAB_EV_obox_copy_finished, &result->saved, &result->err);
+}
+
+static int start_batch(
+	const uint32_t *uids, size_t count, struct obox_result *results, struct lab_error *err)
+{
+	if (count > OBOX_BATCH)
+		return lab_fail(err, LAB_LIMIT, "%zu mails in one call, more than %d", count, OBOX_BATCH);
+	for (size_t i = 0; i < count; i++)
+		results[i] = (struct obox_result){ .uid = uids[i] };
+	return 0;
+}
+
+/* -1 and the first error if any result has one. */
+static int first_error(const struct obox_result *results, size_t count, struct lab_error *err)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (results[i].err.code == LAB_OK)
+			continue;
+		if (err != NULL)
+			*err = results[i].err;
+		return -1;
+	}
+	return 0;
+}
+
+int obox_copy(struct obox_mailbox *from, const uint32_t *uids, size_t count,
+	struct obox_mailbox *to, struct obox_result *results, struct lab_error *err)
+{
+	const struct conf_settings *conf = backend_get_settings(to->user->backend)->conf;
+	struct copy_batch batch = { from, to, results, count };
+
+	lab_assert(from->user == to->user);
+	if (start_batch(uids, count, results, err) < 0)
+		return -1;
+	fs_set_reason(to->user->fs, "obox:mail_copy");
+	env_for_each(to->user->env, count,
+		LAB_MIN(LAB_MAX(1u, conf->obox_max_parallel_copies), PARALLEL_COPIES_MAX),
+		copy_of_batch, &batch);
+	return first_error(results, count, err);
+}
+
+/* ---- expunge ---- */
+
+struct expunge_batch {
+	struct obox_result **results; /* of the mails that are there */
+	struct fs_file **files;
+	struct lab_error *errors;
+	size_t count;
+};
+
+static void finish_expunge(
+	struct obox_mailbox *mailbox, struct obox_result *result, const struct lab_error *err)
+{
+	result->err = *err;
+	/* Already gone: another backend expunged it, which is what was asked for. */
+	if (err->code == LAB_NOT_FOUND)
+		result->err.code = LAB_OK;
+	if (result->err.code == LAB_OK)
+		obox_index_expunge(&mailbox->index, result->uid);
+	report(mailbox, LAB_EV_obox_expunge_finished,
+		&(struct obox_saved){ .uid = result->uid }, &result->err);
+}
+
+static void expunge_batch(struct obox_mailbox *mailbox, struct expunge_batch *batch)
+{
+	obox_mailbox_begin(mailbox);
+	fs_set_reason(mailbox->user->fs, "obox:mail_expunge");
+	(void)fs_delete_many(batch->files, batch->count, batch->errors, NULL);
+	for (size_t i = 0; i < batch->count; i++) {
+		fs_file_close(&batch->files[i]);
+		finish_expunge(mailbox, batch->results[i], &batch->errors[i]);
+	}
+	obox_mailbox_end(mailbox);
+}
+
+/* Those of the results that have no error yet. */
+static void expunge_results(struct obox_mailbox *mailbox, struct obox_result *results, size_t count)
+{
+	struct lab_heap *heap = mailbox->user->env->heap;
+	struct expunge_batch batch = { lab_new_array(heap, struct obox_result *, count),
+		lab_new_array(heap, struct fs_file *, count),
+		lab_new_array(heap, struct lab_error, count), 0 };
+
+	for (size_t i = 0; i < count; i++) {
+		const struct obox_mail *mail = obox_index_find(&mailbox->index, results[i].uid);
+
+		if (results[i].err.code != LAB_OK)
+			continue;
+		if (mail == NULL) {
+			no_such_uid(mailbox, results[i].uid, &results[i].err);
+			continue;
+		}
+		batch.results[batch.count] = &results[i];
+		batch.files[batch.count++] = obox_mail_open(mailbox, mail, FS_OPEN_READONLY);
+	}
+	expunge_batch(mailbox, &batch);
+	lab_heap_free(heap, batch.errors);
+	lab_heap_free(heap, batch.files);
+	lab_heap_free(heap, batch.results);
+}
+
+int obox_expunge(struct obox_mailbox *mailbox, const uint32_t *uids, size_t count,
+	struct obox_result *results, struct lab_error *err)
+{
+	if (start_batch(uids, count, results, err) < 0)
+		return -1;
+	expunge_results(mailbox, results, count);
+	return first_error(results, count, err);
+}
+
+int obox_move(struct obox_mailbox *from, const uint32_t *uids, size_t count,
+	struct obox_mailbox *to, struct obox_result *results, struct lab_error *err)
+{
+	(void)obox_copy(from, uids, count, to, results, err);
+	/* Only what was copied is expunged: its error is LAB_OK. */
+	expunge_results(from, results, count);
+	return first_error(results, count, err);
+}

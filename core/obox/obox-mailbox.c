@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * obox-mailbox.c - folders: opening, and comparing them with their listing (obox 4.10).
+ */
+#include "core/obox/obox-private.h"
+
+/* ---- who may run beside whom ---- */
+
+void obox_mailbox_begin(struct obox_mailbox *mailbox)
+{
+	while (mailbox->is_rescanning)
+		(void)env_cond_wait(mailbox->user->env, &mailbox->lock_cond, ENV_FOREVER);
+	mailbox->operations++;
+}
+
+void obox_mailbox_end(struct obox_mailbox *mailbox)
+{
+	lab_assert(mailbox->operations > 0);
+	if (--mailbox->operations == 0)
+		env_cond_broadcast(mailbox->user->env, &mailbox->lock_cond);
+}
+
+static void begin_rescan(struct obox_mailbox *mailbox)
+{
+	while (mailbox->is_rescanning || mailbox->operations > 0)
+		(void)env_cond_wait(mailbox->user->env, &mailbox->lock_cond, ENV_FOREVER);
+	mailbox->is_rescanning = true;
+}
+
+static void end_rescan(struct obox_mailbox *mailbox)
+{
+	mailbox->is_rescanning = false;
+	env_cond_broadcast(mailbox->user->env, &mailbox->lock_cond);
+}
+
+/* ---- rescan and rebuild ---- */
+
+struct listed {
+	uint64_t created_ns;
+	struct obox_mail mail;
+};
+
+struct listing {
+	struct listed *mails;
+	size_t count;
+	struct lab_map *by_name;
+};
+
+static int parse_listed(struct lab_view text, struct listed *ret, struct lab_error *err)
+{
+	struct lab_view name = text, oid;
+
+	*ret = (struct listed){ .mail = { .size = UINT64_MAX } };
+	if (!lab_view_split(&name, '/', &oid) || oid.len % 2 != 0 ||
+		oid.len / 2 > sizeof(ret->mail.oid) ||
+		lab_unhex(oid, ret->mail.oid, oid.len / 2) < 0 ||
+		lab_unhex(name, ret->mail.name, sizeof(ret->mail.name)) < 0)
+		return lab_fail(err, LAB_CORRUPT, "listed name %.*s is not an object id and a name",
+			LAB_VIEW_ARG(text));
+	ret->mail.oid_len = (uint8_t)(oid.len / 2);
+	ret->created_ns = env_guid128_time(ret->mail.name);
+	return 0;
+}
+
+static int list_folder(struct obox_mailbox *mailbox, uint32_t flags, struct lab_arena *arena,
+	struct listing *ret, struct lab_error *err)
+{
+	struct obox_user *user = mailbox->user;
+	struct lab_view path = lab_view_cstr(
+		lab_arena_printf(arena, "%s/mailboxes/%s/", user->root, mailbox->guid));
+	struct lab_view *names;
+
+	fs_set_reason(user->fs,
+		flags & FS_ITER_NOCACHE ? "obox:mailbox_rebuild" : "obox:mailbox_rescan");
+	if (fs_iter(user->fs, path, FS_ITER_OBJECTIDS | flags, OBOX_MAILS_MAX, arena, &names,
+		    &ret->count, err) < 0)
+		return -1;
+	ret->mails = lab_arena_array(arena, struct listed, ret->count);
+	ret->by_name = lab_map_new(user->env->heap, OBOX_MAILS_MAX);
+	for (size_t i = 0; i < ret->count; i++) {
+		struct obox_mail *mail = &ret->mails[i].mail;
+
+		if (parse_listed(names[i], &ret->mails[i], err) < 0)
+			return -1;
+		*lab_map_slot(ret->by_name, lab_view_of(mail->name, sizeof(mail->name))) = mail;
+	}
+	return 0;
+}
+
+/* Order of creation; names of one instant by their bytes, so that every backend agrees. */
+static int compare_listed(const void *a, const void *b)
+{
+	const struct listed *x = a, *y = b;
+
+	if (x->created_ns != y->created_ns)
+		return x->created_ns < y->created_ns ? -1 : 1;
+	return memcmp(x->mail.name, y->mail.name, sizeof(x->mail.name));
+}
+
+static bool is_listed(void *ctx, const struct obox_mail *mail)
+{
+	return lab_map_get(ctx, lab_view_of(mail->name, sizeof(mail->name))) != NULL;
+}
+
+struct rescan_result {
+	uint64_t mails_new, mails_lost, mails_kept, mails_total;
+};
+
+static void apply_listing(
+	struct obox_mailbox *mailbox, struct listing *listing, struct rescan_result *ret)
+{
+	struct obox_index *index = &mailbox->index;
+
+	ret->mails_lost = obox_index_expunge_unless(index, is_listed, listing->by_name);
+	ret->mails_kept = index->count;
+	qsort(listing->mails, listing->count, sizeof(*listing->mails), compare_listed);
+	for (size_t i = 0; i < listing->count; i++)
+		(void)obox_index_append(index, &listing->mails[i].mail);
+	ret->mails_total = index->count;
+	ret->mails_new = ret->mails_total - ret->mails_kept;
+}
+
+static void report_finished(struct obox_mailbox *mailbox, bool is_rebuild,
+	const struct rescan_result *r, const struct lab_error *err)
+{
+	struct env *env = mailbox->user->env;
+	const struct lab_field fields[] = { LAB_F_CSTR("user", mailbox->user->username),
+		LAB_F_CSTR("mailbox", mailbox->name), LAB_F_U64("mails_new", r->mails_new),
+		LAB_F_U64("mails_lost", r->mails_lost), LAB_F_U64("mails_kept", r->mails_kept),
+		LAB_F_U64("mails_total", r->mails_total), LAB_F_CODE("code", err->code) };
+
+	env_event(env,
+		is_rebuild ? LAB_EV_obox_mailbox_rebuild_finished
+			   : LAB_EV_obox_mailbox_rescan_finished,
+		fields, LAB_COUNT_OF(fields));
+}
+
+static int rescan_locked(struct obox_mailbox *mailbox, bool is_rebuild, struct lab_error *err)
+{
+	struct lab_heap *heap = mailbox->user->env->heap;
+	struct lab_arena *arena = lab_arena_new(heap, (size_t)OBOX_MAILS_MAX * 512);
+	struct rescan_result counts = { 0 };
+	struct listing listing = { 0 };
+	int result = list_folder(mailbox, is_rebuild ? FS_ITER_NOCACHE : 0, arena, &listing, err);
+
+	if (result == 0) {
+		err->code = LAB_OK;
+		if (is_rebuild)
+			obox_index_reset(&mailbox->index);
+		apply_listing(mailbox, &listing, &counts);
+		mailbox->is_synced = true;
+	}
+	report_finished(mailbox, is_rebuild, &counts, err);
+	lab_map_free(&listing.by_name);
+	lab_arena_free(&arena);
+	return result;
+}
+
+static int rescan(struct obox_mailbox *mailbox, bool is_rebuild, struct lab_error *err)
+{
+	struct env *env = mailbox->user->env;
+	struct lab_error own;
+	int result;
+
+	if (err == NULL)
+		err = &own;
+	begin_rescan(mailbox);
+	ENV_EVENT(env,
+		is_rebuild ? LAB_EV_obox_mailbox_rebuild_started
+			   : LAB_EV_obox_mailbox_rescan_started,
+		LAB_F_CSTR("user", mailbox->user->username), LAB_F_CSTR("mailbox", mailbox->name));
+	result = rescan_locked(mailbox, is_rebuild, err);
+	end_rescan(mailbox);
+	if (result < 0)
+		return lab_error_wrap(err, "%s of %s", is_rebuild ? "rebuild" : "rescan",
+			mailbox->name);
+	return 0;
+}
+
+int obox_mailbox_rescan(struct obox_mailbox *mailbox, struct lab_error *err)
+{
+	return rescan(mailbox, false, err);
+}
+
+int obox_mailbox_rebuild(struct obox_mailbox *mailbox, struct lab_error *err)
+{
+	return rescan(mailbox, true, err);
+}
+
+/* ---- opening ---- */
+
+static int check_name(struct lab_view name, struct lab_error *err)
+{
+	if (name.len == 0 || name.len > 255)
+		return lab_fail(err, LAB_INVALID, "folder name has %zu bytes, not 1 to 255", name.len);
+	for (size_t i = 0; i < name.len; i++) {
+		if (name.ptr[i] < 0x20 || name.ptr[i] == 0x7f)
+			return lab_fail(err, LAB_INVALID,
+				"folder name has the control character 0x%02x", name.ptr[i]);
+	}
+	return 0;
+}
+
+/* There is no root index bundle yet that could tell another backend the name and GUID of a folder,
+ * so that the GUID is made from the name (see README.md). */
+static void folder_guid(const char *user, const char *name, char guid[OBOX_GUID_HEX + 1])
+{
+	char text[USERNAME_AND_FOLDER_MAX];
+	uint8_t digest[LAB_DIGEST_MAX];
+	int n = snprintf(text, sizeof(text), "oboxlab folder\n%s\n%s", user, name);
+
+	lab_assert(n > 0 && n < (int)sizeof(text));
+	lab_digest(LAB_SHA1, lab_view_of(text, (size_t)n), digest);
+	lab_hex(digest, ENV_GUID128_SIZE, guid);
+}
+
+static struct obox_mailbox *mailbox_new(struct obox_user *user, struct lab_view name)
+{
+	struct lab_heap *heap = user->env->heap;
+	struct obox_mailbox *mailbox = lab_new(heap, struct obox_mailbox);
+
+	mailbox->user = user;
+	mailbox->name = lab_heap_alloc(heap, name.len + 1);
+	memcpy(mailbox->name, name.ptr, name.len);
+	folder_guid(user->username, mailbox->name, mailbox->guid);
+	return mailbox;
+}
+
+static int open_index(struct obox_mailbox *mailbox, struct lab_error *err)
+{
+	char path[ENV_PATH_MAX];
+	bool trusted;
+	int n = snprintf(path, sizeof(path), "%s/mailboxes/%s/obox.index.log", mailbox->user->home,
+		mailbox->guid);
+
+	if (n >= (int)sizeof(path))
+		return lab_fail(err, LAB_INVALID, "path of the index of %s is longer than %d",
+			mailbox->name, ENV_PATH_MAX - 1);
+	obox_index_open(&mailbox->index, mailbox->user->env, path, &trusted);
+	return 0;
+}
+
+/* The folder as this process knows it; made under its name before anything blocks, so that two
+ * sessions never make two. */
+static int find_or_add(struct obox_user *user, struct lab_view name, struct obox_mailbox **ret,
+	struct lab_error *err)
+{
+	void **slot = lab_map_slot(user->folders, name);
+	struct obox_mailbox *mailbox;
+	int result;
+
+	if (slot == NULL)
+		return lab_fail(err, LAB_LIMIT, "more than %d folders", OBOX_FOLDERS_MAX);
+	*ret = *slot;
+	if (*slot != NULL)
+		return 0;
+	*ret = *slot = mailbox = mailbox_new(user, name);
+	mailbox->is_rescanning = true;
+	result = open_index(mailbox, err);
+	mailbox->is_rescanning = false;
+	env_cond_broadcast(user->env, &mailbox->lock_cond);
+	return result;
+}
+
+int obox_mailbox_open(struct obox_user *user, struct lab_view name, struct obox_mailbox **ret,
+	struct lab_error *err)
+{
+	struct obox_mailbox *mailbox;
+
+	if (lab_view_eq_nocase(name, LAB_VIEW("INBOX")))
+		name = LAB_VIEW("INBOX");
+	if (check_name(name, err) < 0 || find_or_add(user, name, &mailbox, err) < 0)
+		return -1;
+	mailbox->references++;
+	/* Another session may be opening it right now. */
+	obox_mailbox_begin(mailbox);
+	obox_mailbox_end(mailbox);
+	if (!mailbox->is_synced && obox_mailbox_rescan(mailbox, err) < 0) {
+		mailbox->references--;
+		return -1;
+	}
+	*ret = mailbox;
+	return 0;
+}
+
+void obox_mailbox_close(struct obox_mailbox **mailbox)
+{
+	if (*mailbox == NULL)
+		return;
+	lab_assert((*mailbox)->references > 0);
+	(*mailbox)->references--;
+	*mailbox = NULL;
+}
+
+void obox_mailbox_free(struct obox_mailbox **mailbox_p)
+{
+	struct obox_mailbox *mailbox = *mailbox_p;
+	struct lab_heap *heap = mailbox->user->env->heap;
+
+	lab_assert(mailbox->references == 0 && mailbox->operations == 0);
+	obox_index_close(&mailbox->index);
+	lab_heap_free(heap, mailbox->name);
+	lab_heap_free(heap, mailbox);
+	*mailbox_p = NULL;
+}
+
+/* ---- what is in it ---- */
+
+uint32_t obox_mailbox_uidvalidity(const struct obox_mailbox *mailbox)
+{
+	return mailbox->index.uidvalidity;
+}
+
+uint32_t obox_mailbox_uidnext(const struct obox_mailbox *mailbox)
+{
+	return mailbox->index.next_uid;
+}
+
+size_t obox_mailbox_count(const struct obox_mailbox *mailbox)
+{
+	return mailbox->index.count;
+}
+
+const char *obox_mailbox_guid(const struct obox_mailbox *mailbox)
+{
+	return mailbox->guid;
+}
+
+const struct obox_mail *obox_mailbox_mail(const struct obox_mailbox *mailbox, size_t index)
+{
+	lab_assert(index < mailbox->index.count);
+	return &mailbox->index.mails[index];
+}
+
+const struct obox_mail *obox_mailbox_find(const struct obox_mailbox *mailbox, uint32_t uid)
+{
+	return obox_index_find(&mailbox->index, uid);
+}

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * obox-private.h - users, folders and their local indexes from the inside.
+ */
+#ifndef LAB_OBOX_PRIVATE_H
+#define LAB_OBOX_PRIVATE_H
+
+#include "core/fs/fs-api.h"
+#include "core/obox/backend.h"
+#include "core/obox/obox.h"
+
+#define OBOX_GUID_HEX (2 * ENV_GUID128_SIZE)
+#define OBOX_FOLDERS_MAX 100000
+#define OBOX_USERS_MAX 1000000
+#define USERNAME_AND_FOLDER_MAX 1024
+
+/* ---- the local index of a folder (obox-index.c) ---- */
+
+struct obox_index {
+	struct env *env;
+	char path[ENV_PATH_MAX];
+	struct env_file *file; /* NULL: could not be opened; the index lives in memory only */
+	uint64_t file_size;
+	uint32_t uidvalidity;
+	uint32_t next_uid;
+	struct obox_mail *mails; /* by UID */
+	size_t count, capacity;
+	struct lab_map *by_name; /* name bytes -> UID as a pointer-sized number */
+};
+
+/* Reads the file if the process that wrote it stopped cleanly, else begins an empty index with a new
+ * UIDVALIDITY. *ret_trusted tells which. Errors of the disk cost the index, not the mails. */
+void obox_index_open(
+	struct obox_index *index, struct env *env, const char *path, bool *ret_trusted);
+/* A clean stop: what was written is synced and marked so. */
+void obox_index_close(struct obox_index *index);
+/* Forgets everything; a new UIDVALIDITY, larger than the old one. */
+void obox_index_reset(struct obox_index *index);
+/* Gives the mail the next UID, unless it has one, and adds it; if the name is there already, that
+ * entry stays. Returns the UID. */
+uint32_t obox_index_append(struct obox_index *index, const struct obox_mail *mail);
+void obox_index_expunge(struct obox_index *index, uint32_t uid);
+/* Removes every mail for which keep(ctx, mail) is false; returns how many. */
+typedef bool (*obox_index_keep_fn)(void *ctx, const struct obox_mail *mail);
+size_t obox_index_expunge_unless(struct obox_index *index, obox_index_keep_fn keep, void *ctx);
+struct obox_mail *obox_index_find(const struct obox_index *index, uint32_t uid);
+struct obox_mail *obox_index_find_name(
+	const struct obox_index *index, const uint8_t name[ENV_GUID128_SIZE]);
+
+/* ---- users and folders ---- */
+
+struct obox_user {
+	struct backend *backend;
+	struct env *env;
+	const char *username;
+	const char *root; /* storage root: mail_location's path, expanded */
+	const char *home;
+	char session_id[24];
+	struct fs *fs;
+	struct lab_map *folders; /* name -> struct obox_mailbox */
+	unsigned references;
+};
+
+struct obox_mailbox {
+	struct obox_user *user;
+	char *name;
+	char guid[OBOX_GUID_HEX + 1];
+	struct obox_index index;
+	bool is_synced; /* compared with the listing since the backend's start */
+	unsigned references;
+	/* Many operations, or one rescan. */
+	unsigned operations;
+	bool is_rescanning;
+	struct env_cond lock_cond;
+};
+
+/* Builds the user's stack from the settings. -1 LAB_INVALID. */
+int obox_user_new(struct backend *backend, struct lab_view name, struct obox_user **ret,
+	struct lab_error *err);
+/* Closes its folders cleanly. */
+void obox_user_free(struct obox_user **user);
+
+/* A rescan waits for these, and they for it. */
+void obox_mailbox_begin(struct obox_mailbox *mailbox);
+void obox_mailbox_end(struct obox_mailbox *mailbox);
+/* Closes the index. */
+void obox_mailbox_free(struct obox_mailbox **mailbox);
+
+/* The mail's object: "<root>/mailboxes/<folder guid>/<name>", its object id set beforehand. */
+struct fs_file *obox_mail_open(
+	struct obox_mailbox *mailbox, const struct obox_mail *mail, enum fs_open_mode mode);
+/* A new mail of the folder: the driver makes the name. */
+struct fs_file *obox_mail_create(struct obox_mailbox *mailbox);
+
+/* ---- the backend ---- */
+
+const struct backend_settings *backend_get_settings(const struct backend *backend);
+struct fs_services *backend_get_services(struct backend *backend);
+
+#endif
