@@ -11,6 +11,8 @@
  */
 #include "core/fs/fs-dictmap-private.h"
 
+#include <stdio.h>
+
 #define CACHE_FILE_MAX (16u * 1024 * 1024)
 #define FOLDERS_MAX 1000000
 #define DELETED_DAYS_KEPT 32

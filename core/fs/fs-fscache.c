@@ -14,6 +14,8 @@
 
 #include "core/conf/fs-uri.h"
 
+#include <stdio.h>
+
 #define ENTRIES_MAX 4000000
 #define SCAN_MAX 1000000
 #define HEADER_BYTES 24

@@ -8,6 +8,8 @@
 
 #include "core/conf/fs-uri.h"
 
+#include <stdio.h>
+
 struct posix_fs {
 	struct fs fs;
 	struct lab_view args; /* own copy; `conf` borrows from it */

@@ -6,6 +6,8 @@
 
 #include "core/env/defects.h"
 
+#include <stdio.h>
+
 #define PATH_BYTES_MAX 1024
 #define PARALLEL_COPIES_MAX 32
 

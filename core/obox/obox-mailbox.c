@@ -4,6 +4,9 @@
  */
 #include "core/obox/obox-private.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+
 /* ---- who may run beside whom ---- */
 
 void obox_mailbox_begin(struct obox_mailbox *mailbox)

@@ -6,6 +6,8 @@
 
 #include "core/conf/var-expand.h"
 
+#include <stdio.h>
+
 #define EXPANDED_MAX 8192
 #define USERNAME_MAX 255
 #define DEFAULT_HOME "/var/vmail/%d/%n"
@@ -33,6 +35,7 @@ static int check_username(struct lab_view name, struct lab_error *err)
 }
 
 struct expansion {
+	struct lab_heap *heap;
 	struct lab_arena *arena;
 	struct var_user user;
 };
@@ -41,11 +44,16 @@ static int expand(struct expansion *e, const char *what, struct lab_view text, s
 	struct lab_error *err)
 {
 	struct var_user_table table;
+	struct lab_buf out;
+	int result;
 
 	var_user_table_init(&table, &e->user);
-	if (var_expand_arena(e->arena, text, &table.table, ret, err) < 0)
-		return lab_error_wrap(err, "%s", what);
-	return 0;
+	lab_buf_init(&out, e->heap, EXPANDED_MAX);
+	result = var_expand(&out, text, &table.table, err);
+	if (result == 0)
+		*ret = lab_arena_copy(e->arena, lab_buf_view(&out));
+	lab_buf_done(&out);
+	return result < 0 ? lab_error_wrap(err, "%s", what) : 0;
 }
 
 static int expand_home(struct expansion *e, const struct backend_settings *settings,
@@ -140,6 +148,7 @@ int obox_user_new(
 	user->backend = backend;
 	user->env = env;
 	make_session_id(user);
+	e.heap = env->heap;
 	e.arena = lab_arena_new(env->heap, 16 * EXPANDED_MAX);
 	e.user.user = name;
 	e.user.service = LAB_VIEW("imap");
