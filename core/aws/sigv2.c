@@ -177,7 +177,7 @@ static struct lab_view date_slot(const struct lab_http_request *request, struct 
 
 static void append_line(struct lab_buf *out, struct lab_view text)
 {
-	lab_buf_append_view(out, text);
+	lab_buf_append_view(out, lab_view_trim(text));
 	lab_buf_append_byte(out, '\n');
 }
 
