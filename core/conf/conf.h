@@ -9,12 +9,16 @@
  *   # comment               also behind a value; not inside quotes. A '#' without white space before
  *                           it is a comment too, as in Dovecot, and is warned about
  *   "a \"b\" c"  'a'        a value that begins and ends with the same quote loses both; \ escapes
- *   line \                  continues in the next line, without the white space before the backslash
+ *   line \                  continues in the next line: the white space before the backslash stays,
+ *                           that at the start of the next line goes; comment lines and empty lines
+ *                           between are passed over, as in Dovecot
  *   !include pattern        files in byte order of their names; relative to the file that says so
  *   !include_try pattern    the same, but may match nothing
- *   key = <path             the contents of a file
+ *   key = <path             the contents of a file; if it is missing or may not be read (a key file on
+ *                           another machine), the text stays as it is and there is a warning
  *   key = $other more       a word "$other" is the value that `other` has so far, in this section or
- *                           around it; the word stays as it is if there is none
+ *                           around it, else its default (settings.h); an unknown one stays as it is
+ *                           and is warned about. Not in quoted values.
  *   fs fscache { a=1 b=2 }  one line may hold what several lines could: behind a `{`, a value ends
  *                           before ` }` and before the next ` name=`. A `}` with white space before
  *                           it also ends a section behind an ordinary `key = value`.

@@ -39,7 +39,6 @@ enum dict_cql_type {
 	DICT_CQL_STRING,
 	DICT_CQL_INT,
 	DICT_CQL_UINT,
-	DICT_CQL_UUID,
 	DICT_CQL_HEXBLOB /* hex in the dict key or value, bytes in the database */
 };
 const char *dict_cql_type_name(enum dict_cql_type type);

@@ -46,7 +46,7 @@ enum conf_place {
 };
 
 struct conf_setting_def {
-	const char *name; /* a trailing '*' stands for nothing or digits ("quota_rule*") */
+	const char *name; /* '*' is nothing or digits ("quota_rule*"), '+' letters */
 	enum conf_type type;
 	uint32_t places;
 	const char *initial; /* default in 3.0, as text; NULL: none */

@@ -10,12 +10,17 @@
  *
  * One number is the width, two are offset.width. At most VAR_MODIFIERS_MAX modifiers, applied from
  * left to right before offset and width:
- *   L U  lower and upper case (ASCII)     X  hex number    R  reverse    T  trim white space
+ *   L U  lower and upper case (ASCII)     X  number in hex (0 if it is none)    R  reverse
+ *   T    without white space at the end
  *   E    '\' before \ " '                 M  MD5 in hex    D  "a.b" to "a,dc=b"
  *   H    the old string hash, and N the MD5 hash: modulo width, in hex, left-padded with 0 to
  *        offset digits; they use up offset and width
  * A width with a leading 0 pads on the left with 0 instead of cutting. A negative offset counts from
- * the end; a negative width stops before the end.
+ * the end; a negative width (only behind an offset) stops that many bytes before the end. Bytes, not
+ * characters, are counted.
+ *
+ * Hashes: salt and value are digested, then `rounds` - 1 times salt and the last digest; `truncate`
+ * keeps that many bits from the front, as a big-endian number.
  *
  * Keys are the caller's table; the value of a key may be unknown (ptr NULL).
  *
@@ -48,7 +53,8 @@ struct var_table {
 
 int var_expand(struct lab_buf *out, struct lab_view text, const struct var_table *table,
 	struct lab_error *err);
-/* Into the arena. */
+/* The same into the arena; at most VAR_EXPANDED_MAX bytes. */
+#define VAR_EXPANDED_MAX 16384
 int var_expand_arena(struct lab_arena *arena, struct lab_view text, const struct var_table *table,
 	struct lab_view *ret, struct lab_error *err);
 /* Checks the syntax and that every variable is one of the table, set or not, without expanding.
@@ -70,7 +76,6 @@ struct var_user {
 struct var_user_table {
 	struct var_table table;
 	struct var_entry entries[VAR_USER_ENTRIES];
-	struct lab_view auth_token;
 };
 /* Fills a table that borrows from `user`'s views. The struct must not be copied afterwards. */
 void var_user_table_init(struct var_user_table *table, const struct var_user *user);
