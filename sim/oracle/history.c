@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sim/oracle/history.h"
+
+#include <stdlib.h>
+
+struct sighting_range {
+	size_t start, count;
+};
+
+struct history {
+	struct lab_heap *heap;
+	struct lab_arena *texts;
+	struct history_op *ops;
+	struct sighting_range *ranges; /* one for each op */
+	size_t count, capacity;
+	struct history_sighting *sightings;
+	size_t sighting_count, sighting_capacity;
+	uint64_t totals[HISTORY_KIND_COUNT][HISTORY_UNCERTAIN + 1];
+	bool is_full;
+};
+
+static const char *const kind_names[] = {
+#define X(name, text) text,
+	HISTORY_KINDS(X)
+#undef X
+};
+static const char *const outcome_names[] = { "pending", "ok", "fail", "uncertain" };
+
+const char *history_kind_name(enum history_kind kind)
+{
+	lab_assert(kind < HISTORY_KIND_COUNT);
+	return kind_names[kind];
+}
+
+const char *history_outcome_name(enum history_outcome outcome)
+{
+	lab_assert(outcome <= HISTORY_UNCERTAIN);
+	return outcome_names[outcome];
+}
+
+#define TEXT_BYTES_MAX (4ull << 30)
+
+struct history *history_new(struct lab_heap *heap)
+{
+	struct history *history = lab_new(heap, struct history);
+
+	history->heap = heap;
+	history->texts = lab_arena_new(heap, TEXT_BYTES_MAX);
+	return history;
+}
+
+void history_free(struct history **history_p)
+{
+	struct history *history = *history_p;
+	struct lab_heap *heap;
+
+	if (history == NULL)
+		return;
+	heap = history->heap;
+	lab_arena_free(&history->texts);
+	lab_heap_free(heap, history->ops);
+	lab_heap_free(heap, history->ranges);
+	lab_heap_free(heap, history->sightings);
+	lab_heap_free(heap, history);
+	*history_p = NULL;
+}
+
+bool history_is_full(const struct history *history)
+{
+	return history->is_full;
+}
+
+static bool grow(struct history *history)
+{
+	size_t capacity = LAB_MAX(history->capacity * 2, (size_t)1024);
+
+	if (history->count < history->capacity)
+		return true;
+	if (history->count >= HISTORY_OPS_MAX) {
+		history->is_full = true;
+		return false;
+	}
+	history->ops =
+		lab_heap_realloc(history->heap, history->ops, capacity * sizeof(*history->ops));
+	history->ranges = lab_heap_realloc(
+		history->heap, history->ranges, capacity * sizeof(*history->ranges));
+	history->capacity = capacity;
+	return true;
+}
+
+uint32_t history_invoke(struct history *history, const struct history_op *op)
+{
+	struct history_op *copy;
+
+	if (!grow(history))
+		return 0;
+	copy = &history->ops[history->count++];
+	*copy = *op;
+	copy->id = (uint32_t)history->count;
+	copy->outcome = HISTORY_PENDING;
+	copy->user = lab_arena_copy(history->texts, op->user);
+	copy->folder = lab_arena_copy(history->texts, op->folder);
+	copy->target = lab_arena_copy(history->texts, op->target);
+	copy->backend = lab_arena_copy(history->texts, op->backend);
+	history->ranges[copy->id - 1] = (struct sighting_range){ 0 };
+	history->totals[copy->kind][HISTORY_PENDING]++;
+	return copy->id;
+}
+
+void history_end(struct history *history, uint32_t id, const struct history_op *end)
+{
+	struct history_op *op;
+
+	if (id == 0)
+		return;
+	lab_assert(id <= history->count && end->outcome != HISTORY_PENDING);
+	op = &history->ops[id - 1];
+	lab_assert(op->outcome == HISTORY_PENDING);
+	op->outcome = end->outcome;
+	op->body_hash = end->body_hash;
+	op->body_bytes = end->body_bytes;
+	op->uidvalidity = end->uidvalidity;
+	op->uid = end->uid;
+	op->target_uid = end->target_uid;
+	op->made = end->made;
+	op->copied = end->copied;
+	op->ended_ns = end->ended_ns;
+	op->ended_event = end->ended_event;
+	op->code = end->code;
+	if (end->token != 0)
+		op->token = end->token;
+	memcpy(op->message, end->message, sizeof(op->message));
+	history->totals[op->kind][HISTORY_PENDING]--;
+	history->totals[op->kind][op->outcome]++;
+}
+
+void history_sight(
+	struct history *history, uint32_t op, const struct history_sighting *sightings, size_t count)
+{
+	size_t needed = history->sighting_count + count;
+
+	if (op == 0)
+		return;
+	lab_assert(op <= history->count && history->ranges[op - 1].count == 0);
+	if (needed > HISTORY_SIGHTINGS_MAX) {
+		history->is_full = true;
+		return;
+	}
+	if (needed > history->sighting_capacity) {
+		history->sighting_capacity = LAB_MAX(needed, history->sighting_capacity * 2);
+		history->sightings = lab_heap_realloc(history->heap, history->sightings,
+			history->sighting_capacity * sizeof(*history->sightings));
+	}
+	history->ranges[op - 1] = (struct sighting_range){ history->sighting_count, count };
+	for (size_t i = 0; i < count; i++) {
+		history->sightings[history->sighting_count] = sightings[i];
+		history->sightings[history->sighting_count++].op = op;
+	}
+}
+
+size_t history_count(const struct history *history)
+{
+	return history->count;
+}
+
+const struct history_op *history_op(const struct history *history, size_t index)
+{
+	lab_assert(index < history->count);
+	return &history->ops[index];
+}
+
+const struct history_sighting *history_sightings(
+	const struct history *history, uint32_t op, size_t *ret_count)
+{
+	lab_assert(op >= 1 && op <= history->count);
+	*ret_count = history->ranges[op - 1].count;
+	return *ret_count == 0 ? NULL : history->sightings + history->ranges[op - 1].start;
+}
+
+uint64_t history_total(
+	const struct history *history, enum history_kind kind, enum history_outcome outcome)
+{
+	return history->totals[kind][outcome];
+}
+
+/* ---- canonical form ---- */
+
+static int compare_ops(const void *a, const void *b)
+{
+	const struct history_op *x = *(const struct history_op *const *)a;
+	const struct history_op *y = *(const struct history_op *const *)b;
+	int by_user = lab_view_cmp(x->user, y->user);
+
+	if (by_user != 0)
+		return by_user;
+	return x->id < y->id ? -1 : 1;
+}
+
+void history_print_canonical(const struct history *history, struct lab_buf *out)
+{
+	const struct history_op **sorted =
+		lab_new_array(history->heap, const struct history_op *, history->count);
+
+	for (size_t i = 0; i < history->count; i++)
+		sorted[i] = &history->ops[i];
+	qsort(sorted, history->count, sizeof(*sorted), compare_ops);
+	for (size_t i = 0; i < history->count; i++) {
+		const struct history_op *op = sorted[i];
+		size_t seen;
+
+		(void)history_sightings(history, op->id, &seen);
+		lab_buf_printf(out,
+			"%.*s %s %.*s%s%.*s token=%" PRIu64 " seen=%zu body=%016" PRIx64 " %s\n",
+			LAB_VIEW_ARG(op->user), kind_names[op->kind], LAB_VIEW_ARG(op->folder),
+			op->target.len > 0 ? " -> " : "", LAB_VIEW_ARG(op->target), op->token, seen,
+			op->body_hash, outcome_names[op->outcome]);
+	}
+	lab_heap_free(history->heap, sorted);
+}

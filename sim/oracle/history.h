@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * history.h - what clients asked for and what they were told: the oracle's main witness.
+ *
+ * Purpose    Every operation of a run is written down when it is invoked and when it ends, with one
+ *            of three outcomes (DESIGN 4). Whoever drives the run (scenarios/runner) writes; the
+ *            oracle and reports read.
+ * Identity   A mail is known by its token: unique in the run, part of its Message-ID and of its body,
+ *            so that it can be recognised wherever it turns up. Copies carry the same token.
+ * Ownership  A history copies what it is given, and lives in the heap it was made in.
+ * Limits     HISTORY_OPS_MAX operations, HISTORY_SIGHTINGS_MAX sightings; beyond them nothing more is
+ *            written and the verdict is "unknown" (history_is_full()).
+ */
+#ifndef SIM_HISTORY_H
+#define SIM_HISTORY_H
+
+#include "core/base/base.h"
+
+#define HISTORY_OPS_MAX 4000000
+#define HISTORY_SIGHTINGS_MAX 40000000
+#define HISTORY_NAME_BYTES 16
+#define HISTORY_OID_BYTES_MAX 32
+
+#define HISTORY_KINDS(X)                                                                           \
+	X(DELIVER, "deliver")                                                                      \
+	X(FETCH, "fetch")                                                                          \
+	X(COPY, "copy")                                                                            \
+	X(MOVE, "move")                                                                            \
+	X(EXPUNGE, "expunge")                                                                      \
+	X(SELECT, "select")                                                                        \
+	X(REBUILD, "rebuild")
+enum history_kind {
+#define X(name, text) HISTORY_##name,
+	HISTORY_KINDS(X)
+#undef X
+		HISTORY_KIND_COUNT
+};
+const char *history_kind_name(enum history_kind kind);
+
+enum history_outcome {
+	HISTORY_PENDING,  /* invoked, never ended: counts as uncertain */
+	HISTORY_OK,	  /* acknowledged */
+	HISTORY_FAIL,	  /* certainly did not happen */
+	HISTORY_UNCERTAIN /* may have happened, may still happen: also when its backend crashed */
+};
+const char *history_outcome_name(enum history_outcome outcome);
+
+/* An object's name in a folder, and its object id; len 0: not known. */
+struct history_object {
+	uint8_t name[HISTORY_NAME_BYTES];
+	bool has_name;
+	uint8_t oid[HISTORY_OID_BYTES_MAX];
+	uint8_t oid_len;
+};
+
+/* One operation on one mail (a bulk expunge is as many operations), or on one folder. */
+struct history_op {
+	uint32_t id; /* 1, 2, 3... given by history_invoke() */
+	enum history_kind kind;
+	enum history_outcome outcome;
+	struct lab_view user, folder;
+	struct lab_view target; /* copy, move: the other folder */
+	struct lab_view backend;
+	uint64_t token;	  /* of the mail; 0 for SELECT and REBUILD */
+	uint64_t body_hash; /* lab_hash_bytes(0, body): deliver: sent; fetch: received */
+	uint64_t body_bytes;
+	uint32_t uidvalidity;
+	uint32_t uid;		      /* deliver: given; others: asked for */
+	uint32_t target_uid;	      /* copy, move: given */
+	struct history_object source; /* others than deliver: the mail's object in `folder` */
+	struct history_object made;   /* deliver, copy, move: also when it failed, as far as known */
+	bool copied;		      /* move that did not end ok: the copy was acknowledged */
+	uint64_t invoked_ns, ended_ns;
+	uint64_t invoked_event, ended_event; /* sequence numbers of the run's events */
+	enum lab_code code;
+	char message[160]; /* of the error; "" if ok */
+};
+
+/* A mail seen by a listing of its folder (SELECT, REBUILD). */
+struct history_sighting {
+	uint32_t op;
+	uint32_t uid;
+	struct history_object object;
+};
+
+struct history;
+
+struct history *history_new(struct lab_heap *heap);
+void history_free(struct history **history);
+bool history_is_full(const struct history *history);
+
+/* Writes down the beginning; everything up to `source` and `invoked_*` is taken from *op. Returns its
+ * id, 0 if the history is full. */
+uint32_t history_invoke(struct history *history, const struct history_op *op);
+/* Writes down the end: outcome, uids, made, copied, body_*, ended_*, code and message are taken from
+ * *end. An id of 0 is ignored. An operation ends once. */
+void history_end(struct history *history, uint32_t id, const struct history_op *end);
+/* All mails that a SELECT or REBUILD saw; before its end. */
+void history_sight(
+	struct history *history, uint32_t op, const struct history_sighting *sightings, size_t count);
+
+size_t history_count(const struct history *history);
+/* By position from 0, which is the order of invocation: id - 1. */
+const struct history_op *history_op(const struct history *history, size_t index);
+/* Sightings of one operation. */
+const struct history_sighting *history_sightings(
+	const struct history *history, uint32_t op, size_t *ret_count);
+
+/* Counts of kind x outcome. */
+uint64_t history_total(
+	const struct history *history, enum history_kind kind, enum history_outcome outcome);
+/* Canonical text: one line for each operation without times, UIDs and names, sorted by user and
+ * order: equal in both worlds for the same scenario (parity). */
+void history_print_canonical(const struct history *history, struct lab_buf *out);
+
+#endif
