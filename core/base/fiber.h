@@ -22,7 +22,8 @@ struct lab_fiber_pool;
 struct lab_fiber_group;
 typedef void (*lab_fiber_fn)(void *arg);
 
-/* Stacks of stack_bytes (rounded up to pages), at most max_fibers alive at a time.
+/* Stacks of stack_bytes (rounded up to 64 KiB; four times that under ASan and TSan), at most
+ * max_fibers (up to a million) alive at a time.
  * `backend` NULL chooses; "ucontext" forces the fallback, for tests. */
 struct lab_fiber_pool *lab_fiber_pool_new(
 	size_t stack_bytes, size_t max_fibers, const char *backend);
@@ -37,7 +38,8 @@ void lab_fiber_group_free(struct lab_fiber_group **group);
  * lab_fiber_resume() of that fiber returns true to the scheduler. */
 void lab_fiber_drop_all(struct lab_fiber_group *group);
 
-/* A new, suspended fiber; NULL at max_fibers. It is freed when `fn` returns. `id` numbers the
+/* A new, suspended fiber; NULL at max_fibers, or when the kernel has no more mappings for guards
+ * (vm.max_map_count; two a stack). It is freed when `fn` returns. `id` numbers the
  * fibers of a pool from 1 in order of creation and is never reused. */
 struct lab_fiber *lab_fiber_new(struct lab_fiber_group *group, lab_fiber_fn fn, void *arg);
 uint64_t lab_fiber_id(const struct lab_fiber *fiber);
