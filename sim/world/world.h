@@ -197,7 +197,7 @@ struct fault_plan *world_faults(struct world *world); /* or NULL */
 
 /* ---- what happened ---- */
 
-/* An event of the laboratory itself (host 0), or of a fiber's host: see env_event(). */
+/* An event of the laboratory itself (host 0). For a host's: env_event(). */
 void world_event(
 	struct world *world, enum lab_event_id id, const struct lab_field *fields, size_t count);
 #define WORLD_EVENT(world, id, ...) \

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * episodes.c - the fault plan on the world's time line: when episodes begin and end, and what the
+ * world itself does in them.
+ */
+#include "sim/world/world-private.h"
+
+struct episode_run {
+	struct world *world;
+	uint32_t id;
+	bool is_on;
+	struct world_host *crashed; /* to be started again */
+	uint32_t crashed_boots;
+	uint32_t partition;
+};
+
+static const struct fault_episode *episode_of(const struct episode_run *run)
+{
+	size_t count;
+	const struct fault_episode *episodes = fault_plan_episodes(run->world->faults, &count);
+
+	return &episodes[run->id - 1];
+}
+
+static void trace_episode(
+	struct world *world, enum lab_event_id id, const struct fault_episode *episode)
+{
+	WORLD_EVENT(world, id, LAB_F_U64("episode", episode->id),
+		LAB_F_CSTR("kind", fault_kind_name(episode->kind)),
+		LAB_F_CSTR("target", episode->target), LAB_F_CSTR("other", episode->other),
+		LAB_F_U64("rate_ppm", episode->rate_ppm),
+		LAB_F_U64("length_ns", episode->length_ns));
+}
+
+static struct world_host *target_host(struct world *world, const struct fault_episode *episode)
+{
+	struct world_host *host = world_host_find(world, lab_view_cstr(episode->target));
+
+	lab_assert(host != NULL);
+	return host;
+}
+
+static void begin_crash(struct episode_run *run, const struct fault_episode *episode)
+{
+	struct world_host *host = target_host(run->world, episode);
+
+	if (!host->is_up)
+		return;
+	run->crashed = host;
+	run->crashed_boots = host->boots;
+	world_crash(host, episode->disk);
+}
+
+static void begin_world_fault(struct episode_run *run, const struct fault_episode *episode)
+{
+	struct world *world = run->world;
+	enum fault_kind kind = episode->kind;
+
+	if (kind == FAULT_crash)
+		begin_crash(run, episode);
+	else if (kind == FAULT_node_down)
+		world_node_down(world, lab_view_cstr(episode->target));
+	else if (kind == FAULT_partition || kind == FAULT_partition_one_way)
+		run->partition = world_partition(
+			world, episode->target, episode->other, kind == FAULT_partition_one_way);
+	else
+		world_clock_step(target_host(world, episode), episode->clock_us);
+}
+
+static void end_world_fault(struct episode_run *run, const struct fault_episode *episode)
+{
+	struct world *world = run->world;
+	enum fault_kind kind = episode->kind;
+
+	if (kind == FAULT_node_down)
+		world_node_up(world, lab_view_cstr(episode->target));
+	else if (run->partition != 0)
+		world_heal(world, run->partition);
+	else if (kind == FAULT_clock_skew)
+		world_clock_step(target_host(world, episode), -episode->clock_us);
+	/* Unless somebody else started it meanwhile. */
+	if (run->crashed != NULL && !run->crashed->is_up &&
+		run->crashed->boots == run->crashed_boots)
+		world_restart(run->crashed);
+}
+
+static void on_end(void *ctx)
+{
+	struct episode_run *run = ctx;
+	const struct fault_episode *episode = episode_of(run);
+
+	if (run->is_on)
+		end_world_fault(run, episode);
+	trace_episode(run->world, LAB_EV_episode_finished, episode);
+	lab_heap_free(run->world->heap, run);
+}
+
+static void on_begin(void *ctx)
+{
+	struct episode_run *run = ctx;
+	const struct fault_episode *episode = episode_of(run);
+	struct world *world = run->world;
+
+	if (episode->is_disabled) {
+		lab_heap_free(world->heap, run);
+		return;
+	}
+	trace_episode(world, LAB_EV_episode_started, episode);
+	if (fault_kind_is_world(episode->kind)) {
+		run->is_on = fault_world_fire(world->faults, run->id, world->now_ns) != 0;
+		if (run->is_on)
+			begin_world_fault(run, episode);
+	}
+	(void)world_post(world, NULL, episode->start_ns + episode->length_ns, on_end, run);
+}
+
+/* ---- what the plan tells ---- */
+
+static const char *zone_of(void *ctx, struct lab_view peer)
+{
+	struct world *world = ctx;
+	const struct world_node *node = world_find_node(world, peer);
+
+	return node == NULL ? "" : world_zone_name(world, node->zone);
+}
+
+static void on_fired(void *ctx, const struct fault_record *record)
+{
+	struct world *world = ctx;
+
+	WORLD_EVENT(world, LAB_EV_fault_injected, LAB_F_U64("fault", record->id),
+		LAB_F_CSTR("point", fault_point_name(record->point)),
+		LAB_F_CSTR("kind", fault_kind_name(record->kind)),
+		LAB_F_U64("episode", record->episode), LAB_F_CSTR("instance", record->instance),
+		LAB_F_CSTR("peer", record->peer), LAB_F_CSTR("subject", record->subject));
+}
+
+static void on_episode(void *ctx, const struct fault_episode *episode)
+{
+	struct world *world = ctx;
+	struct episode_run *run = lab_new(world->heap, struct episode_run);
+
+	*run = (struct episode_run){ .world = world, .id = episode->id };
+	(void)world_post(world, NULL, episode->start_ns, on_begin, run);
+}
+
+void world_set_faults(struct world *world, struct fault_plan *plan)
+{
+	struct fault_observer observer = {
+		.ctx = world, .zone_of = zone_of, .fired = on_fired, .episode = on_episode
+	};
+
+	lab_assert(world->faults == NULL);
+	world->faults = plan;
+	fault_plan_observe(plan, &observer);
+}
+
+struct fault_plan *world_faults(struct world *world)
+{
+	return world->faults;
+}
