@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * cql-client-private.h - a client's connections, and the statements that wait on them.
+ *
+ *   statement fiber --frame--> connection.out --writer fiber--> stream
+ *   statement fiber <--wake--- request <-------reader fiber---- stream
+ *   keeper fiber: connect, handshake, start the other two, heartbeats, reconnect
+ */
+#ifndef LAB_CQL_CLIENT_PRIVATE_H
+#define LAB_CQL_CLIENT_PRIVATE_H
+
+#include "core/cql/cql-client.h"
+
+enum cql_request_state {
+	CQL_REQUEST_WAITING,
+	CQL_REQUEST_ANSWERED,
+	CQL_REQUEST_LOST /* the connection broke */
+};
+
+/* On the stack of the fiber that waits. */
+struct cql_waiting {
+	enum cql_request_state state;
+	struct env_cond cond;
+	struct lab_arena *arena; /* where the answer's body goes */
+	struct cql_frame frame;
+};
+
+enum cql_connection_state {
+	CQL_CONNECTION_DOWN,
+	CQL_CONNECTION_TRYING,
+	CQL_CONNECTION_READY
+};
+
+struct cql_connection {
+	struct cql_client *client;
+	unsigned host; /* index */
+	unsigned index;
+	enum cql_connection_state state;
+	bool tried; /* one attempt has ended, well or not */
+	bool was_ready;
+	bool hurry;        /* the keeper is to reconnect at once (STATUS_CHANGE UP) */
+	unsigned failures; /* attempts in a row */
+	uint64_t attempts; /* ever: ordinal of the jitter's draw */
+	uint8_t version;
+	struct env_stream *stream;
+	unsigned fibers; /* reader and writer still running */
+	struct env_cond keeper;
+	struct env_cond writer;
+	struct lab_buf in, out;
+	uint64_t read_ns; /* when the last bytes came */
+	uint64_t sent_ns; /* when the last request was queued */
+
+	/* Streams: pending[id] waits, is &orphan (nobody waits any more) or NULL. Ids are given out
+	 * in order, and freed ones again first. */
+	struct cql_waiting **pending;
+	uint16_t *free_ids;
+	size_t free_count;
+	size_t next_id;
+	size_t capacity;
+	unsigned in_flight;
+};
+
+struct cql_prepared_statement {
+	struct lab_view query;
+	struct lab_view id;
+	struct cql_metadata binds;
+	struct cql_metadata columns;
+	uint32_t hosts; /* bit set: prepared there, as far as we know */
+};
+
+struct cql_client {
+	struct env *env;
+	struct cql_settings settings;
+	uint8_t version;
+	struct cql_connection *connections; /* host by host */
+	unsigned connection_count;
+	unsigned ready;
+	uint64_t next_host;      /* round robin */
+	struct env_cond changed; /* a connection came up or an attempt ended */
+	struct lab_map *prepared;
+	struct lab_arena *prepared_arena;
+	struct cql_fallback fallback[CQL_STATEMENT_TYPES];
+	int64_t last_timestamp_us;
+	uint64_t counters[CQL_COUNTER_COUNT];
+	struct cql_connection *control; /* the one that hears of STATUS_CHANGE */
+	bool closing;
+	unsigned keepers;
+	unsigned statements; /* running */
+	struct env_cond idle;
+	struct lab_error last_error; /* of the last failed connection attempt */
+};
+
+/* One execution of one statement: what its attempts learn. */
+struct cql_run {
+	struct cql_client *client;
+	const struct cql_statement *statement;
+	struct lab_arena *arena;
+	enum cql_consistency consistency; /* of the current attempts */
+	uint64_t deadline_ns; /* of the driver's current request, not after the caller's own */
+	int64_t timestamp_us;
+	struct lab_view paging_state;
+	unsigned page;                      /* from 1 */
+	unsigned retries;                   /* by the retry policy */
+	bool maybe_applied;                 /* by any attempt so far */
+	struct cql_response response;       /* of the last attempt that was answered */
+	const struct cql_metadata *columns; /* of its rows */
+	/* The last failure: */
+	enum cql_failure failure;
+	struct cql_error details; /* code != 0 or failure SERVER_ERROR: what the server said */
+	bool has_details;
+	bool too_many; /* rows or pages: LAB_LIMIT */
+	char message[200];
+};
+
+/* ---- cql-prepare.c ---- */
+
+/* The statement as prepared on this connection's host, preparing it if need be.
+ * 0; -1 with run->failure set, or CQL_FAILURE_NONE if the connection broke. */
+int cql_prepare(struct cql_run *run, struct cql_connection *c, bool again,
+	struct cql_prepared_statement **ret);
+
+/* ---- cql-plan.c ---- */
+
+/* Sends the statement with run->consistency to one host after the other until one of them answers
+ * for good. 0 with run->response; -1 with run->failure. */
+int cql_plan(struct cql_run *run);
+void cql_run_fail(struct cql_run *run, enum cql_failure failure, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+void cql_run_fail_server(struct cql_run *run, const struct cql_error *error);
+
+/* ---- cql-connection.c ---- */
+
+void cql_connection_init(struct cql_connection *c);
+/* Starts its keeper. */
+int cql_connection_start(struct cql_connection *c, struct lab_error *err);
+/* Frees its memory. All its fibers must have ended. */
+void cql_connection_done(struct cql_connection *c);
+/* Ends the connection: everybody who waits on it is told. The keeper makes a new one. */
+void cql_connection_break(struct cql_connection *c);
+bool cql_connection_is_busy(const struct cql_connection *c);
+
+/* Queues one request for the writer. -1 if no stream id or no room is left: nothing was sent. */
+int cql_connection_send(struct cql_connection *c, const struct cql_request *request,
+	struct cql_waiting *waiting, int16_t *ret_stream);
+/* Blocks until answered or lost, or until the deadline: then the stream id stays taken until the
+ * answer comes, and -1 is returned. */
+int cql_connection_wait(struct cql_connection *c, struct cql_waiting *waiting, int16_t stream,
+	uint64_t deadline_ns);
+
+/* ---- cql-streams.c: ids of requests in flight ---- */
+
+extern struct cql_waiting cql_orphan;
+/* -1 if all are taken. */
+int cql_stream_take(struct cql_connection *c, struct cql_waiting *waiting);
+/* Who waited, or NULL if the id was not in use. */
+struct cql_waiting *cql_stream_give(struct cql_connection *c, int16_t stream);
+
+/* ---- cql-bind.c ---- */
+
+/* Encodes the arguments for the columns that the server named. -1 LAB_INVALID: "Statement '...':
+ * Failed to bind column N: ...". */
+int cql_bind_args(const struct cql_statement *statement, const struct cql_metadata *columns,
+	struct lab_arena *arena, struct cql_bind **ret, struct lab_error *err);
+/* The statement's text with literals in place of its markers, for protocol 3. */
+int cql_bind_literals(struct lab_heap *heap, const struct cql_statement *statement,
+	struct lab_arena *arena, struct lab_view *ret, struct lab_error *err);
+
+#endif

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Prepared statements: one entry for each text, made on a host when it is first needed there, made
+ * again when the host has forgotten it (UNPREPARED).
+ */
+#include "core/cql/cql-client-private.h"
+
+/* Keeps what a PREPARED answer says, in the client's memory. */
+static int keep(
+	struct cql_run *run, struct cql_prepared_statement *p, const struct cql_frame *frame)
+{
+	struct cql_response response;
+	struct lab_arena *arena = run->client->prepared_arena;
+	struct cql_frame copy = { frame->header, lab_arena_copy(arena, frame->body) };
+	if (cql_response_decode(&copy, arena, &response, NULL) < 0 ||
+		response.opcode != CQL_RESULT || response.kind != CQL_RESULT_PREPARED)
+		return -1;
+	p->id = response.prepared.id;
+	p->binds = response.prepared.binds;
+	p->columns = response.prepared.columns;
+	return 0;
+}
+
+static int on_answer(
+	struct cql_run *run, struct cql_prepared_statement *p, const struct cql_waiting *waiting)
+{
+	struct cql_response response;
+	struct lab_error err;
+	if (cql_response_decode(&waiting->frame, run->arena, &response, &err) < 0) {
+		cql_run_fail(run, CQL_FAILURE_OTHER, "%s", err.message);
+		return -1;
+	}
+	if (response.opcode == CQL_ERROR) {
+		cql_run_fail_server(run, &response.error);
+		return -1;
+	}
+	if (response.opcode != CQL_RESULT || response.kind != CQL_RESULT_PREPARED) {
+		cql_run_fail(run, CQL_FAILURE_OTHER, "Unexpected answer to PREPARE");
+		return -1;
+	}
+	/* Known already, from another host: nothing new is kept, or a cluster that forgets often
+	 * would fill the memory. */
+	if (p->id.ptr != NULL && lab_view_eq(p->id, response.prepared.id))
+		return 0;
+	if (keep(run, p, &waiting->frame) < 0)
+		lab_bug("decoded a moment ago");
+	p->hosts = 0;
+	return 0;
+}
+
+static int exchange(struct cql_run *run, struct cql_connection *c, struct cql_prepared_statement *p)
+{
+	struct cql_request request = { .opcode = CQL_PREPARE, .query = p->query };
+	struct cql_waiting waiting = { .arena = run->arena };
+	int16_t stream;
+	if (cql_connection_send(c, &request, &waiting, &stream) < 0) {
+		cql_run_fail(run, CQL_LIB_REQUEST_QUEUE_FULL,
+			"All connections on all I/O threads are busy");
+		return -1;
+	}
+	if (cql_connection_wait(c, &waiting, stream, run->deadline_ns) < 0) {
+		cql_run_fail(run, CQL_LIB_REQUEST_TIMED_OUT, "Request timed out");
+		return -1;
+	}
+	if (waiting.state == CQL_REQUEST_LOST) {
+		run->failure = CQL_FAILURE_NONE;
+		return -1;
+	}
+	return on_answer(run, p, &waiting);
+}
+
+static struct cql_prepared_statement *entry(struct cql_run *run)
+{
+	struct cql_client *client = run->client;
+	void **slot = lab_map_slot(client->prepared, run->statement->query);
+	if (slot == NULL) {
+		cql_run_fail(run, CQL_FAILURE_OTHER, "Too many prepared statements");
+		return NULL;
+	}
+	if (*slot == NULL) {
+		struct cql_prepared_statement *p =
+			lab_arena_new_of(client->prepared_arena, struct cql_prepared_statement);
+		p->query = lab_arena_copy(client->prepared_arena, run->statement->query);
+		*slot = p;
+	}
+	return *slot;
+}
+
+int cql_prepare(struct cql_run *run, struct cql_connection *c, bool again,
+	struct cql_prepared_statement **ret)
+{
+	uint32_t bit = UINT32_C(1) << c->host;
+	struct cql_prepared_statement *p = entry(run);
+	if (p == NULL)
+		return -1;
+	*ret = p;
+	if ((p->hosts & bit) != 0 && !again)
+		return 0;
+	if (exchange(run, c, p) < 0)
+		return -1;
+	p->hosts |= bit;
+	return 0;
+}
