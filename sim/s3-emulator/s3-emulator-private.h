@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * s3-emulator-private.h - what the parts of the emulator share.
+ *
+ * A request's way (s3-emulator.c): parse (request.c) -> fault point -> authenticate (auth*.c) ->
+ * bucket, owner, rate (limiter.c) -> the operation's handler -> fault's second half -> reply
+ * (reply.c), at once or when its latency is over.
+ */
+#ifndef LAB_S3_EMULATOR_PRIVATE_H
+#define LAB_S3_EMULATOR_PRIVATE_H
+
+#include "sim/s3-emulator/s3-emulator.h"
+
+#define S3EMU_KEY_MAX 1024
+#define S3EMU_METADATA_MAX 2048     /* names and values, s3 1.2 */
+#define S3EMU_HEADERS_MAX 8192      /* whole header section, s3 1.2 */
+#define S3EMU_STORED_HEADERS_MAX 48 /* of LAB_HTTP_HEADERS_MAX; the answer adds up to 16 */
+#define S3EMU_TARGET_MAX 16384
+#define S3EMU_PARAMS_MAX 64
+#define S3EMU_BULK_KEYS_MAX 1000
+#define S3EMU_LIST_MAX 1000
+#define S3EMU_XML_IN_MAX (8 << 20) /* 1000 keys of 1024 bytes, each byte escaped */
+#define S3EMU_XML_OUT_MAX (32 << 20)
+#define S3EMU_SKEW_SECONDS 900
+#define S3EMU_XMLNS "http://s3.amazonaws.com/doc/2006-03-01/"
+
+/* ---- errors ---- */
+
+enum s3emu_error_id {
+#define X(name, status, code, message) S3EMU_##name,
+#include "sim/s3-emulator/errors.def"
+#undef X
+	S3EMU_ERROR_COUNT
+};
+
+struct s3emu_error {
+	const char *code; /* NULL: no error */
+	const char *message;
+	unsigned status;
+	struct {
+		const char *name;
+		struct lab_view value;
+	} details[8];
+	size_t detail_count;
+};
+
+/* ---- storage ---- */
+
+struct s3emu_blob {
+	uint32_t references;
+	uint64_t size;
+	uint8_t data[];
+};
+
+/* One version of an object; does not change, but for its counts. Referenced by the store and by
+ * the answers that are under way. */
+struct s3emu_object {
+	uint32_t references;
+	uint32_t creations, overwritten;
+	bool deleted; /* only its counts are remembered */
+	struct s3emu_blob *blob;
+	uint64_t body_hash;
+	int64_t modified_us;
+	uint64_t charge; /* bytes that it is accounted with */
+	char etag[48];   /* with quotes */
+	size_t header_count;
+	struct lab_http_header headers[]; /* names in lower case; their text lies behind them */
+};
+
+struct s3emu_partition {
+	struct lab_view start;
+	uint64_t write_ps, read_ps; /* credit, picoseconds of the budget */
+	uint64_t updated_ns;
+	uint32_t wanted;  /* of the bulk delete in hand */
+	uint32_t verdict; /* ditto, limiter.c */
+};
+
+struct s3emu_bucket {
+	struct lab_view name, owner;
+	bool refuse_sigv2;
+	int64_t created_us;
+	struct s3emu_rates rates;
+	struct s3emu_partition *partitions;
+	size_t partition_count;
+	void *engine; /* the storage engine's */
+};
+
+/* A storage engine: keys to objects, in byte order. One for memory; another may come. Engines give
+ * and take references. */
+struct s3emu_engine_ops {
+	void (*open)(void *engine, struct s3emu_bucket *bucket);
+	void (*close)(void *engine, struct s3emu_bucket *bucket);
+	/* 1 and a reference, or 0. */
+	int (*get)(void *engine, struct s3emu_bucket *bucket, struct lab_view key,
+		struct s3emu_object **ret);
+	/* The first object at or after `from` (strictly after it if `after`): 1, its key and a
+	 * reference; or 0. The key is borrowed until the next change. */
+	int (*next)(void *engine, struct s3emu_bucket *bucket, struct lab_view from, bool after,
+		struct lab_view *ret_key, struct s3emu_object **ret);
+	/* Takes the caller's reference. 1: replaced another one, 0: new, -1: full (not taken). */
+	int (*put)(void *engine, struct s3emu_bucket *bucket, struct lab_view key,
+		struct s3emu_object *object);
+	/* 1: it was there, 0: not. */
+	int (*remove)(void *engine, struct s3emu_bucket *bucket, struct lab_view key);
+};
+
+/* ---- accounts ---- */
+
+struct s3emu_credentials {
+	struct lab_view account, secret, token; /* owned */
+	int64_t expires_unix;
+	char scope_date[8]; /* of the cached SigV4 signing key */
+	uint8_t signing_key[32];
+};
+
+/* ---- requests ---- */
+
+enum s3emu_op {
+	S3EMU_OP_GET_OBJECT,
+	S3EMU_OP_HEAD_OBJECT,
+	S3EMU_OP_PUT_OBJECT,
+	S3EMU_OP_COPY_OBJECT,
+	S3EMU_OP_DELETE_OBJECT,
+	S3EMU_OP_BULK_DELETE,
+	S3EMU_OP_LIST_OBJECTS,
+	S3EMU_OP_HEAD_BUCKET,
+	S3EMU_OP_PUT_BUCKET,
+	S3EMU_OP_DELETE_BUCKET,
+	S3EMU_OP_LOCATION,
+	S3EMU_OP_LIST_BUCKETS,
+	S3EMU_OP_UNAVAILABLE, /* a feature, or a method, that is not there */
+	S3EMU_OP_COUNT
+};
+
+struct s3emu_param {
+	struct lab_view name, value; /* decoded */
+	bool has_value;              /* there was a '=' */
+};
+
+struct s3emu_client {
+	uint64_t actor; /* hash of the peer's name */
+	uint64_t ordinals[S3EMU_CLASS_COUNT];
+};
+
+enum s3emu_auth {
+	S3EMU_AUTH_NONE, /* not verified */
+	S3EMU_AUTH_V2,
+	S3EMU_AUTH_V2_QUERY,
+	S3EMU_AUTH_V4,
+	S3EMU_AUTH_V4_QUERY
+};
+
+/* One request on its way, and its answer. */
+struct s3emu_exchange {
+	struct s3emu *s3;
+	struct s3emu_exchange *next_free;
+	struct lab_arena *arena;
+	sim_http_reply_fn reply;
+	void *reply_ctx;
+	const struct lab_http_request *request;
+	struct lab_http_request copy; /* of a request that is applied late */
+	struct lab_view peer;
+	uint64_t received_ns, now_ns;
+	uint64_t sequence;
+
+	/* parsed */
+	enum s3emu_op op;
+	enum s3emu_class class;
+	bool head;
+	bool virtual_host;
+	struct lab_view raw_path, raw_query;
+	struct lab_view bucket_name, key;
+	struct lab_view subject; /* "bucket/key" */
+	struct s3emu_param params[S3EMU_PARAMS_MAX];
+	size_t param_count;
+	enum s3emu_error_id unavailable; /* why, for S3EMU_OP_UNAVAILABLE */
+
+	enum s3emu_auth auth;
+	struct lab_view account;
+	struct s3emu_bucket *bucket;
+	struct sim_fault fault;
+	bool withheld; /* a write was right but a fault kept it from being applied */
+
+	/* the outcome */
+	struct s3emu_error error;
+	bool applied;
+	uint64_t bytes, body_hash;
+	struct lab_view *keys; /* of a bulk delete */
+	size_t key_count;
+
+	/* the answer */
+	struct sim_http_reply out;
+	struct s3emu_object *object; /* whose body is sent */
+	struct lab_buf xml, scratch;
+	char date[LAB_DATE_TEXT_MAX];
+	char request_id[17];
+	char host_id[77];
+	bool muted;        /* the answer has left already: LATE */
+	bool waits_to_run; /* due is when to apply, not when to answer */
+	size_t held_bytes;
+	uint64_t due_ns;
+	uint64_t due_sequence;
+};
+
+struct s3emu {
+	uint32_t magic;
+	struct lab_heap *heap;
+	struct s3emu_options options; /* views are owned */
+	struct lab_tree *buckets;
+	struct lab_map *credentials;
+	struct lab_map *clients;
+	struct s3emu_client other_clients;
+	const struct s3emu_engine_ops *engine_ops;
+	void *engine;
+	uint64_t stored_charge; /* bytes, against stored_bytes_max */
+	uint64_t remembered;    /* deleted keys of which the counts are kept */
+	struct s3emu_exchange *free_exchanges;
+	struct s3emu_exchange **pending; /* binary heap by (due, sequence) */
+	size_t pending_capacity;
+	size_t held_bytes;
+	uint64_t sequence, due_sequence;
+	uint64_t id_key;
+	int64_t date_second; /* of `date` */
+	char date[LAB_DATE_TEXT_MAX];
+	struct s3emu_counters counters;
+};
+#define S3EMU_MAGIC UINT32_C(0x53336d75)
+
+/* reply.c: all of these return -1, so that a handler can return them. */
+int s3emu_fail(struct s3emu_exchange *x, enum s3emu_error_id id);
+int s3emu_fail_text(struct s3emu_exchange *x, enum s3emu_error_id id, const char *message);
+int s3emu_fail_argument(
+	struct s3emu_exchange *x, const char *name, struct lab_view value, const char *message);
+void s3emu_detail(struct s3emu_exchange *x, const char *name, struct lab_view value);
+/* What a fault asks for. */
+int s3emu_fail_fault(struct s3emu_exchange *x);
+const char *s3emu_error_code(enum s3emu_error_id id);
+const char *s3emu_error_message(enum s3emu_error_id id);
+/* NULL if we do not know the code. */
+const char *s3emu_error_message_of(const char *code);
+
+void s3emu_header(struct s3emu_exchange *x, const char *name, struct lab_view value);
+void s3emu_header_view(struct s3emu_exchange *x, struct lab_view name, struct lab_view value);
+/* Starts a 200 with an XML body in x->xml. */
+void s3emu_xml_begin(struct s3emu_exchange *x, const char *root);
+void s3emu_xml_text(struct s3emu_exchange *x, const char *name, struct lab_view value);
+void s3emu_xml_u64(struct s3emu_exchange *x, const char *name, uint64_t value);
+void s3emu_xml_time(struct s3emu_exchange *x, const char *name, int64_t unix_us);
+int s3emu_xml_end(struct s3emu_exchange *x, const char *root);
+/* Turns the outcome into headers and body. */
+void s3emu_reply_build(struct s3emu_exchange *x);
+
+/* request.c */
+int s3emu_parse(struct s3emu_exchange *x);
+/* The value of a header; ptr NULL if absent. */
+struct lab_view s3emu_request_header(const struct s3emu_exchange *x, const char *name);
+const struct s3emu_param *s3emu_param(const struct s3emu_exchange *x, const char *name);
+/* Percent-decoding into the arena ('+' is a space if plus). 0, or -1. */
+int s3emu_unpercent(struct lab_arena *arena, struct lab_view text, bool plus, struct lab_view *ret);
+bool s3emu_bucket_name_ok(struct lab_view name);
+bool s3emu_is_utf8(struct lab_view text);
+
+/* auth.c; x->account is set, or -1. */
+int s3emu_authenticate(struct s3emu_exchange *x);
+int s3emu_auth_v2(struct s3emu_exchange *x, struct lab_view authorization);
+int s3emu_auth_v4(struct s3emu_exchange *x, struct lab_view authorization);
+/* The key of a request, with its token and expiry checked. NULL after s3emu_fail(). `token` is
+ * what the client sent; ptr NULL if nothing. */
+struct s3emu_credentials *s3emu_auth_credentials(
+	struct s3emu_exchange *x, struct lab_view access_key_id, struct lab_view token);
+int s3emu_auth_mismatch(struct s3emu_exchange *x, struct lab_view access_key_id,
+	struct lab_view provided, struct lab_view string_to_sign, struct lab_view canonical);
+int s3emu_auth_skew(struct s3emu_exchange *x, int64_t request_unix, struct lab_view request_time);
+/* The service's clock when the request came. */
+int64_t s3emu_received_unix(const struct s3emu_exchange *x);
+
+/* handlers; 0 with a success in x, or -1 after s3emu_fail() */
+int s3emu_get_object(struct s3emu_exchange *x);
+int s3emu_put_object(struct s3emu_exchange *x);
+int s3emu_copy_object(struct s3emu_exchange *x);
+int s3emu_delete_object(struct s3emu_exchange *x);
+int s3emu_bulk_delete(struct s3emu_exchange *x);
+int s3emu_list_objects(struct s3emu_exchange *x);
+int s3emu_head_bucket(struct s3emu_exchange *x);
+int s3emu_put_bucket(struct s3emu_exchange *x);
+int s3emu_delete_bucket(struct s3emu_exchange *x);
+int s3emu_location(struct s3emu_exchange *x);
+int s3emu_list_buckets(struct s3emu_exchange *x);
+int s3emu_unavailable(struct s3emu_exchange *x);
+
+/* s3-emulator.c: every handler calls this when all is checked, before it changes or shows
+ * anything. -1: a fault withholds it. */
+int s3emu_commit(struct s3emu_exchange *x);
+int64_t s3emu_wall_us(const struct s3emu_exchange *x);
+/* bucket.c: x->bucket by name and owner; -1 after s3emu_fail(). */
+int s3emu_bucket_find(struct s3emu_exchange *x);
+struct s3emu_bucket *s3emu_bucket_new(
+	struct s3emu *s3, struct lab_view name, struct lab_view owner, int64_t created_us);
+bool s3emu_may_use(const struct s3emu_exchange *x, const struct s3emu_bucket *bucket);
+
+/* conditions.c: false conditions. 0 all hold; 1 NotModified; -1 after s3emu_fail(). `prefix` is ""
+ * or "x-amz-copy-source-". */
+int s3emu_read_conditions(
+	struct s3emu_exchange *x, const char *prefix, const struct s3emu_object *object);
+/* If-Match and If-None-Match of a write. `object` is NULL if there is none. */
+int s3emu_write_conditions(struct s3emu_exchange *x, const struct s3emu_object *object);
+struct s3emu_range {
+	uint64_t first, count;
+};
+/* 1 a part, 0 the whole; -1 after s3emu_fail(). */
+int s3emu_range_parse(
+	struct s3emu_exchange *x, const struct s3emu_object *object, struct s3emu_range *ret);
+
+/* metadata.c: the headers that are stored with an object, into the arena. */
+int s3emu_metadata(struct s3emu_exchange *x, struct lab_http_header **ret, size_t *ret_count);
+/* Headers of the request that ask for what we do not have. */
+int s3emu_write_headers_check(struct s3emu_exchange *x);
+
+/* checksum.c */
+struct s3emu_checksum {
+	const char *name; /* of the header; NULL without one */
+	struct lab_view value;
+};
+/* Content-MD5 and x-amz-checksum-* against the body. `md5` is filled (16 bytes) if Content-MD5 was
+ * sent or `want_md5`; *ret_checksum says which checksum was sent. */
+int s3emu_body_check(
+	struct s3emu_exchange *x, bool want_md5, uint8_t *md5, struct s3emu_checksum *ret_checksum);
+
+/* xml.c: request bodies. `open` and `close` get the path of element names joined with '/'; `text`
+ * is the trimmed-nothing text of a leaf. Non-zero stops the parser. -1 after
+ * s3emu_fail(MALFORMED_XML) or the callback's own. */
+struct s3emu_xml_handler {
+	int (*open)(void *ctx, const char *path);
+	int (*close)(void *ctx, const char *path, struct lab_view text);
+	void *ctx;
+};
+int s3emu_xml_parse(
+	struct s3emu_exchange *x, struct lab_view body, const struct s3emu_xml_handler *handler);
+
+/* limiter.c */
+enum s3emu_budget {
+	S3EMU_BUDGET_NONE,
+	S3EMU_BUDGET_READ,
+	S3EMU_BUDGET_WRITE
+};
+int s3emu_partitions_check(const struct s3emu_partitions *partitions, struct lab_error *err);
+int s3emu_rates_check(const struct s3emu_rates *rates, struct lab_error *err);
+void s3emu_partitions_make(struct s3emu *s3, struct s3emu_bucket *bucket,
+	const struct s3emu_partitions *partitions, const struct s3emu_rates *rates);
+void s3emu_partitions_free(struct s3emu *s3, struct s3emu_bucket *bucket);
+struct s3emu_partition *s3emu_partition_of(struct s3emu_bucket *bucket, struct lab_view key);
+/* Takes one token of that key's partition; false: too fast. */
+bool s3emu_rate_take(struct s3emu_bucket *bucket, struct lab_view key, enum s3emu_budget budget,
+	uint64_t now_ns);
+/* One write for each key. 0 and refused[i] says which keys must not pass (only if the rates are
+ * refused by key); -1 none may pass. */
+int s3emu_rate_take_bulk(struct s3emu_bucket *bucket, const struct lab_view *keys, size_t count,
+	uint64_t now_ns, bool *refused);
+
+/* store.c */
+struct s3emu_blob *s3emu_blob_new(struct s3emu *s3, struct lab_view body);
+void s3emu_blob_unref(struct s3emu *s3, struct s3emu_blob *blob);
+/* Takes the reference on the blob. One reference belongs to the caller. NULL: over the bound. */
+struct s3emu_object *s3emu_object_new(struct s3emu *s3, struct s3emu_blob *blob, size_t key_len,
+	const struct lab_http_header *headers, size_t header_count);
+void s3emu_object_unref(struct s3emu *s3, struct s3emu_object *object);
+struct lab_view s3emu_object_header(const struct s3emu_object *object, const char *name);
+static inline struct lab_view s3emu_object_body(const struct s3emu_object *object)
+{
+	return lab_view_of(object->blob->data, object->blob->size);
+}
+static inline struct lab_view s3emu_object_etag(const struct s3emu_object *object)
+{
+	return lab_view_cstr(object->etag);
+}
+/* Room for so many more bytes of objects? */
+bool s3emu_store_has_room(const struct s3emu *s3, uint64_t bytes);
+/* put and remove of the engine, counted. */
+int s3emu_store_put(struct s3emu *s3, struct s3emu_bucket *bucket, struct lab_view key,
+	struct s3emu_object *object);
+int s3emu_store_remove(struct s3emu *s3, struct s3emu_bucket *bucket, struct lab_view key);
+int s3emu_store_get(struct s3emu *s3, struct s3emu_bucket *bucket, struct lab_view key,
+	struct s3emu_object **ret);
+
+/* store-memory.c */
+extern const struct s3emu_engine_ops s3emu_engine_memory;
+
+#endif

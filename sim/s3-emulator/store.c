@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sim/s3-emulator/s3-emulator-private.h"
+
+/* What an object costs beside its bytes: its node in the ordered map, heap overhead. */
+#define OBJECT_OVERHEAD 192
+
+bool s3emu_store_has_room(const struct s3emu *s3, uint64_t bytes)
+{
+	return bytes <= s3->options.limits.stored_bytes_max - s3->stored_charge;
+}
+
+struct s3emu_blob *s3emu_blob_new(struct s3emu *s3, struct lab_view body)
+{
+	struct s3emu_blob *blob;
+	uint64_t charge = sizeof(*blob) + body.len;
+
+	if (!s3emu_store_has_room(s3, charge))
+		return NULL;
+	blob = lab_heap_alloc(s3->heap, sizeof(*blob) + body.len);
+	blob->references = 1;
+	blob->size = body.len;
+	if (body.len > 0)
+		memcpy(blob->data, body.ptr, body.len);
+	s3->stored_charge += charge;
+	return blob;
+}
+
+void s3emu_blob_unref(struct s3emu *s3, struct s3emu_blob *blob)
+{
+	lab_assert(blob->references > 0);
+	if (--blob->references > 0)
+		return;
+	s3->stored_charge -= sizeof(*blob) + blob->size;
+	lab_heap_free(s3->heap, blob);
+}
+
+static size_t headers_bytes(const struct lab_http_header *headers, size_t count)
+{
+	size_t i, bytes = 0;
+
+	for (i = 0; i < count; i++)
+		bytes += headers[i].name.len + headers[i].value.len;
+	return bytes;
+}
+
+static struct lab_view copy_text(uint8_t **to, struct lab_view from)
+{
+	struct lab_view copy = lab_view_of(*to, from.len);
+
+	if (from.len > 0)
+		memcpy(*to, from.ptr, from.len);
+	*to += from.len;
+	return copy;
+}
+
+struct s3emu_object *s3emu_object_new(struct s3emu *s3, struct s3emu_blob *blob, size_t key_len,
+	const struct lab_http_header *headers, size_t header_count)
+{
+	struct s3emu_object *object;
+	size_t i, bytes;
+	uint8_t *text;
+
+	bytes = sizeof(*object) + header_count * sizeof(*headers) +
+		headers_bytes(headers, header_count);
+	if (!s3emu_store_has_room(s3, bytes + key_len + OBJECT_OVERHEAD))
+		return NULL;
+	object = lab_heap_alloc(s3->heap, bytes);
+	object->references = 1;
+	object->blob = blob;
+	object->charge = bytes + key_len + OBJECT_OVERHEAD;
+	object->header_count = header_count;
+	text = (uint8_t *)&object->headers[header_count];
+	for (i = 0; i < header_count; i++) {
+		object->headers[i].name = copy_text(&text, headers[i].name);
+		object->headers[i].value = copy_text(&text, headers[i].value);
+	}
+	s3->stored_charge += object->charge;
+	return object;
+}
+
+void s3emu_object_unref(struct s3emu *s3, struct s3emu_object *object)
+{
+	lab_assert(object->references > 0);
+	if (--object->references > 0)
+		return;
+	s3->stored_charge -= object->charge;
+	if (object->blob != NULL)
+		s3emu_blob_unref(s3, object->blob);
+	lab_heap_free(s3->heap, object);
+}
+
+struct lab_view s3emu_object_header(const struct s3emu_object *object, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < object->header_count; i++) {
+		if (lab_view_eq_cstr(object->headers[i].name, name))
+			return object->headers[i].value;
+	}
+	return lab_view_of(NULL, 0);
+}
+
+int s3emu_store_get(struct s3emu *s3, struct s3emu_bucket *bucket, struct lab_view key,
+	struct s3emu_object **ret)
+{
+	return s3->engine_ops->get(s3->engine, bucket, key, ret);
+}
+
+int s3emu_store_put(struct s3emu *s3, struct s3emu_bucket *bucket, struct lab_view key,
+	struct s3emu_object *object)
+{
+	int ret = s3->engine_ops->put(s3->engine, bucket, key, object);
+
+	if (ret == 0)
+		s3->counters.created++;
+	else if (ret > 0)
+		s3->counters.overwritten++;
+	return ret;
+}
+
+int s3emu_store_remove(struct s3emu *s3, struct s3emu_bucket *bucket, struct lab_view key)
+{
+	int ret = s3->engine_ops->remove(s3->engine, bucket, key);
+
+	if (ret > 0)
+		s3->counters.deleted++;
+	else
+		s3->counters.deleted_missing++;
+	return ret;
+}
