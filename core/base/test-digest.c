@@ -29,6 +29,9 @@ static void digests_match_published_vectors(void **state)
 			"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad" },
 		{ LAB_SHA256, "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq",
 			"248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1" },
+		{ LAB_SHA512, "abc",
+			"ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a"
+			"2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f" },
 	};
 
 	(void)state;
@@ -40,7 +43,8 @@ static void digests_match_published_vectors(void **state)
 	assert_int_equal(lab_digest_size(LAB_MD5), 16);
 	assert_int_equal(lab_digest_size(LAB_SHA1), 20);
 	assert_int_equal(lab_digest_size(LAB_SHA256), 32);
-	assert_asserts((void)lab_digest_size((enum lab_digest_kind)3));
+	assert_int_equal(lab_digest_size(LAB_SHA512), 64);
+	assert_asserts((void)lab_digest_size((enum lab_digest_kind)4));
 }
 
 /* RFC 2202 and RFC 4231, by their numbers. */
@@ -63,6 +67,9 @@ static void hmacs_match_published_vectors(void **state)
 			"5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843" },
 		{ LAB_SHA256, 0xaa, 131, "Test Using Larger Than Block-Size Key - Hash Key First",
 			"60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54" },
+		{ LAB_SHA512, 0x0b, 20, "Hi There",
+			"87aa7cdea5ef619d4ff0b4241a1d6cb02379f4e2ce4ec2787ad0b30545e17cde"
+			"daa833b7d6b8a702038b274eaea3f4e4be9d914eeb61f1702e696c203a126854" },
 	};
 
 	(void)state;
