@@ -32,6 +32,11 @@ const struct backend_settings *backend_get_settings(const struct backend *backen
 	return &backend->settings;
 }
 
+struct env *backend_env(const struct backend *backend)
+{
+	return backend->settings.env;
+}
+
 struct fs_services *backend_get_services(struct backend *backend)
 {
 	return &backend->services;

@@ -41,6 +41,9 @@ int backend_start(const struct backend_settings *settings, struct backend **ret,
  * connections closed. Blocks. NULLs the pointer; accepts NULL. */
 void backend_stop(struct backend **backend);
 
+/* The host it runs on. */
+struct env *backend_env(const struct backend *backend);
+
 /* The user, opened at first use: builds the fs stack from obox_fs. Counts a reference. `name` is
  * the login name (%u). Blocks. -1: LAB_INVALID (the name, or a setting as expanded for it). */
 int backend_user_open(struct backend *backend, struct lab_view name, struct obox_user **ret,

@@ -1,0 +1,451 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "scenarios/runner/client.h"
+
+#include "core/obox/obox.h"
+#include "scenarios/runner/mail-source.h"
+
+#include <stdio.h>
+
+#define FETCH_ARENA_MAX (2 * (size_t)OBOX_MAIL_MAX)
+
+/* One request inside the backend. Everything in here is the client's memory. */
+struct request {
+	struct client_context *client;
+	struct user *user;
+	struct lab_view folder, target;
+	struct lab_error err;
+	/* deliver */
+	struct lab_view body;
+	struct obox_saved saved;
+	/* select */
+	struct client_view *view;
+	struct lab_arena *arena;
+	/* fetch, copy, move, expunge */
+	uint32_t uids[CLIENT_BULK_MAX];
+	size_t count;
+	struct obox_result results[CLIENT_BULK_MAX];
+	uint64_t token, body_hash, body_bytes;
+	bool is_move;
+};
+
+struct lab_view client_folder_name(size_t index, struct lab_arena *arena)
+{
+	if (index == 0)
+		return LAB_VIEW("INBOX");
+	return lab_view_cstr(lab_arena_printf(arena, "Folder%zu", index));
+}
+
+/* ---- tokens of objects ---- */
+
+static void learn_token(struct user *user, const uint8_t *oid, size_t len, uint64_t token)
+{
+	void **slot;
+
+	if (len == 0 || token == 0)
+		return;
+	slot = lab_map_slot(user->tokens, lab_view_of(oid, len));
+	if (slot != NULL)
+		*slot = (void *)(uintptr_t)token;
+}
+
+static uint64_t known_token(const struct user *user, const struct history_object *object)
+{
+	return (uintptr_t)lab_map_get(user->tokens, lab_view_of(object->oid, object->oid_len));
+}
+
+static struct history_object object_of(
+	const uint8_t name[ENV_GUID128_SIZE], const uint8_t *oid, uint8_t oid_len)
+{
+	static const uint8_t no_name[ENV_GUID128_SIZE];
+	struct history_object object = { .oid_len = oid_len };
+
+	memcpy(object.name, name, sizeof(object.name));
+	object.has_name = memcmp(name, no_name, sizeof(no_name)) != 0;
+	memcpy(object.oid, oid, oid_len);
+	return object;
+}
+
+/* ---- writing down ---- */
+
+static uint32_t begin(struct client_context *client, struct user *user, struct node *node,
+	struct history_op *op)
+{
+	op->user = lab_view_cstr(user->name);
+	op->backend = node == NULL ? LAB_VIEW("") : lab_view_cstr(node->name);
+	op->invoked_ns = env_now(client->lab);
+	op->invoked_event = client->event_sequence(client->event_ctx);
+	ENV_EVENT(client->lab, LAB_EV_operation_invoked,
+		LAB_F_CSTR("kind", history_kind_name(op->kind)), LAB_F_TEXT("user", op->user),
+		LAB_F_TEXT("mailbox", op->folder), LAB_F_U64("token", op->token));
+	return history_invoke(client->history, op);
+}
+
+/* What the client knows after `answer`; a broken connection says nothing about a write. */
+static enum history_outcome outcome_of(
+	enum history_kind kind, enum node_answer answer, enum lab_code code)
+{
+	bool is_read = kind == HISTORY_FETCH || kind == HISTORY_SELECT || kind == HISTORY_REBUILD;
+
+	if (answer == NODE_REFUSED)
+		return HISTORY_FAIL;
+	if (answer == NODE_LOST)
+		return is_read ? HISTORY_FAIL : HISTORY_UNCERTAIN;
+	if (code == LAB_OK)
+		return HISTORY_OK;
+	return code == LAB_UNCERTAIN && !is_read ? HISTORY_UNCERTAIN : HISTORY_FAIL;
+}
+
+static enum history_outcome end(struct client_context *client, uint32_t id, struct history_op *op,
+	enum node_answer answer, const struct lab_error *err)
+{
+	static const char *const broken[] = { [NODE_REFUSED] = "connection refused",
+		[NODE_LOST] = "connection broke" };
+
+	op->outcome = outcome_of(op->kind, answer, err->code);
+	op->code = err->code;
+	if (answer != NODE_ANSWERED)
+		op->code = answer == NODE_LOST ? LAB_RESET : LAB_REFUSED;
+	if (op->outcome != HISTORY_OK)
+		snprintf(op->message, sizeof(op->message), "%.*s", (int)sizeof(op->message) - 1,
+			answer == NODE_ANSWERED ? err->message : broken[answer]);
+	op->ended_ns = env_now(client->lab);
+	op->ended_event = client->event_sequence(client->event_ctx);
+	ENV_EVENT(client->lab, LAB_EV_operation_finished,
+		LAB_F_CSTR("kind", history_kind_name(op->kind)), LAB_F_TEXT("user", op->user),
+		LAB_F_U64("token", op->token),
+		LAB_F_CSTR("outcome", history_outcome_name(op->outcome)),
+		LAB_F_CODE("code", op->code));
+	history_end(client->history, id, op);
+	return op->outcome;
+}
+
+/* ---- inside the backend ---- */
+
+static int open_folder(struct backend *backend, struct request *r, struct obox_user **ret_user,
+	struct obox_mailbox **ret, struct lab_view name)
+{
+	if (*ret_user == NULL && backend_user_open(
+					 backend, lab_view_cstr(r->user->name), ret_user, &r->err) < 0)
+		return -1;
+	return obox_mailbox_open(*ret_user, name, ret, &r->err);
+}
+
+static void deliver_in_backend(struct backend *backend, void *arg)
+{
+	struct request *r = arg;
+	struct obox_user *user = NULL;
+	struct obox_mailbox *mailbox = NULL;
+	struct obox_save save = { .body = r->body };
+
+	if (open_folder(backend, r, &user, &mailbox, r->folder) == 0 &&
+		obox_save(mailbox, &save, &r->saved, &r->err) == 0)
+		r->err.code = LAB_OK;
+	obox_mailbox_close(&mailbox);
+	backend_user_release(&user);
+}
+
+static void copy_view(struct request *r, struct obox_mailbox *mailbox)
+{
+	struct client_view *view = r->view;
+
+	view->uidvalidity = obox_mailbox_uidvalidity(mailbox);
+	view->count = obox_mailbox_count(mailbox);
+	view->mails = lab_arena_array(r->arena, struct client_mail, view->count);
+	for (size_t i = 0; i < view->count; i++) {
+		const struct obox_mail *mail = obox_mailbox_mail(mailbox, i);
+
+		view->mails[i].uid = mail->uid;
+		view->mails[i].object = object_of(mail->name, mail->oid, mail->oid_len);
+		view->mails[i].token = known_token(r->user, &view->mails[i].object);
+	}
+}
+
+static void select_in_backend(struct backend *backend, void *arg)
+{
+	struct request *r = arg;
+	struct obox_user *user = NULL;
+	struct obox_mailbox *mailbox = NULL;
+
+	if (open_folder(backend, r, &user, &mailbox, r->folder) == 0 &&
+		obox_mailbox_rescan(mailbox, &r->err) == 0) {
+		copy_view(r, mailbox);
+		r->err.code = LAB_OK;
+	}
+	obox_mailbox_close(&mailbox);
+	backend_user_release(&user);
+}
+
+static void fetch_in_backend(struct backend *backend, void *arg)
+{
+	struct request *r = arg;
+	struct obox_user *user = NULL;
+	struct obox_mailbox *mailbox = NULL;
+	struct lab_arena *arena = NULL;
+	struct lab_view body;
+
+	if (open_folder(backend, r, &user, &mailbox, r->folder) == 0) {
+		arena = lab_arena_new(backend_env(backend)->heap, FETCH_ARENA_MAX);
+		if (obox_fetch(mailbox, r->uids[0], arena, &body, &r->err) == 0) {
+			r->token = mail_token(body);
+			r->body_bytes = body.len;
+			r->body_hash = lab_hash_view(0, body);
+			r->err.code = LAB_OK;
+		}
+		lab_arena_free(&arena);
+	}
+	obox_mailbox_close(&mailbox);
+	backend_user_release(&user);
+}
+
+static void all_failed(struct request *r)
+{
+	for (size_t i = 0; i < r->count; i++) {
+		if (r->results[i].uid == 0)
+			r->results[i].err = r->err;
+	}
+}
+
+static void copy_in_backend(struct backend *backend, void *arg)
+{
+	struct request *r = arg;
+	struct obox_user *user = NULL;
+	struct obox_mailbox *from = NULL, *to = NULL;
+
+	if (open_folder(backend, r, &user, &from, r->folder) == 0 &&
+		open_folder(backend, r, &user, &to, r->target) == 0)
+		(void)(r->is_move ? obox_move : obox_copy)(
+			from, r->uids, r->count, to, r->results, &r->err);
+	all_failed(r);
+	obox_mailbox_close(&to);
+	obox_mailbox_close(&from);
+	backend_user_release(&user);
+}
+
+static void expunge_in_backend(struct backend *backend, void *arg)
+{
+	struct request *r = arg;
+	struct obox_user *user = NULL;
+	struct obox_mailbox *mailbox = NULL;
+
+	if (open_folder(backend, r, &user, &mailbox, r->folder) == 0)
+		(void)obox_expunge(mailbox, r->uids, r->count, r->results, &r->err);
+	all_failed(r);
+	obox_mailbox_close(&mailbox);
+	backend_user_release(&user);
+}
+
+/* ---- the requests ---- */
+
+static enum node_answer call(struct client_context *client, struct node *node, node_call_fn fn,
+	struct request *r)
+{
+	r->err.code = LAB_OK;
+	return node == NULL ? NODE_REFUSED : node_call(node, client->lab, fn, r);
+}
+
+enum history_outcome client_deliver(struct client_context *client, struct user *user,
+	struct node *node, uint64_t token, struct lab_view mail)
+{
+	struct request r = { .client = client, .user = user, .folder = LAB_VIEW("INBOX"),
+		.body = mail };
+	struct history_op op = { .kind = HISTORY_DELIVER, .folder = r.folder, .token = token };
+	uint32_t id = begin(client, user, node, &op);
+	enum node_answer answer = call(client, node, deliver_in_backend, &r);
+
+	op.body_hash = lab_hash_view(0, mail);
+	op.body_bytes = mail.len;
+	op.uid = r.saved.uid;
+	op.made = object_of(r.saved.name, r.saved.oid, r.saved.oid_len);
+	learn_token(user, r.saved.oid, r.saved.oid_len, token);
+	return end(client, id, &op, answer, &r.err);
+}
+
+/* The backend was restarted since: the connection of this session is gone. */
+static bool is_connected(const struct client_session *session)
+{
+	return session->node->is_up && session->node->boots == session->boots;
+}
+
+static struct node *session_node(struct client_session *session)
+{
+	return is_connected(session) ? session->node : NULL;
+}
+
+static void sight_all(struct client_session *session, uint32_t id)
+{
+	struct history_sighting *sightings =
+		lab_arena_array(session->arena, struct history_sighting, session->view.count);
+
+	for (size_t i = 0; i < session->view.count; i++) {
+		sightings[i].uid = session->view.mails[i].uid;
+		sightings[i].object = session->view.mails[i].object;
+	}
+	history_sight(session->client->history, id, sightings, session->view.count);
+}
+
+bool client_select(struct client_session *session, struct lab_view folder)
+{
+	struct client_view view = { .folder = folder };
+	struct request r = { .client = session->client, .user = session->user, .folder = folder,
+		.view = &view, .arena = session->arena };
+	struct history_op op = { .kind = HISTORY_SELECT, .folder = folder };
+	uint32_t id = begin(session->client, session->user, session->node, &op);
+	enum node_answer answer =
+		call(session->client, session_node(session), select_in_backend, &r);
+	bool is_selected = answer == NODE_ANSWERED && r.err.code == LAB_OK;
+
+	if (is_selected) {
+		session->view = view;
+		op.uidvalidity = view.uidvalidity;
+		sight_all(session, id);
+	}
+	(void)end(session->client, id, &op, answer, &r.err);
+	return is_selected;
+}
+
+static struct history_op op_on_mail(
+	struct client_session *session, enum history_kind kind, const struct client_mail *mail)
+{
+	return (struct history_op){ .kind = kind,
+		.folder = session->view.folder,
+		.token = mail->token,
+		.uidvalidity = session->view.uidvalidity,
+		.uid = mail->uid,
+		.source = mail->object };
+}
+
+bool client_fetch(struct client_session *session, size_t index)
+{
+	struct client_mail *mail = &session->view.mails[index];
+	struct request r = { .client = session->client, .user = session->user,
+		.folder = session->view.folder, .uids = { mail->uid }, .count = 1 };
+	struct history_op op = op_on_mail(session, HISTORY_FETCH, mail);
+	uint32_t id = begin(session->client, session->user, session->node, &op);
+	enum node_answer answer =
+		call(session->client, session_node(session), fetch_in_backend, &r);
+
+	if (answer == NODE_ANSWERED && r.err.code == LAB_OK) {
+		op.body_hash = r.body_hash;
+		op.body_bytes = r.body_bytes;
+		op.token = mail->token = r.token;
+		learn_token(session->user, mail->object.oid, mail->object.oid_len, r.token);
+	}
+	(void)end(session->client, id, &op, answer, &r.err);
+	return answer == NODE_ANSWERED;
+}
+
+/* What is done to a mail must say to which: so a mail that was never read is read first. */
+static bool learn_tokens(struct client_session *session, const size_t *mails, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (session->view.mails[mails[i]].token == 0 && !client_fetch(session, mails[i]))
+			return false;
+	}
+	return true;
+}
+
+/* Those whose token is known now. */
+static size_t keep_known(
+	struct client_session *session, const size_t *mails, size_t count, size_t *kept)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		if (session->view.mails[mails[i]].token != 0)
+			kept[n++] = mails[i];
+	}
+	return n;
+}
+
+struct bulk {
+	struct history_op ops[CLIENT_BULK_MAX];
+	uint32_t ids[CLIENT_BULK_MAX];
+};
+
+static void begin_bulk(struct client_session *session, enum history_kind kind,
+	const size_t *mails, struct request *r, struct bulk *bulk)
+{
+	for (size_t i = 0; i < r->count; i++) {
+		const struct client_mail *mail = &session->view.mails[mails[i]];
+
+		bulk->ops[i] = op_on_mail(session, kind, mail);
+		bulk->ops[i].target = r->target;
+		r->uids[i] = mail->uid;
+		bulk->ids[i] = begin(session->client, session->user, session->node, &bulk->ops[i]);
+	}
+}
+
+static void end_bulk(struct client_session *session, struct request *r, struct bulk *bulk,
+	enum node_answer answer)
+{
+	for (size_t i = 0; i < r->count; i++) {
+		struct history_op *op = &bulk->ops[i];
+		const struct obox_saved *saved = &r->results[i].saved;
+
+		op->target_uid = saved->uid;
+		op->made = object_of(saved->name, saved->oid, saved->oid_len);
+		op->copied = r->results[i].copied;
+		(void)end(session->client, bulk->ids[i], op, answer, &r->results[i].err);
+	}
+}
+
+/* Mails that are gone from the folder leave the view. */
+static void drop_from_view(struct client_view *view, const struct request *r)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < view->count; i++) {
+		bool gone = false;
+
+		for (size_t n = 0; n < r->count; n++)
+			gone |= r->uids[n] == view->mails[i].uid &&
+				r->results[n].err.code == LAB_OK;
+		if (!gone)
+			view->mails[kept++] = view->mails[i];
+	}
+	view->count = kept;
+}
+
+static bool bulk_run(struct client_session *session, enum history_kind kind, const size_t *mails,
+	size_t count, struct lab_view target)
+{
+	struct request *r = lab_arena_new_of(session->arena, struct request);
+	struct bulk *bulk = lab_arena_new_of(session->arena, struct bulk);
+	size_t known[CLIENT_BULK_MAX];
+	enum node_answer answer;
+
+	lab_assert(count <= CLIENT_BULK_MAX);
+	if (!learn_tokens(session, mails, count))
+		return false;
+	*r = (struct request){ .client = session->client,
+		.user = session->user,
+		.folder = session->view.folder,
+		.target = target,
+		.count = keep_known(session, mails, count, known),
+		.is_move = kind == HISTORY_MOVE };
+	if (r->count == 0)
+		return true;
+	begin_bulk(session, kind, known, r, bulk);
+	answer = call(session->client, session_node(session),
+		kind == HISTORY_EXPUNGE ? expunge_in_backend : copy_in_backend, r);
+	end_bulk(session, r, bulk, answer);
+	if (answer == NODE_ANSWERED && kind != HISTORY_COPY)
+		drop_from_view(&session->view, r);
+	return answer == NODE_ANSWERED;
+}
+
+bool client_copy(struct client_session *session, size_t mail, struct lab_view target)
+{
+	return bulk_run(session, HISTORY_COPY, &mail, 1, target);
+}
+
+bool client_move(
+	struct client_session *session, const size_t *mails, size_t count, struct lab_view target)
+{
+	return bulk_run(session, HISTORY_MOVE, mails, count, target);
+}
+
+bool client_expunge(struct client_session *session, const size_t *mails, size_t count)
+{
+	return bulk_run(session, HISTORY_EXPUNGE, mails, count, LAB_VIEW(""));
+}

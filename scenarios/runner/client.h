@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * client.h - one request of a client: written down, sent to a backend, and written down again with
+ * what came of it.
+ */
+#ifndef SCENARIOS_CLIENT_H
+#define SCENARIOS_CLIENT_H
+
+#include "scenarios/runner/node.h"
+#include "scenarios/runner/scenario.h"
+#include "sim/oracle/history.h"
+
+#define CLIENT_BULK_MAX 64
+#define CLIENT_FOLDERS_MAX 16
+
+struct client_context {
+	struct env *lab;
+	struct history *history;
+	uint64_t (*event_sequence)(void *ctx);
+	void *event_ctx;
+};
+
+struct user {
+	uint32_t number; /* from 1 */
+	char name[64];
+	const struct scenario_group *group;
+	size_t folders; /* besides INBOX */
+	struct node *node;
+	unsigned active; /* sessions and deliveries under way on `node` */
+	uint32_t tokens_given;
+	uint64_t ordinal;	/* of this user's draws */
+	struct lab_map *tokens; /* object id -> token, as a pointer-sized number */
+};
+
+/* A mail of a selected folder, as the client knows it. */
+struct client_mail {
+	uint32_t uid;
+	uint64_t token; /* 0: not known yet */
+	struct history_object object;
+};
+struct client_view {
+	struct lab_view folder;
+	uint32_t uidvalidity;
+	struct client_mail *mails;
+	size_t count;
+};
+
+struct client_session {
+	struct client_context *client;
+	struct user *user;
+	struct node *node;
+	uint32_t boots; /* of the node, when the session began */
+	struct lab_arena *arena;
+	struct client_view view;
+};
+
+/* "INBOX" for 0, "Folder1", ... */
+struct lab_view client_folder_name(size_t index, struct lab_arena *arena);
+
+/* node NULL: nothing to connect to. */
+enum history_outcome client_deliver(struct client_context *client, struct user *user,
+	struct node *node, uint64_t token, struct lab_view mail);
+
+/* These return false when the connection is gone: the session is over. Mails are given by their
+ * position in the view. */
+bool client_select(struct client_session *session, struct lab_view folder);
+bool client_fetch(struct client_session *session, size_t mail);
+bool client_copy(struct client_session *session, size_t mail, struct lab_view target);
+bool client_move(
+	struct client_session *session, const size_t *mails, size_t count, struct lab_view target);
+bool client_expunge(struct client_session *session, const size_t *mails, size_t count);
+
+#endif

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * scenario.h - a .scn file: what there is, what users do, what goes wrong.
+ *
+ * Purpose    Reads a scenario and the operator's settings that it includes, checks both as a whole
+ *            before anything runs, and keeps every knob as a range from which a seed draws
+ *            (DESIGN 6, simulation 4.2).
+ * Grammar    dovecot.conf's (core/conf/conf.h). `key = value` is fixed, `2..5`, `qlog 1s..90s`,
+ *            `lognormal 12ms..80ms` are knobs, `a | b` is a choice. README.md lists every key.
+ * Ownership  Everything lives in the arena given to scenario_load().
+ * Errors     All problems at once in `problems`; -1 LAB_INVALID if any is an error.
+ */
+#ifndef SCENARIOS_SCENARIO_H
+#define SCENARIOS_SCENARIO_H
+
+#include "core/conf/conf-value.h"
+#include "core/conf/dict-cql.h"
+#include "core/conf/fs-uri.h"
+#include "core/conf/settings.h"
+#include "core/obox/backend.h"
+#include "sim/faults/faults.h"
+
+#define SCENARIO_SITES_MAX 16
+#define SCENARIO_GROUPS_MAX 16
+#define SCENARIO_FAULTS_MAX 64
+#define SCENARIO_TARGETS_MAX 16
+#define SCENARIO_DICTS_MAX 8
+
+/* site NAME { }: an availability zone with its backends. */
+struct scenario_site {
+	struct lab_view name;
+	struct conf_range backends;
+};
+
+/* user NAME { }: a group of users of one behaviour. Keys and meaning are imaptest's profile.conf's
+ * where it has them. */
+struct scenario_group {
+	struct lab_view name;
+	struct conf_range count;
+	struct conf_range mail_inbox_delivery_interval; /* ns between deliveries to a user */
+	struct conf_range mail_session_interval;	/* from the end of a session to the next */
+	struct conf_range mail_session_length;
+	struct conf_range mail_action_delay; /* between actions of a session */
+	struct conf_range mail_size;	     /* bytes, of generated mails */
+	struct conf_range folders;	     /* besides INBOX */
+	/* Of the actions of a session, ppm; the rest reads a mail. */
+	struct conf_range mail_inbox_delete_percentage;
+	struct conf_range mail_inbox_move_percentage;
+	struct conf_range mail_inbox_copy_percentage;
+	struct conf_range mail_bulk_count;	/* mails that one move or expunge takes */
+	struct conf_range mail_delivery_retries; /* of the sending MTA, after a failure */
+	struct conf_range mail_delivery_retry_delay;
+};
+
+enum scenario_target {
+	SCENARIO_TARGET_ANY,	 /* everywhere */
+	SCENARIO_TARGET_BACKEND, /* each backend by name */
+	SCENARIO_TARGET_NODE,	 /* each Cassandra node */
+	SCENARIO_TARGET_ZONE,
+	SCENARIO_TARGET_S3,
+	SCENARIO_TARGET_IMDS
+};
+
+/* fault NAME { }. */
+struct scenario_fault {
+	struct lab_view name;
+	struct conf_where where;
+	uint64_t kinds, points;
+	enum scenario_target target, other;
+	struct lab_view only; /* a single target by name; empty: all of the sort */
+	struct conf_range episodes, length, rate, amount;
+	unsigned disks;
+	bool in_warmup, in_storm;
+};
+
+struct scenario_s3 {
+	struct conf_range latency_read, latency_write, latency_list;
+	struct conf_range partitions; /* 1, 16 or 256 */
+	struct conf_range write_rate, read_rate;
+	bool refuse_sigv2;
+};
+
+struct scenario_cql {
+	struct conf_range nodes, replication_factor;
+	struct conf_range conviction; /* of the failure detector */
+};
+
+struct scenario_imds {
+	struct conf_range lifetime, rotate;
+};
+
+struct scenario_network {
+	struct conf_range same_zone, other_zone; /* one way */
+	struct conf_range stream_split;		 /* ppm */
+};
+
+struct scenario_hosts {
+	struct conf_range disk_sync;	 /* of the backends */
+	struct conf_range clock_offset;	 /* us of skew, the sign is drawn */
+	struct conf_range memory;
+};
+
+/* Where the operator's settings say that things are. */
+struct scenario_endpoints {
+	struct conf_http_url s3; /* of obox_fs; `user` and `password` are in it */
+	struct lab_view bucket;
+	struct lab_view s3_authority; /* "bucket.s3.region.amazonaws.com" */
+	struct lab_view s3_endpoint;  /* without the bucket */
+};
+
+struct scenario {
+	const char *path;
+	struct lab_view doc;
+	/* Phases (DESIGN 5). */
+	struct conf_range warmup, storm, settle;
+	struct scenario_site sites[SCENARIO_SITES_MAX];
+	size_t site_count;
+	struct scenario_group groups[SCENARIO_GROUPS_MAX];
+	size_t group_count;
+	struct scenario_fault faults[SCENARIO_FAULTS_MAX];
+	size_t fault_count;
+	struct scenario_s3 s3;
+	struct scenario_cql cql;
+	struct scenario_imds imds;
+	struct scenario_network network;
+	struct scenario_hosts hosts;
+	struct conf_settings conf;
+	struct backend_dict dicts[SCENARIO_DICTS_MAX];
+	size_t dict_count;
+	struct scenario_endpoints endpoints;
+};
+
+/* --set SECTION.KEY=VALUE and --conf FILE: read after the file, so that they win. */
+struct scenario_overrides {
+	const char *const *sets; /* "user.count=10", "scenario.storm=2 min" */
+	size_t set_count;
+	const char *conf; /* a dovecot.conf instead of the one the scenario includes; or NULL */
+};
+
+int scenario_load(const char *path, const struct conf_reader *reader,
+	const struct scenario_overrides *overrides, struct lab_arena *arena,
+	struct conf_problems *problems, struct scenario **ret, struct lab_error *err);
+
+/* For `oboxlab list settings`: every key of the vocabulary, section by section. */
+struct scenario_key_doc {
+	const char *section, *key, *initial, *doc;
+};
+size_t scenario_key_count(void);
+struct scenario_key_doc scenario_key_doc(size_t index);
+
+/* One value of a knob for a seed; `what` is a literal, `actor` whose knob it is. */
+static inline uint64_t scenario_pick(
+	const struct conf_range *range, uint64_t seed, const char *what, uint64_t actor, uint64_t n)
+{
+	return conf_range_pick(range, lab_draw(seed, what, actor, n));
+}
+
+#endif

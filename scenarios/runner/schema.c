@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "scenarios/runner/schema.h"
+
+static const struct {
+	const char *name, *columns;
+} tables[] = {
+	{ "user_index_objects", "u text, n text, i blob, primary key (u, n)" },
+	{ "user_mailbox_index_objects",
+		"u text, g blob, n text, i blob, primary key ((u, g), n)" },
+	{ "user_mailbox_objects",
+		"u text, g blob, b int, n blob, i blob, primary key ((u, g, b), n)" },
+	{ "user_mailbox_buckets", "u text, g blob, b int, primary key ((u, g))" },
+	{ "user_fts_objects", "u text, n text, i blob, primary key (u, n)" },
+	{ "user_index_diff_objects", "u text, h text, m text, primary key (u, h)" },
+	{ "user_mailbox_index_diff_objects",
+		"u text, g blob, h text, m text, primary key (u, g, h)" },
+	{ "user_mailbox_objects_reverse", "u text, g blob, n blob, i blob, primary key (i, n)" },
+};
+
+void schema_print(struct lab_view keyspace, unsigned replication_factor, struct lab_buf *out)
+{
+	lab_buf_printf(out,
+		"create keyspace if not exists %.*s with replication = { 'class': "
+		"'SimpleStrategy', 'replication_factor': %u };\nuse %.*s;\n",
+		LAB_VIEW_ARG(keyspace), replication_factor, LAB_VIEW_ARG(keyspace));
+	for (size_t i = 0; i < LAB_COUNT_OF(tables); i++)
+		lab_buf_printf(out, "create table if not exists %s (%s);\n", tables[i].name,
+			tables[i].columns);
+}
+
+const char *schema_table(size_t index)
+{
+	return index < LAB_COUNT_OF(tables) ? tables[index].name : NULL;
+}

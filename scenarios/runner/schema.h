@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * schema.h - the keyspace and tables of fs-dictmap, object-id flavour (obox 3.1).
+ */
+#ifndef SCENARIOS_SCHEMA_H
+#define SCENARIOS_SCHEMA_H
+
+#include "core/base/base.h"
+
+/* CREATE KEYSPACE with SimpleStrategy, USE, and the eight tables. */
+void schema_print(struct lab_view keyspace, unsigned replication_factor, struct lab_buf *out);
+
+/* "user_mailbox_objects", ...; NULL at the end. */
+const char *schema_table(size_t index);
+
+#endif

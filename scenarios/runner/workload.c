@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * workload.c - users, and what their clients do when. The requests themselves are in client.c.
+ */
+#include "scenarios/runner/client.h"
+#include "scenarios/runner/workload.h"
+
+#include <stdio.h>
+
+#define USERS_MAX 1000000
+#define SESSION_ARENA_MAX (256u * 1024 * 1024)
+
+struct workload {
+	struct workload_settings settings;
+	struct client_context client;
+	struct user *users;
+	size_t user_count;
+	size_t busy; /* fibers that have not ended */
+	struct node *auditor;
+};
+
+static uint64_t draw(struct workload *w, const struct user *user, const char *what, uint64_t n)
+{
+	return lab_draw(w->settings.seed, what, user->number, n);
+}
+
+static uint64_t pick(struct workload *w, struct user *user, const struct conf_range *range,
+	const char *what)
+{
+	return conf_range_pick(range, draw(w, user, what, user->ordinal++));
+}
+
+static struct env *lab(struct workload *w)
+{
+	return w->settings.lab;
+}
+
+static bool is_over(struct workload *w)
+{
+	return env_now(lab(w)) >= w->settings.end_ns;
+}
+
+/* ---- routing ---- */
+
+static struct node *route(struct workload *w, struct user *user)
+{
+	size_t home = lab_pick(draw(w, user, "user.home", 0), w->settings.node_count);
+
+	if (user->active > 0 && user->node->is_up)
+		return user->node;
+	for (size_t i = 0; i < w->settings.node_count; i++) {
+		struct node *node = &w->settings.nodes[(home + i) % w->settings.node_count];
+
+		if (node->is_up && node->backend != NULL) {
+			user->node = node;
+			return node;
+		}
+	}
+	return NULL;
+}
+
+/* ---- deliveries ---- */
+
+static struct lab_view next_mail(struct workload *w, struct user *user, uint64_t token,
+	struct lab_arena *arena)
+{
+	struct mail_order order = { .seed = w->settings.seed,
+		.token = token,
+		.size = conf_range_pick(&user->group->mail_size, draw(w, user, "mail.size", token)),
+		.to = lab_view_cstr(user->name),
+		.date = env_wall_seconds(lab(w)) };
+
+	return mail_make(w->settings.mails, &order, lab(w)->heap, arena);
+}
+
+/* The MTA keeps the mail until somebody takes it, or gives up. What was uncertain is sent again: that
+ * is how duplicates come about (obox 8.1, 5). */
+static void deliver_with_retries(struct workload *w, struct user *user, uint64_t token)
+{
+	struct lab_arena *arena = lab_arena_new(lab(w)->heap, 2 * (size_t)MAIL_BYTES_MAX);
+	struct lab_view mail = next_mail(w, user, token, arena);
+	uint64_t retries = pick(w, user, &user->group->mail_delivery_retries, "delivery.retries");
+
+	for (uint64_t attempt = 0; attempt <= retries; attempt++) {
+		enum history_outcome outcome;
+
+		if (attempt > 0)
+			env_sleep(lab(w), pick(w, user, &user->group->mail_delivery_retry_delay,
+						  "delivery.delay"));
+		user->active++;
+		outcome = client_deliver(&w->client, user, route(w, user), token, mail);
+		user->active--;
+		if (outcome == HISTORY_OK || is_over(w))
+			break;
+	}
+	lab_arena_free(&arena);
+}
+
+struct user_fiber {
+	struct workload *w;
+	struct user *user;
+};
+
+static void deliveries(void *arg)
+{
+	struct user_fiber *fiber = arg;
+	struct workload *w = fiber->w;
+	struct user *user = fiber->user;
+
+	for (;;) {
+		env_sleep(lab(w), pick(w, user, &user->group->mail_inbox_delivery_interval,
+					  "delivery.interval"));
+		if (is_over(w))
+			break;
+		deliver_with_retries(
+			w, user, ((uint64_t)user->number << 32) | ++user->tokens_given);
+	}
+	w->busy--;
+}
+
+/* ---- sessions ---- */
+
+static struct lab_view other_folder(
+	struct workload *w, struct user *user, struct lab_view folder, struct lab_arena *arena)
+{
+	size_t count = user->folders + 1, at = lab_pick(draw(w, user, "folder", user->ordinal++), count);
+	struct lab_view name = client_folder_name(at, arena);
+
+	return lab_view_eq(name, folder) ? client_folder_name((at + 1) % count, arena) : name;
+}
+
+/* Different mails of the view, at most `count`. */
+static size_t choose_mails(struct workload *w, struct user *user, const struct client_view *view,
+	size_t count, size_t *chosen)
+{
+	size_t first = lab_pick(draw(w, user, "mail", user->ordinal++), view->count);
+
+	count = LAB_MIN(count, view->count);
+	for (size_t i = 0; i < count; i++)
+		chosen[i] = (first + i) % view->count;
+	return count;
+}
+
+static bool act(struct workload *w, struct client_session *session)
+{
+	struct user *user = session->user;
+	const struct scenario_group *g = user->group;
+	size_t chosen[CLIENT_BULK_MAX];
+	uint64_t action = lab_pick(draw(w, user, "action", user->ordinal++), 1000000);
+	uint64_t del = pick(w, user, &g->mail_inbox_delete_percentage, "action.delete");
+	uint64_t move = pick(w, user, &g->mail_inbox_move_percentage, "action.move");
+	uint64_t copy = pick(w, user, &g->mail_inbox_copy_percentage, "action.copy");
+	size_t bulk = (size_t)LAB_MIN(
+		pick(w, user, &g->mail_bulk_count, "action.bulk"), CLIENT_BULK_MAX);
+	struct lab_view target;
+
+	if (session->view.count == 0)
+		return true;
+	if (action < del)
+		return client_expunge(
+			session, chosen, choose_mails(w, user, &session->view, bulk, chosen));
+	target = other_folder(w, user, session->view.folder, session->arena);
+	if (action < del + move)
+		return client_move(session, chosen,
+			choose_mails(w, user, &session->view, bulk, chosen), target);
+	(void)choose_mails(w, user, &session->view, 1, chosen);
+	if (action < del + move + copy)
+		return client_copy(session, chosen[0], target);
+	return client_fetch(session, chosen[0]);
+}
+
+/* Returns when the session is over: its time is up, or the connection broke. */
+static void session_run(struct workload *w, struct user *user, struct node *node)
+{
+	struct client_session session = { .client = &w->client,
+		.user = user,
+		.node = node,
+		.boots = node->boots,
+		.arena = lab_arena_new(lab(w)->heap, SESSION_ARENA_MAX) };
+	uint64_t end = env_now(lab(w)) + pick(w, user, &user->group->mail_session_length, "session");
+	struct lab_view folder = LAB_VIEW("INBOX");
+
+	if (lab_pick(draw(w, user, "session.folder", user->ordinal++), 10) < 3)
+		folder = other_folder(w, user, folder, session.arena);
+	if (client_select(&session, folder)) {
+		do {
+			env_sleep(lab(w),
+				pick(w, user, &user->group->mail_action_delay, "action.delay"));
+		} while (!is_over(w) && env_now(lab(w)) < end && act(w, &session));
+	}
+	lab_arena_free(&session.arena);
+}
+
+static void sessions(void *arg)
+{
+	struct user_fiber *fiber = arg;
+	struct workload *w = fiber->w;
+	struct user *user = fiber->user;
+
+	for (;;) {
+		struct node *node;
+
+		env_sleep(lab(w), pick(w, user, &user->group->mail_session_interval,
+					  "session.interval"));
+		if (is_over(w))
+			break;
+		node = route(w, user);
+		if (node == NULL)
+			continue;
+		user->active++;
+		session_run(w, user, node);
+		user->active--;
+	}
+	w->busy--;
+}
+
+/* ---- start ---- */
+
+static void user_init(struct workload *w, const struct scenario_group *group, struct user *user)
+{
+	user->number = (uint32_t)(user - w->users) + 1;
+	user->group = group;
+	snprintf(user->name, sizeof(user->name), "user%04u@example.com", user->number);
+	user->folders =
+		(size_t)LAB_MIN(conf_range_pick(&group->folders, draw(w, user, "folders", 0)),
+			CLIENT_FOLDERS_MAX);
+	user->tokens = lab_map_new(lab(w)->heap, HISTORY_OPS_MAX);
+}
+
+static int start_fiber(struct workload *w, struct user *user, const char *name, env_fiber_fn fn,
+	struct lab_error *err)
+{
+	struct user_fiber *fiber = lab_new(lab(w)->heap, struct user_fiber);
+
+	*fiber = (struct user_fiber){ w, user };
+	w->busy++;
+	return env_spawn(lab(w), name, fn, fiber, err);
+}
+
+static int start_users(struct workload *w, struct lab_error *err)
+{
+	for (size_t i = 0; i < w->user_count; i++) {
+		if (start_fiber(w, &w->users[i], "deliveries", deliveries, err) < 0 ||
+			start_fiber(w, &w->users[i], "sessions", sessions, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int workload_start(
+	const struct workload_settings *settings, struct workload **ret, struct lab_error *err)
+{
+	const struct scenario *scenario = settings->scenario;
+	struct lab_heap *heap = settings->lab->heap;
+	struct workload *w = lab_new(heap, struct workload);
+	size_t counts[SCENARIO_GROUPS_MAX], n = 0;
+
+	w->settings = *settings;
+	w->client = (struct client_context){ settings->lab, settings->history,
+		settings->event_sequence, settings->event_ctx };
+	for (size_t g = 0; g < scenario->group_count; g++) {
+		counts[g] = (size_t)scenario_pick(
+			&scenario->groups[g].count, settings->seed, "user.count", g, 0);
+		w->user_count += counts[g];
+	}
+	if (w->user_count > USERS_MAX)
+		return lab_fail(err, LAB_LIMIT, "more than %d users", USERS_MAX);
+	w->users = lab_new_array(heap, struct user, w->user_count);
+	for (size_t g = 0; g < scenario->group_count; g++) {
+		for (size_t i = 0; i < counts[g]; i++)
+			user_init(w, &scenario->groups[g], &w->users[n++]);
+	}
+	*ret = w;
+	return start_users(w, err);
+}
+
+bool workload_is_idle(const struct workload *workload)
+{
+	return workload->busy == 0;
+}
+
+size_t workload_users(const struct workload *workload)
+{
+	return workload->user_count;
+}
+
+/* ---- audit ---- */
+
+static void audit_folder(struct workload *w, struct user *user, size_t folder)
+{
+	struct client_session session = { .client = &w->client,
+		.user = user,
+		.node = w->auditor,
+		.boots = w->auditor->boots,
+		.arena = lab_arena_new(lab(w)->heap, SESSION_ARENA_MAX) };
+
+	if (client_select(&session, client_folder_name(folder, session.arena))) {
+		for (size_t i = 0; i < session.view.count; i++)
+			(void)client_fetch(&session, i);
+	}
+	lab_arena_free(&session.arena);
+}
+
+static void audit_user(void *arg)
+{
+	struct user_fiber *fiber = arg;
+
+	for (size_t i = 0; i <= fiber->user->folders; i++)
+		audit_folder(fiber->w, fiber->user, i);
+	fiber->w->busy--;
+}
+
+int workload_audit(struct workload *workload, struct node *node, struct lab_error *err)
+{
+	workload->auditor = node;
+	for (size_t i = 0; i < workload->user_count; i++) {
+		if (start_fiber(workload, &workload->users[i], "audit", audit_user, err) < 0)
+			return -1;
+	}
+	return 0;
+}

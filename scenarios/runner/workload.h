@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * workload.h - the clients of a run: MTAs that deliver, and mail programs that read, copy, move and
+ * expunge. Works in both worlds.
+ *
+ * Draws      Everything a client does is keyed by (seed, what, user, ordinal).
+ * Routing    A user's connections go to one backend at a time: to its home backend, or to the next
+ *            one that is up while that is down. They move only when none is open, as a director
+ *            sees to it.
+ * Ownership  A workload lives in the heap of the laboratory's host and goes with it.
+ */
+#ifndef SCENARIOS_WORKLOAD_H
+#define SCENARIOS_WORKLOAD_H
+
+#include "scenarios/runner/mail-source.h"
+#include "scenarios/runner/node.h"
+#include "scenarios/runner/scenario.h"
+#include "sim/oracle/history.h"
+
+struct workload;
+
+struct workload_settings {
+	const struct scenario *scenario;
+	uint64_t seed;
+	struct env *lab; /* host of the clients */
+	struct node *nodes;
+	size_t node_count;
+	struct history *history;
+	const struct mail_source *mails; /* NULL: generated */
+	uint64_t end_ns;		 /* nothing new begins after this */
+	/* Sequence number of the run's latest event, for reports. */
+	uint64_t (*event_sequence)(void *ctx);
+	void *event_ctx;
+};
+
+/* Starts one delivering and one reading fiber for each user. -1 LAB_LIMIT. */
+int workload_start(
+	const struct workload_settings *settings, struct workload **ret, struct lab_error *err);
+/* Every client has ended what it began. */
+bool workload_is_idle(const struct workload *workload);
+size_t workload_users(const struct workload *workload);
+
+/* The audit: fresh opens of every folder of every user on `node`, a SELECT each, and a FETCH of every
+ * mail. Runs in fibers of the laboratory's host; workload_is_idle() tells when it is over. */
+int workload_audit(struct workload *workload, struct node *node, struct lab_error *err);
+
+#endif

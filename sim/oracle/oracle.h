@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * oracle.h - the judge: from what clients were told, what the services did and what they hold at
+ * the end, was a mail lost, and did everything heal?
+ *
+ * Independence  It shares no code with core/obox. It reads the history, the services' access
+ *            logs and snapshots, the fault plan, and the fresh opens of the audit (which are in the
+ *            history, by the backend named in the settings).
+ * Invariants Numbered as in obox 8.1; oracle_invariants() lists them.
+ * Cost       O(n log n) in operations, sightings, rows and objects.
+ */
+#ifndef SIM_ORACLE_H
+#define SIM_ORACLE_H
+
+#include "sim/cql-emulator/cql-emulator.h"
+#include "sim/faults/faults.h"
+#include "sim/oracle/history.h"
+#include "sim/s3-emulator/s3-emulator.h"
+
+#define ORACLE_SIGNATURE_MAX 96
+#define ORACLE_FINDINGS_MAX 256
+
+struct oracle;
+
+/* What the configuration promises: limits that requests are held to. Views are copied. */
+struct oracle_settings {
+	struct lab_heap *heap;
+	const char *auditor;	  /* history_op.backend of the fresh opens */
+	struct lab_view bucket;	  /* S3 bucket of the mails */
+	struct lab_view object_prefix; /* what follows the user in a mail's key: "/mails/" */
+	struct lab_view keyspace;
+	uint64_t bucket_size;	  /* dictmap; 0: no buckets */
+	uint64_t bucket_parallelism; /* how many saves may overshoot it */
+	unsigned max_retries;	  /* per request class: attempts <= 1 + retries */
+	unsigned bulk_delete_limit;
+	uint16_t read_consistency, write_consistency, delete_consistency; /* CQL numbers */
+	uint16_t read_fallback, write_fallback, delete_fallback;
+	int64_t delete_timestamp_us; /* offset of DELETEs */
+	int64_t clock_error_us;	     /* most that a backend's wall clock is off */
+	int64_t epoch_us;	     /* wall clock at time 0 */
+	/* What the run injected on purpose, beyond the plan: objects taken away, rows put back. */
+	bool objects_were_lost, rows_were_resurrected;
+};
+
+struct oracle *oracle_new(const struct oracle_settings *settings);
+void oracle_free(struct oracle **oracle);
+
+/* While the run goes on. */
+void oracle_access(struct oracle *oracle, const struct sim_access *access);
+void oracle_event(struct oracle *oracle, const struct lab_event *event);
+
+/* Where a run stands when it is judged. */
+struct oracle_case {
+	const struct history *history;
+	struct s3emu *s3;
+	struct cqlemu *cql;
+	const struct fault_plan *faults; /* may be NULL */
+	uint64_t healed_ns, ended_ns;
+};
+
+struct oracle_finding {
+	unsigned invariant;		      /* obox 8.1 */
+	char signature[ORACLE_SIGNATURE_MAX]; /* "I1 lost mail": the same bug, the same text */
+	char sentence[400];		      /* in mail words: user, folder, token */
+	char why[4][300];		      /* the contradiction, with event numbers; "" at the end */
+	uint32_t op;			      /* of the history; 0: none */
+	uint64_t token;			      /* 0: none */
+	uint64_t time_ns;		      /* when it became wrong, or was seen to be */
+	const char *excuse; /* EXCUSED: why the configuration permits this; NULL: a failure */
+};
+
+struct oracle_verdict {
+	const struct oracle_finding *findings; /* borrowed until oracle_free() */
+	size_t count;			       /* of them; at most ORACLE_FINDINGS_MAX are kept */
+	uint64_t failures, excused;	       /* all */
+	bool is_unknown;		       /* a checker could not decide: why says */
+	char unknown[200];
+	uint64_t leaked_objects, leaked_reverse_rows, dangling_rows;
+	uint64_t mails_expected, mails_seen; /* of the audit */
+};
+
+void oracle_judge(
+	struct oracle *oracle, const struct oracle_case *c, struct oracle_verdict *ret);
+
+/* What is checked, for `oboxlab list invariants`. */
+struct oracle_invariant {
+	unsigned number;
+	const char *name, *doc;
+};
+const struct oracle_invariant *oracle_invariants(size_t *ret_count);
+
+/* The lines of a failure report between the headline and the commands (simulation 6.2): why it is
+ * wrong, and the operations, faults and requests that touched this mail, at most `lines_max`. */
+void oracle_explain(struct oracle *oracle, const struct oracle_case *c,
+	const struct oracle_finding *finding, unsigned lines_max, struct lab_buf *out);
+
+#endif
