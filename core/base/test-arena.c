@@ -91,6 +91,21 @@ static void maximum_bounds_the_contents(void **state)
 	lab_arena_free(&arena);
 }
 
+static void maximum_counts_all_blocks(void **state)
+{
+	struct lab_arena *arena = lab_arena_new(testing_heap, 100000);
+
+	(void)state;
+	for (unsigned i = 0; i < 100; i++)
+		(void)lab_arena_alloc(arena, 992);
+	struct lab_arena_mark mark = lab_arena_mark(arena);
+	(void)lab_arena_alloc(arena, 800);
+	assert_asserts((void)lab_arena_alloc(arena, 1));
+	lab_arena_rewind(arena, mark);
+	(void)lab_arena_alloc(arena, 800);
+	lab_arena_free(&arena);
+}
+
 static void copies_end_in_nul_and_absent_stays_absent(void **state)
 {
 	struct lab_arena *arena = lab_arena_new(testing_heap, 1 << 20);
@@ -144,6 +159,7 @@ int main(void)
 		testing_test(rewind_drops_what_came_after_the_mark),
 		testing_test(rewinding_forward_asserts),
 		testing_test(maximum_bounds_the_contents),
+		testing_test(maximum_counts_all_blocks),
 		testing_test(copies_end_in_nul_and_absent_stays_absent),
 		testing_test(printf_of_any_length),
 		testing_test(poison_covers_what_is_not_allocated),

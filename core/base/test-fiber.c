@@ -290,6 +290,29 @@ static void freshest_stack_is_used_first(void **state)
 	lab_fiber_drop_all(group);
 }
 
+static void no_slot_is_lost_or_used_twice(void **state)
+{
+	struct lab_fiber *fibers[FIBERS];
+
+	(void)state;
+	/* Whichever of three ends, the drop must find exactly the other two. */
+	for (size_t ends = 0; ends < 3; ends++) {
+		for (size_t i = 0; i < 3; i++)
+			fibers[i] = lab_fiber_new(group, do_nothing, NULL);
+		assert_true(lab_fiber_resume(fibers[ends]));
+		assert_int_equal(lab_fiber_pool_alive(pool), 2);
+		lab_fiber_drop_all(group);
+		assert_int_equal(lab_fiber_pool_alive(pool), 0);
+		for (size_t i = 0; i < FIBERS; i++) {
+			fibers[i] = lab_fiber_new(group, do_nothing, NULL);
+			assert_row(ends, fibers[i] != NULL);
+			for (size_t j = 0; j < i; j++)
+				assert_row(ends, fibers[i] != fibers[j]);
+		}
+		lab_fiber_drop_all(group);
+	}
+}
+
 static bool was_refused;
 
 static void resume_another(void *arg)
@@ -425,7 +448,8 @@ static void random_crashes_leave_the_others_alone(void **state)
 		test(ids_are_never_used_again), test(maximum_is_kept_and_slots_come_back),         \
 		test(dropping_runs_none_of_their_code), test(fiber_may_drop_its_own_group),        \
 		test(fiber_may_drop_another_group), test(fiber_may_make_fibers),                   \
-		test(freshest_stack_is_used_first), test(misuse_is_caught),                        \
+		test(freshest_stack_is_used_first), test(no_slot_is_lost_or_used_twice),           \
+		test(misuse_is_caught),                                                            \
 		test(stack_overflow_hits_the_guard), test(random_crashes_leave_the_others_alone)
 
 int main(void)
