@@ -5,7 +5,7 @@
 #include "core/env/defects.h"
 
 /* Beside the body of an answer: two copies of a request's headers, texts of the signature. */
-#define SCRATCH_OVERHEAD ((size_t)256 * 1024)
+#define SCRATCH_OVERHEAD ((size_t)1024 * 1024)
 #define TEXTS_MAX ((size_t)256 * 1024)
 
 void http_policy_init(struct http_policy *policy)
