@@ -185,7 +185,7 @@ int conf_value_fraction(struct lab_view text, uint32_t *ret_ppm, struct lab_erro
 			lab_view_to_u64(lab_view_trim(rest), &divisor) < 0 || divisor == 0 ||
 			value > divisor || divisor > UINT32_MAX)
 			return value_fail(err, text, expected);
-		value = (value * 1000 * PPM) / divisor;
+		value = value == 0 ? 0 : LAB_MAX((value * 1000 * PPM) / divisor, UINT64_C(1));
 		scale = 0;
 	}
 	if (scale != 0 && decimal_times(rest, scale, &value) < 0)
