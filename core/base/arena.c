@@ -18,7 +18,7 @@
 struct block {
 	struct block *previous;
 	size_t capacity, used; /* of data */
-	size_t before;	       /* bytes used in all previous blocks */
+	size_t before;         /* bytes used in all previous blocks */
 };
 _Static_assert(sizeof(struct block) == 32, "data behind it is aligned to 16");
 

@@ -32,8 +32,8 @@ void lab_assert_failed(const char *what, const char *file, int line, const char 
 
 	if (failure_hook != NULL)
 		failure_hook(what, file, line);
-	int n = snprintf(
-		text, sizeof(text), "%s:%d: %s: assertion failed: %s\n", file, line, function, what);
+	int n = snprintf(text, sizeof(text), "%s:%d: %s: assertion failed: %s\n", file, line,
+		function, what);
 	if (n > 0)
 		write_all(2, text, (size_t)n < sizeof(text) ? (size_t)n : sizeof(text) - 1);
 	/* Taken away first, in case that describing fails an assertion itself. */

@@ -9,7 +9,7 @@
 #define DAY_SECONDS 86400
 #define ERA_DAYS 146097
 #define SECONDS_MAX INT64_C(253402300799) /* the end of 9999 */
-#define DAYS_TO_1970 719468		  /* from 0000-03-01 */
+#define DAYS_TO_1970 719468               /* from 0000-03-01 */
 
 static const char day_names[7][10] = { "Sunday", "Monday", "Tuesday", "Wednesday", "Thursday",
 	"Friday", "Saturday" };
@@ -205,8 +205,8 @@ static bool take_day_name(struct lab_view *in, bool in_full)
 static bool take_clock(struct lab_view *in, const char *separator, struct lab_date *date)
 {
 	return take_digits(in, 2, &date->hour) && take_text(in, separator) &&
-		take_digits(in, 2, &date->minute) && take_text(in, separator) &&
-		take_digits(in, 2, &date->second);
+	       take_digits(in, 2, &date->minute) && take_text(in, separator) &&
+	       take_digits(in, 2, &date->second);
 }
 
 static bool is_leap(int year)
@@ -250,21 +250,21 @@ static bool take_zone(struct lab_view *in, int *ret_minutes)
 static bool parse_rfc1123(struct lab_view in, struct lab_date *date, int *zone)
 {
 	return take_day_name(&in, false) && take_text(&in, ", ") &&
-		take_digits(&in, 2, &date->day) && take_text(&in, " ") &&
-		take_month(&in, &date->month) && take_text(&in, " ") &&
-		take_digits(&in, 4, &date->year) && take_text(&in, " ") &&
-		take_clock(&in, ":", date) && take_text(&in, " ") && take_zone(&in, zone) &&
-		in.len == 0;
+	       take_digits(&in, 2, &date->day) && take_text(&in, " ") &&
+	       take_month(&in, &date->month) && take_text(&in, " ") &&
+	       take_digits(&in, 4, &date->year) && take_text(&in, " ") &&
+	       take_clock(&in, ":", date) && take_text(&in, " ") && take_zone(&in, zone) &&
+	       in.len == 0;
 }
 
 /* "Sunday, 06-Nov-94 08:49:37 GMT". Without a clock, the century comes from a fixed window. */
 static bool parse_rfc850(struct lab_view in, struct lab_date *date)
 {
 	bool ok = take_day_name(&in, true) && take_text(&in, ", ") &&
-		take_digits(&in, 2, &date->day) && take_text(&in, "-") &&
-		take_month(&in, &date->month) && take_text(&in, "-") &&
-		take_digits(&in, 2, &date->year) && take_text(&in, " ") &&
-		take_clock(&in, ":", date) && take_text(&in, " GMT") && in.len == 0;
+		  take_digits(&in, 2, &date->day) && take_text(&in, "-") &&
+		  take_month(&in, &date->month) && take_text(&in, "-") &&
+		  take_digits(&in, 2, &date->year) && take_text(&in, " ") &&
+		  take_clock(&in, ":", date) && take_text(&in, " GMT") && in.len == 0;
 
 	date->year += date->year < 70 ? 2000 : 1900;
 	return ok;
@@ -273,13 +273,13 @@ static bool parse_rfc850(struct lab_view in, struct lab_date *date)
 /* "Sun Nov  6 08:49:37 1994" */
 static bool parse_asctime(struct lab_view in, struct lab_date *date)
 {
-	if (!take_day_name(&in, false) || !take_text(&in, " ") ||
-		!take_month(&in, &date->month) || !take_text(&in, " "))
+	if (!take_day_name(&in, false) || !take_text(&in, " ") || !take_month(&in, &date->month) ||
+		!take_text(&in, " "))
 		return false;
 	if (!take_digits(&in, take_text(&in, " ") ? 1 : 2, &date->day))
 		return false;
 	return take_text(&in, " ") && take_clock(&in, ":", date) && take_text(&in, " ") &&
-		take_digits(&in, 4, &date->year) && in.len == 0;
+	       take_digits(&in, 4, &date->year) && in.len == 0;
 }
 
 int lab_date_parse_http(struct lab_view text, int64_t *ret_seconds)
@@ -304,8 +304,8 @@ int lab_date_parse_http(struct lab_view text, int64_t *ret_seconds)
 static bool take_iso_date(struct lab_view *in, const char *separator, struct lab_date *date)
 {
 	return take_digits(in, 4, &date->year) && take_text(in, separator) &&
-		take_digits(in, 2, &date->month) && take_text(in, separator) &&
-		take_digits(in, 2, &date->day);
+	       take_digits(in, 2, &date->month) && take_text(in, separator) &&
+	       take_digits(in, 2, &date->day);
 }
 
 static bool parse_iso(struct lab_view in, const char *date_separator, const char *separator,

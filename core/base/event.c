@@ -49,9 +49,9 @@ uint64_t lab_event_fold(uint64_t hash, const struct lab_event *event)
 		 * folded, so that the processor need not wait for one field to start the next. */
 		hash = lab_hash_fold(
 			hash, lab_hash_bytes(field->kind, field->name, strlen(field->name)));
-		hash = lab_hash_fold(hash,
-			field->kind == LAB_FIELD_TEXT ? lab_hash_view(0, field->text) :
-							field->number);
+		hash = lab_hash_fold(hash, field->kind == LAB_FIELD_TEXT
+						   ? lab_hash_view(0, field->text)
+						   : field->number);
 	}
 	return hash;
 }

@@ -49,8 +49,8 @@ struct lab_fiber {
 	lab_fiber_fn fn;
 	void *arg;
 	void *owner;
-	uint8_t *stack;	     /* its lowest byte; NULL while the slot was never used */
-	void *sp;	     /* while suspended */
+	uint8_t *stack;      /* its lowest byte; NULL while the slot was never used */
+	void *sp;            /* while suspended */
 	ucontext_t *context; /* in the slot's own stack; of the fallback only */
 	void *fake_stack;    /* ASan's */
 	void *tsan;
@@ -106,8 +106,8 @@ static inline void switch_stacks(struct lab_fiber_pool *pool, struct lab_fiber *
 		return;
 	}
 #endif
-	int r = enter ? swapcontext(&pool->context, fiber->context) :
-			swapcontext(fiber->context, &pool->context);
+	int r = enter ? swapcontext(&pool->context, fiber->context)
+		      : swapcontext(fiber->context, &pool->context);
 	lab_assert(r == 0);
 }
 
@@ -303,15 +303,15 @@ struct lab_fiber_pool *lab_fiber_pool_new(
 	pool->memory = memory;
 	pool->heap = heap;
 	pool->max_fibers = max_fibers;
-	pool->stack_bytes = (stack_bytes > STACK_BYTES_MIN ? stack_bytes : STACK_BYTES_MIN) * STACK_FACTOR;
+	pool->stack_bytes =
+		(stack_bytes > STACK_BYTES_MIN ? stack_bytes : STACK_BYTES_MIN) * STACK_FACTOR;
 	pool->stack_bytes = (pool->stack_bytes + PAGE_BYTES * 16 - 1) & ~(PAGE_BYTES * 16 - 1);
 	pool->fibers = lab_new_array(heap, struct lab_fiber, max_fibers);
 	pool->region = mmap(NULL, max_fibers * (GUARD_BYTES + pool->stack_bytes), PROT_NONE,
 		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	lab_assert(pool->region != MAP_FAILED);
 #if LAB_ASAN
-	__lsan_register_root_region(
-		pool->region, max_fibers * (GUARD_BYTES + pool->stack_bytes));
+	__lsan_register_root_region(pool->region, max_fibers * (GUARD_BYTES + pool->stack_bytes));
 #endif
 	return pool;
 }

@@ -139,8 +139,7 @@ static uint64_t fixed_log2(uint64_t value)
 {
 	unsigned exponent = 63 - (unsigned)__builtin_clzll(value);
 	/* In [1, 2), 32 fractional bits. */
-	uint64_t mantissa =
-		exponent >= 32 ? value >> (exponent - 32) : value << (32 - exponent);
+	uint64_t mantissa = exponent >= 32 ? value >> (exponent - 32) : value << (32 - exponent);
 	unsigned low = 0, high = 1u << EXP2_BITS;
 
 	while (high - low > 1) {

@@ -15,9 +15,9 @@
 #define CHUNK_BYTES ((size_t)64 * 1024)
 #define SEGMENT_BYTES (16 * CHUNK_BYTES)
 #define SMALL_BYTES_MAX ((size_t)32 * 1024)
-#define SMALL_CLASSES 44
-#define CLASSES 176 /* up to 2^48 bytes */
-#define CLASS_LARGE 0xff
+#define SMALL_BINS 44
+#define BINS 176 /* up to 2^48 bytes */
+#define BIN_LARGE 0xff
 #define BLOCK_FREE 0x46
 #define BLOCK_LIVE 0x4c
 /* Between blocks, so that an overrun meets poison before it meets the next header. */
@@ -26,7 +26,7 @@
 /* Directly in front of every pointer that we hand out. */
 struct block {
 	uint32_t size; /* asked for; of small blocks only */
-	uint8_t class;
+	uint8_t bin;
 	uint8_t state;
 	uint16_t owner; /* the heap's tag: catches a free into another heap */
 };
@@ -41,7 +41,7 @@ struct free_block {
 struct chunk {
 	struct chunk *next;
 	struct chunk *next_segment; /* of the first chunk of a segment */
-	size_t segment_bytes;	    /* 0 in all others */
+	size_t segment_bytes;       /* 0 in all others */
 };
 _Static_assert(sizeof(struct chunk) == 24, "see above");
 
@@ -61,12 +61,12 @@ struct lab_pool {
 	uint8_t fill;
 	size_t bytes, max_bytes;
 	size_t heap_count;
-	struct chunk *chunks;	/* recycled */
+	struct chunk *chunks;   /* recycled */
 	struct chunk *segments; /* all, by their first chunk */
-	uint8_t *segment_at;	/* what is left of the newest segment */
+	uint8_t *segment_at;    /* what is left of the newest segment */
 	size_t segment_left;
 	struct large *dropped; /* of dropped heaps, not yet sorted into free_large */
-	struct large *free_large[CLASSES];
+	struct large *free_large[BINS];
 };
 
 struct lab_heap {
@@ -80,7 +80,7 @@ struct lab_heap {
 	struct large large; /* sentinel of the ring */
 	lab_heap_exhausted_fn on_exhausted;
 	void *exhausted_ctx;
-	struct free_block *free[SMALL_CLASSES];
+	struct free_block *free[SMALL_BINS];
 };
 
 bool lab_memory_on_valgrind;
@@ -94,8 +94,8 @@ __attribute__((constructor)) static void memory_ask_valgrind(void)
 
 void *lab_memory_map(size_t bytes)
 {
-	void *ptr = mmap(
-		NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	void *ptr = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	if (ptr == MAP_FAILED)
 		return NULL;
@@ -116,7 +116,7 @@ void lab_memory_unmap(void *ptr, size_t bytes)
 
 /* ---- size classes: 16 steps of 16 bytes, then four steps an octave ---- */
 
-static inline unsigned class_of(size_t bytes)
+static inline unsigned bin_of(size_t bytes)
 {
 	if (bytes <= 256)
 		return (unsigned)((bytes + 15) / 16 - 1);
@@ -124,11 +124,11 @@ static inline unsigned class_of(size_t bytes)
 	return 16 + (octave - 8) * 4 + (unsigned)((bytes - 1) >> (octave - 2)) - 4;
 }
 
-static inline size_t class_bytes(unsigned class)
+static inline size_t bin_bytes(unsigned bin)
 {
-	if (class < 16)
-		return (class + 1) * (size_t)16;
-	return (size_t)(5 + (class - 16) % 4) << (6 + (class - 16) / 4);
+	if (bin < 16)
+		return (bin + 1) * (size_t)16;
+	return (size_t)(5 + (bin - 16) % 4) << (6 + (bin - 16) / 4);
 }
 
 /* ---- pool ---- */
@@ -147,22 +147,22 @@ static void pool_sort_dropped(struct lab_pool *pool)
 {
 	while (pool->dropped != NULL) {
 		struct large *large = pool->dropped;
-		unsigned class = class_of(large->bytes);
+		unsigned bin = bin_of(large->bytes);
 
 		pool->dropped = large->next;
-		large->next = pool->free_large[class];
-		pool->free_large[class] = large;
+		large->next = pool->free_large[bin];
+		pool->free_large[bin] = large;
 	}
 }
 
 static void pool_release_large(struct lab_pool *pool)
 {
 	pool_sort_dropped(pool);
-	for (unsigned class = 0; class < CLASSES; class++) {
-		while (pool->free_large[class] != NULL) {
-			struct large *large = pool->free_large[class];
+	for (unsigned bin = 0; bin < BINS; bin++) {
+		while (pool->free_large[bin] != NULL) {
+			struct large *large = pool->free_large[bin];
 
-			pool->free_large[class] = large->next;
+			pool->free_large[bin] = large->next;
 			pool->bytes -= large->bytes;
 			lab_memory_unmap(large, large->bytes);
 		}
@@ -253,17 +253,17 @@ static struct chunk *pool_take_chunk(struct lab_pool *pool)
 /* NULL if the pool or the machine is full. *ret_fresh: it is known to be zero. */
 static struct large *pool_take_large(struct lab_pool *pool, size_t bytes, bool *ret_fresh)
 {
-	unsigned class = class_of(bytes);
+	unsigned bin = bin_of(bytes);
 	struct large *large;
 
 	pool_sort_dropped(pool);
-	large = pool->free_large[class];
+	large = pool->free_large[bin];
 	*ret_fresh = large == NULL;
 	if (large != NULL) {
-		pool->free_large[class] = large->next;
+		pool->free_large[bin] = large->next;
 		return large;
 	}
-	bytes = class_bytes(class);
+	bytes = bin_bytes(bin);
 	if (!pool_has_room(pool, bytes))
 		return NULL;
 	large = lab_memory_map(bytes);
@@ -390,14 +390,14 @@ static inline void heap_charge(struct lab_heap *heap, size_t size)
 static void heap_put_free(struct lab_heap *heap, struct block *block)
 {
 	struct free_block *entry = (struct free_block *)(void *)(block + 1);
-	size_t bytes = class_bytes(block->class) - sizeof(*block);
+	size_t bytes = bin_bytes(block->bin) - sizeof(*block);
 
 	block->state = BLOCK_FREE;
 	if (__builtin_expect(heap->pool->has_fill, 0))
 		pool_scrub(heap->pool, entry, bytes);
 	lab_memory_open(entry, sizeof(*entry));
-	entry->next = heap->free[block->class];
-	heap->free[block->class] = entry;
+	entry->next = heap->free[block->bin];
+	heap->free[block->bin] = entry;
 	lab_memory_poison(entry, bytes);
 }
 
@@ -405,24 +405,25 @@ static void heap_put_free(struct lab_heap *heap, struct block *block)
 static void heap_use_rest(struct lab_heap *heap)
 {
 	while (heap->bump_left >= 16) {
-		size_t bytes = heap->bump_left < SMALL_BYTES_MAX ? heap->bump_left : SMALL_BYTES_MAX;
-		unsigned class = class_of(bytes);
+		size_t bytes =
+			heap->bump_left < SMALL_BYTES_MAX ? heap->bump_left : SMALL_BYTES_MAX;
+		unsigned bin = bin_of(bytes);
 		struct block *block = (struct block *)(void *)heap->bump;
 
-		if (class_bytes(class) > bytes)
-			class--;
+		if (bin_bytes(bin) > bytes)
+			bin--;
 		lab_memory_open(block, sizeof(*block));
-		block->class = (uint8_t)class;
+		block->bin = (uint8_t)bin;
 		block->owner = heap->tag;
-		heap->bump += class_bytes(class);
-		heap->bump_left -= class_bytes(class);
+		heap->bump += bin_bytes(bin);
+		heap->bump_left -= bin_bytes(bin);
 		heap_put_free(heap, block);
 	}
 }
 
-static struct block *heap_cut_block(struct lab_heap *heap, unsigned class)
+static struct block *heap_cut_block(struct lab_heap *heap, unsigned bin)
 {
-	size_t bytes = class_bytes(class);
+	size_t bytes = bin_bytes(bin);
 
 	if (__builtin_expect(heap->bump_left < bytes, 0)) {
 		heap_use_rest(heap);
@@ -441,21 +442,21 @@ static struct block *heap_cut_block(struct lab_heap *heap, unsigned class)
 
 static inline void *heap_alloc_small(struct lab_heap *heap, size_t size)
 {
-	unsigned class = class_of(size + sizeof(struct block) + REDZONE_BYTES);
-	struct free_block *entry = heap->free[class];
+	unsigned bin = bin_of(size + sizeof(struct block) + REDZONE_BYTES);
+	struct free_block *entry = heap->free[bin];
 	struct block *block;
 
 	if (__builtin_expect(entry != NULL, 1)) {
 		lab_memory_reveal(entry, sizeof(*entry));
-		heap->free[class] = entry->next;
+		heap->free[bin] = entry->next;
 		lab_memory_poison(entry, sizeof(*entry));
 		block = (struct block *)(void *)entry - 1;
 	} else {
-		block = heap_cut_block(heap, class);
+		block = heap_cut_block(heap, bin);
 		if (block == NULL)
 			return NULL;
 	}
-	*block = (struct block){ (uint32_t)size, (uint8_t)class, BLOCK_LIVE, heap->tag };
+	*block = (struct block){ (uint32_t)size, (uint8_t)bin, BLOCK_LIVE, heap->tag };
 	lab_memory_open(block + 1, size);
 	return block + 1;
 }
@@ -469,7 +470,7 @@ static void *heap_alloc_large(struct lab_heap *heap, size_t size, bool *ret_fres
 		return NULL;
 	large->size = size;
 	large->heap = heap;
-	large->block = (struct block){ 0, CLASS_LARGE, BLOCK_LIVE, heap->tag };
+	large->block = (struct block){ 0, BIN_LARGE, BLOCK_LIVE, heap->tag };
 	large->prev = &heap->large;
 	large->next = heap->large.next;
 	large->next->prev = large;
@@ -534,15 +535,15 @@ static struct large *large_of(struct block *block)
 
 static size_t block_size(struct block *block)
 {
-	return block->class == CLASS_LARGE ? large_of(block)->size : block->size;
+	return block->bin == BIN_LARGE ? large_of(block)->size : block->size;
 }
 
 /* How many bytes the block could hold without moving. */
 static size_t block_room(struct block *block)
 {
-	if (block->class == CLASS_LARGE)
+	if (block->bin == BIN_LARGE)
 		return large_of(block)->bytes - sizeof(struct large) - REDZONE_BYTES;
-	return class_bytes(block->class) - sizeof(*block) - REDZONE_BYTES;
+	return bin_bytes(block->bin) - sizeof(*block) - REDZONE_BYTES;
 }
 
 static void heap_resize_in_place(struct lab_heap *heap, struct block *block, size_t size)
@@ -556,7 +557,7 @@ static void heap_resize_in_place(struct lab_heap *heap, struct block *block, siz
 	} else if (size < old_size) {
 		pool_scrub(heap->pool, ptr + size, old_size - size);
 	}
-	if (block->class == CLASS_LARGE)
+	if (block->bin == BIN_LARGE)
 		large_of(block)->size = size;
 	else
 		block->size = (uint32_t)size;
@@ -596,7 +597,7 @@ void lab_heap_free(struct lab_heap *heap, void *ptr)
 	struct block *block = heap_block_of(heap, ptr);
 
 	heap->used -= heap_cost(block_size(block));
-	if (__builtin_expect(block->class != CLASS_LARGE, 1)) {
+	if (__builtin_expect(block->bin != BIN_LARGE, 1)) {
 		heap_put_free(heap, block);
 		return;
 	}

@@ -21,8 +21,8 @@ struct lab_view lab_http_header_get(const struct lab_http_headers *headers, cons
 	return (struct lab_view){ NULL, 0 };
 }
 
-static void headers_copy(struct lab_arena *arena, const struct lab_http_headers *from,
-	struct lab_http_headers *to)
+static void headers_copy(
+	struct lab_arena *arena, const struct lab_http_headers *from, struct lab_http_headers *to)
 {
 	for (size_t i = 0; i < from->count; i++) {
 		to->items[i].name = lab_arena_copy(arena, from->items[i].name);

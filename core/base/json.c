@@ -93,7 +93,8 @@ static size_t utf8_length(struct lab_view text)
 			code = code << 6 | (text.ptr[i] & 0x3f);
 		}
 		bool is_surrogate = code >= 0xd800 && code <= 0xdfff;
-		return code < forms[length - 1].least || code > 0x10ffff || is_surrogate ? 0 : length;
+		return code < forms[length - 1].least || code > 0x10ffff || is_surrogate ? 0
+											 : length;
 	}
 	return 0;
 }

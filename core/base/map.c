@@ -26,10 +26,10 @@ struct lab_map {
 	uint32_t magic;
 	struct lab_heap *heap;
 	size_t max_entries;
-	size_t count;		/* without holes */
-	size_t used, capacity;	/* of entries, holes included */
+	size_t count;          /* without holes */
+	size_t used, capacity; /* of entries, holes included */
 	struct entry *entries;
-	uint32_t *table;	/* 2 * capacity, a power of two */
+	uint32_t *table; /* 2 * capacity, a power of two */
 };
 
 struct lab_map *lab_map_new(struct lab_heap *heap, size_t max_entries)
@@ -65,7 +65,7 @@ size_t lab_map_count(const struct lab_map *map)
 static bool entry_matches(const struct entry *entry, uint64_t hash, struct lab_view key)
 {
 	return entry->hash == hash && entry->key != NULL && entry->key_len == key.len &&
-		(key.len == 0 || memcmp(entry->key, key.ptr, key.len) == 0);
+	       (key.len == 0 || memcmp(entry->key, key.ptr, key.len) == 0);
 }
 
 static struct entry *map_find(const struct lab_map *map, uint64_t hash, struct lab_view key)

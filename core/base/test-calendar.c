@@ -66,8 +66,9 @@ static void every_day_is_right_both_ways(void **state)
 
 				lab_date_from_unix(seconds, &date);
 				bool same = date.year == year && date.month == month &&
-					date.day == day && date.weekday == weekday &&
-					date.hour == 12 && date.minute == 34 && date.second == 56;
+					    date.day == day && date.weekday == weekday &&
+					    date.hour == 12 && date.minute == 34 &&
+					    date.second == 56;
 				assert_row(seconds, same);
 				assert_row(seconds, lab_date_to_unix(&date) == seconds);
 				seconds += 86400;

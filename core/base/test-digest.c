@@ -36,9 +36,8 @@ static void digests_match_published_vectors(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < LAB_COUNT_OF(rows); i++)
-		assert_row(i,
-			strcmp(hex_digest(rows[i].kind, lab_view_cstr(rows[i].text)),
-				rows[i].hex) == 0);
+		assert_row(i, strcmp(hex_digest(rows[i].kind, lab_view_cstr(rows[i].text)),
+				      rows[i].hex) == 0);
 	assert_string_equal(hex_digest(LAB_MD5, (struct lab_view){ 0 }), rows[0].hex);
 	assert_int_equal(lab_digest_size(LAB_MD5), 16);
 	assert_int_equal(lab_digest_size(LAB_SHA1), 20);

@@ -8,7 +8,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { STACK = 64 * 1024, FIBERS = 100 };
+enum {
+	STACK = 64 * 1024,
+	FIBERS = 100
+};
 
 static struct lab_fiber_pool *pool;
 static struct lab_fiber_group *group;
@@ -405,7 +408,10 @@ static void keep_identity(void *arg)
 
 static void random_crashes_leave_the_others_alone(void **state)
 {
-	enum { GROUPS = 10, EACH = FIBERS / GROUPS };
+	enum {
+		GROUPS = 10,
+		EACH = FIBERS / GROUPS
+	};
 	struct lab_fiber_group *groups[GROUPS];
 	struct lab_fiber *fibers[GROUPS][EACH];
 	size_t counts[GROUPS] = { 0 };
@@ -439,18 +445,19 @@ static void random_crashes_leave_the_others_alone(void **state)
 	assert_int_equal(lab_fiber_pool_alive(pool), 0);
 }
 
-#define fiber_test(function) cmocka_unit_test_prestate_setup_teardown(function, setup, teardown, NULL)
-#define fiber_test_ucontext(function)                                                              \
-	cmocka_unit_test_prestate_setup_teardown(                                          \
-		function, setup, teardown, (char *)(uintptr_t)"ucontext")
-#define fiber_tests(test)                                                                          \
-	test(fibers_take_turns), test(state_survives_switches), test(self_and_owner),              \
-		test(ids_are_never_used_again), test(maximum_is_kept_and_slots_come_back),         \
-		test(dropping_runs_none_of_their_code), test(fiber_may_drop_its_own_group),        \
-		test(fiber_may_drop_another_group), test(fiber_may_make_fibers),                   \
-		test(freshest_stack_is_used_first), test(no_slot_is_lost_or_used_twice),           \
-		test(misuse_is_caught),                                                            \
-		test(stack_overflow_hits_the_guard), test(random_crashes_leave_the_others_alone)
+#define fiber_test(function) \
+	cmocka_unit_test_prestate_setup_teardown(function, setup, teardown, NULL)
+#define fiber_test_ucontext(function) \
+	cmocka_unit_test_prestate_setup_teardown( \
+		function, setup, teardown, (char *)(uintptr_t) "ucontext")
+#define fiber_tests(test) \
+	test(fibers_take_turns), test(state_survives_switches), test(self_and_owner), \
+		test(ids_are_never_used_again), test(maximum_is_kept_and_slots_come_back), \
+		test(dropping_runs_none_of_their_code), test(fiber_may_drop_its_own_group), \
+		test(fiber_may_drop_another_group), test(fiber_may_make_fibers), \
+		test(freshest_stack_is_used_first), test(no_slot_is_lost_or_used_twice), \
+		test(misuse_is_caught), test(stack_overflow_hits_the_guard), \
+		test(random_crashes_leave_the_others_alone)
 
 int main(void)
 {

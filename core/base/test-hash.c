@@ -3,7 +3,9 @@
 
 #include <stdlib.h>
 
-enum { DRAWS = 200000 };
+enum {
+	DRAWS = 200000
+};
 
 static uint64_t draw_number(unsigned i)
 {
@@ -131,7 +133,8 @@ static void picks_are_uniform_and_in_range(void **state)
 		counts[value - 5]++;
 	}
 	for (size_t i = 0; i < 10; i++)
-		assert_row(i, counts[i] > DRAWS / 10 * 97 / 100 && counts[i] < DRAWS / 10 * 103 / 100);
+		assert_row(
+			i, counts[i] > DRAWS / 10 * 97 / 100 && counts[i] < DRAWS / 10 * 103 / 100);
 	assert_int_equal(lab_pick(UINT64_MAX, 7), 6);
 	assert_int_equal(lab_pick(0, 7), 0);
 	assert_int_equal(lab_pick(UINT64_MAX, 1), 0);
@@ -143,7 +146,8 @@ static void picks_are_uniform_and_in_range(void **state)
 
 static void chances_happen_as_often_as_stated(void **state)
 {
-	static const uint32_t rates[] = { 0, 1000, 10000, 250000, 500000, 999000, 1000000, 2000000 };
+	static const uint32_t rates[] = { 0, 1000, 10000, 250000, 500000, 999000, 1000000,
+		2000000 };
 
 	(void)state;
 	for (size_t r = 0; r < LAB_COUNT_OF(rates); r++) {
@@ -173,7 +177,7 @@ static const struct lab_histogram *measure(
 static bool is_near(uint64_t value, uint64_t expected, uint64_t percent)
 {
 	return value >= expected - expected * percent / 100 &&
-		value <= expected + expected * percent / 100;
+	       value <= expected + expected * percent / 100;
 }
 
 static void qlog_spreads_evenly_over_the_magnitudes(void **state)

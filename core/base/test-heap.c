@@ -182,7 +182,7 @@ static void pool_bounds_all_its_heaps(void **state)
 	(void)state;
 	assert_true(lab_pool_bytes(pool) <= 256 * 1024);
 	assert_asserts((void)lab_heap_alloc(a, 300000));
-	assert_asserts(for (;;) (void)lab_heap_alloc(b, 1000));
+	assert_asserts(for (;;)(void) lab_heap_alloc(b, 1000));
 	assert_true(lab_heap_used(b) > 100000);
 	assert_true(lab_pool_bytes(pool) <= 256 * 1024);
 	lab_heap_drop(&b);
@@ -293,7 +293,10 @@ static void poison_covers_what_is_not_allocated(void **state)
 
 static void blocks_survive_a_long_random_life(void **state)
 {
-	enum { SLOTS = 500, STEPS = 50000 };
+	enum {
+		SLOTS = 500,
+		STEPS = 50000
+	};
 	static struct {
 		uint8_t *ptr;
 		size_t size;

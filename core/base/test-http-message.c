@@ -36,15 +36,16 @@ static void request_copy_borrows_from_the_arena_only(void **state)
 	char method[] = "PUT", authority[] = "s3.local:80", target[] = "/b/o?x=1", name[] = "X-A";
 	char value[] = "v", body[] = "mail";
 	struct lab_arena *arena = lab_arena_new(testing_heap, 1 << 20);
-	struct lab_http_request from = { .method = scribbled(method), .tls = true,
-		.authority = scribbled(authority), .target = scribbled(target),
+	struct lab_http_request from = { .method = scribbled(method),
+		.tls = true,
+		.authority = scribbled(authority),
+		.target = scribbled(target),
 		.body = scribbled(body) };
 	struct lab_http_request to;
 	char *const all[] = { method, authority, target, name, value, body };
 
 	(void)state;
-	assert_int_equal(
-		lab_http_header_add(&from.headers, scribbled(name), scribbled(value)), 0);
+	assert_int_equal(lab_http_header_add(&from.headers, scribbled(name), scribbled(value)), 0);
 	lab_http_request_copy(arena, &from, &to);
 	for (size_t i = 0; i < LAB_COUNT_OF(all); i++)
 		memset(all[i], '#', strlen(all[i]));
@@ -62,14 +63,14 @@ static void response_copy_borrows_from_the_arena_only(void **state)
 {
 	char reason[] = "Slow Down", name[] = "Retry-After", value[] = "1", body[] = "<Error/>";
 	struct lab_arena *arena = lab_arena_new(testing_heap, 1 << 20);
-	struct lab_http_response from = { .status = 503, .reason = scribbled(reason),
-		.body = scribbled(body) };
+	struct lab_http_response from = {
+		.status = 503, .reason = scribbled(reason), .body = scribbled(body)
+	};
 	struct lab_http_response to;
 	char *const all[] = { reason, name, value, body };
 
 	(void)state;
-	assert_int_equal(
-		lab_http_header_add(&from.headers, scribbled(name), scribbled(value)), 0);
+	assert_int_equal(lab_http_header_add(&from.headers, scribbled(name), scribbled(value)), 0);
 	lab_http_response_copy(arena, &from, &to);
 	for (size_t i = 0; i < LAB_COUNT_OF(all); i++)
 		memset(all[i], '#', strlen(all[i]));

@@ -51,7 +51,8 @@ static void pretty(void **state)
 	write_sample();
 	assert_string_equal(lab_buf_cstr(&out),
 		"{\n  \"name\": \"storm\",\n  \"seeds\": 18446744073709551615,\n  \"ok\": true,\n"
-		"  \"list\": [\n    -9223372036854775808,\n    false,\n    null,\n    {},\n    []\n  ],\n"
+		"  \"list\": [\n    -9223372036854775808,\n    false,\n    null,\n    {},\n    "
+		"[]\n  ],\n"
 		"  \"view\": \"v\"\n}");
 }
 
@@ -63,7 +64,8 @@ static void strings_are_escaped_and_valid_utf8(void **state)
 		{ "", "\"\"" },
 		{ "\"\\/\b\f\n\r\t", "\"\\\"\\\\/\\b\\f\\n\\r\\t\"" },
 		{ "\x01\x1f\x7f", "\"\\u0001\\u001f\x7f\"" },
-		{ "a\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80z", "\"a\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80z\"" },
+		{ "a\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80z",
+			"\"a\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80z\"" },
 		/* A lone byte, a cut sequence, overlong forms, a surrogate, beyond Unicode. */
 		{ "a\xffz", "\"a\xef\xbf\xbdz\"" },
 		{ "\xc3", "\"\xef\xbf\xbd\"" },

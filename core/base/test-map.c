@@ -96,7 +96,9 @@ static void iterates_in_order_of_insertion(void **state)
 
 static void order_survives_growth_and_sweeps(void **state)
 {
-	enum { KEYS = 5000 };
+	enum {
+		KEYS = 5000
+	};
 	struct lab_map *map = lab_map_new(testing_heap, KEYS);
 	struct lab_map_iter iter;
 	struct lab_view key;
@@ -108,7 +110,7 @@ static void order_survives_growth_and_sweeps(void **state)
 		*lab_map_slot(map, key_of(i, text)) = number(i + 1);
 		if (i >= 100 && i % 10 != 0)
 			assert_row(i, lab_map_remove(map, key_of(i - 100, text)) != NULL ||
-						  (i - 100) % 10 == 9);
+					      (i - 100) % 10 == 9);
 	}
 	uint64_t last = 0, seen = 0;
 	for (iter = lab_map_iterate(map); lab_map_next(&iter, &key, &value); seen++) {

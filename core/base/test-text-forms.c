@@ -29,8 +29,8 @@ static void hex_both_ways(void **state)
 
 static void unhex_is_strict(void **state)
 {
-	static const char *const wrong[] = { "", "0", "000", "0g00", "00 0", "0x00", "00000", "000000",
-		"00:0", "@000", "G000", "`000" };
+	static const char *const wrong[] = { "", "0", "000", "0g00", "00 0", "0x00", "00000",
+		"000000", "00:0", "@000", "G000", "`000" };
 	uint8_t out[2];
 
 	(void)state;
@@ -60,8 +60,9 @@ static void base64_both_ways(void **state)
 
 static void unbase64_is_strict(void **state)
 {
-	static const char *const wrong[] = { "Z", "Zg", "Zg=", "Zg===", "=", "====", "Z===", "Zh==",
-		"Zm9=", "Zg==Zg==", "Zm9v\n", "Zm 9", "Zm-_", "Zg=a", "Zm9vZ=9v", "A=BC" };
+	static const char *const wrong[] = { "Z", "Zg", "Zg=", "Zg===", "=",
+		"====", "Z===", "Zh==", "Zm9=", "Zg==Zg==", "Zm9v\n", "Zm 9", "Zm-_", "Zg=a",
+		"Zm9vZ=9v", "A=BC" };
 
 	(void)state;
 	lab_buf_append_cstr(&buf, "before");
@@ -114,8 +115,9 @@ static void xml_escapes_markup_and_controls(void **state)
 {
 	(void)state;
 	lab_buf_append_xml(&buf, LAB_VIEW("<a b=\"c\" d='e'>&\t\r\n\x01\x1f\xc3\xa4 z"));
-	assert_string_equal(lab_buf_cstr(&buf),
-		"&lt;a b=&quot;c&quot; d=&apos;e&apos;&gt;&amp;&#x9;&#xD;&#xA;&#x1;&#x1F;\xc3\xa4 z");
+	assert_string_equal(
+		lab_buf_cstr(&buf), "&lt;a b=&quot;c&quot; "
+				    "d=&apos;e&apos;&gt;&amp;&#x9;&#xD;&#xA;&#x1;&#x1F;\xc3\xa4 z");
 }
 
 static void overflow_appends_nothing_of_a_text(void **state)

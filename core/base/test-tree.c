@@ -69,9 +69,11 @@ static void iterates_in_byte_order_from_any_point(void **state)
 	put(tree, "\xff");
 	put(tree, "");
 	expect_from(tree, "",
-		"<><b><user/1><user/10><user/longer-than-a-prefix-1><user/longer-than-a-prefix-2><\xff>");
-	expect_from(tree, "b", "<b><user/1><user/10><user/longer-than-a-prefix-1>"
-			       "<user/longer-than-a-prefix-2><\xff>");
+		"<><b><user/1><user/10><user/longer-than-a-prefix-1><user/"
+		"longer-than-a-prefix-2><\xff>");
+	expect_from(tree, "b",
+		"<b><user/1><user/10><user/longer-than-a-prefix-1>"
+		"<user/longer-than-a-prefix-2><\xff>");
 	expect_from(tree, "user/11",
 		"<user/longer-than-a-prefix-1><user/longer-than-a-prefix-2><\xff>");
 	expect_from(tree, "user/longer-than-a-prefix-1x", "<user/longer-than-a-prefix-2><\xff>");
@@ -126,7 +128,10 @@ static void returned_entry_may_be_removed(void **state)
 /* Against an array of flags: random puts and removes, then the whole order. */
 static void agrees_with_a_simple_model(void **state)
 {
-	enum { KEYS = 2000, STEPS = 100000 };
+	enum {
+		KEYS = 2000,
+		STEPS = 100000
+	};
 	static bool present[KEYS];
 	struct lab_tree *tree = lab_tree_new(testing_heap, KEYS);
 	size_t count = 0;
@@ -168,7 +173,9 @@ static void agrees_with_a_simple_model(void **state)
 
 static void sorted_input_stays_fast(void **state)
 {
-	enum { KEYS = 200000 };
+	enum {
+		KEYS = 200000
+	};
 	struct lab_tree *tree = lab_tree_new(testing_heap, KEYS);
 	char text[16];
 

@@ -58,7 +58,8 @@ static void order_is_by_bytes_and_prefix_first(void **state)
 	(void)state;
 	for (size_t i = 0; i < LAB_COUNT_OF(sorted); i++) {
 		for (size_t j = 0; j < LAB_COUNT_OF(sorted); j++) {
-			int order = lab_view_cmp(lab_view_cstr(sorted[i]), lab_view_cstr(sorted[j]));
+			int order =
+				lab_view_cmp(lab_view_cstr(sorted[i]), lab_view_cstr(sorted[j]));
 
 			assert_row(i * 100 + j, (order < 0) == (i < j) && (order > 0) == (i > j));
 		}
@@ -92,8 +93,8 @@ static void split_gives_every_part_once(void **state)
 		size_t used = 0;
 
 		while (lab_view_split(&rest, ',', &part))
-			used += (size_t)snprintf(joined + used, sizeof(joined) - used, "<%.*s>",
-				LAB_VIEW_ARG(part));
+			used += (size_t)snprintf(
+				joined + used, sizeof(joined) - used, "<%.*s>", LAB_VIEW_ARG(part));
 		assert_row(i, strcmp(joined, rows[i].joined) == 0);
 	}
 	struct lab_view rest = nothing, part;

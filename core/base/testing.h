@@ -18,10 +18,10 @@
 #include "core/base/base.h"
 
 /* In a loop over a table: says which row failed. */
-#define assert_row(index, condition)                                                               \
-	do {                                                                                       \
-		if (!(condition))                                                                  \
-			fail_msg("row %zu: %s", (size_t)(index), #condition);                      \
+#define assert_row(index, condition) \
+	do { \
+		if (!(condition)) \
+			fail_msg("row %zu: %s", (size_t)(index), #condition); \
 	} while (0)
 
 static jmp_buf testing_jump;
@@ -33,15 +33,15 @@ __attribute__((unused)) static void testing_hook(const char *what, const char *f
 }
 
 /* The statement must fail a lab_assert(). What it had begun stays half done. */
-#define assert_asserts(statement)                                                                  \
-	do {                                                                                       \
-		if (setjmp(testing_jump) == 0) {                                                   \
-			lab_assert_set_hook(testing_hook);                                         \
-			statement;                                                                 \
-			lab_assert_set_hook(NULL);                                                 \
-			fail_msg("did not assert: %s", #statement);                                \
-		}                                                                                  \
-		lab_assert_set_hook(NULL);                                                         \
+#define assert_asserts(statement) \
+	do { \
+		if (setjmp(testing_jump) == 0) { \
+			lab_assert_set_hook(testing_hook); \
+			statement; \
+			lab_assert_set_hook(NULL); \
+			fail_msg("did not assert: %s", #statement); \
+		} \
+		lab_assert_set_hook(NULL); \
 	} while (0)
 
 static struct lab_pool *testing_pool;
@@ -64,7 +64,7 @@ __attribute__((unused)) static int testing_teardown(void **state)
 	return 0;
 }
 
-#define testing_test(function)                                                                     \
+#define testing_test(function) \
 	cmocka_unit_test_setup_teardown(function, testing_setup, testing_teardown)
 
 #endif

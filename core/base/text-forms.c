@@ -155,7 +155,7 @@ int lab_buf_append_unbase64(struct lab_buf *buf, struct lab_view text)
 static bool is_unreserved(uint8_t c)
 {
 	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
-		c == '-' || c == '.' || c == '_' || c == '~';
+	       c == '-' || c == '.' || c == '_' || c == '~';
 }
 
 void lab_buf_append_percent(struct lab_buf *buf, struct lab_view text, bool keep_slash)
