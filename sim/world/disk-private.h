@@ -37,6 +37,7 @@ struct inode {
 	struct inode *next_orphan, *prev_orphan; /* without a name, but open */
 	bool is_orphan;
 	bool is_directory;
+	bool is_linked; /* it is in the tree: its bytes count as used */
 	int64_t mtime;
 	uint8_t *data;
 	uint64_t size, capacity;
@@ -62,7 +63,7 @@ struct world_disk {
 	struct world_host *host;
 	struct lab_tree *tree; /* path -> struct inode; "/" is not in it */
 	struct inode *orphans;
-	uint64_t used;          /* bytes in files */
+	uint64_t used;          /* bytes in files that have a name */
 	uint64_t writes, syncs; /* ordinals */
 	struct journal_entry *journal, *journal_tail;
 	unsigned journal_count;

@@ -39,6 +39,18 @@ static void link_view(struct world_disk *disk, struct lab_view path, struct inod
 
 	lab_assert(slot != NULL && *slot == NULL);
 	*slot = inode;
+	inode->is_linked = true;
+	disk->used += inode->size;
+}
+
+static struct inode *unlink_view(struct world_disk *disk, struct lab_view path)
+{
+	struct inode *inode = lab_tree_remove(disk->tree, path);
+
+	lab_assert(inode != NULL);
+	inode->is_linked = false;
+	disk->used -= inode->size;
+	return inode;
 }
 
 void disk_link(struct world_disk *disk, const char *path, struct inode *inode)
@@ -48,10 +60,7 @@ void disk_link(struct world_disk *disk, const char *path, struct inode *inode)
 
 struct inode *disk_unlink(struct world_disk *disk, const char *path)
 {
-	struct inode *inode = lab_tree_remove(disk->tree, lab_view_cstr(path));
-
-	lab_assert(inode != NULL);
-	return inode;
+	return unlink_view(disk, lab_view_cstr(path));
 }
 
 /* The first entry below the directory; false if it is empty. `prefix` ends with a slash. */
@@ -87,7 +96,7 @@ void disk_move(struct world_disk *disk, const char *from, const char *to)
 
 		memcpy(moved + to_len, below.ptr + strlen(from), tail);
 		link_view(disk, lab_view_of(moved, to_len + tail),
-			lab_tree_remove(disk->tree, below));
+			unlink_view(disk, below));
 	}
 }
 
@@ -100,8 +109,8 @@ static bool has_handles(const struct world_disk *disk, const struct inode *inode
 
 static void free_inode(struct world_disk *disk, struct inode *inode)
 {
+	lab_assert(!inode->is_linked);
 	journal_forget_writes(disk, inode);
-	disk->used -= inode->size;
 	lab_heap_free(disk_heap(disk), inode->data);
 	lab_heap_free(disk_heap(disk), inode);
 }
@@ -156,7 +165,8 @@ void disk_resize(struct world_disk *disk, struct inode *inode, uint64_t size)
 	}
 	if (size > inode->size)
 		memset(inode->data + inode->size, 0, size - inode->size);
-	disk->used = disk->used - inode->size + size;
+	if (inode->is_linked)
+		disk->used = disk->used - inode->size + size;
 	inode->size = size;
 }
 

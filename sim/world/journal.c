@@ -262,14 +262,19 @@ void world_disk_crash(struct world_disk *disk, enum fault_disk mode)
 
 static void wipe(struct world_disk *disk)
 {
-	struct lab_tree_iter iter = lab_tree_iterate(disk->tree, (struct lab_view){ 0 });
-	struct lab_view path;
+	char path[ENV_PATH_MAX + 1];
+	struct lab_tree_iter iter;
+	struct lab_view name;
 	void *inode;
 
 	commit_up_to(disk, disk->journal_sequence);
-	while (lab_tree_next(&iter, &path, &inode))
-		disk_unref(disk, inode);
-	lab_tree_clear(disk->tree);
+	for (;;) {
+		iter = lab_tree_iterate(disk->tree, (struct lab_view){ 0 });
+		if (!lab_tree_next(&iter, &name, &inode))
+			break;
+		(void)lab_view_to_cstr(name, path, sizeof(path));
+		disk_unref(disk, disk_unlink(disk, path));
+	}
 	lab_assert(disk->used == 0);
 }
 

@@ -57,10 +57,10 @@ static struct env_http_stats exchange_with(struct test_world *test,
 	if (result == 0) {
 		assert_int_equal(expected, LAB_OK);
 		assert_int_equal(response.status, fake.status == 0 ? 200 : fake.status);
-		assert_true(lab_view_eq_cstr(
-			lab_http_header_get(&response.headers, "X-Fake"), "yes"));
-		assert_true(lab_view_eq(response.body,
-			fake.head ? (struct lab_view){ 0 } : fake.body));
+		assert_true(
+			lab_view_eq_cstr(lab_http_header_get(&response.headers, "X-Fake"), "yes"));
+		assert_true(
+			lab_view_eq(response.body, fake.head ? (struct lab_view){ 0 } : fake.body));
 	} else if (err.code != expected) {
 		fail_msg("%s instead of %s: %s", lab_code_name(err.code), lab_code_name(expected),
 			err.message);
@@ -147,8 +147,7 @@ static void ask_nobody(void *arg)
 
 	for (size_t i = 0; i < LAB_COUNT_OF(nobody); i++) {
 		request.authority = lab_view_cstr(nobody[i]);
-		assert_false(
-			exchange_with(test, &request, &limits, LAB_REFUSED, 0).request_sent);
+		assert_false(exchange_with(test, &request, &limits, LAB_REFUSED, 0).request_sent);
 	}
 	finished++;
 }
@@ -394,7 +393,7 @@ static void use_up_connections(void *arg)
 		if (i % 2 == 0)
 			env_sleep(test->env, 5 * LAB_MSEC);
 	}
-	assert_in_range(lost, 1, 60);
+	assert_in_range(lost, 1, 100);
 	assert_int_equal(fake.submits + lost, 500);
 	finished++;
 }
@@ -410,7 +409,7 @@ static void a_connection_serves_so_many_requests_only(void **state)
 	test_on_b1(test, use_up_connections);
 
 	assert_int_equal(finished, 1);
-	assert_in_range(world_counters(test->world).http_connects, 100, 110);
+	assert_in_range(world_counters(test->world).http_connects, 80, 110);
 }
 
 /* ---- crashes ---- */
@@ -457,6 +456,7 @@ static void a_reply_to_a_crashed_host_is_dropped(void **state)
 	a_crash_at(test, 3 * ONE_WAY + 1, 1);
 	/* Its next incarnation does not have its connections. */
 	finished = 0;
+	memset(&fake, 0, sizeof(fake));
 	world_start(test->b1, put_twice, test);
 	test_run(test, ENV_FOREVER);
 	assert_int_equal(finished, 1);
@@ -503,9 +503,9 @@ static void send_big(void *arg)
 	struct lab_http_request request = make_request("PUT", "/big");
 
 	request.body = lab_view_of(lab_heap_alloc(test->env->heap, 1 << 20), 1 << 20);
-	/* 1 MiB at 1 MiB/s, and 31 bytes of the rest. */
+	/* 1 MiB at 1 MiB/s, 28 bytes of the rest of the request, 11 of the response. */
 	(void)exchange_with(test, &request, &limits, LAB_OK,
-		4 * ONE_WAY + LAB_SEC + (29 * LAB_SEC >> 20) + (8 * LAB_SEC >> 20));
+		4 * ONE_WAY + LAB_SEC + (28 * LAB_SEC >> 20) + (11 * LAB_SEC >> 20));
 	finished++;
 }
 
