@@ -12,7 +12,7 @@
 static int expand_for_probe(struct lab_view text, struct lab_arena *arena, struct lab_view *ret,
 	struct lab_error *err)
 {
-	struct var_user user = { .user = LAB_VIEW("probe@example.com"),
+	struct var_user user = { .user = LAB_VIEW(SCENARIO_PROBE_USER),
 		.home = LAB_VIEW("/var/vmail/probe"),
 		.service = LAB_VIEW("imap"),
 		.session = LAB_VIEW("probe"),
@@ -25,13 +25,13 @@ static int expand_for_probe(struct lab_view text, struct lab_arena *arena, struc
 
 /* The arguments of the HTTP driver at the end of a stack. 1 found, 0, -1. */
 static int find_http(struct lab_view uri, struct lab_view *ret_args,
-	enum fs_uri_http_flavour *ret_flavour, struct lab_error *err)
+	enum fs_uri_http_flavour *ret_flavour, struct fs_uri_dictmap *ret_dictmap,
+	struct lab_error *err)
 {
 	for (unsigned depth = 0; depth < FS_URI_DEPTH_MAX; depth++) {
 		struct lab_view driver, args;
 		struct fs_uri_fscache fscache;
 		struct fs_uri_compress compress;
-		struct fs_uri_dictmap dictmap;
 		struct fs_uri_randomfail randomfail;
 		int flavour, result;
 
@@ -49,8 +49,8 @@ static int find_http(struct lab_view uri, struct lab_view *ret_args,
 			result = fs_uri_compress(args, &compress, err);
 			uri = compress.parent;
 		} else if (lab_view_eq_cstr(driver, "dictmap")) {
-			result = fs_uri_dictmap(args, &dictmap, err);
-			uri = dictmap.parent;
+			result = fs_uri_dictmap(args, ret_dictmap, err);
+			uri = ret_dictmap->parent;
 		} else if (lab_view_eq_cstr(driver, "randomfail")) {
 			result = fs_uri_randomfail(args, &randomfail, err);
 			uri = randomfail.parent;
@@ -94,7 +94,7 @@ int scenario_endpoints_find(
 		return lab_fail(err, LAB_INVALID, "%s: obox_fs is not set", scenario->path);
 	if (expand_for_probe(scenario->conf.obox_fs.text, arena, &uri, err) < 0)
 		return lab_error_wrap(err, "obox_fs");
-	found = find_http(uri, &args, &flavour, err);
+	found = find_http(uri, &args, &flavour, &e->dictmap, err);
 	if (found < 0)
 		return lab_error_wrap(err, "obox_fs");
 	if (found == 0 || (flavour != FS_URI_HTTP_S3 && flavour != FS_URI_HTTP_AWS_S3))

@@ -106,7 +106,9 @@ struct scenario_endpoints {
 	struct lab_view bucket;
 	struct lab_view s3_authority; /* "bucket.s3.region.amazonaws.com" */
 	struct lab_view s3_endpoint;  /* without the bucket */
+	struct fs_uri_dictmap dictmap; /* of obox_fs, expanded for SCENARIO_PROBE_USER */
 };
+#define SCENARIO_PROBE_USER "probe@example.com"
 
 struct scenario {
 	const char *path;

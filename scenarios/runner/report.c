@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "scenarios/runner/report.h"
+
+#include "core/env/defects.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#define EXPLAIN_LINES 24
+
+static const char *const defect_names[] = {
+#define X(name, text, doc) text,
+	LAB_DEFECTS(X)
+#undef X
+};
+
+void report_write(int fd, const char *text, size_t len)
+{
+	while (len > 0) {
+		ssize_t n = write(fd, text, len);
+
+		if (n <= 0)
+			return;
+		text += n;
+		len -= (size_t)n;
+	}
+}
+
+const char *report_time(uint64_t ns, char out[REPORT_TIME_MAX])
+{
+	uint64_t ms = ns / LAB_MSEC, minutes = ms / 60000;
+
+	if (minutes > 0)
+		snprintf(out, REPORT_TIME_MAX, "%" PRIu64 "m%02u.%03us", minutes,
+			(unsigned)(ms / 1000 % 60), (unsigned)(ms % 1000));
+	else
+		snprintf(out, REPORT_TIME_MAX, "%u.%03us", (unsigned)(ms / 1000),
+			(unsigned)(ms % 1000));
+	return out;
+}
+
+void report_defects(uint32_t defects, struct lab_buf *out)
+{
+	for (size_t i = 0; i < LAB_COUNT_OF(defect_names); i++) {
+		if ((defects & (UINT32_C(1) << i)) != 0)
+			lab_buf_printf(out, " --defect %s", defect_names[i]);
+	}
+}
+
+static void print_why(const struct oracle_finding *f, struct lab_buf *out)
+{
+	lab_buf_append_cstr(out, "\nWhy this is wrong\n");
+	for (size_t i = 0; i < LAB_COUNT_OF(f->why) && f->why[i][0] != '\0'; i++)
+		lab_buf_printf(out, "  - %s\n", f->why[i]);
+}
+
+static void print_others(const struct oracle_verdict *v, struct lab_buf *out)
+{
+	if (v->failures <= 1)
+		return;
+	lab_buf_printf(out, "\n%" PRIu64 " findings in this run", v->failures);
+	for (size_t i = 1; i < v->count && i < 4; i++)
+		lab_buf_printf(out, "%s%s", i == 1 ? ", also: " : "; ", v->findings[i].signature);
+	lab_buf_append_cstr(out, "\n");
+}
+
+static void print_commands(const struct run_options *o, struct lab_buf *out)
+{
+	lab_buf_printf(out, "\nReplay    oboxlab replay %" PRIu64 " %s", o->seed, o->scenario->path);
+	report_defects(o->defects, out);
+	lab_buf_printf(out, "\nAgain     oboxlab test %s --seeds %" PRIu64 "..%" PRIu64,
+		o->scenario->path, o->seed, o->seed);
+	report_defects(o->defects, out);
+	lab_buf_append_cstr(out, "\n");
+}
+
+static const struct oracle_finding *first_failure(const struct oracle_verdict *v)
+{
+	for (size_t i = 0; i < v->count; i++) {
+		if (v->findings[i].excuse == NULL)
+			return &v->findings[i];
+	}
+	return NULL;
+}
+
+void report_failure(const struct run_options *options, struct oracle *oracle,
+	const struct oracle_case *c, const struct oracle_verdict *verdict,
+	const struct world *world, struct run_result *ret)
+{
+	const struct oracle_finding *f = first_failure(verdict);
+	char when[REPORT_TIME_MAX];
+	struct lab_buf out;
+
+	lab_assert(f != NULL);
+	lab_buf_init(&out, world_heap((struct world *)(uintptr_t)world), RUN_REPORT_MAX - 1);
+	lab_buf_printf(&out, "FAIL  %s  seed %" PRIu64 "  %s  [at %s virtual]\n",
+		options->scenario->path, options->seed, f->signature,
+		report_time(f->time_ns, when));
+	lab_buf_printf(&out, "      %s\n", f->sentence);
+	print_why(f, &out);
+	lab_buf_append_cstr(&out, "\nHow it happened\n");
+	oracle_explain(oracle, c, f, EXPLAIN_LINES, &out);
+	print_others(verdict, &out);
+	lab_buf_printf(&out, "\nTrace hash %016" PRIx64 ", %" PRIu64 " events\n",
+		world_trace_hash(world), world_event_count(world));
+	print_commands(options, &out);
+	snprintf(ret->signature, sizeof(ret->signature), "%s", f->signature);
+	snprintf(ret->report, sizeof(ret->report), "%s", lab_buf_cstr(&out));
+	lab_buf_done(&out);
+}

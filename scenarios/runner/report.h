@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * report.h - what people read: the failure report of one run (simulation 6.2).
+ */
+#ifndef SCENARIOS_REPORT_H
+#define SCENARIOS_REPORT_H
+
+#include "scenarios/runner/run.h"
+#include "sim/world/world.h"
+
+/* Fills ret->report and ret->signature: a headline to grep for, the first finding in mail words, why it
+ * is wrong, how it happened, and the commands to go on with. At most 40 lines. */
+void report_failure(const struct run_options *options, struct oracle *oracle,
+	const struct oracle_case *c, const struct oracle_verdict *verdict,
+	const struct world *world, struct run_result *ret);
+
+/* write(2), all of it; for a failing assertion. */
+void report_write(int fd, const char *text, size_t len);
+
+/* "10m58.931s" */
+#define REPORT_TIME_MAX 32
+const char *report_time(uint64_t ns, char out[REPORT_TIME_MAX]);
+
+/* " --defect NAME" for each of them. */
+void report_defects(uint32_t defects, struct lab_buf *out);
+
+#endif
