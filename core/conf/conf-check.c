@@ -64,9 +64,9 @@ struct check {
 	const struct conf_section *root;
 };
 
-#define check_error(check, where, ...)                                                             \
+#define check_error(check, where, ...) \
 	conf_problem_add((check)->problems, true, (where), __VA_ARGS__)
-#define check_warning(check, where, ...)                                                           \
+#define check_warning(check, where, ...) \
 	conf_problem_add((check)->problems, false, (where), __VA_ARGS__)
 
 static bool check_ignores(const struct check *check, struct lab_view name)
@@ -157,18 +157,17 @@ static struct lab_view fill_placeholders(
 static bool is_abbreviated(struct lab_view uri)
 {
 	return lab_view_ends_with(uri, LAB_VIEW(":...")) ||
-		lab_view_ends_with(uri, LAB_VIEW(":\xe2\x80\xa6"));
+	       lab_view_ends_with(uri, LAB_VIEW(":\xe2\x80\xa6"));
 }
 
-static int check_uri(
-	struct check *check, const struct conf_setting *setting, struct lab_error *err)
+static int check_uri(struct check *check, const struct conf_setting *setting, struct lab_error *err)
 {
 	struct lab_arena *arena = check->problems->arena;
 	struct lab_view first, known_only, uri = fill_placeholders(arena, setting->value, &first);
 
 	if (first.ptr != NULL)
-		check_warning(check, setting->value_where, "%.*s is not filled in",
-			LAB_VIEW_ARG(first));
+		check_warning(
+			check, setting->value_where, "%.*s is not filled in", LAB_VIEW_ARG(first));
 	if (expand_sample(arena, uri, &uri, err) < 0)
 		return -1;
 	if (is_abbreviated(uri)) {
@@ -260,8 +259,7 @@ static const char *place_text(uint32_t place)
 	return "";
 }
 
-static void unknown_setting(
-	struct check *check, const struct conf_setting *setting, uint32_t place)
+static void unknown_setting(struct check *check, const struct conf_setting *setting, uint32_t place)
 {
 	struct place_names here = { place }, anywhere = { UINT32_MAX };
 	char shown[CONF_SHOW_MAX + 4], hint[CONF_HINT_MAX];
@@ -270,8 +268,7 @@ static void unknown_setting(
 	conf_show(setting->name, shown);
 	if (near == NULL && conf_setting_def_find(setting->name, UINT32_MAX) != NULL) {
 		check_error(check, setting->where, "setting %s does not belong%s%s", shown,
-			place_text(place)[0] == '\0' ? " at the top level" : "",
-			place_text(place));
+			place_text(place)[0] == '\0' ? " at the top level" : "", place_text(place));
 		return;
 	}
 	if (near == NULL)
@@ -351,7 +348,8 @@ static void check_label(
 	/* 3.1 gives names to nearly everything: a label too many is not an error */
 	if (rule->label == LABEL_REQUIRED && section->label.ptr == NULL)
 		check_error(check, section->where, "section %s has no name", rule->name);
-	else if (rule->label == LABEL_NONE && section->label.ptr != NULL && rule->place != CONF_AT_DICT)
+	else if (rule->label == LABEL_NONE && section->label.ptr != NULL &&
+		 rule->place != CONF_AT_DICT)
 		check_error(check, section->where, "section %s takes no name", rule->name);
 }
 
@@ -359,14 +357,13 @@ static void check_dict(struct check *check, const struct conf_setting *setting)
 {
 	size_t colon = lab_view_find_byte(setting->value, ':');
 
-	if (setting->section->label.ptr == NULL && (colon == SIZE_MAX || colon == 0 ||
-							   colon + 1 == setting->value.len))
+	if (setting->section->label.ptr == NULL &&
+		(colon == SIZE_MAX || colon == 0 || colon + 1 == setting->value.len))
 		check_error(check, setting->value_where, "dict %.*s: it is not <driver>:<file>",
 			LAB_VIEW_ARG(setting->name));
 }
 
-static void check_settings(
-	struct check *check, const struct conf_section *section, uint32_t place)
+static void check_settings(struct check *check, const struct conf_section *section, uint32_t place)
 {
 	bool top = section->parent == NULL;
 
@@ -448,8 +445,8 @@ static void advise(struct check *check)
 			"with dictmap mail_location must be obox:%%u:INDEX=~/:CONTROL=~/");
 }
 
-int conf_check(const struct conf_section *root, enum conf_file_kind kind,
-	const char *const *ignore, size_t ignore_count, struct conf_problems *problems)
+int conf_check(const struct conf_section *root, enum conf_file_kind kind, const char *const *ignore,
+	size_t ignore_count, struct conf_problems *problems)
 {
 	struct check check = { kind, ignore, ignore_count, problems, root };
 	size_t before = problems->errors;

@@ -147,7 +147,7 @@ static struct lab_view unquote(struct lab_arena *arena, struct lab_view quoted)
 static bool is_quoted(struct lab_view value)
 {
 	return value.len >= 2 && (value.ptr[0] == '"' || value.ptr[0] == '\'') &&
-		value.ptr[value.len - 1] == value.ptr[0];
+	       value.ptr[value.len - 1] == value.ptr[0];
 }
 
 static bool same_section(const struct conf_section *a, const struct conf_section *b)
@@ -195,8 +195,8 @@ static struct lab_view expand_word(
 }
 
 /* Writes the value with its $words replaced to `out`, or only measures it if `out` is NULL. */
-static size_t expand_to(struct conf_parser *parser, struct lab_view value, struct conf_where where,
-	uint8_t *out)
+static size_t expand_to(
+	struct conf_parser *parser, struct lab_view value, struct conf_where where, uint8_t *out)
 {
 	struct lab_view rest = value, word;
 	size_t len = 0;
@@ -248,8 +248,8 @@ static int read_value(struct conf_parser *parser, const char *file, struct lab_v
 		warn(parser, where, "", path, " is not read: there are no files here");
 		return 0;
 	}
-	if (parser->reader->read_file(
-		    parser->reader->ctx, path, parser->arena, &contents, &why) == 0) {
+	if (parser->reader->read_file(parser->reader->ctx, path, parser->arena, &contents, &why) ==
+		0) {
 		if (contents.len > CONF_FILE_BYTES_MAX)
 			return conf_fail(parser->err, where, "the file is too big");
 		*ret = contents;
@@ -299,7 +299,7 @@ static bool begins_setting(struct lab_view text, size_t pos)
 static bool is_word_at(struct lab_view text, size_t pos, uint8_t byte)
 {
 	return text.ptr[pos] == byte && (pos == 0 || conf_is_white(text.ptr[pos - 1])) &&
-		(pos + 1 == text.len || conf_is_white(text.ptr[pos + 1]));
+	       (pos + 1 == text.len || conf_is_white(text.ptr[pos + 1]));
 }
 
 /* Where a value that shares its line with others ends. */
@@ -383,8 +383,8 @@ static int parse_section(struct line *line, struct lab_view name, struct conf_wh
 		line->pos = value_end_compact(line->text, start);
 		label = lab_view_sub(line->text, start, line->pos - start);
 		if (!is_quoted(label))
-			return conf_fail(parser->err, line_where(line, start),
-				"the quote is not closed");
+			return conf_fail(
+				parser->err, line_where(line, start), "the quote is not closed");
 		label = unquote(parser->arena, label);
 	} else if (peek(line) != '{') {
 		while (!at_end(line) && !conf_is_white(peek(line)) && peek(line) != '{' &&
@@ -469,10 +469,11 @@ static int include_glob(
 		return lab_error_wrap(
 			parser->err, "%s:%u:%u", where.file, where.line, where.column);
 	if (count == 0 && !try)
-		return conf_fail(parser->err, where, "no file matches %s", conf_show(pattern, shown));
+		return conf_fail(
+			parser->err, where, "no file matches %s", conf_show(pattern, shown));
 	if (count > CONF_FILES_MAX)
-		return conf_fail(parser->err, where, "more than %u files match",
-			(unsigned)CONF_FILES_MAX);
+		return conf_fail(
+			parser->err, where, "more than %u files match", (unsigned)CONF_FILES_MAX);
 	sort_paths(paths, count);
 	for (size_t i = 0; i < count; i++) {
 		if (include_file(parser, paths[i], where, try) < 0)
@@ -521,8 +522,8 @@ static int parse_item(struct line *line)
 	name = lab_view_sub(line->text, start, line->pos - start);
 	skip_white(line);
 	if (name.len == 0)
-		return conf_fail(line->parser->err, where, "a name is missing before '%c'",
-			peek(line));
+		return conf_fail(
+			line->parser->err, where, "a name is missing before '%c'", peek(line));
 	if (peek(line) == '=')
 		return parse_setting(line, name, where);
 	if (lab_view_eq_cstr(name, "!include") || lab_view_eq_cstr(name, "!include_try"))
@@ -584,8 +585,11 @@ struct lines {
 
 static int lines_parse(struct lines *lines, struct lab_view text)
 {
-	struct line line = { .parser = lines->parser, .file = lines->file, .text = text,
-		.pieces = lines->pieces, .piece_count = lines->piece_count };
+	struct line line = { .parser = lines->parser,
+		.file = lines->file,
+		.text = text,
+		.pieces = lines->pieces,
+		.piece_count = lines->piece_count };
 	int result = parse_line(&line);
 
 	lines->piece_count = 0;
@@ -668,8 +672,8 @@ static int parse_file_text(struct conf_parser *parser, const char *name, struct 
 	lines->parser = parser;
 	lines->file = name;
 	if (text.len > CONF_FILE_BYTES_MAX)
-		return lab_fail(parser->err, LAB_LIMIT, "%s: the file is bigger than %u bytes", name,
-			(unsigned)CONF_FILE_BYTES_MAX);
+		return lab_fail(parser->err, LAB_LIMIT, "%s: the file is bigger than %u bytes",
+			name, (unsigned)CONF_FILE_BYTES_MAX);
 	if (text.ptr != NULL && parse_lines(lines, text) < 0)
 		return -1;
 	if (parser->section != around)
@@ -683,8 +687,9 @@ int conf_parse_text(const char *name, struct lab_view text, const struct conf_re
 	uint32_t flags, struct lab_arena *arena, struct conf_problems *problems,
 	struct conf_section **ret, struct lab_error *err)
 {
-	struct conf_parser parser = { .reader = reader, .flags = flags, .arena = arena,
-		.problems = problems, .err = err };
+	struct conf_parser parser = {
+		.reader = reader, .flags = flags, .arena = arena, .problems = problems, .err = err
+	};
 
 	parser.root = lab_arena_new_of(arena, struct conf_section);
 	parser.root->where = (struct conf_where){ name, 1, 1 };

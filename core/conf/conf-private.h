@@ -21,7 +21,7 @@ static inline bool conf_is_digit(uint8_t byte)
 static inline bool conf_is_name_byte(uint8_t byte)
 {
 	return conf_is_digit(byte) || (byte >= 'a' && byte <= 'z') ||
-		(byte >= 'A' && byte <= 'Z') || byte == '_' || byte == '-';
+	       (byte >= 'A' && byte <= 'Z') || byte == '_' || byte == '-';
 }
 
 /* A value in a message: at most this many bytes of it. */

@@ -76,9 +76,9 @@ int conf_value_size(struct lab_view text, uint64_t *ret, struct lab_error *err)
 		if (letter == NULL || *letter == '\0')
 			return value_fail(err, text, "a size such as 512M");
 		power = (size_t)(letter - letters);
-		if (tail.len > 0 && (power == 0 ||
-			(!lab_view_eq_nocase(tail, LAB_VIEW("b")) &&
-				!lab_view_eq_nocase(tail, LAB_VIEW("ib")))))
+		if (tail.len > 0 &&
+			(power == 0 || (!lab_view_eq_nocase(tail, LAB_VIEW("b")) &&
+					       !lab_view_eq_nocase(tail, LAB_VIEW("ib")))))
 			return value_fail(err, text, "a size such as 512M");
 	}
 	for (; power > 0; power--)
@@ -93,17 +93,32 @@ static const struct {
 	const char *name;
 	uint64_t ns;
 } time_units[] = {
-	{ "us", LAB_USEC }, { "usec", LAB_USEC }, { "usecs", LAB_USEC },
+	{ "us", LAB_USEC },
+	{ "usec", LAB_USEC },
+	{ "usecs", LAB_USEC },
 	{ "microseconds", LAB_USEC },
-	{ "ms", LAB_MSEC }, { "msec", LAB_MSEC }, { "msecs", LAB_MSEC },
+	{ "ms", LAB_MSEC },
+	{ "msec", LAB_MSEC },
+	{ "msecs", LAB_MSEC },
 	{ "milliseconds", LAB_MSEC },
-	{ "s", LAB_SEC }, { "sec", LAB_SEC }, { "secs", LAB_SEC }, { "second", LAB_SEC },
+	{ "s", LAB_SEC },
+	{ "sec", LAB_SEC },
+	{ "secs", LAB_SEC },
+	{ "second", LAB_SEC },
 	{ "seconds", LAB_SEC },
-	{ "m", LAB_MINUTE }, { "min", LAB_MINUTE }, { "mins", LAB_MINUTE },
-	{ "minute", LAB_MINUTE }, { "minutes", LAB_MINUTE },
-	{ "h", 60 * LAB_MINUTE }, { "hour", 60 * LAB_MINUTE }, { "hours", 60 * LAB_MINUTE },
-	{ "d", 1440 * LAB_MINUTE }, { "day", 1440 * LAB_MINUTE }, { "days", 1440 * LAB_MINUTE },
-	{ "w", 10080 * LAB_MINUTE }, { "week", 10080 * LAB_MINUTE },
+	{ "m", LAB_MINUTE },
+	{ "min", LAB_MINUTE },
+	{ "mins", LAB_MINUTE },
+	{ "minute", LAB_MINUTE },
+	{ "minutes", LAB_MINUTE },
+	{ "h", 60 * LAB_MINUTE },
+	{ "hour", 60 * LAB_MINUTE },
+	{ "hours", 60 * LAB_MINUTE },
+	{ "d", 1440 * LAB_MINUTE },
+	{ "day", 1440 * LAB_MINUTE },
+	{ "days", 1440 * LAB_MINUTE },
+	{ "w", 10080 * LAB_MINUTE },
+	{ "week", 10080 * LAB_MINUTE },
 	{ "weeks", 10080 * LAB_MINUTE },
 };
 
@@ -170,26 +185,36 @@ int conf_value_time(
 	return 0;
 }
 
+/* "1/500" in billionths; anything that is not 0 is at least 1. */
+static int ratio_billionths(struct lab_view text, uint64_t *ret)
+{
+	struct lab_view rest = text, part;
+	uint64_t value, divisor;
+
+	lab_view_split(&rest, '/', &part);
+	if (lab_view_to_u64(lab_view_trim(part), &value) < 0 ||
+		lab_view_to_u64(lab_view_trim(rest), &divisor) < 0)
+		return -1;
+	if (divisor == 0 || value > divisor || divisor > UINT32_MAX)
+		return -1;
+	*ret = value == 0 ? 0 : LAB_MAX(value * 1000 * PPM / divisor, UINT64_C(1));
+	return 0;
+}
+
 int conf_value_fraction(struct lab_view text, uint32_t *ret_ppm, struct lab_error *err)
 {
-	static const char expected[] = "a probability such as 60%, 1/500 or 0.25";
-	struct lab_view rest = text, part;
-	uint64_t value, divisor, scale = 1000 * PPM; /* with three more digits, to round */
+	uint64_t value;
+	int result;
 
-	if (text.len > 0 && text.ptr[text.len - 1] == '%') {
-		rest = lab_view_trim(lab_view_sub(text, 0, text.len - 1));
-		scale /= 100;
-	} else if (lab_view_find_byte(text, '/') != SIZE_MAX) {
-		if (!lab_view_split(&rest, '/', &part) ||
-			lab_view_to_u64(lab_view_trim(part), &value) < 0 ||
-			lab_view_to_u64(lab_view_trim(rest), &divisor) < 0 || divisor == 0 ||
-			value > divisor || divisor > UINT32_MAX)
-			return value_fail(err, text, expected);
-		value = value == 0 ? 0 : LAB_MAX((value * 1000 * PPM) / divisor, UINT64_C(1));
-		scale = 0;
-	}
-	if (scale != 0 && decimal_times(rest, scale, &value) < 0)
-		return value_fail(err, text, expected);
+	if (text.len > 0 && text.ptr[text.len - 1] == '%')
+		result = decimal_times(
+			lab_view_trim(lab_view_sub(text, 0, text.len - 1)), 10 * PPM, &value);
+	else if (lab_view_find_byte(text, '/') != SIZE_MAX)
+		result = ratio_billionths(text, &value);
+	else
+		result = decimal_times(text, 1000 * PPM, &value);
+	if (result < 0)
+		return value_fail(err, text, "a probability such as 60%, 1/500 or 0.25");
 	if (value > 1000 * PPM)
 		return value_fail(err, text, "a probability: it is above 1");
 	if (value > 0 && value < 1000)
@@ -274,8 +299,8 @@ static int range_low(struct lab_view low, struct lab_view high, enum conf_unit u
 	struct lab_view number, low_unit, high_unit;
 	char joined[64];
 	bool takes_unit = unit != CONF_UNIT_COUNT && split_unit(high, &number, &high_unit) &&
-		split_unit(low, &number, &low_unit) && low_unit.len == 0 && high_unit.len > 0 &&
-		high_unit.ptr[0] != '/';
+			  split_unit(low, &number, &low_unit) && low_unit.len == 0 &&
+			  high_unit.len > 0 && high_unit.ptr[0] != '/';
 
 	if (!takes_unit || number.len + high_unit.len >= sizeof(joined))
 		return unit_parse(low, unit, ret, err);
@@ -293,11 +318,31 @@ static bool take_word(struct lab_view *text, struct lab_view word)
 	return true;
 }
 
+/* "LOW..HIGH" around the dots at `dots`; a missing end is 0 or UINT64_MAX. */
+static int range_ends(struct lab_view text, size_t dots, enum conf_unit unit,
+	struct conf_range *range, struct lab_error *err)
+{
+	struct lab_view low = lab_view_trim(lab_view_sub(text, 0, dots));
+	struct lab_view high = lab_view_trim(lab_view_skip(text, dots + 2));
+
+	range->low = 0;
+	range->high = UINT64_MAX;
+	if (low.len == 0 && high.len == 0)
+		return value_fail(err, text, "a range: both ends are missing");
+	if (low.len > 0 && range_low(low, high, unit, &range->low, err) < 0)
+		return -1;
+	if (high.len > 0 && unit_parse(high, unit, &range->high, err) < 0)
+		return -1;
+	if (range->low > range->high)
+		return value_fail(err, text, "a range: its low end is above its high end");
+	return 0;
+}
+
 int conf_value_range(
 	struct lab_view text, enum conf_unit unit, struct conf_range *ret, struct lab_error *err)
 {
-	struct conf_range range = { CONF_RANGE_UNIFORM, 0, UINT64_MAX };
-	struct lab_view rest = lab_view_trim(text), low, high;
+	struct conf_range range = { .kind = CONF_RANGE_UNIFORM };
+	struct lab_view rest = lab_view_trim(text);
 	size_t dots;
 
 	if (take_word(&rest, LAB_VIEW("qlog")))
@@ -305,27 +350,19 @@ int conf_value_range(
 	else if (take_word(&rest, LAB_VIEW("lognormal")))
 		range.kind = CONF_RANGE_LOGNORMAL;
 	dots = lab_view_find(rest, LAB_VIEW(".."));
+	if (dots == SIZE_MAX && range.kind != CONF_RANGE_UNIFORM)
+		return value_fail(err, text, "a range LOW..HIGH");
 	if (dots == SIZE_MAX) {
-		if (range.kind != CONF_RANGE_UNIFORM)
-			return value_fail(err, text, "a range LOW..HIGH");
 		if (unit_parse(rest, unit, &range.low, err) < 0)
 			return -1;
 		*ret = conf_range_fixed(range.low);
 		return 0;
 	}
-	low = lab_view_trim(lab_view_sub(rest, 0, dots));
-	high = lab_view_trim(lab_view_skip(rest, dots + 2));
-	if (low.len == 0 && high.len == 0)
-		return value_fail(err, text, "a range: both ends are missing");
-	if (low.len > 0 && range_low(low, high, unit, &range.low, err) < 0)
+	if (range_ends(rest, dots, unit, &range, err) < 0)
 		return -1;
-	if (high.len > 0 && unit_parse(high, unit, &range.high, err) < 0)
-		return -1;
-	if (range.low > range.high)
-		return value_fail(err, text, "a range: its low end is above its high end");
-	if (range.kind != CONF_RANGE_UNIFORM &&
-		(range.low == 0 || high.len == 0 || range.high == UINT64_MAX))
-		return value_fail(err, text, "a qlog or lognormal range: both ends must be above 0");
+	if (range.kind != CONF_RANGE_UNIFORM && (range.low == 0 || range.high == UINT64_MAX))
+		return value_fail(
+			err, text, "a qlog or lognormal range: both ends must be given, above 0");
 	*ret = range;
 	return 0;
 }

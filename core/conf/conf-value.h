@@ -35,12 +35,12 @@ int conf_value_word(struct lab_view text, const char *const *words, size_t count
 	struct lab_error *err);
 
 enum conf_unit {
-	CONF_UNIT_COUNT,    /* plain integers */
-	CONF_UNIT_SIZE,	    /* conf_value_size */
-	CONF_UNIT_TIME,	    /* conf_value_time; a bare number (but 0) is an error */
-	CONF_UNIT_SECONDS,  /* conf_value_time; a bare number counts seconds */
-	CONF_UNIT_MSECS,    /* conf_value_time; a bare number counts milliseconds */
-	CONF_UNIT_FRACTION  /* conf_value_fraction, ppm */
+	CONF_UNIT_COUNT,   /* plain integers */
+	CONF_UNIT_SIZE,    /* conf_value_size */
+	CONF_UNIT_TIME,    /* conf_value_time; a bare number (but 0) is an error */
+	CONF_UNIT_SECONDS, /* conf_value_time; a bare number counts seconds */
+	CONF_UNIT_MSECS,   /* conf_value_time; a bare number counts milliseconds */
+	CONF_UNIT_FRACTION /* conf_value_fraction, ppm */
 };
 
 enum conf_range_kind {

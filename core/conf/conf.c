@@ -27,8 +27,8 @@ int conf_fail(struct lab_error *err, struct conf_where where, const char *format
 	va_start(args, format);
 	vsnprintf(sentence, sizeof(sentence), format, args);
 	va_end(args);
-	return lab_fail(err, LAB_INVALID, "%s:%u:%u: %s", where.file, where.line, where.column,
-		sentence);
+	return lab_fail(
+		err, LAB_INVALID, "%s:%u:%u: %s", where.file, where.line, where.column, sentence);
 }
 
 void conf_problems_init(struct conf_problems *problems, struct lab_arena *arena)
@@ -90,8 +90,8 @@ const struct conf_setting *conf_setting_of(
 	return found;
 }
 
-const struct conf_section *conf_section_next(const struct conf_section *parent, const char *name,
-	const struct conf_section *after)
+const struct conf_section *conf_section_next(
+	const struct conf_section *parent, const char *name, const struct conf_section *after)
 {
 	const struct conf_section *child = after == NULL ? parent->children : after->next;
 
@@ -192,7 +192,6 @@ struct lab_view conf_resolve_path(
 		base.len--;
 	if (base.len == 0)
 		return path;
-	joined = lab_arena_printf(
-		arena, "%.*s%.*s", LAB_VIEW_ARG(base), LAB_VIEW_ARG(path));
+	joined = lab_arena_printf(arena, "%.*s%.*s", LAB_VIEW_ARG(base), LAB_VIEW_ARG(path));
 	return lab_view_cstr(joined);
 }

@@ -4,24 +4,24 @@
  * and of dovecot-dict-cql.conf.ext: one parser, one tree, every node with its place.
  *
  * Grammar
- *   name [label] {          section; label bare, "quoted" or 'quoted'; `}` ends it
- *   key = value             value to the end of the line, without white space around it
- *   # comment               also behind a value; not inside quotes. A '#' without white space before
- *                           it is a comment too, as in Dovecot, and is warned about
- *   "a \"b\" c"  'a'        a value that begins and ends with the same quote loses both; \ escapes
- *   line \                  continues in the next line: the white space before the backslash stays,
- *                           that at the start of the next line goes; comment lines and empty lines
- *                           between are passed over, as in Dovecot
- *   !include pattern        files in byte order of their names; relative to the file that says so
- *   !include_try pattern    the same, but may match nothing
- *   key = <path             the contents of a file; if it is missing or may not be read (a key file on
- *                           another machine), the text stays as it is and there is a warning
- *   key = $other more       a word "$other" is the value that `other` has so far, in this section or
- *                           around it, else its default (settings.h); an unknown one stays as it is
- *                           and is warned about. Not in quoted values.
- *   fs fscache { a=1 b=2 }  one line may hold what several lines could: behind a `{`, a value ends
- *                           before ` }` and before the next ` name=`. A `}` with white space before
- *                           it also ends a section behind an ordinary `key = value`.
+ *   name [label] {      section; label bare, "quoted" or 'quoted'; `}` ends it
+ *   key = value         value to the end of the line, without white space around it
+ *   # comment           also behind a value; not inside quotes. A '#' without white space
+ *                       before it is a comment too, as in Dovecot, and is warned about
+ *   "a \"b\" c"  'a'    a value that begins and ends with the same quote loses both; \ escapes
+ *   line \              continues in the next line: the white space before the backslash
+ *                       stays, that at the start of the next line goes; comment lines and
+ *                       empty lines between are passed over, as in Dovecot
+ *   !include pattern    files in byte order of their names; relative to the file that says so
+ *   !include_try p      the same, but may match nothing
+ *   key = <path         the contents of a file; if it is missing or may not be read (a key
+ *                       file on another machine), the text stays as it is, with a warning
+ *   key = $other more   a word "$other" is the value that `other` has so far, in this section
+ *                       or around it, else its default (settings.h); an unknown one stays as
+ *                       it is, with a warning. Not in quoted values.
+ *   fs x { a=1 b=2 }    one line may hold what several lines could: behind a `{`, a value
+ *                       ends before ` }` and before the next ` name=`. A `}` with white space
+ *                       before it also ends a section behind an ordinary `key = value`.
  *
  * Ownership  Everything in the tree borrows from the arena given to conf_parse().
  * Errors     LAB_INVALID with "FILE:LINE:COLUMN: <sentence>"; LAB_NOT_FOUND and others as the
@@ -37,7 +37,7 @@
 
 #define CONF_FILE_BYTES_MAX (4u << 20)
 #define CONF_LINE_BYTES_MAX 65536 /* after continuation */
-#define CONF_DEPTH_MAX 32	  /* of sections */
+#define CONF_DEPTH_MAX 32         /* of sections */
 #define CONF_INCLUDE_DEPTH_MAX 16
 #define CONF_FILES_MAX 1000
 #define CONF_NODES_MAX 200000
@@ -52,7 +52,7 @@ struct conf_section;
 
 struct conf_setting {
 	struct lab_view name;
-	struct lab_view value; /* unquoted; $words and <files replaced */
+	struct lab_view value;         /* unquoted; $words and <files replaced */
 	struct conf_where where;       /* of the name */
 	struct conf_where value_where; /* of the value's first byte; of the line's end if empty */
 	bool quoted;
@@ -123,8 +123,8 @@ const struct conf_setting *conf_setting_in(const struct conf_section *section, c
 const struct conf_setting *conf_setting_of(
 	const struct conf_section *root, const char *section, const char *name);
 /* The first child section of that name behind `after` (NULL: from the start), or NULL. */
-const struct conf_section *conf_section_next(const struct conf_section *parent, const char *name,
-	const struct conf_section *after);
+const struct conf_section *conf_section_next(
+	const struct conf_section *parent, const char *name, const struct conf_section *after);
 
 /* Raises LAB_INVALID with the place before the sentence. Returns -1. */
 int conf_fail(struct lab_error *err, struct conf_where where, const char *format, ...)

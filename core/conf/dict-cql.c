@@ -145,7 +145,8 @@ static int set_number(enum option_type type, struct dict_cql_connect *made, void
 	return 0;
 }
 
-static int set_time(enum option_type type, void *field, struct lab_view value, struct lab_error *err)
+static int set_time(
+	enum option_type type, void *field, struct lab_view value, struct lab_error *err)
 {
 	uint64_t ns;
 
@@ -158,7 +159,8 @@ static int set_time(enum option_type type, void *field, struct lab_view value, s
 static int set_word(enum option_type type, struct dict_cql_connect *made, struct lab_view value,
 	struct lab_error *err)
 {
-	static const char *const levels[] = { "critical", "error", "warn", "info", "debug", "trace" };
+	static const char *const levels[] = { "critical", "error", "warn", "info", "debug",
+		"trace" };
 	static const char *const verify[] = { "none", "cert", "cert-ip", "cert-dns" };
 	size_t word;
 
@@ -377,8 +379,8 @@ static int pattern_variable(struct dict_cql_map *map, struct map_fields *fields,
 		(fields->used[i] || !lab_view_eq(fields->items[i].variable, name)))
 		i++;
 	if (i == fields->count)
-		return conf_fail(err, where, "Missing SQL field for variable: %s",
-			conf_show(name, shown));
+		return conf_fail(
+			err, where, "Missing SQL field for variable: %s", conf_show(name, shown));
 	fields->used[i] = true;
 	map->fields[map->field_count] = fields->items[i];
 	return part_add(map,
@@ -403,7 +405,8 @@ static int pattern_parse(struct dict_cql_map *map, struct map_fields *fields,
 		if (pattern_variable(map, fields, take_variable(&rest), where, err) < 0)
 			return -1;
 		if (rest.len > 0 && rest.ptr[0] != '/')
-			return conf_fail(err, where, "a variable in a pattern must end before a '/'");
+			return conf_fail(
+				err, where, "a variable in a pattern must end before a '/'");
 	}
 	for (size_t i = 0; i < fields->count; i++) {
 		if (!fields->used[i])
@@ -466,7 +469,8 @@ static int map_names_check(const struct conf_section *section, struct lab_error 
 
 	for (const struct conf_setting *s = section->settings; s != NULL; s = s->next) {
 		size_t i = 0;
-		while (i < LAB_COUNT_OF(map_settings) && !lab_view_eq_cstr(s->name, map_settings[i]))
+		while (i < LAB_COUNT_OF(map_settings) &&
+			!lab_view_eq_cstr(s->name, map_settings[i]))
 			i++;
 		if (i == LAB_COUNT_OF(map_settings))
 			return conf_fail(err, s->where, "Unknown setting: %s%s",
@@ -475,8 +479,8 @@ static int map_names_check(const struct conf_section *section, struct lab_error 
 	}
 	for (const struct conf_section *c = section->children; c != NULL; c = c->next) {
 		if (!lab_view_eq_cstr(c->name, "fields"))
-			return conf_fail(err, c->where, "Unknown section: %s",
-				conf_show(c->name, shown));
+			return conf_fail(
+				err, c->where, "Unknown section: %s", conf_show(c->name, shown));
 	}
 	return 0;
 }
@@ -505,8 +509,7 @@ static int map_parse(
 	if (values_parse(map, conf_setting_in(section, "value_type"), is_hexblob,
 		    conf_setting_in(section, "value_field")->value_where, err) < 0)
 		return -1;
-	return pattern_parse(
-		map, &fields, conf_setting_in(section, "pattern")->value_where, err);
+	return pattern_parse(map, &fields, conf_setting_in(section, "pattern")->value_where, err);
 }
 
 /* ---- the file ---- */
@@ -523,14 +526,14 @@ static int root_check(const struct conf_section *root, struct lab_error *err)
 			if (conf_value_word(s->value, drivers, 2, &word, &why) < 0)
 				return conf_fail(err, s->value_where, "driver: %s", why.message);
 		} else if (!lab_view_eq_cstr(s->name, "connect")) {
-			return conf_fail(err, s->where, "Unknown setting: %s",
-				conf_show(s->name, shown));
+			return conf_fail(
+				err, s->where, "Unknown setting: %s", conf_show(s->name, shown));
 		}
 	}
 	for (const struct conf_section *c = root->children; c != NULL; c = c->next) {
 		if (!lab_view_eq_cstr(c->name, "map"))
-			return conf_fail(err, c->where, "Unknown section: %s",
-				conf_show(c->name, shown));
+			return conf_fail(
+				err, c->where, "Unknown section: %s", conf_show(c->name, shown));
 	}
 	return 0;
 }

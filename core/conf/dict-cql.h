@@ -44,7 +44,7 @@ enum dict_cql_type {
 const char *dict_cql_type_name(enum dict_cql_type type);
 
 struct dict_cql_field {
-	struct lab_view column;	  /* "g" */
+	struct lab_view column;   /* "g" */
 	struct lab_view variable; /* "mailbox_guid" */
 	enum dict_cql_type type;
 };
@@ -57,7 +57,7 @@ struct dict_cql_value {
 struct dict_cql_part {
 	bool is_variable;
 	struct lab_view literal; /* "shared/dictmap/" */
-	size_t field;		 /* index into fields */
+	size_t field;            /* index into fields */
 };
 
 struct dict_cql_map {
@@ -102,7 +102,7 @@ enum dict_cql_ssl_verify {
 struct dict_cql_connect {
 	struct lab_view hosts[DICT_CQL_HOSTS_MAX];
 	size_t host_count; /* >= 1 */
-	uint16_t port;	   /* 9042 */
+	uint16_t port;     /* 9042 */
 	struct lab_view keyspace;
 	struct lab_view user, password; /* ptr NULL: none; the password is a secret */
 	/* local-quorum; fallbacks are the primary one unless given */
@@ -111,18 +111,18 @@ struct dict_cql_connect {
 		delete_fallback_consistency;
 	struct lab_view log_level; /* "warn" */
 	bool debug_queries, latency_aware_routing;
-	unsigned protocol_version; /* 0: the driver's choice, 4 */
-	unsigned num_threads;	   /* 0: the driver's choice */
-	uint64_t heartbeat_interval_ns; /* 30 s */
-	uint64_t idle_timeout_ns;	/* 60 s */
-	uint64_t connect_timeout_ns;	/* 5 s */
-	uint64_t request_timeout_ns;	/* 60 s */
-	uint64_t warn_timeout_ns;	/* 5 s */
-	struct lab_view metrics;	/* ptr NULL: none */
+	unsigned protocol_version;            /* 0: the driver's choice, 4 */
+	unsigned num_threads;                 /* 0: the driver's choice */
+	uint64_t heartbeat_interval_ns;       /* 30 s */
+	uint64_t idle_timeout_ns;             /* 60 s */
+	uint64_t connect_timeout_ns;          /* 5 s */
+	uint64_t request_timeout_ns;          /* 60 s */
+	uint64_t warn_timeout_ns;             /* 5 s */
+	struct lab_view metrics;              /* ptr NULL: none */
 	uint64_t execution_retry_interval_ns; /* 0 */
-	unsigned execution_retry_times;	      /* 0 */
-	unsigned page_size;		      /* 0: no paging */
-	bool use_tls;			      /* an ssl_ option was given */
+	unsigned execution_retry_times;       /* 0 */
+	unsigned page_size;                   /* 0: no paging */
+	bool use_tls;                         /* an ssl_ option was given */
 	struct lab_view ssl_ca, ssl_cert_file, ssl_private_key_file, ssl_private_key_password;
 	enum dict_cql_ssl_verify ssl_verify;
 };

@@ -70,8 +70,8 @@ static const struct param {
 
 /* ---- decoding ---- */
 
-static int decode(struct lab_view text, struct lab_arena *arena, struct lab_view *ret,
-	struct lab_error *err)
+static int decode(
+	struct lab_view text, struct lab_arena *arena, struct lab_view *ret, struct lab_error *err)
 {
 	uint8_t *plain;
 	size_t len = 0;
@@ -213,8 +213,8 @@ static int parse_param(struct conf_http_url *url, struct lab_view text, unsigned
 	size_t i = 0;
 
 	lab_view_split(&value, '=', &name);
-	while (i < LAB_COUNT_OF(params) && !((params[i].flavours & flavour) != 0 &&
-						   lab_view_eq_cstr(name, params[i].name)))
+	while (i < LAB_COUNT_OF(params) &&
+		!((params[i].flavours & flavour) != 0 && lab_view_eq_cstr(name, params[i].name)))
 		i++;
 	if (i == LAB_COUNT_OF(params))
 		return lab_fail(err, LAB_INVALID, "Unknown URL parameter '%s'%s",
@@ -242,7 +242,8 @@ static int parse_credentials(struct conf_http_url *url, struct lab_view text,
 			"what stands before the '@' in the URL must be <access key>:<secret>");
 	if (lab_view_find_byte(password, ':') != SIZE_MAX)
 		return lab_fail(err, LAB_INVALID,
-			"a ':' in the secret of the URL must be written %%3A (%%%%3A in dovecot.conf)");
+			"a ':' in the secret of the URL must be written %%3A (%%%%3A in "
+			"dovecot.conf)");
 	if (decode(user, arena, &url->user, err) < 0 ||
 		decode(password, arena, &url->password, err) < 0)
 		return lab_error_wrap(err, "the credentials in the URL");
@@ -296,7 +297,8 @@ static int parse_authority(struct conf_http_url *url, struct lab_view text, stru
 		return 0;
 	/* a misplaced password could be here: it is not shown */
 	if (lab_view_to_u64(port, &number) < 0 || number == 0 || number > 65535)
-		return lab_fail(err, LAB_INVALID, "the port in the URL is not a number from 1 to 65535");
+		return lab_fail(
+			err, LAB_INVALID, "the port in the URL is not a number from 1 to 65535");
 	url->port = (uint16_t)number;
 	url->port_given = true;
 	return 0;
@@ -321,9 +323,9 @@ static void url_init(struct conf_http_url *url, enum fs_uri_http_flavour flavour
 		.auth_host = LAB_VIEW("169.254.169.254:80") };
 	if (flavour != FS_URI_HTTP_AWS_S3)
 		return;
-	url->addhdrvar[url->addhdrvar_count++] = (struct fs_uri_header){
-		LAB_VIEW("x-amz-security-token"), LAB_VIEW("%{auth:token}")
-	};
+	url->addhdrvar[url->addhdrvar_count++] =
+		(struct fs_uri_header){ LAB_VIEW("x-amz-security-token"),
+			LAB_VIEW("%{auth:token}") };
 	url->loghdr[url->loghdr_count++] = LAB_VIEW("x-amz-request-id");
 	url->loghdr[url->loghdr_count++] = LAB_VIEW("x-amz-id-2");
 }
@@ -356,39 +358,56 @@ static int url_check(const struct conf_http_url *url, struct lab_error *err)
 	return 0;
 }
 
+/* Takes the scheme off and refuses what cannot be in a URL. */
+static int take_scheme(struct lab_view *text, bool *ret_tls, struct lab_error *err)
+{
+	if (text->len > URL_BYTES_MAX)
+		return lab_fail(
+			err, LAB_LIMIT, "the URL is longer than %u bytes", (unsigned)URL_BYTES_MAX);
+	*ret_tls = lab_view_starts_with(*text, LAB_VIEW("https://"));
+	if (!*ret_tls && !lab_view_starts_with(*text, LAB_VIEW("http://")))
+		return lab_fail(
+			err, LAB_INVALID, "the URL does not begin with http:// or https://");
+	for (size_t i = 0; i < text->len; i++) {
+		if (text->ptr[i] <= 0x20 || text->ptr[i] == 0x7f || text->ptr[i] == '#')
+			return lab_fail(err, LAB_INVALID,
+				"there is white space, a control character or a '#' in the URL");
+	}
+	*text = lab_view_skip(*text, *ret_tls ? 8 : 7);
+	return 0;
+}
+
+/* "/path?parameters", or nothing. */
+static int parse_target(struct conf_http_url *url, struct lab_view text, unsigned flavour,
+	struct lab_arena *arena, struct lab_error *err)
+{
+	struct lab_view path, param;
+
+	lab_view_split(&text, '?', &path);
+	if (decode(lab_view_skip(path, 1), arena, &url->path, err) < 0)
+		return lab_error_wrap(err, "the path in the URL");
+	while (text.len > 0 && lab_view_split(&text, '&', &param)) {
+		if (parse_param(url, param, flavour, arena, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 int fs_uri_http(struct lab_view args, enum fs_uri_http_flavour flavour, struct lab_arena *arena,
 	struct conf_http_url *ret, struct lab_error *err)
 {
-	struct lab_view rest = lab_view_trim(args), authority, path, param;
+	struct lab_view rest = lab_view_trim(args);
 	struct conf_http_url url;
 	size_t end = 0;
 
 	url_init(&url, flavour);
-	if (rest.len > URL_BYTES_MAX)
-		return lab_fail(err, LAB_LIMIT, "the URL is longer than %u bytes",
-			(unsigned)URL_BYTES_MAX);
-	url.tls = lab_view_starts_with(rest, LAB_VIEW("https://"));
-	if (!url.tls && !lab_view_starts_with(rest, LAB_VIEW("http://")))
-		return lab_fail(err, LAB_INVALID, "the URL does not begin with http:// or https://");
-	for (size_t i = 0; i < rest.len; i++) {
-		if (rest.ptr[i] <= 0x20 || rest.ptr[i] == 0x7f || rest.ptr[i] == '#')
-			return lab_fail(err, LAB_INVALID,
-				"there is white space, a control character or a '#' in the URL");
-	}
-	rest = lab_view_skip(rest, url.tls ? 8 : 7);
+	if (take_scheme(&rest, &url.tls, err) < 0)
+		return -1;
 	while (end < rest.len && rest.ptr[end] != '/' && rest.ptr[end] != '?')
 		end++;
-	authority = lab_view_sub(rest, 0, end);
-	rest = lab_view_skip(rest, end);
-	if (parse_authority(&url, authority, arena, err) < 0)
+	if (parse_authority(&url, lab_view_sub(rest, 0, end), arena, err) < 0 ||
+		parse_target(&url, lab_view_skip(rest, end), 1u << flavour, arena, err) < 0)
 		return -1;
-	lab_view_split(&rest, '?', &path);
-	if (decode(lab_view_skip(path, path.len > 0 ? 1 : 0), arena, &url.path, err) < 0)
-		return lab_error_wrap(err, "the path in the URL");
-	while (rest.len > 0 && lab_view_split(&rest, '&', &param)) {
-		if (parse_param(&url, param, 1u << flavour, arena, err) < 0)
-			return -1;
-	}
 	url_inherit(&url);
 	if (url_check(&url, err) < 0)
 		return -1;

@@ -74,8 +74,7 @@ int fs_uri_driver_fail(struct lab_view driver, struct lab_error *err)
 
 	conf_show(driver, shown);
 	if (fs_uri_driver_kind(driver) != FS_URI_UNKNOWN)
-		return lab_fail(
-			err, LAB_UNSUPPORTED, "fs driver %s is not part of oboxlab", shown);
+		return lab_fail(err, LAB_UNSUPPORTED, "fs driver %s is not part of oboxlab", shown);
 	return lab_fail(err, LAB_INVALID, "Unknown fs driver: %s%s", shown,
 		conf_hint(conf_suggest(driver, driver_name_at, NULL), hint));
 }
@@ -204,7 +203,8 @@ static const char *const fail_op_names[] = {
 #define X(name) #name,
 	FS_URI_FAIL_OPS(X)
 #undef X
-		"all", "read-range", "write-range", "iter-range"
+		"all",
+	"read-range", "write-range", "iter-range"
 };
 
 const char *fs_uri_fail_op_name(enum fs_uri_fail_op op)
@@ -220,13 +220,10 @@ static int randomfail_range(
 
 	if (!lab_view_split(&rest, '-', &first) || lab_view_to_u64(first, &ret->first) < 0 ||
 		ret->first == 0)
-		return lab_fail(
-			err, LAB_INVALID, "Invalid range '%s'", conf_show(text, shown));
+		return lab_fail(err, LAB_INVALID, "Invalid range '%s'", conf_show(text, shown));
 	ret->last = ret->first;
-	if (rest.ptr != NULL &&
-		(lab_view_to_u64(rest, &ret->last) < 0 || ret->last < ret->first))
-		return lab_fail(
-			err, LAB_INVALID, "Invalid range '%s'", conf_show(text, shown));
+	if (rest.ptr != NULL && (lab_view_to_u64(rest, &ret->last) < 0 || ret->last < ret->first))
+		return lab_fail(err, LAB_INVALID, "Invalid range '%s'", conf_show(text, shown));
 	return 0;
 }
 
@@ -353,17 +350,17 @@ enum dictmap_setting {
 };
 static const char *const dictmap_names[] = { "refcounting-table", "lockdir", "diff-table",
 	"delete-dangling-links", "bucket-size", "bucket-cache", "bucket-deleted-days",
-	"nlinks-limit", "delete-timestamp", "storage-objectid-prefix",
-	"storage-passthrough-paths", "storage-objectid-migrate", "max-parallel-iter",
-	"cleanup-uncertain", "no-cleanup-uncertain", "dict-prefix" };
+	"nlinks-limit", "delete-timestamp", "storage-objectid-prefix", "storage-passthrough-paths",
+	"storage-objectid-migrate", "max-parallel-iter", "cleanup-uncertain",
+	"no-cleanup-uncertain", "dict-prefix" };
 _Static_assert(LAB_COUNT_OF(dictmap_names) == DICTMAP_SETTING_COUNT, "a name for each");
 
 static bool dictmap_is_flag(enum dictmap_setting setting)
 {
 	return setting == DICTMAP_REFCOUNTING_TABLE || setting == DICTMAP_DIFF_TABLE ||
-		setting == DICTMAP_DELETE_DANGLING_LINKS ||
-		setting == DICTMAP_STORAGE_OBJECTID_MIGRATE ||
-		setting == DICTMAP_CLEANUP_UNCERTAIN || setting == DICTMAP_NO_CLEANUP_UNCERTAIN;
+	       setting == DICTMAP_DELETE_DANGLING_LINKS ||
+	       setting == DICTMAP_STORAGE_OBJECTID_MIGRATE ||
+	       setting == DICTMAP_CLEANUP_UNCERTAIN || setting == DICTMAP_NO_CLEANUP_UNCERTAIN;
 }
 
 static void dictmap_flag(struct fs_uri_dictmap *made, enum dictmap_setting setting)
@@ -412,13 +409,13 @@ static int dictmap_delete_timestamp(struct lab_view value, uint64_t *ret_ns, str
 	char shown[CONF_SHOW_MAX + 4];
 
 	if (value.ptr[0] != '+')
-		return lab_fail(err, LAB_INVALID, "'%s' does not begin with '+'",
-			conf_show(value, shown));
+		return lab_fail(
+			err, LAB_INVALID, "'%s' does not begin with '+'", conf_show(value, shown));
 	if (conf_value_time(lab_view_skip(value, 1), LAB_SEC, ret_ns, err) < 0)
 		return -1;
 	if (*ret_ns > 366 * UINT64_C(86400) * LAB_SEC)
-		return lab_fail(err, LAB_INVALID, "'%s' is longer than a year",
-			conf_show(value, shown));
+		return lab_fail(
+			err, LAB_INVALID, "'%s' is longer than a year", conf_show(value, shown));
 	return 0;
 }
 
@@ -497,8 +494,8 @@ static int dictmap_check(const struct fs_uri_dictmap *made, struct lab_error *er
 		return lab_fail(err, LAB_INVALID,
 			"storage-objectid-prefix and storage-passthrough-paths exclude each other");
 	if (made->storage_objectid_migrate && made->storage_objectid_prefix.ptr == NULL)
-		return lab_fail(err, LAB_INVALID,
-			"storage-objectid-migrate needs storage-objectid-prefix");
+		return lab_fail(
+			err, LAB_INVALID, "storage-objectid-migrate needs storage-objectid-prefix");
 	return 0;
 }
 
@@ -514,10 +511,9 @@ static int dictmap_dict(struct lab_view uri, struct fs_uri_dictmap *made, struct
 	if (!lab_view_eq_cstr(driver, "proxy"))
 		return 0;
 	made->proxy = true;
-	if (!take_part(&rest, &made->dict_socket) ||
-		lab_view_find_byte(rest, ':') != SIZE_MAX)
-		return lab_fail(err, LAB_INVALID,
-			"'%s' is not proxy:<socket>:<dict name>", conf_show(uri, shown));
+	if (!take_part(&rest, &made->dict_socket) || lab_view_find_byte(rest, ':') != SIZE_MAX)
+		return lab_fail(err, LAB_INVALID, "'%s' is not proxy:<socket>:<dict name>",
+			conf_show(uri, shown));
 	if (made->dict_socket.len == 0)
 		made->dict_socket = LAB_VIEW("dict");
 	made->dict_name = rest;
@@ -528,7 +524,7 @@ static int dictmap_dict(struct lab_view uri, struct fs_uri_dictmap *made, struct
 static bool badly_separated(struct lab_view part)
 {
 	return part.len == 0 || lab_view_find_byte(part, ';') != SIZE_MAX ||
-		conf_is_white(part.ptr[0]) || conf_is_white(part.ptr[part.len - 1]);
+	       conf_is_white(part.ptr[0]) || conf_is_white(part.ptr[part.len - 1]);
 }
 
 static int dictmap_parts(
@@ -557,8 +553,9 @@ static int dictmap_parts(
 
 int fs_uri_dictmap(struct lab_view args, struct fs_uri_dictmap *ret, struct lab_error *err)
 {
-	struct fs_uri_dictmap made = { .dict_prefix = LAB_VIEW(""), .max_parallel_iter = 10,
-		.cleanup_uncertain = true };
+	struct fs_uri_dictmap made = {
+		.dict_prefix = LAB_VIEW(""), .max_parallel_iter = 10, .cleanup_uncertain = true
+	};
 	struct lab_view parts[3], setting;
 	size_t count = 0;
 
@@ -636,8 +633,7 @@ int fs_uri_check(struct lab_view uri, struct lab_arena *arena, struct lab_view *
 			fs_uri_driver_fail(above[depth], err);
 			return check_fail(above, depth, err);
 		}
-		if (fs_uri_driver_kind(above[depth]) == FS_URI_KNOWN_ONLY &&
-			known_only.ptr == NULL)
+		if (fs_uri_driver_kind(above[depth]) == FS_URI_KNOWN_ONLY && known_only.ptr == NULL)
 			known_only = above[depth];
 		more = check_one(above[depth], args, arena, &parent, err);
 		if (more < 0)

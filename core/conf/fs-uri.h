@@ -3,16 +3,17 @@
  * fs-uri.h - the URIs of obox_fs, obox_index_fs and fts_dovecot_fs (obox 1.2 to 1.6, 2), after
  * %variables have been expanded.
  *
- *   uri      = driver [":" args]                  the outermost driver may end at a space instead
- *   wrapper  = own args ":" parent uri            fscache, compress, fts-cache, metawrap, randomfail
+ *   uri      = driver [":" args]              the outermost driver may end at a space instead
+ *   wrapper  = own args ":" parent uri        fscache, compress, fts-cache, metawrap, randomfail
  *   dictmap  = dict uri " ; " parent uri [" ; " settings]
  *
- * A driver calls fs_uri_split() and then the function that reads its own arguments; what is left for
- * the driver below is `parent`. fs_uri_check() walks the whole stack.
+ * A driver calls fs_uri_split() and then the function that reads its own arguments; what is left
+ * for the driver below is `parent`. fs_uri_check() walks the whole stack.
  *
  * Ownership  Results borrow from the URI, or from the arena where something had to be decoded.
  * Errors     LAB_INVALID and the part at fault by name, with a suggestion where one is near;
- *            LAB_UNSUPPORTED for drivers that exist in Dovecot but not here. Passwords never appear.
+ *            LAB_UNSUPPORTED for drivers that exist in Dovecot but not here. Passwords never
+ *            appear.
  * Effects    Pure functions.
  */
 #ifndef LAB_FS_URI_H
@@ -25,15 +26,16 @@
 
 /* Splits at the first ':' (outermost: or space). args.ptr is NULL if there are none. An empty or
  * unknown driver is the caller's business. */
-void fs_uri_split(
-	struct lab_view uri, bool outermost, struct lab_view *ret_driver, struct lab_view *ret_args);
+void fs_uri_split(struct lab_view uri, bool outermost, struct lab_view *ret_driver,
+	struct lab_view *ret_args);
 
 /* How much of a driver there is here. */
 enum fs_uri_driver {
-	FS_URI_UNKNOWN,	   /* no such driver in Dovecot */
-	FS_URI_KNOWN_ONLY, /* in Dovecot; here only its arguments are checked where they are known */
-	FS_URI_WRAPPER,	   /* has a parent */
-	FS_URI_STORAGE	   /* ends the stack */
+	FS_URI_UNKNOWN,    /* no such driver in Dovecot */
+	FS_URI_KNOWN_ONLY, /* in Dovecot; here only its arguments are checked where they are known
+			    */
+	FS_URI_WRAPPER,    /* has a parent */
+	FS_URI_STORAGE     /* ends the stack */
 };
 enum fs_uri_driver fs_uri_driver_kind(struct lab_view driver);
 /* Raises "Unknown fs driver: X (did you mean Y?)" or "fs driver X is not part of oboxlab". */
@@ -47,12 +49,12 @@ struct fs_uri_fscache {
 int fs_uri_fscache(struct lab_view args, struct fs_uri_fscache *ret, struct lab_error *err);
 
 enum fs_uri_compression {
-	FS_URI_GZ,	/* zlib with gzip framing, 1..9 */
+	FS_URI_GZ,      /* zlib with gzip framing, 1..9 */
 	FS_URI_DEFLATE, /* zlib, raw deflate with its header, 1..9 */
-	FS_URI_ZSTD,	/* 1..22 */
-	FS_URI_LZ4,	/* 1..9, the level has no effect */
-	FS_URI_BZ2,	/* 1..9: known, not part of oboxlab */
-	FS_URI_XZ	/* 0..9: the same */
+	FS_URI_ZSTD,    /* 1..22 */
+	FS_URI_LZ4,     /* 1..9, the level has no effect */
+	FS_URI_BZ2,     /* 1..9: known, not part of oboxlab */
+	FS_URI_XZ       /* 0..9: the same */
 };
 struct fs_uri_compress {
 	enum fs_uri_compression algorithm;
@@ -67,14 +69,15 @@ const char *fs_uri_compression_name(enum fs_uri_compression algorithm);
 int fs_uri_plain_wrapper(struct lab_view args, struct lab_view *ret_parent, struct lab_error *err);
 
 /* The operations of randomfail, in the order of its documentation. */
-#define FS_URI_FAIL_OPS(X)                                                                         \
-	X(wait) X(metadata) X(prefetch) X(read) X(write) X(lock) X(exists) X(stat) X(copy) X(rename) \
-	X(delete) X(iter)
+#define FS_URI_FAIL_OPS(X) \
+	X(wait) \
+	X(metadata) \
+	X(prefetch) X(read) X(write) X(lock) X(exists) X(stat) X(copy) X(rename) X(delete) X(iter)
 enum fs_uri_fail_op {
 #define X(name) FS_URI_FAIL_##name,
 	FS_URI_FAIL_OPS(X)
 #undef X
-		FS_URI_FAIL_OP_COUNT
+	FS_URI_FAIL_OP_COUNT
 };
 struct fs_uri_randomfail {
 	uint32_t ppm[FS_URI_FAIL_OP_COUNT];
@@ -90,7 +93,7 @@ const char *fs_uri_fail_op_name(enum fs_uri_fail_op op);
 
 struct fs_uri_posix {
 	struct lab_view prefix; /* a pure string prefix; no '/' is added (2.3) */
-	bool lock_dotlock;	/* else flock */
+	bool lock_dotlock;      /* else flock */
 	bool mode_auto;
 	uint32_t mode; /* 0600 */
 	bool dirs, no_fsync, accurate_mtime;
@@ -119,20 +122,21 @@ struct fs_uri_dictmap {
 	unsigned bucket_size; /* 0: no buckets */
 	struct lab_view bucket_cache;
 	unsigned bucket_deleted_days;
-	unsigned nlinks_limit;	      /* 0: none */
-	uint64_t delete_timestamp_ns; /* added to the timestamp of deletes */
+	unsigned nlinks_limit;                   /* 0: none */
+	uint64_t delete_timestamp_ns;            /* added to the timestamp of deletes */
 	struct lab_view storage_objectid_prefix; /* ptr NULL: none */
 	enum fs_uri_passthrough storage_passthrough_paths;
 	bool storage_objectid_migrate;
-	unsigned max_parallel_iter; /* 10 */
-	bool cleanup_uncertain;	    /* true */
+	unsigned max_parallel_iter;  /* 10 */
+	bool cleanup_uncertain;      /* true */
 	struct lab_view dict_prefix; /* "" */
 };
 int fs_uri_dictmap(struct lab_view args, struct fs_uri_dictmap *ret, struct lab_error *err);
 
 struct fs_uri_header {
 	struct lab_view name;
-	struct lab_view value; /* for addhdrvar: a text with %variables, to be expanded by the driver */
+	struct lab_view
+		value; /* for addhdrvar: a text with %variables, to be expanded by the driver */
 };
 
 /* Flavours of the HTTP drivers: which parameters exist, which are added. */
@@ -152,15 +156,15 @@ struct conf_http_url {
 	struct lab_view path; /* decoded, without the leading '/' */
 
 	uint64_t absolute_timeout_ns; /* 0: none */
-	uint64_t timeout_ns;	      /* 10 s */
+	uint64_t timeout_ns;          /* 10 s */
 	uint64_t connect_timeout_ns, read_timeout_ns, write_timeout_ns, delete_timeout_ns;
 	unsigned max_connect_retries; /* 2 */
-	unsigned max_retries;	      /* 4 */
+	unsigned max_retries;         /* 4 */
 	unsigned read_max_retries, write_max_retries, delete_max_retries;
-	uint64_t slow_warn_ns; /* 5 s */
+	uint64_t slow_warn_ns;      /* 5 s */
 	unsigned bulk_delete_limit; /* 1000; 0: no bulk deletes */
-	struct lab_view bucket;	    /* ptr NULL: none */
-	struct lab_view region;	    /* ptr NULL: SigV2 */
+	struct lab_view bucket;     /* ptr NULL: none */
+	struct lab_view region;     /* ptr NULL: SigV2 */
 	struct lab_view auth_role;  /* ptr NULL: no IAM */
 	struct lab_view auth_host;  /* "169.254.169.254:80" */
 	struct fs_uri_header addhdr[FS_URI_HEADERS_MAX];
@@ -187,8 +191,8 @@ int fs_uri_http_flavour(struct lab_view driver);
 struct lab_view fs_uri_http_authority(const struct conf_http_url *url, struct lab_arena *arena);
 
 /* Walks the whole stack and parses every driver's arguments; the error is prefixed with the
- * drivers above ("fscache: compress: ..."). Drivers that are known only are accepted; *ret_known_only
- * (may be NULL) names the first of them. */
+ * drivers above ("fscache: compress: ..."). Drivers that are known only are accepted;
+ * *ret_known_only (may be NULL) names the first of them. */
 int fs_uri_check(struct lab_view uri, struct lab_arena *arena, struct lab_view *ret_known_only,
 	struct lab_error *err);
 

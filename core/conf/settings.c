@@ -20,7 +20,7 @@
 #define FILTER CONF_AT_FILTER
 
 static const struct conf_setting_def defs[] = {
-#define S(type, places, name, initial, since, removed, words, doc)                                 \
+#define S(type, places, name, initial, since, removed, words, doc) \
 	{ name, CONF_TYPE_##type, places, initial, since, removed, words, doc },
 #include "core/conf/settings.def"
 #undef S
@@ -84,7 +84,10 @@ enum field_type {
 	FIELD_SIZE_MISSING_ACTION
 };
 #define AT(name) offsetof(struct conf_settings, name)
-#define SAME(name, type) { #name, type, AT(name) }
+#define SAME(name, type) \
+	{ \
+#name, type, AT(name) \
+	}
 static const struct field {
 	const char *name;
 	enum field_type type;
@@ -129,8 +132,7 @@ static const struct field {
 	{ "fs_auth_request_timeout", FIELD_MSECS, AT(fs_auth_request_timeout_ns) },
 };
 
-static int set_u64(
-	enum field_type type, void *at, struct lab_view text, struct lab_error *err)
+static int set_u64(enum field_type type, void *at, struct lab_view text, struct lab_error *err)
 {
 	uint64_t value;
 	int result;
@@ -314,7 +316,8 @@ int conf_mail_location_parse(
 		lab_view_split(&value, '=', &key);
 		if (value.ptr == NULL && !lab_view_eq_cstr(key, "UTF-8") &&
 			!lab_view_eq_cstr(key, "BROKENCHAR"))
-			return lab_fail(err, LAB_INVALID, "'%s' in the mail location is not KEY=value",
+			return lab_fail(err, LAB_INVALID,
+				"'%s' in the mail location is not KEY=value",
 				conf_show(part, shown));
 		if (lab_view_eq_cstr(key, "INDEX"))
 			made.index = value;

@@ -23,7 +23,7 @@ enum conf_type {
 	CONF_TYPE_SECONDS, /* time; a bare number counts seconds */
 	CONF_TYPE_MSECS,   /* time; a bare number counts milliseconds */
 	CONF_TYPE_OCTAL,
-	CONF_TYPE_WORD,	   /* one of `words` */
+	CONF_TYPE_WORD,    /* one of `words` */
 	CONF_TYPE_FS_URI,  /* fs-uri.h */
 	CONF_TYPE_TEMPLATE /* a text with %variables */
 };
@@ -39,9 +39,9 @@ enum conf_place {
 	CONF_AT_MAILBOX = 1 << 5,
 	CONF_AT_PASSDB = 1 << 6,
 	CONF_AT_USERDB = 1 << 7,
-	CONF_AT_FS = 1 << 8,	/* 3.1: fs NAME { } */
-	CONF_AT_DICT = 1 << 9,	/* dict { name = uri }, and 3.1 dict NAME { } */
-	CONF_AT_LDAP = 1 << 10, /* dovecot-ldap.conf.ext */
+	CONF_AT_FS = 1 << 8,     /* 3.1: fs NAME { } */
+	CONF_AT_DICT = 1 << 9,   /* dict { name = uri }, and 3.1 dict NAME { } */
+	CONF_AT_LDAP = 1 << 10,  /* dovecot-ldap.conf.ext */
 	CONF_AT_FILTER = 1 << 11 /* 3.1: obox { }, metacache { }, fts NAME { } */
 };
 
@@ -67,8 +67,8 @@ enum conf_file_kind {
 /* Adds what is wrong to `problems`. 0 if there are no errors (warnings do not count), or -1.
  * `ignore` (may be NULL) lists top level sections and settings of somebody else's vocabulary (a
  * .scn file that includes a dovecot.conf), to be passed over. */
-int conf_check(const struct conf_section *root, enum conf_file_kind kind,
-	const char *const *ignore, size_t ignore_count, struct conf_problems *problems);
+int conf_check(const struct conf_section *root, enum conf_file_kind kind, const char *const *ignore,
+	size_t ignore_count, struct conf_problems *problems);
 
 #define CONF_DICTS_MAX 32
 
@@ -93,12 +93,12 @@ enum conf_size_missing_action {
 struct conf_settings {
 	struct conf_text mail_location; /* "obox:%u:INDEX=~/:CONTROL=~/" */
 	struct conf_text mail_home;
-	struct conf_text mail_temp_dir; /* "/tmp" */
-	struct conf_text hostname;	/* ptr NULL: the host's own */
-	struct conf_text obox_fs;	/* ptr NULL if unset */
-	struct conf_text obox_index_fs; /* obox_fs if unset */
-	struct conf_text fts_dovecot_fs; /* ptr NULL if unset */
-	struct conf_text obox_username;	/* ptr NULL: from mail_location */
+	struct conf_text mail_temp_dir;                  /* "/tmp" */
+	struct conf_text hostname;                       /* ptr NULL: the host's own */
+	struct conf_text obox_fs;                        /* ptr NULL if unset */
+	struct conf_text obox_index_fs;                  /* obox_fs if unset */
+	struct conf_text fts_dovecot_fs;                 /* ptr NULL if unset */
+	struct conf_text obox_username;                  /* ptr NULL: from mail_location */
 	struct conf_text obox_fetch_lost_mailbox_prefix; /* "recovered-lost-folder-" */
 
 	unsigned mail_prefetch_count; /* 0 */
@@ -119,10 +119,10 @@ struct conf_settings {
 	uint64_t obox_refresh_index_once_after; /* unix seconds; 0: never */
 	uint64_t obox_rescan_mails_once_after;
 
-	uint64_t metacache_close_delay_ns;     /* 2 s */
-	uint64_t metacache_upload_interval_ns; /* 5 min */
-	uint64_t metacache_max_space;	       /* 0: no limit */
-	uint64_t metacache_max_grace;	       /* 1 GB */
+	uint64_t metacache_close_delay_ns;        /* 2 s */
+	uint64_t metacache_upload_interval_ns;    /* 5 min */
+	uint64_t metacache_max_space;             /* 0: no limit */
+	uint64_t metacache_max_grace;             /* 1 GB */
 	unsigned metacache_max_parallel_requests; /* 10 */
 
 	bool lazy_expunge; /* plugin setting lazy_expunge is there */
@@ -130,8 +130,8 @@ struct conf_settings {
 	bool lazy_expunge_only_last_instance;
 
 	struct conf_text fs_auth_cache_dict;
-	unsigned fs_auth_request_max_retries;	/* 1 */
-	uint64_t fs_auth_request_timeout_ns;	/* 10 s */
+	unsigned fs_auth_request_max_retries; /* 1 */
+	uint64_t fs_auth_request_timeout_ns;  /* 10 s */
 
 	struct conf_dict dicts[CONF_DICTS_MAX];
 	size_t dict_count;
@@ -147,8 +147,8 @@ const struct conf_dict *conf_settings_dict(
 
 /* mail_location, taken apart: "obox:%u:INDEX=~/:CONTROL=~/". */
 struct conf_mail_location {
-	struct lab_view driver; /* "obox" */
-	struct lab_view path;	/* "%u" */
+	struct lab_view driver;         /* "obox" */
+	struct lab_view path;           /* "%u" */
 	struct lab_view index, control; /* ptr NULL if not given */
 };
 int conf_mail_location_parse(

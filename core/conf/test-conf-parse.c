@@ -84,16 +84,15 @@ static void values_have_dovecots_quoting(void **state)
 static void sections_nest_and_know_their_places(void **state)
 {
 	struct test_world world;
-	struct conf_section *root = parse(&world,
-		"a = 1\n"
-		"service imap-login {\n"
-		"  inet_listener imaps {\n"
-		"    port = 993\n"
-		"  }\n"
-		"}\n"
-		"namespace \"in \\\"box\" {\n"
-		"}\n"
-		"namespace {\n}\n");
+	struct conf_section *root = parse(&world, "a = 1\n"
+						  "service imap-login {\n"
+						  "  inet_listener imaps {\n"
+						  "    port = 993\n"
+						  "  }\n"
+						  "}\n"
+						  "namespace \"in \\\"box\" {\n"
+						  "}\n"
+						  "namespace {\n}\n");
 	const struct conf_section *service, *listener, *ns;
 	(void)state;
 
@@ -118,10 +117,10 @@ static void sections_nest_and_know_their_places(void **state)
 static void continued_lines_are_joined_as_dovecot_does(void **state)
 {
 	struct test_world world;
-	struct conf_section *root = parse(&world,
-		"k = https://key@\\\n   host \\\n# a comment between\n\n  tail\n"
-		"l = \\\n  =user=%u, \\\n  =quota=1\n"
-		"m = end \\");
+	struct conf_section *root =
+		parse(&world, "k = https://key@\\\n   host \\\n# a comment between\n\n  tail\n"
+			      "l = \\\n  =user=%u, \\\n  =quota=1\n"
+			      "m = end \\");
 	(void)state;
 
 	assert_non_null(root);
@@ -171,17 +170,17 @@ static void one_line_can_hold_what_several_could(void **state)
 static void words_with_a_dollar_are_earlier_settings(void **state)
 {
 	struct test_world world;
-	struct conf_section *root = parse(&world,
-		"mail_plugins = $mail_plugins obox\n"
-		"mail_plugins = $mail_plugins quota\n"
-		"protocol imap {\n  mail_plugins = $mail_plugins imap_quota\n}\n"
-		"protocol imap {\n  mail_plugins = $mail_plugins x$y\n}\n"
-		"protocol lmtp {\n  mail_plugins = $mail_plugins sieve\n}\n"
-		"literal = \"$mail_plugins\"\n"
-		"unknown = a $nothing b\n"
-		"mail_prefetch_count = 10\n"
-		"n = $mail_prefetch_count\n"
-		"d = $metacache_close_delay\n");
+	struct conf_section *root =
+		parse(&world, "mail_plugins = $mail_plugins obox\n"
+			      "mail_plugins = $mail_plugins quota\n"
+			      "protocol imap {\n  mail_plugins = $mail_plugins imap_quota\n}\n"
+			      "protocol imap {\n  mail_plugins = $mail_plugins x$y\n}\n"
+			      "protocol lmtp {\n  mail_plugins = $mail_plugins sieve\n}\n"
+			      "literal = \"$mail_plugins\"\n"
+			      "unknown = a $nothing b\n"
+			      "mail_prefetch_count = 10\n"
+			      "n = $mail_prefetch_count\n"
+			      "d = $metacache_close_delay\n");
 	const struct conf_section *imap;
 	(void)state;
 
@@ -191,15 +190,14 @@ static void words_with_a_dollar_are_earlier_settings(void **state)
 	assert_value(imap, "mail_plugins", " obox quota imap_quota");
 	imap = conf_section_next(root, "protocol", imap);
 	assert_value(imap, "mail_plugins", " obox quota imap_quota x$y");
-	assert_value(conf_section_next(root, "protocol", imap), "mail_plugins",
-		" obox quota sieve");
+	assert_value(
+		conf_section_next(root, "protocol", imap), "mail_plugins", " obox quota sieve");
 	assert_value(root, "literal", "$mail_plugins");
 	assert_value(root, "unknown", "a $nothing b");
 	assert_value(root, "n", "10");
 	assert_value(root, "d", "2s");
 	assert_int_equal(world.problems.warnings, 1);
-	assert_string_equal(
-		world.problems.items[0].message, "no setting stands behind $nothing");
+	assert_string_equal(world.problems.items[0].message, "no setting stands behind $nothing");
 	test_world_done(&world);
 }
 
@@ -321,14 +319,14 @@ static void a_nul_byte_is_an_error(void **state)
 static void limits_are_kept(void **state)
 {
 	static const struct test_file loop[] = { { "a", "!include a\n" }, { NULL, NULL } };
-	static const struct test_file broken[] = { { "a", "k = <b\n" }, { "b", NULL }, { NULL, NULL } };
+	static const struct test_file broken[] = { { "a", "k = <b\n" }, { "b", NULL },
+		{ NULL, NULL } };
 	char deep[4 * 40 + 1] = "", *text;
 	struct test_world world;
 	(void)state;
 
 	assert_null(parse_files(&world, loop, 0));
-	assert_string_equal(
-		world.err.message, "a:1:1: includes are nested more than 16 deep");
+	assert_string_equal(world.err.message, "a:1:1: includes are nested more than 16 deep");
 	test_world_done(&world);
 	assert_null(parse_files(&world, broken, 0));
 	assert_int_equal(world.err.code, LAB_IO);
@@ -337,7 +335,8 @@ static void limits_are_kept(void **state)
 	for (size_t i = 0; i < 40; i++)
 		memcpy(deep + 4 * i, "s {\n", 5);
 	assert_null(parse(&world, deep));
-	assert_string_equal(world.err.message, "t.conf:33:1: sections are nested more than 32 deep");
+	assert_string_equal(
+		world.err.message, "t.conf:33:1: sections are nested more than 32 deep");
 	test_world_done(&world);
 
 	test_world_init(&world, NULL);
@@ -398,8 +397,8 @@ static void suggestions_are_near_or_none(void **state)
 	(void)state;
 
 	for (size_t i = 0; i < LAB_COUNT_OF(rows); i++) {
-		const char *near = conf_suggest_of(
-			lab_view_cstr(rows[i].wrong), names, LAB_COUNT_OF(names));
+		const char *near =
+			conf_suggest_of(lab_view_cstr(rows[i].wrong), names, LAB_COUNT_OF(names));
 		if (rows[i].near == NULL)
 			assert_null(near);
 		else

@@ -61,11 +61,23 @@ static void sizes_count_in_1024(void **state)
 		const char *text;
 		uint64_t bytes; /* 1: an error */
 	} rows[] = {
-		{ "0", 0 }, { "17", 17 }, { "512M", 512u << 20 }, { "2G", UINT64_C(2) << 30 },
-		{ "100kB", 102400 }, { "3 KiB", 3072 }, { "4T", UINT64_C(4) << 40 },
-		{ "18446744073709551615 B", UINT64_MAX }, { "unlimited", UINT64_MAX },
-		{ "", 1 }, { "M", 1 }, { "5X", 1 }, { "5Bx", 1 }, { "5Mx", 1 }, { "1.5M", 1 },
-		{ "99999999999T", 1 }, { "-5", 1 },
+		{ "0", 0 },
+		{ "17", 17 },
+		{ "512M", 512u << 20 },
+		{ "2G", UINT64_C(2) << 30 },
+		{ "100kB", 102400 },
+		{ "3 KiB", 3072 },
+		{ "4T", UINT64_C(4) << 40 },
+		{ "18446744073709551615 B", UINT64_MAX },
+		{ "unlimited", UINT64_MAX },
+		{ "", 1 },
+		{ "M", 1 },
+		{ "5X", 1 },
+		{ "5Bx", 1 },
+		{ "5Mx", 1 },
+		{ "1.5M", 1 },
+		{ "99999999999T", 1 },
+		{ "-5", 1 },
 	};
 	(void)state;
 
@@ -83,11 +95,28 @@ static void fractions_are_ppm(void **state)
 		const char *text;
 		uint32_t ppm; /* 7: an error */
 	} rows[] = {
-		{ "1/500", 2000 }, { "1/3", 333333 }, { "2 / 3", 666667 }, { "60%", 600000 },
-		{ "12.5 %", 125000 }, { "0.25", 250000 }, { "1", 1000000 }, { "0", 0 },
-		{ "0%", 0 }, { "100%", 1000000 }, { "1/4000000000", 1 }, { "0.0000001", 1 },
-		{ "2", 7 }, { "101%", 7 }, { "3/2", 7 }, { "1/0", 7 }, { "1/", 7 }, { "/2", 7 },
-		{ "x", 7 }, { "%", 7 }, { "", 7 }, { "1/99999999999", 7 },
+		{ "1/500", 2000 },
+		{ "1/3", 333333 },
+		{ "2 / 3", 666667 },
+		{ "60%", 600000 },
+		{ "12.5 %", 125000 },
+		{ "0.25", 250000 },
+		{ "1", 1000000 },
+		{ "0", 0 },
+		{ "0%", 0 },
+		{ "100%", 1000000 },
+		{ "1/4000000000", 1 },
+		{ "0.0000001", 1 },
+		{ "2", 7 },
+		{ "101%", 7 },
+		{ "3/2", 7 },
+		{ "1/0", 7 },
+		{ "1/", 7 },
+		{ "/2", 7 },
+		{ "x", 7 },
+		{ "%", 7 },
+		{ "", 7 },
+		{ "1/99999999999", 7 },
 	};
 	(void)state;
 
@@ -128,8 +157,8 @@ static void booleans_numbers_modes_and_words(void **state)
 	assert_int_equal(conf_value_word(LAB_VIEW("stat"), words, 3, &word, NULL), 0);
 	assert_int_equal(word, 2);
 	assert_int_equal(conf_value_word(LAB_VIEW("raed"), words, 3, &word, &err), -1);
-	assert_string_equal(err.message,
-		"'raed' is not one of warn-read, read, stat (did you mean read?)");
+	assert_string_equal(
+		err.message, "'raed' is not one of warn-read, read, stat (did you mean read?)");
 }
 
 static void ranges_have_four_forms(void **state)
@@ -207,8 +236,8 @@ static void ranges_are_printed_as_they_are_written(void **state)
 		struct conf_range range;
 		struct lab_buf out;
 		lab_buf_init(&out, world.heap, 100);
-		assert_int_equal(conf_value_range(
-					 lab_view_cstr(texts[i]), CONF_UNIT_COUNT, &range, NULL),
+		assert_int_equal(
+			conf_value_range(lab_view_cstr(texts[i]), CONF_UNIT_COUNT, &range, NULL),
 			0);
 		conf_range_print(&range, &out);
 		assert_string_equal(lab_buf_cstr(&out), texts[i]);
@@ -237,7 +266,8 @@ static void choices_are_split_at_bars(void **state)
 	for (size_t i = 0; i <= CONF_CHOICES_MAX; i++)
 		many[2 * i] = 'a';
 	assert_int_equal(
-		conf_value_choices(lab_view_of(many, 2 * CONF_CHOICES_MAX + 1), &choices, NULL), -1);
+		conf_value_choices(lab_view_of(many, 2 * CONF_CHOICES_MAX + 1), &choices, NULL),
+		-1);
 }
 
 int main(void)

@@ -112,16 +112,17 @@ static void connect_takes_every_option(void **state)
 	(void)state;
 
 	if (dict_cql_connect_parse(
-		    LAB_VIEW("host=a port=9142 keyspace=k user=u password=p "
-			     "read_consistency=quorum read_fallback_consistency=one "
-			     "write_consistency=each-quorum write_fallback_consistency=local-quorum "
-			     "delete_consistency=each-quorum log_level=info debug_queries=yes "
-			     "latency_aware_routing=yes version=4 num_threads=2 "
-			     "heartbeat_interval=5s idle_timeout=0 connect_timeout=100 "
-			     "request_timeout=4s warn_timeout=1s metrics=/m "
-			     "execution_retry_interval=500ms execution_retry_times=3 page_size=1000 "
-			     "ssl_ca=/ca ssl_cert_file=/c ssl_private_key_file=/k "
-			     "ssl_private_key_password=x ssl_verify=cert-dns"),
+		    LAB_VIEW(
+			    "host=a port=9142 keyspace=k user=u password=p "
+			    "read_consistency=quorum read_fallback_consistency=one "
+			    "write_consistency=each-quorum write_fallback_consistency=local-quorum "
+			    "delete_consistency=each-quorum log_level=info debug_queries=yes "
+			    "latency_aware_routing=yes version=4 num_threads=2 "
+			    "heartbeat_interval=5s idle_timeout=0 connect_timeout=100 "
+			    "request_timeout=4s warn_timeout=1s metrics=/m "
+			    "execution_retry_interval=500ms execution_retry_times=3 page_size=1000 "
+			    "ssl_ca=/ca ssl_cert_file=/c ssl_private_key_file=/k "
+			    "ssl_private_key_password=x ssl_verify=cert-dns"),
 		    &connect, &err) < 0)
 		fail_msg("%s", err.message);
 	assert_int_equal(connect.port, 9142);
@@ -156,22 +157,24 @@ static void connect_errors_are_dovecots(void **state)
 		{ "host=a ssl_key_password=x", "Unknown connect string: ssl_key_password" },
 		{ "hots=a keyspace=m", "Unknown connect string: hots (did you mean host?)" },
 		{ "host=a read_consistency=local_quorum",
-			"connect string read_consistency: Unknown consistency: local_quorum (did you "
+			"connect string read_consistency: Unknown consistency: local_quorum (did "
+			"you "
 			"mean local-quorum?)" },
 		{ "host=a port=0", "connect string port: it must not be 0" },
-		{ "host=a port=70000", "connect string port: '70000' is above the maximum of 65535" },
+		{ "host=a port=70000",
+			"connect string port: '70000' is above the maximum of 65535" },
 		{ "host=a version=9", "connect string version: '9' is above the maximum of 5" },
 		{ "host=", "connect string host: the host is empty" },
-		{ "host=a ssl_verify=yes",
-			"connect string ssl_verify: 'yes' is not one of none, cert, cert-ip, cert-dns" },
-		{ "host=a log_level=loud",
-			"connect string log_level: 'loud' is not one of critical, error, warn, info, "
-			"debug, trace" },
+		{ "host=a ssl_verify=yes", "connect string ssl_verify: 'yes' is not one of none, "
+					   "cert, cert-ip, cert-dns" },
+		{ "host=a log_level=loud", "connect string log_level: 'loud' is not one of "
+					   "critical, error, warn, info, "
+					   "debug, trace" },
 		{ "host=a debug_queries=x",
 			"connect string debug_queries: 'x' is not a boolean (yes or no)" },
-		{ "host=a connect_timeout=x",
-			"connect string connect_timeout: 'x' is not a time such as 250ms, 3s, 10 min "
-			"or 2 days" },
+		{ "host=a connect_timeout=x", "connect string connect_timeout: 'x' is not a time "
+					      "such as 250ms, 3s, 10 min "
+					      "or 2 days" },
 	};
 	struct dict_cql_connect connect;
 	(void)state;
@@ -198,7 +201,8 @@ static void map_errors_are_dovecots_and_have_a_place(void **state)
 		{ MAP(""), "d.ext:2:1: Missing setting: pattern" },
 		{ MAP("pattern = a\n"), "d.ext:2:1: Missing setting: table" },
 		{ MAP("pattern = a\ntable = t\n"), "d.ext:2:1: Missing setting: value_field" },
-		{ MAP("patern = a\n"), "d.ext:3:1: Unknown setting: patern (did you mean pattern?)" },
+		{ MAP("patern = a\n"),
+			"d.ext:3:1: Unknown setting: patern (did you mean pattern?)" },
 		{ MAP("field {\n}\n"), "d.ext:3:1: Unknown section: field" },
 		{ MAP("pattern = a/$user\ntable = t\nvalue_field = i\n"),
 			"d.ext:3:11: Missing SQL field for variable: user" },
@@ -224,7 +228,8 @@ static void map_errors_are_dovecots_and_have_a_place(void **state)
 		{ MAP("pattern = $u\ntable = t\nvalue_field = i\nfields {\nu = ${u\n}\n"),
 			"d.ext:7:5: Value is missing '}' for field: u" },
 		{ MAP("pattern = $u\ntable = t\nvalue_field = i\nfields {\nu = ${hexblub:u}\n}\n"),
-			"d.ext:7:5: Unknown type 'hexblub' of a field (string, int, uint, hexblob)" },
+			"d.ext:7:5: Unknown type 'hexblub' of a field (string, int, uint, "
+			"hexblob)" },
 		{ MAP("pattern = $u\ntable = t\nvalue_field = i\nfields {\nu = $\n}\n"),
 			"d.ext:7:5: the variable's name is missing" },
 		{ MAP("pattern = $u-x\ntable = t\nvalue_field = i\nfields {\nu = $u\n}\n"),
@@ -267,7 +272,8 @@ static void everything_is_bounded(void **state)
 	assert_int_equal(load(&world, lab_buf_cstr(&text), &config), -1);
 	assert_non_null(strstr(world.err.message, "there are more than 64 maps"));
 	lab_buf_reset(&text);
-	lab_buf_append_cstr(&text, CONNECT "map {\npattern = p\ntable = t\nvalue_field = i\nfields {\n");
+	lab_buf_append_cstr(
+		&text, CONNECT "map {\npattern = p\ntable = t\nvalue_field = i\nfields {\n");
 	for (size_t i = 0; i <= DICT_CQL_FIELDS_MAX; i++)
 		lab_buf_printf(&text, "f%zu = $f\n", i);
 	lab_buf_append_cstr(&text, "}\n}\n");

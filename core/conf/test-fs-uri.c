@@ -252,8 +252,8 @@ static void other_storages_have_their_own_parameters(void **state)
 	assert_int_equal(url.bulk_delete_limit, 1000);
 	assert_int_equal(url.bulk_link_limit, 0);
 	assert_true(url.connect_timeout_ns == 9 * LAB_MSEC);
-	assert_int_equal(fs_uri_http(LAB_VIEW("http://x/?class=3"), FS_URI_HTTP_S3, world.arena,
-				 &url, NULL),
+	assert_int_equal(
+		fs_uri_http(LAB_VIEW("http://x/?class=3"), FS_URI_HTTP_S3, world.arena, &url, NULL),
 		-1);
 	test_world_done(&world);
 }
@@ -289,94 +289,92 @@ static void whole_stacks_are_checked(void **state)
 	test_world_done(&world);
 }
 
-#define SEPARATED                                                                                  \
-	"dictmap: the dict URI, the parent filesystem and the settings must be separated by "      \
+#define SEPARATED \
+	"dictmap: the dict URI, the parent filesystem and the settings must be separated by " \
 	"exactly ' ; ' (space, semicolon, space)"
+
+static const struct {
+	const char *uri, *message;
+} wrong_uris[] = {
+	{ "fscahce:1G:/c:posix", "Unknown fs driver: fscahce (did you mean fscache?)" },
+	{ "fscache:1G:/c:zzz:x", "fscache: Unknown fs driver: zzz" },
+	{ "", "Unknown fs driver: " },
+	{ "fscache", "fscache: Cache size not given as parameter" },
+	{ "fscache:1G", "fscache: Cache directory not given as parameter" },
+	{ "fscache:1G:", "fscache: Cache directory not given as parameter" },
+	{ "fscache:1G:/c", "fscache: Parent filesystem not given as parameter" },
+	{ "fscache:1G::posix", "fscache: Cache directory not given as parameter" },
+	{ "fscache:lots:/c:posix",
+		"fscache: Invalid cache size parameter: 'lots' is not a size such as 512M" },
+	{ "compress", "compress: Compression method not given as parameter" },
+	{ "compress:zstd:3", "compress: Parent filesystem not given as parameter" },
+	{ "compress:zst:3:posix",
+		"compress: Compression method 'zst' not supported (did you mean zstd?)" },
+	{ "compress:gz:10:posix",
+		"compress: Invalid compression level parameter '10': gz takes 1 to 9" },
+	{ "fts-cache", "fts-cache: Parent filesystem not given as parameter" },
+	{ "posix:dir", "posix: Unknown arg 'dir' (did you mean dirs?)" },
+	{ "posix:lock=lockf", "posix: lock: 'lockf' is not one of flock, dotlock" },
+	{ "posix:mode=rw", "posix: mode: 'rw' is not a file mode such as 0600" },
+	{ "randomfail", "randomfail: Operations not given as parameter" },
+	{ "randomfail:write=1", "randomfail: Parent filesystem not given as parameter" },
+	{ "randomfail:wirte=1:posix",
+		"randomfail: Unknown operation 'wirte' (did you mean write?)" },
+	{ "randomfail:write=101:posix",
+		"randomfail: Invalid probability of write: '101' is above the maximum of 100" },
+	{ "randomfail:write:posix", "randomfail: '=' is missing in 'write'" },
+	{ "randomfail:read-range=5-2:posix", "randomfail: Invalid range '5-2'" },
+	{ "randomfail:read-range=0:posix", "randomfail: Invalid range '0'" },
+	{ "dictmap:" DICT "; posix", SEPARATED },
+	{ "dictmap:" DICT " ;posix", SEPARATED },
+	{ "dictmap:" DICT "  ; posix", SEPARATED },
+	{ "dictmap:" DICT " ; posix ;diff-table", SEPARATED },
+	{ "dictmap:" DICT " ; posix ; diff-table ; x", SEPARATED },
+	{ "dictmap:" DICT " ;  ; x", SEPARATED },
+	{ "dictmap:", SEPARATED },
+	{ "dictmap:" DICT,
+		"dictmap: there is no parent filesystem: ' ; ' (space, semicolon, space) is "
+		"missing behind the dict URI" },
+	{ "dictmap:proxy:x ; posix", "dictmap: 'proxy:x' is not proxy:<socket>:<dict name>" },
+	{ "dictmap:cassandra ; posix", "dictmap: 'cassandra' is not a dict URI" },
+	{ "dictmap:" DICT " ; posix ; refcount-table",
+		"dictmap: Unknown setting 'refcount-table' (did you mean refcounting-table?)" },
+	{ "dictmap:" DICT " ; posix ; no-store-orig-path",
+		"dictmap: Unknown setting 'no-store-orig-path'" },
+	{ "dictmap:" DICT " ; posix ; diff-table=1", "dictmap: Setting diff-table takes no value" },
+	{ "dictmap:" DICT " ; posix ; lockdir", "dictmap: Setting lockdir has no value" },
+	{ "dictmap:" DICT " ; posix ; delete-timestamp=10s",
+		"dictmap: Setting delete-timestamp: '10s' does not begin with '+'" },
+	{ "dictmap:" DICT " ; posix ; delete-timestamp=+9999w",
+		"dictmap: Setting delete-timestamp: '+9999w' is longer than a year" },
+	{ "dictmap:" DICT " ; posix ; bucket-size=many",
+		"dictmap: Setting bucket-size: 'many' is not a number" },
+	{ "dictmap:" DICT " ; posix ; max-parallel-iter=0",
+		"dictmap: Setting max-parallel-iter: '0' is below the minimum of 1" },
+	{ "dictmap:" DICT " ; posix ; storage-passthrough-paths=yes",
+		"dictmap: Setting storage-passthrough-paths: 'yes' is not one of none, full, "
+		"read-only" },
+	{ "dictmap:" DICT " ; posix ; bucket-size=10", "dictmap: bucket-size needs bucket-cache" },
+	{ "dictmap:" DICT " ; posix ; storage-objectid-migrate",
+		"dictmap: storage-objectid-migrate needs storage-objectid-prefix" },
+	{ "dictmap:" DICT " ; posix ; storage-passthrough-paths=full:storage-objectid-prefix=x",
+		"dictmap: storage-objectid-prefix and storage-passthrough-paths exclude each "
+		"other" },
+	{ "dictmap:" DICT " ; s3:" S3_URL "?regoin=x ; diff-table",
+		"dictmap: s3: Unknown URL parameter 'regoin' (did you mean region?)" },
+};
 
 static void errors_name_driver_and_part(void **state)
 {
-	static const struct {
-		const char *uri, *message;
-	} rows[] = {
-		{ "fscahce:1G:/c:posix", "Unknown fs driver: fscahce (did you mean fscache?)" },
-		{ "fscache:1G:/c:zzz:x", "fscache: Unknown fs driver: zzz" },
-		{ "", "Unknown fs driver: " },
-		{ "fscache", "fscache: Cache size not given as parameter" },
-		{ "fscache:1G", "fscache: Cache directory not given as parameter" },
-		{ "fscache:1G:", "fscache: Cache directory not given as parameter" },
-		{ "fscache:1G:/c", "fscache: Parent filesystem not given as parameter" },
-		{ "fscache:1G::posix", "fscache: Cache directory not given as parameter" },
-		{ "fscache:lots:/c:posix",
-			"fscache: Invalid cache size parameter: 'lots' is not a size such as 512M" },
-		{ "compress", "compress: Compression method not given as parameter" },
-		{ "compress:zstd:3", "compress: Parent filesystem not given as parameter" },
-		{ "compress:zst:3:posix",
-			"compress: Compression method 'zst' not supported (did you mean zstd?)" },
-		{ "compress:gz:10:posix",
-			"compress: Invalid compression level parameter '10': gz takes 1 to 9" },
-		{ "fts-cache", "fts-cache: Parent filesystem not given as parameter" },
-		{ "posix:dir", "posix: Unknown arg 'dir' (did you mean dirs?)" },
-		{ "posix:lock=lockf",
-			"posix: lock: 'lockf' is not one of flock, dotlock" },
-		{ "posix:mode=rw", "posix: mode: 'rw' is not a file mode such as 0600" },
-		{ "randomfail", "randomfail: Operations not given as parameter" },
-		{ "randomfail:write=1", "randomfail: Parent filesystem not given as parameter" },
-		{ "randomfail:wirte=1:posix",
-			"randomfail: Unknown operation 'wirte' (did you mean write?)" },
-		{ "randomfail:write=101:posix",
-			"randomfail: Invalid probability of write: '101' is above the maximum of 100" },
-		{ "randomfail:write:posix", "randomfail: '=' is missing in 'write'" },
-		{ "randomfail:read-range=5-2:posix", "randomfail: Invalid range '5-2'" },
-		{ "randomfail:read-range=0:posix", "randomfail: Invalid range '0'" },
-		{ "dictmap:" DICT "; posix", SEPARATED },
-		{ "dictmap:" DICT " ;posix", SEPARATED },
-		{ "dictmap:" DICT "  ; posix", SEPARATED },
-		{ "dictmap:" DICT " ; posix ;diff-table", SEPARATED },
-		{ "dictmap:" DICT " ; posix ; diff-table ; x", SEPARATED },
-		{ "dictmap:" DICT " ;  ; x", SEPARATED },
-		{ "dictmap:", SEPARATED },
-		{ "dictmap:" DICT,
-			"dictmap: there is no parent filesystem: ' ; ' (space, semicolon, space) is "
-			"missing behind the dict URI" },
-		{ "dictmap:proxy:x ; posix", "dictmap: 'proxy:x' is not proxy:<socket>:<dict name>" },
-		{ "dictmap:cassandra ; posix", "dictmap: 'cassandra' is not a dict URI" },
-		{ "dictmap:" DICT " ; posix ; refcount-table",
-			"dictmap: Unknown setting 'refcount-table' (did you mean refcounting-table?)" },
-		{ "dictmap:" DICT " ; posix ; no-store-orig-path",
-			"dictmap: Unknown setting 'no-store-orig-path'" },
-		{ "dictmap:" DICT " ; posix ; diff-table=1",
-			"dictmap: Setting diff-table takes no value" },
-		{ "dictmap:" DICT " ; posix ; lockdir", "dictmap: Setting lockdir has no value" },
-		{ "dictmap:" DICT " ; posix ; delete-timestamp=10s",
-			"dictmap: Setting delete-timestamp: '10s' does not begin with '+'" },
-		{ "dictmap:" DICT " ; posix ; delete-timestamp=+9999w",
-			"dictmap: Setting delete-timestamp: '+9999w' is longer than a year" },
-		{ "dictmap:" DICT " ; posix ; bucket-size=many",
-			"dictmap: Setting bucket-size: 'many' is not a number" },
-		{ "dictmap:" DICT " ; posix ; max-parallel-iter=0",
-			"dictmap: Setting max-parallel-iter: '0' is below the minimum of 1" },
-		{ "dictmap:" DICT " ; posix ; storage-passthrough-paths=yes",
-			"dictmap: Setting storage-passthrough-paths: 'yes' is not one of none, full, "
-			"read-only" },
-		{ "dictmap:" DICT " ; posix ; bucket-size=10",
-			"dictmap: bucket-size needs bucket-cache" },
-		{ "dictmap:" DICT " ; posix ; storage-objectid-migrate",
-			"dictmap: storage-objectid-migrate needs storage-objectid-prefix" },
-		{ "dictmap:" DICT
-		  " ; posix ; storage-passthrough-paths=full:storage-objectid-prefix=x",
-			"dictmap: storage-objectid-prefix and storage-passthrough-paths exclude each "
-			"other" },
-		{ "dictmap:" DICT " ; s3:" S3_URL "?regoin=x ; diff-table",
-			"dictmap: s3: Unknown URL parameter 'regoin' (did you mean region?)" },
-	};
 	struct test_world world;
 	(void)state;
 
 	test_world_init(&world, NULL);
-	for (size_t i = 0; i < LAB_COUNT_OF(rows); i++) {
-		if (fs_uri_check(lab_view_cstr(rows[i].uri), world.arena, NULL, &world.err) == 0)
-			fail_msg("row %zu: '%s' is taken", i, rows[i].uri);
-		if (strcmp(world.err.message, rows[i].message) != 0)
+	for (size_t i = 0; i < LAB_COUNT_OF(wrong_uris); i++) {
+		if (fs_uri_check(lab_view_cstr(wrong_uris[i].uri), world.arena, NULL, &world.err) ==
+			0)
+			fail_msg("row %zu: '%s' is taken", i, wrong_uris[i].uri);
+		if (strcmp(world.err.message, wrong_uris[i].message) != 0)
 			fail_msg("row %zu: %s", i, world.err.message);
 	}
 	test_world_done(&world);
@@ -392,8 +390,8 @@ static void url_errors_never_show_secrets(void **state)
 		{ "https://KEY:SECRET@/", "the host is missing in the URL" },
 		{ "https://KEY:SECRET:b.example.com/",
 			"the port in the URL is not a number from 1 to 65535" },
-		{ "https://KEY:SEC:RET@b.example.com/",
-			"a ':' in the secret of the URL must be written %3A (%%3A in dovecot.conf)" },
+		{ "https://KEY:SEC:RET@b.example.com/", "a ':' in the secret of the URL must be "
+							"written %3A (%%3A in dovecot.conf)" },
 		{ "https://KEY@b.example.com/",
 			"what stands before the '@' in the URL must be <access key>:<secret>" },
 		{ "https://KEY:SEC%XX@b/",
@@ -402,12 +400,11 @@ static void url_errors_never_show_secrets(void **state)
 		{ "https://b/%00", "the path in the URL: there is a control character" },
 		{ "https://b!c/", "'b!c' is not a host name" },
 		{ "https://b:99999/", "the port in the URL is not a number from 1 to 65535" },
-		{ "https://b/ x",
-			"there is white space, a control character or a '#' in the URL" },
+		{ "https://b/ x", "there is white space, a control character or a '#' in the URL" },
 		{ "https://b/?timeout", "URL parameter timeout has no value" },
-		{ "https://b/?timeout=soon",
-			"URL parameter timeout: 'soon' is not a time such as 250ms, 3s, 10 min or 2 "
-			"days" },
+		{ "https://b/?timeout=soon", "URL parameter timeout: 'soon' is not a time such as "
+					     "250ms, 3s, 10 min or 2 "
+					     "days" },
 		{ "https://b/?timeout=0", "URL parameter timeout must be above 0" },
 		{ "https://b/?region=", "URL parameter region: it has no value" },
 		{ "https://b/?max_retries=x", "URL parameter max_retries: 'x' is not a number" },
@@ -451,21 +448,20 @@ static void stacks_and_urls_are_bounded(void **state)
 	lab_buf_init(&text, world.heap, 20000);
 	for (size_t i = 0; i < 20; i++)
 		lab_buf_append_cstr(&text, "metawrap:");
-	assert_int_equal(
-		fs_uri_check(lab_buf_view(&text), world.arena, NULL, &world.err), -1);
+	assert_int_equal(fs_uri_check(lab_buf_view(&text), world.arena, NULL, &world.err), -1);
 	assert_int_equal(world.err.code, LAB_LIMIT);
 	lab_buf_reset(&text);
 	lab_buf_append_cstr(&text, "https://");
 	for (size_t i = 0; i < 300; i++)
 		lab_buf_append_byte(&text, 'a');
-	assert_int_equal(fs_uri_http(lab_buf_view(&text), FS_URI_HTTP_S3, world.arena, &url,
-				 &world.err),
+	assert_int_equal(
+		fs_uri_http(lab_buf_view(&text), FS_URI_HTTP_S3, world.arena, &url, &world.err),
 		-1);
 	assert_string_equal(world.err.message, "the host in the URL is too long");
 	for (size_t i = 0; i < 9000; i++)
 		lab_buf_append_byte(&text, 'a');
-	assert_int_equal(fs_uri_http(lab_buf_view(&text), FS_URI_HTTP_S3, world.arena, &url,
-				 &world.err),
+	assert_int_equal(
+		fs_uri_http(lab_buf_view(&text), FS_URI_HTTP_S3, world.arena, &url, &world.err),
 		-1);
 	assert_int_equal(world.err.code, LAB_LIMIT);
 	assert_int_equal(fs_uri_driver_fail(LAB_VIEW("crypt"), &world.err), -1);

@@ -22,11 +22,11 @@ static const struct {
 		"plugin {\n"
 		"obox_fs = s3:https://user:foo%%2fbar@example.com/ # password is foo/bar\n"
 		"}\n" },
-	{ "AWS S3: bulk delete",
-		"obox_max_parallel_deletes = 1000\n" },
+	{ "AWS S3: bulk delete", "obox_max_parallel_deletes = 1000\n" },
 	{ "AWS S3: signature version 4",
 		"plugin {\n"
-		"obox_index_fs = aws-s3:https://ACCESSKEY:SECRET@BUCKETNAME.s3.eu-central-1.amazonaws"
+		"obox_index_fs = "
+		"aws-s3:https://ACCESSKEY:SECRET@BUCKETNAME.s3.eu-central-1.amazonaws"
 		".com/?region=eu-central-1\n"
 		"}\n" },
 	{ "AWS S3: dictmap, placeholders not filled in",
@@ -37,23 +37,36 @@ static const struct {
 		"# S3ACCESS: IAM role to use for storage access.\n"
 		"# Examples use data compression with zstd (level 3)\n"
 		"# Without lazy_expunge plugin:\n"
-		"obox_fs = fscache:512M:/var/cache/mails/%4Nu:compress:zstd:3:dictmap:proxy:dict-asyn"
-		"c:cassandra ; aws-s3:https://{{BUCKET_NAME}}.s3.{{REGION}}.amazonaws.com/?region={{R"
-		"EGION}}&auth_role={{S3ACCESS}}&reason_header_max_length=200 ; refcounting-table:lock"
-		"dir=/tmp:bucket-size=10000:bucket-cache=%h/buckets.cache:nlinks-limit=3:delete-times"
+		"obox_fs = "
+		"fscache:512M:/var/cache/mails/%4Nu:compress:zstd:3:dictmap:proxy:dict-asyn"
+		"c:cassandra ; "
+		"aws-s3:https://{{BUCKET_NAME}}.s3.{{REGION}}.amazonaws.com/?region={{R"
+		"EGION}}&auth_role={{S3ACCESS}}&reason_header_max_length=200 ; "
+		"refcounting-table:lock"
+		"dir=/tmp:bucket-size=10000:bucket-cache=%h/"
+		"buckets.cache:nlinks-limit=3:delete-times"
 		"tamp=+10s:bucket-deleted-days=11:storage-objectid-prefix=%u/mails/\n"
 		"# With lazy_expunge plugin:\n"
-		"#obox_fs = fscache:2G:/var/cache/mails/%4Nu:compress:zstd:3:dictmap:proxy:dict-async"
-		":cassandra ; aws-s3:https://{{BUCKET_NAME}}.s3.{{REGION}}.amazonaws.com/?region={{RE"
-		"GION}}&auth_role={{S3ACCESS}}&reason_header_max_length=200 ; refcounting-table:bucke"
-		"t-size=10000:bucket-cache=%h/buckets.cache:nlinks-limit=3:delete-timestamp=+10s:buck"
+		"#obox_fs = "
+		"fscache:2G:/var/cache/mails/%4Nu:compress:zstd:3:dictmap:proxy:dict-async"
+		":cassandra ; "
+		"aws-s3:https://{{BUCKET_NAME}}.s3.{{REGION}}.amazonaws.com/?region={{RE"
+		"GION}}&auth_role={{S3ACCESS}}&reason_header_max_length=200 ; "
+		"refcounting-table:bucke"
+		"t-size=10000:bucket-cache=%h/"
+		"buckets.cache:nlinks-limit=3:delete-timestamp=+10s:buck"
 		"et-deleted-days=11:storage-objectid-prefix=%u/mails/\n"
-		"obox_index_fs = compress:zstd:3:dictmap:proxy:dict-async:cassandra ; aws-s3:https://"
-		"{{BUCKET_NAME}}.s3.{{REGION}}.amazonaws.com/?region={{REGION}}&auth_role={{S3ACCESS}"
+		"obox_index_fs = compress:zstd:3:dictmap:proxy:dict-async:cassandra ; "
+		"aws-s3:https://"
+		"{{BUCKET_NAME}}.s3.{{REGION}}.amazonaws.com/"
+		"?region={{REGION}}&auth_role={{S3ACCESS}"
 		"}&reason_header_max_length=200 ; diff-table:storage-passthrough-paths=full\n"
-		"fts_dovecot_fs = fts-cache:fscache:2G:/var/cache/fts/%4Nu:compress:zstd:3:dictmap:pr"
-		"oxy:dict-async:cassandra ; aws-s3:https://{{BUCKET_NAME}}.s3.{{REGION}}.amazonaws.co"
-		"m/?region={{REGION}}&auth_role={{S3ACCESS}}&reason_header_max_length=200 ; dict-pref"
+		"fts_dovecot_fs = "
+		"fts-cache:fscache:2G:/var/cache/fts/%4Nu:compress:zstd:3:dictmap:pr"
+		"oxy:dict-async:cassandra ; "
+		"aws-s3:https://{{BUCKET_NAME}}.s3.{{REGION}}.amazonaws.co"
+		"m/?region={{REGION}}&auth_role={{S3ACCESS}}&reason_header_max_length=200 ; "
+		"dict-pref"
 		"ix=%u/fts/:storage-passthrough-paths=full\n"
 		"obox_max_parallel_deletes = 1000\n"
 		"}\n"
@@ -65,202 +78,220 @@ static const struct {
 		"# }\n"
 		"#}\n" },
 	{ "AWS S3: without IAM",
-		"obox_fs = fscache:512M:/var/cache/mails/%4Nu:compress:zstd:3:dictmap:proxy:dict-asyn"
-		"c:cassandra ; aws-s3:https://{{ACCESSKEY}}:{{SECRET}}@{{BUCKETNAME}}.s3.{{REGION}}.a"
-		"mazonaws.com/?region={{REGION}}&reason_header_max_length=200 ; refcounting-table:loc"
-		"kdir=/tmp:bucket-size=10000:bucket-cache=%h/buckets.cache:nlinks-limit=3:delete-time"
+		"obox_fs = "
+		"fscache:512M:/var/cache/mails/%4Nu:compress:zstd:3:dictmap:proxy:dict-asyn"
+		"c:cassandra ; "
+		"aws-s3:https://{{ACCESSKEY}}:{{SECRET}}@{{BUCKETNAME}}.s3.{{REGION}}.a"
+		"mazonaws.com/?region={{REGION}}&reason_header_max_length=200 ; "
+		"refcounting-table:loc"
+		"kdir=/tmp:bucket-size=10000:bucket-cache=%h/"
+		"buckets.cache:nlinks-limit=3:delete-time"
 		"stamp=+10s:bucket-deleted-days=11:storage-objectid-prefix=%u/mails/\n" },
-	{ "AWS S3: fs-auth",
-		"mail_uid = vmail\n"
-		"service fs-auth {\n"
-		"unix_listener fs-auth {\n"
-		"user = vmail\n"
-		"}\n"
-		"}\n" },
+	{ "AWS S3: fs-auth", "mail_uid = vmail\n"
+			     "service fs-auth {\n"
+			     "unix_listener fs-auth {\n"
+			     "user = vmail\n"
+			     "}\n"
+			     "}\n" },
 	{ "S3 without dictmap: dispersion prefix",
 		"mail_location = obox:%8{md5;format=hex:user}/%u:INDEX=~/:CONTROL=~/\n" },
 	{ "S3 without dictmap: URL behind a space",
 		"plugin {\n"
-		"  obox_fs = fscache:1G:/var/cache/mails:compress:gz:6:s3: https://ACCESSKEY:SECRET@B"
+		"  obox_fs = fscache:1G:/var/cache/mails:compress:gz:6:s3: "
+		"https://ACCESSKEY:SECRET@B"
 		"UCKETNAME.s3.amazonaws.com/\n"
-		"  obox_index_fs = compress:gz:6:s3: https://ACCESSKEY:SECRET@BUCKETNAME.s3.amazonaws"
+		"  obox_index_fs = compress:gz:6:s3: "
+		"https://ACCESSKEY:SECRET@BUCKETNAME.s3.amazonaws"
 		".com/\n"
 		"}\n" },
 	{ "S3 without dictmap: path style bucket",
 		"plugin {\n"
-		"  obox_index_fs = compress:gz:6:s3: https://ACCESSKEY:SECRET@host/?bucket=BUCKETNAME"
+		"  obox_index_fs = compress:gz:6:s3: "
+		"https://ACCESSKEY:SECRET@host/?bucket=BUCKETNAME"
 		"&region=eu-central-1\n"
 		"}\n" },
-	{ "backend: generic",
-		"protocols = imap pop3 smtp sieve\n"
-		"verbose_proctitle = yes\n"
-		"mail_log_prefix = \"%s(%u)<%{session}>: \"\n"
-		"'auth_mechanisms = plain login\n"
-		"service anvil {\n"
-		"unix_listener anvil-auth-penalty {\n"
-		"mode = 0\n"
-		"}\n"
-		"}\n"
-		"auth_cache_size = 100M\n"
-		"login_trusted_networks = 10.0.0.0/24\n"
-		"mail_max_userip_connections = 10\n"
-		"ssl = no\n"
-		"disable_plaintext_auth = no\n" },
-	{ "backend: LDAP authentication",
-		"passed {\n"
-		"args = /etc/dovecot/dovecot-ldap.conf.ext\n"
-		"driver = ldap\n"
-		"}\n"
-		"userdb {\n"
-		"driver = prefetch\n"
-		"}\n"
-		"userdb {\n"
-		"args = /etc/dovecot/dovecot-ldap.conf.ext\n"
-		"driver = ldap\n"
-		"}\n" },
-	{ "backend: mail location",
-		"mail_home = /var/vmail/%2Mu/%u\n"
-		"mail_uid = email\n"
-		"mail_gid = email\n"
-		"mail_fsync = never\n"
-		"mail_temp_dir = /tmp\n"
-		"mailbox_list_index = yes\n" },
-	{ "backend: namespace",
-		"namespace inbox {\n"
-		"prefix =\n"
-		"separator = /\n"
-		"inbox = yes\n"
-		"}\n" },
-	{ "backend: special folders",
-		"namespace inbox {\n"
-		"mailbox Drafts {\n"
-		"special_use = \\Drafts\n"
-		"auto = create\n"
-		"}\n"
-		"mailbox Junk {\n"
-		"special_use = \\Junk\n"
-		"auto = create }\n"
-		"mailbox Trash {\n"
-		"special_use = \\Trash\n"
-		"auto = create\n"
-		"}\n"
-		"mailbox Sent {\n"
-		"special_use = \\Sent\n"
-		"auto = create\n"
-		"}\n"
-		"}\n" },
+	{ "backend: generic", "protocols = imap pop3 smtp sieve\n"
+			      "verbose_proctitle = yes\n"
+			      "mail_log_prefix = \"%s(%u)<%{session}>: \"\n"
+			      "'auth_mechanisms = plain login\n"
+			      "service anvil {\n"
+			      "unix_listener anvil-auth-penalty {\n"
+			      "mode = 0\n"
+			      "}\n"
+			      "}\n"
+			      "auth_cache_size = 100M\n"
+			      "login_trusted_networks = 10.0.0.0/24\n"
+			      "mail_max_userip_connections = 10\n"
+			      "ssl = no\n"
+			      "disable_plaintext_auth = no\n" },
+	{ "backend: LDAP authentication", "passed {\n"
+					  "args = /etc/dovecot/dovecot-ldap.conf.ext\n"
+					  "driver = ldap\n"
+					  "}\n"
+					  "userdb {\n"
+					  "driver = prefetch\n"
+					  "}\n"
+					  "userdb {\n"
+					  "args = /etc/dovecot/dovecot-ldap.conf.ext\n"
+					  "driver = ldap\n"
+					  "}\n" },
+	{ "backend: mail location", "mail_home = /var/vmail/%2Mu/%u\n"
+				    "mail_uid = email\n"
+				    "mail_gid = email\n"
+				    "mail_fsync = never\n"
+				    "mail_temp_dir = /tmp\n"
+				    "mailbox_list_index = yes\n" },
+	{ "backend: namespace", "namespace inbox {\n"
+				"prefix =\n"
+				"separator = /\n"
+				"inbox = yes\n"
+				"}\n" },
+	{ "backend: special folders", "namespace inbox {\n"
+				      "mailbox Drafts {\n"
+				      "special_use = \\Drafts\n"
+				      "auto = create\n"
+				      "}\n"
+				      "mailbox Junk {\n"
+				      "special_use = \\Junk\n"
+				      "auto = create }\n"
+				      "mailbox Trash {\n"
+				      "special_use = \\Trash\n"
+				      "auto = create\n"
+				      "}\n"
+				      "mailbox Sent {\n"
+				      "special_use = \\Sent\n"
+				      "auto = create\n"
+				      "}\n"
+				      "}\n" },
 	{ "backend: obox",
 		"mail_plugins = $mail_plugins box\n"
 		"mail_prefetch_count = 10\n"
 		"plugin {\n"
 		"# Store object IDs to Dovecot indexes (will become default later)\n"
 		"obox_use_object_ids = yes\n"
-		"# How much disk space metacache can use before old data is cleaned up. # This should"
+		"# How much disk space metacache can use before old data is cleaned up. # This "
+		"should"
 		" usually fill up most of the available disk space.\n"
 		"metacache_max_space = 200G\n"
 		"# Avoid uploading indexes at the cost of more GETs on failures\n"
 		"# (will become default later)\n"
 		"metacache_delay_uploads = yes\n"
-		"# How often to upload modified indexes to object storage? # This is done on backgrou"
+		"# How often to upload modified indexes to object storage? # This is done on "
+		"backgrou"
 		"nd. Default 5 min.\n"
 		"#metacache_upload_interval = 5min\n"
-		"# If delayed index uploads are enabled, upload indexes anyway # after this many mail"
+		"# If delayed index uploads are enabled, upload indexes anyway # after this many "
+		"mail"
 		"s have been saved. Default 10.\n"
 		"#obox_max_rescan_mail_count = 10\n"
 		"# Override mail_prefetch_count setting for write, copy and delete # operations.\n"
 		"#obox_max_parallel_writes = $mail_prefetch_count\n"
 		"#obox_max_parallel_copies = $mail_prefetch_count\n"
 		"#obox_max_parallel_deletes = $mail_prefetch_count\n"
-		"# If user\xe2""\x80""\x99""s index cache was accessed max this many seconds ago, ass"
-		"ume # it\xe2""\x80""\x99""s up-to-date and there\xe2""\x80""\x99""s no need to refre"
+		"# If user\xe2"
+		"\x80"
+		"\x99"
+		"s index cache was accessed max this many seconds ago, ass"
+		"ume # it\xe2"
+		"\x80"
+		"\x99"
+		"s up-to-date and there\xe2"
+		"\x80"
+		"\x99"
+		"s no need to refre"
 		"sh them from object storage. # Default 2 seconds.\n"
 		"metacache_close_delay = 2s\n"
-		"# If activated, when an unexpected 404 is found when retrieving a # message from obj"
-		"ect storage, Dovecot will rescan the mailbox by # listing its objects. If the 404-ob"
-		"ject is still listed in this query, # Dovecot issues a HEAD to determine if the mess"
-		"age actually exists. # If this HEAD request returns a 404, the message is dropped fr"
-		"om # the index. The message object is not removed from the object # storage. THIS SH"
+		"# If activated, when an unexpected 404 is found when retrieving a # message from "
+		"obj"
+		"ect storage, Dovecot will rescan the mailbox by # listing its objects. If the "
+		"404-ob"
+		"ject is still listed in this query, # Dovecot issues a HEAD to determine if the "
+		"mess"
+		"age actually exists. # If this HEAD request returns a 404, the message is dropped "
+		"fr"
+		"om # the index. The message object is not removed from the object # storage. THIS "
+		"SH"
 		"OULD NORMALLY NOT BE ACTIVATED.\n"
 		"# obox_autofix_storage = no\n"
 		"}\n" },
-	{ "backend: fscache",
-		"plugin {\n"
-		"obox_fs = fscache:1G:/var/cache/mails:\xe2""\x80""\xa6""\n"
-		"}\n" },
-	{ "backend: compress",
-		"plugin {\n"
-		"obox_index_fs = compress:gz:6:\xe2""\x80""\xa6""\n"
-		"}\n" },
-	{ "backend: zlib",
-		"# See http://wiki.dovecot.org/Plugins/Zlib\n"
-		"mail_plugins = $mail_plugins lib\n"
-		"plugin {\n"
-		"zlib_save = gz\n"
-		"zlib_save_level = 6\n"
-		"}\n" },
-	{ "backend: Amazon S3",
-		"mail_location = obox:%2Mu/%2.3Mu/%u:INDEX=~/:CONTROL=~/\n"
-		"plugin {\n"
-		"obox_fs = fscache:1G:/var/cache/mails:s3: https://ACCESSKEY:SECRET@BUCKETNAME.s3.ama"
-		"zonaws.com/\n"
-		"obox_index_fs = compress:gz:6:s3: https://ACCESSKEY:SECRET@BUCKETNAME.s3.amazonaws.c"
-		"om/\n"
-		"}\n" },
+	{ "backend: fscache", "plugin {\n"
+			      "obox_fs = fscache:1G:/var/cache/mails:\xe2"
+			      "\x80"
+			      "\xa6"
+			      "\n"
+			      "}\n" },
+	{ "backend: compress", "plugin {\n"
+			       "obox_index_fs = compress:gz:6:\xe2"
+			       "\x80"
+			       "\xa6"
+			       "\n"
+			       "}\n" },
+	{ "backend: zlib", "# See http://wiki.dovecot.org/Plugins/Zlib\n"
+			   "mail_plugins = $mail_plugins lib\n"
+			   "plugin {\n"
+			   "zlib_save = gz\n"
+			   "zlib_save_level = 6\n"
+			   "}\n" },
+	{ "backend: Amazon S3", "mail_location = obox:%2Mu/%2.3Mu/%u:INDEX=~/:CONTROL=~/\n"
+				"plugin {\n"
+				"obox_fs = fscache:1G:/var/cache/mails:s3: "
+				"https://ACCESSKEY:SECRET@BUCKETNAME.s3.ama"
+				"zonaws.com/\n"
+				"obox_index_fs = compress:gz:6:s3: "
+				"https://ACCESSKEY:SECRET@BUCKETNAME.s3.amazonaws.c"
+				"om/\n"
+				"}\n" },
 	{ "backend: mail_log",
 		"mail_plugins = $mail_plugins notify mail_log\n"
 		"plugin {\n"
 		"mail_log_events = delete undelete expunge copy mailbox_delete mailbox_rename\n"
 		"mail_log_fields = uid box msgid size from\n"
 		"}\n" },
-	{ "backend: quota",
-		"mail_plugins = $mail_plugins quota\n"
-		"protocol map {\n"
-		"mail_plugins = $mail_plugins map_quota\n"
-		"}\n"
-		"plugin {\n"
-		"quota = count:User quota\n"
-		"quota_vsizes = yes\n"
-		"quota_warning = storage=100%% quota-warning 100 %u\n"
-		"quota_warning2 = storage=95%% quota-warning 95 %u\n"
-		"quota_warning3 = -storage=100%% quota-warning below %u\n"
-		"}\n"
-		"service quota-warning {\n"
-		"executable = script /usr/local/bin/quota-warning.sh\n"
-		"user = email\n"
-		"unix_listener quota-warning {\n"
-		"}\n"
-		"}\n" },
-	{ "backend: IMAP, POP3",
-		"imap_client_workarounds = tb-extra-mailbox-sep tb-lsub-flags\n"
-		"pop3_no_flag_updates = yes\n"
-		"pop3_client_workarounds = outlook-no-nuls oe-ns-eoh\n"
-		"pop3_uidl_format = %g\n" },
-	{ "backend: LMTP",
-		"postmaster_address = postmaster@%d\n"
-		"submission_host = smtp-out.example.com:25\n"
-		"protocol smtp {\n"
-		"mail_plugins = $mail_plugins sieve\n"
-		"}\n" },
+	{ "backend: quota", "mail_plugins = $mail_plugins quota\n"
+			    "protocol map {\n"
+			    "mail_plugins = $mail_plugins map_quota\n"
+			    "}\n"
+			    "plugin {\n"
+			    "quota = count:User quota\n"
+			    "quota_vsizes = yes\n"
+			    "quota_warning = storage=100%% quota-warning 100 %u\n"
+			    "quota_warning2 = storage=95%% quota-warning 95 %u\n"
+			    "quota_warning3 = -storage=100%% quota-warning below %u\n"
+			    "}\n"
+			    "service quota-warning {\n"
+			    "executable = script /usr/local/bin/quota-warning.sh\n"
+			    "user = email\n"
+			    "unix_listener quota-warning {\n"
+			    "}\n"
+			    "}\n" },
+	{ "backend: IMAP, POP3", "imap_client_workarounds = tb-extra-mailbox-sep tb-lsub-flags\n"
+				 "pop3_no_flag_updates = yes\n"
+				 "pop3_client_workarounds = outlook-no-nuls oe-ns-eoh\n"
+				 "pop3_uidl_format = %g\n" },
+	{ "backend: LMTP", "postmaster_address = postmaster@%d\n"
+			   "submission_host = smtp-out.example.com:25\n"
+			   "protocol smtp {\n"
+			   "mail_plugins = $mail_plugins sieve\n"
+			   "}\n" },
 };
 
-static const char ldap_example[] =
-	"hosts = ldap.example.com\n"
-	"dn = cn=admin,dc=example,dc=com\n"
-	"dnpass = secret\n"
-	"base = dc=example,dc=com\n"
-	"auth_bind = yes\n"
-	"blocking = yes\n"
-	"'pass_attrs = \\\n"
-	"=user=%{ldap:mailRoutingAddress}, \\\n"
-	"=password=%{ldap:userPassword}, \\\n"
-	"=userdb_quota_rule=*:storage=%{ldap:messageQuotaHard}k\n"
-	"user_attrs = \\\n"
-	"=user=%{ldap:mailRoutingAddress}, \\\n"
-	"=quota_rule=*:storage=%{ldap:messageQuotaHard}\n"
-	"pass_filter = (mailRoutingAddress=%u)\n"
-	"user_filter = (mailRoutingAddress=%u)\n"
-	"iterate_attrs = mailRoutingAddress=user\n"
-	"iterate_filter = (objectClass= smiMessageRecipient)\n";
+static const char ldap_example[] = "hosts = ldap.example.com\n"
+				   "dn = cn=admin,dc=example,dc=com\n"
+				   "dnpass = secret\n"
+				   "base = dc=example,dc=com\n"
+				   "auth_bind = yes\n"
+				   "blocking = yes\n"
+				   "'pass_attrs = \\\n"
+				   "=user=%{ldap:mailRoutingAddress}, \\\n"
+				   "=password=%{ldap:userPassword}, \\\n"
+				   "=userdb_quota_rule=*:storage=%{ldap:messageQuotaHard}k\n"
+				   "user_attrs = \\\n"
+				   "=user=%{ldap:mailRoutingAddress}, \\\n"
+				   "=quota_rule=*:storage=%{ldap:messageQuotaHard}\n"
+				   "pass_filter = (mailRoutingAddress=%u)\n"
+				   "user_filter = (mailRoutingAddress=%u)\n"
+				   "iterate_attrs = mailRoutingAddress=user\n"
+				   "iterate_filter = (objectClass= smiMessageRecipient)\n";
 
 /* Its page broke two lines in the middle of a header's name: no parser can take that. */
 static const char wrapped_example[] =
@@ -309,8 +340,8 @@ static const char storm_block[] =
 
 #define CONFIGS "scenarios/configs/"
 
-static int read_disk(void *ctx, struct lab_view path, struct lab_arena *arena,
-	struct lab_view *ret, struct lab_error *err)
+static int read_disk(void *ctx, struct lab_view path, struct lab_arena *arena, struct lab_view *ret,
+	struct lab_error *err)
 {
 	FILE *file = fopen(lab_arena_cstr(arena, path), "rb");
 	char *text = lab_arena_alloc(arena, 100000);
@@ -362,8 +393,9 @@ static void the_ldap_example_passes_as_ldap_file(void **state)
 	(void)state;
 
 	assert_int_equal(conf_check(root, CONF_FILE_LDAP, NULL, 0, &world.problems), 0);
-	assert_true(lab_view_eq_cstr(attrs->value,
-		"=user=%{ldap:mailRoutingAddress}, =quota_rule=*:storage=%{ldap:messageQuotaHard}"));
+	assert_true(
+		lab_view_eq_cstr(attrs->value, "=user=%{ldap:mailRoutingAddress}, "
+					       "=quota_rule=*:storage=%{ldap:messageQuotaHard}"));
 	assert_int_equal(conf_check(root, CONF_FILE_DOVECOT, NULL, 0, &world.problems), -1);
 	test_world_done(&world);
 }
@@ -470,8 +502,7 @@ static void the_storm_configuration_is_complete(void **state)
 	conf_check(root, CONF_FILE_DOVECOT, NULL, 0, &world.problems);
 	assert_int_equal(world.problems.count, 0);
 	assert_int_equal(conf_settings_load(root, world.arena, &settings, &world.err), 0);
-	assert_true(lab_view_eq_cstr(
-		settings.mail_location.text, "obox:%u:INDEX=~/:CONTROL=~/"));
+	assert_true(lab_view_eq_cstr(settings.mail_location.text, "obox:%u:INDEX=~/:CONTROL=~/"));
 	assert_int_equal(settings.obox_max_parallel_deletes, 1000);
 	check_stack(&world, settings.obox_fs);
 	check_stack(&world, settings.obox_index_fs);
@@ -501,7 +532,8 @@ static void the_standard_maps_are_in_the_mandatory_order(void **state)
 		"dictmap/$user/fts/$object_name user_fts_objects i:hexblob u:string n:string",
 		"dictdiffmap/$user/idx/$host user_index_diff_objects "
 		"m:string writetime(m):string u:string h:string",
-		"dictdiffmap/$user/mailboxes/$mailbox_guid/idx/$host user_mailbox_index_diff_objects "
+		"dictdiffmap/$user/mailboxes/$mailbox_guid/idx/$host "
+		"user_mailbox_index_diff_objects "
 		"m:string writetime(m):string u:string g:hexblob h:string",
 		"dictmap/$user/mailboxes/$mailbox_guid user_mailbox_index_diff_objects "
 		"m:string u:string g:hexblob",
@@ -520,8 +552,8 @@ static void the_standard_maps_are_in_the_mandatory_order(void **state)
 	test_world_init(&world, NULL);
 	world.reader.read_file = read_disk;
 	lab_buf_init(&text, world.heap, 1000);
-	assert_int_equal(dict_cql_load(LAB_VIEW(CONFIGS "dovecot-dict-cql.conf.ext"),
-				 &world.reader, world.arena, &config, &world.err),
+	assert_int_equal(dict_cql_load(LAB_VIEW(CONFIGS "dovecot-dict-cql.conf.ext"), &world.reader,
+				 world.arena, &config, &world.err),
 		0);
 	for (size_t i = 0; i < LAB_COUNT_OF(maps); i++) {
 		const struct dict_cql_map *map = &config->maps[i];

@@ -83,19 +83,23 @@ static void errors_have_place_and_suggestion(void **state)
 		{ "mail_prefetch_count = many\n", 1, 23,
 			"mail_prefetch_count: 'many' is not a number" },
 		{ "metacache_close_delay = 2 parsecs\n", 1, 25,
-			"metacache_close_delay: '2 parsecs' is not a time such as 250ms, 3s, 10 min or "
+			"metacache_close_delay: '2 parsecs' is not a time such as 250ms, 3s, 10 "
+			"min or "
 			"2 days" },
 		{ "obox_size_missing_action = raed\n", 1, 28,
-			"obox_size_missing_action: 'raed' is not one of warn-read, read, stat (did you "
+			"obox_size_missing_action: 'raed' is not one of warn-read, read, stat (did "
+			"you "
 			"mean read?)" },
 		{ "service a {\n  unix_listener b {\n    mode = rw\n  }\n}\n", 3, 12,
 			"mode: 'rw' is not a file mode such as 0600" },
-		{ "service a {\n  mode = 0600\n}\n", 2, 3, "setting mode does not belong in service" },
+		{ "service a {\n  mode = 0600\n}\n", 2, 3,
+			"setting mode does not belong in service" },
 		{ "separator = /\n", 1, 1, "setting separator does not belong at the top level" },
 		{ "plugin {\n  obox_fs = fscache:1G:/c:compres:gz:6:posix\n}\n", 2, 13,
 			"obox_fs: fscache: Unknown fs driver: compres (did you mean compress?)" },
 		{ "obox_fs = dictmap:proxy:a:b; posix\n", 1, 11,
-			"obox_fs: dictmap: the dict URI, the parent filesystem and the settings must "
+			"obox_fs: dictmap: the dict URI, the parent filesystem and the settings "
+			"must "
 			"be separated by exactly ' ; ' (space, semicolon, space)" },
 		{ "obox_fs = fscache:1G:/%y:posix\n", 1, 11, "obox_fs: Unknown variable '%y'" },
 		{ "mail_location = obox:%y\n", 1, 17, "mail_location: Unknown variable '%y'" },
@@ -112,8 +116,7 @@ static void errors_have_place_and_suggestion(void **state)
 		struct test_world world;
 		struct conf_section *root = parse(&world, rows[i].text);
 		struct conf_problem *problem = &world.problems.items[0];
-		assert_int_equal(
-			conf_check(root, CONF_FILE_DOVECOT, NULL, 0, &world.problems), -1);
+		assert_int_equal(conf_check(root, CONF_FILE_DOVECOT, NULL, 0, &world.problems), -1);
 		assert_int_equal(world.problems.errors, 1);
 		if (strcmp(problem->message, rows[i].message) != 0)
 			fail_msg("row %zu: %s", i, problem->message);
@@ -129,10 +132,12 @@ static void warnings_do_not_fail_the_check(void **state)
 		const char *text, *message;
 	} rows[] = {
 		{ "plugin {\n obox_allow_inconsistency = no\n}\n",
-			"setting obox_allow_inconsistency is gone since 3.0: serve from the metacache "
+			"setting obox_allow_inconsistency is gone since 3.0: serve from the "
+			"metacache "
 			"when the storage fails" },
 		{ "obox_fs = compress:gz:6:scality:http://x/\n",
-			"fs driver scality is not part of oboxlab: this configuration can be checked, "
+			"fs driver scality is not part of oboxlab: this configuration can be "
+			"checked, "
 			"not run" },
 		{ "obox_fs = s3:https://{{BUCKET}}.example.com/\n", "{{BUCKET}} is not filled in" },
 		{ "obox_fs = fscache:1G:/c:...\n",
@@ -169,7 +174,8 @@ static void numbered_names_and_foreign_words_are_known(void **state)
 		"metric x {\n  filter = event=y\n  fields {\n   z {\n   }\n  }\n}\n");
 	(void)state;
 
-	assert_int_equal(conf_check(root, CONF_FILE_DOVECOT, scenario_words, 3, &world.problems), 0);
+	assert_int_equal(
+		conf_check(root, CONF_FILE_DOVECOT, scenario_words, 3, &world.problems), 0);
 	assert_int_equal(world.problems.warnings, 0);
 	assert_null(conf_setting_def_find(LAB_VIEW("quota_warningx"), UINT32_MAX));
 	assert_null(conf_setting_def_find(LAB_VIEW("fts_filters_"), CONF_AT_TOP));
@@ -184,7 +190,8 @@ static void defaults_are_those_of_3_0(void **state)
 	struct conf_settings settings;
 	(void)state;
 
-	assert_int_equal(conf_settings_load(parse(&world, ""), world.arena, &settings, &world.err), 0);
+	assert_int_equal(
+		conf_settings_load(parse(&world, ""), world.arena, &settings, &world.err), 0);
 	assert_text(settings.mail_temp_dir, "/tmp");
 	assert_text(settings.obox_fetch_lost_mailbox_prefix, "recovered-lost-folder-");
 	assert_null(settings.obox_fs.text.ptr);
@@ -208,23 +215,23 @@ static void settings_come_from_plugin_and_top(void **state)
 {
 	struct test_world world;
 	struct conf_settings settings;
-	struct conf_section *root = parse(&world,
-		"mail_prefetch_count = 7\n"
-		"obox_max_parallel_copies = 2\n"
-		"mail_home = /var/vmail/%u\n"
-		"plugin {\n"
-		"  obox_fs = posix\n"
-		"  obox_max_parallel_copies = 3\n"
-		"  obox_autofix_storage = yes\n"
-		"  obox_size_missing_action = stat\n"
-		"  obox_rescan_mails_once_after = 1700000000\n"
-		"  metacache_upload_interval = 1 min\n"
-		"  metacache_max_space = 200G\n"
-		"  fs_auth_request_timeout = 500\n"
-		"  lazy_expunge = DUMPSTER\n"
-		"}\n"
-		"dict {\n  cassandra = cassandra:x.ext\n  b = redis:/abs\n}\n"
-		"dict {\n  cassandra = cassandra:y.ext\n}\n");
+	struct conf_section *root =
+		parse(&world, "mail_prefetch_count = 7\n"
+			      "obox_max_parallel_copies = 2\n"
+			      "mail_home = /var/vmail/%u\n"
+			      "plugin {\n"
+			      "  obox_fs = posix\n"
+			      "  obox_max_parallel_copies = 3\n"
+			      "  obox_autofix_storage = yes\n"
+			      "  obox_size_missing_action = stat\n"
+			      "  obox_rescan_mails_once_after = 1700000000\n"
+			      "  metacache_upload_interval = 1 min\n"
+			      "  metacache_max_space = 200G\n"
+			      "  fs_auth_request_timeout = 500\n"
+			      "  lazy_expunge = DUMPSTER\n"
+			      "}\n"
+			      "dict {\n  cassandra = cassandra:x.ext\n  b = redis:/abs\n}\n"
+			      "dict {\n  cassandra = cassandra:y.ext\n}\n");
 	const struct conf_dict *dict;
 	(void)state;
 
@@ -256,7 +263,8 @@ static void wrong_values_stop_the_load(void **state)
 	static const struct {
 		const char *text, *message;
 	} rows[] = {
-		{ "mail_prefetch_count = x\n", "t.conf:1:23: mail_prefetch_count: 'x' is not a number" },
+		{ "mail_prefetch_count = x\n",
+			"t.conf:1:23: mail_prefetch_count: 'x' is not a number" },
 		{ "obox_size_missing_action = x\n",
 			"t.conf:1:28: obox_size_missing_action: 'x' is not one of warn-read, read, "
 			"stat" },
@@ -280,8 +288,8 @@ static void mail_location_is_taken_apart(void **state)
 	struct lab_error err;
 	(void)state;
 
-	assert_int_equal(conf_mail_location_parse(
-				 LAB_VIEW("obox:%u:INDEX=~/:CONTROL=~/"), &location, &err),
+	assert_int_equal(
+		conf_mail_location_parse(LAB_VIEW("obox:%u:INDEX=~/:CONTROL=~/"), &location, &err),
 		0);
 	assert_true(lab_view_eq_cstr(location.driver, "obox"));
 	assert_true(lab_view_eq_cstr(location.path, "%u"));

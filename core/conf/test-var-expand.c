@@ -18,7 +18,8 @@ static int fs_lookup(void *ctx, struct lab_view name, struct lab_view *ret, stru
 	return 1;
 }
 
-static int expand(struct test_world *world, const char *user, const char *text, struct lab_view *ret)
+static int expand(
+	struct test_world *world, const char *user, const char *text, struct lab_view *ret)
 {
 	struct var_user values = { .user = lab_view_cstr(user),
 		.home = LAB_VIEW("/var/vmail/x"),
@@ -31,8 +32,7 @@ static int expand(struct test_world *world, const char *user, const char *text, 
 
 	var_user_table_init(&table, &values);
 	table.table.lookup = fs_lookup;
-	return var_expand_arena(
-		world->arena, lab_view_cstr(text), &table.table, ret, &world->err);
+	return var_expand_arena(world->arena, lab_view_cstr(text), &table.table, ret, &world->err);
 }
 
 static void assert_expands(
@@ -43,7 +43,8 @@ static void assert_expands(
 	if (expand(world, user, text, &result) < 0)
 		fail_msg("%s: %s", text, world->err.message);
 	if (!lab_view_eq_cstr(result, expected))
-		fail_msg("%s of %s is '%.*s', not '%s'", text, user, LAB_VIEW_ARG(result), expected);
+		fail_msg(
+			"%s of %s is '%.*s', not '%s'", text, user, LAB_VIEW_ARG(result), expected);
 }
 
 static void the_published_vectors_come_out(void **state)
@@ -97,10 +98,12 @@ static void keys_modifiers_and_numbers(void **state)
 		{ "", "" },
 		{ "plain", "plain" },
 		{ "100%%", "100%" },
-		{ "%u|%n|%d|%h|%s|%p", "User.Name@Example.COM|User.Name|Example.COM|/var/vmail/x|imap|255" },
+		{ "%u|%n|%d|%h|%s|%p",
+			"User.Name@Example.COM|User.Name|Example.COM|/var/vmail/x|imap|255" },
 		{ "%{user}|%{username}|%{domain}|%{home}|%{service}",
 			"User.Name@Example.COM|User.Name|Example.COM|/var/vmail/x|imap" },
-		{ "%{session} %{hostname} %{auth:token}|%T{auth_token}|", "s3SS10n b1 tok en |tok en|" },
+		{ "%{session} %{hostname} %{auth:token}|%T{auth_token}|",
+			"s3SS10n b1 tok en |tok en|" },
 		{ "%{env:HOME}", "/root" },
 		{ "%Lu", "user.name@example.com" },
 		{ "%Ud", "EXAMPLE.COM" },
@@ -234,8 +237,7 @@ static void a_check_needs_no_values(void **state)
 	(void)state;
 
 	var_user_table_init(&table, &nobody);
-	assert_int_equal(
-		var_expand_check(LAB_VIEW("%u %{md5:home} %%"), &table.table, &err), 0);
+	assert_int_equal(var_expand_check(LAB_VIEW("%u %{md5:home} %%"), &table.table, &err), 0);
 	assert_int_equal(var_expand_check(LAB_VIEW("%u %y"), &table.table, &err), -1);
 	assert_string_equal(err.message, "Unknown variable '%y'");
 	assert_int_equal(var_expand_check(LAB_VIEW("%{env:X}"), &table.table, &err), -1);

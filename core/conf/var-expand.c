@@ -230,7 +230,8 @@ static int modify(struct value *value, struct format *format, struct lab_error *
 			modify_hex(value);
 			break;
 		case 'T':
-			while (value->len > 0 && strchr(" \t\r\n\v\f", value->data[value->len - 1]) &&
+			while (value->len > 0 &&
+				strchr(" \t\r\n\v\f", value->data[value->len - 1]) &&
 				value->data[value->len - 1] != '\0')
 				value->len--;
 			break;
@@ -272,8 +273,8 @@ static int fail_unknown(const struct walk *walk, struct lab_view name)
 	char shown[CONF_SHOW_MAX + 4];
 
 	if (name.len == 1)
-		return lab_fail(walk->err, LAB_INVALID, "Unknown variable '%%%s'",
-			conf_show(name, shown));
+		return lab_fail(
+			walk->err, LAB_INVALID, "Unknown variable '%%%s'", conf_show(name, shown));
 	return lab_fail(
 		walk->err, LAB_INVALID, "Unknown variable '%%{%s}'", conf_show(name, shown));
 }
@@ -370,17 +371,18 @@ static int hash_option(struct hash_options *options, struct lab_view option, str
 	lab_view_split(&value, '=', &key);
 	if (lab_view_eq_cstr(key, "rounds"))
 		ok = lab_view_to_u64(value, &options->rounds) == 0 && options->rounds >= 1 &&
-			options->rounds <= ROUNDS_MAX;
+		     options->rounds <= ROUNDS_MAX;
 	else if (lab_view_eq_cstr(key, "truncate"))
 		ok = lab_view_to_u64(value, &options->truncate) == 0 && options->truncate >= 1 &&
-			options->truncate <= 8 * lab_digest_size(options->digest);
+		     options->truncate <= 8 * lab_digest_size(options->digest);
 	else if (lab_view_eq_cstr(key, "format"))
 		ok = hash_format_of(value, &options->format) == 0;
 	else if (lab_view_eq_cstr(key, "salt")) {
 		options->salt = value;
 		ok = true;
 	} else
-		return lab_fail(err, LAB_INVALID, "Unknown hash option '%s'", conf_show(key, shown));
+		return lab_fail(
+			err, LAB_INVALID, "Unknown hash option '%s'", conf_show(key, shown));
 	if (!ok)
 		return lab_fail(
 			err, LAB_INVALID, "Invalid hash option '%s'", conf_show(option, shown));
@@ -395,7 +397,7 @@ static size_t truncate_bits(uint8_t *bytes, size_t bits)
 
 	for (size_t i = len; shift > 0 && i-- > 0;) {
 		unsigned above = i > 0 ? bytes[i - 1] : 0;
-		bytes[i] = (uint8_t)((bytes[i] >> shift) | (above << (8 - shift)));
+		bytes[i] = (uint8_t)(((unsigned)bytes[i] >> shift) | (above << (8 - shift)));
 	}
 	return len;
 }
@@ -421,9 +423,8 @@ static void hash_print(struct lab_view digest, enum hash_format format, struct v
 		group |= left > 1 ? (uint32_t)digest.ptr[i + 1] << 8 : 0;
 		group |= left > 2 ? (uint32_t)digest.ptr[i + 2] : 0;
 		for (unsigned j = 0; j < 4; j++)
-			value->data[value->len++] = j > left
-				? '='
-				: (uint8_t)base64[(group >> (18 - 6 * j)) & 63];
+			value->data[value->len++] =
+				j > left ? '=' : (uint8_t)base64[(group >> (18 - 6 * j)) & 63];
 	}
 }
 
@@ -555,8 +556,9 @@ int var_expand_arena(struct lab_arena *arena, struct lab_view text, const struct
 	struct lab_error why;
 
 	for (;; size = LAB_MIN(size * 8, (size_t)VAR_EXPANDED_MAX)) {
-		struct lab_buf out = { .data = lab_arena_alloc(arena, size), .capacity = size,
-			.max_bytes = size };
+		struct lab_buf out = {
+			.data = lab_arena_alloc(arena, size), .capacity = size, .max_bytes = size
+		};
 		if (var_expand(&out, text, table, &why) == 0) {
 			*ret = lab_buf_view(&out);
 			return 0;

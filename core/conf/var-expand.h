@@ -15,9 +15,9 @@
  *   E    '\' before \ " '                 M  MD5 in hex    D  "a.b" to "a,dc=b"
  *   H    the old string hash, and N the MD5 hash: modulo width, in hex, left-padded with 0 to
  *        offset digits; they use up offset and width
- * A width with a leading 0 pads on the left with 0 instead of cutting. A negative offset counts from
- * the end; a negative width (only behind an offset) stops that many bytes before the end. Bytes, not
- * characters, are counted.
+ * A width with a leading 0 pads on the left with 0 instead of cutting. A negative offset counts
+ * from the end; a negative width (only behind an offset) stops that many bytes before the end.
+ * Bytes, not characters, are counted.
  *
  * Hashes: salt and value are digested, then `rounds` - 1 times salt and the last digest; `truncate`
  * keeps that many bits from the front, as a big-endian number.
@@ -37,8 +37,8 @@
 #define VAR_VALUE_MAX 4096
 
 struct var_entry {
-	char key;	      /* 'u', or 0 if there is no short form */
-	const char *name;     /* "user", or NULL if there is no long form */
+	char key;              /* 'u', or 0 if there is no short form */
+	const char *name;      /* "user", or NULL if there is no long form */
 	struct lab_view value; /* ptr NULL: the variable is not set here, using it is an error */
 };
 
@@ -63,14 +63,14 @@ int var_expand_check(struct lab_view text, const struct var_table *table, struct
 
 /* What is known of a session or a delivery. Empty views (ptr NULL) are unset. */
 struct var_user {
-	struct lab_view user;	 /* %u %{user}; also %n %{username}, %d %{domain} from it */
-	struct lab_view home;	 /* %h %{home} */
+	struct lab_view user;    /* %u %{user}; also %n %{username}, %d %{domain} from it */
+	struct lab_view home;    /* %h %{home} */
 	struct lab_view service; /* %s %{service}: "imap", "lmtp" */
 	struct lab_view session; /* %{session} */
 	struct lab_view local_ip, remote_ip; /* %l %{lip}, %r %{rip} */
-	struct lab_view pid;		     /* %p %{pid} */
-	struct lab_view hostname;	     /* %{hostname} */
-	struct lab_view auth_token; /* %{auth:token}, %{auth_token} */
+	struct lab_view pid;                 /* %p %{pid} */
+	struct lab_view hostname;            /* %{hostname} */
+	struct lab_view auth_token;          /* %{auth:token}, %{auth_token} */
 };
 #define VAR_USER_ENTRIES 15
 struct var_user_table {
