@@ -39,16 +39,16 @@ struct dict_row {
 };
 
 struct dict_iterate_options {
-	uint64_t limit;	     /* LIMIT n; 0 is none */
-	bool no_value;	     /* only keys are wanted */
-	size_t max_rows;     /* bound on what is collected; LAB_LIMIT beyond */
+	uint64_t limit;  /* LIMIT n; 0 is none */
+	bool no_value;   /* only keys are wanted */
+	size_t max_rows; /* bound on what is collected; LAB_LIMIT beyond */
 };
 
 /* All rows whose key is `path` plus one more part (path ends in '/'), in the database's order.
  * 0, or -1. */
-int dict_iterate(struct dict *dict, struct lab_view path, const struct dict_iterate_options *options,
-	struct lab_arena *arena, struct dict_row **ret_rows, size_t *ret_count,
-	struct lab_error *err);
+int dict_iterate(struct dict *dict, struct lab_view path,
+	const struct dict_iterate_options *options, struct lab_arena *arena,
+	struct dict_row **ret_rows, size_t *ret_count, struct lab_error *err);
 
 /* The write timestamp is now + timestamp_offset_us by the host's wall clock, monotone per dict
  * (obox 3.6); or exactly timestamp_us if that is not 0. */

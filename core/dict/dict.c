@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * dict.c - to the driver, and how parts of keys are escaped.
+ */
+#include "core/dict/dict-private.h"
+
+int dict_lookup(struct dict *dict, struct lab_view key, struct lab_arena *arena,
+	struct dict_values *ret, struct lab_error *err)
+{
+	return dict->ops->lookup(dict, key, arena, ret, err);
+}
+
+int dict_iterate(struct dict *dict, struct lab_view path,
+	const struct dict_iterate_options *options, struct lab_arena *arena,
+	struct dict_row **ret_rows, size_t *ret_count, struct lab_error *err)
+{
+	return dict->ops->iterate(dict, path, options, arena, ret_rows, ret_count, err);
+}
+
+int dict_set(struct dict *dict, struct lab_view key, struct lab_view value,
+	const struct dict_change_options *options, struct lab_error *err)
+{
+	return dict->ops->set(dict, key, value, options, err);
+}
+
+int dict_unset(struct dict *dict, struct lab_view key, const struct dict_change_options *options,
+	struct lab_error *err)
+{
+	return dict->ops->unset(dict, key, options, err);
+}
+
+void dict_close(struct dict **dict_p)
+{
+	struct dict *dict = *dict_p;
+	if (dict == NULL)
+		return;
+	*dict_p = NULL;
+	dict->ops->close(dict);
+}
+
+void dict_escape(struct lab_buf *out, struct lab_view part)
+{
+	for (size_t i = 0; i < part.len; i++) {
+		if (part.ptr[i] == '/')
+			lab_buf_append_cstr(out, "\\|");
+		else if (part.ptr[i] == '\\')
+			lab_buf_append_cstr(out, "\\\\");
+		else
+			lab_buf_append_byte(out, part.ptr[i]);
+	}
+}
+
+int dict_unescape(struct lab_buf *out, struct lab_view part)
+{
+	for (size_t i = 0; i < part.len; i++) {
+		if (part.ptr[i] != '\\') {
+			lab_buf_append_byte(out, part.ptr[i]);
+			continue;
+		}
+		if (++i == part.len || (part.ptr[i] != '|' && part.ptr[i] != '\\'))
+			return -1;
+		lab_buf_append_byte(out, part.ptr[i] == '|' ? '/' : '\\');
+	}
+	return 0;
+}
