@@ -58,7 +58,7 @@ static void op_event(
 	struct lab_buf text;
 
 	lab_assert(world->event_count < FAKE_EVENTS_MAX);
-	lab_buf_init(&text, env->heap, 65536);
+	lab_buf_init(&text, world->records, 65536);
 	lab_event_format(&text, &event, NULL);
 	world->events[world->event_count++] = (struct fake_event){
 		id, world->now_ns, lab_arena_cstr(world->arena, lab_buf_view(&text))
@@ -232,31 +232,35 @@ static const struct env_ops fake_ops = {
 struct fake_world *fake_world_new(void)
 {
 	struct lab_pool *pool = lab_pool_new(POOL_MAX);
-	struct lab_heap *heap = lab_heap_new(pool, POOL_MAX);
-	struct fake_world *world = lab_new(heap, struct fake_world);
+	struct lab_heap *heap = lab_heap_new(pool, POOL_MAX), *records = lab_heap_new(pool, POOL_MAX);
+	struct fake_world *world = lab_new(records, struct fake_world);
 
 	world->env = (struct env){
 		.ops = &fake_ops, .heap = heap, .hostname = "b1", .host = 1, .pid = 7, .zone = ""
 	};
 	world->pool = pool;
-	world->arena = lab_arena_new(heap, POOL_MAX / 2);
+	world->records = records;
+	world->arena = lab_arena_new(records, POOL_MAX / 2);
 	world->wall_unix = 1369353600; /* 2013-05-24, the day of the published signatures */
 	world->fiber_pool = lab_fiber_pool_new(STACK_BYTES, FAKE_FIBERS_MAX, NULL);
 	world->fiber_group = lab_fiber_group_new(world->fiber_pool);
-	world->fibers = lab_new_array(heap, struct fake_fiber, FAKE_FIBERS_MAX);
-	world->requests = lab_new_array(heap, struct fake_request, FAKE_REPLIES_MAX);
-	world->events = lab_new_array(heap, struct fake_event, FAKE_EVENTS_MAX);
+	world->fibers = lab_new_array(records, struct fake_fiber, FAKE_FIBERS_MAX);
+	world->requests = lab_new_array(records, struct fake_request, FAKE_REPLIES_MAX);
+	world->events = lab_new_array(records, struct fake_event, FAKE_EVENTS_MAX);
 	return world;
 }
 
 void fake_world_free(struct fake_world **world)
 {
 	struct lab_pool *pool = (*world)->pool;
-	struct lab_heap *heap = (*world)->env.heap;
+	struct lab_heap *heap = (*world)->env.heap, *records = (*world)->records;
 
+	/* Whatever a test made on the host, it has freed. */
+	lab_assert(lab_heap_used(heap) == 0);
 	lab_fiber_group_free(&(*world)->fiber_group);
 	lab_fiber_pool_free(&(*world)->fiber_pool);
 	lab_heap_drop(&heap);
+	lab_heap_drop(&records);
 	lab_pool_free(&pool);
 	*world = NULL;
 }

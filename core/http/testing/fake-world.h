@@ -4,7 +4,7 @@
  *
  * fake_run() runs a function in a fiber until all fibers have ended; time jumps to the next deadline.
  * Each exchange takes the next reply of the script; with none left the test fails. What was asked is
- * recorded, with its time. Disk and streams are not there.
+ * recorded, with its time. Disk and streams are not there. The host's heap must be empty in the end.
  */
 #ifndef LAB_HTTP_FAKE_WORLD_H
 #define LAB_HTTP_FAKE_WORLD_H
@@ -43,7 +43,8 @@ struct fake_fiber;
 struct fake_world {
 	struct env env; /* first: the ops find the world by it */
 	struct lab_pool *pool;
-	struct lab_arena *arena; /* of the records */
+	struct lab_heap *records; /* the world's own memory, not the host's */
+	struct lab_arena *arena;  /* of the records */
 	uint64_t now_ns;
 	int64_t wall_unix; /* at now 0 */
 	struct lab_fiber_pool *fiber_pool;
