@@ -15,7 +15,7 @@ struct front_end_peer {
 	const char *address; /* IP literal of the client: "127.0.1.3" */
 	const char *name;    /* "b1" */
 	const char *zone;    /* NULL: none */
-	unsigned hops;	     /* IP hops to the service; 0 counts as 1 */
+	unsigned hops;       /* IP hops to the service; 0 counts as 1 */
 };
 #define FRONT_END_PEERS_MAX 1024
 

@@ -13,8 +13,8 @@
  * Wire       Outputs of one loop turn leave in one write. A connection that the service resets, or
  *            does not accept, gets an RST. After SIM_WIRE_ANSWER_CLOSE nothing more is
  *            read; the service gets its closed() once everything was sent.
- * Limits     Taken in the settings; 0 chooses the default that stands beside each. A client that does
- *            not read its answers is reset when output_max_bytes are waiting for it.
+ * Limits     Taken in the settings; 0 chooses the default that stands beside each. A client that
+ * does not read its answers is reset when output_max_bytes are waiting for it.
  */
 #ifndef SIM_FRONT_END_STREAM_H
 #define SIM_FRONT_END_STREAM_H
@@ -33,11 +33,12 @@ struct stream_front_end_settings {
 	struct sim_stream_service service;
 	const struct stream_front_end_node *nodes; /* borrowed during the call */
 	size_t node_count;
-	uint16_t port;		 /* of all nodes; 0: any that is free on all addresses */
-	uint64_t start_ns;	 /* CLOCK_MONOTONIC that is 0 for the service; 0: the moment of the call */
-	size_t output_max_bytes; /* waiting for one client; 16 MiB */
-	unsigned connections_max; /* of all nodes; more are reset; 2000 */
-	unsigned backlog;	 /* 1024 */
+	uint16_t port; /* of all nodes; 0: any that is free on all addresses */
+	uint64_t
+		start_ns; /* CLOCK_MONOTONIC that is 0 for the service; 0: the moment of the call */
+	size_t output_max_bytes;            /* waiting for one client; 16 MiB */
+	unsigned connections_max;           /* of all nodes; more are reset; 2000 */
+	unsigned backlog;                   /* 1024 */
 	const struct front_end_peer *peers; /* borrowed during the call */
 	size_t peer_count;
 };
@@ -60,7 +61,7 @@ int stream_front_end_listen(struct stream_front_end *front_end, const char *inst
 
 struct stream_front_end_stats {
 	uint64_t connections; /* accepted */
-	uint64_t open;	      /* now */
+	uint64_t open;        /* now */
 	uint64_t overflowed;  /* reset because the client did not read */
 	uint64_t bytes_in, bytes_out;
 	uint64_t writes; /* system calls that sent bytes_out */

@@ -17,17 +17,15 @@
  *            kept-alive connection that turns out to be dead is forbidden: it would hide a
  *            duplicate write. The caller sees LAB_UNCERTAIN instead, and decides itself. No
  *            redirects, no Expect, no Accept-Encoding, no proxy from the environment; the target
- *            goes on the wire byte for byte. While a long body is being sent, every part that leaves
- *            starts response_timeout_ns again. A request with a control character in it, or a
- *            space in target or authority, is LAB_INVALID and not sent.
- *            Beyond env.h, env_http and env_connect fail with LAB_DENIED (not loopback) and
- *            LAB_LIMIT (out of buffers or of descriptors; before anything was sent if
- *            stats.request_sent is false).
- * Disk       An absolute path of a host is looked up under its root directory, part by part and
- *            without following symbolic links, so it cannot leave the root. env_file_sync and the
- *            directory syncs of env_rename block only the calling fiber. What is not synced
- *            survives live_crash(), which is the crash of a process, not of a machine.
- * Limits     Taken in the settings; 0 chooses the default that stands beside each.
+ *            goes on the wire byte for byte. While a long body is being sent, every part that
+ * leaves starts response_timeout_ns again. A request with a control character in it, or a space in
+ * target or authority, is LAB_INVALID and not sent. Beyond env.h, env_http and env_connect fail
+ * with LAB_DENIED (not loopback) and LAB_LIMIT (out of buffers or of descriptors; before anything
+ * was sent if stats.request_sent is false). Disk       An absolute path of a host is looked up
+ * under its root directory, part by part and without following symbolic links, so it cannot leave
+ * the root. env_file_sync and the directory syncs of env_rename block only the calling fiber. What
+ * is not synced survives live_crash(), which is the crash of a process, not of a machine. Limits
+ * Taken in the settings; 0 chooses the default that stands beside each.
  */
 #ifndef LAB_ENV_LIVE_H
 #define LAB_ENV_LIVE_H
@@ -38,14 +36,14 @@ struct live;
 struct live_host;
 
 struct live_settings {
-	uint64_t seed;		  /* of env_draw() */
+	uint64_t seed;            /* of env_draw() */
 	size_t memory_max_bytes;  /* of all hosts' heaps together; 4 GiB */
 	size_t buffers_max_bytes; /* responses being received and stream buffers; 256 MiB */
-	size_t stack_bytes;	  /* of a fiber; 256 KiB */
-	size_t fibers_max;	  /* alive at a time; 4096 */
-	size_t callbacks_max;	  /* of live_at(), pending at a time; 4096 */
-	bool no_sync;		  /* syncs do nothing: for tests on slow disks */
-	const char *ca_file;	  /* PEM file to trust instead of the system's certificates, or NULL */
+	size_t stack_bytes;       /* of a fiber; 256 KiB */
+	size_t fibers_max;        /* alive at a time; 4096 */
+	size_t callbacks_max;     /* of live_at(), pending at a time; 4096 */
+	bool no_sync;             /* syncs do nothing: for tests on slow disks */
+	const char *ca_file; /* PEM file to trust instead of the system's certificates, or NULL */
 };
 
 /* Copies the settings. -1 LAB_IO, LAB_LIMIT if the system has no loop for us. */
@@ -72,13 +70,14 @@ void live_allow_remote(struct live *live);
 /* ---- hosts ---- */
 
 struct live_host_settings {
-	const char *hostname;	    /* unique in the world */
-	const char *zone;	    /* NULL: none */
-	const char *root;	    /* existing directory that holds the host's files */
-	const char *source_address; /* IPv4 literal that its connections come from, NULL: any. On
-				     * Linux all of 127.0.0.0/8 will do: servers can tell hosts apart */
-	size_t heap_max_bytes;	    /* 1 GiB; exceeding it crashes the host */
-	int64_t wall_offset_us;	    /* its wall clock is this far ahead of the machine's */
+	const char *hostname; /* unique in the world */
+	const char *zone;     /* NULL: none */
+	const char *root;     /* existing directory that holds the host's files */
+	const char *
+		source_address;        /* IPv4 literal that its connections come from, NULL: any. On
+					* Linux all of 127.0.0.0/8 will do: servers can tell hosts apart */
+	size_t heap_max_bytes;         /* 1 GiB; exceeding it crashes the host */
+	int64_t wall_offset_us;        /* its wall clock is this far ahead of the machine's */
 	unsigned idle_connections_max; /* kept-alive HTTP connections; 64 */
 };
 
@@ -114,12 +113,11 @@ int live_run(struct live *live, uint64_t deadline_ns, bool (*done)(void *ctx), v
 
 /* Calls fn(ctx) from live_run(), outside every fiber, when env_now() has reached at_ns. It must
  * not block; it may start, crash and signal. -1 LAB_LIMIT. */
-int live_at(struct live *live, uint64_t at_ns, void (*fn)(void *ctx), void *ctx,
-	struct lab_error *err);
+int live_at(
+	struct live *live, uint64_t at_ns, void (*fn)(void *ctx), void *ctx, struct lab_error *err);
 
 /* Calls fn(ctx) from live_run() when the process gets SIGINT; until now that killed it. */
-int live_on_interrupt(
-	struct live *live, void (*fn)(void *ctx), void *ctx, struct lab_error *err);
+int live_on_interrupt(struct live *live, void (*fn)(void *ctx), void *ctx, struct lab_error *err);
 
 /* May be called from any thread, also from a signal handler: makes live_run() take a turn, and so
  * ask done() again. */
