@@ -109,7 +109,8 @@ struct cql_run {
 	struct cql_error details; /* code != 0 or failure SERVER_ERROR: what the server said */
 	bool has_details;
 	bool too_many; /* rows or pages: LAB_LIMIT */
-	char message[200];
+	bool bare;     /* the message names the statement itself */
+	char message[240];
 };
 
 /* ---- cql-prepare.c ---- */

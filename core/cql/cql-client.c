@@ -355,17 +355,27 @@ static enum lab_code code_of(const struct cql_run *run)
 	return cql_failure_classes[run->failure].code;
 }
 
+/* "Query '...' failed: ... (in 0.004 secs, page 2, LOCAL_QUORUM requested consistency)" */
+static void put_failure(struct lab_buf *out, const struct cql_run *run, uint64_t took_ns)
+{
+	uint64_t ms = took_ns / LAB_MSEC;
+	if (run->bare) {
+		lab_buf_append_cstr(out, run->message);
+		return;
+	}
+	lab_buf_printf(out, "Query '%.*s' failed: %s (in %" PRIu64 ".%03" PRIu64 " secs",
+		LAB_VIEW_ARG(run->statement->query), run->message, ms / 1000, ms % 1000);
+	if (run->page > 1)
+		lab_buf_printf(out, ", page %u", run->page);
+	put_details(out, run);
+	lab_buf_append_byte(out, ')');
+}
+
 static int report(struct cql_run *run, uint64_t took_ns, struct lab_error *err)
 {
 	struct lab_buf text;
-	uint64_t ms = took_ns / LAB_MSEC;
-	lab_buf_init(&text, run->client->env->heap, 4096);
-	lab_buf_printf(&text, "Query '%.*s' failed: %s (in %" PRIu64 ".%03" PRIu64 " secs",
-		LAB_VIEW_ARG(run->statement->query), run->message, ms / 1000, ms % 1000);
-	if (run->page > 1)
-		lab_buf_printf(&text, ", page %u", run->page);
-	put_details(&text, run);
-	lab_buf_append_byte(&text, ')');
+	lab_buf_init(&text, run->client->env->heap, 1u << 20);
+	put_failure(&text, run, took_ns);
 	int result = lab_fail(err, code_of(run), "%s", lab_buf_cstr(&text));
 	lab_buf_done(&text);
 	if (err != NULL) {

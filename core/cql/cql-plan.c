@@ -23,6 +23,7 @@ void cql_run_fail(struct cql_run *run, enum cql_failure failure, const char *for
 	va_list args;
 	run->failure = failure;
 	run->has_details = false;
+	run->bare = false;
 	va_start(args, format);
 	(void)vsnprintf(run->message, sizeof(run->message), format, args);
 	va_end(args);
@@ -90,6 +91,7 @@ static int fill_execute(
 	if (cql_bind_args(run->statement, &p->binds, run->arena, &request->params.values, &err) <
 		0) {
 		cql_run_fail(run, CQL_FAILURE_OTHER, "%s", err.message);
+		run->bare = true;
 		return -1;
 	}
 	fill_params(run, &request->params);
@@ -103,6 +105,7 @@ static int fill_query(struct cql_run *run, struct cql_request *request)
 	if (cql_bind_literals(run->client->env->heap, run->statement, run->arena, &request->query,
 		    &err) < 0) {
 		cql_run_fail(run, CQL_FAILURE_OTHER, "%s", err.message);
+		run->bare = true;
 		return -1;
 	}
 	fill_params(run, &request->params);
@@ -185,6 +188,7 @@ static enum step on_unprepared(struct cql_run *run)
 			LAB_VIEW_ARG(query), LAB_VIEW_ARG(details.message));
 		run->details = details;
 		run->has_details = true;
+		run->bare = true;
 	}
 	return STEP_FAILED;
 }

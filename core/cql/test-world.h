@@ -296,7 +296,7 @@ static void node_reply(struct test_stream *s, uint8_t version, int16_t stream,
 	lab_buf_done(&out);
 }
 
-static void node_reset(struct test_stream *s)
+static inline void node_reset(struct test_stream *s)
 {
 	s->reset = true;
 	env_cond_broadcast(&s->node->world->env, &s->readable);
@@ -533,7 +533,7 @@ static void node_request(struct test_stream *s, const struct cql_frame *frame)
 	}
 }
 
-static void node_event_up(struct node *node, const char *address)
+static inline void node_event_up(struct node *node, const char *address)
 {
 	struct cql_response r = { .opcode = CQL_EVENT,
 		.event = { .type = LAB_VIEW("STATUS_CHANGE"), .change = LAB_VIEW("UP") } };
