@@ -95,8 +95,7 @@ void disk_move(struct world_disk *disk, const char *from, const char *to)
 		size_t tail = below.len - strlen(from);
 
 		memcpy(moved + to_len, below.ptr + strlen(from), tail);
-		link_view(disk, lab_view_of(moved, to_len + tail),
-			unlink_view(disk, below));
+		link_view(disk, lab_view_of(moved, to_len + tail), unlink_view(disk, below));
 	}
 }
 

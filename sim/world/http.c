@@ -218,9 +218,13 @@ static void keep_idle(struct http_pool *pool, const struct http_connection *conn
 
 /* ---- connecting ---- */
 
-static uint64_t deadline_after(const struct world *world, uint64_t ns)
+/* When this step, which may take `ns`, and the whole exchange must be over. */
+static uint64_t deadline_after(
+	const struct world *world, uint64_t ns, const struct env_http_limits *limits)
 {
-	return ns > ENV_FOREVER - world->now_ns ? ENV_FOREVER : world->now_ns + ns;
+	uint64_t deadline = ns > ENV_FOREVER - world->now_ns ? ENV_FOREVER : world->now_ns + ns;
+
+	return limits->deadline_ns == 0 ? deadline : LAB_MIN(deadline, limits->deadline_ns);
 }
 
 static uint64_t delay_to_server(struct http_pool *pool, size_t bytes)
@@ -268,21 +272,23 @@ static int connect_once(struct http_pool *pool, bool tls, struct world_fiber *se
 	return 1;
 }
 
-static int connect_timed_out(struct http_pool *pool, uint64_t timeout_ns, struct lab_error *err)
+static int connect_timed_out(struct http_pool *pool, uint64_t started_ns, struct lab_error *err)
 {
 	(void)lab_fail(err, LAB_TIMEOUT, "connect(%.*s) failed: Timed out after %" PRIu64 " ms",
-		LAB_VIEW_ARG(pool->endpoint->node.name), timeout_ns / LAB_MSEC);
+		LAB_VIEW_ARG(pool->endpoint->node.name),
+		(pool->host->world->now_ns - started_ns) / LAB_MSEC);
 	if (err != NULL)
 		err->retryable = true;
 	return -1;
 }
 
 /* As TCP does: a lost SYN is sent again after 1, 2, 4... seconds. */
-static int connect_http(struct http_pool *pool, bool tls, uint64_t timeout_ns,
+static int connect_http(struct http_pool *pool, bool tls, const struct env_http_limits *limits,
 	struct world_fiber *self, struct http_connection *ret, struct lab_error *err)
 {
 	struct world *world = pool->host->world;
-	uint64_t deadline = deadline_after(world, timeout_ns);
+	uint64_t deadline = deadline_after(world, limits->connect_timeout_ns, limits);
+	uint64_t started = world->now_ns;
 	int result;
 
 	world->counters.http_connects++;
@@ -296,10 +302,10 @@ static int connect_http(struct http_pool *pool, bool tls, uint64_t timeout_ns,
 			break;
 		/* Six retries are Linux's default; after that it gives up by itself. */
 		if (world->now_ns >= deadline || attempt == 6)
-			return connect_timed_out(pool, timeout_ns, err);
+			return connect_timed_out(pool, started, err);
 		(void)world_park(self, LAB_MIN(LAB_MAX(retry_ns, world->now_ns), deadline));
 		if (world->now_ns >= deadline)
-			return connect_timed_out(pool, timeout_ns, err);
+			return connect_timed_out(pool, started, err);
 	}
 	*ret = (struct http_connection){ .id = ++world->last_connection };
 	return 0;
@@ -489,17 +495,19 @@ static int do_exchange(struct http_pool *pool, struct world_fiber *self,
 	const struct env_http_limits *limits, struct lab_arena *arena,
 	struct lab_http_response *ret, struct lab_error *err)
 {
+	struct world *world = pool->host->world;
+	uint64_t started = world->now_ns;
 	struct http_exchange *exchange;
 	int result;
 
 	self->exchange = send_request(pool, self, connection, request);
-	if (world_park(self, deadline_after(pool->host->world, limits->response_timeout_ns)) != 0) {
+	if (world_park(self, deadline_after(world, limits->response_timeout_ns, limits)) != 0) {
 		if (self->exchange != NULL)
 			self->exchange->waiter = NULL;
 		self->exchange = NULL;
 		(void)lab_fail(err, LAB_UNCERTAIN,
 			"Request timed out: no response in %" PRIu64 " ms",
-			limits->response_timeout_ns / LAB_MSEC);
+			(world->now_ns - started) / LAB_MSEC);
 		return uncertain(pool->host, err);
 	}
 	exchange = self->exchange;
@@ -525,8 +533,8 @@ int world_http(struct env *env, const struct lab_http_request *request,
 		return lab_fail(err, LAB_REFUSED, "Couldn't resolve host: %.*s: Name not known",
 			LAB_VIEW_ARG(lab_view_sub(request->authority, 0, 100)));
 	stats->reused = !limits->fresh_connection && take_idle(pool, &connection);
-	if (!stats->reused && connect_http(pool, request->tls, limits->connect_timeout_ns, self,
-				      &connection, err) < 0) {
+	if (!stats->reused &&
+		connect_http(pool, request->tls, limits, self, &connection, err) < 0) {
 		stats->connect_ns = host->world->now_ns - started;
 		return -1;
 	}

@@ -215,6 +215,33 @@ static void a_request_that_timed_out_still_executes(void **state)
 	assert_int_equal(world_now(test->world), 8 * LAB_SEC + 4 * ONE_WAY);
 }
 
+static void obey_deadline(void *arg)
+{
+	struct test_world *test = arg;
+	struct lab_http_request request = make_request("GET", "/");
+	struct env_http_limits whole = limits;
+
+	/* While connecting, and while waiting. */
+	whole.deadline_ns = ONE_WAY;
+	(void)exchange_with(test, &request, &whole, LAB_TIMEOUT, ONE_WAY);
+	assert_int_equal(fake.submits, 0);
+	whole.deadline_ns = env_now(test->env) + 3 * ONE_WAY;
+	(void)exchange_with(test, &request, &whole, LAB_UNCERTAIN, 3 * ONE_WAY);
+	/* The shorter one counts. */
+	whole.deadline_ns = env_now(test->env) + LAB_MINUTE;
+	fake.wire = SIM_WIRE_SILENCE;
+	(void)exchange_with(
+		test, &request, &whole, LAB_UNCERTAIN, 2 * ONE_WAY + limits.response_timeout_ns);
+	finished++;
+}
+
+static void an_exchange_may_have_a_deadline_as_a_whole(void **state)
+{
+	test_on_b1(*state, obey_deadline);
+
+	assert_int_equal(finished, 1);
+}
+
 static void ask_too_much(void *arg)
 {
 	struct test_world *test = arg;
@@ -532,6 +559,7 @@ int main(void)
 		T(unknown_names_are_refused),
 		T(broken_replies_are_uncertain_and_end_the_connection),
 		T(a_request_that_timed_out_still_executes),
+		T(an_exchange_may_have_a_deadline_as_a_whole),
 		T(a_response_has_limits),
 		T(a_partition_is_a_timeout_before_and_uncertain_after_sending),
 		T(a_node_that_is_down_refuses_and_resets),
