@@ -40,7 +40,7 @@
 #define CONF_DEPTH_MAX 32         /* of sections */
 #define CONF_INCLUDE_DEPTH_MAX 16
 #define CONF_FILES_MAX 1000
-#define CONF_NODES_MAX 200000
+#define CONF_NODES_MAX 20000 /* settings and sections of all files */
 
 /* A place in a file; `file` lives as long as the tree. */
 struct conf_where {

@@ -358,6 +358,14 @@ static void limits_are_kept(void **state)
 		-1);
 	assert_non_null(strstr(world.err.message, "the value is longer than 65536 bytes"));
 	lab_buf_done(&doubling);
+	lab_buf_init(&doubling, world.heap, 1u << 20);
+	for (size_t i = 0; i <= CONF_NODES_MAX; i++)
+		lab_buf_append_cstr(&doubling, "k = v\n");
+	assert_int_equal(conf_parse_text("t.conf", lab_buf_view(&doubling), NULL, 0, world.arena,
+				 NULL, &root, &world.err),
+		-1);
+	assert_non_null(strstr(world.err.message, "more than 20000 settings and sections"));
+	lab_buf_done(&doubling);
 	test_world_done(&world);
 }
 
