@@ -95,6 +95,8 @@ static void connect_has_documented_defaults(void **state)
 	assert_view(connect.keyspace, "mails");
 	assert_int_equal(connect.port, 9042);
 	assert_int_equal(connect.read_consistency, DICT_CQL_LOCAL_QUORUM);
+	assert_int_equal(connect.read_fallback_consistency, DICT_CQL_LOCAL_QUORUM);
+	assert_int_equal(connect.write_fallback_consistency, DICT_CQL_LOCAL_QUORUM);
 	assert_int_equal(connect.delete_fallback_consistency, DICT_CQL_LOCAL_QUORUM);
 	assert_true(connect.connect_timeout_ns == 5 * LAB_SEC);
 	assert_true(connect.request_timeout_ns == LAB_MINUTE);
