@@ -30,13 +30,13 @@ struct aws_credentials_source {
 	struct lab_view auth_host, role;
 	unsigned max_retries;
 	uint64_t timeout_ns;
-	int64_t refresh_unix;	   /* wall clock; look them up again from then on */
-	uint64_t not_before_ns;	   /* but not before this */
-	uint64_t looked_up_ns;	   /* when the last lookup succeeded */
-	bool invalid;		   /* the storage refused them */
-	struct lab_buf token;	   /* session of IMDSv2; empty: none */
+	int64_t refresh_unix;      /* wall clock; look them up again from then on */
+	uint64_t not_before_ns;    /* but not before this */
+	uint64_t looked_up_ns;     /* when the last lookup succeeded */
+	bool invalid;              /* the storage refused them */
+	struct lab_buf token;      /* session of IMDSv2; empty: none */
 	uint64_t token_expires_ns; /* on the now clock: IMDS counts from when it gave it */
-	uint64_t lookups;	   /* also the ordinal of the jitter */
+	uint64_t lookups;          /* also the ordinal of the jitter */
 
 	/* Single flight: one fiber looks up, the others wait for its result. */
 	bool looking_up;
@@ -114,8 +114,8 @@ struct lookup {
 	unsigned status;
 };
 
-static bool worth_retrying(int result, const struct lab_http_response *response,
-	const struct lab_error *err)
+static bool worth_retrying(
+	int result, const struct lab_http_response *response, const struct lab_error *err)
 {
 	if (result < 0)
 		return err->code != LAB_LIMIT;
@@ -175,8 +175,8 @@ static bool is_token(struct lab_view text)
 static uint64_t token_ttl_ns(const struct lab_http_response *response)
 {
 	uint64_t seconds;
-	struct lab_view text = lab_http_header_get(
-		&response->headers, "X-aws-ec2-metadata-token-ttl-seconds");
+	struct lab_view text =
+		lab_http_header_get(&response->headers, "X-aws-ec2-metadata-token-ttl-seconds");
 
 	if (text.ptr == NULL || lab_view_to_u64(lab_view_trim(text), &seconds) < 0 ||
 		seconds > TOKEN_TTL_SECONDS)
@@ -238,8 +238,7 @@ static int imds_role_get(
 }
 
 /* The document, with one new session if the old one is no longer known there. */
-static int imds_role_document(
-	struct lookup *lookup, struct lab_view *ret, struct lab_error *err)
+static int imds_role_document(struct lookup *lookup, struct lab_view *ret, struct lab_error *err)
 {
 	struct lab_http_response response;
 
@@ -261,11 +260,11 @@ static int imds_role_document(
 static void keep_credentials(
 	struct aws_credentials_source *source, const struct aws_credentials *found)
 {
-	uint64_t jitter = lab_pick(
-		env_draw(source->env, "aws.credentials.refresh", source->lookups),
-		REFRESH_JITTER_SECONDS);
-	bool changed = !source->known ||
-		       !lab_view_eq(source->current.access_key_id, found->access_key_id);
+	uint64_t jitter =
+		lab_pick(env_draw(source->env, "aws.credentials.refresh", source->lookups),
+			REFRESH_JITTER_SECONDS);
+	bool changed =
+		!source->known || !lab_view_eq(source->current.access_key_id, found->access_key_id);
 
 	lab_arena_reset(source->arena);
 	source->current.access_key_id = lab_arena_copy(source->arena, found->access_key_id);
@@ -384,7 +383,8 @@ int aws_credentials_get(struct aws_credentials_source *source, struct lab_arena 
 	return 0;
 }
 
-void aws_credentials_invalidate(struct aws_credentials_source *source, struct lab_view access_key_id)
+void aws_credentials_invalidate(
+	struct aws_credentials_source *source, struct lab_view access_key_id)
 {
 	/* Another fiber may have replaced them already; and what came from IMDS a moment ago will
 	 * not be better for asking again. */

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Any bytes as a target: both canonical forms take them or refuse them, and a canonical target is its
- * own canonical form.
+ * Any bytes as a target: both canonical forms take them or refuse them, and a canonical target is
+ * its own canonical form.
  */
 #include "core/aws/sigv2.h"
 #include "core/aws/sigv4.h"
 
 static int canonical(struct lab_view target, struct lab_heap *heap, struct lab_buf *out)
 {
-	struct lab_http_request request = { .method = LAB_VIEW("GET"),
-		.authority = LAB_VIEW("h"),
-		.target = target };
+	struct lab_http_request request = {
+		.method = LAB_VIEW("GET"), .authority = LAB_VIEW("h"), .target = target
+	};
 	struct lab_error err;
 
 	lab_buf_init(out, heap, 65536);

@@ -59,8 +59,8 @@ static int document_read(const json_t *document, struct lab_arena *arena,
 	if (!json_is_object(document))
 		return lab_fail(err, LAB_CORRUPT, "IMDS: the role document is not an object");
 	if (code_check(document, arena, err) < 0 ||
-		text_require(document, "AccessKeyId", ACCESS_KEY_ID_MAX, arena,
-			&read.access_key_id, err) < 0 ||
+		text_require(document, "AccessKeyId", ACCESS_KEY_ID_MAX, arena, &read.access_key_id,
+			err) < 0 ||
 		text_require(document, "SecretAccessKey", SECRET_MAX, arena,
 			&read.secret_access_key, err) < 0 ||
 		text_require(document, "Expiration", 64, arena, &expiration, err) < 0 ||

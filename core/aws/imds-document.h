@@ -2,9 +2,9 @@
  *
  * imds-document.h - the role document of IMDS (cql-imds 6.2). Private to core/aws.
  *
- * Strict: one JSON object, no repeated names, Code "Success", the key, the secret and the expiration
- * there and of a sane form. Everything in it ends up in headers, so it is printable ASCII without
- * blanks. No part of it is ever in a message.
+ * Strict: one JSON object, no repeated names, Code "Success", the key, the secret and the
+ * expiration there and of a sane form. Everything in it ends up in headers, so it is printable
+ * ASCII without blanks. No part of it is ever in a message.
  */
 #ifndef LAB_AWS_IMDS_DOCUMENT_H
 #define LAB_AWS_IMDS_DOCUMENT_H

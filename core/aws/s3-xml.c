@@ -8,7 +8,8 @@
 /* ---- walking a document ---- */
 
 struct walk;
-/* Called at the end of each element; `path` is "ListBucketResult/Contents/Key". 0, or -1 to stop. */
+/* Called at the end of each element; `path` is "ListBucketResult/Contents/Key". 0, or -1 to stop.
+ */
 typedef int (*walk_fn)(struct walk *walk, const char *path, struct lab_view text);
 
 struct walk {

@@ -6,7 +6,8 @@
  * Ownership  Results are copies in the arena. Expat's own memory is gone when a function returns.
  * Limits     Documents with a DOCTYPE, deeper than S3_XML_DEPTH_MAX, or with a key longer than
  *            S3_XML_TEXT_MAX are refused; lists take their maximum as an argument.
- * Errors     LAB_CORRUPT: not well-formed, cut off, or another document; LAB_LIMIT: too many entries.
+ * Errors     LAB_CORRUPT: not well-formed, cut off, or another document; LAB_LIMIT: too many
+ * entries.
  */
 #ifndef LAB_AWS_S3_XML_H
 #define LAB_AWS_S3_XML_H
@@ -18,7 +19,7 @@
 #define S3_XML_NAMESPACE "http://s3.amazonaws.com/doc/2006-03-01/"
 
 struct s3_error {
-	struct lab_view code;	 /* "NoSuchKey"; never empty */
+	struct lab_view code;    /* "NoSuchKey"; never empty */
 	struct lab_view message; /* as S3 wrote it, maybe empty */
 };
 /* 1 if the body is an <Error> document with a code, 0 if it is anything else. */

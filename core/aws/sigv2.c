@@ -112,8 +112,8 @@ struct sub_resource {
 	struct lab_view value; /* ptr NULL: without '=' */
 };
 
-static int sub_resource_add(struct sub_resource *items, size_t *count, struct lab_view part,
-	struct lab_error *err)
+static int sub_resource_add(
+	struct sub_resource *items, size_t *count, struct lab_view part, struct lab_error *err)
 {
 	size_t equals = lab_view_find_byte(part, '='), at = *count;
 	struct lab_view name = lab_view_sub(part, 0, equals);
@@ -134,8 +134,8 @@ static int sub_resource_add(struct sub_resource *items, size_t *count, struct la
 	return 0;
 }
 
-static int append_resource(struct lab_buf *out, struct lab_view target, struct lab_view bucket,
-	struct lab_error *err)
+static int append_resource(
+	struct lab_buf *out, struct lab_view target, struct lab_view bucket, struct lab_error *err)
 {
 	struct sub_resource items[SUB_RESOURCES_MAX];
 	size_t mark = lab_view_find_byte(target, '?'), count = 0;
@@ -230,11 +230,10 @@ int sigv2_sign_headers(struct lab_http_request *request, struct lab_view bucket,
 	if (request->headers.count + 2 > LAB_HTTP_HEADERS_MAX)
 		return lab_fail(err, LAB_LIMIT, "too many headers to sign the request");
 	lab_date_http(now_unix, date);
-	lab_http_header_add(&request->headers, LAB_VIEW("Date"),
-		lab_arena_copy(arena, lab_view_cstr(date)));
+	lab_http_header_add(
+		&request->headers, LAB_VIEW("Date"), lab_arena_copy(arena, lab_view_cstr(date)));
 	lab_buf_init(&text, heap, STRING_TO_SIGN_MAX);
-	result = sigv2_string_to_sign(
-		request, bucket, (struct lab_view){ NULL, 0 }, &text, err);
+	result = sigv2_string_to_sign(request, bucket, (struct lab_view){ NULL, 0 }, &text, err);
 	if (result == 0) {
 		sigv2_signature(credentials->secret_access_key, lab_buf_view(&text), signature);
 		lab_http_header_add(&request->headers, LAB_VIEW("Authorization"),

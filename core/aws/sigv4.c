@@ -193,8 +193,8 @@ int sigv4_canonical_request(const struct lab_http_request *request, struct lab_v
 {
 	size_t mark = lab_view_find_byte(request->target, '?');
 	struct lab_view path = lab_view_sub(request->target, 0, mark);
-	struct lab_view query = mark == SIZE_MAX ? LAB_VIEW("")
-						 : lab_view_skip(request->target, mark + 1);
+	struct lab_view query =
+		mark == SIZE_MAX ? LAB_VIEW("") : lab_view_skip(request->target, mark + 1);
 	struct lab_view names = signed_headers, name;
 
 	lab_buf_append_view(out, request->method);
@@ -230,8 +230,8 @@ void sigv4_payload_hash(struct lab_view body, char out[SIGV4_HEX_SIZE])
 	lab_hex(digest, lab_digest_size(LAB_SHA256), out);
 }
 
-static void append_head(struct lab_buf *out, const char *algorithm, struct lab_view amz_date,
-	struct lab_view scope)
+static void append_head(
+	struct lab_buf *out, const char *algorithm, struct lab_view amz_date, struct lab_view scope)
 {
 	lab_buf_append_cstr(out, algorithm);
 	lab_buf_append_byte(out, '\n');
@@ -390,16 +390,15 @@ static void signer_key(
 		signer->credentials->secret_access_key, date, signer->region, signer->service } };
 	uint8_t text[SIGV4_CACHE_TEXT_MAX];
 	size_t len = signer->cache == NULL ? 0 : key_text(&parts, text);
-	const uint8_t *known = len == 0 ? NULL
-					: cached_key(signer->cache, lab_view_of(text, len));
+	const uint8_t *known = len == 0 ? NULL : cached_key(signer->cache, lab_view_of(text, len));
 	struct sigv4_key_cache_entry *entry;
 
 	if (known != NULL) {
 		memcpy(key, known, SIGV4_KEY_SIZE);
 		return;
 	}
-	sigv4_signing_key(signer->credentials->secret_access_key, date, signer->region,
-		signer->service, key);
+	sigv4_signing_key(
+		signer->credentials->secret_access_key, date, signer->region, signer->service, key);
 	if (len == 0)
 		return;
 	entry = &signer->cache->entries[signer->cache->next];
@@ -534,8 +533,9 @@ int sigv4_sign_headers(struct lab_http_request *request, const struct sigv4_sign
 	lab_http_header_add(&request->headers, LAB_VIEW("Authorization"),
 		lab_view_cstr(lab_arena_printf(arena,
 			SIGV4_ALGORITHM " Credential=%.*s/%.*s, SignedHeaders=%.*s, Signature=%s",
-			LAB_VIEW_ARG(signer->credentials->access_key_id), LAB_VIEW_ARG(signing.scope),
-			LAB_VIEW_ARG(signing.signed_headers), signature)));
+			LAB_VIEW_ARG(signer->credentials->access_key_id),
+			LAB_VIEW_ARG(signing.scope), LAB_VIEW_ARG(signing.signed_headers),
+			signature)));
 	return 0;
 }
 

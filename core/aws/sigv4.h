@@ -2,15 +2,15 @@
  *
  * sigv4.h - AWS signature version 4 as S3 wants it: the arithmetic, and signing with it.
  *
- * Purpose    The first half (canonical request, string to sign, keys, signatures, chunks) is what both
- *            a client and a verifier need; the second half signs a request that is about to be sent.
+ * Purpose    The first half (canonical request, string to sign, keys, signatures, chunks) is what
+ * both a client and a verifier need; the second half signs a request that is about to be sent.
  * Rules      s3 1.8. The path is decoded once and encoded once, '/' stays, dot segments stay. The
  *            query is sorted by encoded name, then value; a parameter without '=' gets one; of a
  *            repeated name only the first counts; X-Amz-Signature never counts. Header values lose
  *            blanks at both ends and runs of blanks inside; repeated headers are joined with ','.
- * Host       "host" is request->authority, "content-length" the length of request->body unless there
- *            is such a header.
- * Effects    None: no time, no randomness; allocates in the buffers and arenas that it is given.
+ * Host       "host" is request->authority, "content-length" the length of request->body unless
+ * there is such a header. Effects    None: no time, no randomness; allocates in the buffers and
+ * arenas that it is given.
  */
 #ifndef LAB_AWS_SIGV4_H
 #define LAB_AWS_SIGV4_H
@@ -22,7 +22,7 @@
 #define SIGV4_EMPTY_SHA256 "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 #define SIGV4_QUERY_MAX 64 /* parameters */
 #define SIGV4_KEY_SIZE 32
-#define SIGV4_HEX_SIZE 65 /* 64 digits and a NUL */
+#define SIGV4_HEX_SIZE 65        /* 64 digits and a NUL */
 #define SIGV4_EXPIRES_MAX 604800 /* seconds that a presigned URL may live */
 
 /* ---- arithmetic ---- */
@@ -73,16 +73,16 @@ struct sigv4_key_cache {
 struct sigv4_signer {
 	const struct aws_credentials *credentials;
 	struct lab_view region;
-	struct lab_view service;	/* "s3" */
-	int64_t now_unix;		/* the signer's wall clock */
-	struct sigv4_key_cache *cache;	/* NULL: none */
-	struct lab_heap *heap;		/* for scratch: nothing stays allocated */
+	struct lab_view service;       /* "s3" */
+	int64_t now_unix;              /* the signer's wall clock */
+	struct sigv4_key_cache *cache; /* NULL: none */
+	struct lab_heap *heap;         /* for scratch: nothing stays allocated */
 };
 
-/* Adds x-amz-date, x-amz-content-sha256 and Authorization. Signs host, content-type, content-md5 and
- * every x-amz-* header that is there. The session token is not added: it is the caller's header
- * (addhdrvar), signed because of its name. New text is in the arena. -1: as above, or LAB_LIMIT when
- * the request has no room for three more headers. */
+/* Adds x-amz-date, x-amz-content-sha256 and Authorization. Signs host, content-type, content-md5
+ * and every x-amz-* header that is there. The session token is not added: it is the caller's header
+ * (addhdrvar), signed because of its name. New text is in the arena. -1: as above, or LAB_LIMIT
+ * when the request has no room for three more headers. */
 int sigv4_sign_headers(struct lab_http_request *request, const struct sigv4_signer *signer,
 	struct lab_arena *arena, struct lab_error *err);
 /* Appends X-Amz-* parameters and the signature to the target; the token too, if there is one. Only

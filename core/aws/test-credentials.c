@@ -21,15 +21,15 @@ struct probe {
 	struct lab_arena *arena;
 
 	unsigned puts, gets;
-	unsigned session;	 /* the one it knows */
-	unsigned key;		 /* AccessKeyId ASIA<key> */
-	uint64_t lifetime_s;	 /* of the keys, from when they are asked for */
+	unsigned session;        /* the one it knows */
+	unsigned key;            /* AccessKeyId ASIA<key> */
+	uint64_t lifetime_s;     /* of the keys, from when they are asked for */
 	uint64_t fixed_expiry_s; /* or until then, from the run's start */
-	unsigned fail_status;	 /* all requests get it */
-	unsigned fail_count;	 /* so many of the next requests fail; UINT32_MAX: all */
+	unsigned fail_status;    /* all requests get it */
+	unsigned fail_count;     /* so many of the next requests fail; UINT32_MAX: all */
 	enum lab_code fail_code; /* with this failure of the wire, or fail_status */
-	const char *ttl;	 /* header of the answer to PUT */
-	const char *document;	 /* instead of the right one */
+	const char *ttl;         /* header of the answer to PUT */
+	const char *document;    /* instead of the right one */
 	uint64_t delay_ns;
 
 	struct aws_credentials found;
@@ -54,9 +54,8 @@ static void imds(
 	struct probe *probe = world->handler_ctx;
 	struct lab_view session;
 	char date[LAB_DATE_TEXT_MAX];
-	uint64_t expires = probe->fixed_expiry_s != 0
-				   ? probe->fixed_expiry_s
-				   : world->now_ns / LAB_SEC + probe->lifetime_s;
+	uint64_t expires = probe->fixed_expiry_s != 0 ? probe->fixed_expiry_s
+						      : world->now_ns / LAB_SEC + probe->lifetime_s;
 
 	*ret = (struct fake_reply){ .status = 200, .delay_ns = probe->delay_ns };
 	if (lab_view_eq_cstr(request->target, "/latest/api/token")) {
@@ -72,8 +71,8 @@ static void imds(
 	if (fails(probe, ret))
 		return;
 	session = lab_http_header_get(&request->headers, "X-aws-ec2-metadata-token");
-	if (!lab_view_eq_cstr(session,
-		    lab_arena_printf(world->arena, "session-%u", probe->session))) {
+	if (!lab_view_eq_cstr(
+		    session, lab_arena_printf(world->arena, "session-%u", probe->session))) {
 		ret->status = 401;
 		return;
 	}
@@ -147,8 +146,8 @@ static void fixed_credentials_are_what_they_are(void **state)
 	struct probe *probe = *state;
 	struct aws_credentials_source *imds_source = probe->source;
 
-	probe->source = aws_credentials_fixed(
-		&probe->world->env, LAB_VIEW("KEY"), LAB_VIEW("SECRET"));
+	probe->source =
+		aws_credentials_fixed(&probe->world->env, LAB_VIEW("KEY"), LAB_VIEW("SECRET"));
 	assert_key(probe, "KEY");
 	assert_true(lab_view_eq_cstr(probe->found.secret_access_key, "SECRET"));
 	assert_null(probe->found.token.ptr);
@@ -223,8 +222,8 @@ static void a_shorter_ttl_of_the_answer_counts(void **state)
 
 	for (size_t i = 0; i < LAB_COUNT_OF(cases); i++) {
 		aws_credentials_free(&probe->source);
-		probe->source = aws_credentials_imds(&probe->world->env, LAB_VIEW("imds"),
-			LAB_VIEW("r"), 1, LAB_SEC);
+		probe->source = aws_credentials_imds(
+			&probe->world->env, LAB_VIEW("imds"), LAB_VIEW("r"), 1, LAB_SEC);
 		probe->lifetime_s = HOUR;
 		probe->ttl = cases[i].header;
 		probe->puts = 0;
@@ -349,9 +348,9 @@ static void a_401_that_stays_is_an_error_and_no_step_down(void **state)
 		const struct lab_http_request *request = &probe->world->requests[i].request;
 
 		if (lab_view_eq_cstr(request->method, "GET"))
-			assert_non_null(lab_http_header_get(
-				&request->headers, "X-aws-ec2-metadata-token")
-						.ptr);
+			assert_non_null(
+				lab_http_header_get(&request->headers, "X-aws-ec2-metadata-token")
+					.ptr);
 	}
 }
 
@@ -374,9 +373,10 @@ static void a_role_that_is_not_there_is_denied(void **state)
 
 static void bad_answers_of_imds_are_unavailable(void **state)
 {
-	static const char *const documents[] = { "", "{", "{\"Code\":\"Success\"}",
+	static const char expired[] =
 		"{\"Code\":\"Success\",\"AccessKeyId\":\"A\",\"SecretAccessKey\":\"HIDDEN\","
-		"\"Expiration\":\"2012-01-01T00:00:00Z\"}" };
+		"\"Expiration\":\"2012-01-01T00:00:00Z\"}";
+	static const char *const documents[] = { "", "{", "{\"Code\":\"Success\"}", expired };
 	struct probe *probe = *state;
 
 	for (size_t i = 0; i < LAB_COUNT_OF(documents); i++) {

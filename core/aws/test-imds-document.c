@@ -36,9 +36,8 @@ static void a_document_may_have_no_token(void **state)
 	struct aws_credentials credentials;
 	struct lab_error err;
 
-	assert_int_equal(parse(*state, "{\"Code\":\"Success\"," KEYS "," UNTIL "}", &credentials,
-				 &err),
-		0);
+	assert_int_equal(
+		parse(*state, "{\"Code\":\"Success\"," KEYS "," UNTIL "}", &credentials, &err), 0);
 	assert_null(credentials.token.ptr);
 }
 

@@ -13,10 +13,11 @@ static void errors_are_read(void **state)
 	struct fixture *fixture = *state;
 	struct s3_error error;
 
-	assert_int_equal(s3_error_parse(LAB_VIEW(PROLOG "<Error><Code>SlowDown</Code><Message>Please "
-							"reduce &amp; wait</Message><X><Code>no"
-							"</Code></X></Error>"),
-				 fixture->arena, &error),
+	assert_int_equal(
+		s3_error_parse(LAB_VIEW(PROLOG "<Error><Code>SlowDown</Code><Message>Please "
+					       "reduce &amp; wait</Message><X><Code>no"
+					       "</Code></X></Error>"),
+			fixture->arena, &error),
 		1);
 	assert_view(error.code, "SlowDown");
 	assert_view(error.message, "Please reduce & wait");
@@ -129,8 +130,7 @@ static void a_key_that_is_too_long_is_refused(void **state)
 	for (int i = 0; i <= S3_XML_TEXT_MAX; i++)
 		lab_buf_append_byte(&body, 'k');
 	lab_buf_append_cstr(&body, "</Key></Deleted></DeleteResult>");
-	assert_int_equal(
-		delete_parse(fixture, lab_buf_cstr(&body), 2, &items, &count, &err), -1);
+	assert_int_equal(delete_parse(fixture, lab_buf_cstr(&body), 2, &items, &count, &err), -1);
 	assert_non_null(strstr(err.message, "too long"));
 	lab_buf_done(&body);
 }
@@ -150,14 +150,15 @@ static void list_pages_are_read(void **state)
 
 	assert_int_equal(
 		list_parse(*state,
-			PROLOG "<ListBucketResult" NS "><Name>b</Name><Prefix>p/</Prefix>"
-			       "<Marker></Marker><MaxKeys>3</MaxKeys><IsTruncated> true </IsTruncated>"
-			       "<NextMarker>p/c+1</NextMarker><Contents><Key>p/a%20b</Key>"
-			       "<LastModified>2013-05-24T00:00:00.000Z</LastModified>"
-			       "<Owner><ID>x</ID><DisplayName>y</DisplayName></Owner></Contents>"
-			       "<Contents><Key>p/c+1</Key></Contents>"
-			       "<CommonPrefixes><Prefix>p/d/</Prefix></CommonPrefixes>"
-			       "</ListBucketResult>",
+			PROLOG
+			"<ListBucketResult" NS "><Name>b</Name><Prefix>p/</Prefix>"
+			"<Marker></Marker><MaxKeys>3</MaxKeys><IsTruncated> true </IsTruncated>"
+			"<NextMarker>p/c+1</NextMarker><Contents><Key>p/a%20b</Key>"
+			"<LastModified>2013-05-24T00:00:00.000Z</LastModified>"
+			"<Owner><ID>x</ID><DisplayName>y</DisplayName></Owner></Contents>"
+			"<Contents><Key>p/c+1</Key></Contents>"
+			"<CommonPrefixes><Prefix>p/d/</Prefix></CommonPrefixes>"
+			"</ListBucketResult>",
 			10, &page, &err),
 		0);
 	assert_true(page.truncated);
@@ -175,13 +176,12 @@ static void encoded_list_pages_are_decoded(void **state)
 	struct s3_list_page page;
 	struct lab_error err;
 
-	assert_int_equal(
-		list_parse(*state,
-			"<ListBucketResult><Contents><Key>a%2Bb+c%01</Key></Contents>"
-			"<CommonPrefixes><Prefix>d%2F</Prefix></CommonPrefixes>"
-			"<NextMarker>%e9</NextMarker><EncodingType>url</EncodingType>"
-			"</ListBucketResult>",
-			10, &page, &err),
+	assert_int_equal(list_parse(*state,
+				 "<ListBucketResult><Contents><Key>a%2Bb+c%01</Key></Contents>"
+				 "<CommonPrefixes><Prefix>d%2F</Prefix></CommonPrefixes>"
+				 "<NextMarker>%e9</NextMarker><EncodingType>url</EncodingType>"
+				 "</ListBucketResult>",
+				 10, &page, &err),
 		0);
 	assert_false(page.truncated);
 	assert_view(page.keys[0], "a+b c\x01");

@@ -18,8 +18,7 @@ struct vector {
 static const struct vector vectors[] = {
 	{ "object get", "GET /photos/puppy.jpg\n" DAY "19:36:42 +0000", "awsexamplebucket1", NULL,
 		"qgk2+6Sv9/oM7G3qLEjTH1a1l1g=" },
-	{ "object put",
-		"PUT /photos/puppy.jpg\nContent-Type: image/jpeg\n" DAY "21:15:45 +0000",
+	{ "object put", "PUT /photos/puppy.jpg\nContent-Type: image/jpeg\n" DAY "21:15:45 +0000",
 		"awsexamplebucket1", NULL, "iqRzw+ileNPu1fhspnRs8nOjjIA=" },
 	{ "list", "GET /?prefix=photos&max-keys=50&marker=puppy\n" DAY "19:42:41 +0000",
 		"awsexamplebucket1", NULL, "m0WP8eCtspQl5Ahe6L1SozdX9YA=" },
@@ -60,8 +59,8 @@ static const struct vector vectors[] = {
 		"1No4mq5ETf02z8aet9voy6gui6E=" },
 };
 
-static void sign_text(struct fixture *fixture, const struct vector *vector,
-	char signature[SIGV2_SIGNATURE_SIZE])
+static void sign_text(
+	struct fixture *fixture, const struct vector *vector, char signature[SIGV2_SIGNATURE_SIZE])
 {
 	struct lab_http_request request = request_of(vector->request);
 	struct lab_buf text;
@@ -149,8 +148,8 @@ static void too_many_sub_resources_are_refused(void **state)
 	struct lab_buf text;
 
 	lab_buf_init(&text, fixture->heap, 65536);
-	assert_int_equal(sigv2_string_to_sign(&request, LAB_VIEW("b"),
-				 (struct lab_view){ NULL, 0 }, &text, &err),
+	assert_int_equal(sigv2_string_to_sign(&request, LAB_VIEW("b"), (struct lab_view){ NULL, 0 },
+				 &text, &err),
 		-1);
 	assert_int_equal(err.code, LAB_LIMIT);
 	lab_buf_done(&text);
@@ -164,15 +163,15 @@ static void bad_escapes_and_long_requests_are_refused(void **state)
 	struct lab_buf text;
 
 	lab_buf_init(&text, fixture->heap, 65536);
-	assert_int_equal(sigv2_string_to_sign(&request, LAB_VIEW("b"),
-				 (struct lab_view){ NULL, 0 }, &text, &err),
+	assert_int_equal(sigv2_string_to_sign(&request, LAB_VIEW("b"), (struct lab_view){ NULL, 0 },
+				 &text, &err),
 		-1);
 	assert_int_equal(err.code, LAB_INVALID);
 	lab_buf_done(&text);
 	lab_buf_init(&text, fixture->heap, 8);
 	request = request_of("GET /a-path-that-does-not-fit");
-	assert_int_equal(sigv2_string_to_sign(&request, LAB_VIEW("b"),
-				 (struct lab_view){ NULL, 0 }, &text, &err),
+	assert_int_equal(sigv2_string_to_sign(&request, LAB_VIEW("b"), (struct lab_view){ NULL, 0 },
+				 &text, &err),
 		-1);
 	assert_int_equal(err.code, LAB_LIMIT);
 	lab_buf_done(&text);
@@ -210,8 +209,8 @@ static void signing_needs_room_for_its_headers(void **state)
 	for (size_t i = 0; i + 1 < LAB_HTTP_HEADERS_MAX; i++)
 		lab_http_header_add(&request.headers, LAB_VIEW("a"), LAB_VIEW("b"));
 
-	assert_int_equal(sigv2_sign_headers(&request, LAB_VIEW("b"), &credentials, 0,
-				 fixture->heap, fixture->arena, &err),
+	assert_int_equal(sigv2_sign_headers(&request, LAB_VIEW("b"), &credentials, 0, fixture->heap,
+				 fixture->arena, &err),
 		-1);
 	assert_int_equal(err.code, LAB_LIMIT);
 }

@@ -16,9 +16,9 @@
 #define AMZ_DATE "x-amz-date: " S3_DATE "\n"
 #define PUT_HASH "44ce7dd67c959e0d3524ffac1771dfbba87d2b6b4b4e99e42034a8b803f8b072"
 #define STREAM "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
-#define CHUNKED                                                                                    \
-	"PUT /examplebucket/chunkObject.txt\nhost: s3.amazonaws.com\n"                             \
-	"content-encoding: aws-chunked\nx-amz-decoded-content-length: 66560\n"                     \
+#define CHUNKED \
+	"PUT /examplebucket/chunkObject.txt\nhost: s3.amazonaws.com\n" \
+	"content-encoding: aws-chunked\nx-amz-decoded-content-length: 66560\n" \
 	"x-amz-storage-class: REDUCED_REDUNDANCY\n" AMZ_DATE
 #define CHUNKED_SEED "4f232c4386841ef735655705268965c44a0e4690baa4adea153f7db9fa80a0a9"
 #define TRAILER_SEED "106e2a8a18243abcf37539882f36619c00e2dfc72633413f02d3b74544bfeb8e"
@@ -27,9 +27,9 @@
 #define SUITE_DATE "20150830T123600Z"
 #define SUITE_SCOPE "20150830/us-east-1/service/aws4_request"
 #define SUITE_HEAD "\nhost: example.amazonaws.com\nx-amz-date: " SUITE_DATE
-#define SUITE_QUERY                                                                                \
-	"X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKIDEXAMPLE%2F20150830%2Fus-east-1"     \
-	"%2Fservice%2Faws4_request&X-Amz-Date=" SUITE_DATE                                         \
+#define SUITE_QUERY \
+	"X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKIDEXAMPLE%2F20150830%2Fus-east-1" \
+	"%2Fservice%2Faws4_request&X-Amz-Date=" SUITE_DATE \
 	"&X-Amz-SignedHeaders=host&X-Amz-Expires=3600"
 
 struct vector {
@@ -79,13 +79,12 @@ static const struct vector suite_vectors[] = {
 		"6e86291e8372ff2a2260956d9b8aae1d763fbf315fa00fa31553b73ebf194267" SUITE_HEAD,
 		"host", SIGV4_EMPTY_SHA256,
 		"7ff2b50b376cb4d151970630573d6291dc128cc5c2a12ffb237f73cc53f67b6c" },
-	{ "get-vanilla-query-order-key-case",
-		"GET /?Param2=value2&Param1=value1" SUITE_HEAD, "host;x-amz-date",
-		SIGV4_EMPTY_SHA256,
+	{ "get-vanilla-query-order-key-case", "GET /?Param2=value2&Param1=value1" SUITE_HEAD,
+		"host;x-amz-date", SIGV4_EMPTY_SHA256,
 		"b97d918cfa904a5beff61c982a1b6f458b799221646efd99d3219ec94cdf2500" },
 	{ "get-vanilla-query-order-encoded",
-		"GET /?Param-3=Value3&Param=Value2&%E1%88%B4=Value1" SUITE_HEAD,
-		"host;x-amz-date", SIGV4_EMPTY_SHA256,
+		"GET /?Param-3=Value3&Param=Value2&%E1%88%B4=Value1" SUITE_HEAD, "host;x-amz-date",
+		SIGV4_EMPTY_SHA256,
 		"371d3713e185cc334048618a97f809c9ffe339c62934c032af5a0e595648fcac" },
 	{ "get-utf8", "GET /\xe1\x88\xb4" SUITE_HEAD, "host;x-amz-date", SIGV4_EMPTY_SHA256,
 		"8318018e0b0f223aa2bbf98705b62bb787dc9c0e678f255a891fd03141be5d85" },
@@ -136,8 +135,8 @@ static void check_vector(struct fixture *fixture, const struct vector *vector, c
 
 static void s3_key(uint8_t key[SIGV4_KEY_SIZE])
 {
-	sigv4_signing_key(LAB_VIEW(SECRET), LAB_VIEW("20130524"), LAB_VIEW("us-east-1"),
-		LAB_VIEW("s3"), key);
+	sigv4_signing_key(
+		LAB_VIEW(SECRET), LAB_VIEW("20130524"), LAB_VIEW("us-east-1"), LAB_VIEW("s3"), key);
 }
 
 static void signing_key_is_the_published_one(void **state)
@@ -244,9 +243,8 @@ static void assert_canonical(struct fixture *fixture, const char *target, const 
 	struct lab_buf out;
 
 	lab_buf_init(&out, fixture->heap, 65536);
-	assert_int_equal(sigv4_canonical_request(
-				 &request, LAB_VIEW("host"), LAB_VIEW("x"), &out, &err),
-		0);
+	assert_int_equal(
+		sigv4_canonical_request(&request, LAB_VIEW("host"), LAB_VIEW("x"), &out, &err), 0);
 	rest = lab_view_skip(lab_buf_view(&out), strlen("GET\n"));
 	line = lab_view_sub(rest, 0, lab_view_find(rest, LAB_VIEW("\nhost:h")));
 	assert_view(line, expected);
@@ -357,18 +355,16 @@ static void too_many_parameters_and_long_requests_are_refused(void **state)
 		lab_buf_printf(&target, "p%d=1&", i);
 	request.target = lab_buf_view(&target);
 	lab_buf_init(&out, fixture->heap, 65536);
-	assert_int_equal(sigv4_canonical_request(
-				 &request, LAB_VIEW("host"), LAB_VIEW("x"), &out, &err),
-		-1);
+	assert_int_equal(
+		sigv4_canonical_request(&request, LAB_VIEW("host"), LAB_VIEW("x"), &out, &err), -1);
 	assert_int_equal(err.code, LAB_LIMIT);
 	lab_buf_done(&out);
 	lab_buf_done(&target);
 
 	lab_buf_init(&out, fixture->heap, 16);
 	request.target = LAB_VIEW("/this-is-too-long");
-	assert_int_equal(sigv4_canonical_request(
-				 &request, LAB_VIEW("host"), LAB_VIEW("x"), &out, &err),
-		-1);
+	assert_int_equal(
+		sigv4_canonical_request(&request, LAB_VIEW("host"), LAB_VIEW("x"), &out, &err), -1);
 	assert_int_equal(err.code, LAB_LIMIT);
 	lab_buf_done(&out);
 }
@@ -397,8 +393,8 @@ static void signing_a_request_gives_the_published_signature(void **state)
 	assert_int_equal(sigv4_sign_headers(&request, &signer, fixture->arena, &err), 0);
 
 	assert_view(lab_http_header_get(&request.headers, "x-amz-date"), S3_DATE);
-	assert_view(lab_http_header_get(&request.headers, "x-amz-content-sha256"),
-		SIGV4_EMPTY_SHA256);
+	assert_view(
+		lab_http_header_get(&request.headers, "x-amz-content-sha256"), SIGV4_EMPTY_SHA256);
 	assert_view(lab_http_header_get(&request.headers, "Authorization"),
 		"AWS4-HMAC-SHA256 Credential=" KEY_ID "/" S3_SCOPE
 		", SignedHeaders=host;x-amz-content-sha256;x-amz-date, "
@@ -408,9 +404,10 @@ static void signing_a_request_gives_the_published_signature(void **state)
 static void every_amz_header_and_the_body_s_description_are_signed(void **state)
 {
 	struct fixture *fixture = *state;
-	struct lab_http_request request = request_of(
-		"PUT /k\n" HOST "X-Dovecot-Username: u\nX-Amz-Meta-Dovecot-Guid: 1\n"
-		"Content-MD5: m\nx-amz-security-token: t\nContent-Type: c\nx-amz-meta-dovecot-guid: 2");
+	struct lab_http_request request =
+		request_of("PUT /k\n" HOST "X-Dovecot-Username: u\nX-Amz-Meta-Dovecot-Guid: 1\n"
+			   "Content-MD5: m\nx-amz-security-token: t\nContent-Type: "
+			   "c\nx-amz-meta-dovecot-guid: 2");
 	struct sigv4_signer signer = signer_of(fixture);
 	struct lab_view authorization;
 	struct lab_error err;

@@ -15,7 +15,7 @@ struct doomed {
 	struct lab_view key;
 	struct lab_error *result;
 	struct doomed *same; /* an earlier file of the same key */
-	bool pending;	     /* to be sent (again) */
+	bool pending;        /* to be sent (again) */
 	bool answered;
 	bool uncertain; /* an attempt that failed may have deleted it */
 };
@@ -44,8 +44,7 @@ static void finish_item(struct doomed *item, enum lab_code code, bool retryable,
 }
 
 /* What the entry of one key says. A key to be sent again stays pending, with its result so far. */
-static void apply_entry(
-	struct bulk *bulk, struct doomed *item, const struct s3_deleted *entry)
+static void apply_entry(struct bulk *bulk, struct doomed *item, const struct s3_deleted *entry)
 {
 	const struct http_class *row;
 	unsigned status;
@@ -58,13 +57,11 @@ static void apply_entry(
 	status = s3_status_of_code(entry->code);
 	row = http_classify(status, entry->code);
 	item->uncertain |= row->maybe_applied;
-	finish_item(item, row->error, row->retryable,
-		lab_arena_cstr(bulk->arena, entry->code));
-	item->pending = row->retry == HTTP_RETRY_LADDER && item->result->code != LAB_OK &&
-			!(status == 503 &&
-				bulk->fs->fs.settings.services != NULL &&
-				(bulk->fs->fs.settings.services->defects &
-					LAB_DEFECT(NO_RETRY_503)) != 0);
+	finish_item(item, row->error, row->retryable, lab_arena_cstr(bulk->arena, entry->code));
+	item->pending =
+		row->retry == HTTP_RETRY_LADDER && item->result->code != LAB_OK &&
+		!(status == 503 && bulk->fs->fs.settings.services != NULL &&
+			(bulk->fs->fs.settings.services->defects & LAB_DEFECT(NO_RETRY_503)) != 0);
 }
 
 static void apply_result(struct bulk *bulk, struct doomed **sent, size_t count,
@@ -101,8 +98,7 @@ static int post(struct bulk *bulk, struct doomed **sent, size_t count,
 		keys[i] = sent[i]->key;
 	lab_buf_init(&body, bulk->fs->env->heap, S3_LIST_ANSWER_MAX);
 	s3_delete_append(&body, keys, count);
-	s3_request_bucket(
-		&request, bulk->fs, HTTP_DELETE, "POST", LAB_VIEW("delete"), bulk->arena);
+	s3_request_bucket(&request, bulk->fs, HTTP_DELETE, "POST", LAB_VIEW("delete"), bulk->arena);
 	s3_request_body(&request, lab_buf_view(&body), "application/xml", bulk->arena);
 	request.answer_max = S3_LIST_ANSWER_MAX;
 	request.inspect = s3_inspect_bulk;
@@ -123,8 +119,8 @@ static void delete_chunk(struct bulk *bulk, struct doomed **sent, size_t count)
 	struct lab_error err;
 
 	if (post(bulk, sent, count, &response, &err) < 0 ||
-		s3_delete_result_parse(response.body, count, bulk->arena, &entries, &entry_count,
-			&err) < 0) {
+		s3_delete_result_parse(
+			response.body, count, bulk->arena, &entries, &entry_count, &err) < 0) {
 		for (size_t i = 0; i < count; i++) {
 			sent[i]->pending = false;
 			*sent[i]->result = err;
@@ -138,8 +134,8 @@ static void delete_chunk(struct bulk *bulk, struct doomed **sent, size_t count)
 
 static void send_pending(struct bulk *bulk)
 {
-	struct doomed **sent = lab_new_array(
-		bulk->fs->env->heap, struct doomed *, bulk->request_max);
+	struct doomed **sent =
+		lab_new_array(bulk->fs->env->heap, struct doomed *, bulk->request_max);
 	size_t count = 0;
 
 	for (size_t i = 0; i < bulk->count; i++) {

@@ -35,10 +35,10 @@ struct s3_fs {
 	const char *reason;
 
 	struct lab_view authority;
-	struct lab_view base; /* encoded path before a key: "", "/bucket", "/prefix/bucket" */
+	struct lab_view base;   /* encoded path before a key: "", "/bucket", "/prefix/bucket" */
 	struct lab_view bucket; /* name of the bucket, for x-amz-copy-source */
 	struct lab_view host_bucket; /* the bucket, if the host names it; else empty */
-	struct lab_view key_prefix; /* of each key: "" or "prefix/" */
+	struct lab_view key_prefix;  /* of each key: "" or "prefix/" */
 };
 
 /* Where the bucket is (obox 1.6, s3 1.1). -1 LAB_INVALID: nothing names one. */
@@ -53,8 +53,8 @@ struct s3_request {
 	/* Looks into a 2xx answer (http-client.h); NULL: takes it as it is. */
 	unsigned (*inspect)(void *ctx, const struct lab_http_response *response,
 		struct lab_arena *arena, const char **why);
-	char md5[S3_MD5_HEX_SIZE]; /* of the body that is sent, for inspect */
-	size_t keys;		   /* in a bulk delete, for inspect */
+	char md5[S3_MD5_HEX_SIZE];   /* of the body that is sent, for inspect */
+	size_t keys;                 /* in a bulk delete, for inspect */
 	struct lab_view signed_with; /* access key id of the current attempt */
 };
 
@@ -67,13 +67,14 @@ void s3_request_bucket(struct s3_request *request, struct s3_fs *fs, enum http_a
 void s3_request_body(struct s3_request *request, struct lab_view body, const char *content_type,
 	struct lab_arena *arena);
 /* -1 LAB_LIMIT: too many headers. */
-int s3_request_header(struct s3_request *request, const char *name, struct lab_view value,
-	struct lab_error *err);
+int s3_request_header(
+	struct s3_request *request, const char *name, struct lab_view value, struct lab_error *err);
 /* As http_client_request(). */
 int s3_request_run(struct s3_request *request, struct lab_arena *arena,
 	struct lab_http_response *ret, struct lab_error *err);
 
-/* For inspect: the ETag of a PUT, the length and the ETag of a GET against what was sent or came. */
+/* For inspect: the ETag of a PUT, the length and the ETag of a GET against what was sent or came.
+ */
 unsigned s3_inspect_put(void *ctx, const struct lab_http_response *response,
 	struct lab_arena *arena, const char **why);
 unsigned s3_inspect_get(void *ctx, const struct lab_http_response *response,

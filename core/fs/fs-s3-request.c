@@ -51,8 +51,7 @@ static struct lab_view key_prefix_of(struct lab_view path, struct lab_arena *are
 	return lab_view_cstr(lab_arena_printf(arena, "%.*s/", LAB_VIEW_ARG(path)));
 }
 
-static struct lab_view encoded_base(
-	struct s3_fs *fs, struct lab_view first, struct lab_view second)
+static struct lab_view encoded_base(struct s3_fs *fs, struct lab_view first, struct lab_view second)
 {
 	struct lab_view parts[2] = { first, second }, result;
 	struct lab_buf text;
@@ -97,8 +96,8 @@ int s3_resolve_bucket(struct s3_fs *fs, struct lab_error *err)
 			"The URL names no bucket: neither its host nor its path nor bucket=");
 	fs->base = encoded_base(fs, fs->bucket, none);
 	if (slash != SIZE_MAX)
-		fs->key_prefix = key_prefix_of(
-			without_slashes(lab_view_skip(path, slash)), fs->arena);
+		fs->key_prefix =
+			key_prefix_of(without_slashes(lab_view_skip(path, slash)), fs->arena);
 	return 0;
 }
 
@@ -112,8 +111,8 @@ struct lab_view s3_key(const struct s3_fs *fs, struct lab_view path, struct lab_
 
 /* ---- making a request ---- */
 
-static void request_start(struct s3_request *request, struct s3_fs *fs, enum http_action action,
-	const char *method)
+static void request_start(
+	struct s3_request *request, struct s3_fs *fs, enum http_action action, const char *method)
 {
 	*request = (struct s3_request){
 		.fs = fs,
@@ -144,12 +143,12 @@ void s3_request_bucket(struct s3_request *request, struct s3_fs *fs, enum http_a
 	const char *method, struct lab_view query, struct lab_arena *arena)
 {
 	request_start(request, fs, action, method);
-	request->http.target = lab_view_cstr(lab_arena_printf(
-		arena, "%.*s/?%.*s", LAB_VIEW_ARG(fs->base), LAB_VIEW_ARG(query)));
+	request->http.target = lab_view_cstr(
+		lab_arena_printf(arena, "%.*s/?%.*s", LAB_VIEW_ARG(fs->base), LAB_VIEW_ARG(query)));
 }
 
-int s3_request_header(struct s3_request *request, const char *name, struct lab_view value,
-	struct lab_error *err)
+int s3_request_header(
+	struct s3_request *request, const char *name, struct lab_view value, struct lab_error *err)
 {
 	if (lab_http_header_add(&request->http.headers, lab_view_cstr(name), value) < 0)
 		return lab_fail(err, LAB_LIMIT, "too many headers in one request");
@@ -167,8 +166,8 @@ void s3_request_body(struct s3_request *request, struct lab_view body, const cha
 	lab_hex(digest, lab_digest_size(LAB_MD5), request->md5);
 	lab_buf_init(&text, request->fs->env->heap, 64);
 	lab_buf_append_base64(&text, lab_view_of(digest, lab_digest_size(LAB_MD5)));
-	lab_http_header_add(headers, LAB_VIEW("Content-MD5"),
-		lab_arena_copy(arena, lab_buf_view(&text)));
+	lab_http_header_add(
+		headers, LAB_VIEW("Content-MD5"), lab_arena_copy(arena, lab_buf_view(&text)));
 	lab_buf_done(&text);
 	lab_http_header_add(headers, LAB_VIEW("Content-Type"), lab_view_cstr(content_type));
 	request->http.body = body;
@@ -197,15 +196,15 @@ static int add_variable_headers(const struct s3_fs *fs, struct lab_http_request 
 	const struct aws_credentials *credentials, struct lab_arena *arena, struct lab_error *err)
 {
 	struct var_lookup lookup = { credentials->token.ptr == NULL ? LAB_VIEW("")
-								   : credentials->token };
+								    : credentials->token };
 	struct var_table table = { .lookup = lookup_variable, .ctx = &lookup };
 
 	for (size_t i = 0; i < fs->url.addhdrvar_count; i++) {
 		struct lab_view name = fs->url.addhdrvar[i].name, value = lookup.token;
 
 		if (!lab_view_eq_cstr(fs->url.addhdrvar[i].value, "%{auth:token}") &&
-			var_expand_arena(
-				arena, fs->url.addhdrvar[i].value, &table, &value, err) < 0)
+			var_expand_arena(arena, fs->url.addhdrvar[i].value, &table, &value, err) <
+				0)
 			return lab_error_wrap(err, "addhdrvar=%.*s", LAB_VIEW_ARG(name));
 		if (value.len > 0 && lab_http_header_add(&request->headers, name, value) < 0)
 			return lab_fail(err, LAB_LIMIT, "too many headers in one request");
@@ -213,8 +212,8 @@ static int add_variable_headers(const struct s3_fs *fs, struct lab_http_request 
 	return 0;
 }
 
-static int sign(void *ctx, struct lab_http_request *http, struct lab_arena *arena,
-	struct lab_error *err)
+static int sign(
+	void *ctx, struct lab_http_request *http, struct lab_arena *arena, struct lab_error *err)
 {
 	struct s3_request *request = ctx;
 	struct s3_fs *fs = request->fs;
@@ -237,8 +236,8 @@ static int sign(void *ctx, struct lab_http_request *http, struct lab_arena *aren
 	signer.now_unix = env_wall_seconds(fs->env);
 	if (fs->url.region.ptr != NULL)
 		return sigv4_sign_headers(http, &signer, arena, err);
-	return sigv2_sign_headers(http, fs->host_bucket, &credentials, signer.now_unix,
-		fs->env->heap, arena, err);
+	return sigv2_sign_headers(
+		http, fs->host_bucket, &credentials, signer.now_unix, fs->env->heap, arena, err);
 }
 
 static void renew(void *ctx)
@@ -321,8 +320,8 @@ unsigned s3_inspect_get(void *ctx, const struct lab_http_response *response,
 
 	(void)ctx;
 	(void)arena;
-	if (length.ptr != NULL &&
-		(lab_view_to_u64(lab_view_trim(length), &bytes) < 0 || bytes != response->body.len)) {
+	if (length.ptr != NULL && (lab_view_to_u64(lab_view_trim(length), &bytes) < 0 ||
+					  bytes != response->body.len)) {
 		*why = "the body does not have its Content-Length";
 		return HTTP_STATUS_ALTERED;
 	}

@@ -23,7 +23,7 @@
 struct s3_file {
 	struct fs_file file;
 	bool metadata_known; /* what the storage has was read, or written by us */
-	bool named;	     /* CREATE_UNIQUE_128: its name was made */
+	bool named;          /* CREATE_UNIQUE_128: its name was made */
 };
 
 /* ---- the fs ---- */
@@ -51,8 +51,8 @@ static struct http_policy policy_of(const struct s3_fs *fs, const struct fs_sett
 	policy.defects = settings->services == NULL ? 0 : settings->services->defects;
 	policy.add_header_count = url->addhdr_count;
 	for (size_t i = 0; i < url->addhdr_count; i++)
-		policy.add_headers[i] = (struct lab_http_header){ url->addhdr[i].name,
-			url->addhdr[i].value };
+		policy.add_headers[i] =
+			(struct lab_http_header){ url->addhdr[i].name, url->addhdr[i].value };
 	policy.log_header_count = url->loghdr_count;
 	for (size_t i = 0; i < url->loghdr_count; i++)
 		policy.log_headers[i] = url->loghdr[i];
@@ -68,8 +68,8 @@ static int open_credentials(
 	if (url->auth_role.ptr != NULL) {
 		if (services == NULL || services->auth_open == NULL)
 			return lab_fail(err, LAB_INVALID, "auth_role needs the service fs-auth");
-		fs->credentials = services->auth_open(
-			services->ctx, url->auth_host, url->auth_role, err);
+		fs->credentials =
+			services->auth_open(services->ctx, url->auth_host, url->auth_role, err);
 		return fs->credentials == NULL ? -1 : 0;
 	}
 	/* Without either, requests go out unsigned: a gateway may know its clients otherwise. */
@@ -372,9 +372,9 @@ static int prepare_write(struct fs_file *file, struct lab_error *err)
 	if (file->mode == FS_OPEN_CREATE) {
 		int exists = s3_exists(file, err);
 
-		return exists <= 0 ? exists
-				   : lab_fail(err, LAB_EXISTS, "%.*s exists",
-					     LAB_VIEW_ARG(file->path));
+		return exists <= 0
+			       ? exists
+			       : lab_fail(err, LAB_EXISTS, "%.*s exists", LAB_VIEW_ARG(file->path));
 	}
 	if (file->mode != FS_OPEN_CREATE_UNIQUE_128 || own->named)
 		return 0;
@@ -396,7 +396,8 @@ static int check_key(const struct fs_file *file, struct lab_error *err)
 	size_t len = fs_of(file)->key_prefix.len + file->path.len;
 
 	if (len == 0 || len > S3_KEY_MAX)
-		return lab_fail(err, LAB_INVALID, "a key has 1 to %d bytes, not %zu", S3_KEY_MAX, len);
+		return lab_fail(
+			err, LAB_INVALID, "a key has 1 to %d bytes, not %zu", S3_KEY_MAX, len);
 	return 0;
 }
 
@@ -554,8 +555,7 @@ static int listing_add(struct listing *list, struct lab_view name, struct lab_er
 	/* The object id is not known here, so the part before the '/' is empty. */
 	list->names[list->count++] =
 		(list->flags & FS_ITER_OBJECTIDS) != 0
-			? lab_view_cstr(lab_arena_printf(
-				  list->arena, "/%.*s", LAB_VIEW_ARG(name)))
+			? lab_view_cstr(lab_arena_printf(list->arena, "/%.*s", LAB_VIEW_ARG(name)))
 			: lab_arena_copy(list->arena, name);
 	return 0;
 }
@@ -571,7 +571,8 @@ static int listing_take(
 		struct lab_view name = lab_view_skip(items[i], list->prefix.len);
 
 		if (!lab_view_starts_with(items[i], list->prefix))
-			return lab_fail(err, LAB_CORRUPT, "the listing has a key of another prefix");
+			return lab_fail(
+				err, LAB_CORRUPT, "the listing has a key of another prefix");
 		if (dirs && lab_view_ends_with(name, LAB_VIEW("/")))
 			name.len--;
 		if (listing_add(list, name, err) < 0)
@@ -581,8 +582,8 @@ static int listing_take(
 }
 
 /* Where the next page begins; empty after the last one. Must move on, or the loop would not end. */
-static int next_marker(const struct s3_list_page *page, struct lab_view last,
-	struct lab_view *ret, struct lab_error *err)
+static int next_marker(const struct s3_list_page *page, struct lab_view last, struct lab_view *ret,
+	struct lab_error *err)
 {
 	struct lab_view marker = page->next_marker;
 
@@ -677,11 +678,11 @@ static int s3_iter(struct fs *base, struct lab_view path, uint32_t flags, size_t
 
 /* ---- the drivers ---- */
 
-#define S3_OPERATIONS                                                                              \
-	.deinit = s3_deinit, .properties = s3_properties, .set_reason = s3_set_reason,             \
-	.file_open = s3_file_open, .file_close = s3_file_close, .set_metadata = s3_set_metadata,   \
-	.get_metadata = s3_get_metadata, .read = s3_read, .write = s3_write, .exists = s3_exists,  \
-	.stat = s3_stat, .get_nlinks = s3_get_nlinks, .copy = s3_copy, .rename = s3_rename,        \
+#define S3_OPERATIONS \
+	.deinit = s3_deinit, .properties = s3_properties, .set_reason = s3_set_reason, \
+	.file_open = s3_file_open, .file_close = s3_file_close, .set_metadata = s3_set_metadata, \
+	.get_metadata = s3_get_metadata, .read = s3_read, .write = s3_write, .exists = s3_exists, \
+	.stat = s3_stat, .get_nlinks = s3_get_nlinks, .copy = s3_copy, .rename = s3_rename, \
 	.delete_file = s3_delete_one, .delete_many = s3_delete_many, .iter = s3_iter
 
 const struct fs_driver fs_driver_s3 = { .name = "s3", .init = s3_init, S3_OPERATIONS };

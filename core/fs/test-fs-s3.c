@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The drivers s3 and aws-s3 against a scripted peer in virtual time: what is asked, and what is made
- * of the answers.
+ * The drivers s3 and aws-s3 against a scripted peer in virtual time: what is asked, and what is
+ * made of the answers.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -131,8 +131,8 @@ static void step_read(void *ctx)
 	struct probe *probe = ctx;
 	struct fs_file *file = open_file(probe);
 
-	probe->result = fs_read(
-		file, probe->world->arena, probe->max_bytes, &probe->view, &probe->err);
+	probe->result =
+		fs_read(file, probe->world->arena, probe->max_bytes, &probe->view, &probe->err);
 	/* Metadata that came with the body costs no request. */
 	if (probe->result == 0 && probe->key != NULL)
 		probe->result = fs_get_metadata(
@@ -207,9 +207,9 @@ static void step_delete_many(void *ctx)
 	struct fs_file *files[8];
 
 	for (size_t i = 0; i < probe->count; i++)
-		files[i] = open_path(probe,
-			lab_arena_printf(probe->world->arena, "k%zu",
-				probe->second != NULL && i + 1 == probe->count ? 0 : i));
+		files[i] = open_path(
+			probe, lab_arena_printf(probe->world->arena, "k%zu",
+				       probe->second != NULL && i + 1 == probe->count ? 0 : i));
 	probe->result = fs_delete_many(files, probe->count, probe->results, &probe->err);
 	for (size_t i = 0; i < probe->count; i++)
 		fs_file_close(&files[i]);
@@ -221,9 +221,9 @@ static void step_iter(void *ctx)
 	struct fs_file *file = open_file(probe);
 
 	fs_file_close(&file);
-	probe->result = fs_iter(probe->fs, lab_view_cstr(probe->path), probe->flags,
-		probe->max_entries, probe->world->arena, &probe->names, &probe->name_count,
-		&probe->err);
+	probe->result =
+		fs_iter(probe->fs, lab_view_cstr(probe->path), probe->flags, probe->max_entries,
+			probe->world->arena, &probe->names, &probe->name_count, &probe->err);
 }
 
 static void run(struct probe *probe, env_fiber_fn step)
@@ -280,7 +280,8 @@ static void error_body(struct probe *probe, unsigned status, const char *code)
 static void put_has_md5_type_and_metadata(void **state)
 {
 	struct probe *probe = *state;
-	const char *set[] = { "guid", "abc", ":/X-Dovecot-fs-api-ObjectID", "00ff", "Fname", "a b" };
+	const char *set[] = { "guid", "abc", ":/X-Dovecot-fs-api-ObjectID", "00ff", "Fname",
+		"a b" };
 
 	memcpy(probe->set, set, sizeof(set));
 	fake_body(probe->world, 200, "ETag: \"" HELLO_MD5 "\"", "");
@@ -297,7 +298,8 @@ static void put_has_md5_type_and_metadata(void **state)
 	assert_view(fake_header(probe->world, 0, META "fname"), "a b");
 	assert_false(fake_events_mention(probe->world, "00ff"));
 	for (size_t i = 0; i < request_at(probe, 0)->headers.count; i++)
-		assert_false(lab_view_eq_cstr(request_at(probe, 0)->headers.items[i].value, "00ff"));
+		assert_false(
+			lab_view_eq_cstr(request_at(probe, 0)->headers.items[i].value, "00ff"));
 }
 
 static void an_etag_that_is_not_our_md5_makes_a_put_uncertain(void **state)
@@ -358,9 +360,8 @@ static void a_lost_put_is_uncertain_and_a_refused_one_is_not(void **state)
 
 static void metadata_that_cannot_be_a_header_is_refused(void **state)
 {
-	static const char *const bad[][2] = {
-		{ "a b", "x" }, { "a:b", "x" }, { "", "x" }, { "ok", "x\r\nEvil: 1" }
-	};
+	static const char *const bad[][2] = { { "a b", "x" }, { "a:b", "x" }, { "", "x" },
+		{ "ok", "x\r\nEvil: 1" } };
 	struct probe *probe = *state;
 
 	for (size_t i = 0; i < LAB_COUNT_OF(bad); i++) {
@@ -686,8 +687,7 @@ static void retries_have_a_new_date(void **state)
 {
 	struct probe *probe = *state;
 
-	fake_reply(probe->world,
-		(struct fake_reply){ .status = 500, .delay_ns = 3 * LAB_SEC });
+	fake_reply(probe->world, (struct fake_reply){ .status = 500, .delay_ns = 3 * LAB_SEC });
 	fake_status(probe->world, 200);
 	run(probe, step_read);
 	assert_view(fake_header(probe->world, 1, "x-amz-date"), "20130524T000003Z");
@@ -734,17 +734,18 @@ static void imds_peer(
 		probe->count = 1;
 		ret->status = probe->key == NULL ? 403 : 400;
 		if (!lab_view_eq_cstr(request->method, "HEAD"))
-			ret->body = probe->key == NULL
-					    ? LAB_VIEW("<Error><Code>InvalidAccessKeyId</Code></Error>")
-					    : LAB_VIEW("<Error><Code>ExpiredToken</Code></Error>");
+			ret->body =
+				probe->key == NULL
+					? LAB_VIEW("<Error><Code>InvalidAccessKeyId</Code></Error>")
+					: LAB_VIEW("<Error><Code>ExpiredToken</Code></Error>");
 	}
 }
 
 static void open_role(struct probe *probe, const char *uri)
 {
 	probe->uri = uri;
-	probe->role = aws_credentials_imds(
-		&probe->world->env, LAB_VIEW("169.254.169.254:80"), LAB_VIEW("s3access"), 1, LAB_SEC);
+	probe->role = aws_credentials_imds(&probe->world->env, LAB_VIEW("169.254.169.254:80"),
+		LAB_VIEW("s3access"), 1, LAB_SEC);
 	probe->world->handler = imds_peer;
 	probe->world->handler_ctx = probe;
 }
@@ -811,8 +812,7 @@ static void a_session_survives_the_rotation_of_its_keys(void **state)
 		run(probe, step_rotate);
 		if (probe->result != (i & 2) >> 1)
 			fail_msg("case %d: %s", i, probe->err.message);
-		assert_int_equal(
-			requests_to(probe, "b.s3.eu-west-1.amazonaws.com") - before, 2);
+		assert_int_equal(requests_to(probe, "b.s3.eu-west-1.amazonaws.com") - before, 2);
 		fs_deinit(&probe->fs);
 		aws_credentials_free(&probe->role);
 	}
@@ -826,17 +826,17 @@ static void the_s3_scheme_sends_no_token_unless_told_to(void **state)
 	probe->count = 1;
 	run(probe, step_write);
 	assert_ok(probe);
-	assert_null(fake_header(probe->world, probe->world->request_count - 1,
-		"x-amz-security-token")
-			    .ptr);
+	assert_null(
+		fake_header(probe->world, probe->world->request_count - 1, "x-amz-security-token")
+			.ptr);
 	fs_deinit(&probe->fs);
 
 	probe->uri = "s3:https://b.s3.example.com/?region=r&auth_role=s3access&"
 		     "addhdrvar=X-Token:<%{auth:token}>&addhdrvar=X-Plain:%{auth:token}";
 	run(probe, step_write);
 	assert_ok(probe);
-	assert_view(fake_header(probe->world, probe->world->request_count - 1, "X-Token"),
-		"<TOKEN1>");
+	assert_view(
+		fake_header(probe->world, probe->world->request_count - 1, "X-Token"), "<TOKEN1>");
 	assert_view(
 		fake_header(probe->world, probe->world->request_count - 1, "X-Plain"), "TOKEN1");
 }
@@ -889,8 +889,9 @@ static void timeouts_of_the_url_are_used(void **state)
 	assert_int_equal(probe->world->requests[0].limits.response_timeout_ns, 4 * LAB_SEC);
 	fs_deinit(&probe->fs);
 
-	probe->uri = "s3:" HOST
-		     "?connect_timeout=1000&read_timeout=2000&write_timeout=3000&delete_timeout=5000";
+	probe->uri =
+		"s3:" HOST
+		"?connect_timeout=1000&read_timeout=2000&write_timeout=3000&delete_timeout=5000";
 	for (int i = 0; i < 3; i++)
 		fake_status(probe->world, 200);
 	run(probe, step_read);
@@ -902,7 +903,8 @@ static void timeouts_of_the_url_are_used(void **state)
 	assert_int_equal(probe->world->requests[3].limits.response_timeout_ns, 5 * LAB_SEC);
 }
 
-static size_t attempts(struct probe *probe, const char *uri, env_fiber_fn step, enum lab_code failure)
+static size_t attempts(
+	struct probe *probe, const char *uri, env_fiber_fn step, enum lab_code failure)
 {
 	size_t before = probe->world->request_count;
 
@@ -953,10 +955,9 @@ static void aws_s3_logs_both_ids_of_aws(void **state)
 	struct probe *probe = *state;
 
 	probe->uri = "aws-s3:" HOST "?region=r";
-	fake_reply(probe->world,
-		(struct fake_reply){ .status = 404,
-			.reason = "Not Found",
-			.headers = "x-amz-request-id: R1\nx-amz-id-2: I2=" });
+	fake_reply(probe->world, (struct fake_reply){ .status = 404,
+					 .reason = "Not Found",
+					 .headers = "x-amz-request-id: R1\nx-amz-id-2: I2=" });
 	run(probe, step_read);
 	assert_error(probe, LAB_NOT_FOUND);
 	assert_non_null(strstr(probe->err.message, "(x-amz-request-id:R1, x-amz-id-2:I2=)"));
@@ -1134,7 +1135,7 @@ static void delete_is_a_delete(void **state)
 }
 
 #define DELETED(key) "<Deleted><Key>" key "</Key></Deleted>"
-#define FAILED(key, code)                                                                          \
+#define FAILED(key, code) \
 	"<Error><Key>" key "</Key><Code>" code "</Code><Message>m</Message></Error>"
 
 static void deleted(struct probe *probe, const char *entries)

@@ -3,10 +3,10 @@
 
 /* Searched from the top; the first row that fits counts (simulation 5.2, obox 1.6, HD-15, HD-18).
  *
- * 503: S3 refuses before it does anything, and then says SlowDown or ServiceUnavailable. A 503 without
- * such a code comes from something in between, which may have passed the request on.
- * NoSuchBucket is not LAB_NOT_FOUND: nothing is known about the object, and nobody may conclude that
- * a mail is lost because a bucket's name is mistyped. */
+ * 503: S3 refuses before it does anything, and then says SlowDown or ServiceUnavailable. A 503
+ * without such a code comes from something in between, which may have passed the request on.
+ * NoSuchBucket is not LAB_NOT_FOUND: nothing is known about the object, and nobody may conclude
+ * that a mail is lost because a bucket's name is mistyped. */
 static const struct http_class http_classes[] = {
 	/* from, to, code, error, retry, maybe_applied, retryable, renew */
 	{ 0, 0, NULL, LAB_UNAVAILABLE, HTTP_RETRY_LADDER, true, true, false },

@@ -50,8 +50,8 @@ static bool is_header_name(struct lab_view name)
 
 	for (size_t i = 0; i < name.len; i++) {
 		uint8_t c = name.ptr[i];
-		bool is_alnum = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
-				(c >= '0' && c <= '9');
+		bool is_alnum =
+			(c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
 
 		if (!is_alnum && (c == '\0' || strchr(others, c) == NULL))
 			return false;
@@ -65,8 +65,8 @@ static int check_policy(const struct http_policy *policy, struct lab_error *err)
 		const struct lab_http_header *header = &policy->add_headers[i];
 
 		if (!is_header_name(header->name) || !http_is_header_value(header->value))
-			return lab_fail(err, LAB_INVALID, "not a header: %.*s",
-				LAB_VIEW_ARG(header->name));
+			return lab_fail(
+				err, LAB_INVALID, "not a header: %.*s", LAB_VIEW_ARG(header->name));
 	}
 	for (size_t i = 0; i < policy->log_header_count; i++) {
 		if (!is_header_name(policy->log_headers[i]))
@@ -121,34 +121,31 @@ static uint64_t clip(uint64_t timeout_ns, uint64_t now, uint64_t deadline_ns)
 	return deadline_ns == ENV_FOREVER ? timeout_ns : LAB_MIN(timeout_ns, deadline_ns - now);
 }
 
-/* Without an answer: did the request leave, and is it worth another try? */
+/* Not a byte of the request left: nothing can have happened. */
+static void classify_unsent(struct http_run *run)
+{
+	run->class = NULL;
+	run->connect_failed = run->error.code == LAB_REFUSED || run->error.code == LAB_TIMEOUT ||
+			      run->error.code == LAB_NOT_FOUND;
+	/* A missing host is not a missing object. */
+	if (run->error.code == LAB_NOT_FOUND)
+		run->error.code = LAB_UNAVAILABLE;
+	run->error.retryable |= run->connect_failed;
+}
+
+/* The request left, in whole or in part, and there is no answer to use. */
 static void classify_silence(struct http_run *run)
 {
-	switch ((int)run->error.code) {
-	case LAB_REFUSED:
-	case LAB_TIMEOUT:
-	case LAB_NOT_FOUND:
-		run->connect_failed = true;
-		run->class = NULL;
-		run->error.retryable = true;
-		break;
-	case LAB_LIMIT:
+	run->uncertain = true;
+	if (run->error.code == LAB_LIMIT) {
 		/* Another try would bring the same. */
 		run->class = NULL;
-		run->uncertain = true;
-		break;
-	case LAB_CORRUPT:
-		run->class = http_classify(HTTP_STATUS_ALTERED, LAB_VIEW(""));
-		break;
-	default:
-		run->class = http_classify(0, LAB_VIEW(""));
-		break;
+		return;
 	}
-	if (run->class != NULL) {
-		run->uncertain |= run->class->maybe_applied;
-		run->error.code = run->class->error;
-		run->error.retryable = run->class->retryable;
-	}
+	run->class = http_classify(
+		run->error.code == LAB_CORRUPT ? HTTP_STATUS_ALTERED : 0, LAB_VIEW(""));
+	run->error.code = run->class->error;
+	run->error.retryable = run->class->retryable;
 }
 
 static void classify_answer(struct http_run *run)
@@ -201,6 +198,7 @@ static struct env_http_limits attempt_limits(const struct http_run *run, uint64_
 static void exchange(struct http_run *run)
 {
 	struct env *env = run->client->env;
+	struct env_http_stats stats = { .request_sent = false };
 	struct env_http_limits limits;
 	struct lab_http_request request;
 	uint64_t now;
@@ -216,10 +214,14 @@ static void exchange(struct http_run *run)
 	limits = attempt_limits(run, now);
 	run->attempts++;
 	run->bytes_out += request.body.len;
-	if (env_http(env, &request, &limits, run->scratch, &run->response, NULL, &run->error) < 0) {
+	if (env_http(env, &request, &limits, run->scratch, &run->response, &stats, &run->error) <
+		0) {
 		run->response = (struct lab_http_response){ .status = 0 };
 		run->fresh = true;
-		classify_silence(run);
+		if (stats.request_sent || run->error.code == LAB_UNCERTAIN)
+			classify_silence(run);
+		else
+			classify_unsent(run);
 	} else {
 		run->fresh = false;
 		run->bytes_in += run->response.body.len;
@@ -336,7 +338,8 @@ static int conclude(struct http_run *run, struct lab_error *err)
 	if (run->error.code == LAB_OK)
 		return 0;
 	/* It was there for an earlier attempt of ours, which may have been applied. */
-	if (run->call->action == HTTP_DELETE && run->error.code == LAB_NOT_FOUND && run->uncertain) {
+	if (run->call->action == HTTP_DELETE && run->error.code == LAB_NOT_FOUND &&
+		run->uncertain) {
 		run->error.code = LAB_OK;
 		return 0;
 	}
@@ -370,9 +373,8 @@ int http_client_request(struct http_client *client, const struct http_call *call
 	client->running++;
 	run.started_ns = env_now(client->env);
 	run.deadline_ns = absolute_ns == 0 ? ENV_FOREVER : run.started_ns + absolute_ns;
-	run.scratch = lab_arena_new(
-		client->env->heap, SCRATCH_OVERHEAD +
-					   2 * LAB_MIN(call->response_max_bytes, HTTP_RESPONSE_MAX));
+	run.scratch = lab_arena_new(client->env->heap,
+		SCRATCH_OVERHEAD + 2 * LAB_MIN(call->response_max_bytes, HTTP_RESPONSE_MAX));
 	try_until_done(&run);
 	result = conclude(&run, &outcome);
 	report_outcome(&run, &outcome);

@@ -2,20 +2,20 @@
  *
  * http-client.h - the HTTP policy of object storage: retries, timeouts, headers, log lines.
  *
- * Purpose    One request in the caller's sense, which may be several exchanges of env_http(): each is
- *            signed anew, and their outcomes add up to one of ok, fail, uncertain.
- * Blocking   http_client_request() blocks; at most max_parallel_connections exchanges of one client
- *            run at a time, the others queue. Any number of fibers may use a client.
- * Ownership  The client copies its settings to its heap. Responses are copied into the caller's arena.
- * Retries    obox 1.6: after 50 ms, 500 ms, 5 s, 10 s, 10 s... up to max_retries of the action's class,
- *            on every 5xx, on 408, on retry_statuses, after a reset or a timeout, and when inspect()
- *            says so. Failed connects have their own count, with waits of 100, 200, 400... ms up to
- *            1 s. absolute_timeout covers all of it, the time in the queue too; a retry whose wait
- *            would pass it is not begun. Retry-After is not heeded, as the ladder is what is documented.
- * Outcome    One table, http_classes in http-classify.c (simulation 5.2). A write or delete that fails
- *            after any attempt which may have been applied is LAB_UNCERTAIN, whatever the last attempt
- *            said. A 404 for a delete after such an attempt is ok: it was our own.
- * Secrets    Only header values named by log_headers get into messages and events.
+ * Purpose    One request in the caller's sense, which may be several exchanges of env_http(): each
+ * is signed anew, and their outcomes add up to one of ok, fail, uncertain. Blocking
+ * http_client_request() blocks; at most max_parallel_connections exchanges of one client run at a
+ * time, the others queue. Any number of fibers may use a client. Ownership  The client copies its
+ * settings to its heap. Responses are copied into the caller's arena. Retries    obox 1.6: after 50
+ * ms, 500 ms, 5 s, 10 s, 10 s... up to max_retries of the action's class, on every 5xx, on 408, on
+ * retry_statuses, after a reset or a timeout, and when inspect() says so. Failed connects have
+ * their own count, with waits of 100, 200, 400... ms up to 1 s. absolute_timeout covers all of it,
+ * the time in the queue too; a retry whose wait would pass it is not begun. Retry-After is not
+ * heeded, as the ladder is what is documented. Outcome    One table, http_classes in
+ * http-classify.c (simulation 5.2). A write or delete that fails after any attempt which may have
+ * been applied is LAB_UNCERTAIN, whatever the last attempt said. A 404 for a delete after such an
+ * attempt is ok: it was our own. Secrets    Only header values named by log_headers get into
+ * messages and events.
  */
 #ifndef LAB_HTTP_CLIENT_H
 #define LAB_HTTP_CLIENT_H
@@ -46,17 +46,17 @@ struct http_policy {
 	unsigned max_connect_retries;
 	unsigned max_retries[HTTP_ACTION_COUNT];
 	unsigned retry_statuses[HTTP_RETRY_STATUSES_MAX]; /* beside 5xx: 423, 409; ends with 0 */
-	uint64_t slow_warn_ns; /* 0: never */
+	uint64_t slow_warn_ns;                            /* 0: never */
 	unsigned max_parallel_connections;
 	struct lab_http_header add_headers[HTTP_POLICY_HEADERS_MAX];
 	size_t add_header_count;
 	struct lab_view log_headers[HTTP_POLICY_HEADERS_MAX];
 	size_t log_header_count;
-	bool trace_headers; /* X-Dovecot-Username, X-Dovecot-Session-Id */
+	bool trace_headers;              /* X-Dovecot-Username, X-Dovecot-Session-Id */
 	size_t reason_header_max_length; /* 0: no X-Dovecot-Reason */
 	struct lab_view user_agent;
 	struct lab_view username, session_id; /* for the trace headers; ptr NULL: not sent */
-	uint32_t defects; /* LAB_DEFECT(NO_RETRY_503) */
+	uint32_t defects;                     /* LAB_DEFECT(NO_RETRY_503) */
 };
 /* The documented defaults: 10 s, 4 retries, 2 connect retries, 10 connections, slow after 5 s. */
 void http_policy_init(struct http_policy *policy);
@@ -70,12 +70,12 @@ enum http_retry {
 };
 struct http_class {
 	uint16_t status_from, status_to; /* 0, 0: no answer at all after bytes were sent */
-	const char *code;		 /* the storage's error code, or NULL for any */
-	enum lab_code error;		 /* what a certain failure is called; LAB_OK: success */
+	const char *code;                /* the storage's error code, or NULL for any */
+	enum lab_code error;             /* what a certain failure is called; LAB_OK: success */
 	enum http_retry retry;
 	bool maybe_applied; /* a write or delete may have happened all the same */
-	bool retryable;	    /* worth trying again later */
-	bool renew;	    /* new credentials may help, once */
+	bool retryable;     /* worth trying again later */
+	bool renew;         /* new credentials may help, once */
 };
 /* The row of the table; there is one for each status. `code` may be empty. Pure. */
 const struct http_class *http_classify(unsigned status, struct lab_view code);
@@ -92,21 +92,22 @@ void http_client_free(struct http_client **client);
 
 struct http_call {
 	enum http_action action;
-	/* Method, authority, target, body and the headers that are the same in each attempt. Borrowed
-	 * until the end of the request. */
+	/* Method, authority, target, body and the headers that are the same in each attempt.
+	 * Borrowed until the end of the request. */
 	const struct lab_http_request *request;
 	size_t response_max_bytes; /* at most HTTP_RESPONSE_MAX counts */
-	const char *reason; /* why: X-Dovecot-Reason; NULL: none */
+	const char *reason;        /* why: X-Dovecot-Reason; NULL: none */
 	void *ctx;
 	/* Called before each attempt with a copy of the request: adds date, token, signature. May
-	 * block (credentials). -1 ends the request with this error, certainly or not as the attempts
-	 * before it say. NULL: nothing to add. */
+	 * block (credentials). -1 ends the request with this error, certainly or not as the
+	 * attempts before it say. NULL: nothing to add. */
 	int (*sign)(void *ctx, struct lab_http_request *request, struct lab_arena *arena,
 		struct lab_error *err);
 	/* The storage refused the credentials: the next sign() shall use others. NULL: there are no
 	 * others. */
 	void (*renew)(void *ctx);
-	/* The storage's error code in an answer ("SlowDown"), empty if there is none. NULL: none. */
+	/* The storage's error code in an answer ("SlowDown"), empty if there is none. NULL: none.
+	 */
 	struct lab_view (*error_code)(
 		void *ctx, const struct lab_http_response *response, struct lab_arena *arena);
 	/* Looks into a 2xx answer before it counts. The status that it amounts to: its own, or
@@ -114,8 +115,8 @@ struct http_call {
 	unsigned (*inspect)(void *ctx, const struct lab_http_response *response,
 		struct lab_arena *arena, const char **why);
 };
-/* For inspect(): a 2xx answer that is not what it says. For a read it is LAB_CORRUPT, for a write it
- * may have been applied; both are retried. */
+/* For inspect(): a 2xx answer that is not what it says. For a read it is LAB_CORRUPT, for a write
+ * it may have been applied; both are retried. */
 #define HTTP_STATUS_ALTERED 9001
 
 /* Blocks. 0: an answer of 2xx (or 404 after our own delete). -1: err->status is the last status, if

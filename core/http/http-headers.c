@@ -45,7 +45,7 @@ int http_add_headers(const struct http_client *client, const struct http_call *c
 		result |= add_value(headers, "X-Dovecot-Reason",
 			reason_value(call->reason, policy->reason_header_max_length, arena));
 	for (size_t i = 0; i < policy->add_header_count; i++)
-		result |= lab_http_header_add(headers, policy->add_headers[i].name,
-			policy->add_headers[i].value);
+		result |= lab_http_header_add(
+			headers, policy->add_headers[i].name, policy->add_headers[i].value);
 	return result == 0 ? 0 : lab_fail(err, LAB_LIMIT, "too many headers in one request");
 }

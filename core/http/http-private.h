@@ -26,14 +26,14 @@ struct http_run {
 	unsigned attempts, retries, connect_retries;
 	bool renewed;
 	bool uncertain; /* an attempt that failed may have been applied */
-	bool fresh;	/* the last attempt failed on its connection */
+	bool fresh;     /* the last attempt failed on its connection */
 	uint64_t bytes_out, bytes_in;
 
 	/* the last attempt */
 	struct lab_http_response response; /* status 0: none */
-	const struct http_class *class;	   /* NULL: failed before anything was sent */
-	unsigned status;		   /* what the answer amounts to */
-	const char *why;		   /* inspect()'s reason, or NULL */
+	const struct http_class *class;    /* NULL: failed before anything was sent */
+	unsigned status;                   /* what the answer amounts to */
+	const char *why;                   /* inspect()'s reason, or NULL */
 	uint64_t took_ns, queued_ns;
 	bool connect_failed;
 	struct lab_error error; /* code LAB_OK after a success */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * http-report.c - what a request says about itself: log lines, error messages, events (obox 7.2, 7.3).
+ * http-report.c - what a request says about itself: log lines, error messages, events
+ * (obox 7.2, 7.3).
  */
 #include "core/http/http-private.h"
 
@@ -43,8 +44,8 @@ static void append_log_headers(struct lab_buf *out, const struct http_run *run)
 
 	for (size_t i = 0; i < policy->log_header_count; i++) {
 		struct lab_view name = policy->log_headers[i];
-		struct lab_view value = lab_http_header_get(
-			&run->response.headers, (const char *)name.ptr);
+		struct lab_view value =
+			lab_http_header_get(&run->response.headers, (const char *)name.ptr);
 
 		if (value.ptr == NULL)
 			continue;
@@ -147,7 +148,7 @@ static struct lab_field header_field(
 			return LAB_F_TEXT(header_fields[i].field, value);
 	}
 	return LAB_F_CSTR("http_hdr", lab_arena_printf(run->scratch, "%.*s:%.*s",
-					       LAB_VIEW_ARG(name), LAB_VIEW_ARG(value)));
+					      LAB_VIEW_ARG(name), LAB_VIEW_ARG(value)));
 }
 
 static void add_log_headers(struct fields *fields, const struct http_run *run)
@@ -156,8 +157,8 @@ static void add_log_headers(struct fields *fields, const struct http_run *run)
 
 	for (size_t i = 0; i < policy->log_header_count; i++) {
 		struct lab_view name = policy->log_headers[i];
-		struct lab_view value = lab_http_header_get(
-			&run->response.headers, (const char *)name.ptr);
+		struct lab_view value =
+			lab_http_header_get(&run->response.headers, (const char *)name.ptr);
 
 		if (value.ptr != NULL)
 			add(fields, header_field(run, name, value));
@@ -202,8 +203,8 @@ void http_report(const struct http_run *run, enum http_report report, const stru
 	add_log_headers(&fields, run);
 	if (err->code != LAB_OK || report != HTTP_REPORT_FINISHED) {
 		http_line_append(&line, run, HTTP_LINE_MAX);
-		add(&fields, LAB_F_TEXT(err->code == LAB_OK ? "message" : "error",
-				     lab_buf_view(&line)));
+		add(&fields,
+			LAB_F_TEXT(err->code == LAB_OK ? "message" : "error", lab_buf_view(&line)));
 	}
 	env_event(env, ids[report], fields.items, fields.count);
 	lab_buf_done(&line);

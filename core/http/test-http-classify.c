@@ -64,8 +64,8 @@ static void each_status_has_the_documented_class(void **state)
 	(void)state;
 	for (size_t i = 0; i < LAB_COUNT_OF(expectations); i++) {
 		const struct expectation *want = &expectations[i];
-		const struct http_class *got = http_classify(
-			want->status, lab_view_cstr(want->code));
+		const struct http_class *got =
+			http_classify(want->status, lab_view_cstr(want->code));
 
 		if (got->error != want->error || got->retry != want->retry ||
 			got->maybe_applied != want->maybe_applied ||

@@ -62,8 +62,8 @@ static int probe_teardown(void **state)
 	return 0;
 }
 
-static int probe_sign(void *ctx, struct lab_http_request *request, struct lab_arena *arena,
-	struct lab_error *err)
+static int probe_sign(
+	void *ctx, struct lab_http_request *request, struct lab_arena *arena, struct lab_error *err)
 {
 	struct probe *probe = ctx;
 
@@ -167,8 +167,8 @@ static void an_answer_is_passed_on(void **state)
 	assert_int_equal(run(probe), 0);
 	assert_int_equal(probe->response.status, 200);
 	assert_true(lab_view_eq_cstr(probe->response.body, "hello"));
-	assert_true(lab_view_eq_cstr(
-		lab_http_header_get(&probe->response.headers, "etag"), "\"x\""));
+	assert_true(
+		lab_view_eq_cstr(lab_http_header_get(&probe->response.headers, "etag"), "\"x\""));
 	assert_int_equal(probe->world->request_count, 1);
 	assert_int_equal(probe->took_ns, 0);
 }
@@ -493,6 +493,34 @@ static void a_write_lost_before_the_connection_failed_is_uncertain(void **state)
 	assert_failed(probe, LAB_UNCERTAIN, 4);
 }
 
+static void a_host_that_is_not_there_is_not_a_missing_object(void **state)
+{
+	struct probe *probe = *state;
+
+	probe->action = HTTP_DELETE;
+	fake_fail(probe->world, LAB_UNCERTAIN, 0);
+	for (int i = 0; i < 3; i++)
+		fake_fail(probe->world, LAB_NOT_FOUND, 0);
+	run(probe);
+	assert_failed(probe, LAB_UNCERTAIN, 4);
+	for (int i = 0; i < 3; i++)
+		fake_fail(probe->world, LAB_NOT_FOUND, 0);
+	run(probe);
+	assert_failed(probe, LAB_UNAVAILABLE, 7);
+}
+
+static void a_request_that_cannot_be_sent_fails_certainly_and_at_once(void **state)
+{
+	static const enum lab_code codes[] = { LAB_DENIED, LAB_INVALID, LAB_LIMIT };
+	struct probe *probe = *state;
+
+	for (size_t i = 0; i < LAB_COUNT_OF(codes); i++) {
+		fake_fail(probe->world, codes[i], 0);
+		run(probe);
+		assert_failed(probe, codes[i], i + 1);
+	}
+}
+
 static void a_new_connection_is_used_after_a_lost_one(void **state)
 {
 	struct probe *probe = *state;
@@ -519,8 +547,8 @@ static void each_class_has_its_timeout(void **state)
 		probe->action = (enum http_action)action;
 		fake_status(probe->world, 200);
 		run(probe);
-		assert_int_equal(probe->world->requests[action].limits.connect_timeout_ns,
-			7 * LAB_SEC);
+		assert_int_equal(
+			probe->world->requests[action].limits.connect_timeout_ns, 7 * LAB_SEC);
 		assert_int_equal(probe->world->requests[action].limits.response_timeout_ns,
 			(action + 1) * LAB_SEC);
 		assert_int_equal(probe->world->requests[action].limits.deadline_ns, 0);
@@ -573,8 +601,7 @@ static void absolute_timeout_shrinks_the_later_attempts(void **state)
 			.status = 503, .delay_ns = LAB_SEC, .body = LAB_VIEW("SlowDown") });
 	fake_status(probe->world, 200);
 	assert_int_equal(run(probe), 0);
-	assert_int_equal(
-		probe->world->requests[1].limits.response_timeout_ns, 950 * LAB_MSEC);
+	assert_int_equal(probe->world->requests[1].limits.response_timeout_ns, 950 * LAB_MSEC);
 }
 
 static void absolute_timeout_counts_the_wait_for_credentials(void **state)
@@ -659,7 +686,8 @@ static void trace_headers_say_who_and_why(void **state)
 	run(probe);
 	assert_true(lab_view_eq_cstr(
 		fake_header(probe->world, 0, "X-Dovecot-Username"), "user@example.com"));
-	assert_true(lab_view_eq_cstr(fake_header(probe->world, 0, "X-Dovecot-Session-Id"), "abc/1"));
+	assert_true(
+		lab_view_eq_cstr(fake_header(probe->world, 0, "X-Dovecot-Session-Id"), "abc/1"));
 	assert_true(
 		lab_view_eq_cstr(fake_header(probe->world, 0, "X-Dovecot-Reason"), "mailbox?resc"));
 	assert_true(lab_view_eq_cstr(fake_header(probe->world, 0, "User-Agent"), "oboxlab"));
@@ -685,8 +713,7 @@ static void configured_headers_are_added(void **state)
 {
 	struct probe *probe = *state;
 
-	probe->policy.add_headers[0] =
-		(struct lab_http_header){ LAB_VIEW("X-One"), LAB_VIEW("1") };
+	probe->policy.add_headers[0] = (struct lab_http_header){ LAB_VIEW("X-One"), LAB_VIEW("1") };
 	probe->policy.add_headers[1] =
 		(struct lab_http_header){ LAB_VIEW("X-Two"), LAB_VIEW("2 3") };
 	probe->policy.add_header_count = 2;
@@ -802,12 +829,10 @@ static void events_have_dovecot_s_fields(void **state)
 	fake_body(probe->world, 200, "x-amz-request-id: R2\nx-odd: O", "");
 	run(probe);
 
-	assert_int_equal(
-		fake_events(probe->world, LAB_EV_http_request_retried, &text), 1);
+	assert_int_equal(fake_events(probe->world, LAB_EV_http_request_retried, &text), 1);
 	assert_non_null(strstr(text, "status_code=503"));
 	assert_non_null(strstr(text, "http_hdr_x-amz-request-id=R1"));
-	assert_int_equal(
-		fake_events(probe->world, LAB_EV_http_request_finished, &text), 1);
+	assert_int_equal(fake_events(probe->world, LAB_EV_http_request_finished, &text), 1);
 	assert_non_null(strstr(text, "method=PUT"));
 	assert_non_null(strstr(text, "status_code=200"));
 	assert_non_null(strstr(text, "target=/user/1"));
@@ -945,6 +970,8 @@ int main(void)
 		TEST(connect_waits_double_up_to_a_second),
 		TEST(failed_connects_do_not_use_up_the_ladder),
 		TEST(a_write_lost_before_the_connection_failed_is_uncertain),
+		TEST(a_host_that_is_not_there_is_not_a_missing_object),
+		TEST(a_request_that_cannot_be_sent_fails_certainly_and_at_once),
 		TEST(a_new_connection_is_used_after_a_lost_one),
 		TEST(each_class_has_its_timeout),
 		TEST(a_response_that_takes_longer_than_timeout_is_retried),

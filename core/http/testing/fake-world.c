@@ -60,9 +60,8 @@ static void op_event(
 	lab_assert(world->event_count < FAKE_EVENTS_MAX);
 	lab_buf_init(&text, world->records, 65536);
 	lab_event_format(&text, &event, NULL);
-	world->events[world->event_count++] = (struct fake_event){
-		id, world->now_ns, lab_arena_cstr(world->arena, lab_buf_view(&text))
-	};
+	world->events[world->event_count++] = (struct fake_event){ id, world->now_ns,
+		lab_arena_cstr(world->arena, lab_buf_view(&text)) };
 	lab_buf_done(&text);
 }
 
@@ -192,7 +191,8 @@ static int op_http(struct env *env, const struct lab_http_request *request,
 
 	record(world, request, limits);
 	reply = next_reply(world, request);
-	connecting = reply.failure == LAB_REFUSED || reply.failure == LAB_TIMEOUT;
+	connecting = reply.failure != LAB_OK && reply.failure != LAB_UNCERTAIN &&
+		     reply.failure != LAB_CORRUPT;
 	limit_ns = connecting ? limits->connect_timeout_ns : limits->response_timeout_ns;
 	if (limits->deadline_ns != 0)
 		limit_ns = LAB_MIN(limit_ns, limits->deadline_ns - world->now_ns);
@@ -209,7 +209,8 @@ static int op_http(struct env *env, const struct lab_http_request *request,
 	if (reply.body.len > limits->response_max_bytes)
 		return fail_with(&reply, LAB_LIMIT, err);
 	*ret = (struct lab_http_response){ .status = reply.status };
-	ret->reason = lab_arena_copy(arena, lab_view_cstr(reply.reason == NULL ? "" : reply.reason));
+	ret->reason =
+		lab_arena_copy(arena, lab_view_cstr(reply.reason == NULL ? "" : reply.reason));
 	add_headers(&ret->headers, reply.headers, arena);
 	ret->body = lab_arena_copy(arena, reply.body);
 	return 0;
@@ -232,7 +233,8 @@ static const struct env_ops fake_ops = {
 struct fake_world *fake_world_new(void)
 {
 	struct lab_pool *pool = lab_pool_new(POOL_MAX);
-	struct lab_heap *heap = lab_heap_new(pool, POOL_MAX), *records = lab_heap_new(pool, POOL_MAX);
+	struct lab_heap *heap = lab_heap_new(pool, POOL_MAX),
+			*records = lab_heap_new(pool, POOL_MAX);
 	struct fake_world *world = lab_new(records, struct fake_world);
 
 	world->env = (struct env){
@@ -333,8 +335,9 @@ void fake_status(struct fake_world *world, unsigned status)
 
 void fake_body(struct fake_world *world, unsigned status, const char *headers, const char *body)
 {
-	fake_reply(world, (struct fake_reply){
-				  .status = status, .headers = headers, .body = lab_view_cstr(body) });
+	fake_reply(
+		world, (struct fake_reply){
+			       .status = status, .headers = headers, .body = lab_view_cstr(body) });
 }
 
 void fake_fail(struct fake_world *world, enum lab_code failure, uint64_t delay_ns)

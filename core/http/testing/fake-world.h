@@ -2,9 +2,10 @@
  *
  * fake-world.h - for tests: one host in virtual time, whose HTTP peer answers from a script.
  *
- * fake_run() runs a function in a fiber until all fibers have ended; time jumps to the next deadline.
- * Each exchange takes the next reply of the script; with none left the test fails. What was asked is
- * recorded, with its time. Disk and streams are not there. The host's heap must be empty in the end.
+ * fake_run() runs a function in a fiber until all fibers have ended; time jumps to the next
+ * deadline. Each exchange takes the next reply of the script; with none left the test fails. What
+ * was asked is recorded, with its time. Disk and streams are not there. The host's heap must be
+ * empty in the end.
  */
 #ifndef LAB_HTTP_FAKE_WORLD_H
 #define LAB_HTTP_FAKE_WORLD_H
