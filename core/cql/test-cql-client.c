@@ -14,6 +14,7 @@ static const struct shape shapes[] = {
 	{ INSERT, "bt", "" },
 	{ DELETE, "t", "" },
 	{ TYPES, "ilbu", "" },
+	{ "INSERT INTO small (a,b) VALUES (?,?)", "sy", "" },
 	{ NULL, NULL, NULL },
 };
 
@@ -249,6 +250,28 @@ CLIENT_TEST(more_rows_than_wanted_are_an_error, 1)
 	open_client(t);
 	read_one(t);
 	assert_fails(t, LAB_LIMIT, "more than 2 rows");
+}
+
+CLIENT_TEST(small_numbers_have_their_ranges, 1)
+{
+	static const struct {
+		int64_t a, b;
+		bool ok;
+	} rows[] = { { 32767, -128, true }, { -32768, 127, true }, { 32768, 0, false },
+		{ -32769, 0, false }, { 0, 128, false }, { 0, -129, false } };
+	open_client(t);
+	for (size_t i = 0; i < LAB_COUNT_OF(rows); i++) {
+		struct cql_arg args[] = { { .kind = CQL_ARG_INT, .number = rows[i].a },
+			{ .kind = CQL_ARG_INT, .number = rows[i].b } };
+		execute(t, CQL_STATEMENT_WRITE, "INSERT INTO small (a,b) VALUES (?,?)", args, 2);
+		assert_int_equal(t->status, rows[i].ok ? 0 : -1);
+	}
+	assert_memory_equal(t->w->nodes[0].seen[1].params.values[0].bytes.ptr, "\x80\0", 2);
+	assert_memory_equal(t->w->nodes[0].seen[0].params.values[1].bytes.ptr, "\x80", 1);
+	struct cql_arg args[] = { { .kind = CQL_ARG_TEXT, .bytes = LAB_VIEW("1") },
+		{ .kind = CQL_ARG_INT, .number = 1 } };
+	execute(t, CQL_STATEMENT_WRITE, "INSERT INTO small (a,b) VALUES (?,?)", args, 2);
+	assert_fails(t, LAB_INVALID, "Failed to bind column 0: Invalid value for type smallint");
 }
 
 /* ---- hosts ---- */
@@ -525,14 +548,36 @@ CLIENT_TEST(the_callers_deadline_neither_counts_nor_falls_back, 1)
 	assert_int_equal(cql_client_counter(t->client, CQL_RECV_ERR_CLIENT_TIMEOUT), 0);
 }
 
-CLIENT_TEST(garbage_breaks_the_connection_and_leaves_a_write_uncertain, 1)
+CLIENT_TEST(an_answer_that_cannot_be_read_leaves_a_write_uncertain, 1)
 {
 	open_client(t);
 	node_will(&t->w->nodes[0], (struct answer){ .kind = ANSWER_GARBAGE });
 	insert(t);
-	assert_int_equal(t->status, -1);
-	assert_int_equal(t->err.code, LAB_UNCERTAIN);
+	assert_fails(t, LAB_UNCERTAIN, "Invalid answer: Unknown kind of RESULT");
 	assert_int_equal(cql_client_connected(t->client), 0);
+
+	env_sleep(&t->w->env, 3 * LAB_SEC);
+	node_will(&t->w->nodes[0], (struct answer){ .kind = ANSWER_READY });
+	insert(t);
+	assert_fails(t, LAB_UNCERTAIN, "Unexpected answer READY");
+}
+
+CLIENT_TEST(an_answer_that_nobody_asked_for_breaks_the_connection, 1)
+{
+	open_client(t);
+	node_will(&t->w->nodes[0], (struct answer){ .kind = ANSWER_STRAY });
+	insert(t);
+	assert_fails(t, LAB_UNCERTAIN, "All hosts in current policy attempted");
+}
+
+CLIENT_TEST(an_orderly_end_is_a_lost_connection_too, 2)
+{
+	open_client(t);
+	env_sleep(&t->w->env, LAB_SEC);
+	node_will(&t->w->nodes[0], (struct answer){ .kind = ANSWER_END });
+	insert(t);
+	assert_ok(t);
+	assert_int_equal(cql_client_connected(t->client), 1);
 }
 
 /* ---- preparing ---- */
@@ -578,6 +623,25 @@ CLIENT_TEST(a_host_that_is_too_busy_to_prepare_is_passed_over, 2)
 	env_sleep(&t->w->env, LAB_SEC);
 	t->w->nodes[0].prepare_error = "busy";
 	t->w->nodes[0].prepare_error_code = CQL_E_OVERLOADED;
+	insert(t);
+	assert_ok(t);
+	assert_int_equal(t->w->nodes[1].seen_count, 1);
+}
+
+CLIENT_TEST(an_odd_answer_to_prepare_is_a_certain_failure, 1)
+{
+	t->w->nodes[0].odd_prepare = true;
+	open_client(t);
+	insert(t);
+	assert_fails(t, LAB_INVALID, "Unexpected answer to PREPARE");
+}
+
+CLIENT_TEST(a_host_lost_while_preparing_is_passed_over, 2)
+{
+	open_client(t);
+	env_sleep(&t->w->env, LAB_SEC);
+	t->w->nodes[0].silent = true;
+	t->settings.idle_timeout_ns = 0;
 	insert(t);
 	assert_ok(t);
 	assert_int_equal(t->w->nodes[1].seen_count, 1);
@@ -720,6 +784,34 @@ CLIENT_TEST(heartbeats_keep_an_idle_connection, 1)
 	assert_in_range(t->w->nodes[0].options, 10, 11); /* one of them in the handshake */
 }
 
+CLIENT_TEST(without_heartbeats_an_idle_connection_lives_on, 1)
+{
+	t->settings.heartbeat_interval_ns = 0;
+	t->settings.keyspace = NULL;
+	open_client(t);
+	env_sleep(&t->w->env, 301 * LAB_SEC);
+	assert_int_equal(t->w->nodes[0].connections, 1);
+	assert_int_equal(t->w->nodes[0].options, 1);
+}
+
+CLIENT_TEST(without_fibers_there_is_no_connection_until_there_are, 1)
+{
+	open_client(t);
+	env_sleep(&t->w->env, LAB_USEC);
+	t->w->no_fibers = true;
+	read_one(t);
+	assert_fails(t, LAB_UNAVAILABLE, "All hosts in current policy attempted");
+	t->w->no_fibers = false;
+	env_sleep(&t->w->env, 3 * LAB_SEC);
+	read_one(t);
+	assert_ok(t);
+	cql_client_close(&t->client);
+	t->w->no_fibers = true;
+	assert_int_equal(cql_client_open(&t->w->env, &t->settings, &t->client, &t->err), -1);
+	assert_int_equal(t->err.code, LAB_LIMIT);
+	t->client = NULL;
+}
+
 CLIENT_TEST(a_silent_node_is_given_up_after_the_idle_timeout, 1)
 {
 	open_client(t);
@@ -812,6 +904,44 @@ CLIENT_TEST(when_all_stream_ids_are_taken_the_queue_is_full, 1)
 	assert_int_equal(crowd.ok, 16);
 }
 
+CLIENT_TEST(a_statement_too_long_for_the_queue_is_not_sent, 1)
+{
+	uint8_t *bytes = lab_arena_alloc(t->arena, 5000);
+	struct cql_arg args[] = { { .kind = CQL_ARG_BLOB, .bytes = { bytes, 5000 } },
+		{ .kind = CQL_ARG_TEXT, .bytes = LAB_VIEW("key") } };
+	t->settings.queue_max_bytes = 4096;
+	open_client(t);
+	insert(t);
+	assert_ok(t);
+	execute(t, CQL_STATEMENT_WRITE, INSERT, args, 2);
+	assert_fails(t, LAB_UNAVAILABLE, "All connections on all I/O threads are busy");
+	insert(t);
+	assert_ok(t);
+}
+
+CLIENT_TEST(a_statement_too_long_to_prepare_is_not_sent, 1)
+{
+	t->settings.queue_max_bytes = 100;
+	open_client(t);
+	char *text = lab_arena_alloc(t->arena, 111);
+	for (size_t i = 0; i < 110; i++)
+		text[i] = 'x';
+	execute(t, CQL_STATEMENT_WRITE, text, NULL, 0);
+	assert_fails(t, LAB_UNAVAILABLE, "All connections on all I/O threads are busy");
+}
+
+CLIENT_TEST(an_answer_longer_than_allowed_breaks_the_connection, 1)
+{
+	t->settings.frame_max_bytes = 400;
+	open_client(t);
+	char *text = lab_arena_alloc(t->arena, 1001);
+	for (size_t i = 0; i < 1000; i++)
+		text[i] = 'x';
+	node_will(&t->w->nodes[0], (struct answer){ .kind = ANSWER_ROWS, .rows = text });
+	read_one(t);
+	assert_fails(t, LAB_UNAVAILABLE, "All hosts in current policy attempted");
+}
+
 CLIENT_TEST(many_statements_share_a_connection, 1)
 {
 	struct crowd crowd = { .t = t };
@@ -871,6 +1001,7 @@ int main(void)
 		cmocka_unit_test(pages_are_read_to_the_end_even_if_the_last_is_empty),
 		cmocka_unit_test(later_pages_never_fall_back),
 		cmocka_unit_test(more_rows_than_wanted_are_an_error),
+		cmocka_unit_test(small_numbers_have_their_ranges),
 		cmocka_unit_test(hosts_take_turns),
 		cmocka_unit_test(a_host_that_is_down_is_passed_over),
 		cmocka_unit_test(with_no_host_at_all_the_reason_is_told),
@@ -888,11 +1019,15 @@ int main(void)
 		cmocka_unit_test(a_late_answer_is_not_taken_for_another_statements),
 		cmocka_unit_test(a_timeout_before_anything_was_sent_is_certain),
 		cmocka_unit_test(the_callers_deadline_neither_counts_nor_falls_back),
-		cmocka_unit_test(garbage_breaks_the_connection_and_leaves_a_write_uncertain),
+		cmocka_unit_test(an_answer_that_cannot_be_read_leaves_a_write_uncertain),
+		cmocka_unit_test(an_answer_that_nobody_asked_for_breaks_the_connection),
+		cmocka_unit_test(an_orderly_end_is_a_lost_connection_too),
 		cmocka_unit_test(a_forgotten_statement_is_prepared_again),
 		cmocka_unit_test(a_statement_that_stays_forgotten_fails),
 		cmocka_unit_test(a_statement_that_cannot_be_prepared_fails_for_certain),
 		cmocka_unit_test(a_host_that_is_too_busy_to_prepare_is_passed_over),
+		cmocka_unit_test(an_odd_answer_to_prepare_is_a_certain_failure),
+		cmocka_unit_test(a_host_lost_while_preparing_is_passed_over),
 		cmocka_unit_test(a_failed_write_goes_out_again_with_the_fallback_level),
 		cmocka_unit_test(
 			an_uncertain_primary_attempt_is_not_hidden_by_the_fallbacks_failure),
@@ -902,10 +1037,15 @@ int main(void)
 		cmocka_unit_test(news_that_a_node_is_up_shortens_the_wait),
 		cmocka_unit_test(another_connection_takes_over_listening),
 		cmocka_unit_test(heartbeats_keep_an_idle_connection),
+		cmocka_unit_test(without_heartbeats_an_idle_connection_lives_on),
+		cmocka_unit_test(without_fibers_there_is_no_connection_until_there_are),
 		cmocka_unit_test(a_silent_node_is_given_up_after_the_idle_timeout),
 		cmocka_unit_test(a_server_that_speaks_only_version_3_gets_literals),
 		cmocka_unit_test(a_fixed_version_does_not_step_down),
 		cmocka_unit_test(when_all_stream_ids_are_taken_the_queue_is_full),
+		cmocka_unit_test(a_statement_too_long_for_the_queue_is_not_sent),
+		cmocka_unit_test(a_statement_too_long_to_prepare_is_not_sent),
+		cmocka_unit_test(an_answer_longer_than_allowed_breaks_the_connection),
 		cmocka_unit_test(many_statements_share_a_connection),
 		cmocka_unit_test(a_break_tells_everybody_who_waits),
 		cmocka_unit_test(senseless_settings_are_refused),

@@ -30,7 +30,10 @@ enum answer_kind {
 	ANSWER_ERROR,
 	ANSWER_SILENCE,
 	ANSWER_CLOSE,
-	ANSWER_GARBAGE
+	ANSWER_GARBAGE, /* a RESULT of no known kind */
+	ANSWER_STRAY,   /* to a question that nobody asked */
+	ANSWER_READY,   /* a READY, which is no answer to a statement */
+	ANSWER_END      /* an orderly end of the stream */
 };
 
 /* What a node says to one QUERY or EXECUTE. */
@@ -70,6 +73,7 @@ struct node {
 	bool silent;        /* answers nothing at all */
 	bool needs_password;
 	uint8_t version_max; /* 4 */
+	bool odd_prepare;    /* answers PREPARE with READY */
 	const char *prepare_error;
 	uint32_t prepare_error_code;
 	struct answer answers[ANSWERS_MAX];
@@ -87,6 +91,7 @@ struct test_stream {
 	struct env_cond readable;
 	bool closed; /* by the client */
 	bool reset;  /* by the node */
+	bool ended;  /* by the node, in order */
 };
 
 struct timer {
@@ -111,6 +116,7 @@ struct test_world {
 	struct lab_fiber_pool *fibers;
 	struct lab_fiber_group *group;
 	uint64_t now_ns;
+	bool no_fibers; /* spawning fails */
 	int64_t wall_skew_us;
 	uint64_t sequence;
 	struct parked parked[FIBERS_MAX];
@@ -175,7 +181,7 @@ static int tw_spawn(
 {
 	struct test_world *w = world_of(env);
 	(void)name;
-	struct lab_fiber *fiber = lab_fiber_new(w->group, fn, arg);
+	struct lab_fiber *fiber = w->no_fibers ? NULL : lab_fiber_new(w->group, fn, arg);
 	if (fiber == NULL)
 		return lab_fail(err, LAB_LIMIT, "no more fibers");
 	struct parked *p = tw_slot(w);
@@ -313,6 +319,10 @@ static uint16_t type_of_letter(char letter)
 		return CQL_TYPE_BIGINT;
 	case 'u':
 		return CQL_TYPE_UUID;
+	case 's':
+		return CQL_TYPE_SMALLINT;
+	case 'y':
+		return CQL_TYPE_TINYINT;
 	default:
 		return CQL_TYPE_TEXT;
 	}
@@ -349,7 +359,9 @@ static void node_prepare(
 	struct cql_response r = { .opcode = CQL_RESULT, .kind = CQL_RESULT_PREPARED };
 	const struct shape *shape = shape_of(node->world, query);
 	node->prepares++;
-	if (shape == NULL || node->prepare_error != NULL) {
+	if (node->odd_prepare) {
+		r.opcode = CQL_READY;
+	} else if (shape == NULL || node->prepare_error != NULL) {
 		r.opcode = CQL_ERROR;
 		r.error.code =
 			node->prepare_error != NULL ? node->prepare_error_code : CQL_E_INVALID;
@@ -401,6 +413,19 @@ static struct cql_rows rows_of(
 	return rows;
 }
 
+static void node_garbage(struct test_stream *s, int16_t stream)
+{
+	struct lab_buf out;
+	struct cql_header header = {
+		.version = 4, .response = true, .stream = stream, .opcode = CQL_RESULT, .length = 4
+	};
+	lab_buf_init(&out, s->node->world->env.heap, 100);
+	cql_header_encode(&out, &header);
+	lab_buf_append_u32(&out, 0x63);
+	node_send(s, lab_buf_view(&out), LAB_MSEC);
+	lab_buf_done(&out);
+}
+
 static void node_answer(
 	struct test_stream *s, uint8_t version, int16_t stream, const struct seen *seen)
 {
@@ -421,7 +446,17 @@ static void node_answer(
 		node_reset(s);
 		return;
 	case ANSWER_GARBAGE:
-		node_send(s, LAB_VIEW("\x84\0\0\0\x08\0\0\0\4\0\0\0\x63"), LAB_MSEC);
+		node_garbage(s, stream);
+		return;
+	case ANSWER_STRAY:
+		stream = 999;
+		break;
+	case ANSWER_READY:
+		r.opcode = CQL_READY;
+		break;
+	case ANSWER_END:
+		s->ended = true;
+		env_cond_broadcast(&node->world->env, &s->readable);
 		return;
 	case ANSWER_ERROR:
 		r.opcode = CQL_ERROR;
@@ -552,6 +587,10 @@ static int ts_read(struct env_stream *stream, void *data, size_t size, uint64_t 
 	while (s->to_client.len == 0) {
 		if (s->closed || s->reset)
 			return lab_fail(err, LAB_RESET, "Connection reset by peer");
+		if (s->ended) {
+			*ret_n = 0;
+			return 0;
+		}
 		if (env_cond_wait(stream->env, &s->readable, deadline_ns) != 0)
 			return lab_fail(err, LAB_TIMEOUT, "Connect timed out");
 	}

@@ -62,7 +62,7 @@ struct test {
 static struct dict_cql_config *config_of(struct lab_arena *arena, const char *text)
 {
 	struct conf_section *root;
-	struct dict_cql_config *config;
+	struct dict_cql_config *config = NULL;
 	struct lab_error err;
 	if (conf_parse_text("d.ext", lab_view_cstr(text), NULL, CONF_PARSE_LITERAL, arena, NULL,
 		    &root, &err) < 0 ||
