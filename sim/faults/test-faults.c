@@ -518,6 +518,30 @@ static void episodes_are_drawn_within_their_spec(void **state)
 	assert_true(negative > 10 && positive > 10);
 }
 
+static void delays_are_drawn_from_their_range(void **state)
+{
+	struct test *test = *state;
+	struct fault_spec spec = spec_of(FAULT_KIND(delay));
+	unsigned inside = 0;
+
+	spec.points = FAULT_BIT(cql_read);
+	spec.amount = (struct fault_range){ FAULT_LOGNORMAL, LAB_MSEC, 4 * LAB_MSEC };
+	spec.rate_ppm = (struct fault_range){ FAULT_UNIFORM, 1000000, 1000000 };
+	spec.length_ns = (struct fault_range){ FAULT_UNIFORM, LAB_MINUTE * 60, LAB_MINUTE * 60 };
+	assert_int_equal(fault_plan_add(test->plan, &spec, &test->err), 0);
+	for (int i = 0; i < 1000; i++) {
+		struct sim_fault fault = ask(test->plan, "cql.read", "i", "b1", LAB_MINUTE);
+
+		assert_int_equal(fault.kind, SIM_FAULT_DELAY);
+		assert_in_range(fault.delay_ns, LAB_MSEC / 4, 64 * LAB_MSEC);
+		inside += fault.delay_ns >= LAB_MSEC && fault.delay_ns <= 4 * LAB_MSEC;
+		assert_int_equal(
+			ask(test->plan, "cql.write", "i", "b1", LAB_MINUTE).kind, SIM_FAULT_NONE);
+	}
+	/* 90 %, within five standard deviations. */
+	assert_in_range(inside, 852, 948);
+}
+
 static void one_spec_does_not_change_anothers_episodes(void **state)
 {
 	struct test *test = *state;
@@ -687,6 +711,7 @@ int main(void)
 		T(suppressions_are_bounded),
 		T(a_disabled_episode_does_not_happen),
 		T(episodes_are_drawn_within_their_spec),
+		T(delays_are_drawn_from_their_range),
 		T(one_spec_does_not_change_anothers_episodes),
 		T(senseless_specs_are_refused),
 		T(senseless_episodes_are_refused),

@@ -126,16 +126,16 @@ static void recover_names(struct world_disk *disk)
 
 /* ---- data ---- */
 
-static void drop_write(struct world_disk *disk, struct inode *inode, struct pending_write *write)
+/* The oldest one is decided: durable, or gone. */
+static void drop_first_write(struct world_disk *disk, struct inode *inode)
 {
-	if (write->prev == NULL)
-		inode->writes = write->next;
-	else
-		write->prev->next = write->next;
+	struct pending_write *write = inode->writes;
+
+	inode->writes = write->next;
 	if (write->next == NULL)
-		inode->writes_tail = write->prev;
+		inode->writes_tail = NULL;
 	else
-		write->next->prev = write->prev;
+		write->next->prev = NULL;
 	inode->write_count--;
 	lab_heap_free(disk_heap(disk), write);
 }
@@ -143,7 +143,7 @@ static void drop_write(struct world_disk *disk, struct inode *inode, struct pend
 void journal_forget_writes(struct world_disk *disk, struct inode *inode)
 {
 	while (inode->writes != NULL)
-		drop_write(disk, inode, inode->writes);
+		drop_first_write(disk, inode);
 }
 
 static void write_back_data(struct world_disk *disk, struct inode *inode, uint64_t now_ns)
@@ -151,7 +151,7 @@ static void write_back_data(struct world_disk *disk, struct inode *inode, uint64
 	while (inode->writes != NULL &&
 		(inode->write_count > DISK_PENDING_MAX ||
 			is_written_back(disk, inode->writes->time_ns, now_ns)))
-		drop_write(disk, inode, inode->writes);
+		drop_first_write(disk, inode);
 }
 
 void journal_write(struct world_disk *disk, struct inode *inode, uint64_t offset,
@@ -192,7 +192,7 @@ void journal_write(struct world_disk *disk, struct inode *inode, uint64_t offset
 void journal_sync(struct world_disk *disk, struct inode *inode, uint64_t ordinal, uint64_t sequence)
 {
 	while (inode->writes != NULL && inode->writes->ordinal <= ordinal)
-		drop_write(disk, inode, inode->writes);
+		drop_first_write(disk, inode);
 	commit_up_to(disk, sequence);
 }
 

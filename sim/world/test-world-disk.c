@@ -60,6 +60,19 @@ static void expect_error(enum lab_code expected, int result, const struct lab_er
 			err->message);
 }
 
+static void remake(struct test_world *test, uint64_t seed, const struct world_host_settings *more)
+{
+	struct world_settings settings = test_settings(test);
+	struct world_host_settings host = *more;
+
+	world_free(&test->world);
+	settings.seed = seed;
+	test->world = world_new(&settings);
+	host.name = "b1";
+	test->b1 = world_host_new(test->world, &host);
+	test->env = world_env(test->b1);
+}
+
 /* ---- files ---- */
 
 static void use_files(void *arg)
@@ -201,6 +214,71 @@ static void an_open_file_outlives_its_name(void **state)
 	assert_int_equal(finished, 1);
 }
 
+/* Without a journal nothing but the handles holds them. */
+static void use_many_unlinked(void *arg)
+{
+	static const char *const paths[] = { "/a", "/b", "/c", "/d" };
+	struct test_world *test = arg;
+	struct env_file *files[4];
+
+	for (size_t i = 0; i < 4; i++) {
+		put(test, paths[i], "contents", false);
+		assert_int_equal(
+			env_file_open(test->env, paths[i], ENV_OPEN_WRITE, &files[i], NULL), 0);
+		assert_int_equal(env_unlink(test->env, paths[i], NULL), 0);
+	}
+	assert_int_equal(world_disk_used(test->b1), 0);
+	env_file_close(&files[1]);
+	env_file_close(&files[0]);
+	assert_int_equal(env_file_size(files[2]), 8);
+	put(test, "/old", "old", false);
+	put(test, "/new", "new", false);
+	assert_int_equal(env_rename(test->env, "/new", "/old", NULL), 0);
+	finished++;
+	/* The other two are open in the crash. */
+	world_crash(test->b1, FAULT_DISK_KEEP);
+}
+
+static void look_for_old(void *arg)
+{
+	assert_string_equal(get(arg, "/old"), "new");
+	expect_list(arg, "/", "old ");
+	finished++;
+}
+
+static void unlinked_files_end_with_their_handles_or_the_host(void **state)
+{
+	struct test_world *test = *state;
+
+	remake(test, 1, &(struct world_host_settings){ .disk_unsynced_is_kept = true });
+	test_on_b1(test, use_many_unlinked);
+	world_start(test->b1, look_for_old, test);
+	test_run(test, ENV_FOREVER);
+
+	assert_int_equal(finished, 2);
+}
+
+static void sync_often(void *arg)
+{
+	struct test_world *test = arg;
+	uint64_t started = env_now(test->env);
+
+	for (int i = 0; i < 100; i++)
+		put(test, "/f", "x", true);
+	assert_in_range(env_now(test->env) - started, 150 * LAB_MSEC, 800 * LAB_MSEC);
+	finished++;
+}
+
+static void syncs_take_a_drawn_time(void **state)
+{
+	struct test_world *test = *state;
+
+	remake(test, 1, &(struct world_host_settings){ .disk_sync = { LAB_MSEC, 10 * LAB_MSEC } });
+	test_on_b1(test, sync_often);
+
+	assert_int_equal(finished, 1);
+}
+
 static void use_up_space(void *arg)
 {
 	struct test_world *test = arg;
@@ -247,19 +325,6 @@ static void reboot_with(struct test_world *test, env_fiber_fn before, env_fiber_
 	world_crash(test->b1, crash_mode);
 	world_start(test->b1, after, test);
 	test_run(test, ENV_FOREVER);
-}
-
-static void remake(struct test_world *test, uint64_t seed, const struct world_host_settings *more)
-{
-	struct world_settings settings = test_settings(test);
-	struct world_host_settings host = *more;
-
-	world_free(&test->world);
-	settings.seed = seed;
-	test->world = world_new(&settings);
-	host.name = "b1";
-	test->b1 = world_host_new(test->world, &host);
-	test->env = world_env(test->b1);
 }
 
 static void write_three(void *arg)
@@ -652,6 +717,8 @@ int main(void)
 		T(files_are_read_written_and_truncated),
 		T(names_are_listed_moved_and_removed),
 		T(an_open_file_outlives_its_name),
+		T(unlinked_files_end_with_their_handles_or_the_host),
+		T(syncs_take_a_drawn_time),
 		T(a_disk_fills_up),
 		T(a_process_crash_keeps_the_disk_and_a_wipe_empties_it),
 		T(unsynced_writes_are_kept_dropped_or_torn),

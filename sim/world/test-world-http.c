@@ -547,7 +547,27 @@ static void bytes_take_time(void **state)
 	add_service(test, &(struct world_service_settings){ 0 });
 	test_on_b1(test, send_big);
 
+	assert_int_equal(finished, 1);
 	assert_int_equal(fake.submits, 1);
+}
+
+static void ask_far_service(void *arg)
+{
+	(void)exchange(arg, LAB_OK, 4 * LAB_SEC);
+	finished++;
+}
+
+static void a_service_may_have_a_latency_of_its_own(void **state)
+{
+	struct test_world *test = *state;
+	struct world_settings settings = test_settings(test);
+
+	world_free(&test->world);
+	test_make_world(test, &settings);
+	add_service(test, &(struct world_service_settings){ .latency = { LAB_SEC, LAB_SEC } });
+	test_on_b1(test, ask_far_service);
+
+	assert_int_equal(finished, 1);
 }
 
 int main(void)
@@ -571,6 +591,7 @@ int main(void)
 		T(a_reply_to_a_crashed_host_is_dropped),
 		T(many_exchanges_share_the_pool),
 		T(bytes_take_time),
+		T(a_service_may_have_a_latency_of_its_own),
 	};
 
 	return cmocka_run_group_tests_name("world-http", tests, NULL, NULL);
