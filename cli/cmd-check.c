@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * cmd-check.c - oboxlab check: what is wrong with a dovecot.conf or a scenario, all at once.
+ */
+#include "cli/options.h"
+
+#include "core/conf/conf.h"
+#include "core/conf/settings.h"
+
+#include <stdio.h>
+
+static void print(const struct conf_problems *problems)
+{
+	struct lab_buf line;
+
+	lab_buf_init(&line, cli_heap(), 65536);
+	for (size_t i = 0; i < problems->count; i++) {
+		lab_buf_reset(&line);
+		conf_problem_print(&problems->items[i], &line);
+		printf("%s\n", lab_buf_cstr(&line));
+	}
+	lab_buf_done(&line);
+}
+
+static int check_conf(const char *path, struct lab_arena *arena, struct lab_error *err)
+{
+	struct conf_problems problems;
+	struct conf_settings settings;
+	struct conf_section *root;
+	int result;
+
+	conf_problems_init(&problems, arena);
+	if (conf_parse(lab_view_cstr(path), &cli_reader, 0, arena, &problems, &root, err) < 0) {
+		print(&problems);
+		return -1;
+	}
+	result = conf_check(root, CONF_FILE_DOVECOT, NULL, 0, &problems);
+	print(&problems);
+	if (result < 0)
+		return lab_fail(err, LAB_INVALID, "%s has %zu error%s", path, problems.errors,
+			problems.errors == 1 ? "" : "s");
+	return conf_settings_load(root, arena, &settings, err);
+}
+
+int cmd_check(int argc, char **argv)
+{
+	struct lab_arena *arena = lab_arena_new(cli_heap(), SIZE_MAX / 8);
+	const struct scenario *scenario;
+	struct lab_error err;
+	struct options o;
+	int status = CLI_PASS;
+
+	if (options_parse(argc, argv, OPTION_SET | OPTION_CONF, &o, &err) < 0)
+		return cli_usage(&err);
+	if (o.argument_count == 0) {
+		lab_fail(&err, LAB_INVALID, "check needs a file");
+		return cli_usage(&err);
+	}
+	for (size_t i = 0; i < o.argument_count; i++) {
+		const char *path = o.arguments[i];
+		bool is_scenario = lab_view_ends_with(lab_view_cstr(path), LAB_VIEW(".scn"));
+		int result = is_scenario ? cli_scenario(&o, path, arena, &scenario, &err)
+					 : check_conf(path, arena, &err);
+
+		if (result < 0)
+			status = cli_usage(&err);
+		else
+			printf("%s: ok\n", path);
+	}
+	return status;
+}

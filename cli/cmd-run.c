@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * cmd-run.c - oboxlab run and oboxlab replay: one seed.
+ */
+#include "cli/options.h"
+
+#include "scenarios/runner/campaign.h"
+#include "scenarios/runner/live-run.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#define FIBER_STACK_BYTES (64 * 1024)
+#define FIBERS_MAX 16384
+#define ALLOWED                                                                                    \
+	(OPTION_SEED | OPTION_DEFECT | OPTION_SET | OPTION_CONF | OPTION_MBOX | OPTION_WORLD |      \
+		OPTION_JSON)
+
+struct single {
+	struct options options;
+	struct run_options run;
+	struct lab_arena *arena;
+	struct run_result *result;
+};
+
+static int prepare(struct single *s, const char *path, struct lab_error *err)
+{
+	struct mail_source *mails;
+
+	if (cli_scenario(&s->options, path, s->arena, &s->run.scenario, err) < 0 ||
+		cli_mails(&s->options, s->arena, &mails, err) < 0)
+		return -1;
+	s->run.mails = mails;
+	s->run.seed = s->options.seed;
+	s->run.defects = s->options.defects;
+	s->run.pool = lab_pool_new(SIZE_MAX / 4);
+	s->run.fibers = lab_fiber_pool_new(FIBER_STACK_BYTES, FIBERS_MAX, NULL);
+	s->result = calloc(1, sizeof(*s->result));
+	lab_assert(s->result != NULL);
+	return 0;
+}
+
+static void finish(struct single *s)
+{
+	lab_fiber_pool_free(&s->run.fibers);
+	lab_pool_free(&s->run.pool);
+	free(s->result);
+}
+
+/* One run is a campaign of one: the same summary, the same JSON. */
+static int summarise(const struct single *s, uint64_t wall_ns)
+{
+	struct campaign_result *campaign = calloc(1, sizeof(*campaign));
+	const struct run_result *r = s->result;
+	struct lab_buf out;
+	int status;
+
+	lab_assert(campaign != NULL);
+	campaign->seeds = 1;
+	campaign->workers = 1;
+	campaign->wall_ns = wall_ns;
+	campaign->passed = r->verdict == RUN_PASS;
+	campaign->failed = r->verdict == RUN_FAIL;
+	campaign->broken = r->verdict == RUN_BROKEN;
+	campaign->inconclusive = r->verdict == RUN_INCONCLUSIVE;
+	campaign->excused = r->excused;
+	campaign->total = *r;
+	if (r->verdict != RUN_PASS) {
+		campaign->signature_count = campaign->signatures[0].count = 1;
+		campaign->signatures[0].first_seed = r->seed;
+		memcpy(campaign->signatures[0].text, r->signature, sizeof(r->signature));
+		memcpy(campaign->signatures[0].report, r->report, sizeof(r->report));
+	}
+	lab_buf_init(&out, cli_heap(), 64u * 1024 * 1024);
+	if (s->options.json)
+		campaign_print_json(campaign, s->run.scenario->path, &out);
+	else
+		campaign_print(campaign, s->run.scenario->path, &out);
+	fwrite(out.data, 1, out.len, stdout);
+	lab_buf_done(&out);
+	status = campaign_exit_status(campaign);
+	free(campaign);
+	return status;
+}
+
+static int run_timed(const struct run_options *options, struct run_result *ret, uint64_t *ret_wall_ns,
+	struct lab_error *err)
+{
+	struct timespec before, after;
+	int result;
+
+	clock_gettime(CLOCK_MONOTONIC, &before);
+	result = run_simulated(options, ret, err);
+	clock_gettime(CLOCK_MONOTONIC, &after);
+	*ret_wall_ns = (uint64_t)(after.tv_sec - before.tv_sec) * LAB_SEC +
+		       (uint64_t)after.tv_nsec - (uint64_t)before.tv_nsec;
+	return result;
+}
+
+int cmd_run(int argc, char **argv)
+{
+	struct single s = { .arena = lab_arena_new(cli_heap(), SIZE_MAX / 8) };
+	struct lab_error err;
+	uint64_t wall_ns = 0;
+	int status;
+
+	if (options_parse(argc, argv, ALLOWED, &s.options, &err) < 0)
+		return cli_usage(&err);
+	if (s.options.argument_count != 1) {
+		lab_fail(&err, LAB_INVALID, "run needs one scenario");
+		return cli_usage(&err);
+	}
+	if (prepare(&s, s.options.arguments[0], &err) < 0)
+		return cli_usage(&err);
+	status = (s.options.is_live ? run_live : run_timed)(&s.run, s.result, &wall_ns, &err);
+	if (status < 0)
+		return cli_usage(&err);
+	status = summarise(&s, wall_ns);
+	finish(&s);
+	return status;
+}
+
+/* ---- replay ---- */
+
+static void print_event(void *ctx, const struct lab_event *event, const char *host)
+{
+	struct lab_buf *line = ctx;
+
+	lab_buf_reset(line);
+	lab_event_format(line, event, host);
+	printf("#%-8" PRIu64 " %s\n", event->sequence, lab_buf_cstr(line));
+}
+
+static int replay_arguments(struct single *s, const char **ret_path, struct lab_error *err)
+{
+	struct options *o = &s->options;
+
+	if (o->argument_count != 2)
+		return lab_fail(err, LAB_INVALID, "replay needs a seed and a scenario");
+	if (lab_view_to_u64(lab_view_cstr(o->arguments[0]), &o->seed) < 0)
+		return lab_fail(err, LAB_INVALID, "\"%s\" is not a seed", o->arguments[0]);
+	*ret_path = o->arguments[1];
+	return 0;
+}
+
+int cmd_replay(int argc, char **argv)
+{
+	struct single s = { .arena = lab_arena_new(cli_heap(), SIZE_MAX / 8) };
+	struct lab_error err;
+	struct lab_buf line;
+	const char *path;
+	int status;
+
+	if (options_parse(argc, argv, ALLOWED | OPTION_UNTIL | OPTION_QUIET, &s.options, &err) < 0 ||
+		replay_arguments(&s, &path, &err) < 0 || prepare(&s, path, &err) < 0)
+		return cli_usage(&err);
+	lab_buf_init(&line, cli_heap(), 1024u * 1024);
+	if (!s.options.quiet && !s.options.json) {
+		s.run.on_event = print_event;
+		s.run.on_event_ctx = &line;
+	}
+	s.run.until_ns = s.options.until_ns;
+	s.run.until_event = s.options.until_event;
+	if (run_simulated(&s.run, s.result, &err) < 0)
+		return cli_usage(&err);
+	printf("%strace hash %016" PRIx64 ", %" PRIu64 " events, verdict %s\n", s.result->report,
+		s.result->trace_hash, s.result->events, run_verdict_name(s.result->verdict));
+	status = s.result->verdict == RUN_PASS	 ? CLI_PASS
+		 : s.result->verdict == RUN_FAIL ? CLI_FAIL
+		 : s.result->verdict == RUN_BROKEN ? CLI_BROKEN
+						   : CLI_INCONCLUSIVE;
+	lab_buf_done(&line);
+	finish(&s);
+	return status;
+}

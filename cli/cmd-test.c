@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * cmd-test.c - oboxlab test: many seeds of one or more scenarios.
+ */
+#include "cli/options.h"
+
+#include "scenarios/runner/campaign.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define SEED_TIMEOUT_S 300
+#define ALLOWED                                                                                    \
+	(OPTION_SEEDS | OPTION_TIME | OPTION_WORKERS | OPTION_DEFECT | OPTION_SET | OPTION_CONF |   \
+		OPTION_MBOX | OPTION_JSON | OPTION_FIRST | OPTION_QUIET)
+
+struct progress {
+	const struct options *options;
+	uint64_t seeds;
+	bool is_terminal;
+	uint64_t printed_ns;
+};
+
+static void on_progress(void *ctx, uint64_t done, uint64_t findings, uint64_t wall_ns)
+{
+	struct progress *p = ctx;
+	uint64_t tenths = done * 10 * LAB_SEC / LAB_MAX(wall_ns, 1);
+
+	if (p->options->quiet || (!p->is_terminal && wall_ns - p->printed_ns < 10 * LAB_SEC))
+		return;
+	p->printed_ns = wall_ns;
+	fprintf(stderr, "%s%" PRIu64 "/%" PRIu64 " seeds, %" PRIu64 ".%" PRIu64
+			" seeds/s, %" PRIu64 " findings%s",
+		p->is_terminal ? "\r" : "", done, p->seeds, tenths / 10, tenths % 10, findings,
+		p->is_terminal ? "   " : "\n");
+}
+
+static void print(const struct options *o, const struct campaign_result *result, const char *path)
+{
+	struct lab_buf out;
+
+	lab_buf_init(&out, cli_heap(), 64u * 1024 * 1024);
+	if (o->json)
+		campaign_print_json(result, path, &out);
+	else
+		campaign_print(result, path, &out);
+	fwrite(out.data, 1, out.len, stdout);
+	fflush(stdout);
+	lab_buf_done(&out);
+}
+
+static unsigned cores(void)
+{
+	long n = sysconf(_SC_NPROCESSORS_ONLN);
+
+	return n < 1 ? 1 : n > CAMPAIGN_WORKERS_MAX ? CAMPAIGN_WORKERS_MAX : (unsigned)n;
+}
+
+static int test_one(const struct options *o, const struct scenario *scenario,
+	const struct mail_source *mails, struct lab_error *err)
+{
+	struct progress progress = { .options = o,
+		.seeds = o->last_seed - o->first_seed + 1,
+		.is_terminal = isatty(STDERR_FILENO) == 1 };
+	struct campaign_settings settings = { .scenario = scenario,
+		.mails = mails,
+		.defects = o->defects,
+		.first_seed = o->first_seed,
+		.last_seed = o->last_seed,
+		.workers = o->workers != 0 ? o->workers : cores(),
+		.seed_timeout_s = SEED_TIMEOUT_S,
+		.time_limit_ns = o->time_limit_ns,
+		.stop_at_first = o->stop_at_first,
+		.on_progress = on_progress,
+		.ctx = &progress };
+	struct campaign_result *result = calloc(1, sizeof(*result));
+	int status;
+
+	lab_assert(result != NULL);
+	status = campaign_run(&settings, result, err);
+	if (progress.is_terminal && !o->quiet)
+		fprintf(stderr, "\n");
+	if (status == 0) {
+		print(o, result, scenario->path);
+		status = campaign_exit_status(result);
+	}
+	free(result);
+	return status;
+}
+
+/* The worst of several: a failure before a broken laboratory before an undecided run. */
+static int worse(int a, int b)
+{
+	static const int order[] = { CLI_FAIL, CLI_BROKEN, CLI_INCONCLUSIVE };
+
+	for (size_t i = 0; i < LAB_COUNT_OF(order); i++) {
+		if (a == order[i] || b == order[i])
+			return order[i];
+	}
+	return CLI_PASS;
+}
+
+int cmd_test(int argc, char **argv)
+{
+	struct lab_arena *arena = lab_arena_new(cli_heap(), SIZE_MAX / 8);
+	const struct scenario *scenarios[OPTIONS_SCENARIOS_MAX];
+	struct mail_source *mails;
+	struct lab_error err;
+	struct options o;
+	int status = CLI_PASS;
+
+	if (options_parse(argc, argv, ALLOWED, &o, &err) < 0)
+		return cli_usage(&err);
+	if (o.argument_count == 0) {
+		lab_fail(&err, LAB_INVALID, "test needs a scenario");
+		return cli_usage(&err);
+	}
+	if (o.time_limit_ns != 0)
+		o.last_seed = LAB_MAX(o.last_seed, o.first_seed + 10000000);
+	/* All of them are checked before any of them runs. */
+	for (size_t i = 0; i < o.argument_count; i++) {
+		if (cli_scenario(&o, o.arguments[i], arena, &scenarios[i], &err) < 0)
+			return cli_usage(&err);
+	}
+	if (cli_mails(&o, arena, &mails, &err) < 0)
+		return cli_usage(&err);
+	for (size_t i = 0; i < o.argument_count; i++) {
+		int result = test_one(&o, scenarios[i], mails, &err);
+
+		if (result < 0)
+			return cli_usage(&err);
+		status = worse(status, result);
+	}
+	return status;
+}

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * main.c - oboxlab: which command, and what all of them share. No logic.
+ */
+#include "cli/options.h"
+
+#include "core/conf/conf.h"
+#include "scenarios/runner/scenario.h"
+
+#include <signal.h>
+#include <stdio.h>
+
+static const struct command {
+	const char *name, *arguments, *doc;
+	int (*main)(int argc, char **argv);
+} commands[] = {
+	{ "run", "SCN [--seed S] [--world sim|live] [...]", "one run, with its report", cmd_run },
+	{ "test", "SCN... [--seeds A..B | -t TIME] [-j N] [...]", "many seeds, and a verdict",
+		cmd_test },
+	{ "replay", "SEED SCN [--until TIME|#EVENT]", "one run again, event by event", cmd_replay },
+	{ "check", "FILE...", "errors and advice for a dovecot.conf or .scn", cmd_check },
+	{ "list", "faults|invariants|settings|events|defects", "what there is", cmd_list },
+	{ "bench", "[NAME...] [--json]", "speed, beside the raw limits of this machine", cmd_bench },
+	{ "doctor", "", "is this machine fit to run the laboratory?", cmd_doctor },
+};
+
+struct lab_heap *cli_heap(void)
+{
+	static struct lab_heap *heap;
+
+	if (heap == NULL)
+		heap = lab_heap_new(lab_pool_new(SIZE_MAX / 4), SIZE_MAX / 4);
+	return heap;
+}
+
+int cli_usage(const struct lab_error *err)
+{
+	fprintf(stderr, "oboxlab: %s\n", err->message);
+	return CLI_USAGE;
+}
+
+static void print_problems(const struct conf_problems *problems)
+{
+	struct lab_buf line;
+
+	lab_buf_init(&line, cli_heap(), 65536);
+	for (size_t i = 0; i < problems->count; i++) {
+		lab_buf_reset(&line);
+		conf_problem_print(&problems->items[i], &line);
+		fprintf(stderr, "%s\n", lab_buf_cstr(&line));
+	}
+	lab_buf_done(&line);
+}
+
+int cli_scenario(const struct options *options, const char *path, struct lab_arena *arena,
+	const struct scenario **ret, struct lab_error *err)
+{
+	struct scenario_overrides overrides = { options->sets, options->set_count, options->conf };
+	struct conf_problems problems;
+	struct scenario *scenario;
+	int result;
+
+	conf_problems_init(&problems, arena);
+	result = scenario_load(path, &cli_reader, &overrides, arena, &problems, &scenario, err);
+	print_problems(&problems);
+	if (result == 0 && problems.errors > 0)
+		result = lab_fail(err, LAB_INVALID, "%s has %zu error%s", path, problems.errors,
+			problems.errors == 1 ? "" : "s");
+	if (result == 0)
+		*ret = scenario;
+	return result;
+}
+
+static int usage(FILE *to)
+{
+	fprintf(to, "oboxlab: a laboratory for the Dovecot Pro mail storage stack\n\n");
+	for (size_t i = 0; i < LAB_COUNT_OF(commands); i++)
+		fprintf(to, "  oboxlab %-7s %-48s %s\n", commands[i].name, commands[i].arguments,
+			commands[i].doc);
+	fprintf(to, "\nOptions of run, test and replay:\n"
+		    "  --conf FILE            settings instead of those that the scenario includes\n"
+		    "  --set SECTION.KEY=V    a scenario's key, for all sections of that name\n"
+		    "  --mbox FILE|DIR        real mails: an mbox, or a folder of .eml files\n"
+		    "  --defect NAME          a known mistake, switched on: the oracle must find it\n"
+		    "  --json                 machine-readable summary\n"
+		    "  --first                stop at the first failure\n"
+		    "\nExit status: 0 pass, 1 an invariant was broken, 2 usage or configuration,\n"
+		    "3 the laboratory itself is broken, 4 inconclusive\n");
+	return to == stdout ? CLI_PASS : CLI_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+	const char *names[LAB_COUNT_OF(commands)];
+	struct lab_error err;
+	char hint[CONF_HINT_MAX];
+
+	(void)signal(SIGPIPE, SIG_IGN);
+	if (argc < 2)
+		return usage(stderr);
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0)
+		return usage(stdout);
+	for (size_t i = 0; i < LAB_COUNT_OF(commands); i++) {
+		if (strcmp(argv[1], commands[i].name) == 0)
+			return commands[i].main(argc - 1, argv + 1);
+		names[i] = commands[i].name;
+	}
+	lab_fail(&err, LAB_INVALID, "there is no command \"%s\"%s", argv[1],
+		conf_hint(conf_suggest_of(lab_view_cstr(argv[1]), names, LAB_COUNT_OF(names)), hint));
+	return cli_usage(&err);
+}

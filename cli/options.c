@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/options.h"
+
+#include "core/conf/conf-value.h"
+#include "core/conf/conf.h"
+#include "core/env/defects.h"
+
+#include <stdio.h>
+
+static const char *const defect_names[] = {
+#define X(name, text, doc) text,
+	LAB_DEFECTS(X)
+#undef X
+};
+
+static const struct option {
+	const char *name;
+	enum cli_option id;
+	bool has_value;
+} table[] = {
+	{ "--seed", OPTION_SEED, true },
+	{ "--seeds", OPTION_SEEDS, true },
+	{ "-t", OPTION_TIME, true },
+	{ "-j", OPTION_WORKERS, true },
+	{ "--defect", OPTION_DEFECT, true },
+	{ "--set", OPTION_SET, true },
+	{ "--conf", OPTION_CONF, true },
+	{ "--mbox", OPTION_MBOX, true },
+	{ "--world", OPTION_WORLD, true },
+	{ "--json", OPTION_JSON, false },
+	{ "--first", OPTION_FIRST, false },
+	{ "--until", OPTION_UNTIL, true },
+	{ "--quiet", OPTION_QUIET, false },
+};
+
+static int read_seeds(const char *text, struct options *o, struct lab_error *err)
+{
+	struct lab_view high = lab_view_cstr(text), low;
+	size_t dots = lab_view_find(high, LAB_VIEW(".."));
+
+	low = dots == SIZE_MAX ? high : lab_view_sub(high, 0, dots);
+	if (dots != SIZE_MAX)
+		high = lab_view_skip(high, dots + 2);
+	if (lab_view_to_u64(low, &o->first_seed) < 0 || lab_view_to_u64(high, &o->last_seed) < 0 ||
+		o->first_seed > o->last_seed || o->last_seed - o->first_seed > 100000000)
+		return lab_fail(err, LAB_INVALID, "--seeds: \"%s\" is not a range A..B", text);
+	return 0;
+}
+
+static int read_defect(const char *text, struct options *o, struct lab_error *err)
+{
+	char hint[CONF_HINT_MAX];
+
+	for (size_t i = 0; i < LAB_COUNT_OF(defect_names); i++) {
+		if (strcmp(defect_names[i], text) == 0) {
+			o->defects |= UINT32_C(1) << i;
+			return 0;
+		}
+	}
+	return lab_fail(err, LAB_INVALID, "--defect: there is no defect \"%s\"%s", text,
+		conf_hint(conf_suggest_of(lab_view_cstr(text), defect_names,
+				  LAB_COUNT_OF(defect_names)),
+			hint));
+}
+
+static int read_world(const char *text, struct options *o, struct lab_error *err)
+{
+	o->is_live = strcmp(text, "live") == 0;
+	if (o->is_live || strcmp(text, "sim") == 0)
+		return 0;
+	return lab_fail(err, LAB_INVALID, "--world: \"%s\" is neither sim nor live", text);
+}
+
+/* "#20418" is an event, everything else a time. */
+static int read_until(const char *text, struct options *o, struct lab_error *err)
+{
+	if (text[0] != '#')
+		return conf_value_time(lab_view_cstr(text), LAB_SEC, &o->until_ns, err);
+	if (lab_view_to_u64(lab_view_cstr(text + 1), &o->until_event) < 0 || o->until_event == 0)
+		return lab_fail(err, LAB_INVALID, "--until: \"%s\" is not an event's number", text);
+	return 0;
+}
+
+static int read_set(const char *text, struct options *o, struct lab_error *err)
+{
+	if (o->set_count == OPTIONS_SETS_MAX)
+		return lab_fail(err, LAB_LIMIT, "more than %d --set", OPTIONS_SETS_MAX);
+	o->sets[o->set_count++] = text;
+	return 0;
+}
+
+static int read_number(const char *name, const char *text, uint64_t max, uint64_t *ret,
+	struct lab_error *err)
+{
+	if (lab_view_to_u64(lab_view_cstr(text), ret) < 0 || *ret > max)
+		return lab_fail(err, LAB_INVALID, "%s: \"%s\" is not a number up to %" PRIu64, name,
+			text, max);
+	return 0;
+}
+
+static int read_option(
+	enum cli_option id, const char *text, struct options *o, struct lab_error *err)
+{
+	uint64_t number = 0;
+	int result = 0;
+
+	switch (id) {
+	case OPTION_SEED:
+		o->has_seed = true;
+		return read_number("--seed", text, UINT64_MAX, &o->seed, err);
+	case OPTION_SEEDS:
+		return read_seeds(text, o, err);
+	case OPTION_TIME:
+		return conf_value_time(lab_view_cstr(text), LAB_SEC, &o->time_limit_ns, err);
+	case OPTION_WORKERS:
+		result = read_number("-j", text, 64, &number, err);
+		o->workers = (unsigned)number;
+		return result;
+	case OPTION_DEFECT:
+		return read_defect(text, o, err);
+	case OPTION_SET:
+		return read_set(text, o, err);
+	case OPTION_CONF:
+		o->conf = text;
+		return 0;
+	case OPTION_MBOX:
+		o->mbox = text;
+		return 0;
+	case OPTION_WORLD:
+		return read_world(text, o, err);
+	case OPTION_UNTIL:
+		return read_until(text, o, err);
+	case OPTION_JSON:
+		o->json = true;
+		return 0;
+	case OPTION_FIRST:
+		o->stop_at_first = true;
+		return 0;
+	case OPTION_QUIET:
+		o->quiet = true;
+		return 0;
+	}
+	lab_bug("an option without a reader");
+}
+
+static const struct option *find(const char *text, uint32_t allowed, struct lab_error *err)
+{
+	const char *names[LAB_COUNT_OF(table)];
+	char hint[CONF_HINT_MAX];
+	size_t count = 0;
+
+	for (size_t i = 0; i < LAB_COUNT_OF(table); i++) {
+		if ((allowed & table[i].id) == 0)
+			continue;
+		if (strcmp(table[i].name, text) == 0)
+			return &table[i];
+		names[count++] = table[i].name;
+	}
+	lab_fail(err, LAB_INVALID, "unknown option %s%s", text,
+		conf_hint(conf_suggest_of(lab_view_cstr(text), names, count), hint));
+	return NULL;
+}
+
+int options_parse(
+	int argc, char **argv, uint32_t allowed, struct options *ret, struct lab_error *err)
+{
+	*ret = (struct options){ .first_seed = 1, .last_seed = 100, .seed = 1 };
+	for (int i = 1; i < argc; i++) {
+		const struct option *option;
+
+		if (argv[i][0] != '-') {
+			if (ret->argument_count == OPTIONS_SCENARIOS_MAX)
+				return lab_fail(err, LAB_LIMIT, "more than %d arguments",
+					OPTIONS_SCENARIOS_MAX);
+			ret->arguments[ret->argument_count++] = argv[i];
+			continue;
+		}
+		option = find(argv[i], allowed, err);
+		if (option == NULL)
+			return -1;
+		if (option->has_value && i + 1 == argc)
+			return lab_fail(err, LAB_INVALID, "%s needs a value", argv[i]);
+		if (read_option(option->id, option->has_value ? argv[++i] : NULL, ret, err) < 0)
+			return -1;
+	}
+	return 0;
+}

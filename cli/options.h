@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * options.h - the command line: one table of options for all commands, each command says which it
+ * takes. What is wrong gets one sentence and exit status 2.
+ */
+#ifndef CLI_OPTIONS_H
+#define CLI_OPTIONS_H
+
+#include "core/base/base.h"
+
+#define OPTIONS_SCENARIOS_MAX 256
+#define OPTIONS_SETS_MAX 64
+
+/* Exit statuses of every command (DESIGN 7). */
+enum cli_status {
+	CLI_PASS = 0,
+	CLI_FAIL = 1,
+	CLI_USAGE = 2,
+	CLI_BROKEN = 3,
+	CLI_INCONCLUSIVE = 4
+};
+
+enum cli_option {
+	OPTION_SEED = 1 << 0,
+	OPTION_SEEDS = 1 << 1,
+	OPTION_TIME = 1 << 2,
+	OPTION_WORKERS = 1 << 3,
+	OPTION_DEFECT = 1 << 4,
+	OPTION_SET = 1 << 5,
+	OPTION_CONF = 1 << 6,
+	OPTION_MBOX = 1 << 7,
+	OPTION_WORLD = 1 << 8,
+	OPTION_JSON = 1 << 9,
+	OPTION_FIRST = 1 << 10,
+	OPTION_UNTIL = 1 << 11,
+	OPTION_QUIET = 1 << 12
+};
+
+struct options {
+	const char *arguments[OPTIONS_SCENARIOS_MAX]; /* what is not an option */
+	size_t argument_count;
+	uint64_t seed, first_seed, last_seed;
+	bool has_seed;
+	uint64_t time_limit_ns;
+	unsigned workers; /* 0: one for each core */
+	uint32_t defects;
+	const char *sets[OPTIONS_SETS_MAX];
+	size_t set_count;
+	const char *conf, *mbox;
+	bool is_live, json, stop_at_first, quiet;
+	uint64_t until_ns, until_event;
+};
+
+/* 0, or -1 LAB_INVALID. `allowed` is a set of enum cli_option. */
+int options_parse(int argc, char **argv, uint32_t allowed, struct options *ret,
+	struct lab_error *err);
+
+/* The files of this machine, for the parsers of the core. */
+struct conf_reader;
+extern const struct conf_reader cli_reader;
+
+/* Prints the sentence to standard error and returns CLI_USAGE. */
+int cli_usage(const struct lab_error *err);
+
+/* One process-wide heap for what lives as long as the command. */
+struct lab_heap *cli_heap(void);
+
+/* The mails of --mbox: an mbox file, or a folder of .eml files. *ret NULL without one. */
+struct mail_source;
+int cli_mails(const struct options *options, struct lab_arena *arena, struct mail_source **ret,
+	struct lab_error *err);
+
+/* Loads and checks one scenario; prints every problem. */
+struct scenario;
+int cli_scenario(const struct options *options, const char *path, struct lab_arena *arena,
+	const struct scenario **ret, struct lab_error *err);
+
+/* The commands. */
+int cmd_run(int argc, char **argv);
+int cmd_test(int argc, char **argv);
+int cmd_replay(int argc, char **argv);
+int cmd_check(int argc, char **argv);
+int cmd_list(int argc, char **argv);
+int cmd_doctor(int argc, char **argv);
+int cmd_bench(int argc, char **argv);
+
+#endif

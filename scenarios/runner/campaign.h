@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * campaign.h - many seeds of one scenario on all cores.
+ *
+ * Purpose    Worker processes take batches of seeds and run them one after the other with warm
+ *            memory. A worker that crashes or hangs names its seed: the seed counts as broken, and a
+ *            new worker goes on behind it.
+ * Limits     CAMPAIGN_WORKERS_MAX; a seed may take `seed_timeout_s` of wall time.
+ */
+#ifndef SCENARIOS_CAMPAIGN_H
+#define SCENARIOS_CAMPAIGN_H
+
+#include "scenarios/runner/run.h"
+
+#define CAMPAIGN_WORKERS_MAX 64
+#define CAMPAIGN_SIGNATURES_MAX 64
+
+struct campaign_settings {
+	const struct scenario *scenario;
+	const struct mail_source *mails;
+	uint32_t defects;
+	uint64_t first_seed, last_seed; /* inclusive */
+	unsigned workers;
+	unsigned seed_timeout_s;
+	uint64_t time_limit_ns; /* of wall time; 0: until the last seed */
+	bool stop_at_first;	/* begin nothing new after a failure */
+	/* After each seed; may be NULL. */
+	void (*on_result)(void *ctx, const struct run_result *result);
+	/* About once a second. */
+	void (*on_progress)(void *ctx, uint64_t seeds_done, uint64_t findings, uint64_t wall_ns);
+	void *ctx;
+};
+
+/* Failures of one signature. */
+struct campaign_signature {
+	char text[ORACLE_SIGNATURE_MAX];
+	uint64_t count, first_seed;
+	char report[RUN_REPORT_MAX]; /* of the first seed */
+};
+
+struct campaign_result {
+	uint64_t seeds, passed, failed, broken, inconclusive;
+	uint64_t excused;
+	uint64_t first_failed_seed, seeds_until_failure; /* 0: none failed */
+	struct run_result total; /* sums; trace_hash is the fold of all, in order of seeds */
+	uint64_t wall_ns;
+	unsigned workers;
+	struct campaign_signature signatures[CAMPAIGN_SIGNATURES_MAX];
+	size_t signature_count;
+};
+
+/* 0 whatever was found; -1 if no worker could be started. */
+int campaign_run(const struct campaign_settings *settings, struct campaign_result *ret,
+	struct lab_error *err);
+
+/* 0 pass, 1 fail, 3 broken, 4 inconclusive (DESIGN 7). */
+int campaign_exit_status(const struct campaign_result *result);
+
+/* The summary in words, and the summary object of `test --json`. */
+void campaign_print(const struct campaign_result *result, const char *scenario, struct lab_buf *out);
+void campaign_print_json(
+	const struct campaign_result *result, const char *scenario, struct lab_buf *out);
+
+#endif
