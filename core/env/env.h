@@ -122,7 +122,8 @@ struct env_http_stats {
  *   LAB_UNCERTAIN              reset, closed or timed out after the request was sent, in whole or in
  *                              part; err->retryable is set, the message says which of them
  *   LAB_LIMIT, LAB_CORRUPT     the response is too long, or is not HTTP: also after sending
- * The response borrows from `arena`. *ret_stats (may be NULL) is filled in either case. */
+ * The response borrows from `arena`; its headers are those of the wire, so that the answer to a HEAD
+ * has its Content-Length. *ret_stats (may be NULL) is filled in either case. */
 int env_http(struct env *env, const struct lab_http_request *request,
 	const struct env_http_limits *limits, struct lab_arena *arena,
 	struct lab_http_response *ret, struct env_http_stats *ret_stats, struct lab_error *err);
