@@ -3,16 +3,19 @@
  * fs-s3-private.h - the parts of the drivers s3 and aws-s3: fs-s3.c has the driver, fs-s3-request.c
  * what goes on the wire, fs-s3-bulk.c the bulk delete.
  *
- * Where the bucket is   bucket= (then "/<URL path>/<bucket>/<key>"); else the host ("BUCKET.s3.region...", or
- *                       its first subdomain), and the URL path is a prefix of the keys; else, with an
- *                       address, a bare name or a host "s3...", the first part of the URL path.
- * Integrity             Content-MD5 with each body; the ETag of a PUT and the body of a GET are checked where the
- *                       ETag is a plain MD5. What does not fit is retried, and is never a success.
- * Copy                  COPY keeps the source's metadata; with new metadata it is REPLACE, and what is not new
- *                       is read from the source first (one HEAD).
- * Bulk delete           Not quiet: each key needs its own confirmation; one that the answer does not mention is
- *                       uncertain. Requests go out one after the other; without bulk deletes, DELETEs go
- *                       out settings.max_parallel_deletes at a time.
+ * Bucket: bucket= (then "/<URL path>/<bucket>/<key>"); else the host ("BUCKET.s3.region...", or its
+ * first subdomain), and the URL path is a prefix of the keys; else, with an address, a bare name or
+ * a host "s3...", the first part of the URL path.
+ *
+ * Integrity: Content-MD5 with each body; the ETag of a PUT and the body of a GET are checked where
+ * the ETag is a plain MD5. What does not fit is retried, and is never a success.
+ *
+ * Copy: the directive COPY keeps the source's metadata. With new metadata it is REPLACE, and what is
+ * not new is read from the source first (one HEAD).
+ *
+ * Bulk delete: not quiet. Each key needs its own confirmation; one that the answer does not mention
+ * is uncertain. Requests go out one after the other; without bulk deletes, DELETEs go out
+ * settings.max_parallel_deletes at a time.
  */
 #ifndef LAB_FS_S3_PRIVATE_H
 #define LAB_FS_S3_PRIVATE_H
