@@ -10,8 +10,8 @@
  * Integrity: Content-MD5 with each body; the ETag of a PUT and the body of a GET are checked where
  * the ETag is a plain MD5. What does not fit is retried, and is never a success.
  *
- * Copy: the directive COPY keeps the source's metadata. With new metadata it is REPLACE, and what is
- * not new is read from the source first (one HEAD).
+ * Copy: the directive COPY keeps the source's metadata. With new metadata it is REPLACE, and what
+ * is not new is read from the source first (one HEAD).
  *
  * Bulk delete: not quiet. Each key needs its own confirmation; one that the answer does not mention
  * is uncertain. Requests go out one after the other; without bulk deletes, DELETEs go out
