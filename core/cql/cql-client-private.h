@@ -65,7 +65,9 @@ struct cql_prepared_statement {
 	struct lab_view id;
 	struct cql_metadata binds;
 	struct cql_metadata columns;
-	uint32_t hosts; /* bit set: prepared there, as far as we know */
+	uint32_t hosts;     /* bit set: prepared there, as far as we know */
+	uint32_t preparing; /* bit set: somebody is at it, and others wait */
+	struct env_cond changed;
 };
 
 struct cql_client {

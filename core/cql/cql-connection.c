@@ -303,7 +303,8 @@ static int authenticate(struct handshake *h)
 	lab_buf_append_byte(&token, 0);
 	lab_buf_append_cstr(&token, s->password == NULL ? "" : s->password);
 	struct cql_request request = { .opcode = CQL_AUTH_RESPONSE, .token = lab_buf_view(&token) };
-	int result = exchange(h, &request);
+	int result = token.overflow ? lab_fail(h->err, LAB_LIMIT, "The password is too long")
+				    : exchange(h, &request);
 	lab_buf_done(&token);
 	if (result < 0)
 		return -1;

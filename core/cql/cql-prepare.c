@@ -86,18 +86,38 @@ static struct cql_prepared_statement *entry(struct cql_run *run)
 	return *slot;
 }
 
+/* One PREPARE at a time for each host: a crowd that starts at once would send the same text often.
+ * 0 when it is our turn, or somebody else has done it. */
+static int wait_turn(struct cql_run *run, struct cql_prepared_statement *p, uint32_t bit)
+{
+	while ((p->preparing & bit) != 0) {
+		if (env_cond_wait(run->client->env, &p->changed, run->deadline_ns) != 0) {
+			cql_run_fail(run, CQL_LIB_REQUEST_TIMED_OUT, "Request timed out");
+			return -1;
+		}
+	}
+	return 0;
+}
+
 int cql_prepare(struct cql_run *run, struct cql_connection *c, bool again,
 	struct cql_prepared_statement **ret)
 {
 	uint32_t bit = UINT32_C(1) << c->host;
 	struct cql_prepared_statement *p = entry(run);
-	if (p == NULL)
+	if (p == NULL || wait_turn(run, p, bit) < 0)
 		return -1;
 	*ret = p;
 	if ((p->hosts & bit) != 0 && !again)
 		return 0;
-	if (exchange(run, c, p) < 0)
+	if (c->state != CQL_CONNECTION_READY) {
+		run->failure = CQL_FAILURE_NONE;
 		return -1;
-	p->hosts |= bit;
-	return 0;
+	}
+	p->preparing |= bit;
+	int result = exchange(run, c, p);
+	p->preparing &= ~bit;
+	env_cond_broadcast(run->client->env, &p->changed);
+	if (result == 0)
+		p->hosts |= bit;
+	return result;
 }

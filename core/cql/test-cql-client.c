@@ -114,6 +114,32 @@ static void assert_fails(const struct test *t, enum lab_code code, const char *m
 	} \
 	static void name##_body(struct test *t)
 
+struct crowd {
+	struct test *t;
+	unsigned ok, full, other;
+};
+
+static void one_of_many(void *ctx, size_t index)
+{
+	struct crowd *crowd = ctx;
+	struct cql_arg arg = { .kind = CQL_ARG_TEXT, .bytes = LAB_VIEW("key") };
+	struct cql_statement statement = { .type = CQL_STATEMENT_DELETE,
+		.query = LAB_VIEW(DELETE),
+		.args = &arg,
+		.arg_count = 1 };
+	struct cql_result result;
+	struct lab_error err;
+	(void)index;
+	if (cql_client_execute(crowd->t->client, &statement, 1, crowd->t->arena, &result, &err) ==
+		0)
+		crowd->ok++;
+	else if (err.code == LAB_UNAVAILABLE &&
+		 strstr(err.message, "All connections on all I/O threads are busy") != NULL)
+		crowd->full++;
+	else
+		crowd->other++;
+}
+
 /* ---- statements ---- */
 
 CLIENT_TEST(a_statement_is_prepared_once_and_executed, 1)
@@ -636,12 +662,34 @@ CLIENT_TEST(an_odd_answer_to_prepare_is_a_certain_failure, 1)
 	assert_fails(t, LAB_INVALID, "Unexpected answer to PREPARE");
 }
 
+CLIENT_TEST(a_crowd_that_waits_for_a_prepare_goes_to_the_next_host_if_it_is_lost, 2)
+{
+	struct crowd crowd = { .t = t };
+	open_client(t);
+	env_sleep(&t->w->env, LAB_SEC);
+	t->w->nodes[0].silent = true;
+	env_for_each(&t->w->env, 6, 6, one_of_many, &crowd);
+	assert_int_equal(crowd.ok, 6);
+	assert_int_equal(t->w->nodes[1].seen_count, 6);
+}
+
+CLIENT_TEST(those_who_wait_for_anothers_prepare_have_their_own_deadline, 1)
+{
+	struct crowd crowd = { .t = t };
+	t->settings.request_timeout_ns = 5 * LAB_SEC;
+	open_client(t);
+	env_sleep(&t->w->env, LAB_SEC);
+	t->w->nodes[0].silent = true;
+	env_for_each(&t->w->env, 3, 3, one_of_many, &crowd);
+	assert_int_equal(crowd.other, 3);
+	assert_true(t->w->now_ns == 6 * LAB_SEC);
+}
+
 CLIENT_TEST(a_host_lost_while_preparing_is_passed_over, 2)
 {
 	open_client(t);
 	env_sleep(&t->w->env, LAB_SEC);
 	t->w->nodes[0].silent = true;
-	t->settings.idle_timeout_ns = 0;
 	insert(t);
 	assert_ok(t);
 	assert_int_equal(t->w->nodes[1].seen_count, 1);
@@ -726,6 +774,15 @@ CLIENT_TEST(the_password_is_sent_and_its_refusal_is_told, 1)
 		"incorrect");
 	cql_client_close(&t->client);
 
+	char *long_password = lab_arena_alloc(t->arena, 5001);
+	for (size_t i = 0; i < 5000; i++)
+		long_password[i] = 'p';
+	t->settings.password = long_password;
+	open_client(t);
+	read_one(t);
+	assert_fails(t, LAB_UNAVAILABLE, "The password is too long");
+	cql_client_close(&t->client);
+
 	t->settings.user = NULL;
 	open_client(t);
 	read_one(t);
@@ -735,17 +792,19 @@ CLIENT_TEST(the_password_is_sent_and_its_refusal_is_told, 1)
 
 CLIENT_TEST(reconnecting_waits_longer_each_time, 1)
 {
-	t->w->nodes[0].refuses = true;
+	struct node *node = &t->w->nodes[0];
+	node->refuses = true;
 	t->settings.reconnect_max_ns = 10 * LAB_SEC;
 	open_client(t);
 	read_one(t);
 	assert_int_equal(t->status, -1);
-	/* 2 s, 4 s, 8 s, 10 s, within 15 %: at 11 s it has tried three times, not more. */
+	/* 2 s, 4 s, 8 s, 10 s, 10 s..., within 15 %. */
 	env_sleep(&t->w->env, 11 * LAB_SEC);
-	t->w->nodes[0].refuses = false;
-	env_sleep(&t->w->env, LAB_SEC);
-	assert_int_equal(cql_client_connected(t->client), 0);
-	env_sleep(&t->w->env, 6 * LAB_SEC);
+	assert_int_equal(node->attempts, 3);
+	env_sleep(&t->w->env, 49 * LAB_SEC);
+	assert_in_range(node->attempts, 7, 8);
+	node->refuses = false;
+	env_sleep(&t->w->env, 12 * LAB_SEC);
 	assert_int_equal(cql_client_connected(t->client), 1);
 	read_one(t);
 	assert_ok(t);
@@ -861,32 +920,6 @@ CLIENT_TEST(a_fixed_version_does_not_step_down, 1)
 	assert_fails(t, LAB_UNAVAILABLE, "Invalid or unsupported protocol version (4)");
 }
 
-struct crowd {
-	struct test *t;
-	unsigned ok, full, other;
-};
-
-static void one_of_many(void *ctx, size_t index)
-{
-	struct crowd *crowd = ctx;
-	struct cql_arg arg = { .kind = CQL_ARG_TEXT, .bytes = LAB_VIEW("key") };
-	struct cql_statement statement = { .type = CQL_STATEMENT_DELETE,
-		.query = LAB_VIEW(DELETE),
-		.args = &arg,
-		.arg_count = 1 };
-	struct cql_result result;
-	struct lab_error err;
-	(void)index;
-	if (cql_client_execute(crowd->t->client, &statement, 1, crowd->t->arena, &result, &err) ==
-		0)
-		crowd->ok++;
-	else if (err.code == LAB_UNAVAILABLE &&
-		 strstr(err.message, "All connections on all I/O threads are busy") != NULL)
-		crowd->full++;
-	else
-		crowd->other++;
-}
-
 CLIENT_TEST(when_all_stream_ids_are_taken_the_queue_is_full, 1)
 {
 	struct crowd crowd = { .t = t };
@@ -949,6 +982,7 @@ CLIENT_TEST(many_statements_share_a_connection, 1)
 	env_for_each(&t->w->env, 100, 100, one_of_many, &crowd);
 	assert_int_equal(crowd.ok, 100);
 	assert_int_equal(t->w->nodes[0].connections, 1);
+	assert_int_equal(t->w->nodes[0].prepares, 1);
 	assert_int_equal(t->w->nodes[0].seen_count, 100);
 }
 
@@ -1027,6 +1061,9 @@ int main(void)
 		cmocka_unit_test(a_statement_that_cannot_be_prepared_fails_for_certain),
 		cmocka_unit_test(a_host_that_is_too_busy_to_prepare_is_passed_over),
 		cmocka_unit_test(an_odd_answer_to_prepare_is_a_certain_failure),
+		cmocka_unit_test(
+			a_crowd_that_waits_for_a_prepare_goes_to_the_next_host_if_it_is_lost),
+		cmocka_unit_test(those_who_wait_for_anothers_prepare_have_their_own_deadline),
 		cmocka_unit_test(a_host_lost_while_preparing_is_passed_over),
 		cmocka_unit_test(a_failed_write_goes_out_again_with_the_fallback_level),
 		cmocka_unit_test(

@@ -80,7 +80,7 @@ struct node {
 	size_t answer_count, answer_next; /* after the last: void, or no rows */
 	struct seen seen[SEEN_MAX];
 	size_t seen_count;
-	unsigned connections, prepares, options, registers;
+	unsigned attempts, connections, prepares, options, registers;
 	struct test_stream *last;
 };
 
@@ -642,6 +642,7 @@ static int tw_connect(struct env *env, const char *host, uint16_t port, uint64_t
 	}
 	if (node == NULL)
 		return lab_fail(err, LAB_NOT_FOUND, "%s: no such host", host);
+	node->attempts++;
 	env_sleep(env, node->never_accepts ? deadline_ns - w->now_ns : LAB_MSEC);
 	if (node->never_accepts)
 		return lab_fail(err, LAB_TIMEOUT, "connect(%s) timed out", host);
