@@ -10,8 +10,8 @@
 struct aws_credentials {
 	struct lab_view access_key_id;
 	struct lab_view secret_access_key;
-	struct lab_view token;	    /* session token; ptr NULL without one */
-	int64_t expires_unix;	    /* 0: never */
+	struct lab_view token; /* session token; ptr NULL without one */
+	int64_t expires_unix;  /* 0: never */
 };
 
 struct aws_credentials_source;
