@@ -13,11 +13,12 @@
  *            their own expiry, so two overlap for lifetime_s - rotate_every_s (AWS: 5 min or more).
  * Tokens     Opaque, 56 characters, valid on the host that asked for them until their TTL ends or
  *            imdsemu_tokens_revoke(). They are not stored: any number lives at once.
- * Time       As in s3-emulator.h. The clock with its skew shows in documents and in expiries.
- * Hop limit  The answer to the token PUT travels hop_limit hops: a peer further away sees silence,
- *            never an error. Other answers are not limited.
- * Replies    "Content-Length" is the body's length. Everything is text/plain, errors are XHTML.
- * Threads    One. The emulator has its own heap in the caller's pool and copies its options.
+ * Time       As in s3-emulator.h. skew_us is an error of this service's clock: it shows in the
+ * dates of documents and headers, while keys and tokens end when they really end. Hop limit  The
+ * answer to the token PUT travels hop_limit hops: a peer further away sees silence, never an error.
+ * Other answers are not limited. Replies    "Content-Length" is the body's length. Everything is
+ * text/plain, errors are XHTML. Threads    One. The emulator has its own heap in the caller's pool
+ * and copies its options.
  *
  * Answers    400 TTL missing, not a number, 0, over 21600 · 401 token missing, wrong, expired ·
  *            403 X-Forwarded-For, dated path, service disabled · 404 no such path, role · 405 other
@@ -57,7 +58,7 @@ struct imdsemu_options {
 	uint64_t seed;
 	struct lab_view instance; /* "imds" */
 	uint64_t epoch_unix_us;   /* the wall clock at now 0; must be the S3 emulator's */
-	int64_t skew_us;          /* this service's clock error */
+	int64_t skew_us;          /* this service's clock error; at most a year */
 	struct lab_view region;   /* "us-east-1" */
 	struct lab_view zone;     /* of peers that have none: "us-east-1a" */
 	struct lab_view account;  /* 12 digits, owner of all keys issued */
