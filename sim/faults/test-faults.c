@@ -289,6 +289,25 @@ static void a_decision_does_not_depend_on_other_traffic(void **state)
 	assert_memory_not_equal(seed, alone, sizeof(seed));
 }
 
+static void peers_and_points_fail_independently(void **state)
+{
+	struct test *test = *state;
+	struct fault_episode episode = always(FAULT_slow_down);
+	unsigned same_peers = 0, same_points = 0;
+
+	episode.rate_ppm = 500000;
+	(void)add(test, &episode);
+	for (int i = 0; i < 1000; i++) {
+		bool first = ask(test->plan, "s3.put", "s3", "b1", 5).id != 0;
+
+		same_peers += first == (ask(test->plan, "s3.put", "s3", "b2", 5).id != 0);
+		same_points += first == (ask(test->plan, "s3.get", "s3", "b1", 5).id != 0);
+	}
+	/* As coins do, within five standard deviations. */
+	assert_in_range(same_peers, 420, 580);
+	assert_in_range(same_points, 420, 580);
+}
+
 /* ---- scope and time ---- */
 
 static const char *zone_of(void *ctx, struct lab_view peer)
@@ -703,6 +722,7 @@ int main(void)
 		T(faults_say_what_to_answer),
 		T(the_measured_rate_is_the_stated_rate),
 		T(a_decision_does_not_depend_on_other_traffic),
+		T(peers_and_points_fail_independently),
 		T(an_episode_has_a_scope),
 		T(an_episode_has_a_beginning_and_an_end),
 		T(the_nth_occurrence_fails_and_only_that),

@@ -21,7 +21,7 @@ enum segment_kind {
 	SEGMENT_RESET
 };
 struct segment {
-	uint64_t arrival_ns;
+	uint64_t arrival_ns; /* or when the one before it arrived, if that is later */
 	size_t bytes;
 	enum segment_kind kind;
 };
@@ -34,7 +34,6 @@ struct direction {
 	size_t head, len, capacity;
 	struct segment *segments; /* ring */
 	uint32_t segment_head, segment_count, segment_capacity;
-	uint64_t last_arrival_ns;
 	uint64_t messages; /* ordinal for latencies and cuts */
 	uint64_t blocked_since_ns;
 	unsigned attempts;
@@ -183,11 +182,9 @@ static void send_segment(struct direction *direction, enum segment_kind kind, st
 		append_bytes(direction, data);
 	if (direction->segment_count == direction->segment_capacity)
 		segments_grow(direction);
-	direction->last_arrival_ns = LAB_MAX(direction->last_arrival_ns, arrival);
 	direction->segments[(direction->segment_head + direction->segment_count++) &
-			    (direction->segment_capacity - 1)] = (struct segment){
-		.arrival_ns = direction->last_arrival_ns, .bytes = data.len, .kind = kind
-	};
+			    (direction->segment_capacity - 1)] =
+		(struct segment){ .arrival_ns = arrival, .bytes = data.len, .kind = kind };
 	arm(direction);
 }
 

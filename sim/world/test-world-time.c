@@ -144,6 +144,18 @@ static void a_signal_wakes_before_the_deadline(void **state)
 	assert_int_equal(world_now(test->world), LAB_SEC);
 }
 
+static void a_woken_fiber_runs_after_what_was_due_before(void **state)
+{
+	struct test_world *test = *state;
+
+	cond = (struct env_cond){ 0 };
+	world_at(test->world, LAB_SEC, signal_cond, test);
+	note_at(test, LAB_SEC, "-");
+	test_on_b1(test, waiter);
+
+	assert_string_equal(steps, "-0");
+}
+
 static void a_deadline_ends_a_wait(void **state)
 {
 	struct test_world *test = *state;
@@ -364,6 +376,7 @@ int main(void)
 		T(sleeping_takes_virtual_time_only),
 		T(a_spawned_fiber_runs_when_its_parent_blocks),
 		T(a_signal_wakes_before_the_deadline),
+		T(a_woken_fiber_runs_after_what_was_due_before),
 		T(a_deadline_ends_a_wait),
 		T(a_signal_between_deadline_and_turn_counts),
 		T(a_run_ends_when_the_condition_is_true),

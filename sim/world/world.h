@@ -12,8 +12,8 @@
  *            nothing.
  * Names      Hosts and services share one name space, used for partitions, faults, latencies
  *            and events. Where a "side" is asked for: a name, "zone:NAME", or "*".
- * Ownership  Strings are copied. Services stay the caller's; they must not be used between
- *            world_free() and their own end.
+ * Ownership  Strings are copied. Services stay the caller's. They end before the world: what
+ *            they still answer then is dropped. Plans may live in world_heap().
  * Threads    One. The shared pools (lab_pool, lab_fiber_pool) must belong to the same thread.
  * Limits     See world_settings and world_host_settings; beyond them world_run_until() fails.
  * Phases     world_new, add hosts and services, world_start(), world_run_until() as often as
