@@ -625,6 +625,55 @@ static void a_crash_during_a_sync_is_before_it(void **state)
 	assert_true(lost > 10);
 }
 
+/* A write while the disk works is not covered by that sync. */
+static struct env_file *syncing;
+
+static void write_meanwhile(void *arg)
+{
+	struct test_world *test = arg;
+
+	env_sleep(test->env, 10 * LAB_MSEC);
+	assert_int_equal(env_file_write(syncing, 5, LAB_VIEW("late"), NULL), 0);
+}
+
+static void sync_meanwhile(void *arg)
+{
+	struct test_world *test = arg;
+
+	assert_int_equal(env_file_open(test->env, "/f", ENV_OPEN_WRITE, &syncing, NULL), 0);
+	assert_int_equal(env_spawn(test->env, "write", write_meanwhile, test, NULL), 0);
+	assert_int_equal(env_file_write(syncing, 0, LAB_VIEW("early"), NULL), 0);
+	assert_int_equal(env_file_sync(syncing, NULL), 0);
+	assert_int_equal(env_file_size(syncing), 9);
+}
+
+static void look_for_early(void *arg)
+{
+	const char *text = get(arg, "/f");
+
+	assert_int_equal(strncmp(text, "early", 5), 0);
+	kept += strcmp(text, "earlylate") == 0;
+	gone += strcmp(text, "early") == 0;
+	finished++;
+}
+
+static void a_write_during_a_sync_is_not_covered(void **state)
+{
+	struct test_world *test = *state;
+
+	kept = gone = 0;
+	crash_mode = FAULT_DISK_LOSE_UNSYNCED;
+	for (uint64_t seed = 1; seed <= 100; seed++) {
+		remake(test, seed,
+			&(struct world_host_settings){
+				.disk_sync = { 20 * LAB_MSEC, 20 * LAB_MSEC } });
+		reboot_with(test, sync_meanwhile, look_for_early);
+	}
+
+	assert_int_equal(finished, 100);
+	assert_true(kept > 10 && gone > 10);
+}
+
 /* Many more changes than the disk remembers, with files left open in a crash. */
 static void write_endlessly(void *arg)
 {
@@ -728,6 +777,7 @@ int main(void)
 		T(what_is_old_enough_was_written_back),
 		T(without_tracking_everything_is_kept),
 		T(a_crash_during_a_sync_is_before_it),
+		T(a_write_during_a_sync_is_not_covered),
 		T(what_a_disk_remembers_is_bounded),
 		T(the_plan_injects_disk_faults),
 	};
