@@ -105,8 +105,12 @@ static void socket_ready(uv_poll_t *poll, int status, int events)
 		socket_register(socket);
 		return;
 	}
-	if (status < 0)
+	/* With the error alone libcurl gives up without a look: what came before a reset would be
+	 * lost, and which error it was. */
+	if (status < 0) {
 		action |= CURL_CSELECT_ERR;
+		events = socket->wanted;
+	}
 	if ((events & UV_READABLE) != 0)
 		action |= CURL_CSELECT_IN;
 	if ((events & UV_WRITABLE) != 0)
