@@ -15,7 +15,7 @@
 #define FIBERS_MAX 16384
 #define ALLOWED                                                                                    \
 	(OPTION_SEED | OPTION_DEFECT | OPTION_SET | OPTION_CONF | OPTION_MBOX | OPTION_WORLD |      \
-		OPTION_JSON)
+		OPTION_JSON | OPTION_HISTORY)
 
 struct single {
 	struct options options;
@@ -34,7 +34,7 @@ static int prepare(struct single *s, const char *path, struct lab_error *err)
 	s->run.mails = mails;
 	s->run.seed = s->options.seed;
 	s->run.defects = s->options.defects;
-	s->run.pool = lab_pool_new(SIZE_MAX / 4);
+	s->run.pool = cli_pool();
 	s->run.fibers = lab_fiber_pool_new(FIBER_STACK_BYTES, FIBERS_MAX, NULL);
 	s->result = calloc(1, sizeof(*s->result));
 	lab_assert(s->result != NULL);
@@ -98,11 +98,24 @@ static int run_timed(const struct run_options *options, struct run_result *ret, 
 	return result;
 }
 
+static int write_history(const char *path, const struct lab_buf *text, struct lab_error *err)
+{
+	FILE *file = fopen(path, "we");
+	bool ok;
+
+	if (file == NULL)
+		return lab_fail(err, LAB_IO, "%s: cannot be written", path);
+	ok = fwrite(text->data, 1, text->len, file) == text->len;
+	ok = fclose(file) == 0 && ok;
+	return ok ? 0 : lab_fail(err, LAB_IO, "%s: cannot be written", path);
+}
+
 int cmd_run(int argc, char **argv)
 {
 	struct single s = { .arena = lab_arena_new(cli_heap(), SIZE_MAX / 8) };
 	struct lab_error err;
 	uint64_t wall_ns = 0;
+	struct lab_buf history;
 	int status;
 
 	if (options_parse(argc, argv, ALLOWED, &s.options, &err) < 0)
@@ -113,10 +126,16 @@ int cmd_run(int argc, char **argv)
 	}
 	if (prepare(&s, s.options.arguments[0], &err) < 0)
 		return cli_usage(&err);
+	lab_buf_init(&history, cli_heap(), 1024u * 1024 * 1024);
+	if (s.options.history != NULL)
+		s.run.canonical = &history;
 	status = (s.options.is_live ? run_live : run_timed)(&s.run, s.result, &wall_ns, &err);
 	if (status < 0)
 		return cli_usage(&err);
 	status = summarise(&s, wall_ns);
+	if (s.options.history != NULL && write_history(s.options.history, &history, &err) < 0)
+		status = cli_usage(&err);
+	lab_buf_done(&history);
 	finish(&s);
 	return status;
 }

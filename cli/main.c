@@ -9,6 +9,7 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 static const struct command {
 	const char *name, *arguments, *doc;
@@ -31,6 +32,17 @@ struct lab_heap *cli_heap(void)
 	if (heap == NULL)
 		heap = lab_heap_new(lab_pool_new(SIZE_MAX / 4), SIZE_MAX / 4);
 	return heap;
+}
+
+struct lab_pool *cli_pool(void)
+{
+	struct lab_pool *pool = lab_pool_new(SIZE_MAX / 4);
+	const char *fill = getenv("OBOXLAB_HEAP_FILL");
+	uint64_t byte;
+
+	if (fill != NULL && lab_view_to_u64(lab_view_cstr(fill), &byte) == 0 && byte <= UINT8_MAX)
+		lab_pool_set_fill(pool, (uint8_t)byte);
+	return pool;
 }
 
 int cli_usage(const struct lab_error *err)
@@ -84,6 +96,7 @@ static int usage(FILE *to)
 		    "  --defect NAME          a known mistake, switched on: the oracle must find it\n"
 		    "  --json                 machine-readable summary\n"
 		    "  --first                stop at the first failure\n"
+		    "  --history FILE         run: what clients asked for and were told\n"
 		    "\nExit status: 0 pass, 1 an invariant was broken, 2 usage or configuration,\n"
 		    "3 the laboratory itself is broken, 4 inconclusive\n");
 	return to == stdout ? CLI_PASS : CLI_USAGE;

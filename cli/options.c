@@ -31,6 +31,7 @@ static const struct option {
 	{ "--first", OPTION_FIRST, false },
 	{ "--until", OPTION_UNTIL, true },
 	{ "--quiet", OPTION_QUIET, false },
+	{ "--history", OPTION_HISTORY, true },
 };
 
 static int read_seeds(const char *text, struct options *o, struct lab_error *err)
@@ -130,6 +131,9 @@ static int read_option(
 		return read_world(text, o, err);
 	case OPTION_UNTIL:
 		return read_until(text, o, err);
+	case OPTION_HISTORY:
+		o->history = text;
+		return 0;
 	case OPTION_JSON:
 		o->json = true;
 		return 0;

@@ -33,7 +33,8 @@ enum cli_option {
 	OPTION_JSON = 1 << 9,
 	OPTION_FIRST = 1 << 10,
 	OPTION_UNTIL = 1 << 11,
-	OPTION_QUIET = 1 << 12
+	OPTION_QUIET = 1 << 12,
+	OPTION_HISTORY = 1 << 13
 };
 
 struct options {
@@ -46,7 +47,7 @@ struct options {
 	uint32_t defects;
 	const char *sets[OPTIONS_SETS_MAX];
 	size_t set_count;
-	const char *conf, *mbox;
+	const char *conf, *mbox, *history;
 	bool is_live, json, stop_at_first, quiet;
 	uint64_t until_ns, until_event;
 };
@@ -74,6 +75,10 @@ int cli_mails(const struct options *options, struct lab_arena *arena, struct mai
 struct scenario;
 int cli_scenario(const struct options *options, const char *path, struct lab_arena *arena,
 	const struct scenario **ret, struct lab_error *err);
+
+/* A pool whose recycled memory is filled with $OBOXLAB_HEAP_FILL (0 to 255), so that a check can vary
+ * what uninitialised memory would hold. */
+struct lab_pool *cli_pool(void);
 
 /* The commands. */
 int cmd_run(int argc, char **argv);
