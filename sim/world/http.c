@@ -14,6 +14,8 @@
  */
 #include "sim/world/world-private.h"
 
+#include <stdio.h>
+
 #define KEPT_BYTES_MAX ((size_t)256 << 10) /* larger buffers are not kept for the next exchange */
 
 struct http_connection {
@@ -144,6 +146,23 @@ static size_t copy_request(struct http_exchange *exchange, const struct lab_http
 	return bytes->used;
 }
 
+#define LENGTH_DIGITS 24
+
+/* Services leave the length to who puts the response on the wire; a HEAD's is that of the body which
+ * is not sent. */
+static void add_length(struct http_bytes *bytes, struct lab_http_response *to, size_t len)
+{
+	char digits[LENGTH_DIGITS];
+	int n;
+
+	if (lab_http_header_get(&to->headers, "Content-Length").ptr != NULL ||
+		lab_http_header_get(&to->headers, "Transfer-Encoding").ptr != NULL)
+		return;
+	n = snprintf(digits, sizeof(digits), "%zu", len);
+	(void)lab_http_header_add(&to->headers, LAB_VIEW("Content-Length"),
+		bytes_add(bytes, lab_view_of(digits, (size_t)n)));
+}
+
 static size_t copy_response(
 	struct http_exchange *exchange, const struct lab_http_response *from, struct lab_view body)
 {
@@ -151,10 +170,11 @@ static size_t copy_response(
 	struct http_bytes *bytes = &exchange->response_bytes;
 
 	bytes_reserve(exchange->pool->host->world, bytes,
-		from->reason.len + body.len + headers_size(&from->headers));
+		from->reason.len + body.len + headers_size(&from->headers) + LENGTH_DIGITS);
 	to->status = from->status;
 	to->reason = bytes_add(bytes, from->reason);
 	copy_headers(bytes, &from->headers, &to->headers);
+	add_length(bytes, to, from->body.len);
 	to->body = bytes_add(bytes, body);
 	return bytes->used;
 }
