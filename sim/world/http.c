@@ -168,15 +168,17 @@ static size_t copy_response(
 {
 	struct lab_http_response *to = &exchange->response;
 	struct http_bytes *bytes = &exchange->response_bytes;
+	size_t on_wire;
 
 	bytes_reserve(exchange->pool->host->world, bytes,
 		from->reason.len + body.len + headers_size(&from->headers) + LENGTH_DIGITS);
 	to->status = from->status;
 	to->reason = bytes_add(bytes, from->reason);
 	copy_headers(bytes, &from->headers, &to->headers);
-	add_length(bytes, to, from->body.len);
 	to->body = bytes_add(bytes, body);
-	return bytes->used;
+	on_wire = bytes->used;
+	add_length(bytes, to, from->body.len);
+	return on_wire;
 }
 
 /* ---- pools of kept-alive connections ---- */
