@@ -37,7 +37,8 @@ static bool check_limits(void)
 	snprintf(text, sizeof(text), "open files: %llu", (unsigned long long)files.rlim_cur);
 	ok = check(files.rlim_cur >= OPEN_FILES_WANTED, text, "raise it with ulimit -n 4096");
 	snprintf(text, sizeof(text), "memory: %ld MB", mb);
-	return check(mb >= MEMORY_WANTED_MB, text, "2 GB are needed, or fewer workers (-j 1)") && ok;
+	return check(mb >= MEMORY_WANTED_MB, text, "2 GB are needed, or fewer workers (-j 1)") &&
+	       ok;
 }
 
 static bool check_self(void)

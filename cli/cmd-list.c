@@ -107,6 +107,7 @@ int cmd_list(int argc, char **argv)
 	}
 	if (o.argument_count > 0)
 		return CLI_PASS;
-	lab_fail(&err, LAB_INVALID, "list needs one of faults, invariants, settings, events, defects");
+	lab_fail(&err, LAB_INVALID,
+		"list needs one of faults, invariants, settings, events, defects");
 	return cli_usage(&err);
 }

@@ -13,8 +13,8 @@
 
 #define FIBER_STACK_BYTES (64 * 1024)
 #define FIBERS_MAX 16384
-#define ALLOWED                                                                                    \
-	(OPTION_SEED | OPTION_DEFECT | OPTION_SET | OPTION_CONF | OPTION_MBOX | OPTION_WORLD |      \
+#define ALLOWED \
+	(OPTION_SEED | OPTION_DEFECT | OPTION_SET | OPTION_CONF | OPTION_MBOX | OPTION_WORLD | \
 		OPTION_JSON | OPTION_HISTORY)
 
 struct single {
@@ -84,8 +84,8 @@ static int summarise(const struct single *s, uint64_t wall_ns)
 	return status;
 }
 
-static int run_timed(const struct run_options *options, struct run_result *ret, uint64_t *ret_wall_ns,
-	struct lab_error *err)
+static int run_timed(const struct run_options *options, struct run_result *ret,
+	uint64_t *ret_wall_ns, struct lab_error *err)
 {
 	struct timespec before, after;
 	int result;
@@ -171,7 +171,8 @@ int cmd_replay(int argc, char **argv)
 	const char *path;
 	int status;
 
-	if (options_parse(argc, argv, ALLOWED | OPTION_UNTIL | OPTION_QUIET, &s.options, &err) < 0 ||
+	if (options_parse(argc, argv, ALLOWED | OPTION_UNTIL | OPTION_QUIET, &s.options, &err) <
+			0 ||
 		replay_arguments(&s, &path, &err) < 0 || prepare(&s, path, &err) < 0)
 		return cli_usage(&err);
 	lab_buf_init(&line, cli_heap(), 1024u * 1024);
@@ -185,8 +186,8 @@ int cmd_replay(int argc, char **argv)
 		return cli_usage(&err);
 	printf("%strace hash %016" PRIx64 ", %" PRIu64 " events, verdict %s\n", s.result->report,
 		s.result->trace_hash, s.result->events, run_verdict_name(s.result->verdict));
-	status = s.result->verdict == RUN_PASS	 ? CLI_PASS
-		 : s.result->verdict == RUN_FAIL ? CLI_FAIL
+	status = s.result->verdict == RUN_PASS     ? CLI_PASS
+		 : s.result->verdict == RUN_FAIL   ? CLI_FAIL
 		 : s.result->verdict == RUN_BROKEN ? CLI_BROKEN
 						   : CLI_INCONCLUSIVE;
 	lab_buf_done(&line);

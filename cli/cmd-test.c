@@ -11,8 +11,8 @@
 #include <unistd.h>
 
 #define SEED_TIMEOUT_S 300
-#define ALLOWED                                                                                    \
-	(OPTION_SEEDS | OPTION_TIME | OPTION_WORKERS | OPTION_DEFECT | OPTION_SET | OPTION_CONF |   \
+#define ALLOWED \
+	(OPTION_SEEDS | OPTION_TIME | OPTION_WORKERS | OPTION_DEFECT | OPTION_SET | OPTION_CONF | \
 		OPTION_MBOX | OPTION_JSON | OPTION_FIRST | OPTION_QUIET)
 
 struct progress {
@@ -30,8 +30,9 @@ static void on_progress(void *ctx, uint64_t done, uint64_t findings, uint64_t wa
 	if (p->options->quiet || (!p->is_terminal && wall_ns - p->printed_ns < 10 * LAB_SEC))
 		return;
 	p->printed_ns = wall_ns;
-	fprintf(stderr, "%s%" PRIu64 "/%" PRIu64 " seeds, %" PRIu64 ".%" PRIu64
-			" seeds/s, %" PRIu64 " findings%s",
+	fprintf(stderr,
+		"%s%" PRIu64 "/%" PRIu64 " seeds, %" PRIu64 ".%" PRIu64 " seeds/s, %" PRIu64
+		" findings%s",
 		p->is_terminal ? "\r" : "", done, p->seeds, tenths / 10, tenths % 10, findings,
 		p->is_terminal ? "   " : "\n");
 }

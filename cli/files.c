@@ -21,7 +21,9 @@
 
 static int errno_fail(struct lab_error *err, const char *path)
 {
-	enum lab_code code = errno == ENOENT ? LAB_NOT_FOUND : errno == EACCES ? LAB_DENIED : LAB_IO;
+	enum lab_code code = errno == ENOENT   ? LAB_NOT_FOUND
+			     : errno == EACCES ? LAB_DENIED
+					       : LAB_IO;
 
 	return lab_fail(err, code, "%s: %s", path,
 		code == LAB_NOT_FOUND ? "no such file"
@@ -111,8 +113,8 @@ static int is_eml(const struct dirent *entry)
 	return lab_view_ends_with(lab_view_cstr(entry->d_name), LAB_VIEW(".eml"));
 }
 
-static int load_folder(const char *path, struct lab_arena *arena, struct mail_source **ret,
-	struct lab_error *err)
+static int load_folder(
+	const char *path, struct lab_arena *arena, struct mail_source **ret, struct lab_error *err)
 {
 	struct dirent **entries;
 	int count = scandir(path, &entries, is_eml, alphasort), result = 0;

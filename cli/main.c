@@ -21,7 +21,8 @@ static const struct command {
 	{ "replay", "SEED SCN [--until TIME|#EVENT]", "one run again, event by event", cmd_replay },
 	{ "check", "FILE...", "errors and advice for a dovecot.conf or .scn", cmd_check },
 	{ "list", "faults|invariants|settings|events|defects", "what there is", cmd_list },
-	{ "bench", "[NAME...] [--json]", "speed, beside the raw limits of this machine", cmd_bench },
+	{ "bench", "[NAME...] [--json]", "speed, beside the raw limits of this machine",
+		cmd_bench },
 	{ "doctor", "", "is this machine fit to run the laboratory?", cmd_doctor },
 };
 
@@ -89,16 +90,17 @@ static int usage(FILE *to)
 	for (size_t i = 0; i < LAB_COUNT_OF(commands); i++)
 		fprintf(to, "  oboxlab %-7s %-48s %s\n", commands[i].name, commands[i].arguments,
 			commands[i].doc);
-	fprintf(to, "\nOptions of run, test and replay:\n"
-		    "  --conf FILE            settings instead of those that the scenario includes\n"
-		    "  --set SECTION.KEY=V    a scenario's key, for all sections of that name\n"
-		    "  --mbox FILE|DIR        real mails: an mbox, or a folder of .eml files\n"
-		    "  --defect NAME          a known mistake, switched on: the oracle must find it\n"
-		    "  --json                 machine-readable summary\n"
-		    "  --first                stop at the first failure\n"
-		    "  --history FILE         run: what clients asked for and were told\n"
-		    "\nExit status: 0 pass, 1 an invariant was broken, 2 usage or configuration,\n"
-		    "3 the laboratory itself is broken, 4 inconclusive\n");
+	fprintf(to,
+		"\nOptions of run, test and replay:\n"
+		"  --conf FILE            settings instead of those that the scenario includes\n"
+		"  --set SECTION.KEY=V    a scenario's key, for all sections of that name\n"
+		"  --mbox FILE|DIR        real mails: an mbox, or a folder of .eml files\n"
+		"  --defect NAME          a known mistake, switched on: the oracle must find it\n"
+		"  --json                 machine-readable summary\n"
+		"  --first                stop at the first failure\n"
+		"  --history FILE         run: what clients asked for and were told\n"
+		"\nExit status: 0 pass, 1 an invariant was broken, 2 usage or configuration,\n"
+		"3 the laboratory itself is broken, 4 inconclusive\n");
 	return to == stdout ? CLI_PASS : CLI_USAGE;
 }
 
@@ -119,6 +121,7 @@ int main(int argc, char **argv)
 		names[i] = commands[i].name;
 	}
 	lab_fail(&err, LAB_INVALID, "there is no command \"%s\"%s", argv[1],
-		conf_hint(conf_suggest_of(lab_view_cstr(argv[1]), names, LAB_COUNT_OF(names)), hint));
+		conf_hint(
+			conf_suggest_of(lab_view_cstr(argv[1]), names, LAB_COUNT_OF(names)), hint));
 	return cli_usage(&err);
 }

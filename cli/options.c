@@ -59,8 +59,8 @@ static int read_defect(const char *text, struct options *o, struct lab_error *er
 		}
 	}
 	return lab_fail(err, LAB_INVALID, "--defect: there is no defect \"%s\"%s", text,
-		conf_hint(conf_suggest_of(lab_view_cstr(text), defect_names,
-				  LAB_COUNT_OF(defect_names)),
+		conf_hint(conf_suggest_of(
+				  lab_view_cstr(text), defect_names, LAB_COUNT_OF(defect_names)),
 			hint));
 }
 
@@ -90,8 +90,8 @@ static int read_set(const char *text, struct options *o, struct lab_error *err)
 	return 0;
 }
 
-static int read_number(const char *name, const char *text, uint64_t max, uint64_t *ret,
-	struct lab_error *err)
+static int read_number(
+	const char *name, const char *text, uint64_t max, uint64_t *ret, struct lab_error *err)
 {
 	if (lab_view_to_u64(lab_view_cstr(text), ret) < 0 || *ret > max)
 		return lab_fail(err, LAB_INVALID, "%s: \"%s\" is not a number up to %" PRIu64, name,

@@ -53,8 +53,8 @@ struct options {
 };
 
 /* 0, or -1 LAB_INVALID. `allowed` is a set of enum cli_option. */
-int options_parse(int argc, char **argv, uint32_t allowed, struct options *ret,
-	struct lab_error *err);
+int options_parse(
+	int argc, char **argv, uint32_t allowed, struct options *ret, struct lab_error *err);
 
 /* The files of this machine, for the parsers of the core. */
 struct conf_reader;
@@ -76,8 +76,8 @@ struct scenario;
 int cli_scenario(const struct options *options, const char *path, struct lab_arena *arena,
 	const struct scenario **ret, struct lab_error *err);
 
-/* A pool whose recycled memory is filled with $OBOXLAB_HEAP_FILL (0 to 255), so that a check can vary
- * what uninitialised memory would hold. */
+/* A pool whose recycled memory is filled with $OBOXLAB_HEAP_FILL (0 to 255), so that a check can
+ * vary what uninitialised memory would hold. */
 struct lab_pool *cli_pool(void);
 
 /* The commands. */

@@ -99,8 +99,8 @@ void campaign_print(const struct campaign_result *r, const char *scenario, struc
 		" inconclusive, %" PRIu64 " excused findings\n",
 		verdict_of(r), r->passed, r->failed, r->broken, r->inconclusive, r->excused);
 	if (r->seeds_until_failure > 0)
-		lab_buf_printf(out, "first failure after %" PRIu64 " seeds\n",
-			r->seeds_until_failure);
+		lab_buf_printf(
+			out, "first failure after %" PRIu64 " seeds\n", r->seeds_until_failure);
 }
 
 static void json_operations(struct lab_json *json, const struct run_result *t)

@@ -3,9 +3,9 @@
  * campaign.h - many seeds of one scenario on all cores.
  *
  * Purpose    Worker processes take batches of seeds and run them one after the other with warm
- *            memory. A worker that crashes or hangs names its seed: the seed counts as broken, and a
- *            new worker goes on behind it.
- * Limits     CAMPAIGN_WORKERS_MAX; a seed may take `seed_timeout_s` of wall time.
+ *            memory. A worker that crashes or hangs names its seed: the seed counts as broken, and
+ * a new worker goes on behind it. Limits     CAMPAIGN_WORKERS_MAX; a seed may take `seed_timeout_s`
+ * of wall time.
  */
 #ifndef SCENARIOS_CAMPAIGN_H
 #define SCENARIOS_CAMPAIGN_H
@@ -23,7 +23,7 @@ struct campaign_settings {
 	unsigned workers;
 	unsigned seed_timeout_s;
 	uint64_t time_limit_ns; /* of wall time; 0: until the last seed */
-	bool stop_at_first;	/* begin nothing new after a failure */
+	bool stop_at_first;     /* begin nothing new after a failure */
 	/* After each seed; may be NULL. */
 	void (*on_result)(void *ctx, const struct run_result *result);
 	/* About once a second. */
@@ -57,7 +57,8 @@ int campaign_run(const struct campaign_settings *settings, struct campaign_resul
 int campaign_exit_status(const struct campaign_result *result);
 
 /* The summary in words, and the summary object of `test --json`. */
-void campaign_print(const struct campaign_result *result, const char *scenario, struct lab_buf *out);
+void campaign_print(
+	const struct campaign_result *result, const char *scenario, struct lab_buf *out);
 void campaign_print_json(
 	const struct campaign_result *result, const char *scenario, struct lab_buf *out);
 

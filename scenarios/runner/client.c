@@ -67,8 +67,8 @@ static struct history_object object_of(
 
 /* ---- writing down ---- */
 
-static uint32_t begin(struct client_context *client, struct user *user, struct node *node,
-	struct history_op *op)
+static uint32_t begin(
+	struct client_context *client, struct user *user, struct node *node, struct history_op *op)
 {
 	op->user = lab_view_cstr(user->name);
 	op->backend = node == NULL ? LAB_VIEW("") : lab_view_cstr(node->name);
@@ -98,8 +98,9 @@ static enum history_outcome outcome_of(
 static enum history_outcome end(struct client_context *client, uint32_t id, struct history_op *op,
 	enum node_answer answer, const struct lab_error *err)
 {
-	static const char *const broken[] = { [NODE_REFUSED] = "connection refused",
-		[NODE_LOST] = "connection broke" };
+	static const char *const broken[] = {
+		[NODE_REFUSED] = "connection refused", [NODE_LOST] = "connection broke"
+	};
 
 	op->outcome = outcome_of(op->kind, answer, err->code);
 	op->code = err->code;
@@ -124,8 +125,8 @@ static enum history_outcome end(struct client_context *client, uint32_t id, stru
 static int open_folder(struct backend *backend, struct request *r, struct obox_user **ret_user,
 	struct obox_mailbox **ret, struct lab_view name)
 {
-	if (*ret_user == NULL && backend_user_open(
-					 backend, lab_view_cstr(r->user->name), ret_user, &r->err) < 0)
+	if (*ret_user == NULL &&
+		backend_user_open(backend, lab_view_cstr(r->user->name), ret_user, &r->err) < 0)
 		return -1;
 	return obox_mailbox_open(*ret_user, name, ret, &r->err);
 }
@@ -236,8 +237,8 @@ static void expunge_in_backend(struct backend *backend, void *arg)
 
 /* ---- the requests ---- */
 
-static enum node_answer call(struct client_context *client, struct node *node, node_call_fn fn,
-	struct request *r)
+static enum node_answer call(
+	struct client_context *client, struct node *node, node_call_fn fn, struct request *r)
 {
 	r->err.code = LAB_OK;
 	return node == NULL ? NODE_REFUSED : node_call(node, client->lab, fn, r);
@@ -246,8 +247,9 @@ static enum node_answer call(struct client_context *client, struct node *node, n
 enum history_outcome client_deliver(struct client_context *client, struct user *user,
 	struct node *node, uint64_t token, struct lab_view mail)
 {
-	struct request r = { .client = client, .user = user, .folder = LAB_VIEW("INBOX"),
-		.body = mail };
+	struct request r = {
+		.client = client, .user = user, .folder = LAB_VIEW("INBOX"), .body = mail
+	};
 	struct history_op op = { .kind = HISTORY_DELIVER, .folder = r.folder, .token = token };
 	uint32_t id = begin(client, user, node, &op);
 	enum node_answer answer = call(client, node, deliver_in_backend, &r);
@@ -286,8 +288,11 @@ static void sight_all(struct client_session *session, uint32_t id)
 bool client_select(struct client_session *session, struct lab_view folder)
 {
 	struct client_view view = { .folder = folder };
-	struct request r = { .client = session->client, .user = session->user, .folder = folder,
-		.view = &view, .arena = session->arena };
+	struct request r = { .client = session->client,
+		.user = session->user,
+		.folder = folder,
+		.view = &view,
+		.arena = session->arena };
 	struct history_op op = { .kind = HISTORY_SELECT, .folder = folder };
 	uint32_t id = begin(session->client, session->user, session->node, &op);
 	enum node_answer answer =
@@ -317,8 +322,11 @@ static struct history_op op_on_mail(
 bool client_fetch(struct client_session *session, size_t index)
 {
 	struct client_mail *mail = &session->view.mails[index];
-	struct request r = { .client = session->client, .user = session->user,
-		.folder = session->view.folder, .uids = { mail->uid }, .count = 1 };
+	struct request r = { .client = session->client,
+		.user = session->user,
+		.folder = session->view.folder,
+		.uids = { mail->uid },
+		.count = 1 };
 	struct history_op op = op_on_mail(session, HISTORY_FETCH, mail);
 	uint32_t id = begin(session->client, session->user, session->node, &op);
 	enum node_answer answer =
@@ -362,8 +370,8 @@ struct bulk {
 	uint32_t ids[CLIENT_BULK_MAX];
 };
 
-static void begin_bulk(struct client_session *session, enum history_kind kind,
-	const size_t *mails, struct request *r, struct bulk *bulk)
+static void begin_bulk(struct client_session *session, enum history_kind kind, const size_t *mails,
+	struct request *r, struct bulk *bulk)
 {
 	for (size_t i = 0; i < r->count; i++) {
 		const struct client_mail *mail = &session->view.mails[mails[i]];

@@ -13,12 +13,12 @@ struct mail_source {
 	size_t count;
 };
 
-static const char *const words[] = { "account", "agenda", "and", "answer", "before", "bucket", "budget",
-	"call", "customer", "deliver", "draft", "expunge", "folder", "for", "from", "index", "invoice",
-	"letter", "mailbox", "meeting", "message", "minutes", "monday", "node", "object", "of", "offer",
-	"order", "please", "project", "quarter", "question", "reply", "report", "server", "sincerely",
-	"storage", "the", "thread", "tomorrow", "to", "travel", "update", "version", "we", "week", "with",
-	"you" };
+static const char *const words[] = { "account", "agenda", "and", "answer", "before", "bucket",
+	"budget", "call", "customer", "deliver", "draft", "expunge", "folder", "for", "from",
+	"index", "invoice", "letter", "mailbox", "meeting", "message", "minutes", "monday", "node",
+	"object", "of", "offer", "order", "please", "project", "quarter", "question", "reply",
+	"report", "server", "sincerely", "storage", "the", "thread", "tomorrow", "to", "travel",
+	"update", "version", "we", "week", "with", "you" };
 
 /* ---- real mails ---- */
 
@@ -80,8 +80,8 @@ int mail_source_from_mails(const struct lab_view *mails, size_t count, struct la
 		return lab_fail(err, LAB_LIMIT, "more than %d mails", MAIL_SOURCE_MAX);
 	for (size_t i = 0; i < count; i++) {
 		if (mails[i].len == 0 || mails[i].len > MAIL_BYTES_MAX)
-			return lab_fail(err, LAB_LIMIT, "mail %zu has %zu bytes, not 1 to %u", i + 1,
-				mails[i].len, MAIL_BYTES_MAX);
+			return lab_fail(err, LAB_LIMIT, "mail %zu has %zu bytes, not 1 to %u",
+				i + 1, mails[i].len, MAIL_BYTES_MAX);
 	}
 	source->mails = lab_arena_array(arena, struct lab_view, count);
 	memcpy(source->mails, mails, count * sizeof(*mails));
@@ -213,8 +213,8 @@ static void generate(struct writer *w)
 	snprintf(boundary, sizeof(boundary), "=_%016" PRIx64, draw(w));
 	snprintf(type, sizeof(type), "multipart/mixed; boundary=\"%s\"", boundary);
 	append_headers(w, type);
-	lab_buf_printf(w->out,
-		"\r\n--%s\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n", boundary);
+	lab_buf_printf(
+		w->out, "\r\n--%s\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n", boundary);
 	append_text(w, size / 3);
 	lab_buf_printf(w->out,
 		"--%s\r\nContent-Type: application/octet-stream\r\n"

@@ -30,7 +30,7 @@ size_t mail_source_count(const struct mail_source *source);
 struct mail_order {
 	uint64_t seed;
 	uint64_t token; /* not 0 */
-	uint64_t size;	/* of a generated mail, approximately; at least about 400 bytes */
+	uint64_t size;  /* of a generated mail, approximately; at least about 400 bytes */
 	struct lab_view to;
 	int64_t date; /* unix seconds */
 };

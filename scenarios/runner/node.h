@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * node.h - a backend as its clients see it: something to connect to that may be down, may answer, and
- * may die before it does.
+ * node.h - a backend as its clients see it: something to connect to that may be down, may answer,
+ * and may die before it does.
  *
  * Purpose    Runs a client's request inside the backend (in a fiber of its host) and brings the
  *            answer back to the client (a fiber of the laboratory's host). Works in both worlds.
@@ -42,8 +42,8 @@ enum node_answer {
 	NODE_REFUSED, /* nothing was listening: certainly not done */
 	NODE_LOST     /* the connection broke: anything may have happened */
 };
-/* Blocks the calling fiber of `lab` until fn(backend, arg) has run in the backend, or the backend has
- * crashed. */
+/* Blocks the calling fiber of `lab` until fn(backend, arg) has run in the backend, or the backend
+ * has crashed. */
 enum node_answer node_call(struct node *node, struct env *lab, node_call_fn fn, void *arg);
 
 #endif

@@ -66,7 +66,8 @@ static void print_others(const struct oracle_verdict *v, struct lab_buf *out)
 
 static void print_commands(const struct run_options *o, struct lab_buf *out)
 {
-	lab_buf_printf(out, "\nReplay    oboxlab replay %" PRIu64 " %s", o->seed, o->scenario->path);
+	lab_buf_printf(
+		out, "\nReplay    oboxlab replay %" PRIu64 " %s", o->seed, o->scenario->path);
 	report_defects(o->defects, out);
 	lab_buf_printf(out, "\nAgain     oboxlab test %s --seeds %" PRIu64 "..%" PRIu64,
 		o->scenario->path, o->seed, o->seed);

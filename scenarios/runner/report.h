@@ -8,8 +8,8 @@
 #include "scenarios/runner/run.h"
 #include "sim/world/world.h"
 
-/* Fills ret->report and ret->signature: a headline to grep for, the first finding in mail words, why it
- * is wrong, how it happened, and the commands to go on with. At most 40 lines. */
+/* Fills ret->report and ret->signature: a headline to grep for, the first finding in mail words,
+ * why it is wrong, how it happened, and the commands to go on with. At most 40 lines. */
 void report_failure(const struct run_options *options, struct oracle *oracle,
 	const struct oracle_case *c, const struct oracle_verdict *verdict,
 	const struct world *world, struct run_result *ret);

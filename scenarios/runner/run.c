@@ -10,7 +10,8 @@
 
 #include <stdio.h>
 
-/* Longer than every retry ladder and timeout of the core together: what has not ended by then hangs. */
+/* Longer than every retry ladder and timeout of the core together: what has not ended by then
+ * hangs. */
 #define PATIENCE (15 * LAB_MINUTE)
 
 const char *run_verdict_name(enum run_verdict verdict)
@@ -194,8 +195,8 @@ static void collect(struct run *run)
 	r->crashes = world_counters(run->sim.world).crashes;
 	for (unsigned k = 0; k < HISTORY_KIND_COUNT; k++) {
 		for (unsigned o = 0; o <= HISTORY_UNCERTAIN; o++)
-			r->operations[k][o] = history_total(run->history,
-				(enum history_kind)k, (enum history_outcome)o);
+			r->operations[k][o] = history_total(
+				run->history, (enum history_kind)k, (enum history_outcome)o);
 	}
 	for (unsigned k = 0; k < FAULT_KIND_COUNT; k++)
 		r->faults[k] = fault_fired_kind(run->sim.plan, (enum fault_kind)k);

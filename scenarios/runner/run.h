@@ -2,10 +2,10 @@
  *
  * run.h - one run: a scenario and a seed, from boot to verdict (DESIGN 5).
  *
- * Phases     warmup -> storm -> heal -> settle -> audit. Safety is checked over all of it, convergence
- *            from heal on; the audit opens everything afresh and compares the stores.
- * Verdicts   pass, fail (the core broke an invariant), broken (the laboratory is at fault),
- *            inconclusive (a checker could not decide).
+ * Phases     warmup -> storm -> heal -> settle -> audit. Safety is checked over all of it,
+ * convergence from heal on; the audit opens everything afresh and compares the stores. Verdicts
+ * pass, fail (the core broke an invariant), broken (the laboratory is at fault), inconclusive (a
+ * checker could not decide).
  */
 #ifndef SCENARIOS_RUN_H
 #define SCENARIOS_RUN_H
@@ -30,13 +30,13 @@ struct run_options {
 	uint64_t seed;
 	uint32_t defects;
 	const struct mail_source *mails; /* NULL: generated */
-	struct lab_pool *pool;		 /* kept warm between runs */
+	struct lab_pool *pool;           /* kept warm between runs */
 	struct lab_fiber_pool *fibers;
 	/* Every event, with the name of its host, for replay; may be NULL. */
 	void (*on_event)(void *ctx, const struct lab_event *event, const char *host);
 	void *on_event_ctx;
-	uint64_t until_ns;    /* stop the run there without a verdict; 0: run to the end */
-	uint64_t until_event; /* or at that event; 0: none */
+	uint64_t until_ns;         /* stop the run there without a verdict; 0: run to the end */
+	uint64_t until_event;      /* or at that event; 0: none */
 	struct lab_buf *canonical; /* gets the canonical history (parity); may be NULL */
 };
 
@@ -53,11 +53,10 @@ struct run_result {
 	uint64_t users, crashes;
 	uint64_t leaked_objects, findings, excused;
 	char signature[ORACLE_SIGNATURE_MAX]; /* of the first finding */
-	char report[RUN_REPORT_MAX];	      /* the failure report (simulation 6.2); "" for a pass */
+	char report[RUN_REPORT_MAX]; /* the failure report (simulation 6.2); "" for a pass */
 };
 
 /* In the simulated world. 0 whatever the verdict; -1 LAB_INVALID if the scenario cannot run. */
-int run_simulated(
-	const struct run_options *options, struct run_result *ret, struct lab_error *err);
+int run_simulated(const struct run_options *options, struct run_result *ret, struct lab_error *err);
 
 #endif

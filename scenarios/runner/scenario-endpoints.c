@@ -9,8 +9,8 @@
 #define URI_MAX 8192
 
 /* Variables never are part of what is looked for here, but %% and their syntax are. */
-static int expand_for_probe(struct lab_view text, struct lab_arena *arena, struct lab_view *ret,
-	struct lab_error *err)
+static int expand_for_probe(
+	struct lab_view text, struct lab_arena *arena, struct lab_view *ret, struct lab_error *err)
 {
 	struct var_user user = { .user = LAB_VIEW(SCENARIO_PROBE_USER),
 		.home = LAB_VIEW("/var/vmail/probe"),
@@ -64,8 +64,7 @@ static int find_http(struct lab_view uri, struct lab_view *ret_args,
 }
 
 /* With bucket= the host is the endpoint; else its first label is the bucket. */
-static int split_bucket(
-	struct scenario_endpoints *e, const char *path, struct lab_error *err)
+static int split_bucket(struct scenario_endpoints *e, const char *path, struct lab_error *err)
 {
 	struct lab_view rest = e->s3.host, first;
 

@@ -5,8 +5,10 @@
 #include "scenarios/runner/scenario-private.h"
 
 #define FIELD(type, field) offsetof(struct type, field)
-#define RANGE(section, type, name, unit, initial, doc)                                             \
-	{ section, #name, KEY_RANGE, unit, FIELD(type, name), initial, doc }
+#define RANGE(section, type, name, unit, initial, doc) \
+	{ \
+		section, #name, KEY_RANGE, unit, FIELD(type, name), initial, doc \
+	}
 
 static const struct scenario_key keys[] = {
 	{ "scenario", "doc", KEY_TEXT, CONF_UNIT_COUNT, FIELD(scenario, doc), "",
@@ -95,7 +97,8 @@ static const struct scenario_key keys[] = {
 	RANGE("fault", scenario_fault, amount, CONF_UNIT_TIME, "0",
 		"Of a delay or a clock error; 0: the kind's own default"),
 	{ "fault", "disk", KEY_DISKS, CONF_UNIT_COUNT, FIELD(scenario_fault, disks),
-		"lose_unsynced", "Crashes: lose_unsynced, keep or wipe, a | b; an episode draws one" },
+		"lose_unsynced",
+		"Crashes: lose_unsynced, keep or wipe, a | b; an episode draws one" },
 	{ "fault", "phases", KEY_PHASES, CONF_UNIT_COUNT, FIELD(scenario_fault, in_storm), "storm",
 		"storm, or warmup | storm" },
 };

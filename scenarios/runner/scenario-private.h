@@ -32,8 +32,8 @@ const struct scenario_key *scenario_key_at(size_t index);
 const struct scenario_key *scenario_key_find(const char *section, struct lab_view name);
 
 /* Reads a value into `object`, which is the struct of the key's section. */
-int scenario_value_read(const struct scenario_key *key, struct lab_view text, void *object,
-	struct lab_error *err);
+int scenario_value_read(
+	const struct scenario_key *key, struct lab_view text, void *object, struct lab_error *err);
 /* Sets every key of a section to its default. */
 void scenario_value_defaults(const char *section, void *object);
 

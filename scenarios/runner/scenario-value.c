@@ -31,7 +31,8 @@ static int read_kinds(const struct conf_choices *choices, uint64_t *ret, struct 
 		if (kind == FAULT_KIND_COUNT)
 			return lab_fail(err, LAB_INVALID, "unknown kind of fault %.*s%s",
 				LAB_VIEW_ARG(choices->items[i]),
-				conf_hint(conf_suggest(choices->items[i], kind_name_at, NULL), hint));
+				conf_hint(
+					conf_suggest(choices->items[i], kind_name_at, NULL), hint));
 		*ret |= UINT64_C(1) << kind;
 	}
 	return 0;
@@ -48,7 +49,8 @@ static int read_points(const struct conf_choices *choices, uint64_t *ret, struct
 		if (points == 0)
 			return lab_fail(err, LAB_INVALID, "unknown fault point %.*s%s",
 				LAB_VIEW_ARG(choices->items[i]),
-				conf_hint(conf_suggest(choices->items[i], point_name_at, NULL), hint));
+				conf_hint(conf_suggest(choices->items[i], point_name_at, NULL),
+					hint));
 		*ret |= points;
 	}
 	return 0;
@@ -97,13 +99,13 @@ static int read_phases(
 	return 0;
 }
 
-int scenario_value_read(const struct scenario_key *key, struct lab_view text, void *object,
-	struct lab_error *err)
+int scenario_value_read(
+	const struct scenario_key *key, struct lab_view text, void *object, struct lab_error *err)
 {
 	void *field = (char *)object + key->offset;
 	struct conf_choices choices = { .count = 0 };
-	bool is_list = key->type == KEY_KINDS || key->type == KEY_POINTS || key->type == KEY_DISKS ||
-		       key->type == KEY_PHASES;
+	bool is_list = key->type == KEY_KINDS || key->type == KEY_POINTS ||
+		       key->type == KEY_DISKS || key->type == KEY_PHASES;
 
 	if (is_list && conf_value_choices(text, &choices, err) < 0)
 		return -1;
@@ -142,6 +144,7 @@ void scenario_value_defaults(const char *section, void *object)
 	for (size_t i = 0; (key = scenario_key_at(i)) != NULL; i++) {
 		if (strcmp(key->section, section) != 0 || key->initial[0] == '\0')
 			continue;
-		lab_assert(scenario_value_read(key, lab_view_cstr(key->initial), object, &err) == 0);
+		lab_assert(
+			scenario_value_read(key, lab_view_cstr(key->initial), object, &err) == 0);
 	}
 }

@@ -66,8 +66,8 @@ static void read_settings(struct loader *loader, const char *vocabulary,
 
 /* ---- sections ---- */
 
-static bool is_new_label(struct loader *loader, const struct conf_section *section,
-	struct lab_view previous)
+static bool is_new_label(
+	struct loader *loader, const struct conf_section *section, struct lab_view previous)
 {
 	if (!lab_view_eq(section->label, previous))
 		return true;
@@ -305,22 +305,22 @@ static int check_whole(const struct scenario *s, struct lab_error *err)
 static int load_settings(
 	struct loader *loader, const struct conf_section *root, struct lab_error *err)
 {
-	(void)conf_check(root, CONF_FILE_DOVECOT, sections, LAB_COUNT_OF(sections),
-		loader->problems);
+	(void)conf_check(
+		root, CONF_FILE_DOVECOT, sections, LAB_COUNT_OF(sections), loader->problems);
 	if (loader->problems->errors > 0)
-		return lab_fail(err, LAB_INVALID, "%s: the settings have errors",
-			loader->scenario->path);
+		return lab_fail(
+			err, LAB_INVALID, "%s: the settings have errors", loader->scenario->path);
 	if (conf_settings_load(root, loader->arena, &loader->scenario->conf, err) < 0 ||
 		load_dicts(loader, err) < 0)
 		return -1;
 	return scenario_endpoints_find(loader->scenario, loader->arena, err);
 }
 
-static int parse(struct loader *loader, const char *path, struct conf_section **ret,
-	struct lab_error *err)
+static int parse(
+	struct loader *loader, const char *path, struct conf_section **ret, struct lab_error *err)
 {
-	return conf_parse(lab_view_cstr(path), loader->reader, 0, loader->arena, loader->problems,
-		ret, err);
+	return conf_parse(
+		lab_view_cstr(path), loader->reader, 0, loader->arena, loader->problems, ret, err);
 }
 
 int scenario_load(const char *path, const struct conf_reader *reader,

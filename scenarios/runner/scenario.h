@@ -38,24 +38,24 @@ struct scenario_group {
 	struct lab_view name;
 	struct conf_range count;
 	struct conf_range mail_inbox_delivery_interval; /* ns between deliveries to a user */
-	struct conf_range mail_session_interval;	/* from the end of a session to the next */
+	struct conf_range mail_session_interval;        /* from the end of a session to the next */
 	struct conf_range mail_session_length;
 	struct conf_range mail_action_delay; /* between actions of a session */
-	struct conf_range mail_size;	     /* bytes, of generated mails */
-	struct conf_range folders;	     /* besides INBOX */
+	struct conf_range mail_size;         /* bytes, of generated mails */
+	struct conf_range folders;           /* besides INBOX */
 	/* Of the actions of a session, ppm; the rest reads a mail. */
 	struct conf_range mail_inbox_delete_percentage;
 	struct conf_range mail_inbox_move_percentage;
 	struct conf_range mail_inbox_copy_percentage;
-	struct conf_range mail_bulk_count;	/* mails that one move or expunge takes */
+	struct conf_range mail_bulk_count;       /* mails that one move or expunge takes */
 	struct conf_range mail_delivery_retries; /* of the sending MTA, after a failure */
 	struct conf_range mail_delivery_retry_delay;
 };
 
 enum scenario_target {
-	SCENARIO_TARGET_ANY,	 /* everywhere */
+	SCENARIO_TARGET_ANY,     /* everywhere */
 	SCENARIO_TARGET_BACKEND, /* each backend by name */
-	SCENARIO_TARGET_NODE,	 /* each Cassandra node */
+	SCENARIO_TARGET_NODE,    /* each Cassandra node */
 	SCENARIO_TARGET_ZONE,
 	SCENARIO_TARGET_S3,
 	SCENARIO_TARGET_IMDS
@@ -91,12 +91,12 @@ struct scenario_imds {
 
 struct scenario_network {
 	struct conf_range same_zone, other_zone; /* one way */
-	struct conf_range stream_split;		 /* ppm */
+	struct conf_range stream_split;          /* ppm */
 };
 
 struct scenario_hosts {
-	struct conf_range disk_sync;	 /* of the backends */
-	struct conf_range clock_offset;	 /* us of skew, the sign is drawn */
+	struct conf_range disk_sync;    /* of the backends */
+	struct conf_range clock_offset; /* us of skew, the sign is drawn */
 	struct conf_range memory;
 };
 
@@ -104,8 +104,8 @@ struct scenario_hosts {
 struct scenario_endpoints {
 	struct conf_http_url s3; /* of obox_fs; `user` and `password` are in it */
 	struct lab_view bucket;
-	struct lab_view s3_authority; /* "bucket.s3.region.amazonaws.com" */
-	struct lab_view s3_endpoint;  /* without the bucket */
+	struct lab_view s3_authority;  /* "bucket.s3.region.amazonaws.com" */
+	struct lab_view s3_endpoint;   /* without the bucket */
 	struct fs_uri_dictmap dictmap; /* of obox_fs, expanded for SCENARIO_PROBE_USER */
 };
 #define SCENARIO_PROBE_USER "probe@example.com"

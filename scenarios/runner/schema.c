@@ -5,8 +5,7 @@ static const struct {
 	const char *name, *columns;
 } tables[] = {
 	{ "user_index_objects", "u text, n text, i blob, primary key (u, n)" },
-	{ "user_mailbox_index_objects",
-		"u text, g blob, n text, i blob, primary key ((u, g), n)" },
+	{ "user_mailbox_index_objects", "u text, g blob, n text, i blob, primary key ((u, g), n)" },
 	{ "user_mailbox_objects",
 		"u text, g blob, b int, n blob, i blob, primary key ((u, g, b), n)" },
 	{ "user_mailbox_buckets", "u text, g blob, b int, primary key ((u, g))" },

@@ -8,8 +8,8 @@
 #define ACCOUNT "123456789012"
 #define DDL_MAX 65536
 
-static uint64_t knob(struct sim_world *w, const struct conf_range *range, const char *what,
-	uint64_t actor)
+static uint64_t knob(
+	struct sim_world *w, const struct conf_range *range, const char *what, uint64_t actor)
 {
 	return scenario_pick(range, w->options->seed, what, actor, 0);
 }
@@ -49,8 +49,9 @@ static void build_world(struct sim_world *w)
 		.same_zone = link_latency(&n->same_zone),
 		.other_zone = link_latency(&n->other_zone),
 		.stream_split_ppm = (uint32_t)knob(w, &n->stream_split, "network.split", 0) };
-	struct world_host_settings lab = { .name = "lab", .kind = WORLD_LAB,
-		.memory_max_bytes = SIM_MEMORY_MAX };
+	struct world_host_settings lab = {
+		.name = "lab", .kind = WORLD_LAB, .memory_max_bytes = SIM_MEMORY_MAX
+	};
 
 	w->world = world_new(&settings);
 	w->lab_host = world_host_new(w->world, &lab);
@@ -97,8 +98,8 @@ static int add_hosts(struct sim_world *w, struct lab_error *err)
 			char name[32];
 
 			if (w->node_count + 1 >= SIM_NODES_MAX)
-				return lab_fail(err, LAB_LIMIT, "more than %d backends",
-					SIM_NODES_MAX - 1);
+				return lab_fail(
+					err, LAB_LIMIT, "more than %d backends", SIM_NODES_MAX - 1);
 			snprintf(name, sizeof(name), "backend-%zu", w->node_count + 1);
 			add_host(w, &w->nodes[w->node_count++], s->sites[i].name, name);
 		}
@@ -112,7 +113,8 @@ static int build_s3(struct sim_world *w, struct lab_error *err)
 {
 	const struct scenario *s = w->options->scenario;
 	const struct scenario_endpoints *e = &s->endpoints;
-	struct s3emu_bucket_options bucket = { .name = e->bucket, .refuse_sigv2 = s->s3.refuse_sigv2 };
+	struct s3emu_bucket_options bucket = { .name = e->bucket,
+		.refuse_sigv2 = s->s3.refuse_sigv2 };
 	struct s3emu_options o;
 	uint64_t partitions = knob(w, &s->s3.partitions, "s3.partitions", 0);
 
@@ -168,8 +170,7 @@ static int build_imds(struct sim_world *w, struct lab_error *err)
 	world_hooks(w->world, &o.hooks);
 	if (imdsemu_new(w->options->pool, &o, &w->imds, err) < 0)
 		return -1;
-	return imdsemu_role_attach(
-		w->imds, s->endpoints.s3.auth_role, IMDSEMU_ROLE_OK, err);
+	return imdsemu_role_attach(w->imds, s->endpoints.s3.auth_role, IMDSEMU_ROLE_OK, err);
 }
 
 static const struct dict_cql_connect *connect_of(const struct sim_world *w)
@@ -272,10 +273,11 @@ static int register_cql(struct sim_world *w, struct lab_error *err)
 	for (size_t i = 0; i < w->cql_count; i++) {
 		char zone[64], authority[300];
 		struct world_service_settings settings = {
-			.name = w->cql_names[i], .zone = zone, .authority = authority };
+			.name = w->cql_names[i], .zone = zone, .authority = authority
+		};
 
-		snprintf(zone, sizeof(zone), "%.*s",
-			LAB_VIEW_ARG(s->sites[i % s->site_count].name));
+		snprintf(
+			zone, sizeof(zone), "%.*s", LAB_VIEW_ARG(s->sites[i % s->site_count].name));
 		snprintf(authority, sizeof(authority), "%.*s:%u", LAB_VIEW_ARG(connect->hosts[i]),
 			connect->port);
 		world_stream_service(w->world, &settings, &cql);
@@ -434,7 +436,8 @@ static void follow_hosts(void *ctx, const struct lab_event *event)
 		if (event->id == LAB_EV_host_crashed)
 			node_crashed(node, w->lab);
 		else
-			node_booted(node, world_env(world_host_find(w->world, lab_view_cstr(name))));
+			node_booted(
+				node, world_env(world_host_find(w->world, lab_view_cstr(name))));
 	}
 }
 

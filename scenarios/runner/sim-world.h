@@ -37,8 +37,7 @@ struct sim_world {
 };
 
 /* Boots everything but the auditor. -1 LAB_INVALID, LAB_LIMIT; take it down in either case. */
-int sim_world_build(
-	struct sim_world *w, const struct run_options *options, struct lab_error *err);
+int sim_world_build(struct sim_world *w, const struct run_options *options, struct lab_error *err);
 void sim_world_free(struct sim_world *w);
 /* Heals what is still broken: partitions, nodes, hosts. */
 void sim_world_heal(struct sim_world *w);

@@ -24,8 +24,8 @@ static uint64_t draw(struct workload *w, const struct user *user, const char *wh
 	return lab_draw(w->settings.seed, what, user->number, n);
 }
 
-static uint64_t pick(struct workload *w, struct user *user, const struct conf_range *range,
-	const char *what)
+static uint64_t pick(
+	struct workload *w, struct user *user, const struct conf_range *range, const char *what)
 {
 	return conf_range_pick(range, draw(w, user, what, user->ordinal++));
 }
@@ -61,8 +61,8 @@ static struct node *route(struct workload *w, struct user *user)
 
 /* ---- deliveries ---- */
 
-static struct lab_view next_mail(struct workload *w, struct user *user, uint64_t token,
-	struct lab_arena *arena)
+static struct lab_view next_mail(
+	struct workload *w, struct user *user, uint64_t token, struct lab_arena *arena)
 {
 	struct mail_order order = { .seed = w->settings.seed,
 		.token = token,
@@ -73,8 +73,8 @@ static struct lab_view next_mail(struct workload *w, struct user *user, uint64_t
 	return mail_make(w->settings.mails, &order, lab(w)->heap, arena);
 }
 
-/* The MTA keeps the mail until somebody takes it, or gives up. What was uncertain is sent again: that
- * is how duplicates come about (obox 8.1, 5). */
+/* The MTA keeps the mail until somebody takes it, or gives up. What was uncertain is sent again:
+ * that is how duplicates come about (obox 8.1, 5). */
 static void deliver_with_retries(struct workload *w, struct user *user, uint64_t token)
 {
 	struct lab_arena *arena = lab_arena_new(lab(w)->heap, 2 * (size_t)MAIL_BYTES_MAX);
@@ -123,7 +123,8 @@ static void deliveries(void *arg)
 static struct lab_view other_folder(
 	struct workload *w, struct user *user, struct lab_view folder, struct lab_arena *arena)
 {
-	size_t count = user->folders + 1, at = lab_pick(draw(w, user, "folder", user->ordinal++), count);
+	size_t count = user->folders + 1,
+	       at = lab_pick(draw(w, user, "folder", user->ordinal++), count);
 	struct lab_view name = client_folder_name(at, arena);
 
 	return lab_view_eq(name, folder) ? client_folder_name((at + 1) % count, arena) : name;
@@ -150,8 +151,8 @@ static bool act(struct workload *w, struct client_session *session)
 	uint64_t del = pick(w, user, &g->mail_inbox_delete_percentage, "action.delete");
 	uint64_t move = pick(w, user, &g->mail_inbox_move_percentage, "action.move");
 	uint64_t copy = pick(w, user, &g->mail_inbox_copy_percentage, "action.copy");
-	size_t bulk = (size_t)LAB_MIN(
-		pick(w, user, &g->mail_bulk_count, "action.bulk"), CLIENT_BULK_MAX);
+	size_t bulk =
+		(size_t)LAB_MIN(pick(w, user, &g->mail_bulk_count, "action.bulk"), CLIENT_BULK_MAX);
 	struct lab_view target;
 
 	if (session->view.count == 0)
@@ -177,7 +178,8 @@ static void session_run(struct workload *w, struct user *user, struct node *node
 		.node = node,
 		.boots = node->boots,
 		.arena = lab_arena_new(lab(w)->heap, SESSION_ARENA_MAX) };
-	uint64_t end = env_now(lab(w)) + pick(w, user, &user->group->mail_session_length, "session");
+	uint64_t end =
+		env_now(lab(w)) + pick(w, user, &user->group->mail_session_length, "session");
 	struct lab_view folder = LAB_VIEW("INBOX");
 
 	if (lab_pick(draw(w, user, "session.folder", user->ordinal++), 10) < 3)
@@ -200,8 +202,8 @@ static void sessions(void *arg)
 	for (;;) {
 		struct node *node;
 
-		env_sleep(lab(w), pick(w, user, &user->group->mail_session_interval,
-					  "session.interval"));
+		env_sleep(lab(w),
+			pick(w, user, &user->group->mail_session_interval, "session.interval"));
 		if (is_over(w))
 			break;
 		node = route(w, user);
@@ -221,9 +223,8 @@ static void user_init(struct workload *w, const struct scenario_group *group, st
 	user->number = (uint32_t)(user - w->users) + 1;
 	user->group = group;
 	snprintf(user->name, sizeof(user->name), "user%04u@example.com", user->number);
-	user->folders =
-		(size_t)LAB_MIN(conf_range_pick(&group->folders, draw(w, user, "folders", 0)),
-			CLIENT_FOLDERS_MAX);
+	user->folders = (size_t)LAB_MIN(
+		conf_range_pick(&group->folders, draw(w, user, "folders", 0)), CLIENT_FOLDERS_MAX);
 	user->tokens = lab_map_new(lab(w)->heap, HISTORY_OPS_MAX);
 }
 

@@ -27,7 +27,7 @@ struct workload_settings {
 	size_t node_count;
 	struct history *history;
 	const struct mail_source *mails; /* NULL: generated */
-	uint64_t end_ns;		 /* nothing new begins after this */
+	uint64_t end_ns;                 /* nothing new begins after this */
 	/* Sequence number of the run's latest event, for reports. */
 	uint64_t (*event_sequence)(void *ctx);
 	void *event_ctx;
@@ -40,8 +40,8 @@ int workload_start(
 bool workload_is_idle(const struct workload *workload);
 size_t workload_users(const struct workload *workload);
 
-/* The audit: fresh opens of every folder of every user on `node`, a SELECT each, and a FETCH of every
- * mail. Runs in fibers of the laboratory's host; workload_is_idle() tells when it is over. */
+/* The audit: fresh opens of every folder of every user on `node`, a SELECT each, and a FETCH of
+ * every mail. Runs in fibers of the laboratory's host; workload_is_idle() tells when it is over. */
 int workload_audit(struct workload *workload, struct node *node, struct lab_error *err);
 
 #endif
