@@ -554,7 +554,7 @@ static enum MHD_Result request_take_body(struct http_exchange *exchange, struct 
 	}
 	/* Chunked, so it said nothing before: read on for a while, for it to hear our answer. */
 	exchange->discarded += part.len;
-	return exchange->discarded <= front_end->settings.body_max_bytes ? MHD_YES : MHD_NO;
+	return exchange->discarded / 4 <= front_end->settings.body_max_bytes ? MHD_YES : MHD_NO;
 }
 
 static void front_end_advance(struct http_front_end *front_end, uint64_t now_ns)
