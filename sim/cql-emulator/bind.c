@@ -1,0 +1,665 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * bind.c - a plan and its values: the partition keys, slices and changes that it means.
+ */
+#include "sim/cql-emulator/cql-emulator-private.h"
+
+#include <stdlib.h>
+
+#define COMBINATIONS_MAX 65536
+
+struct binder {
+	struct cqlemu *emu;
+	struct lab_arena *arena;
+	const struct cqle_plan *plan;
+	const struct cql_bind *values;
+	struct lab_error *err;
+};
+
+/* ---- single values ---- */
+
+enum got {
+	GOT_ERROR = -1,
+	GOT_VALUE,
+	GOT_NULL,
+	GOT_UNSET
+};
+
+static enum got get_value(
+	const struct binder *b, const struct cqle_value *value, struct lab_view *ret)
+{
+	if (!value->is_marker) {
+		*ret = value->bytes;
+		return value->is_null ? GOT_NULL : GOT_VALUE;
+	}
+	const struct cql_bind *bind = &b->values[value->marker];
+	if (bind->kind != CQL_VALUE_BYTES)
+		return bind->kind == CQL_VALUE_NULL ? GOT_NULL : GOT_UNSET;
+	*ret = bind->bytes;
+	return cqle_value_validate(&value->type, *ret, b->err) < 0 ? GOT_ERROR : GOT_VALUE;
+}
+
+/* A value of the primary key: must be there, and not be too long. */
+static int get_key_value(
+	const struct binder *b, const struct cqle_value *value, struct lab_view *ret)
+{
+	enum got got = get_value(b, value, ret);
+	if (got == GOT_ERROR)
+		return -1;
+	if (got != GOT_VALUE)
+		return cqle_fail(b->err, CQL_E_INVALID,
+			got == GOT_NULL ? "Invalid null value in condition for column %.*s" :
+					  "Invalid unset value for column %.*s",
+			LAB_VIEW_ARG(value->name));
+	if (ret->len > CQLEMU_KEY_BYTES_MAX)
+		return cqle_fail(b->err, CQL_E_INVALID,
+			"Key length of %zu is longer than maximum of %d", ret->len,
+			CQLEMU_KEY_BYTES_MAX);
+	return 0;
+}
+
+static int get_number(const struct binder *b, const struct cqle_value *value, bool *ret_given,
+	int64_t *ret)
+{
+	struct lab_view bytes;
+	enum got got = get_value(b, value, &bytes);
+	*ret_given = got == GOT_VALUE;
+	if (got == GOT_ERROR)
+		return -1;
+	if (got == GOT_NULL)
+		return cqle_fail(b->err, CQL_E_INVALID, "Invalid null value of %.*s",
+			LAB_VIEW_ARG(lab_view_trim(value->name)));
+	if (got == GOT_UNSET)
+		return 0;
+	if (cql_value_to_i64(value->type.id, bytes, ret) < 0)
+		return cqle_fail(b->err, CQL_E_INVALID, "Invalid value of %.*s",
+			LAB_VIEW_ARG(value->name));
+	return 0;
+}
+
+/* All values of a restriction: of =, of IN (...), of IN ?. */
+static int get_values(const struct binder *b, const struct cqle_restriction *r,
+	struct lab_view **ret, size_t *ret_count)
+{
+	if (r->value_count != 1 || !r->values[0].is_list) {
+		*ret = lab_arena_array(b->arena, struct lab_view, r->value_count);
+		*ret_count = r->value_count;
+		for (size_t i = 0; i < r->value_count; i++) {
+			if (get_key_value(b, &r->values[i], &(*ret)[i]) < 0)
+				return -1;
+		}
+		return 0;
+	}
+	const struct cql_bind *bind = &b->values[r->values[0].marker];
+	struct cql_type list = { .id = CQL_TYPE_LIST, .params = &r->values[0].type,
+		.param_count = 1 };
+	if (bind->kind != CQL_VALUE_BYTES)
+		return cqle_fail(b->err, CQL_E_INVALID, "Invalid null value for in(%.*s)",
+			LAB_VIEW_ARG(r->column->name));
+	if (cqle_value_validate(&list, bind->bytes, b->err) < 0)
+		return -1;
+	struct cql_reader reader = cql_reader_of(bind->bytes);
+	*ret_count = (size_t)cql_read_int(&reader);
+	*ret = lab_arena_array(b->arena, struct lab_view, *ret_count);
+	for (size_t i = 0; i < *ret_count; i++) {
+		(*ret)[i] = cql_read_bytes(&reader);
+		if ((*ret)[i].len > CQLEMU_KEY_BYTES_MAX)
+			return cqle_fail(b->err, CQL_E_INVALID,
+				"Key length of %zu is longer than maximum of %d", (*ret)[i].len,
+				CQLEMU_KEY_BYTES_MAX);
+	}
+	return 0;
+}
+
+/* ---- comparable bytes in the arena ---- */
+
+static void temporary(struct lab_buf *buf, struct lab_arena *arena, size_t bytes)
+{
+	lab_buf_init(buf, NULL, bytes);
+	buf->data = lab_arena_alloc(arena, bytes + 1);
+	buf->capacity = bytes;
+}
+
+/* prefix + comparable(value). */
+static struct lab_view extend(const struct binder *b, struct lab_view prefix,
+	const struct cqle_column *column, struct lab_view value)
+{
+	struct lab_buf buf;
+	temporary(&buf, b->arena, prefix.len + 2 * value.len + 40);
+	lab_buf_append_view(&buf, prefix);
+	cqle_comparable_put(&buf, &column->type, column->descending, value);
+	return lab_buf_view(&buf);
+}
+
+/* The first bytes behind everything that begins with `prefix`; ptr NULL: there is no end. */
+static struct lab_view successor(const struct binder *b, struct lab_view prefix)
+{
+	size_t len = prefix.len;
+	while (len > 0 && prefix.ptr[len - 1] == 0xff)
+		len--;
+	if (len == 0)
+		return lab_view_of(NULL, 0);
+	uint8_t *copy = lab_arena_alloc(b->arena, len);
+	memcpy(copy, prefix.ptr, len);
+	copy[len - 1]++;
+	return lab_view_of(copy, len);
+}
+
+static int view_order(const void *a, const void *b)
+{
+	return lab_view_cmp(*(const struct lab_view *)a, *(const struct lab_view *)b);
+}
+
+/* In order, each once. Equal ones are equal in every byte, so that ties do not matter. */
+static size_t sort_unique(struct lab_view *views, size_t count)
+{
+	size_t kept = 0;
+	if (count > 1)
+		qsort(views, count, sizeof(*views), view_order);
+	for (size_t i = 0; i < count; i++) {
+		if (kept == 0 || !lab_view_eq(views[kept - 1], views[i]))
+			views[kept++] = views[i];
+	}
+	return kept;
+}
+
+/* Every prefix with every value. */
+static int combine(const struct binder *b, struct lab_view **prefixes, size_t *count,
+	const struct cqle_restriction *r)
+{
+	struct lab_view *values;
+	size_t value_count, n = 0;
+	if (get_values(b, r, &values, &value_count) < 0)
+		return -1;
+	if (*count * value_count > COMBINATIONS_MAX)
+		return cqle_fail(b->err, CQL_E_INVALID, "IN makes more than %d combinations",
+			COMBINATIONS_MAX);
+	struct lab_view *all = lab_arena_array(b->arena, struct lab_view, *count * value_count);
+	for (size_t i = 0; i < *count; i++) {
+		for (size_t j = 0; j < value_count; j++)
+			all[n++] = extend(b, (*prefixes)[i], r->column, values[j]);
+	}
+	*prefixes = all;
+	*count = sort_unique(all, n);
+	return 0;
+}
+
+/* ---- partition keys ---- */
+
+static struct lab_view serialize_key(
+	const struct binder *b, const struct lab_view *parts, size_t count)
+{
+	size_t bytes = 0;
+	if (count == 1)
+		return parts[0];
+	for (size_t i = 0; i < count; i++)
+		bytes += parts[i].len + 3;
+	uint8_t *key = lab_arena_alloc(b->arena, bytes), *at = key;
+	for (size_t i = 0; i < count; i++) {
+		*at++ = (uint8_t)(parts[i].len >> 8);
+		*at++ = (uint8_t)parts[i].len;
+		if (parts[i].len > 0)
+			memcpy(at, parts[i].ptr, parts[i].len);
+		at += parts[i].len;
+		*at++ = 0;
+	}
+	return lab_view_of(key, bytes);
+}
+
+static int check_key(const struct binder *b, struct lab_view key)
+{
+	if (key.len == 0)
+		return cqle_fail(b->err, CQL_E_INVALID, "Key may not be empty");
+	if (key.len > CQLEMU_KEY_BYTES_MAX)
+		return cqle_fail(b->err, CQL_E_INVALID,
+			"Key length of %zu is longer than maximum of %d", key.len,
+			CQLEMU_KEY_BYTES_MAX);
+	return 0;
+}
+
+/* With IN: all combinations, in the order of the values. */
+static int many_keys(const struct binder *b, struct cqle_keys *ret)
+{
+	const struct cqle_table *t = b->plan->table;
+	struct lab_view none = lab_view_of("", 0);
+	struct lab_view *encoded = &none;
+	size_t count = 1;
+	for (size_t i = 0; i < t->pk_count; i++) {
+		if (combine(b, &encoded, &count, &b->plan->where.pk[i]) < 0)
+			return -1;
+	}
+	ret->keys = lab_arena_array(b->arena, struct lab_view, count);
+	ret->count = count;
+	for (size_t i = 0; i < count; i++) {
+		struct lab_view parts[CQLEMU_COLUMNS_MAX];
+		size_t at = 0;
+		for (size_t j = 0; j < t->pk_count; j++) {
+			struct lab_buf buf;
+			temporary(&buf, b->arena, encoded[i].len);
+			at += cqle_comparable_take(lab_view_skip(encoded[i], at),
+				&cqle_pk(t, j)->type, false, &buf);
+			parts[j] = lab_buf_view(&buf);
+		}
+		ret->keys[i] = serialize_key(b, parts, t->pk_count);
+		if (check_key(b, ret->keys[i]) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int bind_keys(const struct binder *b, struct cqle_keys *ret)
+{
+	const struct cqle_table *t = b->plan->table;
+	const struct cqle_restriction *pk = b->plan->where.pk;
+	struct lab_view parts[CQLEMU_COLUMNS_MAX];
+	for (size_t i = 0; i < t->pk_count; i++) {
+		if (pk[i].op == OP_IN)
+			return many_keys(b, ret);
+		if (get_key_value(b, &pk[i].values[0], &parts[i]) < 0)
+			return -1;
+	}
+	ret->keys = lab_arena_new_of(b->arena, struct lab_view);
+	ret->keys[0] = serialize_key(b, parts, t->pk_count);
+	ret->count = 1;
+	return check_key(b, ret->keys[0]);
+}
+
+/* ---- rows ---- */
+
+/* The range behind a prefix, as [start, end). */
+static int bind_range(const struct binder *b, struct lab_view prefix, struct cqle_slice *ret)
+{
+	const struct cqle_where *w = &b->plan->where;
+	const struct cqle_column *c = w->range_column;
+	const struct cqle_bound *first = c->descending ? &w->high : &w->low;
+	const struct cqle_bound *last = c->descending ? &w->low : &w->high;
+	struct lab_view value;
+	*ret = (struct cqle_slice){ .start = prefix, .end = successor(b, prefix) };
+	if (first->present) {
+		if (get_key_value(b, &first->value, &value) < 0)
+			return -1;
+		ret->start = extend(b, prefix, c, value);
+		if (!first->inclusive)
+			ret->start = successor(b, ret->start);
+	}
+	if (last->present) {
+		if (get_key_value(b, &last->value, &value) < 0)
+			return -1;
+		ret->end = extend(b, prefix, c, value);
+		if (last->inclusive)
+			ret->end = successor(b, ret->end);
+	}
+	return 0;
+}
+
+/* One value for each column: the common case, without lists. */
+static int single_prefix(const struct binder *b, struct lab_view *ret, bool *ret_single)
+{
+	const struct cqle_where *w = &b->plan->where;
+	struct lab_view values[CQLEMU_COLUMNS_MAX];
+	size_t bytes = 0;
+	*ret_single = true;
+	for (size_t i = 0; i < w->ck_count; i++) {
+		if (w->ck[i].op == OP_IN) {
+			*ret_single = false;
+			return 0;
+		}
+		if (get_key_value(b, &w->ck[i].values[0], &values[i]) < 0)
+			return -1;
+		bytes += 2 * values[i].len + 40;
+	}
+	struct lab_buf buf;
+	temporary(&buf, b->arena, bytes);
+	for (size_t i = 0; i < w->ck_count; i++)
+		cqle_comparable_put(
+			&buf, &w->ck[i].column->type, w->ck[i].column->descending, values[i]);
+	*ret = lab_buf_view(&buf);
+	return 0;
+}
+
+static int bind_prefixes(const struct binder *b, struct lab_view **ret, size_t *ret_count)
+{
+	const struct cqle_where *w = &b->plan->where;
+	bool single;
+	*ret = lab_arena_new_of(b->arena, struct lab_view);
+	*ret_count = 1;
+	if (single_prefix(b, &(*ret)[0], &single) < 0)
+		return -1;
+	if (single)
+		return 0;
+	(*ret)[0] = lab_view_of("", 0);
+	for (size_t i = 0; i < w->ck_count; i++) {
+		if (combine(b, ret, ret_count, &w->ck[i]) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int bind_slices(const struct binder *b, struct cqle_slice **ret, size_t *ret_count)
+{
+	const struct cqle_where *w = &b->plan->where;
+	struct lab_view *prefixes;
+	size_t count;
+	if (bind_prefixes(b, &prefixes, &count) < 0)
+		return -1;
+	*ret = lab_arena_array(b->arena, struct cqle_slice, count);
+	*ret_count = count;
+	for (size_t i = 0; i < count; i++) {
+		struct cqle_slice *slice = &(*ret)[i];
+		if (w->range_column != NULL) {
+			if (bind_range(b, prefixes[i], slice) < 0)
+				return -1;
+			continue;
+		}
+		slice->start = prefixes[i];
+		slice->point = w->ck_count == b->plan->table->ck_count;
+		if (!slice->point)
+			slice->end = successor(b, prefixes[i]);
+	}
+	return 0;
+}
+
+/* ---- SELECT ---- */
+
+static int bind_limit(const struct binder *b, bool has, const struct cqle_value *value,
+	const char *name, size_t *ret)
+{
+	int64_t limit;
+	bool given;
+	*ret = SIZE_MAX;
+	if (!has)
+		return 0;
+	if (get_number(b, value, &given, &limit) < 0)
+		return -1;
+	if (!given)
+		return 0;
+	if (limit <= 0)
+		return cqle_fail(b->err, CQL_E_INVALID, "%s must be strictly positive", name);
+	*ret = (size_t)limit;
+	return 0;
+}
+
+static int bind_token(const struct binder *b, struct cqle_select *ret)
+{
+	const struct cqle_where *w = &b->plan->where;
+	bool given;
+	int64_t token;
+	ret->token_after = INT64_MIN;
+	ret->token_from_minimum = true;
+	ret->token_upto = INT64_MAX;
+	if (w->token_low.present) {
+		if (get_number(b, &w->token_low.value, &given, &token) < 0)
+			return -1;
+		bool minimum = w->token_low.inclusive && token == INT64_MIN;
+		ret->token_from_minimum = minimum || !given;
+		ret->token_after = w->token_low.inclusive && !minimum ? token - 1 : token;
+	}
+	if (w->token_high.present) {
+		if (get_number(b, &w->token_high.value, &given, &token) < 0)
+			return -1;
+		ret->token_empty = !w->token_high.inclusive && token == INT64_MIN;
+		ret->token_upto = w->token_high.inclusive || ret->token_empty ? token : token - 1;
+	}
+	if (!ret->token_from_minimum && ret->token_after >= ret->token_upto)
+		ret->token_empty = true;
+	return 0;
+}
+
+static int bind_filters(const struct binder *b, struct cqle_select *ret)
+{
+	const struct cqle_where *w = &b->plan->where;
+	ret->filters = lab_arena_array(b->arena, struct cqle_filter, w->filter_count);
+	ret->filter_count = w->filter_count;
+	for (size_t i = 0; i < w->filter_count; i++) {
+		ret->filters[i].column = w->filters[i].column;
+		ret->filters[i].op = w->filters[i].op;
+		if (get_values(b, &w->filters[i], &ret->filters[i].values,
+			    &ret->filters[i].value_count) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int cqle_bind_select(struct cqlemu *emu, struct lab_arena *arena, const struct cqle_plan *plan,
+	const struct cql_bind *values, struct cqle_select *ret, struct lab_error *err)
+{
+	struct binder b = { emu, arena, plan, values, err };
+	*ret = (struct cqle_select){ .scan = plan->where.pk == NULL };
+	if (bind_limit(&b, plan->has_limit, &plan->limit, "LIMIT", &ret->limit) < 0 ||
+		bind_limit(&b, plan->has_partition_limit, &plan->partition_limit,
+			"PER PARTITION LIMIT", &ret->partition_limit) < 0)
+		return -1;
+	if (ret->scan ? bind_token(&b, ret) < 0 : bind_keys(&b, &ret->keys) < 0)
+		return -1;
+	if (plan->where.filter_count > 0 && bind_filters(&b, ret) < 0)
+		return -1;
+	return bind_slices(&b, &ret->slices, &ret->slice_count);
+}
+
+/* ---- changes ---- */
+
+struct change {
+	int64_t timestamp;
+	uint32_t ttl_s;
+	uint32_t now_s;
+};
+
+static int bind_using(const struct binder *b, int64_t default_timestamp, struct change *ret)
+{
+	bool given;
+	int64_t value;
+	*ret = (struct change){ default_timestamp, b->plan->table->default_ttl_s,
+		cqle_wall_s(b->emu) };
+	if (b->plan->has_timestamp) {
+		if (get_number(b, &b->plan->timestamp, &given, &value) < 0)
+			return -1;
+		if (given && value == CQLE_NO_TIMESTAMP)
+			return cqle_fail(b->err, CQL_E_INVALID,
+				"Out of bound timestamp, must be in [%" PRId64 ", %" PRId64 "]",
+				INT64_MIN + 1, INT64_MAX);
+		if (given)
+			ret->timestamp = value;
+	}
+	if (!b->plan->has_ttl)
+		return 0;
+	if (get_number(b, &b->plan->ttl, &given, &value) < 0)
+		return -1;
+	if (!given)
+		return 0;
+	if (value < 0)
+		return cqle_fail(b->err, CQL_E_INVALID,
+			"A TTL must be greater or equal to 0, but was %" PRId64, value);
+	if (value > CQLE_TTL_MAX)
+		return cqle_fail(b->err, CQL_E_INVALID,
+			"ttl is too large. requested (%" PRId64 ") maximum (%d)", value, CQLE_TTL_MAX);
+	ret->ttl_s = (uint32_t)value;
+	return 0;
+}
+
+static int set_cell(const struct binder *b, const struct cqle_set *set, const struct change *change,
+	struct cqle_row *row, struct cqle_mutation *m)
+{
+	struct lab_view bytes;
+	enum got got = get_value(b, &set->value, &bytes);
+	struct cqle_cell *cell = &row->cells[set->column->position];
+	if (got == GOT_ERROR)
+		return -1;
+	if (got == GOT_UNSET)
+		return 0;
+	cell->timestamp = change->timestamp;
+	cell->local_s = change->now_s;
+	if (got == GOT_NULL)
+		return 0;
+	cell->value = cqle_bytes_new(b->emu->heap, bytes);
+	m->bytes += (uint32_t)bytes.len;
+	if (change->ttl_s > 0) {
+		cell->ttl_s = change->ttl_s;
+		cell->local_s = change->now_s + change->ttl_s;
+	}
+	return 0;
+}
+
+static bool sets_kind(const struct cqle_plan *plan, enum cqle_column_kind kind)
+{
+	for (size_t i = 0; i < plan->set_count; i++) {
+		if (plan->sets[i].column->kind == kind)
+			return true;
+	}
+	return false;
+}
+
+static int set_cells(const struct binder *b, const struct change *change,
+	enum cqle_column_kind kind, struct cqle_row *row, struct cqle_mutation *m)
+{
+	for (size_t i = 0; i < b->plan->set_count; i++) {
+		if (b->plan->sets[i].column->kind == kind &&
+			set_cell(b, &b->plan->sets[i], change, row, m) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int change_static(
+	const struct binder *b, const struct change *change, struct cqle_mutation *m)
+{
+	struct lab_heap *heap = b->emu->heap;
+	if (!sets_kind(b->plan, CQLE_STATIC))
+		return 0;
+	struct cqle_row *row =
+		cqle_row_new(heap, lab_view_of("", 0), b->plan->table->static_count);
+	if (set_cells(b, change, CQLE_STATIC, row, m) < 0) {
+		cqle_row_unref(heap, row);
+		return -1;
+	}
+	struct cqle_row *both = cqle_row_merge(heap, m->static_row, row, CQLE_NOT_DELETED);
+	cqle_row_unref(heap, m->static_row);
+	cqle_row_unref(heap, row);
+	m->static_row = both;
+	return 0;
+}
+
+/* INSERT, UPDATE, or DELETE of columns, of one row. */
+static int change_row(const struct binder *b, const struct change *change, struct lab_view key,
+	struct cqle_mutation *m)
+{
+	struct cqle_row *row = cqle_row_new(b->emu->heap, key, b->plan->table->regular_count);
+	if (b->plan->marker_row) {
+		row->marker = change->timestamp;
+		row->marker_ttl_s = change->ttl_s;
+		row->marker_expires_s = change->ttl_s > 0 ? change->now_s + change->ttl_s : 0;
+	}
+	if (set_cells(b, change, CQLE_REGULAR, row, m) < 0) {
+		cqle_row_unref(b->emu->heap, row);
+		return -1;
+	}
+	m->bytes += (uint32_t)key.len;
+	cqle_mutation_add_row(b->emu->heap, m, row);
+	return 0;
+}
+
+static void delete_slice(const struct binder *b, const struct cqle_deletion deletion,
+	const struct cqle_slice *slice, struct cqle_mutation *m)
+{
+	if (slice->point) {
+		struct cqle_row *row = cqle_row_new(
+			b->emu->heap, slice->start, b->plan->table->regular_count);
+		row->deletion = deletion;
+		cqle_mutation_add_row(b->emu->heap, m, row);
+		return;
+	}
+	cqle_mutation_add_range(b->emu->heap, m, slice->start, slice->end, deletion);
+}
+
+static int change_partition(const struct binder *b, const struct change *change,
+	const struct cqle_slice *slices, size_t slice_count, struct cqle_mutation *m)
+{
+	const struct cqle_plan *plan = b->plan;
+	struct cqle_deletion deletion = { change->timestamp, change->now_s };
+	if (plan->kind != STATEMENT_DELETE || plan->set_count > 0) {
+		if (change_static(b, change, m) < 0)
+			return -1;
+		for (size_t i = 0; i < slice_count && !plan->static_only; i++) {
+			if (change_row(b, change, slices[i].start, m) < 0)
+				return -1;
+		}
+		return 0;
+	}
+	bool whole = plan->where.ck_count == 0 && plan->where.range_column == NULL;
+	if (whole && plan->table->ck_count > 0) {
+		if (deletion.timestamp > m->deletion.timestamp)
+			m->deletion = deletion;
+		return 0;
+	}
+	for (size_t i = 0; i < slice_count; i++)
+		delete_slice(b, deletion, &slices[i], m);
+	return 0;
+}
+
+/* The mutation of this partition, made if it is the first statement for it. */
+static struct cqle_mutation *mutation_for(const struct binder *b, struct lab_view key,
+	struct cqle_mutation ***mutations, size_t *count, size_t *capacity)
+{
+	int64_t token = cqle_token(key);
+	for (size_t i = *count; i > 0; i--) {
+		struct cqle_mutation *m = (*mutations)[i - 1];
+		if (m->token == token && m->table == b->plan->table &&
+			lab_view_eq(cqle_bytes_view(m->key), key))
+			return m;
+	}
+	if (*count == *capacity) {
+		size_t wanted = *capacity == 0 ? 1 : *capacity * 4;
+		struct cqle_mutation **larger =
+			lab_arena_array(b->arena, struct cqle_mutation *, wanted);
+		if (*count > 0)
+			memcpy(larger, *mutations, *count * sizeof(*larger));
+		*mutations = larger;
+		*capacity = wanted;
+	}
+	struct cqle_mutation *m = cqle_mutation_new(b->emu->heap, b->plan->table, key, token);
+	(*mutations)[(*count)++] = m;
+	return m;
+}
+
+int cqle_bind_change(struct cqlemu *emu, struct lab_arena *arena, const struct cqle_plan *plan,
+	const struct cql_bind *values, int64_t default_timestamp, struct cqle_mutation ***mutations,
+	size_t *count, size_t *capacity, int64_t *ret_timestamp, struct lab_error *err)
+{
+	struct binder b = { emu, arena, plan, values, err };
+	struct change change;
+	struct cqle_keys keys;
+	struct cqle_slice *slices;
+	size_t slice_count;
+
+	if (bind_using(&b, default_timestamp, &change) < 0 || bind_keys(&b, &keys) < 0 ||
+		bind_slices(&b, &slices, &slice_count) < 0)
+		return -1;
+	*ret_timestamp = change.timestamp;
+	for (size_t i = 0; i < keys.count; i++) {
+		struct cqle_mutation *m =
+			mutation_for(&b, keys.keys[i], mutations, count, capacity);
+		if (change_partition(&b, &change, slices, slice_count, m) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* ---- named values ---- */
+
+int cqle_bind_names(struct lab_arena *arena, const struct cqle_plan *plan,
+	const struct cql_bind *values, size_t count, struct cql_bind **ret, struct lab_error *err)
+{
+	*ret = lab_arena_array(arena, struct cql_bind, plan->marker_count);
+	for (size_t i = 0; i < plan->marker_count; i++) {
+		size_t found = SIZE_MAX;
+		for (size_t j = 0; j < count && found == SIZE_MAX; j++) {
+			if (lab_view_eq(values[j].name, plan->markers[i].name))
+				found = j;
+		}
+		if (found == SIZE_MAX)
+			return cqle_fail(err, CQL_E_INVALID,
+				"Invalid amount of bind variables: no value for '%.*s'",
+				LAB_VIEW_ARG(plan->markers[i].name));
+		(*ret)[i] = values[found];
+	}
+	return 0;
+}

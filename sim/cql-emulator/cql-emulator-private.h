@@ -1,0 +1,918 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * cql-emulator-private.h - the parts of the emulator and how they hold together (README.md).
+ *
+ *   session      bytes to requests, requests to operations, answers to bytes
+ *   plan         a parsed statement resolved against the schema
+ *   operation    one request in flight: coordinator, replicas asked, answers received
+ *   cluster      nodes, ring, failure detector, messages, timers, hints
+ *   storage      one replica's partitions, rows and cells
+ */
+#ifndef LAB_CQL_EMULATOR_PRIVATE_H
+#define LAB_CQL_EMULATOR_PRIVATE_H
+
+#include "sim/cql-emulator/cql-emulator.h"
+#include "sim/cql-emulator/syntax.h"
+
+#define CQLE_NO_TIMESTAMP INT64_MIN
+#define CQLE_TTL_MAX 630720000 /* 20 years (cql-imds 1.9) */
+#define CQLE_KEY_COLUMNS_MAX CQLEMU_COLUMNS_MAX
+#define CQLE_DCS_MAX 16
+
+struct cqle_table;
+
+/* ---- type.c: types and values ---- */
+
+/* "int" to a wire type; *ret_text is its normal form, "frozen<map<text, int>>". -1 INVALID
+ * "Unknown type ks.foo". *ret_multicell: a collection that is not frozen. */
+int cqle_type_resolve(struct lab_arena *arena, struct lab_view keyspace,
+	const struct type_name *name, struct cql_type *ret, struct lab_view *ret_text,
+	bool *ret_multicell, struct lab_error *err);
+/* Are these bytes a value of the type? Errors as Cassandra's marshallers word them. */
+int cqle_value_validate(const struct cql_type *type, struct lab_view value, struct lab_error *err);
+/* A constant's bytes. `column` and `type_text` are for the error. */
+int cqle_constant(struct lab_arena *arena, const struct term *term, struct lab_view column,
+	const struct cql_type *type, struct lab_view type_text, struct lab_view *ret,
+	struct lab_error *err);
+/* A value as bytes that memcmp() orders as the type does, and of which none is a prefix of
+ * another; appended to `out`. The inverse appends the value and returns how many bytes it used. */
+void cqle_comparable_put(
+	struct lab_buf *out, const struct cql_type *type, bool descending, struct lab_view value);
+size_t cqle_comparable_take(
+	struct lab_view bytes, const struct cql_type *type, bool descending, struct lab_buf *out);
+/* <0, 0, >0 as the type orders. */
+int cqle_value_compare(
+	struct lab_arena *arena, const struct cql_type *type, struct lab_view a, struct lab_view b);
+
+/* murmur3.c: token of a key. */
+int64_t cqle_token(struct lab_view key);
+
+/* ---- schema.c ---- */
+
+enum cqle_column_kind {
+	CQLE_PARTITION_KEY,
+	CQLE_CLUSTERING,
+	CQLE_STATIC,
+	CQLE_REGULAR
+};
+
+struct cqle_column {
+	struct lab_view name;
+	struct cql_type type;
+	struct lab_view type_text;
+	enum cqle_column_kind kind;
+	size_t position; /* among its kind */
+	bool descending; /* clustering */
+	bool multicell;	 /* an unfrozen collection: declared, but not written to */
+};
+
+struct cqle_keyspace {
+	struct lab_view name;
+	struct lab_view strategy; /* full class name */
+	bool simple;		  /* SimpleStrategy: `total` replicas; else per_dc */
+	bool local;		  /* system keyspaces: every node for itself */
+	bool durable_writes;
+	unsigned total;
+	unsigned per_dc[CQLE_DCS_MAX]; /* by the emulator's number of the DC */
+	/* Replicas of each ring position, by index of the token; NULL until asked for. */
+	struct cqle_replicas *placement;
+	bool dropped;
+};
+
+typedef void (*cqle_fill_fn)(struct cqlemu *emu, size_t node, struct cqle_table *table);
+
+struct cqle_table {
+	struct cqle_keyspace *keyspace;
+	struct lab_view name;
+	struct lab_view full_name; /* "ks.t" */
+	uint8_t id[CQL_UUID_BYTES];
+	struct cqle_column *columns; /* as SELECT * gives them: key, clustering, statics, others */
+	size_t column_count;
+	size_t pk_count, ck_count, static_count, regular_count;
+	uint32_t gc_grace_s;
+	uint32_t default_ttl_s;
+	struct lab_view comment;
+	cqle_fill_fn fill;	    /* of a system table: makes its contents */
+	uint64_t *filled;	    /* per node: emu->metadata_version of the contents */
+	struct cqle_store **stores; /* per node */
+	struct cqle_store **durable; /* per node, with commitlog_sync_ns: what is synced */
+	bool dropped;
+};
+
+static inline const struct cqle_column *cqle_pk(const struct cqle_table *t, size_t i)
+{
+	return &t->columns[i];
+}
+static inline const struct cqle_column *cqle_ck(const struct cqle_table *t, size_t i)
+{
+	return &t->columns[t->pk_count + i];
+}
+static inline const struct cqle_column *cqle_static(const struct cqle_table *t, size_t i)
+{
+	return &t->columns[t->pk_count + t->ck_count + i];
+}
+static inline const struct cqle_column *cqle_regular(const struct cqle_table *t, size_t i)
+{
+	return &t->columns[t->pk_count + t->ck_count + t->static_count + i];
+}
+
+struct cqle_keyspace *cqle_keyspace_find(const struct cqlemu *emu, struct lab_view name);
+struct cqle_table *cqle_table_find(
+	const struct cqlemu *emu, struct lab_view keyspace, struct lab_view name);
+const struct cqle_column *cqle_column_find(const struct cqle_table *table, struct lab_view name);
+/* The table of a statement; `current` is the session's keyspace. Error texts of 4.0. */
+int cqle_table_resolve(struct cqlemu *emu, struct lab_view current, struct lab_view keyspace,
+	struct lab_view name, struct cqle_table **ret, struct lab_error *err);
+
+/* What a DDL statement did: `change` empty if nothing. Views live as long as the emulator. */
+struct cqle_ddl_result {
+	struct cql_schema_change change;
+	/* Of CQL_E_ALREADY_EXISTS: */
+	struct lab_view exists_keyspace, exists_table;
+};
+int cqle_ddl(struct cqlemu *emu, const struct statement *s, struct lab_view current,
+	struct cqle_ddl_result *ret, struct lab_error *err);
+/* The system keyspaces; called once. */
+void cqle_system_tables_create(struct cqlemu *emu);
+/* Makes the contents of a system table current. */
+void cqle_system_table_refresh(struct cqlemu *emu, size_t node, struct cqle_table *table);
+
+/* ---- storage.c: one replica ---- */
+
+/* Immutable, shared by replicas, mutations and answers. */
+struct cqle_bytes {
+	uint32_t refs;
+	uint32_t len;
+	uint8_t data[];
+};
+static inline struct lab_view cqle_bytes_view(const struct cqle_bytes *bytes)
+{
+	return (struct lab_view){ bytes->data, bytes->len };
+}
+struct cqle_bytes *cqle_bytes_new(struct lab_heap *heap, struct lab_view v);
+static inline struct cqle_bytes *cqle_bytes_ref(struct cqle_bytes *bytes)
+{
+	if (bytes != NULL)
+		bytes->refs++;
+	return bytes;
+}
+void cqle_bytes_unref(struct lab_heap *heap, struct cqle_bytes *bytes);
+
+struct cqle_deletion {
+	int64_t timestamp; /* CQLE_NO_TIMESTAMP: none */
+	uint32_t local_s;  /* wall clock of the replica: for gc_grace */
+};
+#define CQLE_NOT_DELETED ((struct cqle_deletion){ CQLE_NO_TIMESTAMP, 0 })
+
+struct cqle_cell {
+	int64_t timestamp;	  /* CQLE_NO_TIMESTAMP: never written */
+	struct cqle_bytes *value; /* NULL: tombstone */
+	uint32_t ttl_s;
+	uint32_t local_s; /* of a tombstone: when deleted; with a TTL: when it expires */
+};
+
+/* A row, or a change of one: the same thing, since rows only ever merge. Shared; whoever wants to
+ * change one that is referenced more than once copies it first. The clustering key (comparable
+ * bytes) is behind the cells. */
+struct cqle_row {
+	uint32_t refs;
+	uint32_t key_len;
+	uint16_t cell_count;
+	int64_t marker; /* timestamp of the INSERT */
+	uint32_t marker_ttl_s, marker_expires_s;
+	struct cqle_deletion deletion;
+	struct cqle_cell cells[];
+};
+static inline struct lab_view cqle_row_key(const struct cqle_row *row)
+{
+	return (struct lab_view){ (const uint8_t *)&row->cells[row->cell_count], row->key_len };
+}
+struct cqle_row *cqle_row_new(struct lab_heap *heap, struct lab_view key, size_t cell_count);
+void cqle_row_unref(struct lab_heap *heap, struct cqle_row *row);
+static inline struct cqle_row *cqle_row_ref(struct cqle_row *row)
+{
+	if (row != NULL)
+		row->refs++;
+	return row;
+}
+/* Would a SELECT return it? */
+bool cqle_row_is_live(const struct cqle_row *row, uint32_t now_s);
+static inline bool cqle_cell_is_live(const struct cqle_cell *cell, uint32_t now_s)
+{
+	return cell->value != NULL && (cell->ttl_s == 0 || cell->local_s > now_s);
+}
+/* Without tombstones from before `gc_before_s`. A new reference, maybe to itself; NULL if nothing
+ * is left. */
+struct cqle_row *cqle_row_purge(struct lab_heap *heap, struct cqle_row *row, uint32_t gc_before_s);
+/* How many of its tombstones a read has to step over. */
+unsigned cqle_row_tombstones(const struct cqle_row *row, uint32_t now_s);
+/* Same contents? Time is not looked at. */
+bool cqle_row_equal(const struct cqle_row *a, const struct cqle_row *b);
+/* The union, newest wins, under a deletion of what is around it. Takes no references; returns one,
+ * maybe to `a` or `b` itself. Either may be NULL. */
+struct cqle_row *cqle_row_merge(struct lab_heap *heap, struct cqle_row *a, struct cqle_row *b,
+	struct cqle_deletion around);
+
+/* [start, end) in comparable bytes; end NULL: open. */
+struct cqle_range {
+	struct cqle_bytes *start, *end;
+	struct cqle_deletion deletion;
+};
+
+struct cqle_run {
+	uint32_t count, capacity;
+	struct cqle_row *rows[];
+};
+
+struct cqle_partition {
+	struct cqle_partition *next; /* same bucket */
+	struct cqle_bytes *key;
+	int64_t token;
+	struct cqle_deletion deletion;
+	struct cqle_row *static_row;
+	struct cqle_range *ranges;
+	uint32_t range_count, range_capacity;
+	struct cqle_run **runs; /* of rows in order; never empty ones */
+	uint32_t run_count, run_capacity;
+};
+
+struct cqle_store {
+	struct lab_heap *heap;
+	struct cqle_partition **buckets;
+	size_t bucket_count; /* a power of two */
+	struct cqle_partition **order; /* all partitions; the first `sorted` by (token, key) */
+	size_t count, sorted, capacity;
+	size_t row_count;
+};
+struct cqle_store *cqle_store_new(struct lab_heap *heap);
+void cqle_store_free(struct cqle_store **store);
+void cqle_store_clear(struct cqle_store *store);
+struct cqle_partition *cqle_store_find(
+	const struct cqle_store *store, int64_t token, struct lab_view key);
+/* Puts all partitions in order and returns them. */
+struct cqle_partition **cqle_store_ordered(struct cqle_store *store);
+/* Copies everything of `from` into the empty `to`. */
+void cqle_store_copy(struct cqle_store *to, const struct cqle_store *from);
+/* Drops tombstones and expired cells from before `gc_before_s`, and partitions left empty. */
+void cqle_store_compact(struct cqle_store *store, uint32_t gc_before_s);
+
+/* A position in a partition's rows. */
+struct cqle_cursor {
+	const struct cqle_partition *partition;
+	uint32_t run, index;
+};
+/* At the first row >= key. */
+struct cqle_cursor cqle_seek(const struct cqle_partition *partition, struct lab_view key);
+/* The row there, NULL behind the last; then steps forward. */
+struct cqle_row *cqle_cursor_next(struct cqle_cursor *cursor);
+/* Steps back and gives the row there; NULL before the first. */
+struct cqle_row *cqle_cursor_previous(struct cqle_cursor *cursor);
+struct cqle_row *cqle_row_find(const struct cqle_partition *partition, struct lab_view key);
+
+/* A change of one partition: everything a statement does to it. Shared by messages and hints. */
+struct cqle_mutation {
+	uint32_t refs;
+	struct cqle_table *table;
+	struct cqle_bytes *key;
+	int64_t token;
+	struct cqle_deletion deletion; /* of the whole partition */
+	struct cqle_row *static_row;
+	struct cqle_row **rows;
+	uint32_t row_count, row_capacity;
+	struct cqle_range *ranges;
+	uint32_t range_count, range_capacity;
+	uint32_t bytes; /* of keys and values, about */
+};
+struct cqle_mutation *cqle_mutation_new(
+	struct lab_heap *heap, struct cqle_table *table, struct lab_view key, int64_t token);
+static inline struct cqle_mutation *cqle_mutation_ref(struct cqle_mutation *m)
+{
+	m->refs++;
+	return m;
+}
+void cqle_mutation_unref(struct lab_heap *heap, struct cqle_mutation *m);
+/* Takes the reference to `row`; merges with one of the same key. */
+void cqle_mutation_add_row(struct lab_heap *heap, struct cqle_mutation *m, struct cqle_row *row);
+void cqle_mutation_add_range(struct lab_heap *heap, struct cqle_mutation *m, struct lab_view start,
+	struct lab_view end, struct cqle_deletion deletion);
+void cqle_store_apply(struct cqle_store *store, const struct cqle_mutation *m);
+/* Deletion that covers a row with this key: partition's or range's, the newest. */
+struct cqle_deletion cqle_partition_deletion(
+	const struct cqle_partition *partition, struct lab_view key);
+
+/* ---- read.c: what a replica answers, and how answers merge ---- */
+
+struct cqle_slice {
+	struct lab_view start; /* >= start; empty: from the first */
+	struct lab_view end;   /* < end; ptr NULL: to the last */
+	bool point;	       /* exactly start */
+};
+
+/* What to read from one partition, or from the partitions of a token range. */
+struct cqle_read {
+	const struct cqle_table *table;
+	struct lab_view key; /* of one partition; ptr NULL: a scan */
+	int64_t token;	     /* of `key` */
+	/* Scan: (after, upto] in tokens, from behind `resume_key` if its token is inside. */
+	int64_t after, upto;
+	bool from_minimum;	    /* the scan's start is before the first token */
+	struct lab_view resume_key; /* ptr NULL: none */
+	struct lab_view resume_row; /* rows after this one (before, if reversed) in that partition */
+	bool resume_skip;	    /* nothing more of that partition */
+	const struct cqle_slice *slices;
+	size_t slice_count;
+	bool reversed;
+	bool statics;	   /* static rows count for what is returned */
+	size_t limit;	   /* live rows wanted; SIZE_MAX */
+	size_t partition_limit; /* in each partition; SIZE_MAX */
+	size_t rows_max;   /* rows of any kind: beyond it, `failed` */
+	uint32_t tombstone_fail;
+	uint32_t now_s;
+	uint32_t gc_before_s;
+};
+
+struct cqle_part {
+	struct cqle_bytes *key;
+	int64_t token;
+	struct cqle_deletion deletion;
+	struct cqle_row *static_row;
+	size_t row_begin, row_end;     /* in the answer's rows */
+	size_t range_begin, range_end; /* in its ranges */
+	bool limited; /* stopped inside: what comes behind the last row is unknown */
+};
+
+struct cqle_answer {
+	uint32_t refs;
+	struct cqle_part *parts;
+	size_t part_count, part_capacity;
+	struct cqle_row **rows;
+	size_t row_count, row_capacity;
+	struct cqle_range *ranges;
+	size_t range_count, range_capacity;
+	size_t live;	   /* rows */
+	size_t tombstones;
+	bool limited; /* the limit ended it: there may be more behind */
+	bool failed;  /* too many tombstones or rows */
+};
+struct cqle_answer *cqle_answer_new(struct lab_heap *heap);
+void cqle_answer_unref(struct lab_heap *heap, struct cqle_answer *answer);
+void cqle_answer_reset(struct lab_heap *heap, struct cqle_answer *answer);
+void cqle_read_store(struct cqle_store *store, const struct cqle_read *read, struct cqle_answer *ret);
+bool cqle_answer_equal(const struct cqle_answer *a, const struct cqle_answer *b);
+/* Newest wins. What lies behind the end of an answer that was limited is left out, and
+ * `ret->limited` set. */
+void cqle_answers_merge(struct lab_heap *heap, struct cqle_answer *const *answers, size_t count,
+	const struct cqle_read *read, struct cqle_answer *ret); /* count <= CQLEMU_NODES_MAX */
+/* The change that brings a replica which gave `answer` to `merged`; one for each partition that
+ * needs one, handed to `fn` with the reference. */
+typedef void (*cqle_repair_fn)(void *ctx, struct cqle_mutation *mutation);
+size_t cqle_answer_repair(struct lab_heap *heap, struct cqle_table *table,
+	const struct cqle_answer *answer, const struct cqle_answer *merged, cqle_repair_fn fn,
+	void *ctx);
+
+/* ---- plan.c: a statement against the schema ---- */
+
+/* A value to be: a constant, or a marker. */
+struct cqle_value {
+	const struct cqle_column *column; /* its type; NULL: see `type` */
+	struct cql_type type;
+	struct lab_view name; /* for errors and marker metadata */
+	bool is_marker, is_null;
+	size_t marker;
+	struct lab_view bytes; /* of a constant */
+	bool is_list;	       /* "c IN ?": the marker is a list of the type */
+};
+
+struct cqle_restriction {
+	const struct cqle_column *column; /* NULL: none */
+	enum operator op;		  /* EQ, IN or a bound */
+	struct cqle_value *values;	  /* EQ: 1, IN: n, or 1 that is_list */
+	size_t value_count;
+};
+
+struct cqle_bound {
+	bool present, inclusive;
+	struct cqle_value value;
+};
+
+/* Of the primary key: which partitions, which rows. */
+struct cqle_where {
+	struct cqle_restriction *pk; /* pk_count of them, or NULL: no partition key is given */
+	struct cqle_restriction *ck; /* the restricted prefix */
+	size_t ck_count;
+	/* A range on the column behind the prefix: */
+	const struct cqle_column *range_column;
+	struct cqle_bound low, high;
+	/* token(pk) bounds of a scan */
+	bool token_used;
+	struct cqle_bound token_low, token_high;
+	/* Everything that needs filtering: */
+	struct cqle_restriction *filters;
+	size_t filter_count;
+};
+
+enum cqle_item_kind {
+	CQLE_ITEM_COLUMN,
+	CQLE_ITEM_WRITETIME,
+	CQLE_ITEM_TTL,
+	CQLE_ITEM_COUNT,
+	CQLE_ITEM_TOKEN
+};
+struct cqle_item {
+	enum cqle_item_kind kind;
+	const struct cqle_column *column; /* NULL: count(*), token */
+};
+
+struct cqle_set {
+	const struct cqle_column *column;
+	struct cqle_value value; /* null: a tombstone */
+};
+
+struct cqle_plan {
+	uint32_t refs;
+	struct lab_arena *arena; /* owned, if prepared */
+	enum statement_kind kind;
+	const struct statement *statement;
+	struct lab_view text;
+	struct cqle_table *table; /* NULL: DDL, USE */
+	struct lab_view keyspace_used; /* session's keyspace at PREPARE */
+
+	struct cqle_where where;
+
+	/* SELECT */
+	struct cqle_item *items;
+	size_t item_count;
+	struct cql_column *result_columns;
+	bool distinct, counting, reversed, filtering, wants_statics;
+	struct cqle_value limit, partition_limit; /* column NULL and no bytes: none */
+	bool has_limit, has_partition_limit, ordered;
+
+	/* INSERT, UPDATE, DELETE */
+	struct cqle_set *sets;
+	size_t set_count;
+	bool marker_row; /* INSERT: the row exists even without cells */
+	bool static_only; /* only static columns, no clustering key given */
+	bool has_timestamp, has_ttl;
+	struct cqle_value timestamp, ttl;
+
+	/* BATCH */
+	struct cqle_plan **batch;
+	size_t batch_count;
+	enum cql_batch_type batch_type;
+
+	/* Markers */
+	struct cql_column *markers;
+	size_t marker_count;
+	uint16_t *pk_indexes;
+	size_t pk_index_count;
+	size_t user_marker; /* which marker column "u" is bound to; SIZE_MAX: none */
+	struct lab_view user_constant; /* or its constant */
+};
+int cqle_plan_build(struct cqlemu *emu, struct lab_arena *arena, const struct statement *statement,
+	struct lab_view current_keyspace, struct cqle_plan **ret, struct lab_error *err);
+void cqle_plan_unref(struct cqlemu *emu, struct cqle_plan *plan);
+bool cqle_plan_is_stale(const struct cqle_plan *plan);
+
+/* ---- bind.c: a plan and bound values to keys, slices and mutations ---- */
+
+struct cqle_keys {
+	struct lab_view *keys; /* serialized partition keys, in the order of the answer */
+	size_t count;
+};
+
+/* What an operation reads, resolved from plan and values; lives in the operation's arena. */
+struct cqle_select {
+	struct cqle_keys keys; /* count 0 and scan: the whole ring */
+	size_t next_key_skip;  /* keys that earlier pages have done with */
+	bool scan;
+	struct cqle_slice *slices;
+	size_t slice_count;
+	size_t limit, partition_limit;
+	int64_t token_after, token_upto; /* of a scan: (after, upto] */
+	bool token_from_minimum, token_empty;
+	struct cqle_filter *filters;
+	size_t filter_count;
+};
+struct cqle_filter {
+	const struct cqle_column *column;
+	enum operator op;
+	struct lab_view *values;
+	size_t value_count;
+};
+
+int cqle_bind_select(struct cqlemu *emu, struct lab_arena *arena, const struct cqle_plan *plan,
+	const struct cql_bind *values, struct cqle_select *ret, struct lab_error *err);
+/* Adds the statement's changes to mutations[*count..]; one for each partition, merged with those
+ * there for the same one. `default_timestamp` is the protocol's or the server's. */
+int cqle_bind_change(struct cqlemu *emu, struct lab_arena *arena, const struct cqle_plan *plan,
+	const struct cql_bind *values, int64_t default_timestamp, struct cqle_mutation ***mutations,
+	size_t *count, size_t *capacity, int64_t *ret_timestamp, struct lab_error *err);
+/* Named values into the order of the markers. */
+int cqle_bind_names(struct lab_arena *arena, const struct cqle_plan *plan,
+	const struct cql_bind *values, size_t count, struct cql_bind **ret, struct lab_error *err);
+
+/* ---- cluster.c ---- */
+
+struct cqle_replicas { /* in ring order, the first is the primary */
+	uint8_t nodes[CQLEMU_NODES_MAX];
+	size_t count;
+};
+
+struct cqle_token {
+	int64_t token;
+	size_t node;
+};
+
+struct cqle_prepared {
+	struct cqle_prepared *older, *newer; /* by last use */
+	struct cqle_plan *plan;
+	uint8_t id[16];
+	bool warn_use;
+};
+
+struct cqle_view { /* what one node thinks of another */
+	bool up;
+	uint64_t heard_ns;	/* last time it was reachable */
+	uint32_t incarnation;	/* that it has heard of */
+	uint64_t down_since_ns; /* when convicted */
+};
+
+struct cqle_node {
+	struct lab_view name, dc_name, rack_name, zone;
+	char address_text[16];
+	uint8_t address[4];
+	unsigned dc;
+	uint8_t host_id[CQL_UUID_BYTES];
+	enum cqlemu_node_state state;
+	uint32_t incarnation;
+	struct cqle_view views[CQLEMU_NODES_MAX];
+	uint64_t *ordinals; /* messages sent to each node: hooks->latency */
+	struct lab_map *prepared; /* id to struct cqle_prepared */
+	struct cqle_prepared *oldest, *newest;
+	struct cqle_event *deferred, *deferred_last; /* while frozen */
+	size_t deferred_count;
+	/* Of the commit log: what is not yet in the durable stores. */
+	struct cqle_journal *journal, *journal_last;
+};
+
+enum cqle_event_kind {
+	CQLE_EV_MESSAGE,
+	CQLE_EV_TIMEOUT,   /* of an operation */
+	CQLE_EV_SPECULATE, /* of an operation */
+	CQLE_EV_RESUME,	   /* of an operation: a fault's delay is over */
+	CQLE_EV_GOSSIP,
+	CQLE_EV_HINTS /* from -> to: send what waits */
+};
+
+enum cqle_message_kind {
+	CQLE_MSG_WRITE,
+	CQLE_MSG_WRITE_ACK,
+	CQLE_MSG_READ,
+	CQLE_MSG_READ_ANSWER,
+	CQLE_MSG_HINT
+};
+
+#define CQLE_SLOT_BATCHLOG UINT32_MAX
+#define CQLE_SLOT_REPAIR (UINT32_MAX - 1)
+
+
+struct cqle_event {
+	uint64_t at_ns, sequence;
+	size_t heap_index; /* SIZE_MAX: not in the heap */
+	struct cqle_event *next;
+	enum cqle_event_kind kind;
+	enum cqle_message_kind message;
+	uint8_t from, to;
+	uint8_t reply_to; /* WRITE: the coordinator, if a forwarder sent it */
+	uint64_t forward; /* WRITE: nodes that `to` passes it on to */
+	struct cqle_op *op;
+	uint64_t op_serial;
+	uint32_t slot;	/* which of the operation's writes; which round of its read */
+	struct cqle_mutation *mutation;
+	struct cqle_answer *answer;
+};
+
+void cqle_schedule(struct cqlemu *emu, struct cqle_event *event, uint64_t at_ns);
+void cqle_unschedule(struct cqlemu *emu, struct cqle_event *event);
+struct cqle_event *cqle_event_new(struct cqlemu *emu, enum cqle_event_kind kind);
+/* With the references it holds. */
+void cqle_event_free(struct cqlemu *emu, struct cqle_event *event);
+
+int cqle_cluster_init(
+	struct cqlemu *emu, const struct cqlemu_options *options, struct lab_error *err);
+void cqle_cluster_done(struct cqlemu *emu);
+const struct cqle_replicas *cqle_replicas_of(
+	struct cqlemu *emu, struct cqle_keyspace *keyspace, int64_t token);
+/* Index in emu->ring of the first token >= `token`, wrapping. */
+size_t cqle_ring_index(const struct cqlemu *emu, int64_t token);
+/* The keyspace's nodes for a ring index. */
+const struct cqle_replicas *cqle_placement(
+	struct cqlemu *emu, struct cqle_keyspace *keyspace, size_t ring_index);
+/* Sends a copy, which takes its own references. Delivered in this call if there is no latency.
+ * False if it is certainly lost. */
+bool cqle_send(struct cqlemu *emu, const struct cqle_event *message);
+/* Stores a hint for `to` at `from`; takes no reference. */
+void cqle_hint(struct cqlemu *emu, size_t from, size_t to, struct cqle_mutation *mutation);
+void cqle_apply_at(struct cqlemu *emu, size_t node, struct cqle_mutation *mutation);
+/* Looks at the links soon. */
+void cqle_gossip_wake(struct cqlemu *emu, uint64_t at_ns);
+void cqle_node_prepared_drop(struct cqlemu *emu, struct cqle_node *node);
+/* Does what is due. */
+void cqle_events_run(struct cqlemu *emu);
+struct cqle_hint_list;
+struct cqle_journal;
+
+struct cqle_paging;
+struct cqle_result;
+
+/* ---- operation.c: one request in flight ---- */
+
+enum cqle_op_kind {
+	CQLE_OP_READ,
+	CQLE_OP_WRITE,
+	CQLE_OP_OTHER
+};
+
+/* One mutation of a write and who has it. Masks are of node numbers. */
+struct cqle_write {
+	struct cqle_mutation *mutation;
+	uint64_t replicas, sent, acked;
+};
+
+#define CQLE_TRIES_MAX 24 /* of one sub-read: digest mismatch, short reads */
+
+struct cqle_op {
+	struct cqle_op *next_free;
+	struct cqle_op *next, *previous; /* active ones */
+	uint64_t serial;
+	enum cqle_op_kind kind;
+	struct cqle_session *session; /* NULL: gone, or none */
+	size_t node;		      /* coordinator */
+	int16_t stream;
+	uint8_t version;
+	bool tracing;
+	bool answered; /* the client has its answer; late acks may still come */
+	bool finished;
+	unsigned holds; /* callers on the stack that still need it */
+	struct lab_arena *arena;
+	struct cqle_plan *plan;
+	struct cql_params params;
+	uint64_t received_ns;
+	struct sim_fault fault;
+	struct cqle_event *timer;	/* TIMEOUT */
+	struct cqle_event *speculation; /* SPECULATE */
+	struct cqle_event *resume;	/* RESUME: keeps the operation alive */
+	bool prepared_to_answer;	/* RESUME answers with the fault's error, else it begins */
+	struct lab_view *warnings;
+	size_t warning_count;
+
+	/* for the access log */
+	struct lab_view operation, subject, user, text;
+	int64_t timestamp_us;
+	uint64_t bytes, body_hash;
+	bool applied;
+	struct lab_view prepared_id; /* of EXECUTE */
+	uint8_t new_id[16];	     /* of PREPARE */
+
+	/* WRITE */
+	struct cqle_write *writes;
+	size_t write_count;
+	const char *write_type;
+	bool batchlog;	     /* the batch log's nodes are asked first */
+	bool batchlog_done;
+	unsigned batchlog_required, batchlog_acks;
+	size_t batchlog_node;
+	bool hint_is_enough; /* ANY */
+	bool sending;
+	bool placed; /* replicas were found */
+	enum cql_consistency consistency;
+
+	/* READ: one sub-read after the other, of a partition or a part of the ring */
+	struct cqle_select select;
+	struct cqle_read read;
+	size_t next_key;	    /* of select.keys */
+	size_t next_range;	    /* of the ring: ring_count + 1 of them */
+	struct cqle_paging *resume_at; /* of the page before */
+	bool looping, again;	    /* the next sub-read is due */
+	uint32_t round;		    /* counts all rounds of all sub-reads: old answers are ignored */
+	unsigned tries;		    /* rounds of this sub-read */
+	bool full;		    /* digests differed: everybody sends data */
+	uint64_t candidates, asked, replied, failed;
+	uint8_t order[CQLEMU_NODES_MAX]; /* candidates, nearest first */
+	size_t order_count;
+	struct cqle_answer *answers[CQLEMU_NODES_MAX]; /* by node */
+	struct cqle_answer *merged;
+	unsigned required, repairs_waiting;
+	size_t wanted; /* rows of this page; SIZE_MAX: all */
+	size_t remaining; /* of LIMIT at the start of this page */
+	struct cqle_result *result;
+};
+
+struct cqle_op *cqle_op_new(struct cqlemu *emu, struct cqle_session *session, size_t node);
+void cqle_op_hold(struct cqle_op *op);
+/* Gives it back to the pool once it is finished and nobody holds it. */
+void cqle_op_release(struct cqlemu *emu, struct cqle_op *op);
+void cqle_op_finish(struct cqlemu *emu, struct cqle_op *op);
+/* Arms one of the operation's timers. */
+void cqle_op_arm(struct cqlemu *emu, struct cqle_op *op, enum cqle_event_kind kind, uint64_t at_ns);
+void cqle_op_disarm(struct cqlemu *emu, struct cqle_event **event);
+/* After a kill: nobody is answered any more. */
+void cqle_op_forget(struct cqlemu *emu, struct cqle_op *op);
+
+/* write.c, read-path.c */
+void cqle_write_start(struct cqlemu *emu, struct cqle_op *op);
+void cqle_write_ack(struct cqlemu *emu, struct cqle_op *op, size_t slot, size_t from);
+void cqle_write_timeout(struct cqlemu *emu, struct cqle_op *op);
+void cqle_read_start(struct cqlemu *emu, struct cqle_op *op);
+void cqle_read_answer(struct cqlemu *emu, struct cqle_op *op, uint32_t round, size_t from,
+	struct cqle_answer *answer);
+void cqle_read_timeout(struct cqlemu *emu, struct cqle_op *op);
+void cqle_read_speculate(struct cqlemu *emu, struct cqle_op *op);
+void cqle_repair_ack(struct cqlemu *emu, struct cqle_op *op);
+/* One replica's answer to the operation's present read. */
+struct cqle_answer *cqle_read_at(struct cqlemu *emu, struct cqle_op *op, size_t node);
+/* The applying part of a LATE write. */
+void cqle_write_late(struct cqlemu *emu, struct cqle_op *op);
+
+/* consistency.c */
+unsigned cqle_block_for(
+	const struct cqlemu *emu, const struct cqle_keyspace *ks, enum cql_consistency cl, size_t node);
+/* Which replicas count. */
+uint64_t cqle_eligible(
+	const struct cqlemu *emu, enum cql_consistency cl, size_t node, uint64_t replicas);
+/* 0, or -1 with an UNAVAILABLE in *ret. */
+int cqle_assure_live(struct cqlemu *emu, const struct cqle_keyspace *ks, enum cql_consistency cl,
+	size_t node, uint64_t replicas, uint64_t live, struct lab_arena *arena, struct cql_error *ret);
+/* How many of the required answers are there: at most block_for. */
+unsigned cqle_received(const struct cqlemu *emu, const struct cqle_keyspace *ks,
+	enum cql_consistency cl, size_t node, uint64_t acked);
+uint64_t cqle_live_view(const struct cqlemu *emu, size_t node);
+
+/* ---- session.c ---- */
+
+enum cqle_session_state {
+	CQLE_SESSION_NEW,
+	CQLE_SESSION_AUTH,
+	CQLE_SESSION_READY
+};
+
+#define CQLE_EVENT_TOPOLOGY 1u
+#define CQLE_EVENT_STATUS 2u
+#define CQLE_EVENT_SCHEMA 4u
+
+struct cqle_session {
+	struct cqlemu *emu;
+	struct cqle_session *next, *previous; /* all of them */
+	struct cqle_session *next_pending;
+	struct cqle_session *next_dead;
+	bool pending;	    /* has input that came from inside of a callback */
+	bool close_pending; /* likewise its end */
+	bool closed, stalled;
+	uint8_t *names; /* memory of peer_name */
+	size_t node;
+	uint64_t number;
+	struct lab_view peer_name;
+	sim_stream_output_fn output;
+	void *output_ctx;
+	enum cqle_session_state state;
+	uint8_t version; /* 0 until STARTUP */
+	struct lab_view keyspace; /* of USE; the schema's view */
+	unsigned events;
+	size_t inflight;
+	struct lab_buf in;
+};
+
+/* Frees those that were closed. */
+void cqle_session_bury(struct cqlemu *emu);
+/* Sends an answer; applies the operation's fault; writes the access log; finishes the request's
+ * part that the client sees. */
+void cqle_op_answer(struct cqlemu *emu, struct cqle_op *op, struct cql_response *response);
+void cqle_op_answer_error(struct cqlemu *emu, struct cqle_op *op, const struct cql_error *error);
+void cqle_op_fail(struct cqlemu *emu, struct cqle_op *op, const struct lab_error *err);
+void cqle_op_warn(struct cqle_op *op, const char *text);
+/* The request's work begins: after faults that delay it. */
+void cqle_request_run(struct cqlemu *emu, struct cqle_op *op);
+/* An answer that a fault decided: after its delay. */
+void cqle_fault_answer(struct cqlemu *emu, struct cqle_op *op);
+void cqle_fault_answer_later(struct cqlemu *emu, struct cqle_op *op);
+/* Around everything that is called from outside. */
+void cqle_enter(struct cqlemu *emu, uint64_t now_ns);
+void cqle_leave(struct cqlemu *emu);
+/* Asks for a fault at `point`, then runs the request, or does what the fault says. */
+void cqle_request_begin(struct cqlemu *emu, struct cqle_op *op, const char *point);
+void cqle_op_unprepared(struct cqlemu *emu, struct cqle_op *op, struct lab_view id);
+void cqle_session_reset(struct cqlemu *emu, struct cqle_session *session);
+void cqle_session_run(struct cqlemu *emu, struct cqle_session *session);
+void cqle_event_status(struct cqlemu *emu, size_t observer, size_t node, bool up);
+void cqle_event_schema(struct cqlemu *emu, const struct cql_schema_change *change);
+
+/* ---- request.c: what QUERY, PREPARE, EXECUTE and BATCH do ---- */
+
+void cqle_do_query(struct cqlemu *emu, struct cqle_op *op, const struct cql_request *request);
+void cqle_do_prepare(struct cqlemu *emu, struct cqle_op *op, const struct cql_request *request);
+void cqle_do_execute(struct cqlemu *emu, struct cqle_op *op, const struct cql_request *request);
+void cqle_do_batch(struct cqlemu *emu, struct cqle_op *op, const struct cql_request *request);
+void cqle_prepared_forget(struct cqlemu *emu, struct cqle_node *node, struct lab_view id);
+/* Runs a statement that is no request: for set-up. */
+/* The answer to PREPARE, once faults allow. */
+void cqle_prepare_run(struct cqlemu *emu, struct cqle_op *op);
+int cqle_setup(struct cqlemu *emu, struct lab_view text, struct lab_error *err);
+
+/* ---- result.c: rows to cells ---- */
+
+struct cqle_result {
+	struct lab_view *cells;
+	size_t row_count, capacity;
+	uint64_t *counts; /* of count() */
+	/* Where the page ended: */
+	bool more;
+	struct lab_view last_key, last_row;
+	size_t rows_in_partition;
+	size_t live; /* rows that go to the client */
+};
+/* Adds the live rows of `answer`, at most `room` of them. */
+void cqle_result_add(
+	struct cqlemu *emu, struct cqle_op *op, const struct cqle_answer *answer, size_t room);
+void cqle_result_finish(struct cqlemu *emu, struct cqle_op *op);
+/* Paging state of 4.0 (cql-imds 1.5). */
+struct lab_view cqle_paging_write(struct lab_arena *arena, const struct cqle_table *table,
+	struct lab_view key, struct lab_view row, size_t remaining, size_t partition_remaining);
+struct cqle_paging {
+	struct lab_view key; /* ptr NULL: the statement's only one */
+	struct lab_view row; /* comparable bytes; ptr NULL: none of this partition yet */
+	size_t remaining, partition_remaining;
+};
+int cqle_paging_read(struct lab_arena *arena, const struct cqle_table *table, struct lab_view state,
+	struct cqle_paging *ret);
+
+/* ---- the emulator ---- */
+
+#define CQLE_MAGIC 0x43514c45u
+
+struct cqlemu {
+	uint32_t magic;
+	struct lab_heap *heap;
+	struct cqlemu_options options;
+	struct sim_hooks hooks;
+	struct lab_arena *permanent; /* names, schema */
+	struct lab_arena *scratch;   /* of one call */
+	uint64_t now_ns;
+	bool busy; /* inside a call: input() and closed() wait */
+	struct cqle_session *pending_first, *pending_last;
+
+	struct cqle_node *nodes;
+	size_t node_count;
+	struct lab_view dc_names[CQLE_DCS_MAX];
+	uint64_t dc_nodes[CQLE_DCS_MAX];
+	size_t dc_count;
+	struct cqle_token *ring;
+	size_t ring_count;
+
+	struct cqle_keyspace *keyspaces[CQLEMU_KEYSPACES_MAX];
+	size_t keyspace_count;
+	struct cqle_table *tables[CQLEMU_TABLES_MAX];
+	size_t table_count;
+	struct lab_map *table_names; /* "ks.t" to struct cqle_table */
+	uint64_t schema_version;     /* counts DDL */
+	uint64_t metadata_version;   /* and what system tables show besides */
+	bool system_ready;	     /* system keyspaces exist, and are closed to clients */
+	bool filling;		     /* a system table is being made */
+	struct lab_view setup_keyspace;
+
+	struct cqle_event **heap_events; /* a binary heap */
+	size_t event_count, event_capacity;
+	uint64_t event_sequence;
+	struct cqle_event *free_events;
+	struct cqle_op *free_ops;
+	uint64_t op_serial;
+	struct cqle_event *gossip; /* scheduled, or NULL */
+	struct cqle_hint_list *hints; /* [from][to] */
+	bool gossip_idle;	      /* it has not ticked for a while */
+	struct cqle_op *active_ops;   /* unfinished ones */
+	size_t op_count;
+	size_t hint_count;
+
+	struct cqle_session *sessions, *dead_sessions;
+	size_t session_count;
+	uint64_t session_number;
+	struct lab_buf out;
+	struct cqlemu_counters counters;
+	int64_t last_timestamp_us; /* server-side, monotone */
+};
+
+/* Wall clock. */
+static inline int64_t cqle_wall_us(const struct cqlemu *emu)
+{
+	return emu->options.epoch_us + (int64_t)(emu->now_ns / 1000);
+}
+static inline uint32_t cqle_wall_s(const struct cqlemu *emu)
+{
+	int64_t seconds = cqle_wall_us(emu) / 1000000;
+	return seconds < 0 ? 0 : seconds > UINT32_MAX ? UINT32_MAX : (uint32_t)seconds;
+}
+static inline uint64_t cqle_bit(size_t node)
+{
+	return UINT64_C(1) << node;
+}
+
+#endif

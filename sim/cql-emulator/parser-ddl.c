@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * parser-ddl.c - CREATE, DROP, USE, TRUNCATE, and the words of what is not supported.
+ */
+#include "sim/cql-emulator/parser-private.h"
+
+/* ---- types ---- */
+
+static int type_params(struct parser *p, struct type_name *ret)
+{
+	size_t capacity = 0;
+	if (p->depth == SYNTAX_DEPTH_MAX)
+		return parser_no_viable(p);
+	p->depth++;
+	do {
+		struct type_name *param = PARSER_GROW(p, ret->params, ret->param_count, capacity);
+		if (param == NULL || parser_type(p, param) < 0)
+			return -1;
+	} while (parser_take_symbol(p, ","));
+	p->depth--;
+	return parser_expect_symbol(p, ">");
+}
+
+int parser_type(struct parser *p, struct type_name *ret)
+{
+	struct lab_view second;
+	if (p->token.kind == TOKEN_STRING) { /* a custom class */
+		ret->name = p->token.text;
+		parser_advance(p);
+		return 0;
+	}
+	if (parser_name(p, &ret->name) < 0)
+		return -1;
+	if (parser_take_symbol(p, ".")) { /* a user type, which we refuse by name later */
+		if (parser_name(p, &second) < 0)
+			return -1;
+		ret->name = second;
+	}
+	return parser_take_symbol(p, "<") ? type_params(p, ret) : 0;
+}
+
+/* ---- WITH ---- */
+
+static int clustering_order(struct parser *p, struct property *property)
+{
+	property->kind = PROPERTY_CLUSTERING_ORDER;
+	parser_advance(p);
+	if (parser_expect(p, "ORDER") < 0 || parser_expect(p, "BY") < 0 ||
+		parser_expect_symbol(p, "(") < 0 ||
+		parser_orderings(p, &property->orderings, &property->ordering_count) < 0)
+		return -1;
+	return parser_expect_symbol(p, ")");
+}
+
+static int property(struct parser *p, struct property *property)
+{
+	if (parser_at(p, "clustering") && parser_next_is(p, "order"))
+		return clustering_order(p, property);
+	if (parser_at(p, "compact") && parser_next_is(p, "storage")) {
+		property->kind = PROPERTY_COMPACT_STORAGE;
+		parser_advance(p);
+		parser_advance(p);
+		return 0;
+	}
+	if (parser_name(p, &property->name) < 0 || parser_expect_symbol(p, "=") < 0)
+		return -1;
+	property->kind = parser_at_symbol(p, "{") ? PROPERTY_MAP : PROPERTY_SIMPLE;
+	if (p->token.kind == TOKEN_MARKER || parser_at_symbol(p, ":"))
+		return parser_no_viable(p);
+	if (p->token.kind == TOKEN_WORD && !parser_at(p, "true") && !parser_at(p, "false")) {
+		property->value.kind = TERM_STRING;
+		return parser_name(p, &property->value.text);
+	}
+	return parser_term(p, &property->value);
+}
+
+static int properties(struct parser *p, struct statement *s)
+{
+	size_t capacity = 0;
+	do {
+		struct property *item = PARSER_GROW(p, s->properties, s->property_count, capacity);
+		if (item == NULL || property(p, item) < 0)
+			return -1;
+	} while (parser_take(p, "and"));
+	return 0;
+}
+
+/* ---- CREATE ---- */
+
+static int if_not_exists(struct parser *p, struct statement *s)
+{
+	if (!parser_take(p, "if"))
+		return 0;
+	s->if_not_exists = true;
+	return parser_expect(p, "NOT") < 0 ? -1 : parser_expect(p, "EXISTS");
+}
+
+static int create_keyspace(struct parser *p, struct statement *s)
+{
+	s->kind = STATEMENT_CREATE_KEYSPACE;
+	if (if_not_exists(p, s) < 0 || parser_name(p, &s->keyspace) < 0 ||
+		parser_expect(p, "WITH") < 0)
+		return -1;
+	return properties(p, s);
+}
+
+static int key_names(struct parser *p, const char *close, struct lab_view **ret, size_t *ret_count)
+{
+	size_t capacity = 0;
+	do {
+		struct lab_view *name = PARSER_GROW(p, *ret, *ret_count, capacity);
+		if (name == NULL || parser_name(p, name) < 0)
+			return -1;
+	} while (parser_take_symbol(p, ","));
+	return parser_expect_symbol(p, close);
+}
+
+/* PRIMARY KEY (p, c...) or PRIMARY KEY ((p, q), c...). */
+static int primary_key(struct parser *p, struct statement *s)
+{
+	if (s->primary_key)
+		return cqle_fail(p->err, CQL_E_INVALID,
+			"Multiple PRIMARY KEYs specifed (exactly one required)");
+	s->primary_key = true;
+	parser_advance(p);
+	if (parser_expect(p, "KEY") < 0 || parser_expect_symbol(p, "(") < 0)
+		return -1;
+	if (parser_take_symbol(p, "(")) {
+		if (key_names(p, ")", &s->partition_key, &s->partition_key_count) < 0)
+			return -1;
+	} else {
+		s->partition_key = lab_arena_new_of(p->arena, struct lab_view);
+		s->partition_key_count = 1;
+		if (parser_name(p, &s->partition_key[0]) < 0)
+			return -1;
+	}
+	if (!parser_take_symbol(p, ","))
+		return parser_expect_symbol(p, ")");
+	return key_names(p, ")", &s->clustering, &s->clustering_count);
+}
+
+static int column_definition(struct parser *p, struct column_definition *column)
+{
+	if (parser_name(p, &column->name) < 0 || parser_type(p, &column->type) < 0)
+		return -1;
+	column->is_static = parser_take(p, "static");
+	if (parser_take(p, "primary")) {
+		column->is_key = true;
+		return parser_expect(p, "KEY");
+	}
+	return 0;
+}
+
+static int create_table(struct parser *p, struct statement *s)
+{
+	size_t capacity = 0;
+	s->kind = STATEMENT_CREATE_TABLE;
+	if (if_not_exists(p, s) < 0 || parser_table_name(p, s) < 0 ||
+		parser_expect_symbol(p, "(") < 0)
+		return -1;
+	do {
+		if (parser_at(p, "primary")) {
+			if (primary_key(p, s) < 0)
+				return -1;
+			continue;
+		}
+		struct column_definition *column =
+			PARSER_GROW(p, s->columns, s->column_count, capacity);
+		if (column == NULL || column_definition(p, column) < 0)
+			return -1;
+	} while (parser_take_symbol(p, ","));
+	if (parser_expect_symbol(p, ")") < 0)
+		return -1;
+	return parser_take(p, "with") ? properties(p, s) : 0;
+}
+
+/* ---- the rest ---- */
+
+static int drop(struct parser *p, struct statement *s)
+{
+	bool keyspace = parser_take(p, "keyspace") || parser_take(p, "schema");
+	if (!keyspace)
+		parser_advance(p); /* TABLE or COLUMNFAMILY, seen by the caller */
+	s->kind = keyspace ? STATEMENT_DROP_KEYSPACE : STATEMENT_DROP_TABLE;
+	if (parser_take(p, "if")) {
+		s->if_exists = true;
+		if (parser_expect(p, "EXISTS") < 0)
+			return -1;
+	}
+	return keyspace ? parser_name(p, &s->keyspace) : parser_table_name(p, s);
+}
+
+static int truncate(struct parser *p, struct statement *s)
+{
+	s->kind = STATEMENT_TRUNCATE;
+	if (!parser_take(p, "table"))
+		(void)parser_take(p, "columnfamily");
+	return parser_table_name(p, s);
+}
+
+/* What Cassandra would do and we do not: remembered by its first words, refused when executed. */
+static int unsupported(struct parser *p, struct statement *s)
+{
+	s->kind = STATEMENT_UNSUPPORTED;
+	s->table = p->token.text;
+	if (parser_at(p, "create") || parser_at(p, "alter") || parser_at(p, "drop") ||
+		parser_at(p, "list"))
+		s->table = lab_view_sub(p->lexer.input, p->token.begin,
+			LAB_MIN(p->next.end - p->token.begin, (size_t)60));
+	return 0;
+}
+
+static bool at_object(const struct parser *p, const char *const *objects)
+{
+	for (; *objects != NULL; objects++) {
+		if (parser_next_is(p, *objects))
+			return true;
+	}
+	return false;
+}
+
+/* Verbs with the objects that Cassandra 4.0 knows and we refuse. NULL: any. */
+static const char *const create_others[] = { "index", "custom", "materialized", "type", "function",
+	"aggregate", "trigger", "role", "user", "or", NULL };
+static const char *const drop_others[] = { "index", "materialized", "type", "function", "aggregate",
+	"trigger", "role", "user", NULL };
+static const char *const alter_others[] = { "keyspace", "schema", "table", "columnfamily", "type",
+	"role", "user", "materialized", NULL };
+static const char *const list_others[] = { "roles", "users", "all", "permissions", NULL };
+
+static bool at_unsupported(const struct parser *p)
+{
+	if (parser_at(p, "create"))
+		return at_object(p, create_others);
+	if (parser_at(p, "drop"))
+		return at_object(p, drop_others);
+	if (parser_at(p, "alter"))
+		return at_object(p, alter_others);
+	if (parser_at(p, "list"))
+		return at_object(p, list_others);
+	return parser_at(p, "grant") || parser_at(p, "revoke") || parser_at(p, "describe") ||
+		parser_at(p, "desc");
+}
+
+int parser_ddl(struct parser *p, struct statement *s)
+{
+	if (at_unsupported(p))
+		return unsupported(p, s);
+	if (parser_take(p, "use")) {
+		s->kind = STATEMENT_USE;
+		return parser_name(p, &s->keyspace);
+	}
+	if (parser_take(p, "truncate"))
+		return truncate(p, s);
+	if (parser_take(p, "create")) {
+		if (parser_take(p, "keyspace") || parser_take(p, "schema"))
+			return create_keyspace(p, s);
+		if (parser_take(p, "table") || parser_take(p, "columnfamily"))
+			return create_table(p, s);
+		return parser_no_viable(p);
+	}
+	if (parser_take(p, "drop")) {
+		if (parser_at(p, "keyspace") || parser_at(p, "schema") || parser_at(p, "table") ||
+			parser_at(p, "columnfamily"))
+			return drop(p, s);
+		return parser_no_viable(p);
+	}
+	return parser_no_viable(p);
+}

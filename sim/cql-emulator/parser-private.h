@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * parser-private.h - what the parser's sources share.
+ */
+#ifndef LAB_CQL_EMULATOR_PARSER_PRIVATE_H
+#define LAB_CQL_EMULATOR_PARSER_PRIVATE_H
+
+#include "sim/cql-emulator/syntax.h"
+
+struct parser {
+	struct lab_arena *arena;
+	struct lexer lexer;
+	struct token token, next; /* the current one and the one behind it */
+	struct lab_error *err;
+	struct statement *outer; /* collects the markers */
+	size_t marker_capacity;
+	unsigned depth;
+};
+
+void parser_advance(struct parser *p);
+/* Is the current token this keyword (any case), this symbol? */
+bool parser_at(const struct parser *p, const char *keyword);
+bool parser_at_symbol(const struct parser *p, const char *symbol);
+bool parser_next_is(const struct parser *p, const char *keyword);
+bool parser_next_is_symbol(const struct parser *p, const char *symbol);
+/* Takes it if it is there. */
+bool parser_take(struct parser *p, const char *keyword);
+bool parser_take_symbol(struct parser *p, const char *symbol);
+/* 0, or -1 with "mismatched input ... expecting ...". */
+int parser_expect(struct parser *p, const char *keyword);
+int parser_expect_symbol(struct parser *p, const char *symbol);
+int parser_mismatch(struct parser *p, const char *expected);
+int parser_no_viable(struct parser *p);
+
+/* An identifier: lower-cased unless quoted; reserved words are refused. */
+int parser_name(struct parser *p, struct lab_view *ret);
+int parser_table_name(struct parser *p, struct statement *s);
+int parser_term(struct parser *p, struct term *ret);
+int parser_type(struct parser *p, struct type_name *ret);
+int parser_where(struct parser *p, struct statement *s);
+int parser_orderings(struct parser *p, struct ordering **ret, size_t *ret_count);
+
+/* Makes room for one more item of an array in the arena and returns it, zeroed; NULL at
+ * SYNTAX_ITEMS_MAX, with the error set. */
+void *parser_grow(
+	struct parser *p, void **items, size_t *count, size_t *capacity, size_t item_size);
+#define PARSER_GROW(p, items, count, capacity)                                                     \
+	((__typeof__(items))parser_grow(                                                           \
+		(p), (void **)&(items), &(count), &(capacity), sizeof(*(items))))
+
+int parser_ddl(struct parser *p, struct statement *s);
+int parser_statement_body(struct parser *p, struct statement *s);
+
+#endif

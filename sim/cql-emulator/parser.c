@@ -1,0 +1,918 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * parser.c - recursive descent over one statement of data manipulation. DDL is in parser-ddl.c.
+ */
+#include "sim/cql-emulator/parser-private.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#define SNIPPET_TOKENS 10 /* what ANTLR's error collector shows before the offender */
+
+int cqle_fail(struct lab_error *err, unsigned code, const char *format, ...)
+{
+	char text[sizeof(err->message)];
+	va_list args;
+	va_start(args, format);
+	(void)vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+
+	(void)lab_fail(err, code == CQL_E_ALREADY_EXISTS ? LAB_EXISTS : LAB_INVALID, "%s", text);
+	if (err != NULL)
+		err->status = (uint16_t)code;
+	return -1;
+}
+
+/* ---- tokens ---- */
+
+void parser_advance(struct parser *p)
+{
+	p->token = p->next;
+	lexer_next(&p->lexer, &p->next);
+}
+
+static bool is_word(const struct token *token, const char *keyword)
+{
+	return token->kind == TOKEN_WORD && lab_view_eq_nocase(token->text, lab_view_cstr(keyword));
+}
+
+static bool is_symbol(const struct token *token, const char *symbol)
+{
+	return token->kind == TOKEN_SYMBOL && lab_view_eq_cstr(token->text, symbol);
+}
+
+bool parser_at(const struct parser *p, const char *keyword)
+{
+	return is_word(&p->token, keyword);
+}
+
+bool parser_at_symbol(const struct parser *p, const char *symbol)
+{
+	return is_symbol(&p->token, symbol);
+}
+
+bool parser_next_is(const struct parser *p, const char *keyword)
+{
+	return is_word(&p->next, keyword);
+}
+
+bool parser_next_is_symbol(const struct parser *p, const char *symbol)
+{
+	return is_symbol(&p->next, symbol);
+}
+
+bool parser_take(struct parser *p, const char *keyword)
+{
+	bool there = parser_at(p, keyword);
+	if (there)
+		parser_advance(p);
+	return there;
+}
+
+bool parser_take_symbol(struct parser *p, const char *symbol)
+{
+	bool there = parser_at_symbol(p, symbol);
+	if (there)
+		parser_advance(p);
+	return there;
+}
+
+/* Where the snippet of an error at `offender` begins: ten tokens before it. */
+static size_t snippet_begin(const struct parser *p, const struct token *offender)
+{
+	size_t begins[SNIPPET_TOKENS] = { 0 };
+	size_t count = 0;
+	struct lexer lexer;
+	struct token token;
+
+	lexer_init(&lexer, p->lexer.input);
+	for (lexer_next_raw(&lexer, &token); token.kind != TOKEN_END && token.begin < offender->begin;
+		lexer_next_raw(&lexer, &token))
+		begins[count++ % SNIPPET_TOKENS] = token.begin;
+	return count <= SNIPPET_TOKENS ? 0 : begins[count % SNIPPET_TOKENS];
+}
+
+static int syntax_error(struct parser *p, const char *what, const char *expected)
+{
+	const struct token *token = &p->token;
+	struct lab_view input = p->lexer.input;
+	if (token->kind == TOKEN_END)
+		return cqle_fail(p->err, CQL_E_SYNTAX, "line 0:-1 %s input '<EOF>'%s", what, expected);
+
+	size_t from = snippet_begin(p, token);
+	struct lab_view before = lab_view_sub(input, from, token->begin - from);
+	struct lab_view text = lab_view_sub(input, token->begin, token->end - token->begin);
+	before = lab_view_skip(before, before.len > 60 ? before.len - 60 : 0);
+	text.len = LAB_MIN(text.len, (size_t)40);
+	return cqle_fail(p->err, CQL_E_SYNTAX, "line %u:%u %s input '%.*s'%s (%s%.*s[%.*s]%s)",
+		token->line, token->column, what, LAB_VIEW_ARG(text), expected, from > 0 ? "..." : "",
+		LAB_VIEW_ARG(before), LAB_VIEW_ARG(text), token->end < input.len ? "..." : "");
+}
+
+int parser_mismatch(struct parser *p, const char *expected)
+{
+	char text[48];
+	(void)snprintf(text, sizeof(text), " expecting %s", expected);
+	return syntax_error(p, "mismatched", text);
+}
+
+int parser_no_viable(struct parser *p)
+{
+	return syntax_error(p, "no viable alternative at", "");
+}
+
+int parser_expect(struct parser *p, const char *keyword)
+{
+	char token_name[40];
+	if (parser_take(p, keyword))
+		return 0;
+	(void)snprintf(token_name, sizeof(token_name), "K_%s", keyword);
+	return parser_mismatch(p, token_name);
+}
+
+int parser_expect_symbol(struct parser *p, const char *symbol)
+{
+	char token_name[8];
+	if (parser_take_symbol(p, symbol))
+		return 0;
+	(void)snprintf(token_name, sizeof(token_name), "'%s'", symbol);
+	return parser_mismatch(p, token_name);
+}
+
+void *parser_grow(
+	struct parser *p, void **items, size_t *count, size_t *capacity, size_t item_size)
+{
+	if (*count == SYNTAX_ITEMS_MAX) {
+		(void)cqle_fail(p->err, CQL_E_SYNTAX, "line %u:%u more than %u items in a list",
+			p->token.line, p->token.column, (unsigned)SYNTAX_ITEMS_MAX);
+		return NULL;
+	}
+	if (*count == *capacity) {
+		size_t wanted = *capacity == 0 ? 4 : *capacity * 2;
+		void *larger = lab_arena_alloc_array(p->arena, item_size, wanted);
+		if (*count > 0)
+			memcpy(larger, *items, *count * item_size);
+		*items = larger;
+		*capacity = wanted;
+	}
+	return (uint8_t *)*items + (*count)++ * item_size;
+}
+
+/* ---- names ---- */
+
+/* Cassandra's reserved words: no names unless quoted. Sorted. */
+static const char *const reserved_words[] = { "add", "allow", "alter", "and", "apply", "asc",
+	"authorize", "batch", "begin", "by", "columnfamily", "create", "default", "delete", "desc",
+	"describe", "drop", "entries", "execute", "from", "full", "grant", "if", "in", "index",
+	"infinity", "insert", "into", "is", "keyspace", "limit", "materialized", "mbean", "mbeans",
+	"modify", "nan", "norecursive", "not", "null", "of", "on", "or", "order", "primary",
+	"rename", "replace", "revoke", "schema", "select", "set", "table", "to", "token",
+	"truncate", "unlogged", "unset", "update", "use", "using", "view", "where", "with" };
+
+static bool is_reserved(struct lab_view word)
+{
+	size_t low = 0, high = LAB_COUNT_OF(reserved_words);
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		int order = lab_view_cmp(word, lab_view_cstr(reserved_words[middle]));
+		if (order == 0)
+			return true;
+		if (order < 0)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return false;
+}
+
+static struct lab_view lower(struct parser *p, struct lab_view text)
+{
+	uint8_t *copy = lab_arena_alloc(p->arena, text.len + 1);
+	for (size_t i = 0; i < text.len; i++) {
+		uint8_t c = text.ptr[i];
+		copy[i] = c >= 'A' && c <= 'Z' ? (uint8_t)(c - 'A' + 'a') : c;
+	}
+	return lab_view_of(copy, text.len);
+}
+
+/* The text with each doubled quote made single. */
+static struct lab_view undouble(struct parser *p, struct lab_view text, uint8_t quote)
+{
+	if (lab_view_find_byte(text, quote) == SIZE_MAX)
+		return text.len > 0 ? text : lab_view_of("", 0);
+	uint8_t *copy = lab_arena_alloc(p->arena, text.len);
+	size_t len = 0;
+	for (size_t i = 0; i < text.len; i++) {
+		copy[len++] = text.ptr[i];
+		if (text.ptr[i] == quote)
+			i++;
+	}
+	return lab_view_of(copy, len);
+}
+
+int parser_name(struct parser *p, struct lab_view *ret)
+{
+	if (p->token.kind == TOKEN_QUOTED_NAME) {
+		if (p->token.text.len == 0)
+			return parser_no_viable(p);
+		*ret = undouble(p, p->token.text, '"');
+		parser_advance(p);
+		return 0;
+	}
+	if (p->token.kind != TOKEN_WORD)
+		return parser_no_viable(p);
+	struct lab_view name = lower(p, p->token.text);
+	if (is_reserved(name))
+		return parser_no_viable(p);
+	*ret = name;
+	parser_advance(p);
+	return 0;
+}
+
+int parser_table_name(struct parser *p, struct statement *s)
+{
+	if (parser_name(p, &s->table) < 0)
+		return -1;
+	if (!parser_take_symbol(p, "."))
+		return 0;
+	s->keyspace = s->table;
+	return parser_name(p, &s->table);
+}
+
+/* ---- terms ---- */
+
+static int marker(struct parser *p, struct lab_view name, struct term *ret)
+{
+	struct statement *outer = p->outer;
+	struct lab_view *slot =
+		PARSER_GROW(p, outer->marker_names, outer->marker_count, p->marker_capacity);
+	if (slot == NULL)
+		return -1;
+	*slot = name;
+	*ret = (struct term){ .kind = TERM_MARKER, .text = name, .marker = outer->marker_count - 1 };
+	return 0;
+}
+
+/* Terms separated by ',' up to `close`, which is taken; `colon` for {k: v}. */
+static int term_items(struct parser *p, const char *close, bool colon, struct term *ret)
+{
+	size_t capacity = 0;
+	if (parser_take_symbol(p, close))
+		return 0;
+	do {
+		for (unsigned i = 0; i < (colon ? 2u : 1u); i++) {
+			if (i == 1 && parser_expect_symbol(p, ":") < 0)
+				return -1;
+			struct term *item = PARSER_GROW(p, ret->items, ret->item_count, capacity);
+			if (item == NULL || parser_term(p, item) < 0)
+				return -1;
+		}
+	} while (parser_take_symbol(p, ","));
+	return parser_expect_symbol(p, close);
+}
+
+/* {} and {a, b} are sets, {a: b} is a map: known only behind the first term. */
+static int term_braces(struct parser *p, struct term *ret)
+{
+	size_t capacity = 0;
+	ret->kind = TERM_SET;
+	if (parser_take_symbol(p, "}"))
+		return 0;
+	struct term *first = PARSER_GROW(p, ret->items, ret->item_count, capacity);
+	if (first == NULL || parser_term(p, first) < 0)
+		return -1;
+	if (parser_at_symbol(p, ":"))
+		ret->kind = TERM_MAP;
+	for (;;) {
+		if (ret->kind == TERM_MAP) {
+			struct term *value = PARSER_GROW(p, ret->items, ret->item_count, capacity);
+			if (value == NULL || parser_expect_symbol(p, ":") < 0 ||
+				parser_term(p, value) < 0)
+				return -1;
+		}
+		if (!parser_take_symbol(p, ","))
+			return parser_expect_symbol(p, "}");
+		struct term *item = PARSER_GROW(p, ret->items, ret->item_count, capacity);
+		if (item == NULL || parser_term(p, item) < 0)
+			return -1;
+	}
+}
+
+static int term_nested(struct parser *p, struct term *ret)
+{
+	int result;
+	if (p->depth == SYNTAX_DEPTH_MAX)
+		return cqle_fail(p->err, CQL_E_SYNTAX, "line %u:%u terms are nested too deeply",
+			p->token.line, p->token.column);
+	p->depth++;
+	if (parser_take_symbol(p, "[")) {
+		ret->kind = TERM_LIST;
+		result = term_items(p, "]", false, ret);
+	} else if (parser_take_symbol(p, "{")) {
+		result = term_braces(p, ret);
+	} else if (parser_take_symbol(p, "(")) {
+		ret->kind = TERM_TUPLE;
+		result = term_items(p, ")", false, ret);
+	} else {
+		result = parser_no_viable(p);
+	}
+	p->depth--;
+	return result;
+}
+
+static int term_word(struct parser *p, struct term *ret)
+{
+	static const struct {
+		const char *word;
+		enum term_kind kind;
+	} constants[] = { { "null", TERM_NULL }, { "true", TERM_BOOLEAN },
+		{ "false", TERM_BOOLEAN }, { "nan", TERM_FLOAT }, { "infinity", TERM_FLOAT } };
+	for (size_t i = 0; i < LAB_COUNT_OF(constants); i++) {
+		if (parser_at(p, constants[i].word)) {
+			ret->kind = constants[i].kind;
+			ret->text = lower(p, p->token.text);
+			parser_advance(p);
+			return 0;
+		}
+	}
+	if (!parser_next_is_symbol(p, "("))
+		return parser_no_viable(p);
+	if (p->depth == SYNTAX_DEPTH_MAX)
+		return parser_no_viable(p);
+	if (parser_name(p, &ret->text) < 0)
+		return -1;
+	ret->kind = TERM_CALL;
+	parser_advance(p);
+	p->depth++;
+	int result = term_items(p, ")", false, ret);
+	p->depth--;
+	return result;
+}
+
+static int term_constant(struct parser *p, enum term_kind kind, struct lab_view text,
+	struct term *ret)
+{
+	ret->kind = kind;
+	ret->text = text;
+	parser_advance(p);
+	return 0;
+}
+
+static int term_marker(struct parser *p, struct term *ret)
+{
+	struct lab_view name = { NULL, 0 };
+	bool named = parser_at_symbol(p, ":");
+	parser_advance(p);
+	if (named && parser_name(p, &name) < 0)
+		return -1;
+	return marker(p, name, ret);
+}
+
+int parser_term(struct parser *p, struct term *ret)
+{
+	*ret = (struct term){ .kind = TERM_NONE };
+	switch (p->token.kind) {
+	case TOKEN_STRING:
+		return term_constant(p, TERM_STRING, undouble(p, p->token.text, '\''), ret);
+	case TOKEN_DOLLAR:
+		return term_constant(p, TERM_STRING, p->token.text, ret);
+	case TOKEN_INTEGER:
+		return term_constant(p, TERM_INTEGER, p->token.text, ret);
+	case TOKEN_FLOAT:
+		return term_constant(p, TERM_FLOAT, p->token.text, ret);
+	case TOKEN_HEX:
+		return term_constant(p, TERM_HEX, p->token.text, ret);
+	case TOKEN_UUID:
+		return term_constant(p, TERM_UUID, p->token.text, ret);
+	case TOKEN_MARKER:
+		return term_marker(p, ret);
+	case TOKEN_WORD:
+		return term_word(p, ret);
+	case TOKEN_SYMBOL:
+		return parser_at_symbol(p, ":") ? term_marker(p, ret) : term_nested(p, ret);
+	case TOKEN_END:
+	case TOKEN_QUOTED_NAME:
+	case TOKEN_SPACE:
+	case TOKEN_BAD:
+		break;
+	}
+	return parser_no_viable(p);
+}
+
+/* A number or a marker: LIMIT, TIMESTAMP, TTL. */
+static int integer_term(struct parser *p, struct term *ret)
+{
+	if (p->token.kind != TOKEN_INTEGER && p->token.kind != TOKEN_MARKER &&
+		!parser_at_symbol(p, ":"))
+		return parser_no_viable(p);
+	return parser_term(p, ret);
+}
+
+/* ---- WHERE ---- */
+
+static int name_list(struct parser *p, struct lab_view **ret, size_t *ret_count)
+{
+	size_t capacity = 0;
+	do {
+		struct lab_view *name = PARSER_GROW(p, *ret, *ret_count, capacity);
+		if (name == NULL || parser_name(p, name) < 0)
+			return -1;
+	} while (parser_take_symbol(p, ","));
+	return parser_expect_symbol(p, ")");
+}
+
+static int relation_operator(struct parser *p, enum operator*ret)
+{
+	static const struct {
+		const char *symbol;
+		enum operator op;
+	} operators[] = { { "=", OP_EQ }, { "<", OP_LT }, { "<=", OP_LE }, { ">", OP_GT },
+		{ ">=", OP_GE }, { "!=", OP_NE } };
+	for (size_t i = 0; i < LAB_COUNT_OF(operators); i++) {
+		if (parser_take_symbol(p, operators[i].symbol)) {
+			*ret = operators[i].op;
+			return 0;
+		}
+	}
+	if (parser_take(p, "in")) {
+		*ret = OP_IN;
+		return 0;
+	}
+	if (parser_take(p, "like")) {
+		*ret = OP_LIKE;
+		return 0;
+	}
+	if (parser_take(p, "contains")) {
+		(void)parser_take(p, "key");
+		*ret = OP_CONTAINS;
+		return 0;
+	}
+	return parser_no_viable(p);
+}
+
+static int in_list(struct parser *p, struct relation *ret)
+{
+	if (!parser_take_symbol(p, "("))
+		return p->token.kind == TOKEN_MARKER || parser_at_symbol(p, ":") ?
+			parser_term(p, &ret->value) :
+			parser_no_viable(p);
+	struct term list = { .kind = TERM_TUPLE };
+	if (term_items(p, ")", false, &list) < 0)
+		return -1;
+	ret->items = list.items;
+	ret->item_count = list.item_count;
+	return 0;
+}
+
+static int relation(struct parser *p, struct relation *ret)
+{
+	if (parser_at(p, "token") && parser_next_is_symbol(p, "(")) {
+		ret->token = true;
+		parser_advance(p);
+		parser_advance(p);
+		if (name_list(p, &ret->columns, &ret->column_count) < 0)
+			return -1;
+	} else if (parser_take_symbol(p, "(")) {
+		if (name_list(p, &ret->columns, &ret->column_count) < 0)
+			return -1;
+	} else if (parser_name(p, &ret->column) < 0) {
+		return -1;
+	}
+	if (relation_operator(p, &ret->op) < 0)
+		return -1;
+	return ret->op == OP_IN ? in_list(p, ret) : parser_term(p, &ret->value);
+}
+
+/* The relations behind WHERE. */
+int parser_where(struct parser *p, struct statement *s)
+{
+	size_t capacity = 0;
+	do {
+		struct relation *r = PARSER_GROW(p, s->relations, s->relation_count, capacity);
+		if (r == NULL || relation(p, r) < 0)
+			return -1;
+	} while (parser_take(p, "and"));
+	return 0;
+}
+
+/* ---- SELECT ---- */
+
+static int selector_function(struct parser *p, struct selector *ret)
+{
+	static const struct {
+		const char *name;
+		enum selector_kind kind;
+	} functions[] = { { "writetime", SELECT_WRITETIME }, { "ttl", SELECT_TTL } };
+	for (size_t i = 0; i < LAB_COUNT_OF(functions); i++) {
+		if (parser_at(p, functions[i].name)) {
+			ret->kind = functions[i].kind;
+			parser_advance(p);
+			parser_advance(p);
+			return parser_name(p, &ret->name) < 0 ? -1 : parser_expect_symbol(p, ")");
+		}
+	}
+	if (parser_at(p, "count")) {
+		ret->kind = SELECT_COUNT;
+		parser_advance(p);
+		parser_advance(p);
+		if (!parser_take_symbol(p, "*")) {
+			if (p->token.kind == TOKEN_INTEGER)
+				parser_advance(p);
+			else if (parser_name(p, &ret->name) < 0)
+				return -1;
+		}
+		return parser_expect_symbol(p, ")");
+	}
+	if (parser_take(p, "token")) {
+		ret->kind = SELECT_TOKEN;
+		parser_advance(p);
+		return name_list(p, &ret->columns, &ret->column_count);
+	}
+	return 1;
+}
+
+/* cast(c as type), min(c), now()... are recognised, to be refused by name. */
+static int selector_call(struct parser *p, struct selector *ret)
+{
+	unsigned open = 0;
+	ret->kind = SELECT_CALL;
+	ret->name = lower(p, p->token.text);
+	parser_advance(p);
+	do {
+		if (parser_at_symbol(p, "("))
+			open++;
+		else if (parser_at_symbol(p, ")"))
+			open--;
+		else if (p->token.kind == TOKEN_END || p->token.kind == TOKEN_BAD)
+			return parser_no_viable(p);
+		parser_advance(p);
+	} while (open > 0);
+	return 0;
+}
+
+static int selector(struct parser *p, struct selector *ret)
+{
+	struct term constant;
+	int result = 1;
+	if (p->token.kind == TOKEN_WORD && parser_next_is_symbol(p, "(")) {
+		result = selector_function(p, ret);
+		if (result > 0)
+			result = selector_call(p, ret);
+	} else if (p->token.kind == TOKEN_WORD || p->token.kind == TOKEN_QUOTED_NAME) {
+		ret->kind = SELECT_COLUMN;
+		result = parser_name(p, &ret->name);
+	} else {
+		size_t begin = p->token.begin, end = p->token.end;
+		ret->kind = SELECT_TERM;
+		ret->text = lab_view_sub(p->lexer.input, begin, end - begin);
+		result = parser_term(p, &constant);
+	}
+	if (result < 0)
+		return -1;
+	return parser_take(p, "as") ? parser_name(p, &ret->alias) : 0;
+}
+
+static int selectors(struct parser *p, struct statement *s)
+{
+	size_t capacity = 0;
+	if (parser_take_symbol(p, "*")) {
+		s->wildcard = true;
+		return 0;
+	}
+	do {
+		struct selector *item = PARSER_GROW(p, s->selectors, s->selector_count, capacity);
+		if (item == NULL || selector(p, item) < 0)
+			return -1;
+	} while (parser_take_symbol(p, ","));
+	return 0;
+}
+
+int parser_orderings(struct parser *p, struct ordering **ret, size_t *ret_count)
+{
+	size_t capacity = 0;
+	do {
+		struct ordering *item = PARSER_GROW(p, *ret, *ret_count, capacity);
+		if (item == NULL || parser_name(p, &item->column) < 0)
+			return -1;
+		item->descending = parser_take(p, "desc");
+		if (!item->descending)
+			(void)parser_take(p, "asc");
+	} while (parser_take_symbol(p, ","));
+	return 0;
+}
+
+static int select_group_by(struct parser *p, struct statement *s)
+{
+	struct lab_view name;
+	if (!parser_take(p, "group"))
+		return 0;
+	s->group_by = true;
+	if (parser_expect(p, "BY") < 0)
+		return -1;
+	do {
+		if (parser_name(p, &name) < 0)
+			return -1;
+	} while (parser_take_symbol(p, ","));
+	return 0;
+}
+
+static int select_tail(struct parser *p, struct statement *s)
+{
+	if (select_group_by(p, s) < 0)
+		return -1;
+	if (parser_take(p, "order") && (parser_expect(p, "BY") < 0 ||
+			parser_orderings(p, &s->orderings, &s->ordering_count) < 0))
+		return -1;
+	if (parser_take(p, "per") && (parser_expect(p, "PARTITION") < 0 ||
+			parser_expect(p, "LIMIT") < 0 || integer_term(p, &s->partition_limit) < 0))
+		return -1;
+	if (parser_take(p, "limit") && integer_term(p, &s->limit) < 0)
+		return -1;
+	if (parser_take(p, "allow")) {
+		s->allow_filtering = true;
+		return parser_expect(p, "FILTERING");
+	}
+	return 0;
+}
+
+static int parse_select(struct parser *p, struct statement *s)
+{
+	s->kind = STATEMENT_SELECT;
+	if (parser_at(p, "json") && !parser_next_is(p, "from")) {
+		s->json = true;
+		parser_advance(p);
+	}
+	if (parser_at(p, "distinct") && !parser_next_is(p, "from")) {
+		s->distinct = true;
+		parser_advance(p);
+	}
+	if (selectors(p, s) < 0 || parser_expect(p, "FROM") < 0 || parser_table_name(p, s) < 0)
+		return -1;
+	if (parser_take(p, "where") && parser_where(p, s) < 0)
+		return -1;
+	return select_tail(p, s);
+}
+
+/* ---- INSERT, UPDATE, DELETE ---- */
+
+/* USING TIMESTAMP n AND TTL n, in any order. */
+static int using_clause(struct parser *p, struct statement *s)
+{
+	if (!parser_take(p, "using"))
+		return 0;
+	do {
+		struct term *target;
+		if (parser_take(p, "timestamp"))
+			target = &s->timestamp;
+		else if (s->kind != STATEMENT_DELETE && s->kind != STATEMENT_BATCH &&
+			parser_take(p, "ttl"))
+			target = &s->ttl;
+		else
+			return parser_no_viable(p);
+		if (integer_term(p, target) < 0)
+			return -1;
+	} while (parser_take(p, "and"));
+	return 0;
+}
+
+static int insert_columns(struct parser *p, struct statement *s)
+{
+	size_t capacity = 0;
+	if (parser_expect_symbol(p, "(") < 0)
+		return -1;
+	do {
+		struct assignment *a = PARSER_GROW(p, s->assignments, s->assignment_count, capacity);
+		if (a == NULL || parser_name(p, &a->column) < 0)
+			return -1;
+	} while (parser_take_symbol(p, ","));
+	return parser_expect_symbol(p, ")");
+}
+
+static int insert_values(struct parser *p, struct statement *s)
+{
+	if (parser_expect(p, "VALUES") < 0 || parser_expect_symbol(p, "(") < 0)
+		return -1;
+	do {
+		struct term value;
+		if (parser_term(p, &value) < 0)
+			return -1;
+		if (s->value_count < s->assignment_count)
+			s->assignments[s->value_count].value = value;
+		s->value_count++;
+	} while (parser_take_symbol(p, ","));
+	return parser_expect_symbol(p, ")");
+}
+
+static int parse_insert(struct parser *p, struct statement *s)
+{
+	struct term document;
+	s->kind = STATEMENT_INSERT;
+	if (parser_expect(p, "INTO") < 0 || parser_table_name(p, s) < 0)
+		return -1;
+	if (parser_take(p, "json")) {
+		s->json_insert = true;
+		if (parser_term(p, &document) < 0)
+			return -1;
+	} else if (insert_columns(p, s) < 0 || insert_values(p, s) < 0) {
+		return -1;
+	}
+	if (parser_take(p, "if")) {
+		s->conditional = true;
+		if (parser_expect(p, "NOT") < 0 || parser_expect(p, "EXISTS") < 0)
+			return -1;
+	}
+	return using_clause(p, s);
+}
+
+/* IF EXISTS, IF c = 1 AND ...: understood, so that it can be refused properly. */
+static int condition_clause(struct parser *p, struct statement *s)
+{
+	struct statement conditions = { .kind = STATEMENT_SELECT };
+	if (!parser_take(p, "if"))
+		return 0;
+	s->conditional = true;
+	if (parser_take(p, "exists"))
+		return 0;
+	return parser_where(p, &conditions);
+}
+
+static bool at_sign(const struct parser *p)
+{
+	return parser_at_symbol(p, "+") || parser_at_symbol(p, "-") ||
+		(p->token.kind == TOKEN_INTEGER && p->token.text.ptr[0] == '-');
+}
+
+/* The right side of "c = ...": a term, or arithmetic on a column. */
+static int assigned_value(struct parser *p, struct assignment *a)
+{
+	struct lab_view name;
+	bool column = p->token.kind == TOKEN_QUOTED_NAME ||
+		(p->token.kind == TOKEN_WORD && !parser_next_is_symbol(p, "(") &&
+			(parser_next_is_symbol(p, "+") || parser_next_is_symbol(p, "-") ||
+				p->next.kind == TOKEN_INTEGER));
+	if (column) {
+		a->arithmetic = true;
+		if (parser_name(p, &name) < 0)
+			return -1;
+		if (!at_sign(p))
+			return parser_no_viable(p);
+		if (p->token.kind == TOKEN_SYMBOL)
+			parser_advance(p);
+		return parser_term(p, &a->value);
+	}
+	if (parser_term(p, &a->value) < 0)
+		return -1;
+	if (!parser_at_symbol(p, "+"))
+		return 0;
+	a->arithmetic = true;
+	parser_advance(p);
+	return parser_name(p, &name);
+}
+
+static int set_assignment(struct parser *p, struct assignment *a)
+{
+	struct term key;
+	struct lab_view field;
+	if (parser_name(p, &a->column) < 0)
+		return -1;
+	if (parser_take_symbol(p, "[")) {
+		a->arithmetic = true;
+		if (parser_term(p, &key) < 0 || parser_expect_symbol(p, "]") < 0)
+			return -1;
+	} else if (parser_take_symbol(p, ".")) {
+		a->arithmetic = true;
+		if (parser_name(p, &field) < 0)
+			return -1;
+	} else if (parser_take_symbol(p, "+=") || parser_take_symbol(p, "-=")) {
+		a->arithmetic = true;
+		return parser_term(p, &a->value);
+	}
+	if (parser_expect_symbol(p, "=") < 0)
+		return -1;
+	return assigned_value(p, a);
+}
+
+static int parse_update(struct parser *p, struct statement *s)
+{
+	size_t capacity = 0;
+	s->kind = STATEMENT_UPDATE;
+	if (parser_table_name(p, s) < 0 || using_clause(p, s) < 0 || parser_expect(p, "SET") < 0)
+		return -1;
+	do {
+		struct assignment *a = PARSER_GROW(p, s->assignments, s->assignment_count, capacity);
+		if (a == NULL || set_assignment(p, a) < 0)
+			return -1;
+	} while (parser_take_symbol(p, ","));
+	if (parser_expect(p, "WHERE") < 0 || parser_where(p, s) < 0)
+		return -1;
+	return condition_clause(p, s);
+}
+
+static int delete_column(struct parser *p, struct statement *s, size_t *capacity)
+{
+	struct term key;
+	struct lab_view field;
+	struct assignment *a = PARSER_GROW(p, s->assignments, s->assignment_count, *capacity);
+	if (a == NULL || parser_name(p, &a->column) < 0)
+		return -1;
+	if (parser_take_symbol(p, "[")) {
+		a->arithmetic = true;
+		return parser_term(p, &key) < 0 ? -1 : parser_expect_symbol(p, "]");
+	}
+	if (parser_take_symbol(p, ".")) {
+		a->arithmetic = true;
+		return parser_name(p, &field);
+	}
+	return 0;
+}
+
+static int parse_delete(struct parser *p, struct statement *s)
+{
+	size_t capacity = 0;
+	s->kind = STATEMENT_DELETE;
+	if (!parser_at(p, "from")) {
+		do {
+			if (delete_column(p, s, &capacity) < 0)
+				return -1;
+		} while (parser_take_symbol(p, ","));
+	}
+	if (parser_expect(p, "FROM") < 0 || parser_table_name(p, s) < 0 || using_clause(p, s) < 0 ||
+		parser_expect(p, "WHERE") < 0 || parser_where(p, s) < 0)
+		return -1;
+	return condition_clause(p, s);
+}
+
+/* ---- BATCH ---- */
+
+static int batch_item(struct parser *p, struct statement *s, size_t *capacity)
+{
+	struct statement **slot = PARSER_GROW(p, s->batch, s->batch_count, *capacity);
+	if (slot == NULL)
+		return -1;
+	*slot = lab_arena_new_of(p->arena, struct statement);
+	(*slot)->text = s->text;
+	int result = parser_take(p, "insert") ? parse_insert(p, *slot) :
+		parser_take(p, "update")      ? parse_update(p, *slot) :
+		parser_take(p, "delete")      ? parse_delete(p, *slot) :
+						parser_mismatch(p, "K_APPLY");
+	if (result == 0)
+		(void)parser_take_symbol(p, ";");
+	return result;
+}
+
+static int parse_batch(struct parser *p, struct statement *s)
+{
+	size_t capacity = 0;
+	s->kind = STATEMENT_BATCH;
+	if (parser_take(p, "unlogged"))
+		s->batch_type = CQL_BATCH_UNLOGGED;
+	else if (parser_take(p, "counter"))
+		s->batch_type = CQL_BATCH_COUNTER;
+	if (parser_expect(p, "BATCH") < 0 || using_clause(p, s) < 0)
+		return -1;
+	while (!parser_at(p, "apply")) {
+		if (batch_item(p, s, &capacity) < 0)
+			return -1;
+	}
+	parser_advance(p);
+	return parser_expect(p, "BATCH");
+}
+
+/* ---- top ---- */
+
+int parser_statement_body(struct parser *p, struct statement *s)
+{
+	static const struct {
+		const char *keyword;
+		int (*parse)(struct parser *p, struct statement *s);
+	} verbs[] = { { "select", parse_select }, { "insert", parse_insert },
+		{ "update", parse_update }, { "delete", parse_delete }, { "begin", parse_batch } };
+	for (size_t i = 0; i < LAB_COUNT_OF(verbs); i++) {
+		if (parser_take(p, verbs[i].keyword))
+			return verbs[i].parse(p, s);
+	}
+	return parser_ddl(p, s);
+}
+
+int cqle_parse(struct lab_arena *arena, struct lab_view text, struct statement **ret,
+	struct lab_error *err)
+{
+	struct parser p = { .arena = arena, .err = err };
+	struct statement *s = lab_arena_new_of(arena, struct statement);
+
+	s->text = text;
+	p.outer = s;
+	lexer_init(&p.lexer, text);
+	lexer_next(&p.lexer, &p.token);
+	lexer_next(&p.lexer, &p.next);
+	if (parser_statement_body(&p, s) < 0)
+		return -1;
+	if (s->kind != STATEMENT_UNSUPPORTED) {
+		while (parser_take_symbol(&p, ";"))
+			continue;
+		if (p.token.kind != TOKEN_END)
+			return parser_mismatch(&p, "EOF");
+	}
+	*ret = s;
+	return 0;
+}

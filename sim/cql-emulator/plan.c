@@ -1,0 +1,972 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * plan.c - a parsed statement resolved against the schema: which columns, which keys, which
+ * markers. Done once for a prepared statement. Errors as in the golden semantics.
+ */
+#include "sim/cql-emulator/cql-emulator-private.h"
+
+#define FILTERING_TEXT                                                                             \
+	"Cannot execute this query as it might involve data filtering and thus may have "          \
+	"unpredictable performance. If you want to execute this query despite the performance "    \
+	"unpredictability, use ALLOW FILTERING"
+
+struct builder {
+	struct cqlemu *emu;
+	struct lab_arena *arena;
+	const struct statement *s;
+	struct cqle_plan *plan;	 /* of this statement */
+	struct cqle_plan *outer; /* has the markers */
+	struct cqle_table *table;
+	struct lab_error *err;
+};
+
+/* ---- values ---- */
+
+static void note_marker(struct builder *b, const struct cqle_value *value, struct lab_view name)
+{
+	struct cql_column *m = &b->outer->markers[value->marker];
+	m->keyspace = b->table->keyspace->name;
+	m->table = b->table->name;
+	m->name = name;
+	m->type = value->type;
+	if (value->is_list) {
+		struct cql_type *param = lab_arena_new_of(b->arena, struct cql_type);
+		*param = value->type;
+		m->type = (struct cql_type){
+			.id = CQL_TYPE_LIST, .params = param, .param_count = 1
+		};
+	}
+}
+
+static bool is_user_column(const struct cqle_column *column)
+{
+	return lab_view_eq_cstr(column->name, "u");
+}
+
+/* A term as a value of a column. */
+static int column_value(struct builder *b, const struct term *term, const struct cqle_column *column,
+	struct cqle_value *ret)
+{
+	*ret = (struct cqle_value){ .column = column, .type = column->type, .name = column->name };
+	if (term->kind == TERM_MARKER) {
+		ret->is_marker = true;
+		ret->marker = term->marker;
+		note_marker(b, ret, term->text.ptr != NULL ? term->text : column->name);
+		if (is_user_column(column) && b->outer->user_marker == SIZE_MAX)
+			b->outer->user_marker = term->marker;
+		return 0;
+	}
+	if (term->kind == TERM_NULL) {
+		ret->is_null = true;
+		return 0;
+	}
+	if (cqle_constant(b->arena, term, column->name, &column->type, column->type_text,
+		    &ret->bytes, b->err) < 0)
+		return -1;
+	if (is_user_column(column))
+		b->outer->user_constant = ret->bytes;
+	return 0;
+}
+
+/* LIMIT, TIMESTAMP, TTL. */
+static int number_value(struct builder *b, const struct term *term, const char *name,
+	enum cql_type_id type, struct cqle_value *ret)
+{
+	*ret = (struct cqle_value){ .type = { .id = type }, .name = lab_view_cstr(name) };
+	if (term->kind == TERM_MARKER) {
+		ret->is_marker = true;
+		ret->marker = term->marker;
+		note_marker(b, ret, term->text.ptr != NULL ? term->text : ret->name);
+		return 0;
+	}
+	return cqle_constant(b->arena, term, ret->name, &ret->type,
+		lab_view_cstr(cql_type_name((uint16_t)type)), &ret->bytes, b->err);
+}
+
+static int using_values(struct builder *b)
+{
+	b->plan->has_timestamp = b->s->timestamp.kind != TERM_NONE;
+	b->plan->has_ttl = b->s->ttl.kind != TERM_NONE;
+	if (b->plan->has_timestamp && number_value(b, &b->s->timestamp, "[timestamp]",
+					      CQL_TYPE_BIGINT, &b->plan->timestamp) < 0)
+		return -1;
+	return b->plan->has_ttl ?
+		number_value(b, &b->s->ttl, "[ttl]", CQL_TYPE_INT, &b->plan->ttl) :
+		0;
+}
+
+static int undefined_column(const struct builder *b, struct lab_view name)
+{
+	return cqle_fail(b->err, CQL_E_INVALID, "Undefined column name %.*s in table %.*s",
+		LAB_VIEW_ARG(name), LAB_VIEW_ARG(b->table->full_name));
+}
+
+static bool is_counter_table(const struct cqle_table *t)
+{
+	return t->regular_count > 0 && cqle_regular(t, 0)->type.id == CQL_TYPE_COUNTER;
+}
+
+/* ---- WHERE ---- */
+
+/* A relation with its column and values. */
+struct resolved {
+	const struct relation *relation;
+	const struct cqle_column *column;
+	struct cqle_restriction r;
+	bool used;
+};
+
+static int resolve_in(struct builder *b, const struct relation *relation, struct resolved *ret)
+{
+	const struct cqle_column *c = ret->column;
+	if (relation->value.kind == TERM_MARKER) {
+		struct cqle_value *value = lab_arena_new_of(b->arena, struct cqle_value);
+		const char *name =
+			lab_arena_printf(b->arena, "in(%.*s)", LAB_VIEW_ARG(c->name));
+		*value = (struct cqle_value){ .column = c, .type = c->type, .name = c->name,
+			.is_marker = true, .marker = relation->value.marker, .is_list = true };
+		note_marker(b, value,
+			relation->value.text.ptr != NULL ? relation->value.text :
+							   lab_view_cstr(name));
+		ret->r.values = value;
+		ret->r.value_count = 1;
+		return 0;
+	}
+	ret->r.values = lab_arena_array(b->arena, struct cqle_value, relation->item_count);
+	ret->r.value_count = relation->item_count;
+	for (size_t i = 0; i < relation->item_count; i++) {
+		if (column_value(b, &relation->items[i], c, &ret->r.values[i]) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int resolve_relation(struct builder *b, const struct relation *relation, struct resolved *ret)
+{
+	ret->relation = relation;
+	if (relation->column.ptr == NULL)
+		return relation->token ? 0 :
+					 cqle_fail(b->err, CQL_E_INVALID,
+						 "Multi-column relations are not supported here");
+	ret->column = cqle_column_find(b->table, relation->column);
+	if (ret->column == NULL)
+		return undefined_column(b, relation->column);
+	ret->r = (struct cqle_restriction){ .column = ret->column, .op = relation->op };
+	if (relation->op == OP_IN)
+		return resolve_in(b, relation, ret);
+	ret->r.values = lab_arena_new_of(b->arena, struct cqle_value);
+	ret->r.value_count = 1;
+	if (column_value(b, &relation->value, ret->column, ret->r.values) < 0)
+		return -1;
+	if (relation->op == OP_LIKE)
+		return cqle_fail(b->err, CQL_E_INVALID,
+			"LIKE restriction is only supported on properly indexed columns. %.*s LIKE "
+			"'%.*s' is not valid.",
+			LAB_VIEW_ARG(relation->column), LAB_VIEW_ARG(relation->value.text));
+	if (relation->op == OP_NE)
+		return cqle_fail(b->err, CQL_E_INVALID, "Unsupported \"!=\" relation: %.*s != %.*s",
+			LAB_VIEW_ARG(relation->column), LAB_VIEW_ARG(relation->value.text));
+	if (relation->op == OP_CONTAINS)
+		return cqle_fail(b->err, CQL_E_INVALID, "CONTAINS is not supported here");
+	return 0;
+}
+
+static bool is_equal(enum operator op)
+{
+	return op == OP_EQ || op == OP_IN;
+}
+
+static int check_twice(struct builder *b, struct resolved *all, size_t count, size_t at)
+{
+	for (size_t i = 0; i < at && i < count; i++) {
+		if (all[i].column == NULL || all[i].column != all[at].column)
+			continue;
+		if (is_equal(all[i].r.op) || is_equal(all[at].r.op))
+			return cqle_fail(b->err, CQL_E_INVALID,
+				"%.*s cannot be restricted by more than one relation if it includes "
+				"an Equal",
+				LAB_VIEW_ARG(all[at].column->name));
+		bool low = all[i].r.op == OP_GT || all[i].r.op == OP_GE;
+		bool low_too = all[at].r.op == OP_GT || all[at].r.op == OP_GE;
+		if (low == low_too)
+			return cqle_fail(b->err, CQL_E_INVALID,
+				"More than one restriction was found for the %s bound on %.*s",
+				low ? "start" : "end", LAB_VIEW_ARG(all[at].column->name));
+	}
+	return 0;
+}
+
+static int resolve_relations(struct builder *b, struct resolved **ret)
+{
+	size_t count = b->s->relation_count;
+	if (count > CQLEMU_COLUMNS_MAX * 2)
+		return cqle_fail(b->err, CQL_E_INVALID, "too many relations");
+	struct resolved *all = lab_arena_array(b->arena, struct resolved, count + 1);
+	for (size_t i = 0; i < count; i++) {
+		if (resolve_relation(b, &b->s->relations[i], &all[i]) < 0 ||
+			check_twice(b, all, count, i) < 0)
+			return -1;
+	}
+	*ret = all;
+	return 0;
+}
+
+static struct resolved *find_resolved(
+	struct builder *b, struct resolved *all, const struct cqle_column *column)
+{
+	for (size_t i = 0; i < b->s->relation_count; i++) {
+		if (all[i].column == column && !all[i].used)
+			return &all[i];
+	}
+	return NULL;
+}
+
+/* How many partition key columns have = or IN. */
+static size_t pk_equals(struct builder *b, struct resolved *all)
+{
+	size_t count = 0;
+	for (size_t i = 0; i < b->table->pk_count; i++) {
+		struct resolved *r = find_resolved(b, all, cqle_pk(b->table, i));
+		count += r != NULL && is_equal(r->r.op);
+	}
+	return count;
+}
+
+static void take_pk(struct builder *b, struct resolved *all)
+{
+	struct cqle_where *w = &b->plan->where;
+	w->pk = lab_arena_array(b->arena, struct cqle_restriction, b->table->pk_count);
+	for (size_t i = 0; i < b->table->pk_count; i++) {
+		struct resolved *r = find_resolved(b, all, cqle_pk(b->table, i));
+		w->pk[i] = r->r;
+		r->used = true;
+	}
+}
+
+static void take_bound(struct cqle_where *w, struct resolved *r)
+{
+	struct cqle_bound *bound =
+		r->r.op == OP_GT || r->r.op == OP_GE ? &w->low : &w->high;
+	w->range_column = r->column;
+	bound->present = true;
+	bound->inclusive = r->r.op == OP_GE || r->r.op == OP_LE;
+	bound->value = r->r.values[0];
+	r->used = true;
+}
+
+/* The prefix of clustering columns with = or IN, and a range behind it. */
+static void take_ck(struct builder *b, struct resolved *all)
+{
+	struct cqle_table *t = b->table;
+	struct cqle_where *w = &b->plan->where;
+	w->ck = lab_arena_array(b->arena, struct cqle_restriction, t->ck_count + 1);
+	for (w->ck_count = 0; w->ck_count < t->ck_count; w->ck_count++) {
+		struct resolved *r = find_resolved(b, all, cqle_ck(t, w->ck_count));
+		if (r == NULL || !is_equal(r->r.op))
+			break;
+		w->ck[w->ck_count] = r->r;
+		r->used = true;
+	}
+	for (unsigned i = 0; i < 2 && w->ck_count < t->ck_count; i++) {
+		struct resolved *r = find_resolved(b, all, cqle_ck(t, w->ck_count));
+		if (r != NULL)
+			take_bound(w, r);
+	}
+}
+
+static int missing_pk(struct builder *b, struct resolved *all)
+{
+	struct lab_view names = { NULL, 0 };
+	for (size_t i = 0; i < b->table->pk_count; i++) {
+		const struct cqle_column *c = cqle_pk(b->table, i);
+		if (find_resolved(b, all, c) != NULL)
+			continue;
+		names = lab_view_cstr(lab_arena_printf(b->arena, "%.*s%s%.*s", LAB_VIEW_ARG(names),
+			names.len > 0 ? ", " : "", LAB_VIEW_ARG(c->name)));
+	}
+	if (names.len == 0)
+		return cqle_fail(b->err, CQL_E_INVALID,
+			"Only EQ and IN relation are supported on the partition key (unless you use "
+			"the token() function) for %s statements",
+			b->s->kind == STATEMENT_DELETE ? "DELETE" : "UPDATE");
+	return cqle_fail(b->err, CQL_E_INVALID, "Some partition key parts are missing: %.*s",
+		LAB_VIEW_ARG(names));
+}
+
+static int missing_ck(struct builder *b, size_t from)
+{
+	struct lab_view names = { NULL, 0 };
+	for (size_t i = from; i < b->table->ck_count; i++)
+		names = lab_view_cstr(lab_arena_printf(b->arena, "%.*s%s%.*s", LAB_VIEW_ARG(names),
+			names.len > 0 ? ", " : "", LAB_VIEW_ARG(cqle_ck(b->table, i)->name)));
+	return cqle_fail(b->err, CQL_E_INVALID, "Some clustering keys are missing: %.*s",
+		LAB_VIEW_ARG(names));
+}
+
+/* UPDATE and DELETE: the whole partition key, nothing that would need filtering. */
+static int where_of_change(struct builder *b)
+{
+	struct resolved *all;
+	if (resolve_relations(b, &all) < 0)
+		return -1;
+	if (pk_equals(b, all) < b->table->pk_count)
+		return missing_pk(b, all);
+	take_pk(b, all);
+	take_ck(b, all);
+	for (size_t i = 0; i < b->s->relation_count; i++) {
+		if (all[i].used)
+			continue;
+		if (all[i].column == NULL)
+			return cqle_fail(b->err, CQL_E_INVALID,
+				"The token function cannot be used in WHERE clauses for %s statements",
+				b->s->kind == STATEMENT_DELETE ? "DELETE" : "UPDATE");
+		if (all[i].column->kind == CQLE_CLUSTERING)
+			return cqle_fail(b->err, CQL_E_INVALID,
+				"PRIMARY KEY column \"%.*s\" cannot be restricted as preceding column "
+				"\"%.*s\" is not restricted",
+				LAB_VIEW_ARG(all[i].column->name),
+				LAB_VIEW_ARG(cqle_ck(b->table, b->plan->where.ck_count)->name));
+		return cqle_fail(b->err, CQL_E_INVALID,
+			"Non PRIMARY KEY columns found in where clause: %.*s",
+			LAB_VIEW_ARG(all[i].column->name));
+	}
+	return 0;
+}
+
+/* ---- SELECT ---- */
+
+static int token_relation(struct builder *b, struct resolved *r)
+{
+	const struct relation *rel = r->relation;
+	struct cqle_where *w = &b->plan->where;
+	if (rel->column_count != b->table->pk_count)
+		return cqle_fail(b->err, CQL_E_INVALID,
+			"The token() function must be applied to all partition key components or "
+			"none of them");
+	for (size_t i = 0; i < rel->column_count; i++) {
+		if (!lab_view_eq(rel->columns[i], cqle_pk(b->table, i)->name))
+			return cqle_fail(b->err, CQL_E_INVALID,
+				"The token function arguments must be in the partition key order");
+	}
+	bool low = rel->op == OP_GT || rel->op == OP_GE;
+	if (!low && rel->op != OP_LT && rel->op != OP_LE)
+		return cqle_fail(b->err, CQL_E_INVALID,
+			"token() with this operator is not supported here");
+	struct cqle_bound *bound = low ? &w->token_low : &w->token_high;
+	if (bound->present)
+		return cqle_fail(b->err, CQL_E_INVALID,
+			"More than one restriction was found for the %s bound on token",
+			low ? "start" : "end");
+	bound->present = w->token_used = r->used = true;
+	bound->inclusive = rel->op == OP_GE || rel->op == OP_LE;
+	return number_value(
+		b, &rel->value, "partition key token", CQL_TYPE_BIGINT, &bound->value);
+}
+
+/* What is left over has to be filtered, if that is allowed. */
+static int take_filters(struct builder *b, struct resolved *all)
+{
+	struct cqle_where *w = &b->plan->where;
+	w->filters = lab_arena_array(b->arena, struct cqle_restriction, b->s->relation_count + 1);
+	for (size_t i = 0; i < b->s->relation_count; i++) {
+		if (all[i].used)
+			continue;
+		if (all[i].column->kind == CQLE_CLUSTERING && w->pk != NULL && w->ck_count == 0 &&
+			w->range_column == NULL && !b->s->allow_filtering)
+			return cqle_fail(b->err, CQL_E_INVALID,
+				"PRIMARY KEY column \"%.*s\" cannot be restricted as preceding column "
+				"\"%.*s\" is not restricted",
+				LAB_VIEW_ARG(all[i].column->name),
+				LAB_VIEW_ARG(cqle_ck(b->table, 0)->name));
+		if (!b->s->allow_filtering)
+			return cqle_fail(b->err, CQL_E_INVALID, FILTERING_TEXT);
+		w->filters[w->filter_count++] = all[i].r;
+	}
+	return 0;
+}
+
+static int where_of_select(struct builder *b)
+{
+	struct resolved *all;
+	struct cqle_where *w = &b->plan->where;
+	if (resolve_relations(b, &all) < 0)
+		return -1;
+	for (size_t i = 0; i < b->s->relation_count; i++) {
+		if (all[i].column == NULL && token_relation(b, &all[i]) < 0)
+			return -1;
+	}
+	if (!w->token_used && pk_equals(b, all) == b->table->pk_count) {
+		take_pk(b, all);
+		take_ck(b, all);
+	}
+	if (take_filters(b, all) < 0)
+		return -1;
+	b->plan->filtering = w->filter_count > 0;
+	return 0;
+}
+
+static int item_of_key(const struct builder *b, const struct cqle_column *c, const char *function)
+{
+	if (c->kind == CQLE_PARTITION_KEY || c->kind == CQLE_CLUSTERING)
+		return cqle_fail(b->err, CQL_E_INVALID,
+			"Cannot use selection function %s on PRIMARY KEY part %.*s", function,
+			LAB_VIEW_ARG(c->name));
+	if (c->multicell)
+		return cqle_fail(b->err, CQL_E_INVALID,
+			"Cannot use selection function %s on non-frozen collection %.*s", function,
+			LAB_VIEW_ARG(c->name));
+	return 0;
+}
+
+static const char *item_name(struct builder *b, const struct selector *selector)
+{
+	static const char *const prefixes[] = { [SELECT_WRITETIME] = "writetime",
+		[SELECT_TTL] = "ttl", [SELECT_COUNT] = "system.count", [SELECT_TOKEN] = "system.token" };
+	struct lab_view args = selector->name;
+	if (selector->kind == SELECT_COUNT && selector->name.ptr == NULL)
+		return "count";
+	for (size_t i = 0; i < selector->column_count; i++)
+		args = lab_view_cstr(lab_arena_printf(b->arena, "%.*s%s%.*s", LAB_VIEW_ARG(args),
+			i == 0 ? "" : ", ", LAB_VIEW_ARG(selector->columns[i])));
+	return lab_arena_printf(
+		b->arena, "%s(%.*s)", prefixes[selector->kind], LAB_VIEW_ARG(args));
+}
+
+static int item_function(
+	struct builder *b, const struct selector *selector, struct cqle_item *item)
+{
+	if (selector->kind == SELECT_WRITETIME || selector->kind == SELECT_TTL) {
+		bool time = selector->kind == SELECT_WRITETIME;
+		item->kind = time ? CQLE_ITEM_WRITETIME : CQLE_ITEM_TTL;
+		return item_of_key(b, item->column, time ? "writeTime" : "ttl");
+	}
+	if (selector->kind == SELECT_COUNT) {
+		item->kind = CQLE_ITEM_COUNT;
+		b->plan->counting = true;
+		return 0;
+	}
+	item->kind = CQLE_ITEM_TOKEN;
+	if (selector->column_count != b->table->pk_count)
+		return cqle_fail(b->err, CQL_E_INVALID,
+			"Invalid number of arguments in call to function system.token: %zu required "
+			"but %zu provided",
+			b->table->pk_count, selector->column_count);
+	for (size_t i = 0; i < selector->column_count; i++) {
+		if (!lab_view_eq(selector->columns[i], cqle_pk(b->table, i)->name))
+			return cqle_fail(b->err, CQL_E_INVALID,
+				"token() of other columns than the partition key is not supported here");
+	}
+	return 0;
+}
+
+static int select_item(struct builder *b, const struct selector *selector, size_t index)
+{
+	static const uint16_t types[] = { [CQLE_ITEM_WRITETIME] = CQL_TYPE_BIGINT,
+		[CQLE_ITEM_TTL] = CQL_TYPE_INT, [CQLE_ITEM_COUNT] = CQL_TYPE_BIGINT,
+		[CQLE_ITEM_TOKEN] = CQL_TYPE_BIGINT };
+	struct cqle_item *item = &b->plan->items[index];
+	struct cql_column *column = &b->plan->result_columns[index];
+	if (selector->kind == SELECT_TERM)
+		return cqle_fail(b->err, CQL_E_INVALID,
+			"Cannot infer type for term %.*s in selection clause (try using a cast to "
+			"force a type)",
+			LAB_VIEW_ARG(selector->text));
+	if (selector->kind == SELECT_CALL)
+		return cqle_fail(b->err, CQL_E_INVALID,
+			"The function %.*s is not supported in a selection here",
+			LAB_VIEW_ARG(selector->name));
+	if (selector->name.ptr != NULL) {
+		item->column = cqle_column_find(b->table, selector->name);
+		if (item->column == NULL)
+			return undefined_column(b, selector->name);
+	}
+	if (selector->kind == SELECT_COLUMN) {
+		column->name = selector->name;
+		column->type = item->column->type;
+	} else {
+		if (item_function(b, selector, item) < 0)
+			return -1;
+		column->name = lab_view_cstr(item_name(b, selector));
+		column->type = (struct cql_type){ .id = types[item->kind] };
+	}
+	if (selector->alias.ptr != NULL)
+		column->name = selector->alias;
+	return 0;
+}
+
+static int check_distinct(struct builder *b)
+{
+	if (!b->s->distinct)
+		return 0;
+	for (size_t i = 0; i < b->plan->item_count; i++) {
+		const struct cqle_column *c = b->plan->items[i].column;
+		if (c != NULL && c->kind != CQLE_PARTITION_KEY && c->kind != CQLE_STATIC)
+			return cqle_fail(b->err, CQL_E_INVALID,
+				"SELECT DISTINCT queries must only request partition key columns and/or "
+				"static columns (not %.*s)",
+				LAB_VIEW_ARG(c->name));
+	}
+	if (b->plan->where.ck_count > 0 || b->plan->where.range_column != NULL)
+		return cqle_fail(b->err, CQL_E_INVALID,
+			"SELECT DISTINCT with WHERE clause only supports restriction by partition key "
+			"and/or static columns.");
+	b->plan->distinct = true;
+	return 0;
+}
+
+static int select_items(struct builder *b)
+{
+	struct cqle_plan *plan = b->plan;
+	plan->item_count = b->s->wildcard ? b->table->column_count : b->s->selector_count;
+	plan->items = lab_arena_array(b->arena, struct cqle_item, plan->item_count);
+	plan->result_columns = lab_arena_array(b->arena, struct cql_column, plan->item_count);
+	for (size_t i = 0; i < plan->item_count; i++) {
+		struct cql_column *column = &plan->result_columns[i];
+		column->keyspace = b->table->keyspace->name;
+		column->table = b->table->name;
+		if (!b->s->wildcard) {
+			if (select_item(b, &b->s->selectors[i], i) < 0)
+				return -1;
+			continue;
+		}
+		plan->items[i].column = &b->table->columns[i];
+		column->name = b->table->columns[i].name;
+		column->type = b->table->columns[i].type;
+	}
+	for (size_t i = 0; plan->counting && i < plan->item_count; i++) {
+		if (plan->items[i].kind != CQLE_ITEM_COUNT)
+			return cqle_fail(b->err, CQL_E_INVALID,
+				"count() beside other selections is not supported here");
+	}
+	return check_distinct(b);
+}
+
+static int select_order(struct builder *b)
+{
+	const struct cqle_where *w = &b->plan->where;
+	for (size_t i = 0; i < b->s->ordering_count; i++) {
+		const struct ordering *o = &b->s->orderings[i];
+		if (w->pk == NULL)
+			return cqle_fail(b->err, CQL_E_INVALID,
+				"ORDER BY is only supported when the partition key is restricted by an "
+				"EQ or an IN.");
+		const struct cqle_column *c = cqle_column_find(b->table, o->column);
+		if (c == NULL)
+			return undefined_column(b, o->column);
+		if (c->kind != CQLE_CLUSTERING)
+			return cqle_fail(b->err, CQL_E_INVALID,
+				"Order by is currently only supported on the clustered columns of the "
+				"PRIMARY KEY, got %.*s",
+				LAB_VIEW_ARG(o->column));
+		bool reversed = o->descending != c->descending;
+		if (c->position != i || (i > 0 && reversed != b->plan->reversed))
+			return cqle_fail(b->err, CQL_E_INVALID,
+				"Order by currently only supports the ordering of columns following "
+				"their declared order in the PRIMARY KEY");
+		b->plan->reversed = reversed;
+	}
+	b->plan->ordered = b->s->ordering_count > 0;
+	for (size_t i = 0; b->plan->ordered && i < b->table->pk_count; i++) {
+		if (w->pk[i].op == OP_IN)
+			return cqle_fail(b->err, CQL_E_INVALID,
+				"ORDER BY together with IN on the partition key is not supported here");
+	}
+	return 0;
+}
+
+static int select_limits(struct builder *b)
+{
+	b->plan->has_limit = b->s->limit.kind != TERM_NONE;
+	b->plan->has_partition_limit = b->s->partition_limit.kind != TERM_NONE;
+	if (b->plan->has_partition_limit &&
+		number_value(b, &b->s->partition_limit, "[per_partition_limit]", CQL_TYPE_INT,
+			&b->plan->partition_limit) < 0)
+		return -1;
+	return b->plan->has_limit ?
+		number_value(b, &b->s->limit, "[limit]", CQL_TYPE_INT, &b->plan->limit) :
+		0;
+}
+
+/* A partition of which only statics are left is a row of its own where no clustering is asked
+ * for. */
+static bool wants_statics(const struct builder *b)
+{
+	const struct cqle_where *w = &b->plan->where;
+	return b->table->static_count > 0 && w->ck_count == 0 && w->range_column == NULL;
+}
+
+static int build_select(struct builder *b)
+{
+	if (b->s->json || b->s->group_by)
+		return cqle_fail(b->err, CQL_E_INVALID, "%s is not supported here",
+			b->s->json ? "SELECT JSON" : "GROUP BY");
+	if (select_items(b) < 0 || where_of_select(b) < 0 || select_order(b) < 0 ||
+		check_distinct(b) < 0 || select_limits(b) < 0)
+		return -1;
+	b->plan->wants_statics = wants_statics(b);
+	return 0;
+}
+
+/* ---- INSERT, UPDATE, DELETE ---- */
+
+static int check_condition(struct builder *b)
+{
+	if (!b->s->conditional)
+		return 0;
+	if (b->s->timestamp.kind != TERM_NONE)
+		return cqle_fail(b->err, CQL_E_INVALID,
+			"Cannot provide custom timestamp for conditional updates");
+	return cqle_fail(
+		b->err, CQL_E_INVALID, "Conditional updates (IF ...) are not supported here");
+}
+
+static int check_settable(struct builder *b, const struct cqle_column *c)
+{
+	if (c->multicell)
+		return cqle_fail(b->err, CQL_E_INVALID,
+			"Writing the non-frozen collection %.*s is not supported here",
+			LAB_VIEW_ARG(c->name));
+	return 0;
+}
+
+static int insert_column(struct builder *b, const struct assignment *a)
+{
+	struct cqle_plan *plan = b->plan;
+	const struct cqle_column *c = cqle_column_find(b->table, a->column);
+	struct cqle_value value;
+	if (c == NULL)
+		return undefined_column(b, a->column);
+	if (column_value(b, &a->value, c, &value) < 0)
+		return -1;
+	if (c->kind == CQLE_STATIC || c->kind == CQLE_REGULAR) {
+		for (size_t i = 0; i < plan->set_count; i++) {
+			if (plan->sets[i].column == c)
+				return cqle_fail(b->err, CQL_E_INVALID,
+					"Multiple definitions found for column %.*s",
+					LAB_VIEW_ARG(c->name));
+		}
+		plan->sets[plan->set_count++] = (struct cqle_set){ c, value };
+		return check_settable(b, c);
+	}
+	struct cqle_restriction *r = c->kind == CQLE_PARTITION_KEY ?
+		&plan->where.pk[c->position] :
+		&plan->where.ck[c->position];
+	if (r->column != NULL)
+		return cqle_fail(b->err, CQL_E_INVALID,
+			"The column names contains duplicates: %.*s", LAB_VIEW_ARG(c->name));
+	*r = (struct cqle_restriction){ .column = c, .op = OP_EQ, .value_count = 1 };
+	r->values = lab_arena_new_of(b->arena, struct cqle_value);
+	r->values[0] = value;
+	return 0;
+}
+
+static bool sets_statics_only(const struct cqle_plan *plan)
+{
+	for (size_t i = 0; i < plan->set_count; i++) {
+		if (plan->sets[i].column->kind != CQLE_STATIC)
+			return false;
+	}
+	return plan->set_count > 0;
+}
+
+/* No clustering key is needed, or even allowed to be half there, if only statics change. */
+static int check_clustering(struct builder *b)
+{
+	struct cqle_plan *plan = b->plan;
+	size_t given = 0;
+	for (size_t i = 0; i < b->table->ck_count; i++)
+		given += plan->where.ck[i].column != NULL;
+	if (given == b->table->ck_count) {
+		plan->where.ck_count = given;
+		return 0;
+	}
+	if (given == 0 && sets_statics_only(plan)) {
+		plan->static_only = true;
+		plan->where.ck_count = 0;
+		return 0;
+	}
+	for (size_t i = 0; i < b->table->ck_count; i++) {
+		if (plan->where.ck[i].column == NULL)
+			return missing_ck(b, i);
+	}
+	return 0;
+}
+
+static int build_insert(struct builder *b)
+{
+	struct cqle_plan *plan = b->plan;
+	if (is_counter_table(b->table))
+		return cqle_fail(b->err, CQL_E_INVALID,
+			"INSERT statements are not allowed on counter tables, use UPDATE instead");
+	if (b->s->json_insert)
+		return cqle_fail(b->err, CQL_E_INVALID, "INSERT JSON is not supported here");
+	if (b->s->value_count != b->s->assignment_count)
+		return cqle_fail(b->err, CQL_E_INVALID, "Unmatched column names/values");
+	plan->sets = lab_arena_array(b->arena, struct cqle_set, b->s->assignment_count);
+	plan->where.pk = lab_arena_array(b->arena, struct cqle_restriction, b->table->pk_count);
+	plan->where.ck = lab_arena_array(b->arena, struct cqle_restriction, b->table->ck_count + 1);
+	for (size_t i = 0; i < b->s->assignment_count; i++) {
+		if (insert_column(b, &b->s->assignments[i]) < 0)
+			return -1;
+	}
+	for (size_t i = 0; i < b->table->pk_count; i++) {
+		if (plan->where.pk[i].column == NULL)
+			return cqle_fail(b->err, CQL_E_INVALID,
+				"Some partition key parts are missing: %.*s",
+				LAB_VIEW_ARG(cqle_pk(b->table, i)->name));
+	}
+	if (check_clustering(b) < 0)
+		return -1;
+	plan->marker_row = !plan->static_only;
+	return check_condition(b);
+}
+
+static int update_counter(struct builder *b, const struct assignment *a)
+{
+	if (b->s->timestamp.kind != TERM_NONE)
+		return cqle_fail(b->err, CQL_E_INVALID,
+			"Cannot provide custom timestamp for counter updates");
+	if (b->s->ttl.kind != TERM_NONE)
+		return cqle_fail(
+			b->err, CQL_E_INVALID, "Cannot provide custom TTL for counter updates");
+	if (!a->arithmetic)
+		return cqle_fail(b->err, CQL_E_INVALID,
+			"Cannot set the value of counter column %.*s (counters can only be "
+			"incremented/decremented, not set)",
+			LAB_VIEW_ARG(a->column));
+	return cqle_fail(b->err, CQL_E_INVALID, "Counter updates are not supported here");
+}
+
+static int update_column(struct builder *b, const struct assignment *a)
+{
+	const struct cqle_column *c = cqle_column_find(b->table, a->column);
+	if (c == NULL)
+		return undefined_column(b, a->column);
+	if (c->kind == CQLE_PARTITION_KEY || c->kind == CQLE_CLUSTERING)
+		return cqle_fail(b->err, CQL_E_INVALID, "PRIMARY KEY part %.*s found in SET part",
+			LAB_VIEW_ARG(c->name));
+	if (c->type.id == CQL_TYPE_COUNTER)
+		return update_counter(b, a);
+	if (check_settable(b, c) < 0)
+		return -1;
+	if (a->arithmetic)
+		return cqle_fail(b->err, CQL_E_INVALID,
+			"Invalid operation for non counter column %.*s", LAB_VIEW_ARG(c->name));
+	for (size_t i = 0; i < b->plan->set_count; i++) {
+		if (b->plan->sets[i].column == c)
+			return cqle_fail(b->err, CQL_E_INVALID,
+				"Multiple incompatible setting of column %.*s",
+				LAB_VIEW_ARG(c->name));
+	}
+	struct cqle_set *set = &b->plan->sets[b->plan->set_count++];
+	set->column = c;
+	return column_value(b, &a->value, c, &set->value);
+}
+
+static int build_update(struct builder *b)
+{
+	b->plan->sets = lab_arena_array(b->arena, struct cqle_set, b->s->assignment_count);
+	for (size_t i = 0; i < b->s->assignment_count; i++) {
+		if (update_column(b, &b->s->assignments[i]) < 0)
+			return -1;
+	}
+	if (where_of_change(b) < 0)
+		return -1;
+	if (b->plan->where.range_column != NULL)
+		return cqle_fail(b->err, CQL_E_INVALID,
+			"Slice restrictions are not supported on the clustering columns in UPDATE "
+			"statements");
+	return check_clustering(b) < 0 ? -1 : check_condition(b);
+}
+
+static int delete_column(struct builder *b, const struct assignment *a)
+{
+	const struct cqle_column *c = cqle_column_find(b->table, a->column);
+	if (c == NULL)
+		return undefined_column(b, a->column);
+	if (c->kind == CQLE_PARTITION_KEY || c->kind == CQLE_CLUSTERING)
+		return cqle_fail(b->err, CQL_E_INVALID,
+			"Invalid identifier %.*s for deletion (should not be a PRIMARY KEY part)",
+			LAB_VIEW_ARG(c->name));
+	if (check_settable(b, c) < 0)
+		return -1;
+	if (a->arithmetic)
+		return cqle_fail(b->err, CQL_E_INVALID,
+			"Invalid deletion operation for non collection column %.*s",
+			LAB_VIEW_ARG(c->name));
+	struct cqle_set *set = &b->plan->sets[b->plan->set_count++];
+	set->column = c;
+	set->value = (struct cqle_value){ .column = c, .type = c->type, .is_null = true };
+	return 0;
+}
+
+static int build_delete(struct builder *b)
+{
+	struct cqle_plan *plan = b->plan;
+	plan->sets = lab_arena_array(b->arena, struct cqle_set, b->s->assignment_count);
+	for (size_t i = 0; i < b->s->assignment_count; i++) {
+		if (delete_column(b, &b->s->assignments[i]) < 0)
+			return -1;
+	}
+	if (where_of_change(b) < 0)
+		return -1;
+	if (is_counter_table(b->table))
+		return cqle_fail(b->err, CQL_E_INVALID, "Counter updates are not supported here");
+	if (plan->set_count > 0) {
+		if (plan->where.range_column != NULL)
+			return cqle_fail(b->err, CQL_E_INVALID,
+				"Range deletions are not supported for specific columns");
+		if (check_clustering(b) < 0)
+			return -1;
+	}
+	return check_condition(b);
+}
+
+/* ---- top ---- */
+
+static int build_statement(struct builder *b);
+
+static int batch_item(struct builder *outer, size_t i)
+{
+	struct builder b = *outer;
+	b.s = outer->s->batch[i];
+	b.plan = lab_arena_new_of(outer->arena, struct cqle_plan);
+	outer->plan->batch[i] = b.plan;
+	if (outer->s->batch_type != CQL_BATCH_COUNTER || b.s->kind == STATEMENT_BATCH) {
+		if (outer->s->timestamp.kind != TERM_NONE && b.s->timestamp.kind != TERM_NONE)
+			return cqle_fail(outer->err, CQL_E_INVALID,
+				"Timestamp must be set either on BATCH or individual statements");
+		int result = build_statement(&b);
+		if (outer->plan->table == NULL)
+			outer->plan->table = b.plan->table;
+		return result;
+	}
+	if (cqle_table_resolve(outer->emu, outer->plan->keyspace_used, b.s->keyspace, b.s->table,
+		    &b.table, outer->err) < 0)
+		return -1;
+	return is_counter_table(b.table) ?
+		cqle_fail(outer->err, CQL_E_INVALID, "Counter updates are not supported here") :
+		cqle_fail(outer->err, CQL_E_INVALID,
+			"Cannot include non-counter statement in a counter batch");
+}
+
+static int build_batch(struct builder *b)
+{
+	struct cqle_plan *plan = b->plan;
+	plan->batch_type = b->s->batch_type;
+	plan->batch_count = b->s->batch_count;
+	plan->batch = lab_arena_array(b->arena, struct cqle_plan *, b->s->batch_count);
+	for (size_t i = 0; i < b->s->batch_count; i++) {
+		if (batch_item(b, i) < 0)
+			return -1;
+	}
+	b->table = plan->table;
+	return b->table == NULL ? 0 : using_values(b);
+}
+
+static int build_change(struct builder *b)
+{
+	if (b->table->keyspace->local && b->emu->system_ready && !b->emu->filling)
+		return cqle_fail(
+			b->err, CQL_E_UNAUTHORIZED, "system keyspace is not user-modifiable.");
+	if (using_values(b) < 0)
+		return -1;
+	return b->s->kind == STATEMENT_INSERT ? build_insert(b) :
+		b->s->kind == STATEMENT_UPDATE ? build_update(b) :
+						 build_delete(b);
+}
+
+static int build_statement(struct builder *b)
+{
+	b->plan->kind = b->s->kind;
+	b->plan->statement = b->s;
+	b->plan->text = b->s->text;
+	switch (b->s->kind) {
+	case STATEMENT_SELECT:
+	case STATEMENT_INSERT:
+	case STATEMENT_UPDATE:
+	case STATEMENT_DELETE:
+	case STATEMENT_TRUNCATE:
+		if (cqle_table_resolve(b->emu, b->outer->keyspace_used, b->s->keyspace, b->s->table,
+			    &b->table, b->err) < 0)
+			return -1;
+		b->plan->table = b->table;
+		break;
+	case STATEMENT_BATCH:
+		return build_batch(b);
+	case STATEMENT_UNSUPPORTED:
+		return cqle_fail(b->err, CQL_E_INVALID, "%.*s is not supported here",
+			LAB_VIEW_ARG(b->s->table));
+	case STATEMENT_USE:
+	case STATEMENT_CREATE_KEYSPACE:
+	case STATEMENT_CREATE_TABLE:
+	case STATEMENT_DROP_KEYSPACE:
+	case STATEMENT_DROP_TABLE:
+		return 0;
+	}
+	if (b->s->kind == STATEMENT_SELECT)
+		return build_select(b);
+	if (b->s->kind == STATEMENT_TRUNCATE)
+		return b->table->keyspace->local ?
+			cqle_fail(b->err, CQL_E_UNAUTHORIZED,
+				"system keyspace is not user-modifiable.") :
+			0;
+	return build_change(b);
+}
+
+/* Which markers are the partition key: only if each of its columns is = one marker. */
+static void find_pk_markers(struct builder *b, const struct cqle_plan *plan)
+{
+	const struct cqle_plan *first =
+		plan->kind == STATEMENT_BATCH && plan->batch_count > 0 ? plan->batch[0] : plan;
+	const struct cqle_restriction *pk = first->where.pk;
+	if (pk == NULL || first->table == NULL)
+		return;
+	uint16_t *indexes = lab_arena_array(b->arena, uint16_t, first->table->pk_count);
+	for (size_t i = 0; i < first->table->pk_count; i++) {
+		if (pk[i].op != OP_EQ || !pk[i].values[0].is_marker)
+			return;
+		indexes[i] = (uint16_t)pk[i].values[0].marker;
+	}
+	b->plan->pk_indexes = indexes;
+	b->plan->pk_index_count = first->table->pk_count;
+}
+
+int cqle_plan_build(struct cqlemu *emu, struct lab_arena *arena, const struct statement *statement,
+	struct lab_view current_keyspace, struct cqle_plan **ret, struct lab_error *err)
+{
+	struct cqle_plan *plan = lab_arena_new_of(arena, struct cqle_plan);
+	struct builder b = { .emu = emu, .arena = arena, .s = statement, .plan = plan,
+		.outer = plan, .err = err };
+
+	plan->refs = 1;
+	plan->keyspace_used = current_keyspace;
+	plan->user_marker = SIZE_MAX;
+	plan->marker_count = statement->marker_count;
+	plan->markers = lab_arena_array(arena, struct cql_column, statement->marker_count);
+	if (build_statement(&b) < 0)
+		return -1;
+	find_pk_markers(&b, plan);
+	*ret = plan;
+	return 0;
+}
+
+bool cqle_plan_is_stale(const struct cqle_plan *plan)
+{
+	if (plan->table != NULL && plan->table->dropped)
+		return true;
+	for (size_t i = 0; i < plan->batch_count; i++) {
+		if (plan->batch[i]->table->dropped)
+			return true;
+	}
+	return false;
+}
+
+void cqle_plan_unref(struct cqlemu *emu, struct cqle_plan *plan)
+{
+	(void)emu;
+	if (plan == NULL || plan->arena == NULL || --plan->refs > 0)
+		return;
+	struct lab_arena *arena = plan->arena;
+	lab_arena_free(&arena);
+}

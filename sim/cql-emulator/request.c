@@ -1,0 +1,873 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * request.c - QUERY, PREPARE, EXECUTE, BATCH: from text or id and values to an operation.
+ */
+#include "sim/cql-emulator/cql-emulator-private.h"
+
+#define BATCH_PARTITIONS_MAX 10000
+#define UNLOGGED_PARTITIONS_WARN 10
+#define PLAN_ARENA_BYTES ((size_t)64 << 20)
+
+static void answer_fail(
+	struct cqlemu *emu, struct cqle_op *op, uint32_t code, const char *text)
+{
+	struct cql_error error = { .code = code, .message = lab_view_cstr(text) };
+	cqle_op_answer_error(emu, op, &error);
+	cqle_op_finish(emu, op);
+}
+
+static struct lab_view session_keyspace(const struct cqlemu *emu, const struct cqle_op *op)
+{
+	struct lab_view name = op->session->keyspace;
+	return name.ptr != NULL && cqle_keyspace_find(emu, name) == NULL ? lab_view_of(NULL, 0) :
+									    name;
+}
+
+/* ---- what the access log says ---- */
+
+static struct lab_view operation_name(const struct cqle_plan *plan)
+{
+	switch (plan->kind) {
+	case STATEMENT_SELECT:
+		return LAB_VIEW("SELECT");
+	case STATEMENT_INSERT:
+		return LAB_VIEW("INSERT");
+	case STATEMENT_UPDATE:
+		return LAB_VIEW("UPDATE");
+	case STATEMENT_DELETE:
+		return LAB_VIEW("DELETE");
+	case STATEMENT_BATCH:
+		return LAB_VIEW("BATCH");
+	case STATEMENT_TRUNCATE:
+		return LAB_VIEW("TRUNCATE");
+	case STATEMENT_USE:
+		return LAB_VIEW("USE");
+	case STATEMENT_CREATE_KEYSPACE:
+	case STATEMENT_CREATE_TABLE:
+		return LAB_VIEW("CREATE");
+	case STATEMENT_DROP_KEYSPACE:
+	case STATEMENT_DROP_TABLE:
+		return LAB_VIEW("DROP");
+	case STATEMENT_UNSUPPORTED:
+		break;
+	}
+	return LAB_VIEW("OTHER");
+}
+
+static void note_user(struct cqle_op *op, const struct cqle_plan *plan, const struct cql_bind *values)
+{
+	op->user = plan->user_constant;
+	if (plan->user_marker != SIZE_MAX && values[plan->user_marker].kind == CQL_VALUE_BYTES)
+		op->user = values[plan->user_marker].bytes;
+}
+
+static void note(struct cqle_op *op, struct cqle_plan *plan, const struct cql_bind *values)
+{
+	op->plan = plan;
+	op->operation = operation_name(plan);
+	op->text = plan->text;
+	if (plan->table != NULL)
+		op->subject = plan->table->full_name;
+	note_user(op, plan, values);
+}
+
+/* ---- consistency levels that make no sense ---- */
+
+static const char *refused_consistency(const struct cqle_op *op, bool write)
+{
+	bool serial = op->consistency == CQL_SERIAL || op->consistency == CQL_LOCAL_SERIAL;
+	if (op->consistency == CQL_NODE_LOCAL)
+		return "NODE_LOCAL consistency level is highly dangerous and should be used only for "
+		       "debugging purposes";
+	if (!write && op->consistency == CQL_ANY)
+		return "ANY ConsistencyLevel is only supported for writes";
+	if (write && serial)
+		return "You must use conditional updates for serializable writes";
+	return NULL;
+}
+
+/* ---- SELECT ---- */
+
+static int select_resume(struct cqlemu *emu, struct cqle_op *op)
+{
+	struct lab_view state = op->params.paging_state;
+	struct cqle_select *s = &op->select;
+	(void)emu;
+	if ((op->params.flags & CQL_PARAM_PAGING_STATE) == 0 || state.ptr == NULL)
+		return 0;
+	op->resume_at = lab_arena_new_of(op->arena, struct cqle_paging);
+	if (cqle_paging_read(op->arena, op->plan->table, state, op->resume_at) < 0)
+		return -1;
+	bool single = !s->scan && s->keys.count == 1;
+	if (single != (op->resume_at->key.ptr == NULL))
+		return -1;
+	if (op->remaining != SIZE_MAX)
+		op->remaining = LAB_MIN(op->remaining, op->resume_at->remaining);
+	while (!single && !s->scan && s->next_key_skip < s->keys.count &&
+		!lab_view_eq(s->keys.keys[s->next_key_skip], op->resume_at->key))
+		s->next_key_skip++;
+	if (!single && !s->scan && s->next_key_skip == s->keys.count)
+		return -1;
+	op->next_key = s->next_key_skip;
+	return 0;
+}
+
+static void select_prepare(struct cqlemu *emu, struct cqle_op *op)
+{
+	const struct cqle_plan *plan = op->plan;
+	bool paged = (op->params.flags & CQL_PARAM_PAGE_SIZE) != 0 && op->params.page_size > 0 &&
+		!plan->counting;
+	op->kind = CQLE_OP_READ;
+	op->wanted = paged ? (size_t)op->params.page_size : SIZE_MAX;
+	op->remaining = plan->counting ? SIZE_MAX : op->select.limit;
+	op->result = lab_arena_new_of(op->arena, struct cqle_result);
+	op->result->counts = lab_arena_array(op->arena, uint64_t, plan->item_count);
+	op->again = true;
+	op->read = (struct cqle_read){ .table = plan->table, .slices = op->select.slices,
+		.slice_count = op->select.slice_count, .reversed = plan->reversed,
+		.statics = plan->wants_statics, .rows_max = emu->options.rows_per_read_max,
+		.tombstone_fail = emu->options.tombstone_fail };
+}
+
+static void do_select(struct cqlemu *emu, struct cqle_op *op, const struct cql_bind *values)
+{
+	struct lab_error err;
+	const char *refused = refused_consistency(op, false);
+	emu->counters.selects++;
+	if (refused != NULL) {
+		answer_fail(emu, op, CQL_E_INVALID, refused);
+		return;
+	}
+	if (cqle_bind_select(emu, op->arena, op->plan, values, &op->select, &err) < 0) {
+		cqle_op_fail(emu, op, &err);
+		return;
+	}
+	select_prepare(emu, op);
+	if (select_resume(emu, op) < 0) {
+		answer_fail(emu, op, CQL_E_PROTOCOL, "Invalid value for the paging state");
+		return;
+	}
+	if (op->plan->table->keyspace->local) {
+		cqle_system_table_refresh(emu, op->node, op->plan->table);
+		cqle_read_start(emu, op);
+		return;
+	}
+	cqle_request_begin(emu, op, "cql.read");
+}
+
+/* ---- INSERT, UPDATE, DELETE, BATCH ---- */
+
+struct collected {
+	struct cqle_mutation **mutations;
+	size_t count, capacity;
+};
+
+static int64_t default_timestamp(struct cqlemu *emu, const struct cqle_op *op)
+{
+	if ((op->params.flags & CQL_PARAM_TIMESTAMP) != 0)
+		return op->params.timestamp_us;
+	emu->last_timestamp_us = LAB_MAX(emu->last_timestamp_us + 1, cqle_wall_us(emu));
+	return emu->last_timestamp_us;
+}
+
+static int collect(struct cqlemu *emu, struct cqle_op *op, const struct cqle_plan *plan,
+	const struct cql_bind *values, int64_t timestamp, struct collected *c, struct lab_error *err)
+{
+	if (cqle_bind_change(emu, op->arena, plan, values, timestamp, &c->mutations, &c->count,
+		    &c->capacity, &op->timestamp_us, err) < 0)
+		return -1;
+	if (c->count > BATCH_PARTITIONS_MAX)
+		return cqle_fail(err, CQL_E_INVALID, "Batch too large");
+	return 0;
+}
+
+static int collect_batch(struct cqlemu *emu, struct cqle_op *op, const struct cqle_plan *batch,
+	const struct cql_bind *values, int64_t timestamp, struct collected *c, struct lab_error *err)
+{
+	if (batch->has_timestamp) {
+		struct lab_view bytes = batch->timestamp.is_marker ?
+			values[batch->timestamp.marker].bytes :
+			batch->timestamp.bytes;
+		if (cql_value_to_i64(CQL_TYPE_BIGINT, bytes, &timestamp) < 0)
+			return cqle_fail(err, CQL_E_INVALID, "Invalid value of timestamp");
+	}
+	for (size_t i = 0; i < batch->batch_count; i++) {
+		if (collect(emu, op, batch->batch[i], values, timestamp, c, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int check_batch_size(struct cqlemu *emu, struct cqle_op *op, const struct collected *c,
+	enum cql_batch_type type, struct lab_error *err)
+{
+	uint64_t bytes = 0;
+	const char *table = c->count == 0 ? "" :
+		lab_arena_cstr(op->arena, c->mutations[0]->table->full_name);
+	for (size_t i = 0; i < c->count; i++)
+		bytes += c->mutations[i]->bytes;
+	if (c->count < 2)
+		return 0;
+	if (bytes > emu->options.batch_fail_bytes)
+		return cqle_fail(err, CQL_E_INVALID, "Batch too large");
+	if (bytes > emu->options.batch_warn_bytes)
+		cqle_op_warn(op,
+			lab_arena_printf(op->arena,
+				"Batch for [%s] is of size %" PRIu64
+				", exceeding specified threshold of %u by %" PRIu64 ".",
+				table, bytes, emu->options.batch_warn_bytes,
+				bytes - emu->options.batch_warn_bytes));
+	else if (type == CQL_BATCH_UNLOGGED && c->count > UNLOGGED_PARTITIONS_WARN)
+		cqle_op_warn(op,
+			lab_arena_printf(op->arena,
+				"Unlogged batch covering %zu partitions detected against table [%s]. You "
+				"should use a logged batch for atomicity, or asynchronous writes for "
+				"performance.",
+				c->count, table));
+	return 0;
+}
+
+static void drop_collected(struct cqlemu *emu, struct collected *c)
+{
+	for (size_t i = 0; i < c->count; i++)
+		cqle_mutation_unref(emu->heap, c->mutations[i]);
+	c->count = 0;
+}
+
+/* A hash of the first value, so that an oracle can tell two writes apart. */
+static void note_value(struct cqle_op *op, const struct cqle_mutation *m)
+{
+	const struct cqle_row *row = m->row_count > 0 ? m->rows[0] : m->static_row;
+	for (size_t i = 0; row != NULL && i < row->cell_count; i++) {
+		if (row->cells[i].value == NULL)
+			continue;
+		op->body_hash = lab_hash_view(0, cqle_bytes_view(row->cells[i].value));
+		return;
+	}
+}
+
+static void write_begin(struct cqlemu *emu, struct cqle_op *op, const struct collected *c,
+	const char *write_type, const char *point)
+{
+	op->kind = CQLE_OP_WRITE;
+	op->write_type = write_type;
+	op->writes = lab_arena_array(op->arena, struct cqle_write, c->count);
+	op->write_count = c->count;
+	for (size_t i = 0; i < c->count; i++) {
+		op->writes[i].mutation = c->mutations[i];
+		op->bytes += c->mutations[i]->bytes;
+	}
+	if (c->count == 0) { /* an empty batch is legal */
+		struct cql_response response = { .opcode = CQL_RESULT, .kind = CQL_RESULT_VOID };
+		cqle_op_answer(emu, op, &response);
+		cqle_op_finish(emu, op);
+		return;
+	}
+	if (emu->hooks.access != NULL)
+		note_value(op, c->mutations[0]);
+	cqle_request_begin(emu, op, point);
+}
+
+static const char *batch_write_type(enum cql_batch_type type, size_t partitions)
+{
+	if (partitions < 2)
+		return "SIMPLE";
+	return type == CQL_BATCH_LOGGED ? "BATCH" : "UNLOGGED_BATCH";
+}
+
+static void count_change(struct cqlemu *emu, const struct cqle_plan *plan)
+{
+	emu->counters.deletes += plan->kind == STATEMENT_DELETE;
+	emu->counters.batches += plan->kind == STATEMENT_BATCH;
+	emu->counters.writes += plan->kind == STATEMENT_INSERT || plan->kind == STATEMENT_UPDATE;
+}
+
+static void do_change(struct cqlemu *emu, struct cqle_op *op, const struct cql_bind *values)
+{
+	const struct cqle_plan *plan = op->plan;
+	bool batch = plan->kind == STATEMENT_BATCH;
+	struct collected c = { NULL, 0, 0 };
+	struct lab_error err;
+	const char *refused = refused_consistency(op, true);
+	count_change(emu, plan);
+	if (refused != NULL) {
+		answer_fail(emu, op, CQL_E_INVALID, refused);
+		return;
+	}
+	int64_t timestamp = default_timestamp(emu, op);
+	int result = batch ? collect_batch(emu, op, plan, values, timestamp, &c, &err) :
+			     collect(emu, op, plan, values, timestamp, &c, &err);
+	if (result == 0 && batch)
+		result = check_batch_size(emu, op, &c, plan->batch_type, &err);
+	if (result < 0) {
+		drop_collected(emu, &c);
+		cqle_op_fail(emu, op, &err);
+		return;
+	}
+	write_begin(emu, op, &c,
+		batch ? batch_write_type(plan->batch_type, c.count) : "SIMPLE",
+		plan->kind == STATEMENT_DELETE ? "cql.delete" : "cql.write");
+}
+
+/* ---- USE, DDL, TRUNCATE ---- */
+
+static void do_use(struct cqlemu *emu, struct cqle_op *op)
+{
+	struct lab_view name = op->plan->statement->keyspace;
+	const struct cqle_keyspace *ks = cqle_keyspace_find(emu, name);
+	if (ks == NULL) {
+		answer_fail(emu, op, CQL_E_INVALID,
+			lab_arena_printf(op->arena, "Keyspace '%.*s' does not exist",
+				LAB_VIEW_ARG(name)));
+		return;
+	}
+	op->session->keyspace = ks->name;
+	struct cql_response response = { .opcode = CQL_RESULT, .kind = CQL_RESULT_SET_KEYSPACE,
+		.keyspace = ks->name };
+	cqle_op_answer(emu, op, &response);
+	cqle_op_finish(emu, op);
+}
+
+static void do_ddl(struct cqlemu *emu, struct cqle_op *op)
+{
+	struct cqle_ddl_result result;
+	struct lab_error err;
+	if (cqle_ddl(emu, op->plan->statement, session_keyspace(emu, op), &result, &err) < 0) {
+		struct cql_error error = { .code = err.status,
+			.message = lab_view_cstr(err.message),
+			.keyspace = result.exists_keyspace, .table = result.exists_table };
+		cqle_op_answer_error(emu, op, &error);
+		cqle_op_finish(emu, op);
+		return;
+	}
+	bool changed = result.change.change.len > 0;
+	struct cql_response response = { .opcode = CQL_RESULT,
+		.kind = changed ? CQL_RESULT_SCHEMA_CHANGE : CQL_RESULT_VOID,
+		.schema = result.change };
+	op->applied = changed;
+	/* The others hear of it before the one who did it (cql-imds 1.9). */
+	if (changed)
+		cqle_event_schema(emu, &result.change);
+	cqle_op_answer(emu, op, &response);
+	cqle_op_finish(emu, op);
+}
+
+/* All nodes must be there. Those that are lose their rows, whatever is answered. */
+static void do_truncate(struct cqlemu *emu, struct cqle_op *op)
+{
+	struct cqle_table *table = op->plan->table;
+	bool all = true;
+	for (size_t i = 0; i < emu->node_count; i++) {
+		bool seen = i == op->node || emu->nodes[op->node].views[i].up;
+		if (!seen) {
+			answer_fail(emu, op, CQL_E_TRUNCATE,
+				"Error during truncate: Cannot achieve consistency level ALL");
+			return;
+		}
+	}
+	for (size_t i = 0; i < emu->node_count; i++) {
+		if (emu->nodes[i].state != CQLEMU_NODE_UP) {
+			all = false;
+			continue;
+		}
+		cqle_store_clear(table->stores[i]);
+		if (table->durable != NULL)
+			cqle_store_clear(table->durable[i]);
+	}
+	op->applied = true;
+	if (!all) {
+		op->fault = (struct sim_fault){ .kind = SIM_FAULT_FAIL,
+			.status = CQL_E_TRUNCATE, .delay_ns = emu->options.truncate_timeout_ns };
+		cqle_fault_answer_later(emu, op);
+		return;
+	}
+	struct cql_response response = { .opcode = CQL_RESULT, .kind = CQL_RESULT_VOID };
+	cqle_op_answer(emu, op, &response);
+	cqle_op_finish(emu, op);
+}
+
+/* ---- running a plan ---- */
+
+static void run_plan(struct cqlemu *emu, struct cqle_op *op, struct cqle_plan *plan,
+	const struct cql_bind *values)
+{
+	note(op, plan, values);
+	switch (plan->kind) {
+	case STATEMENT_SELECT:
+		do_select(emu, op, values);
+		break;
+	case STATEMENT_INSERT:
+	case STATEMENT_UPDATE:
+	case STATEMENT_DELETE:
+	case STATEMENT_BATCH:
+		do_change(emu, op, values);
+		break;
+	case STATEMENT_USE:
+		do_use(emu, op);
+		break;
+	case STATEMENT_TRUNCATE:
+		do_truncate(emu, op);
+		break;
+	case STATEMENT_CREATE_KEYSPACE:
+	case STATEMENT_CREATE_TABLE:
+	case STATEMENT_DROP_KEYSPACE:
+	case STATEMENT_DROP_TABLE:
+		do_ddl(emu, op);
+		break;
+	case STATEMENT_UNSUPPORTED:
+		lab_bug("refused when the plan was made");
+	}
+}
+
+void cqle_request_run(struct cqlemu *emu, struct cqle_op *op)
+{
+	if (op->kind == CQLE_OP_READ)
+		cqle_read_start(emu, op);
+	else if (op->kind == CQLE_OP_OTHER)
+		cqle_prepare_run(emu, op);
+	else if (op->fault.kind == SIM_FAULT_LATE && op->placed)
+		cqle_write_late(emu, op);
+	else
+		cqle_write_start(emu, op);
+}
+
+static int make_plan(struct cqlemu *emu, struct lab_arena *arena, struct lab_view text,
+	struct lab_view keyspace, struct cqle_plan **ret, struct lab_error *err)
+{
+	struct statement *statement;
+	if (text.len > CQLEMU_STATEMENT_MAX)
+		return cqle_fail(err, CQL_E_SYNTAX, "The statement is longer than %d bytes",
+			CQLEMU_STATEMENT_MAX);
+	if (cqle_parse(arena, text, &statement, err) < 0)
+		return -1;
+	return cqle_plan_build(emu, arena, statement, keyspace, ret, err);
+}
+
+/* Values in the order of the markers. */
+static int arrange(struct cqle_op *op, const struct cqle_plan *plan, const struct cql_bind **values,
+	size_t count, struct lab_error *err)
+{
+	struct cql_bind *arranged;
+	if ((op->params.flags & CQL_PARAM_NAMES) == 0 || count == 0)
+		return 0;
+	if (cqle_bind_names(op->arena, plan, *values, count, &arranged, err) < 0)
+		return -1;
+	*values = arranged;
+	return 1;
+}
+
+void cqle_do_query(struct cqlemu *emu, struct cqle_op *op, const struct cql_request *request)
+{
+	struct cqle_plan *plan;
+	struct lab_error err;
+	const struct cql_bind *values = request->params.values;
+	op->text = request->query;
+	if (make_plan(emu, op->arena, request->query, session_keyspace(emu, op), &plan, &err) < 0) {
+		cqle_op_fail(emu, op, &err);
+		return;
+	}
+	int arranged = arrange(op, plan, &values, request->params.value_count, &err);
+	if (arranged < 0) {
+		cqle_op_fail(emu, op, &err);
+		return;
+	}
+	if (arranged == 0 && request->params.value_count != plan->marker_count) {
+		answer_fail(emu, op, CQL_E_INVALID, "Invalid amount of bind variables");
+		return;
+	}
+	run_plan(emu, op, plan, values);
+}
+
+/* ---- prepared statements ---- */
+
+static bool is_qualified(const struct statement *s)
+{
+	for (size_t i = 0; i < s->batch_count; i++) {
+		if (s->batch[i]->keyspace.ptr == NULL)
+			return false;
+	}
+	return s->kind == STATEMENT_BATCH || s->keyspace.ptr != NULL;
+}
+
+/* MD5 of the text, after the keyspace if names depend on it (cql-imds 1.5). */
+static void prepared_id(struct cqle_op *op, struct lab_view keyspace, bool qualified,
+	struct lab_view text, uint8_t *out)
+{
+	if (qualified || keyspace.ptr == NULL) {
+		lab_digest(LAB_MD5, text, out);
+		return;
+	}
+	char *both = lab_arena_printf(
+		op->arena, "%.*s%.*s", LAB_VIEW_ARG(keyspace), LAB_VIEW_ARG(text));
+	lab_digest(LAB_MD5, lab_view_of(both, keyspace.len + text.len), out);
+}
+
+static void prepared_unlink(struct cqle_node *node, struct cqle_prepared *p)
+{
+	if (p->older != NULL)
+		p->older->newer = p->newer;
+	else
+		node->oldest = p->newer;
+	if (p->newer != NULL)
+		p->newer->older = p->older;
+	else
+		node->newest = p->older;
+	p->older = p->newer = NULL;
+}
+
+static void prepared_touch(struct cqle_node *node, struct cqle_prepared *p)
+{
+	if (node->newest == p)
+		return;
+	prepared_unlink(node, p);
+	p->older = node->newest;
+	if (node->newest != NULL)
+		node->newest->newer = p;
+	else
+		node->oldest = p;
+	node->newest = p;
+}
+
+void cqle_prepared_forget(struct cqlemu *emu, struct cqle_node *node, struct lab_view id)
+{
+	struct cqle_prepared *p = lab_map_remove(node->prepared, id);
+	if (p == NULL)
+		return;
+	prepared_unlink(node, p);
+	cqle_plan_unref(emu, p->plan);
+	lab_heap_free(emu->heap, p);
+}
+
+void cqle_node_prepared_drop(struct cqlemu *emu, struct cqle_node *node)
+{
+	while (node->oldest != NULL)
+		cqle_prepared_forget(emu, node, lab_view_of(node->oldest->id, 16));
+}
+
+static struct cqle_prepared *prepared_find(
+	struct cqlemu *emu, struct cqle_node *node, struct lab_view id)
+{
+	struct cqle_prepared *p = lab_map_get(node->prepared, id);
+	if (p == NULL)
+		return NULL;
+	if (cqle_plan_is_stale(p->plan)) {
+		cqle_prepared_forget(emu, node, id);
+		return NULL;
+	}
+	prepared_touch(node, p);
+	return p;
+}
+
+static struct cqle_prepared *prepared_add(
+	struct cqlemu *emu, struct cqle_node *node, const uint8_t *id, struct cqle_plan *plan)
+{
+	struct cqle_prepared *p = lab_new(emu->heap, struct cqle_prepared);
+	while (lab_map_count(node->prepared) >= emu->options.prepared_max)
+		cqle_prepared_forget(emu, node, lab_view_of(node->oldest->id, 16));
+	memcpy(p->id, id, sizeof(p->id));
+	p->plan = plan;
+	*lab_map_slot(node->prepared, lab_view_of(p->id, sizeof(p->id))) = p;
+	p->older = node->newest;
+	if (node->newest != NULL)
+		node->newest->newer = p;
+	else
+		node->oldest = p;
+	node->newest = p;
+	return p;
+}
+
+/* Parses into an arena of its own, which lives with the plan. */
+static int prepare(struct cqlemu *emu, struct cqle_op *op, struct lab_view text,
+	struct lab_view keyspace, struct cqle_plan **ret, struct lab_error *err)
+{
+	struct lab_arena *arena = lab_arena_new(emu->heap, PLAN_ARENA_BYTES);
+	struct lab_view own = text;
+	(void)op;
+	if (text.len <= CQLEMU_STATEMENT_MAX)
+		own = lab_arena_copy(arena, text);
+	if (make_plan(emu, arena, own, keyspace, ret, err) < 0) {
+		lab_arena_free(&arena);
+		return -1;
+	}
+	(*ret)->arena = arena;
+	return 0;
+}
+
+static void warn_about_use(struct cqle_op *op, struct lab_view keyspace, const uint8_t *id)
+{
+	char hex[33];
+	struct lab_view shown = keyspace.ptr != NULL ? keyspace : LAB_VIEW("null");
+	lab_hex(id, 16, hex);
+	cqle_op_warn(op,
+		lab_arena_printf(op->arena,
+			"`USE <keyspace>` with prepared statements is considered to be an "
+			"anti-pattern due to ambiguity in non-qualified table names. Please consider "
+			"removing instances of `Session#setKeyspace(<keyspace>)`, "
+			"`Session#execute(\"USE <keyspace>\")` and `cluster.newSession(<keyspace>)` "
+			"from your code, and always use fully qualified table names (e.g. "
+			"<keyspace>.<table>). Keyspace used: %.*s, statement keyspace: %.*s, statement "
+			"id: %s",
+			LAB_VIEW_ARG(shown), LAB_VIEW_ARG(shown), hex));
+}
+
+static void answer_prepared(
+	struct cqlemu *emu, struct cqle_op *op, const struct cqle_plan *plan, const uint8_t *id)
+{
+	struct cql_response response = { .opcode = CQL_RESULT, .kind = CQL_RESULT_PREPARED };
+	struct cql_prepared *p = &response.prepared;
+	p->id = lab_view_of(id, 16);
+	p->binds.columns = plan->markers;
+	p->binds.column_count = plan->marker_count;
+	p->binds.pk_indexes = plan->pk_indexes;
+	p->binds.pk_count = plan->pk_index_count;
+	p->columns.columns = plan->result_columns;
+	p->columns.column_count = plan->item_count;
+	p->columns.no_metadata = plan->kind != STATEMENT_SELECT;
+	cqle_op_answer(emu, op, &response);
+	cqle_op_finish(emu, op);
+}
+
+void cqle_do_prepare(struct cqlemu *emu, struct cqle_op *op, const struct cql_request *request)
+{
+	struct cqle_node *node = &emu->nodes[op->node];
+	struct lab_view keyspace = session_keyspace(emu, op);
+	struct cqle_plan *plan;
+	struct lab_error err;
+	uint8_t id[16];
+	emu->counters.prepares++;
+	op->operation = LAB_VIEW("PREPARE");
+	op->text = request->query;
+	if (prepare(emu, op, request->query, keyspace, &plan, &err) < 0) {
+		cqle_op_fail(emu, op, &err);
+		return;
+	}
+	if (plan->table != NULL)
+		op->subject = plan->table->full_name;
+	bool qualified = is_qualified(plan->statement);
+	prepared_id(op, keyspace, qualified, request->query, id);
+	struct cqle_prepared *p = prepared_find(emu, node, lab_view_of(id, 16));
+	if (p != NULL)
+		cqle_plan_unref(emu, plan);
+	else
+		p = prepared_add(emu, node, id, plan);
+	if (plan->kind == STATEMENT_USE || (!qualified && keyspace.ptr != NULL))
+		warn_about_use(op, keyspace, id);
+	op->plan = p->plan;
+	op->plan->refs++;
+	memcpy(op->new_id, id, sizeof(id));
+	if (op->plan->table != NULL && op->plan->table->keyspace->local)
+		answer_prepared(emu, op, op->plan, op->new_id);
+	else
+		cqle_request_begin(emu, op, "cql.prepare");
+}
+
+void cqle_prepare_run(struct cqlemu *emu, struct cqle_op *op)
+{
+	answer_prepared(emu, op, op->plan, op->new_id);
+}
+
+static bool wrong_count(
+	struct cqlemu *emu, struct cqle_op *op, const struct cqle_plan *plan, size_t count)
+{
+	if (count == plan->marker_count)
+		return false;
+	answer_fail(emu, op, CQL_E_INVALID,
+		lab_arena_printf(op->arena, "there were %zu markers(?) in CQL but %zu bound variables",
+			plan->marker_count, count));
+	return true;
+}
+
+void cqle_do_execute(struct cqlemu *emu, struct cqle_op *op, const struct cql_request *request)
+{
+	const struct cql_bind *values = request->params.values;
+	struct cqle_prepared *p = prepared_find(emu, &emu->nodes[op->node], request->query);
+	struct lab_error err;
+	if (p == NULL) {
+		op->operation = LAB_VIEW("EXECUTE");
+		cqle_op_unprepared(emu, op, request->query);
+		cqle_op_finish(emu, op);
+		return;
+	}
+	p->plan->refs++;
+	op->plan = p->plan;
+	op->prepared_id = request->query;
+	int arranged = arrange(op, p->plan, &values, request->params.value_count, &err);
+	if (arranged < 0)
+		cqle_op_fail(emu, op, &err);
+	else if (arranged > 0 || !wrong_count(emu, op, p->plan, request->params.value_count))
+		run_plan(emu, op, p->plan, values);
+}
+
+/* ---- BATCH ---- */
+
+static bool is_change(const struct cqle_plan *plan)
+{
+	return plan->kind == STATEMENT_INSERT || plan->kind == STATEMENT_UPDATE ||
+		plan->kind == STATEMENT_DELETE;
+}
+
+/* The plan of one statement of a batch; borrowed from the prepared statements or the arena. 0,
+ * -1, or 1 if it was answered (UNPREPARED). */
+static int batch_plan(struct cqlemu *emu, struct cqle_op *op, const struct cql_batch_item *item,
+	struct cqle_plan **ret, struct lab_error *err)
+{
+	if (!item->prepared)
+		return make_plan(
+			emu, op->arena, item->query, session_keyspace(emu, op), ret, err);
+	struct cqle_prepared *p = prepared_find(emu, &emu->nodes[op->node], item->query);
+	if (p == NULL) {
+		cqle_op_unprepared(emu, op, item->query);
+		return 1;
+	}
+	*ret = p->plan;
+	return 0;
+}
+
+static int batch_item(struct cqlemu *emu, struct cqle_op *op, const struct cql_batch_item *item,
+	int64_t timestamp, struct collected *c, struct lab_error *err)
+{
+	struct cqle_plan *plan;
+	int result = batch_plan(emu, op, item, &plan, err);
+	if (result != 0)
+		return result;
+	if (!is_change(plan))
+		return cqle_fail(err, CQL_E_INVALID,
+			"Invalid statement in batch: only UPDATE, INSERT and DELETE statements are "
+			"allowed.");
+	if (item->value_count != plan->marker_count)
+		return cqle_fail(err, CQL_E_INVALID,
+			"there were %zu markers(?) in CQL but %zu bound variables",
+			plan->marker_count, item->value_count);
+	if (op->subject.len == 0) {
+		op->subject = plan->table->full_name;
+		op->text = lab_arena_copy(op->arena, plan->text);
+	}
+	if (op->user.ptr == NULL) {
+		note_user(op, plan, item->values);
+		op->user = op->user.ptr == NULL ? op->user : lab_arena_copy(op->arena, op->user);
+	}
+	return collect(emu, op, plan, item->values, timestamp, c, err);
+}
+
+static int batch_items(struct cqlemu *emu, struct cqle_op *op, const struct cql_request *request,
+	struct collected *c, struct lab_error *err)
+{
+	int64_t timestamp = default_timestamp(emu, op);
+	for (size_t i = 0; i < request->batch_count; i++) {
+		int result = batch_item(emu, op, &request->batch[i], timestamp, c, err);
+		if (result != 0)
+			return result;
+	}
+	return check_batch_size(emu, op, c, request->batch_type, err);
+}
+
+void cqle_do_batch(struct cqlemu *emu, struct cqle_op *op, const struct cql_request *request)
+{
+	struct collected c = { NULL, 0, 0 };
+	struct lab_error err;
+	const char *refused = refused_consistency(op, true);
+	op->operation = LAB_VIEW("BATCH");
+	emu->counters.batches++;
+	if (refused != NULL || request->batch_type == CQL_BATCH_COUNTER) {
+		answer_fail(emu, op, CQL_E_INVALID,
+			refused != NULL ? refused :
+					  "Cannot include non-counter statement in a counter batch");
+		return;
+	}
+	int result = batch_items(emu, op, request, &c, &err);
+	if (result != 0) {
+		drop_collected(emu, &c);
+		if (result < 0)
+			cqle_op_fail(emu, op, &err);
+		else
+			cqle_op_finish(emu, op);
+		return;
+	}
+	write_begin(emu, op, &c, batch_write_type(request->batch_type, c.count), "cql.write");
+}
+
+/* ---- set-up ---- */
+
+static void apply_everywhere(struct cqlemu *emu, struct collected *c)
+{
+	for (size_t i = 0; i < c->count; i++) {
+		struct cqle_mutation *m = c->mutations[i];
+		const struct cqle_replicas *r =
+			cqle_replicas_of(emu, m->table->keyspace, m->token);
+		for (size_t j = 0; j < r->count; j++)
+			cqle_apply_at(emu, r->nodes[j], m);
+	}
+	drop_collected(emu, c);
+}
+
+static int setup_change(struct cqlemu *emu, struct cqle_op *op, const struct cqle_plan *plan,
+	struct lab_error *err)
+{
+	struct collected c = { NULL, 0, 0 };
+	int64_t timestamp = default_timestamp(emu, op);
+	int result = plan->kind == STATEMENT_BATCH ?
+		collect_batch(emu, op, plan, NULL, timestamp, &c, err) :
+		collect(emu, op, plan, NULL, timestamp, &c, err);
+	if (result == 0)
+		apply_everywhere(emu, &c);
+	drop_collected(emu, &c);
+	return result;
+}
+
+static int setup_ddl(struct cqlemu *emu, const struct cqle_plan *plan, struct lab_error *err)
+{
+	struct cqle_ddl_result result;
+	if (cqle_ddl(emu, plan->statement, emu->setup_keyspace, &result, err) < 0)
+		return -1;
+	if (result.change.change.len > 0 && emu->system_ready)
+		cqle_event_schema(emu, &result.change);
+	return 0;
+}
+
+static int setup_plan(
+	struct cqlemu *emu, struct cqle_op *op, const struct cqle_plan *plan, struct lab_error *err)
+{
+	if (plan->marker_count > 0)
+		return cqle_fail(err, CQL_E_INVALID, "Invalid amount of bind variables");
+	switch (plan->kind) {
+	case STATEMENT_SELECT:
+		return cqle_bind_select(emu, op->arena, plan, NULL, &op->select, err);
+	case STATEMENT_INSERT:
+	case STATEMENT_UPDATE:
+	case STATEMENT_DELETE:
+	case STATEMENT_BATCH:
+		return setup_change(emu, op, plan, err);
+	case STATEMENT_USE: {
+		const struct cqle_keyspace *ks =
+			cqle_keyspace_find(emu, plan->statement->keyspace);
+		if (ks == NULL)
+			return cqle_fail(err, CQL_E_INVALID, "Keyspace '%.*s' does not exist",
+				LAB_VIEW_ARG(plan->statement->keyspace));
+		emu->setup_keyspace = ks->name;
+		return 0;
+	}
+	case STATEMENT_TRUNCATE:
+		for (size_t i = 0; i < emu->node_count; i++)
+			cqle_store_clear(plan->table->stores[i]);
+		return 0;
+	case STATEMENT_CREATE_KEYSPACE:
+	case STATEMENT_CREATE_TABLE:
+	case STATEMENT_DROP_KEYSPACE:
+	case STATEMENT_DROP_TABLE:
+	case STATEMENT_UNSUPPORTED:
+		break;
+	}
+	return setup_ddl(emu, plan, err);
+}
+
+int cqle_setup(struct cqlemu *emu, struct lab_view text, struct lab_error *err)
+{
+	struct cqle_op *op = cqle_op_new(emu, NULL, 0);
+	struct cqle_plan *plan;
+	int result = make_plan(
+		emu, op->arena, lab_arena_copy(op->arena, text), emu->setup_keyspace, &plan, err);
+	if (result == 0)
+		result = setup_plan(emu, op, plan, err);
+	cqle_op_finish(emu, op);
+	return result;
+}

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * syntax.h - CQL text to a tree. Nothing here knows a schema.
+ *
+ * Everything lives in the caller's arena; names and constants are unescaped copies or borrow from
+ * the text, which must live as long. Nesting is bounded (SYNTAX_DEPTH_MAX), so the parser's own
+ * recursion is.
+ */
+#ifndef LAB_CQL_EMULATOR_SYNTAX_H
+#define LAB_CQL_EMULATOR_SYNTAX_H
+
+#include "core/base/base.h"
+#include "core/cql/cql-codec.h"
+
+#define SYNTAX_DEPTH_MAX 8
+#define SYNTAX_ITEMS_MAX 65535 /* of any one list */
+
+enum token_kind {
+	TOKEN_END,
+	TOKEN_WORD,	   /* identifier or keyword; text as written */
+	TOKEN_QUOTED_NAME, /* text between the quotes, "" still doubled */
+	TOKEN_STRING,	   /* text between the quotes, '' still doubled */
+	TOKEN_DOLLAR,	   /* $$text$$ */
+	TOKEN_INTEGER,
+	TOKEN_FLOAT,
+	TOKEN_HEX, /* 0x..., whole */
+	TOKEN_UUID,
+	TOKEN_MARKER, /* ? */
+	TOKEN_SYMBOL, /* one or two characters */
+	TOKEN_SPACE,  /* white space and comments; only the raw lexer gives it */
+	TOKEN_BAD
+};
+
+struct token {
+	enum token_kind kind;
+	struct lab_view text; /* without quotes */
+	size_t begin, end;    /* in the statement, with quotes */
+	uint32_t line, column;
+};
+
+struct lexer {
+	struct lab_view input;
+	size_t position;
+	uint32_t line, column;
+};
+
+void lexer_init(struct lexer *lexer, struct lab_view input);
+/* The next token, white space included. */
+void lexer_next_raw(struct lexer *lexer, struct token *ret);
+/* The next token that is not white space. */
+void lexer_next(struct lexer *lexer, struct token *ret);
+
+enum term_kind {
+	TERM_NONE,
+	TERM_NULL,
+	TERM_STRING,
+	TERM_INTEGER,
+	TERM_FLOAT,
+	TERM_BOOLEAN,
+	TERM_HEX,
+	TERM_UUID,
+	TERM_MARKER,
+	TERM_LIST,  /* [a, b] */
+	TERM_SET,   /* {a, b}; {} too */
+	TERM_MAP,   /* {a: b}: items alternate */
+	TERM_TUPLE, /* (a, b) */
+	TERM_CALL   /* text(items) */
+};
+
+struct term {
+	enum term_kind kind;
+	struct lab_view text; /* constants: unescaped; markers: the name, ptr NULL for ? */
+	size_t marker;	      /* which one, from 0 */
+	struct term *items;
+	size_t item_count;
+};
+
+enum operator{ OP_EQ, OP_LT, OP_LE, OP_GT, OP_GE, OP_NE, OP_IN, OP_LIKE, OP_CONTAINS };
+
+struct relation {
+	struct lab_view column; /* ptr NULL: token(...) or a tuple of columns */
+	bool token;
+	struct lab_view *columns; /* of token() and tuples */
+	size_t column_count;
+	enum operator op;
+	struct term value;  /* OP_IN with a marker: the list itself */
+	struct term *items; /* OP_IN (a, b) */
+	size_t item_count;
+};
+
+enum selector_kind {
+	SELECT_COLUMN,
+	SELECT_WRITETIME,
+	SELECT_TTL,
+	SELECT_COUNT, /* count(*), count(1), count(c) */
+	SELECT_TOKEN,
+	SELECT_TERM,  /* a constant or marker */
+	SELECT_CALL   /* any other function, by name */
+};
+
+struct selector {
+	enum selector_kind kind;
+	struct lab_view name;	/* of the column or function; ptr NULL: count(*) */
+	struct lab_view alias;	/* ptr NULL: none */
+	struct lab_view *columns; /* token(a, b) */
+	size_t column_count;
+	struct lab_view text;	/* SELECT_TERM: as written */
+};
+
+struct ordering {
+	struct lab_view column;
+	bool descending;
+};
+
+/* One change in SET, or one column of INSERT. */
+struct assignment {
+	struct lab_view column;
+	struct term value;
+	bool arithmetic; /* v = v + x, m[k] = x and the like: counters and collections */
+};
+
+enum property_kind {
+	PROPERTY_SIMPLE, /* name = constant */
+	PROPERTY_MAP,	 /* name = {...} */
+	PROPERTY_CLUSTERING_ORDER,
+	PROPERTY_COMPACT_STORAGE
+};
+struct property {
+	enum property_kind kind;
+	struct lab_view name;
+	struct term value;
+	struct ordering *orderings;
+	size_t ordering_count;
+};
+
+/* A type as written: "frozen<map<text, int>>". */
+struct type_name {
+	struct lab_view name; /* lower case unless quoted */
+	struct type_name *params;
+	size_t param_count;
+};
+
+struct column_definition {
+	struct lab_view name;
+	struct type_name type;
+	bool is_static, is_key; /* is_key: "a int primary key" */
+};
+
+enum statement_kind {
+	STATEMENT_SELECT,
+	STATEMENT_INSERT,
+	STATEMENT_UPDATE,
+	STATEMENT_DELETE,
+	STATEMENT_BATCH,
+	STATEMENT_USE,
+	STATEMENT_TRUNCATE,
+	STATEMENT_CREATE_KEYSPACE,
+	STATEMENT_CREATE_TABLE,
+	STATEMENT_DROP_KEYSPACE,
+	STATEMENT_DROP_TABLE,
+	STATEMENT_UNSUPPORTED /* known to Cassandra, not to us; `table` has the words */
+};
+
+struct statement {
+	enum statement_kind kind;
+	struct lab_view text;
+	struct lab_view keyspace; /* ptr NULL: not qualified */
+	struct lab_view table;
+
+	/* SELECT */
+	bool distinct, json, wildcard, allow_filtering, group_by;
+	struct selector *selectors;
+	size_t selector_count;
+	struct ordering *orderings;
+	size_t ordering_count;
+	struct term limit, partition_limit;
+
+	/* SELECT, UPDATE, DELETE */
+	struct relation *relations;
+	size_t relation_count;
+
+	/* INSERT, UPDATE: what is set; DELETE: the columns */
+	struct assignment *assignments;
+	size_t assignment_count;
+	size_t value_count; /* INSERT: how many VALUES there were */
+	struct term timestamp, ttl;
+	bool conditional; /* IF ... */
+	bool json_insert;
+
+	/* BATCH */
+	enum cql_batch_type batch_type;
+	struct statement **batch;
+	size_t batch_count;
+
+	/* DDL */
+	bool if_exists, if_not_exists;
+	struct column_definition *columns;
+	size_t column_count;
+	bool primary_key; /* a PRIMARY KEY (...) clause was given */
+	struct lab_view *partition_key;
+	size_t partition_key_count;
+	struct lab_view *clustering;
+	size_t clustering_count;
+	struct property *properties;
+	size_t property_count;
+
+	/* Bind markers, in order; of a batch on its outermost statement. */
+	struct lab_view *marker_names; /* ptr NULL for ? */
+	size_t marker_count;
+};
+
+/* One statement, with an optional ';' behind it. -1: LAB_INVALID with Cassandra's text and status
+ * CQL_E_SYNTAX. */
+int cqle_parse(struct lab_arena *arena, struct lab_view text, struct statement **ret,
+	struct lab_error *err);
+
+/* Sets the CQL error code beside the message; returns -1. */
+int cqle_fail(struct lab_error *err, unsigned code, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+#endif

@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * write.c - the coordinator's side of INSERT, UPDATE, DELETE and BATCH.
+ *
+ * Every live replica gets every mutation, dead ones a hint. The client is answered when enough have
+ * acknowledged, or at the timeout; nothing is rolled back. The operation itself lives until all have
+ * answered or the timeout has come, because then who did not answer gets a hint.
+ */
+#include "sim/cql-emulator/cql-emulator-private.h"
+
+static void send_write(struct cqlemu *emu, struct cqle_op *op, uint32_t slot, size_t to,
+	uint64_t forward, struct cqle_mutation *mutation)
+{
+	struct cqle_event message = { .kind = CQLE_EV_MESSAGE, .message = CQLE_MSG_WRITE,
+		.from = (uint8_t)op->node, .to = (uint8_t)to, .reply_to = (uint8_t)op->node,
+		.forward = forward, .op = op, .op_serial = op->serial, .slot = slot,
+		.mutation = mutation };
+	if (cqle_send(emu, &message) && mutation != NULL)
+		op->applied = true;
+}
+
+static size_t first_of(uint64_t mask)
+{
+	return (size_t)__builtin_ctzll(mask);
+}
+
+/* One message to a remote data centre; the node that gets it passes it on (cql-imds 0.4). */
+static void send_to_dc(struct cqlemu *emu, struct cqle_op *op, uint32_t slot, uint64_t nodes)
+{
+	unsigned count = (unsigned)__builtin_popcountll(nodes);
+	uint64_t pick = lab_pick(
+		lab_draw(emu->options.seed, "cql.forwarder", op->serial, slot), count);
+	uint64_t rest = nodes;
+	for (uint64_t i = 0; i < pick; i++)
+		rest &= rest - 1;
+	size_t forwarder = first_of(rest);
+	send_write(emu, op, slot, forwarder, nodes & ~cqle_bit(forwarder),
+		op->writes[slot].mutation);
+}
+
+static void send_to_all(struct cqlemu *emu, struct cqle_op *op, uint32_t slot, uint64_t nodes)
+{
+	op->writes[slot].sent |= nodes;
+	for (size_t dc = 0; dc < emu->dc_count; dc++) {
+		uint64_t there = nodes & emu->dc_nodes[dc];
+		if (there == 0)
+			continue;
+		if (dc != emu->nodes[op->node].dc) {
+			send_to_dc(emu, op, slot, there);
+			continue;
+		}
+		for (; there != 0; there &= there - 1)
+			send_write(emu, op, slot, first_of(there), 0, op->writes[slot].mutation);
+	}
+}
+
+static bool is_enough(const struct cqlemu *emu, const struct cqle_op *op, const struct cqle_write *w)
+{
+	const struct cqle_keyspace *ks = w->mutation->table->keyspace;
+	unsigned required = cqle_block_for(emu, ks, op->consistency, op->node);
+	return cqle_received(emu, ks, op->consistency, op->node, w->acked) >= required;
+}
+
+/* Answers the client as soon as it can be, ends the operation once everybody has answered. */
+static void check_done(struct cqlemu *emu, struct cqle_op *op)
+{
+	bool all = true;
+	bool enough = op->fault.kind != SIM_FAULT_PARTLY;
+	for (size_t i = 0; i < op->write_count; i++) {
+		const struct cqle_write *w = &op->writes[i];
+		enough = enough && (op->hint_is_enough || is_enough(emu, op, w));
+		all = all && (w->sent & ~w->acked) == 0;
+	}
+	if (enough && !op->answered) {
+		struct cql_response response = { .opcode = CQL_RESULT, .kind = CQL_RESULT_VOID };
+		cqle_op_answer(emu, op, &response);
+	}
+	if (all && enough)
+		cqle_op_finish(emu, op);
+}
+
+static uint64_t first_replicas(const struct cqle_replicas *replicas, unsigned count)
+{
+	uint64_t mask = 0;
+	for (size_t i = 0; i < replicas->count && i < count; i++)
+		mask |= cqle_bit(replicas->nodes[i]);
+	return mask;
+}
+
+static void send_one(struct cqlemu *emu, struct cqle_op *op, uint32_t slot, uint64_t live)
+{
+	struct cqle_write *w = &op->writes[slot];
+	uint64_t to = w->replicas & live, dead = w->replicas & ~live;
+	if (op->fault.kind == SIM_FAULT_PARTLY) {
+		uint64_t chosen = first_replicas(
+			cqle_replicas_of(emu, w->mutation->table->keyspace, w->mutation->token),
+			op->fault.replicas);
+		bool hint = op->fault.code != NULL && strcmp(op->fault.code, "hint") == 0;
+		dead = hint ? w->replicas & ~(chosen & live) : 0;
+		to &= chosen;
+	}
+	for (; dead != 0; dead &= dead - 1) {
+		cqle_hint(emu, op->node, first_of(dead), w->mutation);
+		op->hint_is_enough = op->hint_is_enough || op->consistency == CQL_ANY;
+		op->applied = op->applied || emu->options.hinted_handoff;
+	}
+	send_to_all(emu, op, slot, to);
+}
+
+static void send_mutations(struct cqlemu *emu, struct cqle_op *op)
+{
+	uint64_t live = cqle_live_view(emu, op->node);
+	op->sending = true; /* acks that come meanwhile are looked at afterwards */
+	for (size_t i = 0; i < op->write_count; i++)
+		send_one(emu, op, (uint32_t)i, live);
+	op->sending = false;
+	check_done(emu, op);
+}
+
+/* ---- the batch log ---- */
+
+/* Two other live nodes of this data centre, in other racks if there are; the coordinator itself
+ * where it is alone. */
+static uint64_t batchlog_nodes(const struct cqlemu *emu, const struct cqle_op *op)
+{
+	uint64_t local = emu->dc_nodes[emu->nodes[op->node].dc];
+	uint64_t others = local & ~cqle_bit(op->node), chosen = 0;
+	if (others == 0)
+		return local;
+	others &= cqle_live_view(emu, op->node);
+	for (unsigned pass = 0; pass < 2; pass++) {
+		for (uint64_t rest = others & ~chosen; rest != 0; rest &= rest - 1) {
+			size_t node = first_of(rest);
+			bool other_rack = !lab_view_eq(
+				emu->nodes[node].rack_name, emu->nodes[op->node].rack_name);
+			if ((other_rack || pass == 1) && __builtin_popcountll(chosen) < 2)
+				chosen |= cqle_bit(node);
+		}
+	}
+	return chosen;
+}
+
+static enum cql_consistency batchlog_consistency(const struct cqle_op *op)
+{
+	return op->batchlog_required == 1 ? CQL_ONE : CQL_TWO;
+}
+
+static void batchlog_start(struct cqlemu *emu, struct cqle_op *op)
+{
+	uint64_t nodes = batchlog_nodes(emu, op);
+	unsigned count = (unsigned)__builtin_popcountll(nodes);
+	op->batchlog = true;
+	op->batchlog_required = count == 1 ? 1 : 2;
+	if (count < op->batchlog_required) {
+		struct cql_error error = { .code = CQL_E_UNAVAILABLE,
+			.consistency = batchlog_consistency(op), .required = 2,
+			.received = (int32_t)count,
+			.message = LAB_VIEW("Cannot achieve consistency level TWO") };
+		cqle_op_answer_error(emu, op, &error);
+		cqle_op_finish(emu, op);
+		return;
+	}
+	op->batchlog_node = first_of(nodes);
+	for (; nodes != 0; nodes &= nodes - 1)
+		send_write(emu, op, CQLE_SLOT_BATCHLOG, first_of(nodes), 0, NULL);
+}
+
+static void batchlog_ack(struct cqlemu *emu, struct cqle_op *op)
+{
+	if (op->batchlog_done || ++op->batchlog_acks < op->batchlog_required)
+		return;
+	op->batchlog_done = true;
+	send_mutations(emu, op);
+}
+
+/* ---- start, acks, timeout ---- */
+
+/* Where the mutations go; 0, or -1 with an answer if too few are alive. */
+static int place(struct cqlemu *emu, struct cqle_op *op)
+{
+	uint64_t live = cqle_live_view(emu, op->node);
+	for (size_t i = 0; i < op->write_count; i++) {
+		struct cqle_write *w = &op->writes[i];
+		struct cqle_keyspace *ks = w->mutation->table->keyspace;
+		struct cql_error error;
+		w->replicas = first_replicas(
+			cqle_replicas_of(emu, ks, w->mutation->token), CQLEMU_NODES_MAX);
+		if (cqle_assure_live(emu, ks, op->consistency, op->node, w->replicas, live,
+			    op->arena, &error) == 0)
+			continue;
+		cqle_op_answer_error(emu, op, &error);
+		cqle_op_finish(emu, op);
+		return -1;
+	}
+	return 0;
+}
+
+void cqle_write_start(struct cqlemu *emu, struct cqle_op *op)
+{
+	if (place(emu, op) < 0)
+		return;
+	op->placed = true;
+	cqle_op_hold(op);
+	if (op->fault.kind != SIM_FAULT_PARTLY)
+		cqle_op_arm(
+			emu, op, CQLE_EV_TIMEOUT, emu->now_ns + emu->options.write_timeout_ns);
+	if (op->fault.kind == SIM_FAULT_PARTLY) {
+		send_mutations(emu, op);
+		cqle_fault_answer_later(emu, op);
+	} else if (op->fault.kind == SIM_FAULT_LATE) {
+		op->applied = true;
+		cqle_op_arm(emu, op, CQLE_EV_RESUME, emu->now_ns + op->fault.delay_ns);
+	} else if (strcmp(op->write_type, "BATCH") == 0) {
+		batchlog_start(emu, op);
+	} else {
+		send_mutations(emu, op);
+	}
+	cqle_op_release(emu, op);
+}
+
+void cqle_write_ack(struct cqlemu *emu, struct cqle_op *op, size_t slot, size_t from)
+{
+	cqle_op_hold(op);
+	if (slot == CQLE_SLOT_BATCHLOG) {
+		batchlog_ack(emu, op);
+	} else {
+		op->writes[slot].acked |= cqle_bit(from);
+		if (!op->sending)
+			check_done(emu, op);
+	}
+	cqle_op_release(emu, op);
+}
+
+static void answer_timeout(struct cqlemu *emu, struct cqle_op *op)
+{
+	struct cql_error error = { .code = CQL_E_WRITE_TIMEOUT, .consistency = op->consistency,
+		.write_type = lab_view_cstr(op->write_type) };
+	if (op->batchlog && !op->batchlog_done) {
+		error.consistency = batchlog_consistency(op);
+		error.received = (int32_t)op->batchlog_acks;
+		error.required = (int32_t)op->batchlog_required;
+		error.write_type = LAB_VIEW("BATCH_LOG");
+	} else {
+		const struct cqle_write *w = &op->writes[0];
+		for (size_t i = 0; i < op->write_count; i++) {
+			if (!is_enough(emu, op, &op->writes[i])) {
+				w = &op->writes[i];
+				break;
+			}
+		}
+		struct cqle_keyspace *ks = w->mutation->table->keyspace;
+		unsigned required = cqle_block_for(emu, ks, op->consistency, op->node);
+		unsigned received = cqle_received(emu, ks, op->consistency, op->node, w->acked);
+		error.required = (int32_t)required;
+		error.received = (int32_t)LAB_MIN(received, required - 1);
+	}
+	cqle_op_answer_error(emu, op, &error);
+}
+
+void cqle_write_timeout(struct cqlemu *emu, struct cqle_op *op)
+{
+	cqle_op_hold(op);
+	if (!op->answered)
+		answer_timeout(emu, op);
+	for (size_t i = 0; i < op->write_count; i++) {
+		struct cqle_write *w = &op->writes[i];
+		for (uint64_t rest = w->sent & ~w->acked; rest != 0; rest &= rest - 1)
+			cqle_hint(emu, op->node, first_of(rest), w->mutation);
+	}
+	cqle_op_finish(emu, op);
+	cqle_op_release(emu, op);
+}
+
+/* The fault said: later. Wherever the coordinator is by then, the replicas get it. */
+void cqle_write_late(struct cqlemu *emu, struct cqle_op *op)
+{
+	for (size_t i = 0; i < op->write_count; i++) {
+		struct cqle_write *w = &op->writes[i];
+		for (uint64_t rest = w->replicas; rest != 0; rest &= rest - 1) {
+			size_t node = first_of(rest);
+			if (emu->nodes[node].state == CQLEMU_NODE_UP)
+				cqle_apply_at(emu, node, w->mutation);
+			else
+				cqle_hint(emu, op->node, node, w->mutation);
+		}
+	}
+}
