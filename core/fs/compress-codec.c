@@ -5,7 +5,8 @@
 #include <zlib.h>
 #include <zstd.h>
 
-#define DECODE_STEP (64 * 1024)
+/* On the stack of a fiber. */
+#define DECODE_STEP (8 * 1024)
 
 static const struct algorithm {
 	const char *name;

@@ -83,12 +83,14 @@ static void deliver_with_retries(struct workload *w, struct user *user, uint64_t
 
 	for (uint64_t attempt = 0; attempt <= retries; attempt++) {
 		enum history_outcome outcome;
+		struct node *node;
 
 		if (attempt > 0)
 			env_sleep(lab(w), pick(w, user, &user->group->mail_delivery_retry_delay,
 						  "delivery.delay"));
+		node = route(w, user);
 		user->active++;
-		outcome = client_deliver(&w->client, user, route(w, user), token, mail);
+		outcome = client_deliver(&w->client, user, node, token, mail);
 		user->active--;
 		if (outcome == HISTORY_OK || is_over(w))
 			break;
