@@ -635,6 +635,7 @@ void cqle_do_prepare(struct cqlemu *emu, struct cqle_op *op, const struct cql_re
 	struct lab_error err;
 	uint8_t id[16];
 	emu->counters.prepares++;
+	op->kind = CQLE_OP_OTHER;
 	op->operation = LAB_VIEW("PREPARE");
 	op->text = request->query;
 	if (prepare(emu, op, request->query, keyspace, &plan, &err) < 0) {
