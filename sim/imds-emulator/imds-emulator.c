@@ -472,27 +472,37 @@ void imdsemu_options_init(struct imdsemu_options *options)
 	options->pending_max = 4096;
 }
 
-static int check_options(const struct imdsemu_options *options, struct lab_error *err)
+static int check_sizes(const struct imdsemu_options *options, struct lab_error *err)
 {
-	if (options->hop_limit < 1 || options->hop_limit > 64)
-		return lab_fail(err, LAB_INVALID, "IMDS: the hop limit is 1 to 64");
-	if (options->rotate_every_s == 0 || options->rotate_every_s > options->lifetime_s)
-		return lab_fail(err, LAB_INVALID, "IMDS: keys must be rotated within their life");
-	if (options->throttle_status < 400 || options->throttle_status > 599 ||
-		options->throttle_burst == 0 || options->throttle_burst > 1000000)
-		return lab_fail(
-			err, LAB_INVALID, "IMDS: throttling needs an error status, a burst");
-	if (options->latency_low_ns > options->latency_high_ns ||
-		(options->latency_high_ns > 0 && options->latency_low_ns == 0))
-		return lab_fail(err, LAB_INVALID, "IMDS: latency is 1 or more, low up to high");
-	if (options->skew_us > SKEW_MAX_US || options->skew_us < -SKEW_MAX_US)
-		return lab_fail(err, LAB_INVALID, "IMDS: the clock is wrong by more than a year");
 	if (options->roles_max == 0 || options->hosts_max == 0 || options->pending_max == 0)
 		return lab_fail(err, LAB_INVALID, "IMDS: no limit may be 0");
 	if (options->region.len == 0 || options->region.len > 64 || options->zone.len > 64 ||
 		options->account.len > 64)
 		return lab_fail(err, LAB_INVALID, "IMDS: region, zone, account: up to 64 bytes");
 	return 0;
+}
+
+static int check_times(const struct imdsemu_options *options, struct lab_error *err)
+{
+	if (options->rotate_every_s == 0 || options->rotate_every_s > options->lifetime_s)
+		return lab_fail(err, LAB_INVALID, "IMDS: keys must be rotated within their life");
+	if (options->latency_low_ns > options->latency_high_ns ||
+		(options->latency_high_ns > 0 && options->latency_low_ns == 0))
+		return lab_fail(err, LAB_INVALID, "IMDS: latency is 1 or more, low up to high");
+	if (options->skew_us > SKEW_MAX_US || options->skew_us < -SKEW_MAX_US)
+		return lab_fail(err, LAB_INVALID, "IMDS: the clock is wrong by more than a year");
+	return 0;
+}
+
+static int check_options(const struct imdsemu_options *options, struct lab_error *err)
+{
+	if (options->hop_limit < 1 || options->hop_limit > 64)
+		return lab_fail(err, LAB_INVALID, "IMDS: the hop limit is 1 to 64");
+	if (options->throttle_status < 400 || options->throttle_status > 599 ||
+		options->throttle_burst == 0 || options->throttle_burst > 1000000)
+		return lab_fail(
+			err, LAB_INVALID, "IMDS: throttling needs an error status, a burst");
+	return check_times(options, err) < 0 ? -1 : check_sizes(options, err);
 }
 
 static struct lab_view own(struct imdsemu *imds, struct lab_view text)

@@ -14,20 +14,21 @@
  * Tokens     Opaque, 56 characters, valid on the host that asked for them until their TTL ends or
  *            imdsemu_tokens_revoke(). They are not stored: any number lives at once.
  * Time       As in s3-emulator.h. skew_us is an error of this service's clock: it shows in the
- * dates of documents and headers, while keys and tokens end when they really end. Hop limit  The
- * answer to the token PUT travels hop_limit hops: a peer further away sees silence, never an error.
- * Other answers are not limited. Replies    "Content-Length" is the body's length. Everything is
- * text/plain, errors are XHTML. Threads    One. The emulator has its own heap in the caller's pool
- * and copies its options.
+ *            dates of documents and headers; keys and tokens end when they really end.
+ * Hop limit  The answer to the token PUT travels hop_limit hops: a peer further away sees silence,
+ *            never an error. Other answers are not limited.
+ * Replies    Content-Length is the body's length. Documents are text/plain, errors are XHTML.
+ * Threads    One. The emulator has its own heap in the caller's pool and copies its options.
  *
- * Answers    400 TTL missing, not a number, 0, over 21600 · 401 token missing, wrong, expired ·
- *            403 X-Forwarded-For, dated path, service disabled · 404 no such path, role · 405 other
- *            methods · throttle_status when over the rate
+ * Answers    400 TTL missing, not a number, 0, over 21600; 401 token missing, wrong, expired; 403
+ *            X-Forwarded-For, dated path, service disabled; 404 no such path, role; 405 other
+ *            methods; throttle_status when over the rate.
  *
  * Fault points   imds.token (the PUT), imds.role (role list and documents). The subject is the
- * path. REFUSE, FAIL, ALTER_REPLY answer `status` (default 500); STALL, RESET, STALL_REPLY,
- * LOSE_REPLY, DELAY as named; CORRUPT cuts the body; LATE and PARTLY are as FAIL. A slow answer is
- * DELAY.
+ *     path. REFUSE answers `status` (default 500) before looking; FAIL, ALTER_REPLY, LATE, PARTLY
+ *     answer it in place of a success (what is wrong keeps its own status). STALL, RESET,
+ *     STALL_REPLY, LOSE_REPLY as named; CORRUPT cuts the body. A slow answer is DELAY: it says what
+ *     was true when it was asked for.
  *
  * Access log     One line for each request; operation is imds.token, imds.role or imds.meta.
  *

@@ -129,23 +129,27 @@ static bool is_ip_address(struct lab_view host)
 	return dots == 3;
 }
 
-bool s3emu_bucket_name_ok(struct lab_view name)
+/* Letters, digits, '-' and '.' between two of the former; no two dots in a row. */
+static bool bucket_chars_ok(struct lab_view name)
 {
 	size_t i;
 
-	if (name.len < 3 || name.len > 63 || is_ip_address(name))
-		return false;
 	for (i = 0; i < name.len; i++) {
 		uint8_t c = name.ptr[i];
-		bool alnum = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+		bool inside = i > 0 && i < name.len - 1;
 
-		if (!alnum && c != '-' && c != '.')
-			return false;
-		if (!alnum && (i == 0 || i == name.len - 1))
-			return false;
-		if (c == '.' && name.ptr[i + 1] == '.')
+		if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'))
+			continue;
+		if (!inside || (c != '-' && c != '.') || (c == '.' && name.ptr[i + 1] == '.'))
 			return false;
 	}
+	return true;
+}
+
+bool s3emu_bucket_name_ok(struct lab_view name)
+{
+	if (name.len < 3 || name.len > 63 || is_ip_address(name) || !bucket_chars_ok(name))
+		return false;
 	return !lab_view_starts_with(name, LAB_VIEW("xn--")) &&
 	       !lab_view_ends_with(name, LAB_VIEW("-s3alias")) &&
 	       !lab_view_ends_with(name, LAB_VIEW("--ol-s3"));

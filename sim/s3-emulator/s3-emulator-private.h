@@ -327,7 +327,7 @@ int s3emu_body_check(
 	struct s3emu_exchange *x, bool want_md5, uint8_t *md5, struct s3emu_checksum *ret_checksum);
 
 /* xml.c: request bodies. `open` and `close` get the path of element names joined with '/'; `text`
- * is the trimmed-nothing text of a leaf. Non-zero stops the parser. -1 after
+ * is all the text of a leaf, untrimmed. Non-zero stops the parser. -1 after
  * s3emu_fail(MALFORMED_XML) or the callback's own. */
 struct s3emu_xml_handler {
 	int (*open)(void *ctx, const char *path);

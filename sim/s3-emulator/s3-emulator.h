@@ -15,14 +15,16 @@
  *            checked if the front end passes it on, and the body's length counts otherwise.
  * Replies    Content-Length is not among the headers: it is the length of the body, which for a
  *            HEAD (`head`) is not sent. Where the headers have "transfer-encoding: chunked" (Slow
- *            Down, s3 2.2) the front end sends the body in chunks instead. A range of an object,
- * and a whole one, is borrowed from the store, not copied. Ownership  The emulator has its own heap
- * in the caller's pool and copies its options. Snapshot views are borrowed until the next call of
- * submit(), advance() or s3emu_free(). Threads    One. Errors     Configuration calls return -1
- * LAB_INVALID, LAB_EXISTS, LAB_NOT_FOUND, LAB_LIMIT. What a client does wrong is answered to the
- * client. Limits     Everything in `struct s3emu_limits`. Body bytes and object count are bounded
- * together over all buckets; a write over the bound is answered 503 ServiceUnavailable. A request
- *            beyond pending_max waiting answers is too.
+ *            Down, s3 2.2) the front end sends the body in chunks instead. An object's body, or a
+ *            range of it, is borrowed from the store, not copied.
+ * Ownership  The emulator has its own heap in the caller's pool and copies its options. Snapshot
+ *            views are borrowed until the next call of submit(), advance() or s3emu_free().
+ * Threads    One.
+ * Errors     Configuration calls return -1 LAB_INVALID, LAB_EXISTS, LAB_NOT_FOUND, LAB_LIMIT. What
+ *            a client does wrong is answered to the client.
+ * Limits     Everything in `struct s3emu_limits`. Body bytes and object count are bounded together
+ *            over all buckets; a write over the bound is answered 503 ServiceUnavailable, and so
+ *            is a request while pending_max answers wait.
  *
  * Fault points (sim/service.h)   s3.get s3.head s3.put s3.delete s3.bulk_delete s3.list s3.copy
  *     The subject is "bucket/key". Buckets' own calls have no fault point.
@@ -36,17 +38,17 @@
  *     DELAY        applied and answered delay_ns later; only the signature's date is judged by when
  *                  it came
  *     LATE         answered at once with status and code; applied delay_ns later
- *     PARTLY       s3.bulk_delete: the first `replicas` keys are deleted, each other one is a
- * per-key error `code` inside the 200. Other points: as FAIL. status and code default to 500
- * InternalError; a code alone gets its own status, a status alone its usual code. 503 SlowDown
- * looks exactly as in s3 2.2. A status of 200 with an error code is an <Error> inside a 200
- * (s3.copy). A stale read is ALTER_REPLY 404 NoSuchKey.
+ *     PARTLY       s3.bulk_delete: the first `replicas` keys are deleted, each other one is an
+ *                  error `code` of its own inside the 200. Other points: as FAIL.
+ *     status and code default to 500 InternalError; a code alone gets its own status, a status
+ *     alone its usual code. 503 SlowDown looks exactly as in s3 2.2. A status of 200 with an error
+ *     code is an <Error> inside a 200 (s3.copy). A stale read is ALTER_REPLY 404 NoSuchKey.
  *
  * Access log     One line for each request, also for refused ones, at the moment when it is applied
  *     or refused: the lines' order is the order of effects; answered_ns may lie ahead. `operation`
- * is HEAD GET PUT DELETE POST-DELETE LIST COPY for objects, and HEAD-BUCKET PUT-BUCKET
- *     DELETE-BUCKET LOCATION LIST-BUCKETS OTHER. `applied` is true if a write changed (or a delete
- *     confirmed) something. `keys` of a POST-DELETE are those that were deleted.
+ *     is HEAD GET PUT DELETE POST-DELETE LIST COPY for objects, and HEAD-BUCKET PUT-BUCKET
+ *     DELETE-BUCKET LOCATION LIST-BUCKETS OTHER. `applied`: a write took effect; for deletes also
+ *     if the key was not there. `keys` of a POST-DELETE are those that were deleted.
  *
  * Source     spec s3 sections 1, 2.1, 2.2, 6.2; obox 8.2
  */
