@@ -27,7 +27,8 @@ struct live_stream {
 	struct live_fiber *reader;
 
 	uv_write_t write;
-	struct live_fiber *writer;   /* owner of `write`, until its callback */
+	bool writing;                /* somebody's message is on its way out */
+	struct live_fiber *writer;   /* waits for the callback of `write` */
 	struct env_cond write_queue; /* those behind it */
 
 	bool closing;    /* by env_stream_close(), or a failed connect */
@@ -182,6 +183,20 @@ static void stream_stop_reading(struct live_stream *stream)
 	stream->reading = false;
 }
 
+/* libuv calls it the end when a reset follows data closely: it saw the hang-up and does not read
+ * again (uv__stream_io). The socket knows. 0, or the error. */
+static int stream_end_error(const struct live_stream *stream)
+{
+	socklen_t size = sizeof(int);
+	uv_os_fd_t fd;
+	int error = 0;
+
+	if (uv_fileno((const uv_handle_t *)&stream->tcp, &fd) == 0 &&
+		getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) == 0 && error != 0)
+		return uv_translate_sys_error(error);
+	return 0;
+}
+
 static void stream_received(uv_stream_t *handle, ssize_t count, const uv_buf_t *buffer)
 {
 	struct live_stream *stream = handle->data;
@@ -191,10 +206,11 @@ static void stream_received(uv_stream_t *handle, ssize_t count, const uv_buf_t *
 		return; /* nothing there after all */
 	if (count > 0)
 		stream->input_to += (size_t)count;
-	else if (count == UV_EOF)
-		stream->ended = true;
-	else
+	else if (count != UV_EOF)
 		stream->error = (int)count;
+	else
+		stream->error = stream_end_error(stream);
+	stream->ended = count == UV_EOF && stream->error == 0;
 	if (count < 0 || stream->input_to == INPUT_BYTES)
 		stream_stop_reading(stream);
 	if (stream->reader != NULL)
@@ -330,9 +346,11 @@ static int stream_write(struct env_stream *base, struct lab_view data, struct la
 
 	stream->inside++;
 	/* Whole messages stay whole: who comes while another is blocked waits behind it. */
-	while (stream->writer != NULL && !stream->closing)
+	while (stream->writing && !stream->closing)
 		(void)env_cond_wait(base->env, &stream->write_queue, ENV_FOREVER);
+	stream->writing = true;
 	stream_write_all(stream, data);
+	stream->writing = false;
 	if (stream->error != 0 || stream->closing)
 		result = stream_dead(stream, err);
 	env_cond_signal(base->env, &stream->write_queue);

@@ -163,6 +163,7 @@ static void bytes_go_there_and_back(void **state)
 struct pump {
 	struct bed *bed;
 	struct env_stream *stream;
+	uint8_t *data;
 	size_t size;
 	int result;
 	bool done;
@@ -171,19 +172,20 @@ struct pump {
 static void pump_writer(void *arg)
 {
 	struct pump *pump = arg;
-	uint8_t *data = lab_heap_alloc(pump->bed->env->heap, pump->size);
 
-	for (size_t i = 0; i < pump->size; i++)
-		data[i] = (uint8_t)(i * 31 >> 3);
-	pump->result = env_stream_write(pump->stream, lab_view_of(data, pump->size), NULL);
+	pump->result = env_stream_write(pump->stream, lab_view_of(pump->data, pump->size), NULL);
 	pump->done = true;
 }
 
 static void big_body(struct bed *bed)
 {
-	struct pump pump = { .bed = bed, .stream = dial(bed), .size = 8 << 20 };
+	struct pump pump = { .bed = bed, .size = 8 << 20 };
 	char *in = lab_heap_alloc(bed->env->heap, pump.size);
 
+	pump.data = lab_heap_alloc(bed->env->heap, pump.size);
+	for (size_t i = 0; i < pump.size; i++)
+		pump.data[i] = (uint8_t)(i * 31 >> 3);
+	pump.stream = dial(bed);
 	assert_int_equal(env_spawn(bed->env, "writer", pump_writer, &pump, NULL), 0);
 	read_exactly(bed, pump.stream, in, pump.size, 100000);
 	assert_true(pump.done);
@@ -223,10 +225,12 @@ static void a_writer_waits_for_a_slow_reader(void **state)
 
 static void two_writers_body(struct bed *bed)
 {
-	struct env_stream *stream = dial(bed);
-	struct pump pump = { .bed = bed, .stream = stream, .size = 16 << 20 };
+	struct pump pump = { .bed = bed, .size = 16 << 20 };
+	struct env_stream *stream;
 	char text[4];
 
+	pump.data = lab_heap_alloc(bed->env->heap, pump.size);
+	pump.stream = stream = dial(bed);
 	assert_int_equal(env_spawn(bed->env, "writer", pump_writer, &pump, NULL), 0);
 	env_sleep(bed->env, 20 * LAB_MSEC);
 	assert_false(pump.done);
