@@ -269,6 +269,7 @@ int obox_mailbox_open(struct obox_user *user, struct lab_view name, struct obox_
 	struct lab_error *err)
 {
 	struct obox_mailbox *mailbox;
+	bool is_synced;
 
 	if (lab_view_eq_nocase(name, LAB_VIEW("INBOX")))
 		name = LAB_VIEW("INBOX");
@@ -278,12 +279,13 @@ int obox_mailbox_open(struct obox_user *user, struct lab_view name, struct obox_
 	/* Another session may be opening it right now. */
 	obox_mailbox_begin(mailbox);
 	obox_mailbox_end(mailbox);
-	if (!mailbox->is_synced && obox_mailbox_rescan(mailbox, err) < 0) {
+	is_synced = mailbox->is_synced;
+	if (!is_synced && obox_mailbox_rescan(mailbox, err) < 0) {
 		mailbox->references--;
 		return -1;
 	}
 	*ret = mailbox;
-	return 0;
+	return is_synced ? 0 : 1;
 }
 
 void obox_mailbox_close(struct obox_mailbox **mailbox)

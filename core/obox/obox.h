@@ -42,7 +42,8 @@ struct obox_mail {
 /* ---- folders ---- */
 
 /* Opens a folder of the user, creating it if it is not there yet. At the first open since the
- * backend's start it is compared with its listing. Counts a reference. */
+ * backend's start it is compared with its listing: 1 if that was done now, 0 if not, -1. Counts a
+ * reference. */
 int obox_mailbox_open(struct obox_user *user, struct lab_view name, struct obox_mailbox **ret,
 	struct lab_error *err);
 /* NULLs the pointer; accepts NULL. */

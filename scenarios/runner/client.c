@@ -138,7 +138,7 @@ static void deliver_in_backend(struct backend *backend, void *arg)
 	struct obox_mailbox *mailbox = NULL;
 	struct obox_save save = { .body = r->body };
 
-	if (open_folder(backend, r, &user, &mailbox, r->folder) == 0 &&
+	if (open_folder(backend, r, &user, &mailbox, r->folder) >= 0 &&
 		obox_save(mailbox, &save, &r->saved, &r->err) == 0)
 		r->err.code = LAB_OK;
 	obox_mailbox_close(&mailbox);
@@ -166,9 +166,10 @@ static void select_in_backend(struct backend *backend, void *arg)
 	struct request *r = arg;
 	struct obox_user *user = NULL;
 	struct obox_mailbox *mailbox = NULL;
+	int opened = open_folder(backend, r, &user, &mailbox, r->folder);
 
-	if (open_folder(backend, r, &user, &mailbox, r->folder) == 0 &&
-		obox_mailbox_rescan(mailbox, &r->err) == 0) {
+	/* A folder that was opened just now has been compared with its listing already. */
+	if (opened > 0 || (opened == 0 && obox_mailbox_rescan(mailbox, &r->err) == 0)) {
 		copy_view(r, mailbox);
 		r->err.code = LAB_OK;
 	}
@@ -184,7 +185,7 @@ static void fetch_in_backend(struct backend *backend, void *arg)
 	struct lab_arena *arena = NULL;
 	struct lab_view body;
 
-	if (open_folder(backend, r, &user, &mailbox, r->folder) == 0) {
+	if (open_folder(backend, r, &user, &mailbox, r->folder) >= 0) {
 		arena = lab_arena_new(backend_env(backend)->heap, FETCH_ARENA_MAX);
 		if (obox_fetch(mailbox, r->uids[0], arena, &body, &r->err) == 0) {
 			r->token = mail_token(body);
@@ -212,8 +213,8 @@ static void copy_in_backend(struct backend *backend, void *arg)
 	struct obox_user *user = NULL;
 	struct obox_mailbox *from = NULL, *to = NULL;
 
-	if (open_folder(backend, r, &user, &from, r->folder) == 0 &&
-		open_folder(backend, r, &user, &to, r->target) == 0)
+	if (open_folder(backend, r, &user, &from, r->folder) >= 0 &&
+		open_folder(backend, r, &user, &to, r->target) >= 0)
 		(void)(r->is_move ? obox_move : obox_copy)(
 			from, r->uids, r->count, to, r->results, &r->err);
 	all_failed(r);
@@ -228,7 +229,7 @@ static void expunge_in_backend(struct backend *backend, void *arg)
 	struct obox_user *user = NULL;
 	struct obox_mailbox *mailbox = NULL;
 
-	if (open_folder(backend, r, &user, &mailbox, r->folder) == 0)
+	if (open_folder(backend, r, &user, &mailbox, r->folder) >= 0)
 		(void)obox_expunge(mailbox, r->uids, r->count, r->results, &r->err);
 	all_failed(r);
 	obox_mailbox_close(&mailbox);
