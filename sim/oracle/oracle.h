@@ -31,7 +31,11 @@ struct oracle_settings {
 	struct lab_view keyspace;
 	uint64_t bucket_size;	  /* dictmap; 0: no buckets */
 	uint64_t bucket_parallelism; /* how many saves may overshoot it */
-	unsigned max_retries;	  /* per request class: attempts <= 1 + retries */
+	unsigned max_retries;	  /* the most of any request class: attempts <= 1 + retries */
+	/* The least of any class: nobody gives up a 5xx before. 0: not checked. */
+	unsigned min_retries;
+	unsigned max_connect_retries; /* 2 if less */
+	bool has_absolute_timeout;    /* then giving up early is no fault */
 	unsigned bulk_delete_limit;
 	uint16_t read_consistency, write_consistency, delete_consistency; /* CQL numbers */
 	uint16_t read_fallback, write_fallback, delete_fallback;

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * findings.c - findings, their reasons and their order, and what the configuration excuses.
+ */
+#include "sim/oracle/oracle-private.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define COLLECTED_MAX 65536
+
+/* CQL numbers of the levels below a quorum. */
+enum {
+	CQL_ANY = 0,
+	CQL_ONE = 1,
+	CQL_TWO = 2,
+	CQL_THREE = 3,
+	CQL_LOCAL_ONE = 10
+};
+
+struct oracle_finding *oracle_find(
+	struct oracle *oracle, unsigned invariant, const char *signature, const char *format, ...)
+{
+	size_t capacity = LAB_MAX(oracle->finding_capacity * 2, (size_t)64);
+	struct oracle_finding *f;
+	va_list args;
+
+	/* Beyond the bound the last one is written over: the number still counts. */
+	if (oracle->finding_count == COLLECTED_MAX)
+		oracle->finding_count--, oracle->verdict->failures++;
+	if (oracle->finding_count == oracle->finding_capacity) {
+		oracle->findings = lab_heap_realloc(oracle->settings.heap, oracle->findings,
+			capacity * sizeof(*oracle->findings));
+		oracle->finding_capacity = capacity;
+	}
+	f = &oracle->findings[oracle->finding_count++];
+	*f = (struct oracle_finding){ .invariant = invariant };
+	(void)snprintf(f->signature, sizeof(f->signature), "%s", signature);
+	va_start(args, format);
+	(void)vsnprintf(f->sentence, sizeof(f->sentence), format, args);
+	va_end(args);
+	return f;
+}
+
+void oracle_why(struct oracle_finding *finding, const char *format, ...)
+{
+	va_list args;
+	size_t n = 0;
+
+	while (n < LAB_COUNT_OF(finding->why) && finding->why[n][0] != '\0')
+		n++;
+	if (n == LAB_COUNT_OF(finding->why))
+		return;
+	va_start(args, format);
+	(void)vsnprintf(finding->why[n], sizeof(finding->why[n]), format, args);
+	va_end(args);
+}
+
+void oracle_why_op(struct oracle_finding *finding, const struct history_op *op)
+{
+	bool ended = op->outcome != HISTORY_PENDING;
+	uint64_t ms = (ended ? op->ended_ns : op->invoked_ns) / LAB_MSEC;
+
+	oracle_why(finding,
+		"%.*s: %s %.*s%s%.*s ended %s at %" PRIu64 ".%03u s, event #%" PRIu64 "%s%.120s",
+		LAB_VIEW_ARG(op->backend), history_kind_name(op->kind), LAB_VIEW_ARG(op->folder),
+		op->target.len > 0 ? " -> " : "", LAB_VIEW_ARG(op->target),
+		history_outcome_name(op->outcome), ms / 1000, (unsigned)(ms % 1000),
+		ended ? op->ended_event : op->invoked_event, op->message[0] == '\0' ? "" : ": ",
+		op->message);
+}
+
+void oracle_unknown(struct oracle *oracle, const char *format, ...)
+{
+	va_list args;
+
+	if (oracle->verdict->is_unknown)
+		return;
+	oracle->verdict->is_unknown = true;
+	va_start(args, format);
+	(void)vsnprintf(oracle->verdict->unknown, sizeof(oracle->verdict->unknown), format, args);
+	va_end(args);
+}
+
+/* ---- order: what tells most comes first, and equal runs give equal lists ---- */
+
+static unsigned rank(unsigned invariant)
+{
+	static const uint8_t order[] = { 1, 14, 12, 2, 5, 21, 8, 13, 19, 20, 30, 16, 31, 32, 33 };
+
+	for (unsigned i = 0; i < LAB_COUNT_OF(order); i++) {
+		if (order[i] == invariant)
+			return i;
+	}
+	return LAB_COUNT_OF(order);
+}
+
+static int compare(const void *a, const void *b)
+{
+	const struct oracle_finding *x = a, *y = b;
+	int result;
+
+	if ((x->excuse == NULL) != (y->excuse == NULL))
+		return x->excuse == NULL ? -1 : 1;
+	if (rank(x->invariant) != rank(y->invariant))
+		return rank(x->invariant) < rank(y->invariant) ? -1 : 1;
+	result = strcmp(x->signature, y->signature);
+	if (result == 0 && x->time_ns != y->time_ns)
+		return x->time_ns < y->time_ns ? -1 : 1;
+	if (result == 0)
+		result = strcmp(x->sentence, y->sentence);
+	if (result == 0 && x->op != y->op)
+		return x->op < y->op ? -1 : 1;
+	for (size_t i = 0; result == 0 && i < LAB_COUNT_OF(x->why); i++)
+		result = strcmp(x->why[i], y->why[i]);
+	return result;
+}
+
+void oracle_findings_finish(struct oracle *oracle)
+{
+	struct oracle_verdict *v = oracle->verdict;
+
+	if (oracle->finding_count > 0)
+		qsort(oracle->findings, oracle->finding_count, sizeof(*oracle->findings), compare);
+	for (size_t i = 0; i < oracle->finding_count; i++) {
+		v->failures += oracle->findings[i].excuse == NULL;
+		v->excused += oracle->findings[i].excuse != NULL;
+	}
+	v->findings = oracle->findings;
+	v->count = LAB_MIN(oracle->finding_count, (size_t)ORACLE_FINDINGS_MAX);
+}
+
+/* ---- excuses ---- */
+
+static bool is_weak(uint16_t consistency)
+{
+	return consistency == CQL_ANY || consistency == CQL_ONE || consistency == CQL_TWO ||
+	       consistency == CQL_THREE || consistency == CQL_LOCAL_ONE;
+}
+
+const char *oracle_excuse_weak(const struct oracle *oracle)
+{
+	const struct oracle_settings *s = &oracle->settings;
+
+	if (is_weak(s->read_consistency) || is_weak(s->write_consistency) ||
+		is_weak(s->delete_consistency) || is_weak(s->read_fallback) ||
+		is_weak(s->write_fallback) || is_weak(s->delete_fallback))
+		return "the configuration has a consistency below quorum: reads need not see "
+		       "writes";
+	return NULL;
+}
+
+int64_t oracle_clock_error(const struct oracle *oracle, const struct oracle_case *c)
+{
+	int64_t most = 0;
+	size_t count = 0;
+	const struct fault_episode *episodes =
+		c->faults == NULL ? NULL : fault_plan_episodes(c->faults, &count);
+
+	for (size_t i = 0; i < count; i++) {
+		int64_t us = episodes[i].clock_us;
+
+		/* Steps stay, so they add up. */
+		if ((episodes[i].kind == FAULT_clock_skew ||
+			    episodes[i].kind == FAULT_clock_step) &&
+			episodes[i].fired > 0)
+			most += us < 0 ? -us : us;
+	}
+	return oracle->settings.clock_error_us + most;
+}
+
+const char *oracle_excuse_clock(const struct oracle *oracle, const struct oracle_case *c)
+{
+	if (2 * oracle_clock_error(oracle, c) > oracle->settings.delete_timestamp_us)
+		return "clocks differ by more than delete-timestamp: a DELETE may be older than "
+		       "the "
+		       "INSERT it is meant for";
+	return NULL;
+}
+
+/* A request of a crashed host may be applied a while after it. */
+static uint64_t last_effect(const struct history_op *op)
+{
+	return op->outcome == HISTORY_UNCERTAIN ? op->ended_ns + LAB_MINUTE : oracle_op_end(op);
+}
+
+static bool overlap(const struct history_op *a, const struct history_op *b)
+{
+	return a->invoked_ns <= last_effect(b) && b->invoked_ns <= last_effect(a);
+}
+
+/* A copy on one host while another deletes the reference that it copies: lockdir is of one host. */
+const char *oracle_excuse_race(const struct oracle_instance *instance)
+{
+	const struct history_op *copy = instance->maker;
+
+	if (copy == NULL || copy->kind == HISTORY_DELIVER || instance->object == NULL)
+		return NULL;
+	for (const struct oracle_touch *t = instance->object->first; t != NULL; t = t->next) {
+		const struct history_op *op = t->op;
+
+		if ((op->kind == HISTORY_EXPUNGE || op->kind == HISTORY_MOVE) && op != copy &&
+			!lab_view_eq(op->backend, copy->backend) && overlap(op, copy))
+			return "a copy raced with a delete on another host, and lockdir is of one "
+			       "host only (obox 3.10)";
+	}
+	return NULL;
+}

@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * oracle-private.h - what the parts of the oracle share: the record of a run (record.c), the model
+ * of its mails (model.c), and the findings (findings.c).
+ */
+#ifndef SIM_ORACLE_PRIVATE_H
+#define SIM_ORACLE_PRIVATE_H
+
+#include "sim/oracle/oracle.h"
+
+/* ---- the record: kept small, written for each request and event ---- */
+
+#define ORACLE_LINES_MAX 4000000u
+/* Reads only explain; they leave room for what is judged. */
+#define ORACLE_READ_LINES_MAX (ORACLE_LINES_MAX / 2)
+#define ORACLE_TROUBLE_MAX 2000000u
+#define ORACLE_ONLINE_MAX 64
+#define ORACLE_NAMES_MAX 16000000u
+
+enum oracle_what {
+	ORACLE_S3_GET,
+	ORACLE_S3_HEAD,
+	ORACLE_S3_PUT,
+	ORACLE_S3_DELETE, /* also each key of a bulk delete */
+	ORACLE_S3_OTHER,
+	ORACLE_CQL_SELECT,
+	ORACLE_CQL_INSERT,
+	ORACLE_CQL_DELETE
+};
+enum oracle_table {
+	ORACLE_TABLE_OTHER,
+	ORACLE_TABLE_FORWARD,
+	ORACLE_TABLE_REVERSE,
+	ORACLE_TABLE_BUCKETS
+};
+
+/* One request that a service saw. */
+struct oracle_line {
+	uint64_t time_ns;
+	uint64_t event; /* the last one before it */
+	uint64_t key;   /* hash of the S3 key; CQL: of the user, 0 if not known */
+	uint64_t body_hash;
+	uint32_t fault_id;
+	uint32_t peer;
+	uint16_t status;
+	uint8_t what, table;
+	bool applied, answered;
+};
+
+/* Timestamps of statements, relative to the wall clock of their access. */
+struct oracle_drift {
+	bool seen;
+	int64_t least_us, most_us;
+	struct oracle_line least, most;
+};
+
+/* A finding made while the run went on. */
+struct oracle_online {
+	unsigned invariant;
+	const char *signature; /* literal */
+	char sentence[300];
+	uint64_t time_ns, event;
+};
+
+/* ---- the model ---- */
+
+enum oracle_made {
+	ORACLE_MADE_UNKNOWN, /* no operation of that name: a crashed one, or none */
+	ORACLE_MADE_OK,
+	ORACLE_MADE_MAYBE,
+	ORACLE_MADE_FAILED
+};
+
+/* A mail in a folder: a row of the dict. */
+struct oracle_instance {
+	struct lab_view user, folder;
+	uint8_t name[HISTORY_NAME_BYTES];
+	struct oracle_object *object; /* NULL: object id not known */
+	uint64_t token;
+	enum oracle_made made;
+	const struct history_op *maker;         /* NULL: unknown */
+	const struct history_op *removed;       /* the first that ended ok */
+	const struct history_op *maybe_removed; /* one that may have removed it, or may still */
+	const struct history_op *listed;        /* the audit's listing that has it */
+	const struct history_op *fetched;       /* the audit's FETCH, an ok one if there is any */
+	const struct history_op *last_listing;  /* while listings are read */
+	bool is_blamed;                         /* has a finding */
+	struct oracle_instance *next;
+};
+
+struct oracle_touch {
+	const struct history_op *op;
+	struct oracle_touch *next;
+};
+
+/* An object id of a user: what its instances share. */
+struct oracle_object {
+	struct lab_view user;
+	uint8_t oid[HISTORY_OID_BYTES_MAX];
+	uint8_t oid_len;
+	uint64_t token;
+	uint64_t key;                      /* hash of its S3 key */
+	struct oracle_touch *first, *last; /* operations on it, in order */
+	uint64_t first_ns, last_ns;
+	bool has_trouble;  /* an operation on it did not end ok */
+	bool is_delivered; /* a DELIVER made it */
+	struct oracle_object *next;
+};
+
+struct oracle_mail {
+	uint64_t body_hash;
+	bool has_body, varies;
+};
+
+/* Instances of one token in one folder whose names nobody was told. */
+struct oracle_tally {
+	struct lab_view user, folder;
+	uint64_t token; /* 0: listed, but never read */
+	uint64_t ok, maybe, listed, removed;
+	const struct history_op *maker;        /* the last ok one */
+	const struct oracle_instance *example; /* a listed one */
+	struct oracle_tally *next;
+};
+
+struct oracle_audit {
+	struct lab_view user, folder;
+	const struct history_op *listed; /* the last that ended ok */
+	const struct history_op *failed, *pending;
+};
+
+struct oracle_model {
+	const struct history *history;
+	struct lab_arena *arena;
+	struct lab_map *instances;   /* user, folder, name */
+	struct lab_map *by_name;     /* user, name: the first instance */
+	struct lab_map *objects;     /* user, object id */
+	struct lab_map *object_keys; /* hash of the S3 key -> object */
+	struct lab_map *mails;       /* user, token */
+	struct lab_map *tallies;     /* user, folder, token */
+	struct lab_map *audits;      /* user, folder */
+	struct lab_map *owners;      /* token -> user of its delivery (struct lab_view *) */
+	struct lab_map *unnamed;     /* user -> count of deliveries of unknown object */
+	struct oracle_instance *first_instance, **last_instance;
+	struct oracle_object *first_object, **last_object;
+	struct oracle_tally *first_tally, **last_tally;
+};
+
+struct oracle {
+	struct oracle_settings settings;
+	struct lab_arena *texts;
+	struct lab_map *peers;
+	const struct lab_view *peer_names[65536];
+	uint32_t peer_count;
+
+	struct oracle_line *lines;
+	size_t line_count, line_capacity;
+	bool lines_full, read_lines_dropped;
+	uint64_t *trouble; /* when anything failed, ascending */
+	size_t trouble_count, trouble_capacity;
+	bool trouble_full;
+	uint64_t crashes, last_event;
+	uint64_t reverse_inserts;
+	struct lab_map *ladders; /* host, fiber -> struct ladder */
+	struct oracle_online online[ORACLE_ONLINE_MAX];
+	size_t online_count;
+	struct oracle_drift inserts, deletes;
+
+	struct lab_arena *work; /* of the judgement */
+	struct oracle_model model;
+	struct oracle_finding *findings;
+	size_t finding_count, finding_capacity;
+	struct oracle_verdict *verdict;
+};
+
+/* record.c */
+void oracle_trouble(struct oracle *oracle, uint64_t time_ns);
+/* Did anything fail in [from, to]? */
+bool oracle_had_trouble(const struct oracle *oracle, uint64_t from_ns, uint64_t to_ns);
+void oracle_found_online(struct oracle *oracle, unsigned invariant, const char *signature,
+	uint64_t time_ns, const char *format, ...) __attribute__((format(printf, 5, 6)));
+/* http-policy.c: invariant 31. */
+void oracle_http_event(struct oracle *oracle, const struct lab_event *event);
+/* Hash of the S3 key of an object id. */
+uint64_t oracle_object_key(const struct oracle *oracle, struct lab_view user, struct lab_view oid);
+/* Its text: "user/mails/0123...". */
+struct lab_view oracle_object_key_text(
+	const struct oracle *oracle, struct lab_view user, struct lab_view oid);
+
+/* model.c */
+void oracle_model_build(struct oracle *oracle, const struct history *history);
+struct oracle_instance *oracle_instance_find(struct oracle_model *model, struct lab_view user,
+	struct lab_view folder, const uint8_t name[HISTORY_NAME_BYTES]);
+/* In whatever folder. */
+struct oracle_instance *oracle_instance_by_name(
+	struct oracle_model *model, struct lab_view user, struct lab_view name);
+struct oracle_object *oracle_object_find(
+	struct oracle_model *model, struct lab_view user, struct lab_view oid);
+struct oracle_mail *oracle_mail_find(
+	struct oracle_model *model, struct lab_view user, uint64_t token);
+struct oracle_audit *oracle_audit_find(
+	struct oracle_model *model, struct lab_view user, struct lab_view folder);
+struct oracle_tally *oracle_tally(
+	struct oracle_model *model, struct lab_view user, struct lab_view folder, uint64_t token);
+/* A small key made of parts; borrowed until the next call with the same buffer. */
+struct oracle_key {
+	uint8_t bytes[512];
+};
+struct lab_view oracle_key3(
+	struct oracle_key *key, struct lab_view a, struct lab_view b, struct lab_view c);
+/* When the operation cannot have any effect of its own any more as far as the client knows. */
+uint64_t oracle_op_end(const struct history_op *op);
+static inline bool oracle_is_maybe(const struct history_op *op)
+{
+	return op->outcome == HISTORY_UNCERTAIN || op->outcome == HISTORY_PENDING;
+}
+
+/* mails.c: 1, 2, 5, 8, 21, 30; store.c: 12 to 16, 19, 20; requests.c: 32, 33 and what was found
+ * online */
+void oracle_check_mails(struct oracle *oracle, const struct oracle_case *c);
+void oracle_check_store(struct oracle *oracle, const struct oracle_case *c);
+void oracle_check_log(struct oracle *oracle, const struct oracle_case *c);
+void oracle_check_requests(struct oracle *oracle, const struct oracle_case *c);
+
+/* findings.c */
+struct oracle_finding *oracle_find(struct oracle *oracle, unsigned invariant, const char *signature,
+	const char *format, ...) __attribute__((format(printf, 4, 5)));
+/* The next of its four reasons. */
+void oracle_why(struct oracle_finding *finding, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+void oracle_why_op(struct oracle_finding *finding, const struct history_op *op);
+void oracle_unknown(struct oracle *oracle, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+void oracle_findings_finish(struct oracle *oracle);
+/* Excuses, or NULL. */
+const char *oracle_excuse_weak(const struct oracle *oracle);
+const char *oracle_excuse_clock(const struct oracle *oracle, const struct oracle_case *c);
+const char *oracle_excuse_race(const struct oracle_instance *instance);
+int64_t oracle_clock_error(const struct oracle *oracle, const struct oracle_case *c);
+
+#endif

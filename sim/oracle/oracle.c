@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * oracle.c - the judgement: the model of the mails is built, then each invariant is held against
+ * it.
+ */
+#include "sim/oracle/oracle-private.h"
+
+#define WORK_MAX ((size_t)4 << 30)
+
+const struct oracle_invariant *oracle_invariants(size_t *ret_count)
+{
+	static const struct oracle_invariant list[] = {
+		{ 1, "no-lost-mail",
+			"A mail that was acknowledged and not expunged is in its folder after "
+			"heal, "
+			"and can be read." },
+		{ 2, "no-undone-expunge",
+			"A mail whose expunge was acknowledged is in no later listing." },
+		{ 5, "no-phantom",
+			"What failed for certain is not there; each mail is there at most as often "
+			"as "
+			"attempts explain, under different object names." },
+		{ 8, "no-duplicates", "No UID and no object name is twice in one listing." },
+		{ 12, "no-dangling-row", "Each forward row's object is stored." },
+		{ 13, "rows-in-pairs",
+			"Each forward row has its reverse row; a reverse row is alone only where "
+			"something had failed." },
+		{ 14, "no-early-delete",
+			"A body is deleted only if no row refers to it any more." },
+		{ 15, "leak-bound", "An object without rows is what a failure left behind." },
+		{ 16, "buckets",
+			"No bucket has more rows than bucket-size and what runs in parallel, and "
+			"no "
+			"row is above max_bucket." },
+		{ 19, "copy-in-dict", "A copy writes and deletes no object." },
+		{ 20, "no-overwrite", "The bucket is never listed, and no mail is written over." },
+		{ 21, "same-body", "Each FETCH gives the body that was delivered." },
+		{ 30, "isolation", "No request and no row touches another user's objects." },
+		{ 31, "http-policy",
+			"Attempts and waits of requests to the storage are the documented ones, "
+			"and "
+			"bulk deletes have at most bulk_delete_limit keys." },
+		{ 32, "consistency",
+			"Each CQL statement has the configured consistency or its fallback." },
+		{ 33, "timestamps",
+			"Statements carry client timestamps in microseconds: INSERT about now, "
+			"DELETE about now plus delete-timestamp." },
+	};
+
+	*ret_count = LAB_COUNT_OF(list);
+	return list;
+}
+
+static void free_maps(struct oracle_model *model)
+{
+	struct lab_map **maps[] = { &model->instances, &model->by_name, &model->objects,
+		&model->object_keys, &model->mails, &model->tallies, &model->audits, &model->owners,
+		&model->unnamed };
+
+	for (size_t i = 0; i < LAB_COUNT_OF(maps); i++)
+		lab_map_free(maps[i]);
+}
+
+void oracle_judge(struct oracle *oracle, const struct oracle_case *c, struct oracle_verdict *ret)
+{
+	*ret = (struct oracle_verdict){ 0 };
+	oracle->verdict = ret;
+	oracle->finding_count = 0;
+	lab_arena_free(&oracle->work);
+	oracle->work = lab_arena_new(oracle->settings.heap, WORK_MAX);
+	oracle_check_requests(oracle, c);
+	if (history_is_full(c->history)) {
+		oracle_unknown(oracle, "the history is full: operations are missing from it");
+	} else {
+		oracle_model_build(oracle, c->history);
+		oracle_check_mails(oracle, c);
+		oracle_check_store(oracle, c);
+		oracle_check_log(oracle, c);
+		free_maps(&oracle->model);
+	}
+	if (oracle->lines_full)
+		oracle_unknown(oracle, "more than %u requests: the last ones were not kept",
+			ORACLE_LINES_MAX);
+	oracle_findings_finish(oracle);
+	oracle->verdict = NULL;
+}

@@ -1,0 +1,399 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * record.c - what the oracle keeps while the run goes on. It is called for each request and each
+ * event, so it keeps numbers, not texts.
+ */
+#include "sim/oracle/oracle-private.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#define PEERS_MAX 65535
+#define ARENA_MAX ((size_t)64 << 20)
+
+struct oracle *oracle_new(const struct oracle_settings *settings)
+{
+	struct lab_heap *heap = settings->heap;
+	struct oracle *oracle = lab_new(heap, struct oracle);
+
+	oracle->settings = *settings;
+	oracle->texts = lab_arena_new(heap, ARENA_MAX);
+	oracle->settings.bucket = lab_arena_copy(oracle->texts, settings->bucket);
+	oracle->settings.object_prefix = lab_arena_copy(oracle->texts, settings->object_prefix);
+	oracle->settings.keyspace = lab_arena_copy(oracle->texts, settings->keyspace);
+	oracle->peers = lab_map_new(heap, PEERS_MAX);
+	oracle->ladders = lab_map_new(heap, ORACLE_NAMES_MAX);
+	oracle->work = lab_arena_new(heap, ARENA_MAX);
+	return oracle;
+}
+
+void oracle_free(struct oracle **oracle_p)
+{
+	struct oracle *oracle = *oracle_p;
+	struct lab_heap *heap;
+
+	if (oracle == NULL)
+		return;
+	heap = oracle->settings.heap;
+	lab_arena_free(&oracle->work);
+	lab_arena_free(&oracle->texts);
+	lab_map_free(&oracle->peers);
+	lab_map_free(&oracle->ladders);
+	lab_heap_free(heap, oracle->lines);
+	lab_heap_free(heap, oracle->trouble);
+	lab_heap_free(heap, oracle->findings);
+	lab_heap_free(heap, oracle);
+	*oracle_p = NULL;
+}
+
+/* ---- keeping ---- */
+
+/* 0 stands for all peers beyond PEERS_MAX. */
+static uint32_t intern_peer(struct oracle *oracle, struct lab_view name)
+{
+	void **slot = lab_map_slot(oracle->peers, name);
+	struct lab_view *copy;
+
+	if (slot == NULL)
+		return 0;
+	if (*slot == NULL) {
+		copy = lab_arena_new_of(oracle->texts, struct lab_view);
+		*copy = lab_arena_copy(oracle->texts, name);
+		oracle->peer_names[++oracle->peer_count] = copy;
+		*slot = (void *)(uintptr_t)oracle->peer_count;
+	}
+	return (uint32_t)(uintptr_t)*slot;
+}
+
+static bool has_room(struct oracle *oracle, enum oracle_what what)
+{
+	size_t capacity = LAB_MAX(oracle->line_capacity * 2, (size_t)4096);
+
+	if (oracle->line_count >= ORACLE_READ_LINES_MAX &&
+		(what == ORACLE_S3_GET || what == ORACLE_S3_HEAD || what == ORACLE_CQL_SELECT)) {
+		oracle->read_lines_dropped = true;
+		return false;
+	}
+	if (oracle->line_count < oracle->line_capacity)
+		return true;
+	if (oracle->line_count >= ORACLE_LINES_MAX) {
+		oracle->lines_full = true;
+		return false;
+	}
+	capacity = LAB_MIN(capacity, (size_t)ORACLE_LINES_MAX);
+	oracle->lines = lab_heap_realloc(
+		oracle->settings.heap, oracle->lines, capacity * sizeof(*oracle->lines));
+	oracle->line_capacity = capacity;
+	return true;
+}
+
+static void keep_line(struct oracle *oracle, const struct oracle_line *line)
+{
+	if (has_room(oracle, line->what))
+		oracle->lines[oracle->line_count++] = *line;
+}
+
+void oracle_trouble(struct oracle *oracle, uint64_t time_ns)
+{
+	size_t capacity = LAB_MAX(oracle->trouble_capacity * 2, (size_t)1024);
+
+	if (oracle->trouble_count > 0 && oracle->trouble[oracle->trouble_count - 1] >= time_ns)
+		return;
+	if (oracle->trouble_count == ORACLE_TROUBLE_MAX) {
+		oracle->trouble_full = true;
+		return;
+	}
+	if (oracle->trouble_count == oracle->trouble_capacity) {
+		capacity = LAB_MIN(capacity, (size_t)ORACLE_TROUBLE_MAX);
+		oracle->trouble = lab_heap_realloc(oracle->settings.heap, oracle->trouble,
+			capacity * sizeof(*oracle->trouble));
+		oracle->trouble_capacity = capacity;
+	}
+	oracle->trouble[oracle->trouble_count++] = time_ns;
+}
+
+bool oracle_had_trouble(const struct oracle *oracle, uint64_t from_ns, uint64_t to_ns)
+{
+	size_t low = 0, high = oracle->trouble_count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (oracle->trouble[middle] < from_ns)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return oracle->trouble_full ||
+	       (low < oracle->trouble_count && oracle->trouble[low] <= to_ns);
+}
+
+void oracle_found_online(struct oracle *oracle, unsigned invariant, const char *signature,
+	uint64_t time_ns, const char *format, ...)
+{
+	struct oracle_online *found;
+	va_list args;
+
+	if (oracle->online_count == ORACLE_ONLINE_MAX)
+		return;
+	found = &oracle->online[oracle->online_count++];
+	found->invariant = invariant;
+	found->signature = signature;
+	found->time_ns = time_ns;
+	found->event = oracle->last_event;
+	va_start(args, format);
+	(void)vsnprintf(found->sentence, sizeof(found->sentence), format, args);
+	va_end(args);
+}
+
+/* ---- S3 ---- */
+
+static enum oracle_what s3_what(struct lab_view operation)
+{
+	if (lab_view_eq(operation, LAB_VIEW("GET")))
+		return ORACLE_S3_GET;
+	if (lab_view_eq(operation, LAB_VIEW("PUT")))
+		return ORACLE_S3_PUT;
+	if (lab_view_eq(operation, LAB_VIEW("HEAD")))
+		return ORACLE_S3_HEAD;
+	if (lab_view_eq(operation, LAB_VIEW("DELETE")) ||
+		lab_view_eq(operation, LAB_VIEW("POST-DELETE")))
+		return ORACLE_S3_DELETE;
+	return ORACLE_S3_OTHER;
+}
+
+/* A key belongs to the user that is one of its first parts: "user/mails/...", or behind a
+ * dispersion prefix. */
+static bool belongs_to(struct lab_view key, struct lab_view user)
+{
+	while (key.len > user.len) {
+		size_t slash;
+
+		if (lab_view_starts_with(key, user) && key.ptr[user.len] == '/')
+			return true;
+		slash = lab_view_find_byte(key, '/');
+		if (slash == SIZE_MAX)
+			return false;
+		key = lab_view_skip(key, slash + 1);
+	}
+	return false;
+}
+
+static void check_isolation(
+	struct oracle *oracle, const struct sim_access *access, struct lab_view key)
+{
+	if (access->user.len == 0 || key.len == 0 || belongs_to(key, access->user))
+		return;
+	oracle_found_online(oracle, 30, "I30 request for another user's object",
+		access->received_ns, "%.*s: %.*s of %.*s, which is another user's",
+		LAB_VIEW_ARG(access->user), LAB_VIEW_ARG(access->operation), LAB_VIEW_ARG(key));
+}
+
+static void keep_s3_key(struct oracle *oracle, const struct sim_access *access,
+	struct oracle_line *line, struct lab_view key)
+{
+	check_isolation(oracle, access, key);
+	line->key = lab_hash_view(0, key);
+	keep_line(oracle, line);
+}
+
+static void s3_access(
+	struct oracle *oracle, const struct sim_access *access, struct oracle_line *line)
+{
+	struct lab_view bucket = access->subject, key;
+	size_t slash = lab_view_find_byte(access->subject, '/');
+
+	key = slash == SIZE_MAX ? LAB_VIEW("") : lab_view_skip(access->subject, slash + 1);
+	bucket.len = LAB_MIN(slash, bucket.len);
+	if (!lab_view_eq(bucket, oracle->settings.bucket))
+		return;
+	line->what = (uint8_t)s3_what(access->operation);
+	line->body_hash = access->body_hash;
+	if (lab_view_eq(access->operation, LAB_VIEW("LIST")))
+		oracle_found_online(oracle, 20, "I20 bucket listed", access->received_ns,
+			"%.*s listed the bucket %.*s: the dict is the only directory",
+			LAB_VIEW_ARG(access->peer), LAB_VIEW_ARG(bucket));
+	if (!lab_view_eq(access->operation, LAB_VIEW("POST-DELETE"))) {
+		keep_s3_key(oracle, access, line, key);
+		return;
+	}
+	if (oracle->settings.bulk_delete_limit > 0 &&
+		access->key_count > oracle->settings.bulk_delete_limit)
+		oracle_found_online(oracle, 31, "I31 bulk delete of too many keys",
+			access->received_ns, "%.*s deleted %zu keys in one request, more than %u",
+			LAB_VIEW_ARG(access->peer), access->key_count,
+			oracle->settings.bulk_delete_limit);
+	for (size_t i = 0; i < access->key_count; i++)
+		keep_s3_key(oracle, access, line, access->keys[i]);
+}
+
+/* ---- CQL ---- */
+
+static enum oracle_table table_of(struct lab_view table)
+{
+	if (lab_view_eq(table, LAB_VIEW("user_mailbox_objects")))
+		return ORACLE_TABLE_FORWARD;
+	if (lab_view_eq(table, LAB_VIEW("user_mailbox_objects_reverse")))
+		return ORACLE_TABLE_REVERSE;
+	if (lab_view_eq(table, LAB_VIEW("user_mailbox_buckets")))
+		return ORACLE_TABLE_BUCKETS;
+	return ORACLE_TABLE_OTHER;
+}
+
+static void check_consistency(struct oracle *oracle, const struct sim_access *access,
+	const char *of, uint16_t configured, uint16_t fallback)
+{
+	if (access->consistency == configured || access->consistency == fallback)
+		return;
+	oracle_found_online(oracle, 32, "I32 wrong consistency", access->received_ns,
+		"%.*s: %.*s of %.*s with consistency %u; %s consistency is %u, its fallback %u",
+		LAB_VIEW_ARG(access->peer), LAB_VIEW_ARG(access->operation),
+		LAB_VIEW_ARG(access->subject), access->consistency, of, configured, fallback);
+}
+
+/* `offset_us` is what the statement's kind adds on purpose. */
+static void keep_drift(struct oracle *oracle, const struct sim_access *access,
+	const struct oracle_line *line, struct oracle_drift *drift, int64_t offset_us)
+{
+	int64_t wall = oracle->settings.epoch_us + (int64_t)(access->received_ns / LAB_USEC);
+	int64_t off = access->timestamp_us - offset_us - wall;
+
+	if (line->table != ORACLE_TABLE_FORWARD && line->table != ORACLE_TABLE_REVERSE)
+		return;
+	if (access->timestamp_us == INT64_MIN) {
+		oracle_found_online(oracle, 33, "I33 no client timestamp", access->received_ns,
+			"%.*s: %.*s of %.*s without a client timestamp", LAB_VIEW_ARG(access->peer),
+			LAB_VIEW_ARG(access->operation), LAB_VIEW_ARG(access->subject));
+		return;
+	}
+	if (!drift->seen || off < drift->least_us) {
+		drift->least_us = off;
+		drift->least = *line;
+	}
+	if (!drift->seen || off > drift->most_us) {
+		drift->most_us = off;
+		drift->most = *line;
+	}
+	drift->seen = true;
+}
+
+static void cql_access(
+	struct oracle *oracle, const struct sim_access *access, struct oracle_line *line)
+{
+	const struct oracle_settings *s = &oracle->settings;
+	struct lab_view table = lab_view_skip(access->subject, s->keyspace.len + 1);
+
+	if (!lab_view_starts_with(access->subject, s->keyspace) || table.len == 0 ||
+		access->subject.ptr[s->keyspace.len] != '.')
+		return;
+	line->table = (uint8_t)table_of(table);
+	line->key = access->user.len == 0 ? 0 : lab_hash_view(0, access->user);
+	if (lab_view_eq(access->operation, LAB_VIEW("SELECT"))) {
+		line->what = ORACLE_CQL_SELECT;
+		check_consistency(oracle, access, "read", s->read_consistency, s->read_fallback);
+	} else if (lab_view_eq(access->operation, LAB_VIEW("INSERT"))) {
+		line->what = ORACLE_CQL_INSERT;
+		oracle->reverse_inserts += line->table == ORACLE_TABLE_REVERSE;
+		check_consistency(oracle, access, "write", s->write_consistency, s->write_fallback);
+		keep_drift(oracle, access, line, &oracle->inserts, 0);
+	} else if (lab_view_eq(access->operation, LAB_VIEW("DELETE"))) {
+		line->what = ORACLE_CQL_DELETE;
+		check_consistency(
+			oracle, access, "delete", s->delete_consistency, s->delete_fallback);
+		keep_drift(oracle, access, line, &oracle->deletes, s->delete_timestamp_us);
+	} else {
+		return;
+	}
+	keep_line(oracle, line);
+}
+
+/* ---- both ---- */
+
+void oracle_access(struct oracle *oracle, const struct sim_access *access)
+{
+	bool is_s3 = strcmp(access->service, "s3") == 0;
+	struct oracle_line line = { .time_ns = access->received_ns,
+		.event = oracle->last_event,
+		.fault_id = access->fault_id,
+		.status = (uint16_t)access->status,
+		.applied = access->applied,
+		.answered = access->answered };
+
+	if (access->fault_id != 0 || !access->answered ||
+		(is_s3 ? access->status >= 400 : access->status != 0))
+		oracle_trouble(oracle, access->received_ns);
+	line.peer = intern_peer(oracle, access->peer);
+	if (is_s3)
+		s3_access(oracle, access, &line);
+	else if (strcmp(access->service, "cql") == 0)
+		cql_access(oracle, access, &line);
+}
+
+/* "error" is there only when something failed; not finding a thing is no failure. */
+static bool is_failure(const struct lab_event *event)
+{
+	bool failed = false;
+
+	for (size_t i = 0; i < event->field_count; i++) {
+		const struct lab_field *f = &event->fields[i];
+
+		if (f->kind == LAB_FIELD_CODE && f->number == LAB_NOT_FOUND)
+			return false;
+		failed |= f->kind == LAB_FIELD_CODE ? f->number != LAB_OK
+						    : strcmp(f->name, "error") == 0;
+	}
+	return failed;
+}
+
+void oracle_event(struct oracle *oracle, const struct lab_event *event)
+{
+	oracle->last_event = event->sequence;
+	switch ((int)event->id) {
+	case LAB_EV_http_request_finished:
+	case LAB_EV_http_request_retried:
+		oracle_http_event(oracle, event);
+		break;
+	case LAB_EV_host_crashed:
+		oracle->crashes++;
+		oracle_trouble(oracle, event->time_ns);
+		break;
+	case LAB_EV_fault_injected:
+	case LAB_EV_cassandra_fallback:
+	case LAB_EV_fs_dictmap_dict_write_uncertain:
+	case LAB_EV_fs_object_write_uncertain:
+		oracle_trouble(oracle, event->time_ns);
+		break;
+	case LAB_EV_cassandra_query_finished:
+	case LAB_EV_dict_transaction_finished:
+	case LAB_EV_dict_iteration_finished:
+	case LAB_EV_fs_file_finished:
+		if (is_failure(event))
+			oracle_trouble(oracle, event->time_ns);
+		break;
+	default:
+		break;
+	}
+}
+
+/* ---- keys ---- */
+
+struct lab_view oracle_object_key_text(
+	const struct oracle *oracle, struct lab_view user, struct lab_view oid)
+{
+	struct lab_view prefix = oracle->settings.object_prefix;
+	char hex[2 * HISTORY_OID_BYTES_MAX + 1];
+
+	oid.len = LAB_MIN(oid.len, (size_t)HISTORY_OID_BYTES_MAX);
+	lab_hex(oid.ptr, oid.len, hex);
+	return lab_view_cstr(lab_arena_printf(
+		oracle->work, "%.*s%.*s%s", LAB_VIEW_ARG(user), LAB_VIEW_ARG(prefix), hex));
+}
+
+uint64_t oracle_object_key(const struct oracle *oracle, struct lab_view user, struct lab_view oid)
+{
+	struct lab_arena_mark mark = lab_arena_mark(oracle->work);
+	uint64_t hash = lab_hash_view(0, oracle_object_key_text(oracle, user, oid));
+
+	lab_arena_rewind(oracle->work, mark);
+	return hash;
+}

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * requests.c - what the services' logs say: invariants 19 (a copy writes and deletes no object), 20
+ * (no mail's object is written over), 33 (timestamps), and what was found while the run went on.
+ */
+#include "sim/oracle/oracle-private.h"
+
+/* How long after its timestamp was made a statement may still arrive: host by host, then with the
+ * fallback consistency. */
+#define STATEMENT_LATE_US (INT64_C(10) * 60 * 1000000)
+/* The way to the server, and two statements of one microsecond. */
+#define STATEMENT_EARLY_US (INT64_C(1000000))
+
+static struct lab_view u64_view(const uint64_t *value)
+{
+	return lab_view_of(value, sizeof(*value));
+}
+
+static void why_line(const struct oracle *oracle, struct oracle_finding *f,
+	const struct oracle_line *line, const char *what)
+{
+	const struct lab_view *peer = oracle->peer_names[line->peer];
+
+	oracle_why(f, "%.*s %s at %" PRIu64 ".%03u s, after event #%" PRIu64,
+		LAB_VIEW_ARG(peer == NULL ? LAB_VIEW("?") : *peer), what, line->time_ns / LAB_SEC,
+		(unsigned)(line->time_ns / LAB_MSEC % 1000), line->event);
+}
+
+/* ---- 19 ---- */
+
+/* Who may delete the body of an object: an expunge, a move, a delivery that failed. */
+static bool may_delete(const struct oracle_object *object, const struct oracle_line *line)
+{
+	for (const struct oracle_touch *t = object->first; t != NULL; t = t->next) {
+		if (t->op->invoked_ns <= line->time_ns &&
+			(t->op->kind == HISTORY_EXPUNGE || t->op->kind == HISTORY_MOVE ||
+				(t->op->kind == HISTORY_DELIVER && t->op->outcome != HISTORY_OK)))
+			return true;
+	}
+	return false;
+}
+
+/* A copy that knows an object of its own wrote it. */
+static const struct history_op *copy_that_made(const struct oracle_object *object)
+{
+	for (const struct oracle_touch *t = object->first; t != NULL; t = t->next) {
+		const struct history_op *op = t->op;
+
+		if ((op->kind != HISTORY_COPY && op->kind != HISTORY_MOVE) ||
+			op->source.oid_len == 0 || op->made.oid_len == 0)
+			continue;
+		if (!lab_view_eq(lab_view_of(op->source.oid, op->source.oid_len),
+			    lab_view_of(op->made.oid, op->made.oid_len)) &&
+			lab_view_eq(lab_view_of(op->made.oid, op->made.oid_len),
+				lab_view_of(object->oid, object->oid_len)))
+			return op;
+	}
+	return NULL;
+}
+
+static const struct history_op *first_copy(const struct oracle_object *object, uint64_t until_ns)
+{
+	for (const struct oracle_touch *t = object->first; t != NULL; t = t->next) {
+		if (t->op->kind == HISTORY_COPY && t->op->invoked_ns <= until_ns)
+			return t->op;
+	}
+	return NULL;
+}
+
+static void copy_finding(struct oracle *oracle, const struct history_op *op,
+	const struct oracle_line *line, const char *signature, const char *what)
+{
+	struct oracle_finding *f = oracle_find(oracle, 19, signature,
+		"%.*s/%.*s: copying mail %016" PRIx64 " %s an object", LAB_VIEW_ARG(op->user),
+		LAB_VIEW_ARG(op->folder), op->token, what);
+
+	f->token = op->token;
+	f->op = op->id;
+	f->time_ns = line->time_ns;
+	oracle_why_op(f, op);
+	why_line(oracle, f, line, what);
+}
+
+static void check_copy(struct oracle *oracle, const struct oracle_line *line)
+{
+	const struct oracle_object *object =
+		lab_map_get(oracle->model.object_keys, u64_view(&line->key));
+	const struct history_op *op;
+
+	if (object == NULL)
+		return;
+	if (line->what == ORACLE_S3_PUT) {
+		op = copy_that_made(object);
+		if (op != NULL && line->applied)
+			copy_finding(oracle, op, line, "I19 copy wrote an object", "wrote");
+		return;
+	}
+	op = first_copy(object, line->time_ns);
+	if (op != NULL && !may_delete(object, line))
+		copy_finding(oracle, op, line, "I19 copy deleted an object", "deleted");
+}
+
+/* ---- 20 ---- */
+
+/* A retry writes the same bytes again; another body under the same key is another mail. */
+static void check_overwrite(
+	struct oracle *oracle, struct lab_map *written, const struct oracle_line *line)
+{
+	void **slot = lab_map_slot(written, u64_view(&line->key));
+	const struct oracle_line *before;
+	const struct oracle_object *object;
+	struct oracle_finding *f;
+
+	if (slot == NULL)
+		return;
+	before = *slot;
+	*slot = (void *)(uintptr_t)line;
+	if (before == NULL || before->body_hash == line->body_hash)
+		return;
+	object = lab_map_get(oracle->model.object_keys, u64_view(&line->key));
+	if (object == NULL)
+		return;
+	f = oracle_find(oracle, 20, "I20 mail written over",
+		"%.*s: the body of mail %016" PRIx64 " was written over with another one",
+		LAB_VIEW_ARG(object->user), object->token);
+	f->token = object->token;
+	f->time_ns = line->time_ns;
+	why_line(oracle, f, before, "wrote it");
+	why_line(oracle, f, line, "wrote it again, with other bytes");
+}
+
+void oracle_check_log(struct oracle *oracle, const struct oracle_case *c)
+{
+	struct lab_map *written = lab_map_new(oracle->settings.heap, ORACLE_LINES_MAX);
+
+	(void)c;
+	for (size_t i = 0; i < oracle->line_count; i++) {
+		const struct oracle_line *line = &oracle->lines[i];
+
+		if (line->what != ORACLE_S3_PUT && line->what != ORACLE_S3_DELETE)
+			continue;
+		check_copy(oracle, line);
+		if (line->what == ORACLE_S3_PUT && line->applied)
+			check_overwrite(oracle, written, line);
+	}
+	lab_map_free(&written);
+}
+
+/* ---- 33 ---- */
+
+static void drift_finding(
+	struct oracle *oracle, const struct oracle_line *line, const char *statement, int64_t us)
+{
+	struct oracle_finding *f = oracle_find(oracle, 33, "I33 wrong timestamp",
+		"%s: a timestamp is %" PRId64 " us off the wall clock at its arrival", statement,
+		us);
+
+	f->time_ns = line->time_ns;
+	why_line(oracle, f, line, "sent it");
+}
+
+static void check_drift(struct oracle *oracle, const struct oracle_case *c,
+	const struct oracle_drift *drift, const char *statement)
+{
+	int64_t error = oracle_clock_error(oracle, c);
+
+	if (!drift->seen)
+		return;
+	if (drift->least_us < -error - STATEMENT_LATE_US)
+		drift_finding(oracle, &drift->least, statement, drift->least_us);
+	if (drift->most_us > error + STATEMENT_EARLY_US)
+		drift_finding(oracle, &drift->most, statement, drift->most_us);
+}
+
+void oracle_check_requests(struct oracle *oracle, const struct oracle_case *c)
+{
+	for (size_t i = 0; i < oracle->online_count; i++) {
+		const struct oracle_online *found = &oracle->online[i];
+		struct oracle_finding *f = oracle_find(
+			oracle, found->invariant, found->signature, "%s", found->sentence);
+
+		f->time_ns = found->time_ns;
+		oracle_why(f, "after event #%" PRIu64, found->event);
+	}
+	check_drift(oracle, c, &oracle->inserts, "INSERT");
+	check_drift(oracle, c, &oracle->deletes, "DELETE");
+}
