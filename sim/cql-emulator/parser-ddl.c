@@ -29,8 +29,12 @@ int parser_type(struct parser *p, struct type_name *ret)
 		parser_advance(p);
 		return 0;
 	}
-	if (parser_name(p, &ret->name) < 0)
+	if (parser_at(p, "set")) { /* reserved, but not here */
+		ret->name = LAB_VIEW("set");
+		parser_advance(p);
+	} else if (parser_name(p, &ret->name) < 0) {
 		return -1;
+	}
 	if (parser_take_symbol(p, ".")) { /* a user type, which we refuse by name later */
 		if (parser_name(p, &second) < 0)
 			return -1;

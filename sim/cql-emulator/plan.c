@@ -826,28 +826,39 @@ static int build_delete(struct builder *b)
 
 static int build_statement(struct builder *b);
 
+/* Counters go with counters only, and never into a log. */
+static int check_batch_table(const struct builder *outer, const struct cqle_table *table)
+{
+	enum cql_batch_type type = outer->s->batch_type;
+	bool counter = is_counter_table(table);
+	if (counter && type == CQL_BATCH_LOGGED)
+		return cqle_fail(outer->err, CQL_E_INVALID,
+			"Cannot include a counter statement in a logged batch");
+	if (!counter && type == CQL_BATCH_COUNTER)
+		return cqle_fail(outer->err, CQL_E_INVALID,
+			"Cannot include non-counter statement in a counter batch");
+	if (outer->plan->table != NULL && counter != is_counter_table(outer->plan->table))
+		return cqle_fail(outer->err, CQL_E_INVALID,
+			"Counter and non-counter mutations cannot exist in the same batch");
+	return 0;
+}
+
 static int batch_item(struct builder *outer, size_t i)
 {
 	struct builder b = *outer;
 	b.s = outer->s->batch[i];
 	b.plan = lab_arena_new_of(outer->arena, struct cqle_plan);
 	outer->plan->batch[i] = b.plan;
-	if (outer->s->batch_type != CQL_BATCH_COUNTER || b.s->kind == STATEMENT_BATCH) {
-		if (outer->s->timestamp.kind != TERM_NONE && b.s->timestamp.kind != TERM_NONE)
-			return cqle_fail(outer->err, CQL_E_INVALID,
-				"Timestamp must be set either on BATCH or individual statements");
-		int result = build_statement(&b);
-		if (outer->plan->table == NULL)
-			outer->plan->table = b.plan->table;
-		return result;
-	}
+	if (outer->s->timestamp.kind != TERM_NONE && b.s->timestamp.kind != TERM_NONE)
+		return cqle_fail(outer->err, CQL_E_INVALID,
+			"Timestamp must be set either on BATCH or individual statements");
 	if (cqle_table_resolve(outer->emu, outer->plan->keyspace_used, b.s->keyspace, b.s->table,
-		    &b.table, outer->err) < 0)
+		    &b.table, outer->err) < 0 ||
+		check_batch_table(outer, b.table) < 0)
 		return -1;
-	return is_counter_table(b.table) ?
-		cqle_fail(outer->err, CQL_E_INVALID, "Counter updates are not supported here") :
-		cqle_fail(outer->err, CQL_E_INVALID,
-			"Cannot include non-counter statement in a counter batch");
+	if (outer->plan->table == NULL)
+		outer->plan->table = b.table;
+	return build_statement(&b);
 }
 
 static int build_batch(struct builder *b)
@@ -876,6 +887,27 @@ static int build_change(struct builder *b)
 						 build_delete(b);
 }
 
+/* Cassandra's own refusal, where it would refuse as well. */
+static int unsupported(const struct builder *b)
+{
+	static const char *const needs_login[] = { "grant", "revoke", "list", "create role",
+		"create user", "alter role", "alter user", "drop role", "drop user" };
+	struct lab_view words = b->s->table;
+	for (size_t i = 0; i < LAB_COUNT_OF(needs_login) && b->emu->options.user.len == 0; i++) {
+		struct lab_view start = lab_view_sub(words, 0, strlen(needs_login[i]));
+		if (lab_view_eq_nocase(start, lab_view_cstr(needs_login[i])))
+			return cqle_fail(b->err, CQL_E_UNAUTHORIZED,
+				"You have to be logged in and not anonymous to perform this request");
+	}
+	if (lab_view_eq_nocase(words, LAB_VIEW("create function")) ||
+		lab_view_eq_nocase(words, LAB_VIEW("create aggregate")))
+		return cqle_fail(b->err, CQL_E_INVALID,
+			"User-defined functions are disabled in cassandra.yaml - set "
+			"enable_user_defined_functions=true to enable");
+	return cqle_fail(
+		b->err, CQL_E_INVALID, "%.*s is not supported here", LAB_VIEW_ARG(words));
+}
+
 static int build_statement(struct builder *b)
 {
 	b->plan->kind = b->s->kind;
@@ -895,8 +927,7 @@ static int build_statement(struct builder *b)
 	case STATEMENT_BATCH:
 		return build_batch(b);
 	case STATEMENT_UNSUPPORTED:
-		return cqle_fail(b->err, CQL_E_INVALID, "%.*s is not supported here",
-			LAB_VIEW_ARG(b->s->table));
+		return unsupported(b);
 	case STATEMENT_USE:
 	case STATEMENT_CREATE_KEYSPACE:
 	case STATEMENT_CREATE_TABLE:
