@@ -102,7 +102,7 @@ struct s3emu_rates {
 struct s3emu_limits {
 	uint32_t buckets_max;
 	uint64_t objects_max;      /* in all buckets, remembered deleted keys included */
-	uint64_t stored_bytes_max; /* bodies, metadata and keys, with overhead */
+	uint64_t stored_bytes_max; /* bodies, metadata, keys, overhead; the pool has room for it */
 	uint64_t object_bytes_max; /* EntityTooLarge above; AWS: 5 GiB */
 	uint32_t credentials_max;  /* when full, the first of the expired ones goes */
 	uint32_t clients_max;      /* whose ordinals are counted apart; the rest shares one */
