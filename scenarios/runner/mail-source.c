@@ -155,13 +155,16 @@ static void append_text(struct writer *w, size_t until)
 
 	while (w->out->len < until) {
 		const char *word = words[lab_pick(draw(w), LAB_COUNT_OF(words))];
+		size_t len;
 
 		if (column > LINE_BYTES) {
 			lab_buf_append_cstr(w->out, "\r\n");
 			column = 0;
 		}
-		lab_buf_printf(w->out, "%s ", word);
-		column += strlen(word) + 1;
+		len = strlen(word);
+		lab_buf_append(w->out, word, len);
+		lab_buf_append_byte(w->out, ' ');
+		column += len + 1;
 	}
 	lab_buf_append_cstr(w->out, "\r\n");
 }
