@@ -326,6 +326,7 @@ static const struct section_rule *section_rule_of(
 	struct place_names here = { around };
 	char shown[CONF_SHOW_MAX + 4], hint[CONF_HINT_MAX];
 	const struct section_rule *rule = section_rule_find(section->name, around);
+	const char *near;
 
 	for (size_t i = 0; rule == NULL && i < LAB_COUNT_OF(section_misprints); i++) {
 		if (!lab_view_eq_cstr(section->name, section_misprints[i].written))
@@ -335,11 +336,15 @@ static const struct section_rule *section_rule_of(
 			check_warning(check, section->where, "%s is a misprint of %s",
 				section_misprints[i].written, section_misprints[i].meant);
 	}
-	if (rule == NULL)
-		check_error(check, section->where, "unknown section %s%s",
-			conf_show(section->name, shown),
-			conf_hint(conf_suggest(section->name, section_name_at, &here), hint));
-	return rule;
+	if (rule != NULL)
+		return rule;
+	near = conf_suggest(section->name, section_name_at, &here);
+	/* the sections of somebody else's vocabulary stand at the top level too */
+	if (near == NULL && section->parent == check->root)
+		near = conf_suggest_of(section->name, check->ignore, check->ignore_count);
+	check_error(check, section->where, "unknown section %s%s", conf_show(section->name, shown),
+		conf_hint(near, hint));
+	return NULL;
 }
 
 static void check_label(

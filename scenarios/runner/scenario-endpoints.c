@@ -23,6 +23,16 @@ static int expand_for_probe(
 	return var_expand_arena(arena, text, &table.table, ret, err);
 }
 
+static int read_compress(struct lab_view args, struct fs_uri_compress *ret, struct lab_error *err)
+{
+	if (fs_uri_compress(args, ret, err) < 0)
+		return -1;
+	if (ret->algorithm == FS_URI_BZ2 || ret->algorithm == FS_URI_XZ)
+		return lab_fail(err, LAB_UNSUPPORTED, "compress: %s is not part of oboxlab",
+			fs_uri_compression_name(ret->algorithm));
+	return 0;
+}
+
 /* The arguments of the HTTP driver at the end of a stack. 1 found, 0, -1. */
 static int find_http(struct lab_view uri, struct lab_view *ret_args,
 	enum fs_uri_http_flavour *ret_flavour, struct fs_uri_dictmap *ret_dictmap,
@@ -46,7 +56,7 @@ static int find_http(struct lab_view uri, struct lab_view *ret_args,
 			result = fs_uri_fscache(args, &fscache, err);
 			uri = fscache.parent;
 		} else if (lab_view_eq_cstr(driver, "compress")) {
-			result = fs_uri_compress(args, &compress, err);
+			result = read_compress(args, &compress, err);
 			uri = compress.parent;
 		} else if (lab_view_eq_cstr(driver, "dictmap")) {
 			result = fs_uri_dictmap(args, ret_dictmap, err);
@@ -64,7 +74,7 @@ static int find_http(struct lab_view uri, struct lab_view *ret_args,
 }
 
 /* With bucket= the host is the endpoint; else its first label is the bucket. */
-static int split_bucket(struct scenario_endpoints *e, const char *path, struct lab_error *err)
+static int split_bucket(struct scenario_endpoints *e, struct lab_error *err)
 {
 	struct lab_view rest = e->s3.host, first;
 
@@ -74,33 +84,73 @@ static int split_bucket(struct scenario_endpoints *e, const char *path, struct l
 		return 0;
 	if (!lab_view_split(&rest, '.', &first) || first.len == 0 || rest.ptr == NULL)
 		return lab_fail(err, LAB_INVALID,
-			"%s: obox_fs: neither bucket= nor a bucket in the host name %.*s", path,
+			"neither bucket= nor a bucket in the host name %.*s",
 			LAB_VIEW_ARG(e->s3.host));
 	e->bucket = first;
 	e->s3_endpoint = rest;
 	return 0;
 }
 
-int scenario_endpoints_find(
-	struct scenario *scenario, struct lab_arena *arena, struct lab_error *err)
+static const char *dict_name_at(const void *ctx, size_t i)
 {
-	struct scenario_endpoints *e = &scenario->endpoints;
+	const struct scenario *s = ctx;
+
+	/* Names in the tree of settings end where the text goes on. */
+	return i < s->dict_count ? s->dict_names[i] : NULL;
+}
+
+static int check_dictmap(const struct scenario *s, struct lab_error *err)
+{
+	const struct fs_uri_dictmap *dictmap = &s->endpoints.dictmap;
+	char hint[CONF_HINT_MAX];
+
+	if (dictmap->parent.len == 0)
+		return lab_fail(err, LAB_UNSUPPORTED,
+			"there is no dictmap in it: runs need its rows in Cassandra");
+	if (!dictmap->proxy)
+		return lab_fail(err, LAB_UNSUPPORTED,
+			"dictmap: dict %.*s: only proxy: is part of oboxlab",
+			LAB_VIEW_ARG(dictmap->dict_driver));
+	for (size_t i = 0; i < s->dict_count; i++) {
+		if (lab_view_eq(dictmap->dict_name, s->dicts[i].name))
+			return 0;
+	}
+	return lab_fail(err, LAB_INVALID, "dictmap: dict %.*s is not in dict { } with driver cassandra%s",
+		LAB_VIEW_ARG(dictmap->dict_name),
+		conf_hint(conf_suggest(dictmap->dict_name, dict_name_at, s), hint));
+}
+
+static int read_obox_fs(struct scenario *s, struct lab_arena *arena, struct lab_error *err)
+{
+	struct scenario_endpoints *e = &s->endpoints;
 	struct lab_view uri, args;
 	enum fs_uri_http_flavour flavour;
 	int found;
 
-	if (scenario->conf.obox_fs.text.len == 0)
-		return lab_fail(err, LAB_INVALID, "%s: obox_fs is not set", scenario->path);
-	if (expand_for_probe(scenario->conf.obox_fs.text, arena, &uri, err) < 0)
-		return lab_error_wrap(err, "obox_fs");
+	if (expand_for_probe(s->conf.obox_fs.text, arena, &uri, err) < 0)
+		return -1;
 	found = find_http(uri, &args, &flavour, &e->dictmap, err);
 	if (found < 0)
-		return lab_error_wrap(err, "obox_fs");
+		return -1;
 	if (found == 0 || (flavour != FS_URI_HTTP_S3 && flavour != FS_URI_HTTP_AWS_S3))
-		return lab_fail(err, LAB_UNSUPPORTED, "%s: obox_fs does not end in s3 or aws-s3",
-			scenario->path);
+		return lab_fail(err, LAB_UNSUPPORTED, "it does not end in s3 or aws-s3");
 	if (fs_uri_http(args, flavour, arena, &e->s3, err) < 0)
-		return lab_error_wrap(err, "obox_fs");
+		return -1;
 	e->s3_authority = fs_uri_http_authority(&e->s3, arena);
-	return split_bucket(e, scenario->path, err);
+	if (split_bucket(e, err) < 0)
+		return -1;
+	return check_dictmap(s, err);
+}
+
+int scenario_endpoints_find(
+	struct scenario *scenario, struct lab_arena *arena, struct lab_error *err)
+{
+	const struct conf_text *text = &scenario->conf.obox_fs;
+	struct lab_error why;
+
+	if (text->text.len == 0)
+		return lab_fail(err, LAB_INVALID, "%s:1:1: obox_fs is not set", scenario->path);
+	if (read_obox_fs(scenario, arena, &why) < 0)
+		return conf_fail(err, text->where, "obox_fs: %s", why.message);
+	return 0;
 }

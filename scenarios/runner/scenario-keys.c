@@ -4,103 +4,127 @@
  */
 #include "scenarios/runner/scenario-private.h"
 
+/* for their limits */
+#include "scenarios/runner/client.h"
+#include "scenarios/runner/mail-source.h"
+
 #define FIELD(type, field) offsetof(struct type, field)
-#define RANGE(section, type, name, unit, initial, doc) \
+#define RANGE(section, type, name, unit, min, max, initial, doc) \
 	{ \
-		section, #name, KEY_RANGE, unit, FIELD(type, name), initial, doc \
+		section, #name, KEY_RANGE, unit, FIELD(type, name), min, max, initial, doc \
+	}
+#define LATENCY(section, type, name, initial, doc) \
+	{ \
+		section, #name, KEY_LATENCY, CONF_UNIT_TIME, FIELD(type, name), 0, HOUR, initial, \
+			doc \
+	}
+#define OTHER(section, type, key_type, name, initial, doc) \
+	{ \
+		section, #name, key_type, CONF_UNIT_COUNT, FIELD(type, name), 0, 0, initial, doc \
 	}
 
+/* So that sums of times stay far from the end of 64 bits. */
+#define YEAR (366 * UINT64_C(86400) * LAB_SEC)
+#define HOUR (60 * LAB_MINUTE)
+#define PPM_MAX 1000000
+#define MEMORY_MIN (16u << 20)
+
 static const struct scenario_key keys[] = {
-	{ "scenario", "doc", KEY_TEXT, CONF_UNIT_COUNT, FIELD(scenario, doc), "",
-		"One sentence: what the scenario is about" },
-	{ "scenario", "warmup", KEY_RANGE, CONF_UNIT_TIME, FIELD(scenario, warmup), "30 s",
-		"Before the first fault" },
-	{ "scenario", "duration", KEY_RANGE, CONF_UNIT_TIME, FIELD(scenario, storm), "10 min",
-		"The storm: users work, faults come and go" },
-	{ "scenario", "settle", KEY_RANGE, CONF_UNIT_TIME, FIELD(scenario, settle), "3 min",
-		"After the last fault is healed: what was begun may end, nothing new begins" },
+	OTHER("scenario", scenario, KEY_TEXT, doc, "", "One sentence: what the scenario is about"),
+	RANGE("scenario", scenario, warmup, CONF_UNIT_TIME, 0, YEAR, "30 s",
+		"Before the first fault"),
+	{ "scenario", "duration", KEY_RANGE, CONF_UNIT_TIME, FIELD(scenario, storm), LAB_SEC, YEAR,
+		"10 min", "The storm: users work, faults come and go" },
+	RANGE("scenario", scenario, settle, CONF_UNIT_TIME, 0, YEAR, "3 min",
+		"After the last fault is healed: what was begun may end, nothing new begins"),
 
-	RANGE("site", scenario_site, backends, CONF_UNIT_COUNT, "2", "Backends in this zone"),
+	RANGE("site", scenario_site, backends, CONF_UNIT_COUNT, 0, SCENARIO_BACKENDS_MAX, "2",
+		"Backends in this zone"),
 
-	RANGE("user", scenario_group, count, CONF_UNIT_COUNT, "10", "Users of this group"),
-	RANGE("user", scenario_group, mail_inbox_delivery_interval, CONF_UNIT_TIME, "10s..60s",
-		"Between two deliveries to a user"),
-	RANGE("user", scenario_group, mail_session_interval, CONF_UNIT_TIME, "5s..60s",
-		"From the end of a session to the next"),
-	RANGE("user", scenario_group, mail_session_length, CONF_UNIT_TIME, "10s..90s",
+	RANGE("user", scenario_group, count, CONF_UNIT_COUNT, 0, SCENARIO_USERS_MAX, "10",
+		"Users of this group"),
+	RANGE("user", scenario_group, mail_inbox_delivery_interval, CONF_UNIT_TIME, LAB_MSEC, YEAR,
+		"10s..60s", "Between two deliveries to a user"),
+	RANGE("user", scenario_group, mail_session_interval, CONF_UNIT_TIME, LAB_MSEC, YEAR,
+		"5s..60s", "From the end of a session to the next"),
+	RANGE("user", scenario_group, mail_session_length, CONF_UNIT_TIME, 0, YEAR, "10s..90s",
 		"Length of a session"),
-	RANGE("user", scenario_group, mail_action_delay, CONF_UNIT_TIME, "1s..10s",
+	RANGE("user", scenario_group, mail_action_delay, CONF_UNIT_TIME, LAB_MSEC, YEAR, "1s..10s",
 		"Between two actions of a session"),
-	RANGE("user", scenario_group, mail_size, CONF_UNIT_SIZE, "qlog 1k..32k",
+	RANGE("user", scenario_group, mail_size, CONF_UNIT_SIZE, 0, MAIL_BYTES_MAX, "qlog 1k..32k",
 		"Size of generated mails"),
-	RANGE("user", scenario_group, folders, CONF_UNIT_COUNT, "1..3", "Folders besides INBOX"),
-	RANGE("user", scenario_group, mail_inbox_delete_percentage, CONF_UNIT_FRACTION, "20%",
-		"Actions that expunge"),
-	RANGE("user", scenario_group, mail_inbox_move_percentage, CONF_UNIT_FRACTION, "15%",
-		"Actions that move to another folder"),
-	RANGE("user", scenario_group, mail_inbox_copy_percentage, CONF_UNIT_FRACTION, "15%",
-		"Actions that copy to another folder"),
-	RANGE("user", scenario_group, mail_bulk_count, CONF_UNIT_COUNT, "1..4",
+	RANGE("user", scenario_group, folders, CONF_UNIT_COUNT, 0, CLIENT_FOLDERS_MAX, "1..3",
+		"Folders besides INBOX"),
+	RANGE("user", scenario_group, mail_inbox_delete_percentage, CONF_UNIT_FRACTION, 0, PPM_MAX,
+		"20%", "Actions that expunge"),
+	RANGE("user", scenario_group, mail_inbox_move_percentage, CONF_UNIT_FRACTION, 0, PPM_MAX,
+		"15%", "Actions that move to another folder"),
+	RANGE("user", scenario_group, mail_inbox_copy_percentage, CONF_UNIT_FRACTION, 0, PPM_MAX,
+		"15%", "Actions that copy to another folder"),
+	RANGE("user", scenario_group, mail_bulk_count, CONF_UNIT_COUNT, 1, CLIENT_BULK_MAX, "1..4",
 		"Mails that one move or expunge takes"),
-	RANGE("user", scenario_group, mail_delivery_retries, CONF_UNIT_COUNT, "3",
+	RANGE("user", scenario_group, mail_delivery_retries, CONF_UNIT_COUNT, 0, 1000, "3",
 		"How often the sending MTA tries again"),
-	RANGE("user", scenario_group, mail_delivery_retry_delay, CONF_UNIT_TIME, "5s..30s",
+	RANGE("user", scenario_group, mail_delivery_retry_delay, CONF_UNIT_TIME, 0, YEAR, "5s..30s",
 		"Before it tries again"),
 
-	RANGE("s3", scenario_s3, latency_read, CONF_UNIT_TIME, "lognormal 9ms..60ms",
-		"Of GET and HEAD"),
-	RANGE("s3", scenario_s3, latency_write, CONF_UNIT_TIME, "lognormal 18ms..120ms",
+	LATENCY("s3", scenario_s3, latency_read, "lognormal 9ms..60ms", "Of GET and HEAD"),
+	LATENCY("s3", scenario_s3, latency_write, "lognormal 18ms..120ms",
 		"Of PUT, DELETE and COPY"),
-	RANGE("s3", scenario_s3, latency_list, CONF_UNIT_TIME, "lognormal 20ms..150ms", "Of LIST"),
-	RANGE("s3", scenario_s3, partitions, CONF_UNIT_COUNT, "1", "1, 16 or 256 (s3 2.1)"),
-	RANGE("s3", scenario_s3, write_rate, CONF_UNIT_COUNT, "3500",
+	LATENCY("s3", scenario_s3, latency_list, "lognormal 20ms..150ms", "Of LIST"),
+	RANGE("s3", scenario_s3, partitions, CONF_UNIT_COUNT, 1, 256, "1", "1, 16 or 256 (s3 2.1)"),
+	RANGE("s3", scenario_s3, write_rate, CONF_UNIT_COUNT, 0, UINT32_MAX, "3500",
 		"Writes a second of one partition; 0: not limited"),
-	RANGE("s3", scenario_s3, read_rate, CONF_UNIT_COUNT, "5500",
+	RANGE("s3", scenario_s3, read_rate, CONF_UNIT_COUNT, 0, UINT32_MAX, "5500",
 		"Reads a second of one partition; 0: not limited"),
-	{ "s3", "refuse_sigv2", KEY_BOOL, CONF_UNIT_COUNT, FIELD(scenario_s3, refuse_sigv2), "yes",
-		"As every bucket made after 2020-06-24" },
+	OTHER("s3", scenario_s3, KEY_BOOL, refuse_sigv2, "yes",
+		"As every bucket made after 2020-06-24"),
 
-	RANGE("cql", scenario_cql, nodes, CONF_UNIT_COUNT, "3", "Cassandra nodes"),
-	RANGE("cql", scenario_cql, replication_factor, CONF_UNIT_COUNT, "3",
-		"Of the keyspace; at most `nodes`"),
-	RANGE("cql", scenario_cql, conviction, CONF_UNIT_TIME, "18 s",
+	RANGE("cql", scenario_cql, nodes, CONF_UNIT_COUNT, 1, SCENARIO_CQL_NODES_MAX, "3",
+		"Cassandra nodes"),
+	RANGE("cql", scenario_cql, replication_factor, CONF_UNIT_COUNT, 1, SCENARIO_CQL_NODES_MAX,
+		"3", "Of the keyspace; at most `nodes`"),
+	RANGE("cql", scenario_cql, conviction, CONF_UNIT_TIME, 0, HOUR, "18 s",
 		"Until the other nodes notice that one is gone"),
 
-	RANGE("imds", scenario_imds, lifetime, CONF_UNIT_TIME, "6 h", "Of a set of credentials"),
-	RANGE("imds", scenario_imds, rotate, CONF_UNIT_TIME, "5 h", "A new set every"),
+	RANGE("imds", scenario_imds, lifetime, CONF_UNIT_TIME, LAB_SEC, YEAR, "6 h",
+		"Of a set of credentials"),
+	RANGE("imds", scenario_imds, rotate, CONF_UNIT_TIME, LAB_SEC, YEAR, "5 h",
+		"A new set every"),
 
-	RANGE("network", scenario_network, same_zone, CONF_UNIT_TIME, "lognormal 50us..150us",
+	LATENCY("network", scenario_network, same_zone, "lognormal 50us..150us",
 		"One way between hosts of a zone"),
-	RANGE("network", scenario_network, other_zone, CONF_UNIT_TIME, "lognormal 300us..1ms",
+	LATENCY("network", scenario_network, other_zone, "lognormal 300us..1ms",
 		"One way between zones"),
-	RANGE("network", scenario_network, stream_split, CONF_UNIT_FRACTION, "0",
+	RANGE("network", scenario_network, stream_split, CONF_UNIT_FRACTION, 0, PPM_MAX, "0",
 		"Chance that a chunk of a stream arrives in two parts"),
 
-	RANGE("backend", scenario_hosts, disk_sync, CONF_UNIT_TIME, "0", "How long an fsync takes"),
-	RANGE("backend", scenario_hosts, clock_offset, CONF_UNIT_TIME, "0",
+	LATENCY("backend", scenario_hosts, disk_sync, "0", "How long an fsync takes"),
+	RANGE("backend", scenario_hosts, clock_offset, CONF_UNIT_TIME, 0, YEAR, "0",
 		"Skew of a backend's wall clock; the sign is drawn"),
-	RANGE("backend", scenario_hosts, memory, CONF_UNIT_SIZE, "1G",
-		"Memory of a backend; more is a crash"),
+	RANGE("backend", scenario_hosts, memory, CONF_UNIT_SIZE, MEMORY_MIN, SCENARIO_MEMORY_MAX,
+		"1G", "Memory of a backend; more is a crash"),
 
-	{ "fault", "kinds", KEY_KINDS, CONF_UNIT_COUNT, FIELD(scenario_fault, kinds), "",
-		"Kinds of faults, a | b | c; an episode draws one (oboxlab list faults)" },
-	{ "fault", "points", KEY_POINTS, CONF_UNIT_COUNT, FIELD(scenario_fault, points), "",
-		"Fault points, a | b | c, with * at the end; none: all that the kinds know" },
-	{ "fault", "target", KEY_TARGET, CONF_UNIT_COUNT, FIELD(scenario_fault, target), "any",
-		"any, backend, node, zone, s3 or imds, or `backend NAME`; an episode draws one" },
-	{ "fault", "other", KEY_TARGET, CONF_UNIT_COUNT, FIELD(scenario_fault, other), "any",
-		"Partitions: the other side" },
-	RANGE("fault", scenario_fault, episodes, CONF_UNIT_COUNT, "1", "How many"),
-	RANGE("fault", scenario_fault, length, CONF_UNIT_TIME, "qlog 1s..60s", "Of an episode"),
-	RANGE("fault", scenario_fault, rate, CONF_UNIT_FRACTION, "qlog 1/100..1/2",
+	OTHER("fault", scenario_fault, KEY_KINDS, kinds, "",
+		"Kinds of faults, a | b | c; an episode draws one (oboxlab list faults)"),
+	OTHER("fault", scenario_fault, KEY_POINTS, points, "",
+		"Fault points, a | b | c, with * at the end; none: all that the kinds know"),
+	OTHER("fault", scenario_fault, KEY_TARGET, target, "any",
+		"any, backend, node, zone, s3 or imds, or `backend NAME`; an episode draws one"),
+	OTHER("fault", scenario_fault, KEY_TARGET, other, "any", "Partitions: the other side"),
+	RANGE("fault", scenario_fault, episodes, CONF_UNIT_COUNT, 0, FAULT_EPISODES_MAX, "1",
+		"How many"),
+	RANGE("fault", scenario_fault, length, CONF_UNIT_TIME, LAB_MSEC, YEAR, "qlog 1s..60s",
+		"Of an episode"),
+	RANGE("fault", scenario_fault, rate, CONF_UNIT_FRACTION, 0, PPM_MAX, "qlog 1/100..1/2",
 		"Of the requests in an episode that fail"),
-	RANGE("fault", scenario_fault, amount, CONF_UNIT_TIME, "0",
+	RANGE("fault", scenario_fault, amount, CONF_UNIT_TIME, 0, 24 * HOUR, "0",
 		"Of a delay or a clock error; 0: the kind's own default"),
-	{ "fault", "disk", KEY_DISKS, CONF_UNIT_COUNT, FIELD(scenario_fault, disks),
+	{ "fault", "disk", KEY_DISKS, CONF_UNIT_COUNT, FIELD(scenario_fault, disks), 0, 0,
 		"lose_unsynced",
 		"Crashes: lose_unsynced, keep or wipe, a | b; an episode draws one" },
-	{ "fault", "phases", KEY_PHASES, CONF_UNIT_COUNT, FIELD(scenario_fault, in_storm), "storm",
-		"storm, or warmup | storm" },
+	{ "fault", "phases", KEY_PHASES, CONF_UNIT_COUNT, FIELD(scenario_fault, in_storm), 0, 0,
+		"storm", "storm, or warmup | storm" },
 };
 
 size_t scenario_key_count(void)

@@ -10,6 +10,7 @@
 
 enum scenario_key_type {
 	KEY_RANGE,
+	KEY_LATENCY, /* a range that is drawn from for each message: 0, or from 1 ns on */
 	KEY_TEXT,
 	KEY_BOOL,
 	KEY_KINDS,
@@ -23,7 +24,8 @@ struct scenario_key {
 	const char *section, *name;
 	enum scenario_key_type type;
 	enum conf_unit unit;
-	size_t offset; /* in the section's struct */
+	size_t offset;     /* in the section's struct */
+	uint64_t min, max; /* of a range: both ends are in here */
 	const char *initial, *doc;
 };
 
@@ -37,8 +39,13 @@ int scenario_value_read(
 /* Sets every key of a section to its default. */
 void scenario_value_defaults(const char *section, void *object);
 
-/* Finds S3 in the settings (scenario-endpoints.c). */
+/* Finds S3 in the settings (scenario-endpoints.c), and sees whether a run can have their stacks. */
 int scenario_endpoints_find(
 	struct scenario *scenario, struct lab_arena *arena, struct lab_error *err);
+
+/* Adds what is wrong with a scenario whose every value is right (scenario-check.c). `root` is what
+ * it was read from. */
+void scenario_check(const struct scenario *scenario, const struct conf_section *root,
+	const struct scenario_overrides *overrides, struct conf_problems *problems);
 
 #endif

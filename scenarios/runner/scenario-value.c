@@ -4,6 +4,8 @@
  */
 #include "scenarios/runner/scenario-private.h"
 
+#include <stdio.h>
+
 static const char *const target_names[] = { "any", "backend", "node", "zone", "s3", "imds" };
 static const char *const disk_names[] = { "lose_unsynced", "keep", "wipe" };
 static const char *const phase_names[] = { "warmup", "storm" };
@@ -70,20 +72,23 @@ static int read_bits(const struct conf_choices *choices, const char *const *name
 	return 0;
 }
 
-/* "backend", or "backend b1". */
+/* "backend", or "backend backend-1" where a name is understood. */
 static int read_target(struct lab_view text, enum scenario_target *ret, struct lab_view *ret_only,
 	struct lab_error *err)
 {
-	struct lab_view sort = LAB_VIEW(""), extra;
+	struct lab_view sort = LAB_VIEW(""), name = LAB_VIEW(""), extra;
 	size_t index;
 
 	(void)conf_value_next_word(&text, &sort);
 	if (conf_value_word(sort, target_names, LAB_COUNT_OF(target_names), &index, err) < 0)
 		return -1;
+	if (conf_value_next_word(&text, &name) &&
+		(ret_only == NULL || conf_value_next_word(&text, &extra)))
+		return lab_fail(err, LAB_INVALID, "%.*s is followed by too many words",
+			LAB_VIEW_ARG(ret_only == NULL ? sort : name));
 	*ret = (enum scenario_target)index;
-	*ret_only = LAB_VIEW("");
-	if (conf_value_next_word(&text, ret_only) && conf_value_next_word(&text, &extra))
-		return lab_fail(err, LAB_INVALID, "%.*s is one word too many", LAB_VIEW_ARG(extra));
+	if (ret_only != NULL)
+		*ret_only = name;
 	return 0;
 }
 
@@ -99,6 +104,51 @@ static int read_phases(
 	return 0;
 }
 
+/* "2..5" for people is what was written, so limits are said in the key's own unit. */
+static void print_limit(const struct scenario_key *key, uint64_t value, char out[32])
+{
+	static const struct {
+		enum conf_unit unit;
+		uint64_t value;
+		const char *name;
+	} units[] = { { CONF_UNIT_TIME, 86400 * LAB_SEC, " days" },
+		{ CONF_UNIT_TIME, LAB_SEC, " s" }, { CONF_UNIT_TIME, LAB_MSEC, " ms" },
+		{ CONF_UNIT_TIME, 1, " ns" }, { CONF_UNIT_SIZE, 1 << 20, "M" },
+		{ CONF_UNIT_SIZE, 1, "" }, { CONF_UNIT_FRACTION, 10000, "%" },
+		{ CONF_UNIT_COUNT, 1, "" } };
+
+	for (size_t i = 0; i < LAB_COUNT_OF(units); i++) {
+		if (units[i].unit != key->unit || value % units[i].value != 0)
+			continue;
+		snprintf(out, 32, "%" PRIu64 "%s", value / units[i].value, units[i].name);
+		return;
+	}
+	lab_bug("a limit that is not in its unit");
+}
+
+static int read_range(const struct scenario_key *key, struct lab_view text, struct conf_range *ret,
+	struct lab_error *err)
+{
+	struct conf_range range;
+	char limit[32];
+
+	if (conf_value_range(text, key->unit, &range, err) < 0)
+		return -1;
+	if (range.low < key->min || range.high > key->max) {
+		bool is_below = range.low < key->min;
+
+		print_limit(key, is_below ? key->min : key->max, limit);
+		return lab_fail(err, LAB_INVALID, "%.*s is %s the %s of %s", LAB_VIEW_ARG(text),
+			is_below ? "below" : "above", is_below ? "minimum" : "maximum", limit);
+	}
+	if (key->type == KEY_LATENCY && range.low == 0 && range.high > 0)
+		return lab_fail(err, LAB_INVALID,
+			"%.*s begins at 0: only a latency that is always 0 may do so",
+			LAB_VIEW_ARG(text));
+	*ret = range;
+	return 0;
+}
+
 int scenario_value_read(
 	const struct scenario_key *key, struct lab_view text, void *object, struct lab_error *err)
 {
@@ -111,7 +161,8 @@ int scenario_value_read(
 		return -1;
 	switch (key->type) {
 	case KEY_RANGE:
-		return conf_value_range(text, key->unit, field, err);
+	case KEY_LATENCY:
+		return read_range(key, text, field, err);
 	case KEY_TEXT:
 		*(struct lab_view *)field = text;
 		return 0;
@@ -123,10 +174,9 @@ int scenario_value_read(
 		return read_points(&choices, field, err);
 	case KEY_TARGET: {
 		struct scenario_fault *fault = object;
-		struct lab_view ignored;
 
-		return read_target(text, field,
-			field == (void *)&fault->target ? &fault->only : &ignored, err);
+		return read_target(
+			text, field, field == (void *)&fault->target ? &fault->only : NULL, err);
 	}
 	case KEY_DISKS:
 		return read_bits(&choices, disk_names, LAB_COUNT_OF(disk_names), field, err);

@@ -76,13 +76,32 @@ static bool is_new_label(
 	return false;
 }
 
+static bool is_letter_or_digit(uint8_t byte)
+{
+	return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') ||
+	       (byte >= '0' && byte <= '9');
+}
+
+/* Names end up in the names of hosts, zones and draws. */
 static bool has_label(struct loader *loader, const struct conf_section *section)
 {
-	if (section->label.len > 0)
-		return true;
-	conf_problem_add(loader->problems, true, section->where, "%.*s needs a name",
-		LAB_VIEW_ARG(section->name));
-	return false;
+	struct lab_view label = section->label;
+
+	if (label.len == 0 || label.len > SCENARIO_NAME_MAX) {
+		conf_problem_add(loader->problems, true, section->where,
+			label.len == 0 ? "%.*s needs a name" : "%.*s: the name is too long",
+			LAB_VIEW_ARG(section->name));
+		return false;
+	}
+	for (size_t i = 0; i < label.len; i++) {
+		if (strchr("_-.", label.ptr[i]) == NULL && !is_letter_or_digit(label.ptr[i])) {
+			conf_problem_add(loader->problems, true, section->where,
+				"%.*s: a name is made of letters, digits, '_', '-' and '.'",
+				LAB_VIEW_ARG(section->name));
+			return false;
+		}
+	}
+	return true;
 }
 
 static void too_many(struct loader *loader, const struct conf_section *section, size_t max)
@@ -151,9 +170,6 @@ static void read_fault(struct loader *loader, const struct conf_section *section
 	*fault = (struct scenario_fault){ .name = section->label, .where = section->where };
 	scenario_value_defaults("fault", fault);
 	read_settings(loader, "fault", section, fault);
-	if (fault->kinds == 0)
-		conf_problem_add(loader->problems, true, section->where, "fault %.*s has no kinds",
-			LAB_VIEW_ARG(section->label));
 	s->fault_count++;
 }
 
@@ -191,9 +207,31 @@ static void read_section(struct loader *loader, const struct conf_section *secti
 	else if (lab_view_eq_cstr(section->name, "store"))
 		read_store(loader, section);
 	for (size_t i = 0; i < LAB_COUNT_OF(single); i++) {
-		if (lab_view_eq_cstr(section->name, single[i].name))
-			read_settings(loader, single[i].name, section, single[i].object);
+		if (!lab_view_eq_cstr(section->name, single[i].name))
+			continue;
+		if (section->label.ptr != NULL)
+			conf_problem_add(loader->problems, true, section->where,
+				"section %s takes no name", single[i].name);
+		read_settings(loader, single[i].name, section, single[i].object);
 	}
+}
+
+/* `user = 5` would be passed over, because these names are not dovecot.conf's. */
+static void check_top_setting(struct loader *loader, const struct conf_setting *setting)
+{
+	for (size_t i = 0; i < LAB_COUNT_OF(sections); i++) {
+		if (lab_view_eq_cstr(setting->name, sections[i]))
+			conf_problem_add(loader->problems, true, setting->where,
+				"%s is a section, not a setting: %s { }", sections[i], sections[i]);
+	}
+}
+
+static void read_sections(struct loader *loader, const struct conf_section *root)
+{
+	for (const struct conf_setting *t = root->settings; t != NULL; t = t->next)
+		check_top_setting(loader, t);
+	for (const struct conf_section *c = root->children; c != NULL; c = c->next)
+		read_section(loader, c);
 }
 
 static void set_defaults(struct scenario *s)
@@ -208,15 +246,16 @@ static void set_defaults(struct scenario *s)
 
 /* ---- --set ---- */
 
-/* Groups of the same section all take the value: `user.count=5` sets it for every group. */
-static void set_all(struct loader *loader, const char *section, const struct conf_setting *setting)
+struct set_objects {
+	const char *name;
+	void *first;
+	size_t count, size;
+};
+#define SET_SECTIONS 9
+
+static void set_objects(struct scenario *s, struct set_objects ret[SET_SECTIONS])
 {
-	struct scenario *s = loader->scenario;
-	const struct {
-		const char *name;
-		void *first;
-		size_t count, size;
-	} objects[] = {
+	const struct set_objects objects[SET_SECTIONS] = {
 		{ "scenario", s, 1, 0 },
 		{ "site", s->sites, s->site_count, sizeof(s->sites[0]) },
 		{ "user", s->groups, s->group_count, sizeof(s->groups[0]) },
@@ -227,93 +266,92 @@ static void set_all(struct loader *loader, const char *section, const struct con
 		{ "backend", &s->hosts, 1, 0 },
 		{ "fault", s->faults, s->fault_count, sizeof(s->faults[0]) },
 	};
-	bool found = false;
 
-	for (size_t i = 0; i < LAB_COUNT_OF(objects); i++) {
-		if (strcmp(objects[i].name, section) != 0)
-			continue;
-		found = true;
-		for (size_t n = 0; n < objects[i].count; n++)
-			read_setting(loader, section, setting,
-				(char *)objects[i].first + n * objects[i].size);
-	}
-	if (!found)
-		conf_problem_add(
-			loader->problems, true, setting->where, "unknown section %s", section);
+	memcpy(ret, objects, sizeof(objects));
 }
 
+/* Sections of the same name all take the value: `user.count=5` sets it for every group. */
+static void set_all(struct loader *loader, struct lab_view section, struct conf_where where,
+	const struct conf_setting *setting)
+{
+	struct set_objects objects[SET_SECTIONS];
+	const char *names[SET_SECTIONS];
+	char hint[CONF_HINT_MAX];
+
+	set_objects(loader->scenario, objects);
+	for (size_t i = 0; i < SET_SECTIONS; i++) {
+		names[i] = objects[i].name;
+		if (!lab_view_eq_cstr(section, objects[i].name))
+			continue;
+		if (objects[i].count == 0)
+			conf_problem_add(loader->problems, true, where,
+				"the scenario has no section %s", objects[i].name);
+		/* One message for a wrong value, however many sections there are. */
+		for (size_t n = 0, errors = loader->problems->errors;
+			n < objects[i].count && loader->problems->errors == errors; n++)
+			read_setting(loader, objects[i].name, setting,
+				(char *)objects[i].first + n * objects[i].size);
+		return;
+	}
+	conf_problem_add(loader->problems, true, where, "unknown section %.*s%s",
+		LAB_VIEW_ARG(section),
+		conf_hint(conf_suggest_of(section, names, SET_SECTIONS), hint));
+}
+
+/* The "file" of such a setting is the option itself, its columns are those of the text. */
 static void apply_override(struct loader *loader, const char *text)
 {
 	struct lab_view value = lab_view_cstr(text), name, section;
-	struct conf_setting setting = { .where = { "--set", 1, 1 } };
-	char section_name[32];
+	struct conf_where where = { lab_arena_printf(loader->arena, "--set %s", text), 1, 1 };
+	struct conf_setting setting = { .where = where, .value_where = where };
 
 	if (!lab_view_split(&value, '=', &name) || value.ptr == NULL ||
-		!lab_view_split(&name, '.', &section) || name.ptr == NULL ||
-		lab_view_to_cstr(section, section_name, sizeof(section_name)) < 0) {
-		conf_problem_add(loader->problems, true, setting.where,
-			"\"%s\" is not SECTION.KEY=VALUE", text);
+		!lab_view_split(&name, '.', &section) || name.ptr == NULL) {
+		conf_problem_add(loader->problems, true, where, "this is not SECTION.KEY=VALUE");
 		return;
 	}
-	setting.name = name;
+	setting.name = lab_view_trim(name);
 	setting.value = lab_view_trim(value);
-	setting.value_where = setting.where;
-	set_all(loader, section_name, &setting);
+	setting.where.column = (unsigned)(name.ptr - (const uint8_t *)text) + 1;
+	setting.value_where.column = (unsigned)(value.ptr - (const uint8_t *)text) + 1;
+	set_all(loader, lab_view_trim(section), where, &setting);
 }
 
 /* ---- the operator's settings ---- */
 
-static int load_dicts(struct loader *loader, struct lab_error *err)
+static int load_dict(struct loader *loader, const struct conf_dict *dict, struct lab_error *err)
 {
 	struct scenario *s = loader->scenario;
+	struct dict_cql_config *config;
 
-	for (size_t i = 0; i < s->conf.dict_count; i++) {
-		const struct conf_dict *dict = &s->conf.dicts[i];
-		struct dict_cql_config *config;
-
-		if (!lab_view_eq(dict->driver, LAB_VIEW("cassandra")))
-			continue;
-		if (s->dict_count == SCENARIO_DICTS_MAX)
-			return conf_fail(
-				err, dict->where, "more than %d dicts", SCENARIO_DICTS_MAX);
-		if (dict_cql_load(dict->path, loader->reader, loader->arena, &config, err) < 0)
-			return -1;
-		s->dicts[s->dict_count++] = (struct backend_dict){ dict->name, config };
-	}
-	return 0;
-}
-
-static int check_whole(const struct scenario *s, struct lab_error *err)
-{
-	if (s->site_count == 0)
-		return lab_fail(err, LAB_INVALID, "%s: there is no site with backends", s->path);
-	if (s->group_count == 0)
-		return lab_fail(err, LAB_INVALID, "%s: there is no user group", s->path);
-	if (s->dict_count != 1)
-		return lab_fail(err, LAB_INVALID,
-			"%s: the settings need exactly one dict with driver cassandra, not %zu",
-			s->path, s->dict_count);
-	if (s->cql.replication_factor.low < 1 || s->cql.nodes.low < 1)
-		return lab_fail(err, LAB_INVALID,
-			"%s: store cql needs at least one node and replication_factor 1", s->path);
-	if (s->imds.rotate.high > s->imds.lifetime.low)
-		return lab_fail(err, LAB_INVALID,
-			"%s: imds rotate must not be longer than lifetime", s->path);
+	if (!lab_view_eq_cstr(dict->driver, "cassandra"))
+		return 0;
+	if (s->dict_count == SCENARIO_DICTS_MAX)
+		return conf_fail(err, dict->where, "more than %d dicts", SCENARIO_DICTS_MAX);
+	if (dict_cql_load(dict->path, loader->reader, loader->arena, &config, err) < 0)
+		/* What is wrong inside the file has its place already. */
+		return err->code == LAB_INVALID
+			       ? -1
+			       : lab_error_wrap(err, "%s:%u:%u: dict %.*s", dict->where.file,
+					 dict->where.line, dict->where.column,
+					 LAB_VIEW_ARG(dict->name));
+	s->dict_names[s->dict_count] = lab_arena_cstr(loader->arena, dict->name);
+	s->dicts[s->dict_count++] = (struct backend_dict){ dict->name, config };
 	return 0;
 }
 
 static int load_settings(
-	struct loader *loader, const struct conf_section *root, struct lab_error *err)
+	struct loader *loader, const struct conf_section *conf, struct lab_error *err)
 {
-	(void)conf_check(
-		root, CONF_FILE_DOVECOT, sections, LAB_COUNT_OF(sections), loader->problems);
-	if (loader->problems->errors > 0)
-		return lab_fail(
-			err, LAB_INVALID, "%s: the settings have errors", loader->scenario->path);
-	if (conf_settings_load(root, loader->arena, &loader->scenario->conf, err) < 0 ||
-		load_dicts(loader, err) < 0)
+	struct scenario *s = loader->scenario;
+
+	if (conf_settings_load(conf, loader->arena, &s->conf, err) < 0)
 		return -1;
-	return scenario_endpoints_find(loader->scenario, loader->arena, err);
+	for (size_t i = 0; i < s->conf.dict_count; i++) {
+		if (load_dict(loader, &s->conf.dicts[i], err) < 0)
+			return -1;
+	}
+	return scenario_endpoints_find(s, loader->arena, err);
 }
 
 static int parse(
@@ -323,27 +361,42 @@ static int parse(
 		lab_view_cstr(path), loader->reader, 0, loader->arena, loader->problems, ret, err);
 }
 
+static int count_errors(const struct loader *loader, struct lab_error *err)
+{
+	size_t errors = loader->problems->errors;
+
+	if (errors == 0)
+		return 0;
+	return lab_fail(err, LAB_INVALID, "%s has %zu error%s", loader->scenario->path, errors,
+		errors == 1 ? "" : "s");
+}
+
 int scenario_load(const char *path, const struct conf_reader *reader,
 	const struct scenario_overrides *overrides, struct lab_arena *arena,
 	struct conf_problems *problems, struct scenario **ret, struct lab_error *err)
 {
+	static const struct scenario_overrides none;
 	struct scenario *s = lab_arena_new_of(arena, struct scenario);
 	struct loader loader = { s, arena, problems, reader };
-	struct conf_section *root, *conf;
+	struct conf_section *root, *conf = NULL;
 
+	overrides = overrides == NULL ? &none : overrides;
 	s->path = lab_arena_cstr(arena, lab_view_cstr(path));
-	if (parse(&loader, path, &root, err) < 0)
+	if (parse(&loader, path, &root, err) < 0 ||
+		(overrides->conf != NULL && parse(&loader, overrides->conf, &conf, err) < 0))
 		return -1;
 	set_defaults(s);
-	for (const struct conf_section *c = root->children; c != NULL; c = c->next)
-		read_section(&loader, c);
-	for (size_t i = 0; overrides != NULL && i < overrides->set_count; i++)
+	read_sections(&loader, root);
+	for (size_t i = 0; i < overrides->set_count; i++)
 		apply_override(&loader, overrides->sets[i]);
-	conf = root;
-	if (overrides != NULL && overrides->conf != NULL &&
-		parse(&loader, overrides->conf, &conf, err) < 0)
+	(void)conf_check(root, CONF_FILE_DOVECOT, sections, LAB_COUNT_OF(sections), problems);
+	if (conf != NULL)
+		(void)conf_check(conf, CONF_FILE_DOVECOT, NULL, 0, problems);
+	if (count_errors(&loader, err) < 0 ||
+		load_settings(&loader, conf == NULL ? root : conf, err) < 0)
 		return -1;
-	if (load_settings(&loader, conf, err) < 0 || check_whole(s, err) < 0)
+	scenario_check(s, root, overrides, problems);
+	if (count_errors(&loader, err) < 0)
 		return -1;
 	*ret = s;
 	return 0;

@@ -25,6 +25,11 @@
 #define SCENARIO_FAULTS_MAX 64
 #define SCENARIO_TARGETS_MAX 16
 #define SCENARIO_DICTS_MAX 8
+#define SCENARIO_BACKENDS_MAX 255 /* of all sites */
+#define SCENARIO_CQL_NODES_MAX 32
+#define SCENARIO_MEMORY_MAX (UINT64_C(6) << 30) /* of a backend */
+#define SCENARIO_USERS_MAX 1000000              /* of all groups */
+#define SCENARIO_NAME_MAX 31                    /* bytes of the name of a site, group or fault */
 
 /* site NAME { }: an availability zone with its backends. */
 struct scenario_site {
@@ -128,6 +133,7 @@ struct scenario {
 	struct scenario_hosts hosts;
 	struct conf_settings conf;
 	struct backend_dict dicts[SCENARIO_DICTS_MAX];
+	const char *dict_names[SCENARIO_DICTS_MAX]; /* the same, ended by a NUL */
 	size_t dict_count;
 	struct scenario_endpoints endpoints;
 };
