@@ -14,7 +14,8 @@ static void put_u32_le(uint8_t *out, uint32_t value)
 
 static uint32_t get_u32_le(const uint8_t *in)
 {
-	return (uint32_t)in[0] | (uint32_t)in[1] << 8 | (uint32_t)in[2] << 16 | (uint32_t)in[3] << 24;
+	return (uint32_t)in[0] | (uint32_t)in[1] << 8 | (uint32_t)in[2] << 16 |
+	       (uint32_t)in[3] << 24;
 }
 
 static void advance_guid_time(struct env *env)

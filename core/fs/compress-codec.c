@@ -60,6 +60,32 @@ static int corrupt(enum compress_algorithm algorithm, const char *why, struct la
 	return lab_fail(err, LAB_CORRUPT, "%s: %s", algorithms[algorithm].name, why);
 }
 
+/* Where the next piece of decoded bytes goes: behind those that are there, or, once the buffer is
+ * full, into one byte that only shows that there is more. Stacks are small: no piece lies there. */
+struct room {
+	uint8_t *ptr;
+	size_t size;
+	uint8_t surplus;
+};
+
+static void room_take(struct room *room, struct lab_buf *out)
+{
+	room->size = LAB_MIN(out->max_bytes - out->len, DECODE_STEP);
+	room->ptr = room->size > 0 ? lab_buf_reserve(out, room->size) : &room->surplus;
+	if (room->size == 0)
+		room->size = 1;
+}
+
+static int room_used(
+	const struct room *room, size_t used, struct lab_buf *out, struct lab_error *err)
+{
+	if (room->ptr != &room->surplus)
+		lab_buf_commit(out, used);
+	else if (used > 0)
+		return no_room(out, err);
+	return 0;
+}
+
 /* ---- zstd ---- */
 
 static int zstd_encode(int level, struct lab_view plain, struct lab_buf *out, struct lab_error *err)
@@ -72,6 +98,7 @@ static int zstd_encode(int level, struct lab_view plain, struct lab_buf *out, st
 		return no_room(out, err);
 	if (context == NULL)
 		context = ZSTD_createCCtx();
+	lab_assert(context != NULL);
 	n = ZSTD_compressCCtx(context, room, bound, plain.ptr, plain.len, level);
 	if (ZSTD_isError(n))
 		return lab_fail(err, LAB_INTERNAL, "zstd: %s", ZSTD_getErrorName(n));
@@ -87,20 +114,20 @@ static int zstd_decode(struct lab_view compressed, struct lab_buf *out, struct l
 
 	if (context == NULL)
 		context = ZSTD_createDCtx();
+	lab_assert(context != NULL);
 	ZSTD_DCtx_reset(context, ZSTD_reset_session_only);
 	while (left != 0) {
-		size_t step = LAB_MIN((size_t)DECODE_STEP, out->max_bytes - out->len + 1);
-		uint8_t piece[DECODE_STEP];
-		ZSTD_outBuffer room = { piece, step, 0 };
+		struct room room;
 		size_t eaten = in.pos;
 
-		left = ZSTD_decompressStream(context, &room, &in);
+		room_take(&room, out);
+		ZSTD_outBuffer piece = { room.ptr, room.size, 0 };
+		left = ZSTD_decompressStream(context, &piece, &in);
 		if (ZSTD_isError(left))
 			return corrupt(COMPRESS_ZSTD, ZSTD_getErrorName(left), err);
-		lab_buf_append(out, piece, room.pos);
-		if (out->overflow)
-			return no_room(out, err);
-		if (left != 0 && room.pos == 0 && in.pos == eaten)
+		if (room_used(&room, piece.pos, out, err) < 0)
+			return -1;
+		if (left != 0 && piece.pos == 0 && in.pos == eaten)
 			return corrupt(COMPRESS_ZSTD, "unexpected end of stream", err);
 	}
 	return in.pos == in.size ? 0 : corrupt(COMPRESS_ZSTD, "bytes behind the stream", err);
@@ -108,21 +135,24 @@ static int zstd_decode(struct lab_view compressed, struct lab_buf *out, struct l
 
 /* ---- gz and deflate: one stream, two framings ---- */
 
-#define GZ_WINDOW (15 + 16)
-#define ZLIB_WINDOW 15
+static int zlib_window(enum compress_algorithm algorithm)
+{
+	return algorithm == COMPRESS_GZ ? 15 + 16 : 15;
+}
 
-static int gz_encode(
-	int window, int level, struct lab_view plain, struct lab_buf *out, struct lab_error *err)
+static int zlib_encode(enum compress_algorithm algorithm, int level, struct lab_view plain,
+	struct lab_buf *out, struct lab_error *err)
 {
 	z_stream z = { 0 };
 	uLong bound;
 	void *room;
 	int status;
 
-	if (deflateInit2(&z, level, Z_DEFLATED, window, 8, Z_DEFAULT_STRATEGY) != Z_OK)
-		return lab_fail(err, LAB_INTERNAL, "gz: cannot start");
+	if (deflateInit2(&z, level, Z_DEFLATED, zlib_window(algorithm), 8, Z_DEFAULT_STRATEGY) !=
+		Z_OK)
+		return lab_fail(err, LAB_INTERNAL, "%s: cannot start", algorithms[algorithm].name);
 	bound = deflateBound(&z, plain.len);
-	room = lab_buf_reserve(out, bound);
+	room = bound <= UINT_MAX ? lab_buf_reserve(out, bound) : NULL;
 	if (room == NULL) {
 		deflateEnd(&z);
 		return no_room(out, err);
@@ -134,40 +164,47 @@ static int gz_encode(
 	status = deflate(&z, Z_FINISH);
 	lab_buf_commit(out, (size_t)z.total_out);
 	deflateEnd(&z);
-	return status == Z_STREAM_END ? 0 : lab_fail(err, LAB_INTERNAL, "gz: status %d", status);
+	if (status == Z_STREAM_END)
+		return 0;
+	return lab_fail(err, LAB_INTERNAL, "%s: status %d", algorithms[algorithm].name, status);
 }
 
-static int gz_inflate(z_stream *z, struct lab_buf *out, struct lab_error *err)
+static int zlib_inflate(
+	enum compress_algorithm algorithm, z_stream *z, struct lab_buf *out, struct lab_error *err)
 {
 	int status = Z_OK;
 
 	while (status != Z_STREAM_END) {
-		uint8_t piece[DECODE_STEP];
+		struct room room;
+		size_t made;
 
-		z->next_out = piece;
-		z->avail_out = sizeof(piece);
+		room_take(&room, out);
+		z->next_out = room.ptr;
+		z->avail_out = (uInt)room.size;
 		status = inflate(z, Z_NO_FLUSH);
-		if (status == Z_BUF_ERROR || (status == Z_OK && z->avail_out == sizeof(piece)))
-			return corrupt(COMPRESS_GZ, "unexpected end of stream", err);
+		made = room.size - z->avail_out;
+		if (status == Z_BUF_ERROR || (status == Z_OK && made == 0))
+			return corrupt(algorithm, "unexpected end of stream", err);
 		if (status != Z_OK && status != Z_STREAM_END)
-			return corrupt(COMPRESS_GZ, z->msg != NULL ? z->msg : "bad data", err);
-		lab_buf_append(out, piece, sizeof(piece) - z->avail_out);
-		if (out->overflow)
-			return no_room(out, err);
+			return corrupt(algorithm, z->msg != NULL ? z->msg : "bad data", err);
+		if (room_used(&room, made, out, err) < 0)
+			return -1;
 	}
-	return z->avail_in == 0 ? 0 : corrupt(COMPRESS_GZ, "bytes behind the stream", err);
+	return z->avail_in == 0 ? 0 : corrupt(algorithm, "bytes behind the stream", err);
 }
 
-static int gz_decode(
-	int window, struct lab_view compressed, struct lab_buf *out, struct lab_error *err)
+static int zlib_decode(enum compress_algorithm algorithm, struct lab_view compressed,
+	struct lab_buf *out, struct lab_error *err)
 {
 	z_stream z = { .next_in = (Bytef *)(uintptr_t)compressed.ptr,
 		.avail_in = (uInt)compressed.len };
 	int result;
 
-	if (inflateInit2(&z, window) != Z_OK)
-		return lab_fail(err, LAB_INTERNAL, "gz: cannot start");
-	result = gz_inflate(&z, out, err);
+	if (compressed.len > UINT_MAX)
+		return no_room(out, err);
+	if (inflateInit2(&z, zlib_window(algorithm)) != Z_OK)
+		return lab_fail(err, LAB_INTERNAL, "%s: cannot start", algorithms[algorithm].name);
+	result = zlib_inflate(algorithm, &z, out, err);
 	inflateEnd(&z);
 	return result;
 }
@@ -200,15 +237,16 @@ static int lz4_decode(struct lab_view compressed, struct lab_buf *out, struct la
 		lab_assert(!LZ4F_isError(LZ4F_createDecompressionContext(&context, LZ4F_VERSION)));
 	LZ4F_resetDecompressionContext(context);
 	while (left != 0) {
-		uint8_t piece[DECODE_STEP];
-		size_t made = sizeof(piece), eaten = compressed.len;
+		size_t made, eaten = compressed.len;
+		struct room room;
 
-		left = LZ4F_decompress(context, piece, &made, compressed.ptr, &eaten, NULL);
+		room_take(&room, out);
+		made = room.size;
+		left = LZ4F_decompress(context, room.ptr, &made, compressed.ptr, &eaten, NULL);
 		if (LZ4F_isError(left))
 			return corrupt(COMPRESS_LZ4, LZ4F_getErrorName(left), err);
-		lab_buf_append(out, piece, made);
-		if (out->overflow)
-			return no_room(out, err);
+		if (room_used(&room, made, out, err) < 0)
+			return -1;
 		compressed = lab_view_skip(compressed, eaten);
 		if (left != 0 && made == 0 && eaten == 0)
 			return corrupt(COMPRESS_LZ4, "unexpected end of stream", err);
@@ -225,9 +263,8 @@ int compress_encode(enum compress_algorithm algorithm, int level, struct lab_vie
 	case COMPRESS_ZSTD:
 		return zstd_encode(level, plain, out, err);
 	case COMPRESS_GZ:
-		return gz_encode(GZ_WINDOW, level, plain, out, err);
 	case COMPRESS_DEFLATE:
-		return gz_encode(ZLIB_WINDOW, level, plain, out, err);
+		return zlib_encode(algorithm, level, plain, out, err);
 	case COMPRESS_LZ4:
 		return lz4_encode(level, plain, out, err);
 	case COMPRESS_NONE:
@@ -243,9 +280,8 @@ int compress_decode(enum compress_algorithm algorithm, struct lab_view compresse
 	case COMPRESS_ZSTD:
 		return zstd_decode(compressed, out, err);
 	case COMPRESS_GZ:
-		return gz_decode(GZ_WINDOW, compressed, out, err);
 	case COMPRESS_DEFLATE:
-		return gz_decode(ZLIB_WINDOW, compressed, out, err);
+		return zlib_decode(algorithm, compressed, out, err);
 	case COMPRESS_LZ4:
 		return lz4_decode(compressed, out, err);
 	case COMPRESS_NONE:

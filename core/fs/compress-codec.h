@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * compress-codec.h - the algorithms of the compress driver: zstd, gz, deflate, lz4, each in one call.
+ * compress-codec.h - the algorithms of the compress driver: zstd, gz, deflate, lz4, each in one
+ * call.
  *
  * Contexts of the libraries are kept for the thread and never across a blocking call. Compressed
  * bytes may differ between versions of a library: nothing may hash or trace them (simulation 3.5).

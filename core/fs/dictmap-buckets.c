@@ -8,6 +8,7 @@
  *
  *   oboxlab-buckets 1 clean|open
  *   <folder guid> <max_bucket> <live rows> [<day>:<deleted> ...]
+ *   end
  */
 #include "core/fs/fs-dictmap-private.h"
 
@@ -15,22 +16,36 @@
 
 #define CACHE_FILE_MAX (16u * 1024 * 1024)
 #define FOLDERS_MAX 1000000
-#define DELETED_DAYS_KEPT 32
+#define DAYS_KEPT_MAX 366
 #define US_PER_DAY (UINT64_C(86400) * 1000000)
 
+/* As long as each other: "open" is written over "clean". */
+#define MARK_CLEAN "oboxlab-buckets 1 clean"
+#define MARK_OPEN "oboxlab-buckets 1 open "
+
+struct deleted_day {
+	uint32_t day; /* since 1970; 0: unused */
+	uint32_t count;
+};
+
 struct folder {
+	bool is_known;
+	bool is_busy; /* somebody counts it, or raises its max_bucket */
 	uint32_t max_bucket;
 	uint64_t live;
-	struct {
-		uint32_t day;
-		uint32_t count;
-	} deleted[DELETED_DAYS_KEPT]; /* of the last bucket, day 0 is unused */
+	struct deleted_day *deleted; /* of the last bucket, by day % days_kept(); NULL: none */
+	struct env_cond idle;
 };
 
 struct dictmap_buckets {
 	struct lab_map *folders; /* guid hex -> struct folder */
-	char *cache_path;	 /* NULL: no cache */
-	bool marked_open;
+	char *cache_path;        /* NULL: no cache */
+	enum {
+		CACHE_NOT_READ,
+		CACHE_READING,
+		CACHE_READ
+	} cache;
+	struct env_cond cache_read;
 };
 
 static struct lab_heap *heap_of(struct dictmap_fs *fs)
@@ -54,6 +69,53 @@ static struct folder *folder_add(struct dictmap_fs *fs, struct lab_view guid)
 	return *slot;
 }
 
+static struct folder *folder_find(struct dictmap_fs *fs, struct lab_view guid)
+{
+	struct folder *folder = lab_map_get(fs->buckets->folders, guid);
+
+	return folder != NULL && folder->is_known ? folder : NULL;
+}
+
+/* ---- tombstones ---- */
+
+/* A tombstone of the day before the last of them may still be younger than so many days. */
+static uint32_t days_kept(const struct dictmap_fs *fs)
+{
+	return LAB_MIN(fs->conf.bucket_deleted_days + 1, (uint32_t)DAYS_KEPT_MAX);
+}
+
+static void deleted_add(struct dictmap_fs *fs, struct folder *folder, uint32_t day, uint32_t count)
+{
+	struct deleted_day *slot;
+
+	if (fs->conf.bucket_deleted_days == 0)
+		return;
+	if (folder->deleted == NULL)
+		folder->deleted = lab_new_array(heap_of(fs), struct deleted_day, days_kept(fs));
+	slot = &folder->deleted[day % days_kept(fs)];
+	if (slot->day != day)
+		*slot = (struct deleted_day){ .day = day };
+	slot->count += count;
+}
+
+static void deleted_clear(struct dictmap_fs *fs, struct folder *folder)
+{
+	lab_heap_free(heap_of(fs), folder->deleted);
+	folder->deleted = NULL;
+}
+
+static uint64_t young_tombstones(struct dictmap_fs *fs, const struct folder *folder)
+{
+	uint32_t now = today(fs), oldest = now - LAB_MIN(now, fs->conf.bucket_deleted_days);
+	uint64_t sum = 0;
+
+	for (uint32_t i = 0; folder->deleted != NULL && i < days_kept(fs); i++) {
+		if (folder->deleted[i].day >= oldest)
+			sum += folder->deleted[i].count;
+	}
+	return sum;
+}
+
 /* ---- the cache file ---- */
 
 static bool parse_number(struct lab_view *rest, uint64_t max, uint64_t *ret)
@@ -63,21 +125,20 @@ static bool parse_number(struct lab_view *rest, uint64_t max, uint64_t *ret)
 	return lab_view_split(rest, ' ', &word) && lab_view_to_u64(word, ret) == 0 && *ret <= max;
 }
 
-static bool parse_deleted(struct folder *folder, struct lab_view rest)
+static bool parse_deleted(struct dictmap_fs *fs, struct folder *folder, struct lab_view rest)
 {
 	struct lab_view pair, day_text;
-	size_t n = 0;
 
 	while (lab_view_split(&rest, ' ', &pair)) {
 		uint64_t day, count;
 
-		if (n == DELETED_DAYS_KEPT || !lab_view_split(&pair, ':', &day_text) ||
-			lab_view_to_u64(day_text, &day) < 0 || lab_view_to_u64(pair, &count) < 0 ||
-			day > UINT32_MAX || count > UINT32_MAX)
+		if (!lab_view_split(&pair, ':', &day_text) || lab_view_to_u64(day_text, &day) < 0 ||
+			lab_view_to_u64(pair, &count) < 0 || day == 0 || day > UINT32_MAX ||
+			count > UINT32_MAX)
 			return false;
-		folder->deleted[n].day = (uint32_t)day;
-		folder->deleted[n].count = (uint32_t)count;
-		n++;
+		/* Older ones do not matter, and newer ones are a clock that went back. */
+		if (day <= today(fs) && today(fs) - day < days_kept(fs))
+			deleted_add(fs, folder, (uint32_t)day, (uint32_t)count);
 	}
 	return true;
 }
@@ -90,14 +151,15 @@ static bool parse_folder(struct dictmap_fs *fs, struct lab_view line)
 
 	if (!lab_view_split(&line, ' ', &guid) || guid.len != DICTMAP_GUID_HEX ||
 		!parse_number(&line, DICTMAP_BUCKETS_MAX, &max_bucket) ||
-		!parse_number(&line, UINT64_MAX, &live))
+		!parse_number(&line, DICTMAP_ROWS_MAX, &live))
 		return false;
 	folder = folder_add(fs, guid);
-	if (folder == NULL)
+	if (folder == NULL || folder->is_known)
 		return false;
+	folder->is_known = true;
 	folder->max_bucket = (uint32_t)max_bucket;
 	folder->live = live;
-	return parse_deleted(folder, line);
+	return parse_deleted(fs, folder, line);
 }
 
 static void forget_all(struct dictmap_fs *fs)
@@ -106,36 +168,81 @@ static void forget_all(struct dictmap_fs *fs)
 	struct lab_view guid;
 	void *folder;
 
-	while (lab_map_next(&iter, &guid, &folder))
+	while (lab_map_next(&iter, &guid, &folder)) {
+		deleted_clear(fs, folder);
 		lab_heap_free(heap_of(fs), folder);
+	}
 	lab_map_clear(fs->buckets->folders);
 }
 
+static bool parse_file(struct dictmap_fs *fs, struct lab_view rest)
+{
+	struct lab_view line;
+
+	if (!lab_view_split(&rest, '\n', &line) || !lab_view_eq_cstr(line, MARK_CLEAN))
+		return false;
+	while (lab_view_split(&rest, '\n', &line)) {
+		if (lab_view_eq_cstr(line, "end"))
+			return true;
+		if (!parse_folder(fs, line))
+			return false;
+	}
+	return false;
+}
+
 /* Anything unexpected means that the counters are not known; they are only a cache. */
-static void cache_load(struct dictmap_fs *fs)
+static bool cache_load(struct dictmap_fs *fs)
 {
 	struct env *env = fs->fs.settings.env;
 	struct lab_arena *arena = lab_arena_new(env->heap, CACHE_FILE_MAX + 65536);
-	struct lab_view rest, line;
+	struct lab_view file;
+	bool ok = env_file_load(env, fs->buckets->cache_path, CACHE_FILE_MAX, arena, &file, NULL) ==
+			  0 &&
+		  parse_file(fs, file);
 
-	if (env_file_load(env, fs->buckets->cache_path, CACHE_FILE_MAX, arena, &rest, NULL) == 0 &&
-		lab_view_split(&rest, '\n', &line) &&
-		lab_view_eq(line, LAB_VIEW("oboxlab-buckets 1 clean"))) {
-		while (lab_view_split(&rest, '\n', &line) && line.len > 0) {
-			if (!parse_folder(fs, line)) {
-				forget_all(fs);
-				break;
-			}
-		}
-	}
+	if (!ok)
+		forget_all(fs);
 	lab_arena_free(&arena);
+	return ok;
 }
 
-static void cache_print_folder(struct lab_buf *out, struct lab_view guid, const struct folder *folder)
+/* From now on the file is older than what is in memory. */
+static void cache_mark_open(struct dictmap_fs *fs)
+{
+	struct env *env = fs->fs.settings.env;
+	struct env_file *file = NULL;
+
+	if (env_file_open(env, fs->buckets->cache_path, ENV_OPEN_WRITE, &file, NULL) < 0 ||
+		env_file_write(file, 0, lab_view_cstr(MARK_OPEN), NULL) < 0 ||
+		env_file_sync(file, NULL) < 0)
+		(void)env_unlink(env, fs->buckets->cache_path, NULL);
+	env_file_close(&file);
+}
+
+/* Reads the file at the first use of a counter. Blocks. */
+static void cache_open(struct dictmap_fs *fs)
+{
+	struct dictmap_buckets *buckets = fs->buckets;
+
+	if (buckets->cache_path == NULL)
+		return;
+	while (buckets->cache == CACHE_READING)
+		(void)env_cond_wait(fs->fs.settings.env, &buckets->cache_read, ENV_FOREVER);
+	if (buckets->cache == CACHE_READ)
+		return;
+	buckets->cache = CACHE_READING;
+	if (cache_load(fs))
+		cache_mark_open(fs);
+	buckets->cache = CACHE_READ;
+	env_cond_broadcast(fs->fs.settings.env, &buckets->cache_read);
+}
+
+static void cache_print_folder(struct dictmap_fs *fs, struct lab_buf *out, struct lab_view guid,
+	const struct folder *folder)
 {
 	lab_buf_printf(out, "%.*s %" PRIu32 " %" PRIu64, LAB_VIEW_ARG(guid), folder->max_bucket,
 		folder->live);
-	for (size_t i = 0; i < DELETED_DAYS_KEPT; i++) {
+	for (uint32_t i = 0; folder->deleted != NULL && i < days_kept(fs); i++) {
 		if (folder->deleted[i].day != 0)
 			lab_buf_printf(out, " %" PRIu32 ":%" PRIu32, folder->deleted[i].day,
 				folder->deleted[i].count);
@@ -144,35 +251,28 @@ static void cache_print_folder(struct lab_buf *out, struct lab_view guid, const 
 }
 
 /* Losing the file costs a listing, so errors are not the caller's. */
-static void cache_store(struct dictmap_fs *fs, bool clean)
+static void cache_store(struct dictmap_fs *fs)
 {
 	struct env *env = fs->fs.settings.env;
 	struct lab_map_iter iter = lab_map_iterate(fs->buckets->folders);
 	struct lab_view guid;
-	void *folder;
+	void *value;
 	struct lab_buf out;
 
 	lab_buf_init(&out, env->heap, CACHE_FILE_MAX);
-	lab_buf_printf(&out, "oboxlab-buckets 1 %s\n", clean ? "clean" : "open");
-	while (clean && lab_map_next(&iter, &guid, &folder))
-		cache_print_folder(&out, guid, folder);
+	lab_buf_append_cstr(&out, MARK_CLEAN "\n");
+	while (lab_map_next(&iter, &guid, &value)) {
+		if (((struct folder *)value)->is_known)
+			cache_print_folder(fs, &out, guid, value);
+	}
+	lab_buf_append_cstr(&out, "end\n");
 	if (!out.overflow)
 		(void)env_file_replace(
-			env, fs->buckets->cache_path, lab_buf_view(&out), clean, NULL);
+			env, fs->buckets->cache_path, lab_buf_view(&out), true, NULL);
 	lab_buf_done(&out);
 }
 
-static void mark_open(struct dictmap_fs *fs)
-{
-	struct dictmap_buckets *buckets = fs->buckets;
-
-	if (buckets->cache_path == NULL || buckets->marked_open)
-		return;
-	buckets->marked_open = true;
-	cache_store(fs, false);
-}
-
-struct dictmap_buckets *dictmap_buckets_new(struct dictmap_fs *fs)
+void dictmap_buckets_new(struct dictmap_fs *fs)
 {
 	struct dictmap_buckets *buckets = lab_new(heap_of(fs), struct dictmap_buckets);
 	struct lab_view path = fs->conf.bucket_cache;
@@ -183,22 +283,19 @@ struct dictmap_buckets *dictmap_buckets_new(struct dictmap_fs *fs)
 		buckets->cache_path = lab_heap_alloc(heap_of(fs), path.len + 1);
 		memcpy(buckets->cache_path, path.ptr, path.len);
 	}
-	return buckets;
 }
 
-void dictmap_buckets_free(struct dictmap_buckets **buckets_p, struct dictmap_fs *fs)
+void dictmap_buckets_free(struct dictmap_fs *fs)
 {
-	struct dictmap_buckets *buckets = *buckets_p;
+	struct dictmap_buckets *buckets = fs->buckets;
 
-	if (buckets == NULL)
-		return;
-	if (buckets->marked_open)
-		cache_store(fs, true);
+	if (buckets->cache == CACHE_READ)
+		cache_store(fs);
 	forget_all(fs);
 	lab_map_free(&buckets->folders);
 	lab_heap_free(heap_of(fs), buckets->cache_path);
 	lab_heap_free(heap_of(fs), buckets);
-	*buckets_p = NULL;
+	fs->buckets = NULL;
 }
 
 /* ---- max_bucket ---- */
@@ -213,8 +310,7 @@ static int max_bucket_lookup(struct dictmap_fs *fs, struct lab_view guid, uint32
 	int found;
 
 	*ret_written_us = 0;
-	found = dict_lookup(
-		fs->dict, dictmap_key_max_bucket(fs, guid, arena), arena, &values, err);
+	found = dict_lookup(fs->dict, dictmap_key_max_bucket(fs, guid, arena), arena, &values, err);
 	if (found > 0 && (lab_view_to_u64(values.items[0], &max_bucket) < 0 ||
 				 max_bucket > DICTMAP_BUCKETS_MAX))
 		found = lab_fail(err, LAB_CORRUPT, "max_bucket of folder %.*s is %.*s",
@@ -246,12 +342,23 @@ int dictmap_bucket_raise(struct dictmap_fs *fs, struct lab_view guid, uint32_t b
 	char text[16];
 	int result;
 
+	if (bucket > DICTMAP_BUCKETS_MAX) {
+		lab_arena_free(&arena);
+		return lab_fail(err, LAB_LIMIT, "folder %.*s has more than %d buckets",
+			LAB_VIEW_ARG(guid), DICTMAP_BUCKETS_MAX);
+	}
 	snprintf(text, sizeof(text), "%" PRIu32, bucket);
 	result = dict_set(fs->dict, dictmap_key_max_bucket(fs, guid, arena), lab_view_cstr(text),
 		&options, err);
 	lab_arena_free(&arena);
-	if (result < 0)
+	if (result < 0) {
+		/* Raised or not: no row depends on it yet, and raising it again does no harm. */
+		if (err->code == LAB_UNCERTAIN) {
+			err->code = LAB_UNAVAILABLE;
+			err->retryable = true;
+		}
 		return lab_error_wrap(err, "raise max_bucket to %" PRIu32, bucket);
+	}
 	ENV_EVENT(fs->fs.settings.env, LAB_EV_fs_dictmap_max_bucket_changed,
 		LAB_F_TEXT("mailbox_guid", guid), LAB_F_U64("max_bucket", bucket),
 		LAB_F_CSTR("reason", reason));
@@ -260,47 +367,56 @@ int dictmap_bucket_raise(struct dictmap_fs *fs, struct lab_view guid, uint32_t b
 
 /* ---- counters ---- */
 
-static uint64_t young_tombstones(struct dictmap_fs *fs, const struct folder *folder)
+static void folder_set(
+	struct dictmap_fs *fs, struct folder *folder, uint32_t max_bucket, uint64_t live)
 {
-	uint32_t oldest = today(fs) - LAB_MIN(today(fs), fs->conf.bucket_deleted_days);
-	uint64_t sum = 0;
-
-	if (fs->conf.bucket_deleted_days == 0)
-		return 0;
-	for (size_t i = 0; i < DELETED_DAYS_KEPT; i++) {
-		if (folder->deleted[i].day != 0 && folder->deleted[i].day >= oldest)
-			sum += folder->deleted[i].count;
-	}
-	return sum;
+	if (folder->max_bucket != max_bucket)
+		deleted_clear(fs, folder);
+	folder->is_known = true;
+	folder->max_bucket = max_bucket;
+	folder->live = live;
 }
 
-/* The counters of a folder; from a listing of its last bucket if this host does not know them. */
-static int folder_get(
-	struct dictmap_fs *fs, struct lab_view guid, struct folder **ret, struct lab_error *err)
+static bool is_full(struct dictmap_fs *fs, const struct folder *folder)
 {
-	struct folder *folder = lab_map_get(fs->buckets->folders, guid);
+	return folder->live + young_tombstones(fs, folder) >= fs->conf.bucket_size;
+}
+
+/* Counts a bucket by listing it. */
+static int folder_count(struct dictmap_fs *fs, struct lab_view guid, struct folder *folder,
+	uint32_t bucket, struct lab_error *err)
+{
 	struct dict_iterate_options options = { .no_value = true, .max_rows = DICTMAP_ROWS_MAX };
 	struct dictmap_path path = { .kind = DICTMAP_MAIL, .guid = guid };
-	struct lab_arena *arena;
+	struct lab_arena *arena = lab_arena_new(heap_of(fs), (size_t)DICTMAP_ROWS_MAX * 512);
 	struct dict_row *rows;
-	uint32_t max_bucket;
 	size_t count = 0;
-	int result;
-
-	*ret = folder;
-	if (folder != NULL)
-		return 0;
-	if (dictmap_bucket_max(fs, guid, &max_bucket, err) < 0)
-		return -1;
-	arena = lab_arena_new(heap_of(fs), (size_t)DICTMAP_ROWS_MAX * 256);
-	result = dict_iterate(fs->dict, dictmap_key_forward(fs, &path, max_bucket, arena), &options,
+	int result = dict_iterate(fs->dict, dictmap_key_forward(fs, &path, bucket, arena), &options,
 		arena, &rows, &count, err);
+
 	lab_arena_free(&arena);
 	if (result < 0)
-		return lab_error_wrap(err, "count bucket %" PRIu32, max_bucket);
-	dictmap_bucket_counted(fs, guid, max_bucket, count);
-	*ret = lab_map_get(fs->buckets->folders, guid);
-	return *ret != NULL ? 0 : lab_fail(err, LAB_LIMIT, "more than %d folders", FOLDERS_MAX);
+		return lab_error_wrap(err, "count bucket %" PRIu32, bucket);
+	folder_set(fs, folder, bucket, count);
+	return 0;
+}
+
+/* The last bucket is full, or not known. Another host may have raised max_bucket: then its last
+ * bucket is ours, too; to write less than what is there would hide buckets. */
+static int folder_advance(
+	struct dictmap_fs *fs, struct lab_view guid, struct folder *folder, struct lab_error *err)
+{
+	uint32_t next, max_bucket;
+
+	if (dictmap_bucket_max(fs, guid, &max_bucket, err) < 0)
+		return -1;
+	if (!folder->is_known || max_bucket > folder->max_bucket)
+		return folder_count(fs, guid, folder, max_bucket, err);
+	next = folder->max_bucket + 1;
+	if (dictmap_bucket_raise(fs, guid, next, "file", err) < 0)
+		return -1;
+	folder_set(fs, folder, next, 0);
+	return 0;
 }
 
 void dictmap_bucket_counted(
@@ -310,44 +426,46 @@ void dictmap_bucket_counted(
 
 	if (fs->conf.bucket_size == 0)
 		return;
+	cache_open(fs);
 	folder = folder_add(fs, guid);
-	if (folder == NULL)
-		return;
-	if (folder->max_bucket != max_bucket)
-		memset(folder->deleted, 0, sizeof(folder->deleted));
-	folder->max_bucket = max_bucket;
-	folder->live = rows;
-	mark_open(fs);
+	if (folder != NULL && !folder->is_busy)
+		folder_set(fs, folder, max_bucket, rows);
 }
 
 int dictmap_bucket_reserve(
 	struct dictmap_fs *fs, struct lab_view guid, uint32_t *ret, struct lab_error *err)
 {
+	struct env *env = fs->fs.settings.env;
 	struct folder *folder;
-	uint32_t next;
+	int result = 0;
 
 	*ret = 0;
 	if (fs->conf.bucket_size == 0)
 		return 0;
-	if (folder_get(fs, guid, &folder, err) < 0)
-		return -1;
-	while (folder->live + young_tombstones(fs, folder) >= fs->conf.bucket_size) {
-		next = folder->max_bucket + 1;
-		if (dictmap_bucket_raise(fs, guid, next, "file", err) < 0)
+	cache_open(fs);
+	folder = folder_add(fs, guid);
+	if (folder == NULL)
+		return lab_fail(err, LAB_LIMIT, "more than %d folders", FOLDERS_MAX);
+	while (folder->is_busy || !folder->is_known || is_full(fs, folder)) {
+		if (folder->is_busy) {
+			(void)env_cond_wait(env, &folder->idle, ENV_FOREVER);
+			continue;
+		}
+		folder->is_busy = true;
+		result = folder_advance(fs, guid, folder, err);
+		folder->is_busy = false;
+		env_cond_broadcast(env, &folder->idle);
+		if (result < 0)
 			return -1;
-		/* Another save of this host may have raised it while we waited. */
-		if (folder->max_bucket < next)
-			dictmap_bucket_counted(fs, guid, next, 0);
 	}
 	folder->live++;
-	mark_open(fs);
 	*ret = folder->max_bucket;
 	return 0;
 }
 
 void dictmap_bucket_release(struct dictmap_fs *fs, struct lab_view guid, uint32_t bucket)
 {
-	struct folder *folder = lab_map_get(fs->buckets->folders, guid);
+	struct folder *folder = folder_find(fs, guid);
 
 	if (folder != NULL && folder->max_bucket == bucket && folder->live > 0)
 		folder->live--;
@@ -355,17 +473,15 @@ void dictmap_bucket_release(struct dictmap_fs *fs, struct lab_view guid, uint32_
 
 void dictmap_bucket_deleted(struct dictmap_fs *fs, struct lab_view guid, uint32_t bucket)
 {
-	struct folder *folder = lab_map_get(fs->buckets->folders, guid);
-	uint32_t day = today(fs);
-	size_t slot = day % DELETED_DAYS_KEPT;
+	struct folder *folder;
 
+	if (fs->conf.bucket_size == 0)
+		return;
+	cache_open(fs);
+	folder = folder_find(fs, guid);
 	if (folder == NULL || folder->max_bucket != bucket)
 		return;
 	if (folder->live > 0)
 		folder->live--;
-	if (folder->deleted[slot].day != day) {
-		folder->deleted[slot].day = day;
-		folder->deleted[slot].count = 0;
-	}
-	folder->deleted[slot].count++;
+	deleted_add(fs, folder, today(fs), 1);
 }

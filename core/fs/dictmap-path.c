@@ -4,6 +4,10 @@
  */
 #include "core/fs/fs-dictmap-private.h"
 
+#define PATH_MAX_BYTES 1024
+/* Escaping makes it twice as long at most. */
+#define KEY_MAX 8192
+
 static int bad_path(struct lab_view path, struct lab_error *err)
 {
 	return lab_fail(err, LAB_INVALID, "dictmap: Invalid path: %.*s", LAB_VIEW_ARG(path));
@@ -48,9 +52,12 @@ int dictmap_path_parse(struct dictmap_fs *fs, struct lab_view path, struct lab_a
 {
 	struct lab_view rest = path;
 
+	if (path.len > PATH_MAX_BYTES)
+		return lab_fail(err, LAB_INVALID, "dictmap: path has %zu bytes, more than %d",
+			path.len, PATH_MAX_BYTES);
 	if (fs->conf.dict_prefix.len > 0)
-		rest = lab_view_cstr(lab_arena_printf(arena, "%.*s%.*s",
-			LAB_VIEW_ARG(fs->conf.dict_prefix), LAB_VIEW_ARG(path)));
+		rest = lab_view_cstr(lab_arena_printf(
+			arena, "%.*s%.*s", LAB_VIEW_ARG(fs->conf.dict_prefix), LAB_VIEW_ARG(path)));
 	*ret = (struct dictmap_path){ 0 };
 	if (!take_prefix(&rest, lab_view_cstr(fs->fs.settings.username)) ||
 		!take_prefix(&rest, LAB_VIEW("/")))
@@ -69,8 +76,6 @@ int dictmap_path_parse(struct dictmap_fs *fs, struct lab_view path, struct lab_a
 
 /* ---- keys ---- */
 
-#define KEY_MAX 4096
-
 static struct lab_view user_key(
 	struct dictmap_fs *fs, const char *map, const char *rest, struct lab_arena *arena)
 {
@@ -81,30 +86,45 @@ static struct lab_view user_key(
 	lab_buf_printf(&key, "shared/%s/", map);
 	dict_escape(&key, lab_view_cstr(fs->fs.settings.username));
 	lab_buf_append_cstr(&key, rest);
+	lab_assert(!key.overflow);
 	copy = lab_arena_copy(arena, lab_buf_view(&key));
 	lab_buf_done(&key);
+	return copy;
+}
+
+/* Names of bundles and FTS files are texts; those of mails and folders are hex digits. */
+static struct lab_view escaped(struct dictmap_fs *fs, struct lab_view name, struct lab_arena *arena)
+{
+	struct lab_buf out;
+	struct lab_view copy;
+
+	lab_buf_init(&out, fs->fs.settings.env->heap, KEY_MAX);
+	dict_escape(&out, name);
+	copy = lab_arena_copy(arena, lab_buf_view(&out));
+	lab_buf_done(&out);
 	return copy;
 }
 
 struct lab_view dictmap_key_forward(struct dictmap_fs *fs, const struct dictmap_path *path,
 	uint32_t bucket, struct lab_arena *arena)
 {
+	struct lab_view name = escaped(fs, path->name, arena);
 	const char *rest = NULL;
 
 	switch (path->kind) {
 	case DICTMAP_MAIL:
 		rest = lab_arena_printf(arena, "/mailboxes/%.*s/%" PRIu32 "/%.*s",
-			LAB_VIEW_ARG(path->guid), bucket, LAB_VIEW_ARG(path->name));
+			LAB_VIEW_ARG(path->guid), bucket, LAB_VIEW_ARG(name));
 		break;
 	case DICTMAP_FOLDER_INDEX:
 		rest = lab_arena_printf(arena, "/mailboxes/%.*s/idx/%.*s", LAB_VIEW_ARG(path->guid),
-			LAB_VIEW_ARG(path->name));
+			LAB_VIEW_ARG(name));
 		break;
 	case DICTMAP_USER_INDEX:
-		rest = lab_arena_printf(arena, "/idx/%.*s", LAB_VIEW_ARG(path->name));
+		rest = lab_arena_printf(arena, "/idx/%.*s", LAB_VIEW_ARG(name));
 		break;
 	case DICTMAP_FTS:
-		rest = lab_arena_printf(arena, "/fts/%.*s", LAB_VIEW_ARG(path->name));
+		rest = lab_arena_printf(arena, "/fts/%.*s", LAB_VIEW_ARG(name));
 		break;
 	}
 	return user_key(fs, "dictmap", rest, arena);
@@ -126,8 +146,8 @@ struct lab_view dictmap_key_reverse_set(struct dictmap_fs *fs, const struct dict
 	struct lab_view oid, struct lab_arena *arena)
 {
 	return user_key(fs, "dictrevmap",
-		lab_arena_printf(arena, "/mailboxes/%.*s/%.*s", LAB_VIEW_ARG(path->guid),
-			LAB_VIEW_ARG(oid)),
+		lab_arena_printf(
+			arena, "/mailboxes/%.*s/%.*s", LAB_VIEW_ARG(path->guid), LAB_VIEW_ARG(oid)),
 		arena);
 }
 

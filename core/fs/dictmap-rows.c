@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * dictmap-rows.c - inserting and deleting the rows of a mail, in the order of HD-1 (obox 3.10): what
- * is left when a step fails is a leak, never a row without its object.
+ * dictmap-rows.c - inserting and deleting the rows of a mail, in the order of HD-1 (obox 3.10):
+ * what is left when a step fails is a leak, never a row without its object.
  */
 #include "core/fs/fs-dictmap-private.h"
 
@@ -26,7 +26,8 @@ static bool has_defect(struct dictmap_fs *fs, uint32_t defect)
 
 static bool has_reverse(struct dictmap_fs *fs, const struct dictmap_path *path)
 {
-	return fs->conf.refcounting_table && path->kind == DICTMAP_MAIL;
+	return fs->conf.refcounting_table && path->kind == DICTMAP_MAIL &&
+	       fs->conf.storage_passthrough_paths == FS_URI_PASSTHROUGH_NONE;
 }
 
 /* ---- lookups ---- */
@@ -68,7 +69,7 @@ int dictmap_row_nlinks(
 {
 	struct dict_iterate_options options = { .limit = fs->conf.nlinks_limit,
 		.max_rows = DICTMAP_ROWS_MAX };
-	struct lab_arena *arena = row_arena(fs);
+	struct lab_arena *arena = lab_arena_new(env_of(fs)->heap, (size_t)DICTMAP_ROWS_MAX * 512);
 	struct dict_row *rows;
 	size_t count = 0;
 	int result = dict_iterate(fs->dict, dictmap_key_reverse_row(oid, LAB_VIEW(""), arena),
@@ -99,8 +100,7 @@ static int row_insert(struct dictmap_fs *fs, const struct dictmap_path *path, ui
 		value = path->name;
 	} else {
 		key = dictmap_key_forward(fs, path, bucket, arena);
-		value = fs->conf.storage_passthrough_paths == FS_URI_PASSTHROUGH_FULL ? LAB_VIEW("")
-										      : oid;
+		value = oid;
 	}
 	result = dict_set(fs->dict, key, value, &options, err);
 	lab_arena_free(&arena);
@@ -111,12 +111,10 @@ static int row_delete(struct dictmap_fs *fs, const struct dictmap_path *path, ui
 	struct lab_view oid, enum row_kind kind, struct lab_error *err)
 {
 	struct lab_arena *arena = row_arena(fs);
-	struct dict_change_options options = {
-		.timestamp_offset_us = fs->conf.delete_timestamp_ns / 1000
-	};
-	struct lab_view key = kind == ROW_REVERSE
-				      ? dictmap_key_reverse_row(oid, path->name, arena)
-				      : dictmap_key_forward(fs, path, bucket, arena);
+	struct dict_change_options options = { .timestamp_offset_us =
+						       fs->conf.delete_timestamp_ns / 1000 };
+	struct lab_view key = kind == ROW_REVERSE ? dictmap_key_reverse_row(oid, path->name, arena)
+						  : dictmap_key_forward(fs, path, bucket, arena);
 	int result = dict_unset(fs->dict, key, &options, err);
 
 	lab_arena_free(&arena);
@@ -143,29 +141,36 @@ static bool row_cleanup(struct dictmap_fs *fs, const struct dictmap_path *path, 
 	return row_delete(fs, path, bucket, oid, kind, &ignored) == 0;
 }
 
-/* `failed` is the row whose INSERT ended with *err; if it is the second one, the first is there. */
+/* `failed` is the row whose INSERT ended with *err; those before it are there. A reverse row goes
+ * only when the forward row certainly is not there. */
 static enum dictmap_residue insert_failed(struct dictmap_fs *fs, const struct dictmap_path *path,
 	uint32_t bucket, struct lab_view oid, const enum row_kind *order, unsigned failed,
-	struct lab_error *err)
+	bool may_clean, const struct lab_error *err)
 {
-	bool uncertain = err->code == LAB_UNCERTAIN && !has_defect(fs, LAB_DEFECT(CERTAIN_AFTER_UNCERTAIN));
-	bool clean = true;
+	bool uncertain =
+		err->code == LAB_UNCERTAIN && !has_defect(fs, LAB_DEFECT(CERTAIN_AFTER_UNCERTAIN));
+	bool clean = may_clean && (!uncertain || fs->conf.cleanup_uncertain), disabled = !clean;
+	enum dictmap_residue residue = DICTMAP_RESIDUE_NONE;
 
-	if (uncertain && !fs->conf.cleanup_uncertain) {
-		report_uncertain(fs, path, oid, "disabled", err);
-		return DICTMAP_RESIDUE_MAYBE;
+	for (unsigned n = failed + (uncertain ? 1 : 0); n-- > 0;) {
+		clean = clean && row_cleanup(fs, path, bucket, oid, order[n]);
+		if (!clean && order[n] == ROW_FORWARD)
+			residue = DICTMAP_RESIDUE_FORWARD;
+		else if (!clean)
+			residue = LAB_MAX(residue, DICTMAP_RESIDUE_REVERSE);
 	}
 	if (uncertain)
-		clean = row_cleanup(fs, path, bucket, oid, order[failed]);
-	if (clean && failed > 0)
-		clean = row_cleanup(fs, path, bucket, oid, order[0]);
-	if (uncertain)
-		report_uncertain(fs, path, oid, clean ? "success" : "failed", err);
-	return clean ? DICTMAP_RESIDUE_NONE : DICTMAP_RESIDUE_MAYBE;
+		report_uncertain(fs, path, oid,
+			disabled ? "disabled"
+			: clean  ? "success"
+				 : "failed",
+			err);
+	return residue;
 }
 
 int dictmap_rows_insert(struct dictmap_fs *fs, const struct dictmap_path *path, uint32_t bucket,
-	struct lab_view oid, enum dictmap_residue *ret_residue, struct lab_error *err)
+	struct lab_view oid, bool may_clean, enum dictmap_residue *ret_residue,
+	struct lab_error *err)
 {
 	enum row_kind order[2] = { ROW_REVERSE, ROW_FORWARD };
 	unsigned count = 2, i = 0;
@@ -182,10 +187,10 @@ int dictmap_rows_insert(struct dictmap_fs *fs, const struct dictmap_path *path, 
 		i++;
 	if (i == count)
 		return 0;
-	*ret_residue = insert_failed(fs, path, bucket, oid, order, i, err);
-	if (*ret_residue == DICTMAP_RESIDUE_MAYBE && err->code == LAB_UNCERTAIN)
-		return -1;
-	if (err->code == LAB_UNCERTAIN) {
+	*ret_residue = insert_failed(fs, path, bucket, oid, order, i, may_clean, err);
+	if (*ret_residue == DICTMAP_RESIDUE_FORWARD) {
+		err->code = LAB_UNCERTAIN;
+	} else if (err->code == LAB_UNCERTAIN) {
 		err->code = LAB_UNAVAILABLE;
 		err->retryable = true;
 	}

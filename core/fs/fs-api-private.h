@@ -52,7 +52,7 @@ struct fs_file {
 	struct lab_view path; /* the file's own copy */
 	enum fs_open_mode mode;
 	struct lab_map *metadata; /* made at first use; see fs_file_metadata() */
-	struct fs_file *parent;	  /* of the parent fs, or NULL */
+	struct fs_file *parent;   /* of the parent fs, or NULL */
 };
 
 /* For drivers. The value of a key that is known without asking the storage (set by
@@ -93,14 +93,14 @@ int fs_wrapper_get_nlinks(struct fs_file *file, unsigned *ret, struct lab_error 
 int fs_wrapper_copy(struct fs_file *from, struct fs_file *to, struct lab_error *err);
 int fs_wrapper_rename(struct fs_file *from, struct fs_file *to, struct lab_error *err);
 int fs_wrapper_delete(struct fs_file *file, struct lab_error *err);
-int fs_wrapper_delete_many(struct fs_file **files, size_t count, struct lab_error *results,
-	struct lab_error *err);
+int fs_wrapper_delete_many(
+	struct fs_file **files, size_t count, struct lab_error *results, struct lab_error *err);
 int fs_wrapper_iter(struct fs *fs, struct lab_view path, uint32_t flags, size_t max_entries,
 	struct lab_arena *arena, struct lab_view **ret_names, size_t *ret_count,
 	struct lab_error *err);
 /* For a driver without a bulk request: one delete after the other. */
-int fs_delete_one_by_one(struct fs_file **files, size_t count, struct lab_error *results,
-	struct lab_error *err);
+int fs_delete_one_by_one(
+	struct fs_file **files, size_t count, struct lab_error *results, struct lab_error *err);
 
 extern const struct fs_driver fs_driver_fscache, fs_driver_fts_cache, fs_driver_compress,
 	fs_driver_dictmap, fs_driver_s3, fs_driver_aws_s3, fs_driver_posix, fs_driver_randomfail;

@@ -200,7 +200,8 @@ struct lab_view fs_file_metadata(const struct fs_file *file, const char *key)
 	return value == NULL ? (struct lab_view){ NULL, 0 } : lab_view_of(value->bytes, value->len);
 }
 
-bool fs_file_metadata_next(struct lab_map_iter *iter, struct lab_view *ret_key, struct lab_view *ret)
+bool fs_file_metadata_next(
+	struct lab_map_iter *iter, struct lab_view *ret_key, struct lab_view *ret)
 {
 	void *stored;
 
@@ -344,7 +345,8 @@ int fs_delete_many(
 	fs->stats.count[FS_OP_delete] += count;
 	result = fs->driver->delete_many(files, count, results, err);
 	for (size_t i = 0; i < count; i++)
-		finish(files[i], FS_OP_delete, results[i].code == LAB_OK ? 0 : -1, &results[i]);
+		(void)finish(
+			files[i], FS_OP_delete, results[i].code == LAB_OK ? 0 : -1, &results[i]);
 	return result;
 }
 
@@ -353,6 +355,5 @@ int fs_iter(struct fs *fs, struct lab_view path, uint32_t flags, size_t max_entr
 	struct lab_error *err)
 {
 	fs->stats.count[FS_OP_iter]++;
-	return fs->driver->iter(
-		fs, path, flags, max_entries, arena, ret_names, ret_count, err);
+	return fs->driver->iter(fs, path, flags, max_entries, arena, ret_names, ret_count, err);
 }

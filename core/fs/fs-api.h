@@ -2,16 +2,15 @@
  *
  * fs-api.h - lib-fs: everything that obox does to storage goes through this interface (obox 1.1).
  *
- * Purpose    A stack of drivers made from one URI ("fscache:...:compress:zstd:3:dictmap:... ; s3:...")
- *            that stores whole objects with metadata under paths.
- * Blocking   Every operation blocks the calling fiber (env.h). Parallelism is several fibers.
- * Ownership  A file belongs to its fs and must be closed before it. Results borrow from the arena
- *            that the caller passes. An fs belongs to one user's session on one host.
- * Contents   Written and read whole: nothing is visible before fs_write() returns 0, and there is
- *            no append (obox stores immutable objects).
- * Errors     Codes that callers rely on: LAB_NOT_FOUND (ENOENT), LAB_EXISTS, LAB_NO_SPACE, LAB_IO,
- *            and LAB_UNCERTAIN for fs_write(), fs_copy(), fs_delete(), fs_rename(): it may or may
- *            not have happened, now or later.
+ * Purpose    A stack of drivers made from one URI ("fscache:...:compress:zstd:3:dictmap:... ;
+ * s3:...") that stores whole objects with metadata under paths. Blocking   Every operation blocks
+ * the calling fiber (env.h). Parallelism is several fibers. Ownership  A file belongs to its fs and
+ * must be closed before it. Results borrow from the arena that the caller passes. An fs belongs to
+ * one user's session on one host. Contents   Written and read whole: nothing is visible before
+ * fs_write() returns 0, and there is no append (obox stores immutable objects). Errors     Codes
+ * that callers rely on: LAB_NOT_FOUND (ENOENT), LAB_EXISTS, LAB_NO_SPACE, LAB_IO, and LAB_UNCERTAIN
+ * for fs_write(), fs_copy(), fs_delete(), fs_rename(): it may or may not have happened, now or
+ * later.
  */
 #ifndef LAB_FS_API_H
 #define LAB_FS_API_H
@@ -36,30 +35,30 @@ enum fs_properties {
 };
 
 enum fs_open_mode {
-	FS_OPEN_READONLY,	  /* LAB_NOT_FOUND when used, if missing */
-	FS_OPEN_CREATE,		  /* LAB_EXISTS if present */
+	FS_OPEN_READONLY,          /* LAB_NOT_FOUND when used, if missing */
+	FS_OPEN_CREATE,            /* LAB_EXISTS if present */
 	FS_OPEN_CREATE_UNIQUE_128, /* the path is a directory; the driver makes a GUID-128 name */
 	FS_OPEN_REPLACE
 };
 
 /* The fault-injection vocabulary, and the counters (obox 1.1). */
-#define FS_OPS(X)                                                                                  \
-	X(metadata)                                                                                \
-	X(prefetch)                                                                                \
-	X(read)                                                                                    \
-	X(write)                                                                                   \
-	X(lock)                                                                                    \
-	X(exists)                                                                                  \
-	X(stat)                                                                                    \
-	X(copy)                                                                                    \
-	X(rename)                                                                                  \
-	X(delete)                                                                                  \
+#define FS_OPS(X) \
+	X(metadata) \
+	X(prefetch) \
+	X(read) \
+	X(write) \
+	X(lock) \
+	X(exists) \
+	X(stat) \
+	X(copy) \
+	X(rename) \
+	X(delete) \
 	X(iter)
 enum fs_op {
 #define X(name) FS_OP_##name,
 	FS_OPS(X)
 #undef X
-		FS_OP_COUNT
+	FS_OP_COUNT
 };
 const char *fs_op_name(enum fs_op op);
 
@@ -78,10 +77,10 @@ struct fs_stats {
 /* What the caller of a stack provides: everything a driver needs from around it. */
 struct fs_settings {
 	struct env *env;
-	const char *username;	/* %u, already checked */
-	const char *session_id; /* for X-Dovecot-Session-Id */
-	const char *temp_dir;	/* mail_temp_dir */
-	const char *root_path;	/* the user's home (%h): relative cache paths live here */
+	const char *username;          /* %u, already checked */
+	const char *session_id;        /* for X-Dovecot-Session-Id */
+	const char *temp_dir;          /* mail_temp_dir */
+	const char *root_path;         /* the user's home (%h): relative cache paths live here */
 	unsigned max_parallel_deletes; /* obox_max_parallel_deletes; 0 is 1 */
 	struct fs_services *services;  /* borrowed; what the process provides, below */
 };
@@ -91,14 +90,14 @@ struct dict;
 struct aws_credentials_source;
 struct fs_services {
 	/* "proxy:dict-async:cassandra": the dict `name` behind the socket, or NULL + error. */
-	struct dict *(*dict_open)(void *ctx, struct lab_view socket, struct lab_view name,
-		struct lab_error *err);
+	struct dict *(*dict_open)(
+		void *ctx, struct lab_view socket, struct lab_view name, struct lab_error *err);
 	/* Credentials of an IAM role: the fs-auth process. */
-	struct aws_credentials_source *(*auth_open)(void *ctx, struct lab_view auth_host,
-		struct lab_view role, struct lab_error *err);
+	struct aws_credentials_source *(*auth_open)(
+		void *ctx, struct lab_view auth_host, struct lab_view role, struct lab_error *err);
 	void *ctx;
 	struct fs_shared *shared; /* state shared by the stacks of this process: fs-shared.h */
-	uint32_t defects; /* set of enum lab_defect bits (core/env/defects.h) */
+	uint32_t defects;         /* set of enum lab_defect bits (core/env/defects.h) */
 };
 
 /* Builds the stack. `uri` has its %variables expanded already. Errors are prefixed with
@@ -150,11 +149,11 @@ int fs_delete(struct fs_file *file, struct lab_error *err);
 /* Many at once, with the storage's bulk request where it has one: at most
  * settings.max_parallel_deletes a request. results[i] is set for each file. 0 if all of them were
  * deleted, else -1 with *err of the first that was not. */
-int fs_delete_many(struct fs_file **files, size_t count, struct lab_error *results,
-	struct lab_error *err);
+int fs_delete_many(
+	struct fs_file **files, size_t count, struct lab_error *results, struct lab_error *err);
 
 enum fs_iter_flags {
-	FS_ITER_DIRS = 1 << 0,	    /* directories instead of files */
+	FS_ITER_DIRS = 1 << 0,      /* directories instead of files */
 	FS_ITER_OBJECTIDS = 1 << 1, /* names are "<object id hex>/<object name>" */
 	FS_ITER_NOCACHE = 1 << 2    /* bypass caches (force-resync) */
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * fs-compress.c - compress:[maybe-]<algorithm>:<level>:<parent> (obox 1.3, 1.4). `maybe-` also reads
- * what was stored plain. Sizes below are compressed, so there is no stat.
+ * fs-compress.c - compress:[maybe-]<algorithm>:<level>:<parent> (obox 1.3, 1.4). `maybe-` also
+ * reads what was stored plain. Sizes below are compressed, so there is no stat.
  */
 #include "core/fs/compress-codec.h"
 #include "core/fs/fs-api-private.h"
@@ -50,7 +50,9 @@ static uint32_t compress_properties(struct fs *fs)
  * compress by less than 1 % and a header. */
 static size_t compressed_max(size_t plain_max)
 {
-	return plain_max + plain_max / 64 + 1024;
+	size_t most = SIZE_MAX / 4;
+
+	return plain_max < most ? plain_max + plain_max / 64 + 1024 : most;
 }
 
 static int decode_into_arena(struct compress_fs *fs, enum compress_algorithm algorithm,
@@ -68,6 +70,12 @@ static int decode_into_arena(struct compress_fs *fs, enum compress_algorithm alg
 	return result;
 }
 
+/* "x^" is both a zlib header and how a plain mail may begin. */
+static bool may_be_text(const struct compress_fs *fs, struct lab_view stored)
+{
+	return fs->maybe && lab_view_starts_with(stored, LAB_VIEW("x^"));
+}
+
 static int compress_read(struct fs_file *file, struct lab_arena *arena, size_t max_bytes,
 	struct lab_view *ret, struct lab_error *err)
 {
@@ -80,9 +88,12 @@ static int compress_read(struct fs_file *file, struct lab_arena *arena, size_t m
 	/* What is stored knows its own algorithm, so a change of the setting leaves old mails
 	 * readable (obox 8.4 PRO-32); only plain contents need `maybe-`. */
 	algorithm = compress_detect(stored);
-	if (algorithm != COMPRESS_NONE)
-		return decode_into_arena(fs, algorithm, stored, arena, max_bytes, ret, err);
-	if (!fs->maybe)
+	if (algorithm != COMPRESS_NONE) {
+		int result = decode_into_arena(fs, algorithm, stored, arena, max_bytes, ret, err);
+
+		if (result == 0 || err->code != LAB_CORRUPT || !may_be_text(fs, stored))
+			return result;
+	} else if (!fs->maybe)
 		return lab_fail(err, LAB_CORRUPT, "compress: %.*s is not compressed",
 			LAB_VIEW_ARG(file->path));
 	if (stored.len > max_bytes)
@@ -109,7 +120,8 @@ static int compress_stat(struct fs_file *file, uint64_t *ret_size, struct lab_er
 {
 	(void)file;
 	(void)ret_size;
-	return lab_fail(err, LAB_UNSUPPORTED, "compress: the plain size is not known without reading");
+	return lab_fail(
+		err, LAB_UNSUPPORTED, "compress: the plain size is not known without reading");
 }
 
 const struct fs_driver fs_driver_compress = {

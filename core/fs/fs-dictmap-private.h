@@ -37,10 +37,10 @@ struct dictmap_fs {
 /* ---- dictmap-path.c ---- */
 
 enum dictmap_kind {
-	DICTMAP_MAIL,	      /* <user>/mailboxes/<guid>/<name> */
+	DICTMAP_MAIL,         /* <user>/mailboxes/<guid>/<name> */
 	DICTMAP_FOLDER_INDEX, /* <user>/mailboxes/<guid>/idx/<name> */
 	DICTMAP_USER_INDEX,   /* <user>/idx/<name> */
-	DICTMAP_FTS	      /* <user>/fts/<name> */
+	DICTMAP_FTS           /* <user>/fts/<name> */
 };
 
 struct dictmap_path {
@@ -67,30 +67,32 @@ struct lab_view dictmap_key_reverse_row(
 
 /* ---- dictmap-buckets.c (obox 3.11, HD-2) ---- */
 
-/* Reads the cache file, if there is a clean one. `path` ptr NULL: no buckets, everything is in
- * bucket 0. */
-struct dictmap_buckets *dictmap_buckets_new(struct dictmap_fs *fs);
-/* Writes the cache file. NULLs the pointer; accepts NULL. Blocks. */
-void dictmap_buckets_free(struct dictmap_buckets **buckets, struct dictmap_fs *fs);
-/* The bucket in which to put the next mail of the folder; raises max_bucket first if the last one is
- * full. Blocks. -1: nothing was reserved. */
+/* Sets fs->buckets. The cache file is read at the first use of a counter, if it is a clean one.
+ * Without bucket-size everything is in bucket 0. */
+void dictmap_buckets_new(struct dictmap_fs *fs);
+/* Writes the cache file, if it was in use. Blocks. */
+void dictmap_buckets_free(struct dictmap_fs *fs);
+/* The bucket in which to put the next mail of the folder; raises max_bucket first if the last one
+ * is full. Blocks. -1: nothing was reserved; never UNCERTAIN. */
 int dictmap_bucket_reserve(
 	struct dictmap_fs *fs, struct lab_view guid, uint32_t *ret, struct lab_error *err);
 /* A reserved row was not written after all. */
 void dictmap_bucket_release(struct dictmap_fs *fs, struct lab_view guid, uint32_t bucket);
-/* A row of the bucket was deleted: a tombstone now. */
+/* A row of the bucket was deleted: a tombstone now. Blocks. */
 void dictmap_bucket_deleted(struct dictmap_fs *fs, struct lab_view guid, uint32_t bucket);
 /* max_bucket from the dict (not from the cache). Blocks. */
 int dictmap_bucket_max(
 	struct dictmap_fs *fs, struct lab_view guid, uint32_t *ret, struct lab_error *err);
-/* A listing met rows in a bucket above max_bucket: raises it (reason=iter). Blocks. */
+/* A listing met rows in a bucket above max_bucket: raises it (reason=iter). Blocks.
+ * Never UNCERTAIN. */
 int dictmap_bucket_raise(struct dictmap_fs *fs, struct lab_view guid, uint32_t bucket,
 	const char *reason, struct lab_error *err);
-/* A complete listing counted the live rows of the last bucket. */
+/* A complete listing counted the live rows of the last bucket. Blocks. */
 void dictmap_bucket_counted(
 	struct dictmap_fs *fs, struct lab_view guid, uint32_t max_bucket, uint64_t rows);
 
-/* ---- dictmap-rows.c: rows, always in the order that leaves a leak and never a dangling link ---- */
+/* ---- dictmap-rows.c: rows, always in the order that leaves a leak and never a dangling link ----
+ */
 
 /* Finds the forward row of a mail whose bucket or object id is not known: 1 found, 0, -1. */
 int dictmap_row_find(struct dictmap_fs *fs, const struct dictmap_path *path, uint32_t *bucket,
@@ -99,15 +101,18 @@ int dictmap_row_find(struct dictmap_fs *fs, const struct dictmap_path *path, uin
 int dictmap_row_nlinks(
 	struct dictmap_fs *fs, struct lab_view oid, unsigned *ret, struct lab_error *err);
 
-/* What became of rows that could not be inserted. */
+/* What is left of rows that could not be inserted. */
 enum dictmap_residue {
-	DICTMAP_RESIDUE_NONE,  /* no row of this name is there, or ever will be */
-	DICTMAP_RESIDUE_MAYBE  /* one may be: the object must stay */
+	DICTMAP_RESIDUE_NONE,    /* no row is there, or ever will be */
+	DICTMAP_RESIDUE_REVERSE, /* a reverse row may be: a leak, the object stays */
+	DICTMAP_RESIDUE_FORWARD  /* the forward row may be: the object must stay */
 };
-/* Inserts reverse (if refcounting), then forward. On -1 it has cleaned up as far as it could
- * (cleanup-uncertain, obox 3.8) and says what may be left; the error is UNCERTAIN only then. */
+/* Inserts reverse (if refcounting), then forward. On -1 it has cleaned up as far as it could and
+ * might (may_clean, cleanup-uncertain; obox 3.8) and says what may be left; the error is UNCERTAIN
+ * if and only if that is the forward row. */
 int dictmap_rows_insert(struct dictmap_fs *fs, const struct dictmap_path *path, uint32_t bucket,
-	struct lab_view oid, enum dictmap_residue *ret_residue, struct lab_error *err);
+	struct lab_view oid, bool may_clean, enum dictmap_residue *ret_residue,
+	struct lab_error *err);
 /* Deletes forward, then reverse. *ret_unreferenced says whether the object may be deleted now. -1
  * only if the forward row may still be there (maybe UNCERTAIN). */
 int dictmap_rows_delete(struct dictmap_fs *fs, const struct dictmap_path *path, uint32_t bucket,

@@ -11,6 +11,8 @@
 #define OP_ARENA_MAX (16u * 1024 * 1024)
 #define LOCK_TIMEOUT (60 * LAB_SEC)
 #define PARALLEL_ROWS_MAX 32
+#define PARALLEL_BUCKETS_MAX 64
+#define METADATA_KEY_MAX 256
 #define OID_HEX_MAX (2 * DICTMAP_OID_BYTES_MAX)
 
 struct dictmap_file {
@@ -42,17 +44,50 @@ static bool has_defect(struct dictmap_fs *fs, uint32_t defect)
 
 static int check_settings(const struct fs_uri_dictmap *conf, struct lab_error *err)
 {
-	if (conf->bucket_size > 0 && conf->bucket_cache.len == 0)
-		return lab_fail(err, LAB_INVALID, "bucket-size needs bucket-cache");
+	if (conf->bucket_size > 0 && conf->bucket_cache.ptr[0] != '/')
+		return lab_fail(err, LAB_INVALID, "bucket-cache=%.*s is not an absolute path",
+			LAB_VIEW_ARG(conf->bucket_cache));
 	if (conf->lockdir.ptr != NULL && !conf->refcounting_table)
 		return lab_fail(err, LAB_INVALID, "lockdir is only for refcounting-table");
-	if (conf->lockdir.ptr != NULL && (conf->lockdir.len == 0 || conf->lockdir.ptr[0] != '/'))
+	if (conf->lockdir.ptr != NULL && conf->lockdir.ptr[0] != '/')
 		return lab_fail(err, LAB_INVALID, "lockdir=%.*s is not an absolute path",
 			LAB_VIEW_ARG(conf->lockdir));
 	if (!conf->proxy)
 		return lab_fail(err, LAB_UNSUPPORTED, "dict %.*s: only proxy: is part of oboxlab",
 			LAB_VIEW_ARG(conf->dict_driver));
 	return 0;
+}
+
+static bool is_passthrough(const struct dictmap_fs *fs)
+{
+	return fs->conf.storage_passthrough_paths != FS_URI_PASSTHROUGH_NONE;
+}
+
+/* Somebody must make the object ids. */
+static int check_ids(struct dictmap_fs *fs, struct lab_error *err)
+{
+	if (fs->conf.storage_objectid_prefix.ptr != NULL || is_passthrough(fs) ||
+		(fs_get_properties(fs->fs.parent) & FS_PROPERTY_OBJECTIDS) != 0)
+		return 0;
+	return lab_fail(err, LAB_INVALID,
+		"%s gives no object ids: storage-objectid-prefix or storage-passthrough-paths is "
+		"needed",
+		fs_driver_name(fs->fs.parent));
+}
+
+static int open_parts(
+	struct dictmap_fs *fs, const struct fs_settings *settings, struct lab_error *err)
+{
+	if (fs_uri_dictmap(fs->args, &fs->conf, err) < 0 || check_settings(&fs->conf, err) < 0)
+		return -1;
+	fs->dict = settings->services->dict_open(
+		settings->services->ctx, fs->conf.dict_socket, fs->conf.dict_name, err);
+	if (fs->dict == NULL || fs_wrapper_init(&fs->fs, fs->conf.parent, settings, err) < 0)
+		return -1;
+	if (check_ids(fs, err) == 0)
+		return 0;
+	fs_deinit(&fs->fs.parent);
+	return -1;
 }
 
 static int dictmap_init(const struct fs_driver *driver, struct lab_view args,
@@ -67,25 +102,21 @@ static int dictmap_init(const struct fs_driver *driver, struct lab_view args,
 		memcpy(copy, args.ptr, args.len);
 	fs->args = lab_view_of(copy, args.len);
 	fs->fs.settings = *settings;
-	if (fs_uri_dictmap(fs->args, &fs->conf, err) == 0 && check_settings(&fs->conf, err) == 0) {
-		fs->dict = settings->services->dict_open(settings->services->ctx,
-			fs->conf.dict_socket, fs->conf.dict_name, err);
-		if (fs->dict != NULL && fs_wrapper_init(&fs->fs, fs->conf.parent, settings, err) == 0) {
-			dictmap_buckets_new(fs);
-			*ret = &fs->fs;
-			return 0;
-		}
+	if (open_parts(fs, settings, err) < 0) {
+		lab_heap_free(heap, copy);
+		lab_heap_free(heap, fs);
+		return -1;
 	}
-	lab_heap_free(heap, copy);
-	lab_heap_free(heap, fs);
-	return -1;
+	dictmap_buckets_new(fs);
+	*ret = &fs->fs;
+	return 0;
 }
 
 static void dictmap_deinit(struct fs *base)
 {
 	struct dictmap_fs *fs = (struct dictmap_fs *)base;
 
-	dictmap_buckets_free(&fs->buckets, fs);
+	dictmap_buckets_free(fs);
 	lab_heap_free(env_of(fs)->heap, (void *)(uintptr_t)fs->args.ptr);
 	fs_wrapper_deinit(base);
 }
@@ -93,10 +124,13 @@ static void dictmap_deinit(struct fs *base)
 static uint32_t dictmap_properties(struct fs *base)
 {
 	struct dictmap_fs *fs = (struct dictmap_fs *)base;
-	uint32_t properties = fs_get_properties(base->parent) & ~(uint32_t)FS_PROPERTY_RENAME;
+	uint32_t properties = fs_get_properties(base->parent);
 
-	properties |= FS_PROPERTY_ITER | FS_PROPERTY_RELIABLEITER | FS_PROPERTY_OBJECTIDS;
-	if (fs->conf.refcounting_table)
+	properties &= FS_PROPERTY_METADATA | FS_PROPERTY_STAT | FS_PROPERTY_COPY_METADATA;
+	properties |= FS_PROPERTY_ITER | FS_PROPERTY_RELIABLEITER;
+	if (!is_passthrough(fs))
+		properties |= FS_PROPERTY_OBJECTIDS;
+	if (fs->conf.refcounting_table && !is_passthrough(fs))
 		properties |= FS_PROPERTY_FASTCOPY | FS_PROPERTY_NLINKS;
 	return properties;
 }
@@ -119,34 +153,45 @@ static void dictmap_set_metadata(struct fs_file *file, const char *key, struct l
 
 /* ---- object ids ---- */
 
+/* Ids from before storage-objectid-prefix have no extra data, or not this bit of it (HD-3). */
+static bool is_new_id(struct lab_view oid)
+{
+	uint8_t bytes[DICTMAP_OID_BYTES_MAX];
+
+	return oid.len > DICTMAP_GUID_HEX && oid.len <= OID_HEX_MAX &&
+	       lab_unhex(oid, bytes, oid.len / 2) == 0 &&
+	       (bytes[ENV_GUID128_SIZE] & DICTMAP_OID_EXTRA_NEW_ID) != 0;
+}
+
+static struct lab_view directory_of(struct lab_view path)
+{
+	while (path.len > 0 && path.ptr[path.len - 1] != '/')
+		path.len--;
+	return path;
+}
+
 /* Where the object of that id is stored. */
 static struct lab_view storage_path(
 	struct dictmap_fs *fs, struct fs_file *file, struct lab_view oid, struct lab_arena *arena)
 {
-	uint8_t bytes[DICTMAP_OID_BYTES_MAX];
-	bool is_new = true;
+	struct lab_view prefix = fs->conf.storage_objectid_prefix;
 
-	if (fs->conf.storage_passthrough_paths == FS_URI_PASSTHROUGH_FULL)
+	if (is_passthrough(fs))
 		return file->path;
-	/* Before the migration objects lay under their path; new ids are marked (HD-3). */
-	if (fs->conf.storage_objectid_migrate)
-		is_new = oid.len > 32 && lab_unhex(oid, bytes, oid.len / 2) == 0 &&
-			 (bytes[ENV_GUID128_SIZE] & DICTMAP_OID_EXTRA_NEW_ID) != 0;
-	if (fs->conf.storage_objectid_prefix.ptr != NULL && is_new)
+	if (fs->conf.storage_objectid_migrate && !is_new_id(oid))
 		return lab_view_cstr(lab_arena_printf(arena, "%.*s%.*s",
-			LAB_VIEW_ARG(fs->conf.storage_objectid_prefix), LAB_VIEW_ARG(oid)));
-	if (fs->conf.storage_objectid_migrate) {
-		size_t slash = file->path.len;
-
-		while (slash > 0 && file->path.ptr[slash - 1] != '/')
-			slash--;
-		return lab_view_cstr(lab_arena_printf(arena, "%.*s%.*s",
-			LAB_VIEW_ARG(lab_view_sub(file->path, 0, slash)), LAB_VIEW_ARG(oid)));
-	}
-	return oid;
+			LAB_VIEW_ARG(directory_of(file->path)), LAB_VIEW_ARG(oid)));
+	if (prefix.ptr == NULL)
+		return oid;
+	/* HD-17: one slash, whether or not the setting has it. */
+	while (prefix.len > 0 && prefix.ptr[prefix.len - 1] == '/')
+		prefix.len--;
+	return lab_view_cstr(
+		lab_arena_printf(arena, "%.*s/%.*s", LAB_VIEW_ARG(prefix), LAB_VIEW_ARG(oid)));
 }
 
-/* The object id: as the caller set it, or from the dict. 1, 0 if there is no row, -1. */
+/* What the row says: the object id, as the caller set it or from the dict; with passthrough paths
+ * whatever is in the row. 1, 0 if there is no row, -1. */
 static int object_id(struct fs_file *file, const struct dictmap_path *path, struct lab_arena *arena,
 	struct lab_view *ret, struct lab_error *err)
 {
@@ -159,7 +204,9 @@ static int object_id(struct fs_file *file, const struct dictmap_path *path, stru
 	}
 	found = dictmap_row_find(
 		fs_of(file), path, &((struct dictmap_file *)file)->bucket, arena, ret, err);
-	if (found > 0 && ret->len > OID_HEX_MAX)
+	if (is_passthrough(fs_of(file)))
+		return found;
+	if (found > 0 && (ret->len == 0 || ret->len > OID_HEX_MAX))
 		return lab_fail(err, LAB_CORRUPT, "dictmap: object id of %.*s has %zu digits",
 			LAB_VIEW_ARG(file->path), ret->len);
 	if (found > 0)
@@ -169,7 +216,8 @@ static int object_id(struct fs_file *file, const struct dictmap_path *path, stru
 
 static int not_found(struct fs_file *file, struct lab_error *err)
 {
-	return lab_fail(err, LAB_NOT_FOUND, "dictmap: %.*s doesn't exist", LAB_VIEW_ARG(file->path));
+	return lab_fail(
+		err, LAB_NOT_FOUND, "dictmap: %.*s doesn't exist", LAB_VIEW_ARG(file->path));
 }
 
 /* Opens the stored object behind `file`, once. */
@@ -184,17 +232,31 @@ static int parent_open(struct fs_file *file, struct lab_arena *arena, struct lab
 		return 0;
 	if (dictmap_path_parse(fs, file->path, arena, &path, err) < 0)
 		return -1;
-	if (fs->conf.storage_passthrough_paths != FS_URI_PASSTHROUGH_FULL)
+	if (!is_passthrough(fs))
 		found = object_id(file, &path, arena, &oid, err);
 	if (found <= 0)
 		return found < 0 ? -1 : not_found(file, err);
-	file->parent = fs_file_open(
-		fs->fs.parent, storage_path(fs, file, oid, arena), FS_OPEN_READONLY);
+	file->parent =
+		fs_file_open(fs->fs.parent, storage_path(fs, file, oid, arena), FS_OPEN_READONLY);
 	fs_set_metadata(file->parent, FS_METADATA_ORIG_PATH, file->path);
 	return 0;
 }
 
 /* ---- reading ---- */
+
+static bool delete_dangling(struct dictmap_fs *fs, const struct dictmap_path *path, uint32_t bucket,
+	struct lab_view oid)
+{
+	struct lab_error ignored;
+	bool unreferenced;
+
+	if (!fs->conf.delete_dangling_links ||
+		dictmap_rows_delete(fs, path, bucket, oid, &unreferenced, &ignored) < 0)
+		return false;
+	if (path->kind == DICTMAP_MAIL)
+		dictmap_bucket_deleted(fs, path->guid, bucket);
+	return true;
+}
 
 /* The storage says 404. If the row is still there, it dangles (obox 3.9); if not, the mail was
  * expunged elsewhere. */
@@ -204,8 +266,7 @@ static int object_missing(struct fs_file *file, struct lab_arena *arena, struct 
 	struct dictmap_path path;
 	struct lab_view oid = LAB_VIEW("");
 	uint32_t *bucket = &((struct dictmap_file *)file)->bucket;
-	bool deleted = false;
-	struct lab_error ignored;
+	bool deleted;
 	int found;
 
 	if (dictmap_path_parse(fs, file->path, arena, &path, err) < 0)
@@ -213,14 +274,11 @@ static int object_missing(struct fs_file *file, struct lab_arena *arena, struct 
 	found = dictmap_row_find(fs, &path, bucket, arena, &oid, err);
 	if (found <= 0)
 		return found < 0 ? -1 : not_found(file, err);
-	if (fs->conf.delete_dangling_links) {
-		bool unreferenced;
-
-		deleted = dictmap_rows_delete(fs, &path, *bucket, oid, &unreferenced, &ignored) == 0;
-	}
+	deleted = delete_dangling(fs, &path, *bucket, oid);
 	ENV_EVENT(env_of(fs), LAB_EV_fs_dictmap_object_lost, LAB_F_TEXT("path", file->path),
 		LAB_F_TEXT("object_id", oid), LAB_F_CSTR("deleted", deleted ? "yes" : "no"));
-	return lab_fail(err, LAB_NOT_FOUND, "dictmap: %.*s: Object exists in dict, but not in storage",
+	return lab_fail(err, LAB_NOT_FOUND,
+		"dictmap: %.*s: Object exists in dict, but not in storage",
 		LAB_VIEW_ARG(file->path));
 }
 
@@ -250,6 +308,10 @@ static int dictmap_get_metadata(struct fs_file *file, const char *key, struct la
 	struct lab_arena *tmp;
 	int result;
 
+	/* A file that is being written has its id as soon as there is one. */
+	if (known.ptr == NULL && strcmp(key, FS_METADATA_OBJECTID) == 0 &&
+		(file->mode != FS_OPEN_READONLY || is_passthrough(fs_of(file))))
+		return 0;
 	if (known.ptr == NULL) {
 		tmp = op_arena(fs_of(file));
 		result = parent_open(file, tmp, err);
@@ -299,7 +361,7 @@ static int dictmap_get_nlinks(struct fs_file *file, unsigned *ret, struct lab_er
 	struct lab_view oid;
 	int result;
 
-	if (!fs->conf.refcounting_table)
+	if ((dictmap_properties(&fs->fs) & FS_PROPERTY_NLINKS) == 0)
 		return lab_fail(err, LAB_UNSUPPORTED, "dictmap: nlinks needs refcounting-table");
 	tmp = op_arena(fs);
 	result = dictmap_path_parse(fs, file->path, tmp, &path, err);
@@ -331,29 +393,43 @@ static int prepare_name(struct fs_file *file, struct lab_arena *arena, struct di
 		env_guid128_generate(env_of(fs), guid);
 		lab_hex(guid, sizeof(guid), name);
 		fs_file_set_path(file, lab_view_cstr(lab_arena_printf(arena, "%.*s%s%s",
-						LAB_VIEW_ARG(file->path), slash ? "" : "/", name)));
+					       LAB_VIEW_ARG(file->path), slash ? "" : "/", name)));
 	}
 	if (dictmap_path_parse(fs, file->path, arena, path, err) < 0)
 		return -1;
 	if (path->name.len == 0)
-		return lab_fail(err, LAB_INVALID, "dictmap: %.*s is a directory",
-			LAB_VIEW_ARG(file->path));
+		return lab_fail(
+			err, LAB_INVALID, "dictmap: %.*s is a directory", LAB_VIEW_ARG(file->path));
 	if (file->mode != FS_OPEN_CREATE)
 		return 0;
 	found = dictmap_exists(file, err);
 	if (found > 0)
-		return lab_fail(err, LAB_EXISTS, "dictmap: %.*s exists already",
-			LAB_VIEW_ARG(file->path));
+		return lab_fail(
+			err, LAB_EXISTS, "dictmap: %.*s exists already", LAB_VIEW_ARG(file->path));
 	return found;
 }
 
-/* The id of a new object: the GUID of its first name, and the mark of new ids (HD-3). */
-static struct lab_view new_object_id(
-	struct dictmap_fs *fs, const struct dictmap_path *path, struct lab_arena *arena)
+/* Hex digits of the path: old versions find a passed-through object by it. */
+static struct lab_view path_in_hex(struct lab_view path, struct lab_arena *arena)
+{
+	char *hex = lab_arena_alloc(arena, 2 * path.len + 1);
+
+	lab_hex(path.ptr, path.len, hex);
+	return lab_view_cstr(hex);
+}
+
+/* What the row of a new object says: its id, which is the GUID of its first name with the mark of
+ * new ids (HD-3); or, with passthrough paths, nothing or the path. */
+static struct lab_view new_object_id(struct dictmap_fs *fs, struct fs_file *file,
+	const struct dictmap_path *path, struct lab_arena *arena)
 {
 	uint8_t guid[ENV_GUID128_SIZE];
 	char hex[2 * ENV_GUID128_SIZE + 1];
 
+	if (fs->conf.storage_passthrough_paths == FS_URI_PASSTHROUGH_FULL)
+		return LAB_VIEW("");
+	if (fs->conf.storage_passthrough_paths == FS_URI_PASSTHROUGH_READ_ONLY)
+		return path_in_hex(file->path, arena);
 	if (path->kind == DICTMAP_MAIL)
 		return lab_view_cstr(lab_arena_printf(
 			arena, "%.*s%02x", LAB_VIEW_ARG(path->name), DICTMAP_OID_EXTRA_NEW_ID));
@@ -370,7 +446,7 @@ static void pass_metadata(struct fs_file *file)
 	struct lab_view key, value;
 
 	while (fs_file_metadata_next(&iter, &key, &value)) {
-		char name[256];
+		char name[METADATA_KEY_MAX];
 
 		if (!lab_view_eq_cstr(key, FS_METADATA_OBJECTID) &&
 			lab_view_to_cstr(key, name, sizeof(name)) == 0)
@@ -388,6 +464,13 @@ static bool drop_object(struct fs_file *file)
 	return fs_delete(file->parent, &err) == 0 || err.code == LAB_NOT_FOUND;
 }
 
+/* What is replaced may be in use under its old row: nothing of it may be cleaned up, and what
+ * failed may still have changed it. */
+static bool may_clean(const struct fs_file *file)
+{
+	return file->mode != FS_OPEN_REPLACE;
+}
+
 static int put_object(struct fs_file *file, struct lab_view contents, struct lab_error *err)
 {
 	struct dictmap_fs *fs = fs_of(file);
@@ -398,39 +481,53 @@ static int put_object(struct fs_file *file, struct lab_view contents, struct lab
 		return 0;
 	if (err->code != LAB_UNCERTAIN)
 		return -1;
-	if (fs->conf.cleanup_uncertain)
+	if (fs->conf.cleanup_uncertain && may_clean(file))
 		cleanup = drop_object(file) ? "success" : "failed";
 	ENV_EVENT(env_of(fs), LAB_EV_fs_object_write_uncertain, LAB_F_TEXT("path", file->path),
 		LAB_F_CSTR("cleanup", cleanup), LAB_F_CSTR("error", err->message));
+	if (!may_clean(file))
+		return -1;
 	/* The object may be there, but nothing refers to it: the mail was certainly not saved. */
 	err->code = LAB_UNAVAILABLE;
 	err->retryable = true;
 	return -1;
 }
 
+/* The storage's own id, if it makes them. */
+static int stored_id(
+	struct fs_file *file, struct lab_arena *arena, struct lab_view *oid, struct lab_error *err)
+{
+	if (fs_of(file)->conf.storage_objectid_prefix.ptr != NULL || is_passthrough(fs_of(file)))
+		return 0;
+	if (fs_get_metadata(file->parent, FS_METADATA_OBJECTID, arena, oid, err) > 0)
+		return 0;
+	(void)drop_object(file);
+	return lab_fail(err, LAB_UNSUPPORTED, "dictmap: %s gave no object id",
+		fs_driver_name(file->parent->fs));
+}
+
 static int put_and_insert(struct fs_file *file, const struct dictmap_path *path, uint32_t bucket,
 	struct lab_view contents, struct lab_arena *arena, struct lab_error *err)
 {
 	struct dictmap_fs *fs = fs_of(file);
-	struct lab_view oid = new_object_id(fs, path, arena);
+	struct lab_view oid = new_object_id(fs, file, path, arena);
 	enum dictmap_residue residue;
-	bool own_ids = fs->conf.storage_objectid_prefix.ptr != NULL ||
-		       fs->conf.storage_passthrough_paths != FS_URI_PASSTHROUGH_NONE;
 
+	/* Known from here on, so that a failure can be told which object it is about. */
+	if (!is_passthrough(fs))
+		fs_file_metadata_store(file, FS_METADATA_OBJECTID, oid);
 	fs_file_close(&file->parent);
-	file->parent = fs_file_open(
-		fs->fs.parent, storage_path(fs, file, oid, arena), FS_OPEN_REPLACE);
-	if (put_object(file, contents, err) < 0)
+	file->parent =
+		fs_file_open(fs->fs.parent, storage_path(fs, file, oid, arena), FS_OPEN_REPLACE);
+	if (put_object(file, contents, err) < 0 || stored_id(file, arena, &oid, err) < 0)
 		return -1;
-	if (!own_ids && fs_get_metadata(file->parent, FS_METADATA_OBJECTID, arena, &oid, err) <= 0)
-		return lab_fail(err, LAB_UNSUPPORTED,
-			"dictmap: %s gives no object ids: storage-objectid-prefix or "
-			"storage-passthrough-paths is needed",
-			fs_driver_name(fs->fs.parent));
-	fs_file_metadata_store(file, FS_METADATA_OBJECTID, oid);
-	if (dictmap_rows_insert(fs, path, bucket, oid, &residue, err) == 0)
+	if (!is_passthrough(fs))
+		fs_file_metadata_store(file, FS_METADATA_OBJECTID, oid);
+	if (dictmap_rows_insert(fs, path, bucket, oid, may_clean(file), &residue, err) == 0)
 		return 0;
-	if (residue == DICTMAP_RESIDUE_NONE)
+	if (!may_clean(file))
+		err->code = LAB_UNCERTAIN;
+	else if (residue == DICTMAP_RESIDUE_NONE)
 		(void)drop_object(file);
 	return -1;
 }
@@ -447,7 +544,7 @@ static int dictmap_write(struct fs_file *file, struct lab_view contents, struct 
 		result = dictmap_bucket_reserve(fs, path.guid, &bucket, err);
 	if (result == 0) {
 		result = put_and_insert(file, &path, bucket, contents, tmp, err);
-		if (result < 0 && err->code != LAB_UNCERTAIN)
+		if (result < 0 && err->code != LAB_UNCERTAIN && path.kind == DICTMAP_MAIL)
 			dictmap_bucket_release(fs, path.guid, bucket);
 		((struct dictmap_file *)file)->bucket = bucket;
 	}
@@ -461,8 +558,8 @@ static int lock_object(struct dictmap_fs *fs, struct lab_view oid, struct lab_er
 {
 	if (fs->conf.lockdir.ptr == NULL)
 		return 0;
-	return fs_lock_take(fs->fs.settings.services->shared, oid,
-		env_now(env_of(fs)) + LOCK_TIMEOUT, err);
+	return fs_lock_take(
+		fs->fs.settings.services->shared, oid, env_now(env_of(fs)) + LOCK_TIMEOUT, err);
 }
 
 static void unlock_object(struct dictmap_fs *fs, struct lab_view oid)
@@ -485,7 +582,7 @@ static int copy_locked(struct fs_file *to, const struct dictmap_path *path, uint
 		return lab_fail(err, LAB_NOT_FOUND, "dictmap: object %.*s was deleted meanwhile",
 			LAB_VIEW_ARG(oid));
 	/* A failed copy never touches the storage: the object has other references (obox 3.8). */
-	return dictmap_rows_insert(fs, path, bucket, oid, &residue, err);
+	return dictmap_rows_insert(fs, path, bucket, oid, may_clean(to), &residue, err);
 }
 
 static int copy_in_dict(struct fs_file *to, const struct dictmap_path *path, struct lab_view oid,
@@ -495,6 +592,7 @@ static int copy_in_dict(struct fs_file *to, const struct dictmap_path *path, str
 	uint32_t bucket;
 	int result;
 
+	fs_file_metadata_store(to, FS_METADATA_OBJECTID, oid);
 	if (dictmap_bucket_reserve(fs, path->guid, &bucket, err) < 0)
 		return -1;
 	result = lock_object(fs, oid, err);
@@ -505,8 +603,26 @@ static int copy_in_dict(struct fs_file *to, const struct dictmap_path *path, str
 	if (result < 0 && err->code != LAB_UNCERTAIN)
 		dictmap_bucket_release(fs, path->guid, bucket);
 	((struct dictmap_file *)to)->bucket = bucket;
-	fs_file_metadata_store(to, FS_METADATA_OBJECTID, oid);
 	return result;
+}
+
+/* What the storage told of the object while it was read: the copy is the same mail (HD-4). */
+static void copy_metadata(struct fs_file *from, struct fs_file *to)
+{
+	struct lab_map_iter iter;
+	struct lab_view key, value;
+
+	while (from->parent != NULL)
+		from = from->parent;
+	iter = (struct lab_map_iter){ from->metadata, 0 };
+	while (fs_file_metadata_next(&iter, &key, &value)) {
+		char name[METADATA_KEY_MAX];
+
+		if (!lab_view_starts_with(key, LAB_VIEW(FS_METADATA_INTERNAL_PREFIX)) &&
+			lab_view_to_cstr(key, name, sizeof(name)) == 0 &&
+			fs_file_metadata(to, name).ptr == NULL)
+			fs_file_metadata_store(to, name, value);
+	}
 }
 
 static int copy_by_contents(struct fs_file *from, struct fs_file *to, struct lab_error *err)
@@ -516,8 +632,10 @@ static int copy_by_contents(struct fs_file *from, struct fs_file *to, struct lab
 	struct lab_view contents;
 	int result = fs_read(from, arena, DICTMAP_COPY_MAX, &contents, err);
 
-	if (result == 0)
+	if (result == 0) {
+		copy_metadata(from, to);
 		result = fs_write(to, contents, err);
+	}
 	lab_arena_free(&arena);
 	return result;
 }
@@ -526,9 +644,8 @@ static int copy_by_contents(struct fs_file *from, struct fs_file *to, struct lab
 static bool can_copy_in_dict(
 	struct dictmap_fs *fs, const struct dictmap_path *path, struct lab_view oid)
 {
-	return fs->conf.refcounting_table && path->kind == DICTMAP_MAIL &&
-	       fs->conf.storage_passthrough_paths == FS_URI_PASSTHROUGH_NONE &&
-	       !(fs->conf.storage_objectid_migrate && oid.len == DICTMAP_GUID_HEX);
+	return fs->conf.refcounting_table && path->kind == DICTMAP_MAIL && !is_passthrough(fs) &&
+	       (!fs->conf.storage_objectid_migrate || is_new_id(oid));
 }
 
 static int dictmap_copy(struct fs_file *from, struct fs_file *to, struct lab_error *err)
@@ -547,6 +664,9 @@ static int dictmap_copy(struct fs_file *from, struct fs_file *to, struct lab_err
 		result = copy_by_contents(from, to, err);
 	} else if (result > 0) {
 		result = prepare_name(to, tmp, &to_path, err);
+		if (result == 0 && to_path.kind != DICTMAP_MAIL)
+			result = lab_fail(err, LAB_INVALID, "dictmap: %.*s is not a mail's path",
+				LAB_VIEW_ARG(to->path));
 		if (result == 0)
 			result = copy_in_dict(to, &to_path, oid, err);
 	}
@@ -596,7 +716,8 @@ static int delete_rows(
 		if (fs->conf.bucket_size == 0 || path.kind != DICTMAP_MAIL)
 			dictmap_file->bucket = 0;
 		else
-			result = dictmap_row_find(fs, &path, &dictmap_file->bucket, arena, &oid, err);
+			result = dictmap_row_find(
+				fs, &path, &dictmap_file->bucket, arena, &oid, err);
 	}
 	if (result <= 0)
 		return result < 0 ? -1 : not_found(file, err);
@@ -616,24 +737,39 @@ static void delete_rows_of_one(void *ctx, size_t i)
 	struct delete_batch *batch = ctx;
 	struct lab_arena *tmp = op_arena(batch->fs);
 
-	if (delete_rows(batch->files[i], tmp, &batch->drop[i], &batch->results[i]) < 0)
+	if (delete_rows(batch->files[i], tmp, &batch->drop[i], &batch->results[i]) == 0)
+		batch->results[i].code = LAB_OK;
+	else
 		lab_assert(batch->results[i].code != LAB_OK);
 	lab_arena_free(&tmp);
 }
 
-/* A failure here is a leak: the mails are gone for their user (HD-13). */
+/* The mails are gone for their user (HD-13). */
+static void report_leak(struct fs_file *object, const struct lab_error *err)
+{
+	ENV_EVENT(object->fs->settings.env, LAB_EV_log_message, LAB_F_CSTR("area", "fs-dictmap"),
+		LAB_F_CSTR("message", "object is left without a reference"),
+		LAB_F_TEXT("path", fs_file_path(object)), LAB_F_CSTR("error", err->message));
+}
+
 static void drop_objects(struct delete_batch *batch, size_t count)
 {
 	struct lab_heap *heap = env_of(batch->fs)->heap;
 	struct fs_file **objects = lab_new_array(heap, struct fs_file *, count);
 	struct lab_error *results = lab_new_array(heap, struct lab_error, count);
+	struct lab_error err;
 	size_t n = 0;
 
 	for (size_t i = 0; i < count; i++) {
 		if (batch->drop[i])
 			objects[n++] = batch->files[i]->parent;
 	}
-	(void)fs_delete_many(objects, n, results, NULL);
+	if (fs_delete_many(objects, n, results, &err) < 0) {
+		for (size_t i = 0; i < n; i++) {
+			if (results[i].code != LAB_OK && results[i].code != LAB_NOT_FOUND)
+				report_leak(objects[i], &results[i]);
+		}
+	}
 	lab_heap_free(heap, results);
 	lab_heap_free(heap, objects);
 }
@@ -674,12 +810,13 @@ struct listing {
 	const struct dictmap_path *path;
 	struct lab_arena *arena;
 	size_t max_entries;
+	size_t bucket_count;
 	struct bucket_listing {
 		struct dict_row *rows;
 		size_t count;
 		int result;
 		struct lab_error err;
-	} *buckets;
+	} * buckets;
 };
 
 static void list_bucket(void *ctx, size_t bucket)
@@ -693,86 +830,118 @@ static void list_bucket(void *ctx, size_t bucket)
 		&b->rows, &b->count, &b->err);
 }
 
-static struct lab_view last_part(struct lab_view key)
+/* The last part of a key, as it was before it was escaped. */
+static struct lab_view last_part(struct listing *l, struct lab_view key)
 {
-	size_t start = key.len;
+	struct lab_buf plain;
+	struct lab_view name;
 
-	while (start > 0 && key.ptr[start - 1] != '/')
-		start--;
-	return lab_view_skip(key, start);
+	name = lab_view_skip(key, directory_of(key).len);
+	if (lab_view_find_byte(name, '\\') == SIZE_MAX)
+		return name;
+	lab_buf_init(&plain, env_of(l->fs)->heap, name.len);
+	if (dict_unescape(&plain, name) == 0)
+		name = lab_arena_copy(l->arena, lab_buf_view(&plain));
+	lab_buf_done(&plain);
+	return name;
 }
 
-static struct lab_view listed_name(
-	const struct dict_row *row, uint32_t flags, struct lab_arena *arena)
+static struct lab_view listed_name(struct listing *l, const struct dict_row *row, uint32_t flags)
 {
-	struct lab_view name = last_part(row->key);
+	struct lab_view name = last_part(l, row->key);
 
 	if ((flags & FS_ITER_OBJECTIDS) == 0)
 		return name;
-	return lab_view_cstr(lab_arena_printf(
-		arena, "%.*s/%.*s", LAB_VIEW_ARG(row->values.items[0]), LAB_VIEW_ARG(name)));
+	return lab_view_cstr(lab_arena_printf(l->arena, "%.*s/%.*s",
+		LAB_VIEW_ARG(is_passthrough(l->fs) ? LAB_VIEW("") : row->values.items[0]),
+		LAB_VIEW_ARG(name)));
 }
 
-/* Buckets 0..count-1 into one list of names. */
-static int collect_names(struct listing *l, size_t count, uint32_t flags, struct lab_view **ret_names,
+/* All buckets into one list of names. */
+static int collect_names(struct listing *l, uint32_t flags, struct lab_view **ret_names,
 	size_t *ret_count, struct lab_error *err)
 {
 	size_t total = 0, n = 0;
 
-	for (size_t b = 0; b < count; b++) {
-		if (l->buckets[b].result < 0) {
-			*err = l->buckets[b].err;
-			return lab_error_wrap(err, "list bucket %zu", b);
-		}
+	for (size_t b = 0; b < l->bucket_count; b++)
 		total += l->buckets[b].count;
-	}
 	if (total > l->max_entries)
 		return lab_fail(err, LAB_LIMIT, "dictmap: more than %zu names", l->max_entries);
 	*ret_names = lab_arena_array(l->arena, struct lab_view, total);
-	for (size_t b = 0; b < count; b++) {
+	for (size_t b = 0; b < l->bucket_count; b++) {
 		for (size_t i = 0; i < l->buckets[b].count; i++)
-			(*ret_names)[n++] = listed_name(&l->buckets[b].rows[i], flags, l->arena);
+			(*ret_names)[n++] = listed_name(l, &l->buckets[b].rows[i], flags);
 	}
 	*ret_count = total;
 	return 0;
 }
 
-/* A crash between the first row of a new bucket and max_bucket is repaired here (HD-2): with
- * NOCACHE the bucket above the last one is looked at too. */
-static int after_listing(struct listing *l, uint32_t max_bucket, size_t listed, struct lab_error *err)
+static int check_buckets(const struct listing *l, struct lab_error *err)
 {
-	uint32_t top = max_bucket;
+	for (size_t b = 0; b < l->bucket_count; b++) {
+		if (l->buckets[b].result < 0) {
+			*err = l->buckets[b].err;
+			return lab_error_wrap(err, "list bucket %zu", b);
+		}
+	}
+	return 0;
+}
 
-	if (listed > (size_t)max_bucket + 1 && l->buckets[max_bucket + 1].count > 0) {
-		top = max_bucket + 1;
-		if (dictmap_bucket_raise(l->fs, l->path->guid, top, "iter", err) < 0)
+/* A crash between the first row of a new bucket and max_bucket, or a max_bucket that was lost, is
+ * repaired here (HD-2): with NOCACHE the buckets above the last one are looked at, too, up to the
+ * first empty one. */
+static int probe_above(struct listing *l, struct lab_error *err)
+{
+	for (;;) {
+		size_t next = l->bucket_count;
+		struct bucket_listing *more =
+			lab_arena_array(l->arena, struct bucket_listing, next + 1);
+
+		memcpy(more, l->buckets, next * sizeof(*more));
+		l->buckets = more;
+		list_bucket(l, next);
+		l->bucket_count = next + 1;
+		if (check_buckets(l, err) < 0)
+			return -1;
+		if (more[next].count == 0) {
+			l->bucket_count = next;
+			return 0;
+		}
+		if (dictmap_bucket_raise(l->fs, l->path->guid, (uint32_t)next, "iter", err) < 0)
 			return -1;
 	}
-	for (uint32_t b = 0; b < max_bucket; b++) {
+}
+
+static void report_empty_buckets(const struct listing *l)
+{
+	for (size_t b = 0; b + 1 < l->bucket_count; b++) {
 		if (l->buckets[b].count == 0)
 			ENV_EVENT(env_of(l->fs), LAB_EV_fs_dictmap_empty_bucket_iterated,
-				LAB_F_U64("empty_bucket", b), LAB_F_U64("max_bucket", max_bucket));
+				LAB_F_U64("empty_bucket", b),
+				LAB_F_U64("max_bucket", l->bucket_count - 1));
 	}
-	dictmap_bucket_counted(l->fs, l->path->guid, top, l->buckets[top].count);
-	return 0;
 }
 
 static int iter_mails(struct listing *l, uint32_t flags, struct lab_view **ret_names,
 	size_t *ret_count, struct lab_error *err)
 {
-	uint32_t max_bucket;
-	size_t buckets;
+	unsigned parallel = LAB_MIN(l->fs->conf.max_parallel_iter, PARALLEL_BUCKETS_MAX);
+	uint32_t top;
 
-	if (dictmap_bucket_max(l->fs, l->path->guid, &max_bucket, err) < 0)
+	if (dictmap_bucket_max(l->fs, l->path->guid, &top, err) < 0)
 		return -1;
-	buckets = (size_t)max_bucket + 1;
-	if ((flags & FS_ITER_NOCACHE) != 0 && l->fs->conf.bucket_size > 0)
-		buckets++;
-	l->buckets = lab_arena_array(l->arena, struct bucket_listing, buckets);
-	env_for_each(env_of(l->fs), buckets, LAB_MAX(1u, l->fs->conf.max_parallel_iter), list_bucket, l);
-	if (collect_names(l, buckets, flags, ret_names, ret_count, err) < 0)
+	l->bucket_count = (size_t)top + 1;
+	l->buckets = lab_arena_array(l->arena, struct bucket_listing, l->bucket_count);
+	env_for_each(env_of(l->fs), l->bucket_count, LAB_MAX(1u, parallel), list_bucket, l);
+	if (check_buckets(l, err) < 0)
 		return -1;
-	return after_listing(l, max_bucket, buckets, err);
+	if ((flags & FS_ITER_NOCACHE) != 0 && l->fs->conf.bucket_size > 0 &&
+		probe_above(l, err) < 0)
+		return -1;
+	report_empty_buckets(l);
+	top = (uint32_t)l->bucket_count - 1;
+	dictmap_bucket_counted(l->fs, l->path->guid, top, l->buckets[top].count);
+	return collect_names(l, flags, ret_names, ret_count, err);
 }
 
 static int iter_rows(struct listing *l, struct lab_view key, uint32_t flags,
@@ -786,7 +955,7 @@ static int iter_rows(struct listing *l, struct lab_view key, uint32_t flags,
 		return -1;
 	*ret_names = lab_arena_array(l->arena, struct lab_view, count);
 	for (size_t i = 0; i < count; i++)
-		(*ret_names)[i] = listed_name(&rows[i], flags, l->arena);
+		(*ret_names)[i] = listed_name(l, &rows[i], flags);
 	*ret_count = count;
 	return 0;
 }
@@ -806,7 +975,8 @@ static int iter_directories(struct listing *l, struct lab_view path, struct lab_
 		return 0;
 	}
 	if (lab_view_eq(lab_view_skip(path, root.len), LAB_VIEW("mailboxes/")))
-		return iter_rows(l, dictmap_key_folders(l->fs, l->arena), 0, ret_names, ret_count, err);
+		return iter_rows(
+			l, dictmap_key_folders(l->fs, l->arena), 0, ret_names, ret_count, err);
 	*ret_count = 0;
 	return 0;
 }
@@ -816,7 +986,9 @@ static int dictmap_iter(struct fs *base, struct lab_view path, uint32_t flags, s
 	struct lab_error *err)
 {
 	struct dictmap_path parsed;
-	struct listing l = { .fs = (struct dictmap_fs *)base, .path = &parsed, .arena = arena,
+	struct listing l = { .fs = (struct dictmap_fs *)base,
+		.path = &parsed,
+		.arena = arena,
 		.max_entries = LAB_MIN(max_entries, (size_t)DICTMAP_ROWS_MAX) };
 
 	if (!lab_view_ends_with(path, LAB_VIEW("/")))

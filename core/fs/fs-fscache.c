@@ -5,9 +5,9 @@
  * A cached object is a file named after its object id, so a name never changes its contents. Files
  * are not synced: each carries its length and a hash, and one that a crash has torn counts as not
  * there. What is in a directory is known from a scan at its first use and counted from then on; the
- * one used longest ago goes first. The size is advisory, as in Dovecot: parallel writes may overshoot
- * it, and one object may be larger than the whole cache. Errors of the cache's own disk are logged and
- * never the caller's.
+ * one used longest ago goes first. The size is advisory, as in Dovecot: parallel writes may
+ * overshoot it, and one object may be larger than the whole cache. Errors of the cache's own disk
+ * are logged and never the caller's.
  */
 #include "core/fs/fs-api-private.h"
 #include "core/fs/fs-shared.h"
@@ -16,12 +16,12 @@
 
 #include <stdio.h>
 
-#define ENTRIES_MAX 4000000
-#define SCAN_MAX 1000000
+#define ENTRIES_MAX 1000000
 #define HEADER_BYTES 24
 #define HEADER_MAGIC "oboxfsc1"
 #define HASH_SEED UINT64_C(0x6673636163686531)
 #define NAME_MAX_LEN 80
+#define DIR_MAX_LEN (ENV_PATH_MAX - NAME_MAX_LEN - 8)
 
 struct cache_entry {
 	struct cache_entry *newer, *older;
@@ -61,6 +61,21 @@ static void *cache_dir_create(struct env *env, struct lab_view key)
 	memcpy(dir->path, path.ptr, path.len);
 	dir->entries = lab_map_new(env->heap, ENTRIES_MAX);
 	return dir;
+}
+
+static void cache_dir_destroy(struct env *env, void *state)
+{
+	struct cache_dir *dir = state;
+
+	while (dir->newest != NULL) {
+		struct cache_entry *e = dir->newest;
+
+		dir->newest = e->older;
+		lab_heap_free(env->heap, e);
+	}
+	lab_map_free(&dir->entries);
+	lab_heap_free(env->heap, dir->path);
+	lab_heap_free(env->heap, dir);
 }
 
 static void entry_unlink(struct cache_dir *dir, struct cache_entry *e)
@@ -109,11 +124,11 @@ static void entry_forget(struct cache_dir *dir, struct lab_view name)
 	lab_heap_free(dir->env->heap, e);
 }
 
-static char *entry_path(struct cache_dir *dir, const char *name, char out[ENV_PATH_MAX])
+static void entry_path(const struct cache_dir *dir, const char *name, char out[ENV_PATH_MAX])
 {
 	int n = snprintf(out, ENV_PATH_MAX, "%s/%s", dir->path, name);
 
-	return n < ENV_PATH_MAX ? out : NULL;
+	lab_assert(n > 0 && n < ENV_PATH_MAX);
 }
 
 static void cache_log(struct cache_dir *dir, const char *what, const struct lab_error *err)
@@ -127,8 +142,8 @@ static void entry_remove(struct cache_dir *dir, const char *name)
 	char path[ENV_PATH_MAX];
 	struct lab_error err;
 
-	if (entry_path(dir, name, path) != NULL && env_unlink(dir->env, path, &err) < 0 &&
-		err.code != LAB_NOT_FOUND)
+	entry_path(dir, name, path);
+	if (env_unlink(dir->env, path, &err) < 0 && err.code != LAB_NOT_FOUND)
 		cache_log(dir, "cannot remove", &err);
 	entry_forget(dir, lab_view_cstr(name));
 }
@@ -139,9 +154,10 @@ static void scan_names(struct cache_dir *dir, const struct lab_view *names, size
 		char name[NAME_MAX_LEN], path[ENV_PATH_MAX];
 		struct env_stat st;
 
-		if (lab_view_to_cstr(names[i], name, sizeof(name)) < 0 ||
-			entry_path(dir, name, path) == NULL ||
-			env_stat(dir->env, path, &st, NULL) < 0 || st.is_directory)
+		if (lab_view_to_cstr(names[i], name, sizeof(name)) < 0)
+			continue;
+		entry_path(dir, name, path);
+		if (env_stat(dir->env, path, &st, NULL) < 0 || st.is_directory)
 			continue;
 		if (lab_view_ends_with(names[i], LAB_VIEW(".tmp")))
 			(void)env_unlink(dir->env, path, NULL);
@@ -163,8 +179,8 @@ static void cache_scan(struct cache_dir *dir)
 	if (dir->state == CACHE_SCANNED)
 		return;
 	dir->state = CACHE_SCANNING;
-	arena = lab_arena_new(dir->env->heap, (size_t)SCAN_MAX * 128);
-	if (env_list(dir->env, dir->path, SCAN_MAX, arena, &names, &count, &err) < 0)
+	arena = lab_arena_new(dir->env->heap, (size_t)ENTRIES_MAX * 128);
+	if (env_list(dir->env, dir->path, ENTRIES_MAX, arena, &names, &count, &err) < 0)
 		cache_log(dir, "cannot scan", &err);
 	else
 		scan_names(dir, names, count);
@@ -177,7 +193,8 @@ static void cache_make_room(struct fscache_fs *fs, uint64_t bytes)
 {
 	struct cache_dir *dir = fs->dir;
 
-	while (dir->oldest != NULL && dir->used_bytes + bytes > fs->size_bytes) {
+	while (dir->oldest != NULL && (dir->used_bytes + bytes > fs->size_bytes ||
+					      lab_map_count(dir->entries) >= ENTRIES_MAX)) {
 		char name[NAME_MAX_LEN];
 
 		memcpy(name, dir->oldest->name, sizeof(name));
@@ -209,8 +226,7 @@ static void cache_put(struct fscache_fs *fs, const char *name, struct lab_view c
 
 	cache_scan(fs->dir);
 	cache_make_room(fs, contents.len + HEADER_BYTES);
-	if (entry_path(fs->dir, name, path) == NULL)
-		return;
+	entry_path(fs->dir, name, path);
 	make_header(header, contents);
 	lab_buf_init(&file, fs->dir->env->heap, contents.len + HEADER_BYTES);
 	lab_buf_append(&file, header, sizeof(header));
@@ -242,8 +258,9 @@ static bool cache_get(struct fscache_fs *fs, const char *name, size_t max_bytes,
 
 	cache_scan(fs->dir);
 	e = lab_map_get(fs->dir->entries, lab_view_cstr(name));
-	if (e == NULL || entry_path(fs->dir, name, path) == NULL)
+	if (e == NULL)
 		return false;
+	entry_path(fs->dir, name, path);
 	entry_unlink(fs->dir, e);
 	entry_link(fs->dir, e);
 	if (env_file_load(fs->dir->env, path, max_bytes + HEADER_BYTES, arena, &file, NULL) == 0 &&
@@ -255,6 +272,20 @@ static bool cache_get(struct fscache_fs *fs, const char *name, size_t max_bytes,
 
 /* ---- the driver ---- */
 
+/* Cuts slashes at the end: "/cache" and "/cache/" are one directory. */
+static int check_dir(struct lab_view *dir, struct lab_error *err)
+{
+	while (dir->len > 1 && dir->ptr[dir->len - 1] == '/')
+		dir->len--;
+	if (dir->len == 0 || dir->ptr[0] != '/')
+		return lab_fail(
+			err, LAB_INVALID, "%.*s is not an absolute path", LAB_VIEW_ARG(*dir));
+	if (dir->len > DIR_MAX_LEN)
+		return lab_fail(err, LAB_INVALID, "cache directory has %zu bytes, more than %d",
+			dir->len, DIR_MAX_LEN);
+	return 0;
+}
+
 static int fscache_init(const struct fs_driver *driver, struct lab_view args,
 	const struct fs_settings *settings, struct fs **ret, struct lab_error *err)
 {
@@ -264,11 +295,8 @@ static int fscache_init(const struct fs_driver *driver, struct lab_view args,
 	struct lab_buf key;
 
 	(void)driver;
-	if (fs_uri_fscache(args, &parsed, err) < 0)
+	if (fs_uri_fscache(args, &parsed, err) < 0 || check_dir(&parsed.dir, err) < 0)
 		return -1;
-	if (parsed.dir.len == 0 || parsed.dir.ptr[0] != '/')
-		return lab_fail(err, LAB_INVALID, "%.*s is not an absolute path",
-			LAB_VIEW_ARG(parsed.dir));
 	fs = lab_new(heap, struct fscache_fs);
 	fs->size_bytes = parsed.size_bytes;
 	if (fs_wrapper_init(&fs->fs, parsed.parent, settings, err) < 0) {
@@ -277,23 +305,27 @@ static int fscache_init(const struct fs_driver *driver, struct lab_view args,
 	}
 	lab_buf_init(&key, heap, ENV_PATH_MAX + 16);
 	lab_buf_printf(&key, "fscache:%.*s", LAB_VIEW_ARG(parsed.dir));
-	fs->dir = fs_shared_get(settings->services->shared, lab_buf_view(&key), cache_dir_create);
+	fs->dir = fs_shared_get(settings->services->shared, lab_buf_view(&key), cache_dir_create,
+		cache_dir_destroy);
 	lab_buf_done(&key);
 	*ret = &fs->fs;
 	return 0;
 }
 
-/* The name of the cached copy: the object id. False if the object has none. */
-static bool cache_name(struct fs_file *file, char out[NAME_MAX_LEN])
+/* The name of the cached copy: the object id. 1, 0 if the object has none, -1. */
+static int cache_name(struct fs_file *file, char out[NAME_MAX_LEN], struct lab_error *err)
 {
 	struct lab_arena *arena = lab_arena_new(file->fs->settings.env->heap, 65536);
 	struct lab_view oid;
-	bool ok = fs_get_metadata(file->parent, FS_METADATA_OBJECTID, arena, &oid, NULL) > 0 &&
-		  oid.len > 0 && lab_view_find_byte(oid, '/') == SIZE_MAX &&
-		  lab_view_to_cstr(oid, out, NAME_MAX_LEN) == 0;
+	int found = fs_get_metadata(file->parent, FS_METADATA_OBJECTID, arena, &oid, err);
 
+	/* Temporary files are told by their end, directories would need more care. */
+	if (found > 0 && (oid.len == 0 || lab_view_find_byte(oid, '/') != SIZE_MAX ||
+				 lab_view_find_byte(oid, '.') != SIZE_MAX ||
+				 lab_view_to_cstr(oid, out, NAME_MAX_LEN) < 0))
+		found = 0;
 	lab_arena_free(&arena);
-	return ok;
+	return found;
 }
 
 static int fscache_read(struct fs_file *file, struct lab_arena *arena, size_t max_bytes,
@@ -301,13 +333,16 @@ static int fscache_read(struct fs_file *file, struct lab_arena *arena, size_t ma
 {
 	struct fscache_fs *fs = (struct fscache_fs *)file->fs;
 	char name[NAME_MAX_LEN];
-	bool has_name = cache_name(file, name);
+	int has_name = cache_name(file, name, err);
 
-	if (has_name && cache_get(fs, name, max_bytes, arena, ret))
+	/* What hinders the lookup of the id would hinder the read. */
+	if (has_name < 0)
+		return -1;
+	if (has_name > 0 && cache_get(fs, name, max_bytes, arena, ret))
 		return 0;
 	if (fs_read(file->parent, arena, max_bytes, ret, err) < 0)
 		return -1;
-	if (has_name)
+	if (has_name > 0)
 		cache_put(fs, name, *ret);
 	return 0;
 }
@@ -318,7 +353,7 @@ static int fscache_write(struct fs_file *file, struct lab_view contents, struct 
 
 	if (fs_wrapper_write(file, contents, err) < 0)
 		return -1;
-	if (cache_name(file, name))
+	if (cache_name(file, name, NULL) > 0)
 		cache_put((struct fscache_fs *)file->fs, name, contents);
 	return 0;
 }

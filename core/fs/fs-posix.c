@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * fs-posix.c - posix:[lock=..:prefix=..:mode=..:dirs:no-fsync:accurate-mtime] (obox 1.3): objects as
- * files below a prefix. No metadata and no object ids, as in Dovecot. mode and lock are checked and
- * have no effect: a host's disk has one owner.
+ * fs-posix.c - posix:[lock=..:prefix=..:mode=..:dirs:no-fsync:accurate-mtime] (obox 1.3): objects
+ * as files below a prefix. No metadata and no object ids, as in Dovecot. mode and lock are checked
+ * and have no effect: a host's disk has one owner.
  */
 #include "core/fs/fs-api-private.h"
 
@@ -63,16 +63,19 @@ static struct fs_file *posix_file_open(struct fs *fs, struct lab_view path, enum
 	return lab_new(fs->settings.env->heap, struct fs_file);
 }
 
-/* The path on disk, in `out`. */
+/* The path on disk, in `out`; env.h refuses what is not absolute or has ".." in it. */
 static int real_path(
 	struct fs *base, struct lab_view path, char out[ENV_PATH_MAX], struct lab_error *err)
 {
 	struct posix_fs *fs = (struct posix_fs *)base;
-	int n = snprintf(out, ENV_PATH_MAX, "%.*s%.*s", LAB_VIEW_ARG(fs->conf.prefix),
-		LAB_VIEW_ARG(path));
+	int n = snprintf(
+		out, ENV_PATH_MAX, "%.*s%.*s", LAB_VIEW_ARG(fs->conf.prefix), LAB_VIEW_ARG(path));
 
+	if (lab_view_find_byte(path, '\0') != SIZE_MAX)
+		return lab_fail(err, LAB_INVALID, "posix: path has a NUL byte");
 	if (n >= ENV_PATH_MAX)
-		return lab_fail(err, LAB_INVALID, "posix: path is longer than %d", ENV_PATH_MAX - 1);
+		return lab_fail(
+			err, LAB_INVALID, "posix: path is longer than %d", ENV_PATH_MAX - 1);
 	while (n > 1 && out[n - 1] == '/')
 		out[--n] = '\0';
 	return 0;
@@ -109,9 +112,11 @@ static int unique_name(struct fs_file *file, struct lab_error *err)
 
 	env_guid128_generate(env, guid);
 	lab_hex(guid, sizeof(guid), name);
-	n = snprintf(path, sizeof(path), "%.*s/%s", LAB_VIEW_ARG(file->path), name);
+	n = snprintf(path, sizeof(path), "%.*s%s%s", LAB_VIEW_ARG(file->path),
+		lab_view_ends_with(file->path, LAB_VIEW("/")) ? "" : "/", name);
 	if (n >= (int)sizeof(path))
-		return lab_fail(err, LAB_INVALID, "posix: path is longer than %d", ENV_PATH_MAX - 1);
+		return lab_fail(
+			err, LAB_INVALID, "posix: path is longer than %d", ENV_PATH_MAX - 1);
 	fs_file_set_path(file, lab_view_cstr(path));
 	return 0;
 }
@@ -126,6 +131,21 @@ static int posix_exists(struct fs_file *file, struct lab_error *err)
 	if (env_stat(file->fs->settings.env, path, &st, err) == 0)
 		return 1;
 	return err->code == LAB_NOT_FOUND ? 0 : -1;
+}
+
+/* Its name is journalled by now, and durable once the file is synced again. */
+static int sync_name(struct env *env, const char *path, struct lab_error *err)
+{
+	struct env_file *file;
+	int result = env_file_open(env, path, ENV_OPEN_READ, &file, err);
+
+	if (result == 0) {
+		result = env_file_sync(file, err);
+		env_file_close(&file);
+	}
+	if (result < 0)
+		err->code = LAB_UNCERTAIN;
+	return result;
 }
 
 static int posix_write(struct fs_file *file, struct lab_view contents, struct lab_error *err)
@@ -144,8 +164,9 @@ static int posix_write(struct fs_file *file, struct lab_view contents, struct la
 		return lab_fail(err, LAB_EXISTS, "posix: %s exists already", path);
 	if (found < 0)
 		return -1;
-	return env_file_replace(
-		file->fs->settings.env, path, contents, !fs->conf.no_fsync, err);
+	if (env_file_replace(file->fs->settings.env, path, contents, !fs->conf.no_fsync, err) < 0)
+		return -1;
+	return fs->conf.no_fsync ? 0 : sync_name(file->fs->settings.env, path, err);
 }
 
 static int posix_stat(struct fs_file *file, uint64_t *ret_size, struct lab_error *err)
@@ -213,12 +234,20 @@ static int posix_iter(struct fs *fs, struct lab_view path, uint32_t flags, size_
 	for (size_t i = 0; i < count; i++) {
 		struct env_stat st;
 
+		/* What a write left behind that did not come to its end. */
+		if (lab_view_ends_with(names[i], LAB_VIEW(".tmp")))
+			continue;
 		if (snprintf(entry, sizeof(entry), "%s/%.*s", dir, LAB_VIEW_ARG(names[i])) >=
 				(int)sizeof(entry) ||
 			env_stat(fs->settings.env, entry, &st, NULL) < 0)
 			continue;
-		if (st.is_directory == ((flags & FS_ITER_DIRS) != 0))
-			names[n++] = names[i];
+		if (st.is_directory != ((flags & FS_ITER_DIRS) != 0))
+			continue;
+		/* The object id is not known. */
+		names[n++] = (flags & FS_ITER_OBJECTIDS) == 0
+				     ? names[i]
+				     : lab_view_cstr(lab_arena_printf(
+					       arena, "/%.*s", LAB_VIEW_ARG(names[i])));
 	}
 	*ret_names = names;
 	*ret_count = n;

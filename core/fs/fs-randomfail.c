@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * fs-randomfail.c - randomfail:<op>=<percent>[,...]:<parent> (obox 1.3). Half of the probability fires
- * before the operation and half after it was done, so "failed, but it happened" occurs. A write that
- * failed after it was done is UNCERTAIN, as every other such failure here.
+ * fs-randomfail.c - randomfail:<op>=<percent>[,...]:<parent> (obox 1.3). Half of the probability
+ * fires before the operation and half after it was done, so "failed, but it happened" occurs. A
+ * write that failed after it was done is UNCERTAIN, as every other such failure here.
  */
 #include "core/fs/fs-api-private.h"
 
@@ -39,8 +39,17 @@ static int randomfail_init(const struct fs_driver *driver, struct lab_view args,
 	return 0;
 }
 
-/* p = 2q - q*q would be needed for two independent dice; as in Dovecot the first die is rolled with
- * half of p, the second with what then makes p in all. */
+/* Users of one host have dice of their own. */
+static uint64_t roll(struct randomfail_fs *fs)
+{
+	const char *username = fs->fs.settings.username;
+	uint64_t user = username == NULL ? 0 : lab_hash_view(0, lab_view_cstr(username));
+
+	return env_draw(fs->fs.settings.env, "fs.randomfail", lab_hash_fold(user, fs->ordinal++));
+}
+
+/* Two independent dice of half of p each would make less than p; as in Dovecot the first is rolled
+ * with half of p, the second with what then makes p in all. */
 static bool fires(struct fs *base, enum fs_uri_fail_op op, enum moment moment)
 {
 	struct randomfail_fs *fs = (struct randomfail_fs *)base;
@@ -50,13 +59,13 @@ static bool fires(struct fs *base, enum fs_uri_fail_op op, enum moment moment)
 		return false;
 	if (moment == AFTER)
 		half = (ppm - half) * 1000000 / (1000000 - half);
-	return lab_chance(env_draw(base->settings.env, "fs.randomfail", fs->ordinal++),
-		(uint32_t)LAB_MIN(half, 1000000));
+	return lab_chance(roll(fs), (uint32_t)LAB_MIN(half, 1000000));
 }
 
-static bool hits(const struct fs_uri_fail_range *range, uint64_t length)
+/* The n-th byte or entry fails, n drawn from the range; what is shorter never gets there. */
+static bool hits(struct randomfail_fs *fs, const struct fs_uri_fail_range *range, uint64_t length)
 {
-	return range->last > 0 && length >= range->first;
+	return range->last > 0 && length >= lab_pick_range(roll(fs), range->first, range->last);
 }
 
 static int injected(enum moment moment, bool has_effect, struct lab_error *err)
@@ -67,15 +76,15 @@ static int injected(enum moment moment, bool has_effect, struct lab_error *err)
 }
 
 /* One operation: a die, the operation, a die. */
-#define WITH_DICE(base, op, has_effect, call)                                                      \
-	do {                                                                                       \
-		int result_;                                                                       \
-		if (fires((base), FS_URI_FAIL_##op, BEFORE))                                       \
-			return injected(BEFORE, (has_effect), err);                                \
-		result_ = (call);                                                                  \
-		if (result_ >= 0 && fires((base), FS_URI_FAIL_##op, AFTER))                        \
-			return injected(AFTER, (has_effect), err);                                 \
-		return result_;                                                                    \
+#define WITH_DICE(base, op, has_effect, call) \
+	do { \
+		int result_; \
+		if (fires((base), FS_URI_FAIL_##op, BEFORE)) \
+			return injected(BEFORE, (has_effect), err); \
+		result_ = (call); \
+		if (result_ >= 0 && fires((base), FS_URI_FAIL_##op, AFTER)) \
+			return injected(AFTER, (has_effect), err); \
+		return result_; \
 	} while (0)
 
 static int randomfail_get_metadata(struct fs_file *file, const char *key, struct lab_arena *arena,
@@ -91,7 +100,7 @@ static int read_in_range(struct fs_file *file, struct lab_arena *arena, size_t m
 
 	if (fs_wrapper_read(file, arena, max_bytes, ret, err) < 0)
 		return -1;
-	return hits(&fs->conf.read_range, ret->len) ? injected(BEFORE, false, err) : 0;
+	return hits(fs, &fs->conf.read_range, ret->len) ? injected(BEFORE, false, err) : 0;
 }
 
 static int randomfail_read(struct fs_file *file, struct lab_arena *arena, size_t max_bytes,
@@ -104,7 +113,7 @@ static int randomfail_write(struct fs_file *file, struct lab_view contents, stru
 {
 	struct randomfail_fs *fs = (struct randomfail_fs *)file->fs;
 
-	if (hits(&fs->conf.write_range, contents.len))
+	if (hits(fs, &fs->conf.write_range, contents.len))
 		return injected(BEFORE, true, err);
 	WITH_DICE(file->fs, write, true, fs_wrapper_write(file, contents, err));
 }
@@ -143,9 +152,11 @@ static int iter_in_range(struct fs *fs, struct lab_view path, uint32_t flags, si
 	struct lab_arena *arena, struct lab_view **ret_names, size_t *ret_count,
 	struct lab_error *err)
 {
+	struct randomfail_fs *randomfail = (struct randomfail_fs *)fs;
+
 	if (fs_wrapper_iter(fs, path, flags, max_entries, arena, ret_names, ret_count, err) < 0)
 		return -1;
-	return hits(&((struct randomfail_fs *)fs)->conf.iter_range, *ret_count)
+	return hits(randomfail, &randomfail->conf.iter_range, *ret_count)
 		       ? injected(BEFORE, false, err)
 		       : 0;
 }

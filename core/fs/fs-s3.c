@@ -90,8 +90,8 @@ static void *create_key_cache(struct env *env, struct lab_view key)
 static void open_key_cache(struct s3_fs *fs, const struct fs_settings *settings)
 {
 	if (settings->services != NULL && settings->services->shared != NULL) {
-		fs->key_cache = fs_shared_get(
-			settings->services->shared, LAB_VIEW("s3 signing keys"), create_key_cache);
+		fs->key_cache = fs_shared_get(settings->services->shared,
+			LAB_VIEW("s3 signing keys"), create_key_cache, NULL);
 		return;
 	}
 	fs->key_cache = create_key_cache(fs->env, LAB_VIEW(""));

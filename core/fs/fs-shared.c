@@ -1,13 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/fs/fs-shared.h"
 
-#define SHARED_STATES_MAX 4096
+/* An fscache may have one directory for each user. */
+#define SHARED_STATES_MAX 1000000
 #define SHARED_LOCKS_MAX 100000
 
 struct fs_lock {
 	struct env_cond cond;
 	unsigned waiting;
 	bool held;
+};
+
+struct shared_state {
+	void *state;
+	fs_shared_destroy_fn destroy;
 };
 
 struct fs_shared {
@@ -26,25 +32,50 @@ struct fs_shared *fs_shared_new(struct env *env)
 	return shared;
 }
 
-void fs_shared_free(struct fs_shared **shared)
+static void destroy_states(struct fs_shared *shared)
 {
-	if (*shared == NULL)
-		return;
-	lab_assert(lab_map_count((*shared)->locks) == 0);
-	lab_map_free(&(*shared)->states);
-	lab_map_free(&(*shared)->locks);
-	lab_heap_free((*shared)->env->heap, *shared);
-	*shared = NULL;
+	struct lab_map_iter iter = lab_map_iterate(shared->states);
+	struct lab_view key;
+	void *value;
+
+	while (lab_map_next(&iter, &key, &value)) {
+		struct shared_state *shared_state = value;
+
+		if (shared_state->destroy != NULL)
+			shared_state->destroy(shared->env, shared_state->state);
+		else
+			lab_heap_free(shared->env->heap, shared_state->state);
+		lab_heap_free(shared->env->heap, shared_state);
+	}
+	lab_map_free(&shared->states);
 }
 
-void *fs_shared_get(struct fs_shared *shared, struct lab_view key, fs_shared_create_fn create)
+void fs_shared_free(struct fs_shared **shared_p)
+{
+	struct fs_shared *shared = *shared_p;
+
+	if (shared == NULL)
+		return;
+	lab_assert(lab_map_count(shared->locks) == 0);
+	destroy_states(shared);
+	lab_map_free(&shared->locks);
+	lab_heap_free(shared->env->heap, shared);
+	*shared_p = NULL;
+}
+
+void *fs_shared_get(struct fs_shared *shared, struct lab_view key, fs_shared_create_fn create,
+	fs_shared_destroy_fn destroy)
 {
 	void **slot = lab_map_slot(shared->states, key);
+	struct shared_state *made;
 
 	lab_assert(slot != NULL);
-	if (*slot == NULL)
-		*slot = create(shared->env, key);
-	return *slot;
+	if (*slot == NULL) {
+		*slot = made = lab_new(shared->env->heap, struct shared_state);
+		made->destroy = destroy;
+		made->state = create(shared->env, key);
+	}
+	return ((struct shared_state *)*slot)->state;
 }
 
 /* A lock exists while somebody holds it or waits for it. */
@@ -63,8 +94,8 @@ int fs_lock_take(
 	while (lock->held) {
 		if (env_cond_wait(shared->env, &lock->cond, deadline_ns) != 0) {
 			lock->waiting--;
-			return lab_fail(err, LAB_TIMEOUT, "lock %.*s: still held by another session",
-				LAB_VIEW_ARG(name));
+			return lab_fail(err, LAB_TIMEOUT,
+				"lock %.*s: still held by another session", LAB_VIEW_ARG(name));
 		}
 	}
 	lock->waiting--;

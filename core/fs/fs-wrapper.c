@@ -130,8 +130,10 @@ int fs_delete_one_by_one(
 	int result = 0;
 
 	for (size_t i = 0; i < count; i++) {
-		if (files[i]->fs->driver->delete_file(files[i], &results[i]) == 0)
+		if (files[i]->fs->driver->delete_file(files[i], &results[i]) == 0) {
+			results[i].code = LAB_OK;
 			continue;
+		}
 		if (result == 0 && err != NULL)
 			*err = results[i];
 		result = -1;

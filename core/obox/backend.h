@@ -2,10 +2,10 @@
  *
  * backend.h - one Dovecot backend on one host: what its processes share.
  *
- * Purpose    Turns the operator's settings into running parts: the dicts behind dict-async, fs-auth,
- *            the locks, and the users that are open here.
- * Lifetime   Made in a fiber of the host and gone with the host's heap: a crash needs no clean-up.
- * Ownership  Settings and dict configurations are borrowed; they belong to the run, not to the host.
+ * Purpose    Turns the operator's settings into running parts: the dicts behind dict-async,
+ * fs-auth, the locks, and the users that are open here. Lifetime   Made in a fiber of the host and
+ * gone with the host's heap: a crash needs no clean-up. Ownership  Settings and dict configurations
+ * are borrowed; they belong to the run, not to the host.
  */
 #ifndef LAB_OBOX_BACKEND_H
 #define LAB_OBOX_BACKEND_H
@@ -35,8 +35,8 @@ struct backend_settings {
 };
 
 /* Starts connecting; does not wait for Cassandra to be there. -1 LAB_INVALID (settings). */
-int backend_start(const struct backend_settings *settings, struct backend **ret,
-	struct lab_error *err);
+int backend_start(
+	const struct backend_settings *settings, struct backend **ret, struct lab_error *err);
 /* A clean stop: every user must have been released; local indexes and caches are written, the
  * connections closed. Blocks. NULLs the pointer; accepts NULL. */
 void backend_stop(struct backend **backend);

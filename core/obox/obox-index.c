@@ -2,8 +2,8 @@
  *
  * obox-index.c - the local index of a folder: a log of what was added and expunged.
  *
- *   header  "oboxidx1" | state u32 (1 open, 2 clean) | uidvalidity u32 | hash u64 of the 16 bytes before
- *   record  length u32 | type u8 | body | hash u64 of type and body
+ *   header  "oboxidx1" | state u32 (1 open, 2 clean) | uidvalidity u32 | hash u64 of the 16 bytes
+ * before record  length u32 | type u8 | body | hash u64 of type and body
  *
  * The file is never synced while it is open (mail_fsync=never): everything in it can be made from
  * the listing. So a file that says "open" belongs to a process that did not stop cleanly, its tail
@@ -106,7 +106,8 @@ static bool decode_append(struct lab_view body, struct obox_mail *ret)
 }
 
 /* Takes one record off the front; false if there is none that is whole. */
-static bool next_record(struct lab_view *rest, enum record_type *ret_type, struct lab_view *ret_body)
+static bool next_record(
+	struct lab_view *rest, enum record_type *ret_type, struct lab_view *ret_body)
 {
 	size_t len;
 
@@ -163,8 +164,8 @@ static bool memory_remove(struct obox_index *index, uint32_t uid)
 
 	if (at == index->count || index->mails[at].uid != uid)
 		return false;
-	lab_map_remove(index->by_name,
-		lab_view_of(index->mails[at].name, sizeof(index->mails[at].name)));
+	lab_map_remove(
+		index->by_name, lab_view_of(index->mails[at].name, sizeof(index->mails[at].name)));
 	memmove(&index->mails[at], &index->mails[at + 1],
 		(index->count - at - 1) * sizeof(*index->mails));
 	index->count--;

@@ -11,12 +11,12 @@
 #define PATH_BYTES_MAX 1024
 #define PARALLEL_COPIES_MAX 32
 
-static struct fs_file *open_path(struct obox_mailbox *mailbox, const char *name,
-	enum fs_open_mode mode)
+static struct fs_file *open_path(
+	struct obox_mailbox *mailbox, const char *name, enum fs_open_mode mode)
 {
 	char path[PATH_BYTES_MAX];
-	int n = snprintf(path, sizeof(path), "%s/mailboxes/%s/%s", mailbox->user->root,
-		mailbox->guid, name);
+	int n = snprintf(
+		path, sizeof(path), "%s/mailboxes/%s/%s", mailbox->user->root, mailbox->guid, name);
 
 	lab_assert(n > 0 && n < (int)sizeof(path));
 	return fs_file_open(mailbox->user->fs, lab_view_of(path, (size_t)n), mode);
@@ -36,7 +36,8 @@ struct fs_file *obox_mail_open(
 	lab_hex(mail->name, sizeof(mail->name), name);
 	lab_hex(mail->oid, mail->oid_len, oid);
 	file = open_path(mailbox, name, mode);
-	if (mail->oid_len > 0 && !backend_get_settings(mailbox->user->backend)->conf->obox_dont_use_object_ids)
+	if (mail->oid_len > 0 &&
+		!backend_get_settings(mailbox->user->backend)->conf->obox_dont_use_object_ids)
 		fs_set_metadata(file, FS_METADATA_OBJECTID, lab_view_cstr(oid));
 	return file;
 }
@@ -65,8 +66,9 @@ static void take_object_id(struct fs_file *file, struct lab_heap *heap, struct o
 
 static struct obox_mail mail_of(const struct obox_saved *saved)
 {
-	struct obox_mail mail = { .uid = saved->uid, .oid_len = saved->oid_len,
-		.size = UINT64_MAX };
+	struct obox_mail mail = {
+		.uid = saved->uid, .oid_len = saved->oid_len, .size = UINT64_MAX
+	};
 
 	memcpy(mail.name, saved->name, sizeof(mail.name));
 	memcpy(mail.guid, saved->guid, sizeof(mail.guid));
@@ -161,8 +163,8 @@ static int save_later(struct obox_mailbox *mailbox, const struct obox_save *mail
 	return env_spawn(env, "late-save", late_save, late, err);
 }
 
-static void report(struct obox_mailbox *mailbox, enum lab_event_id id, const struct obox_saved *saved,
-	const struct lab_error *err)
+static void report(struct obox_mailbox *mailbox, enum lab_event_id id,
+	const struct obox_saved *saved, const struct lab_error *err)
 {
 	char guid[OBOX_GUID_HEX + 1], name[OBOX_GUID_HEX + 1];
 
@@ -186,8 +188,8 @@ int obox_save(struct obox_mailbox *mailbox, const struct obox_save *mail, struct
 		return lab_fail(err, LAB_LIMIT, "mail has %zu bytes, more than %u", mail->body.len,
 			OBOX_MAIL_MAX);
 	if (mailbox->index.count >= OBOX_MAILS_MAX)
-		return lab_fail(err, LAB_LIMIT, "folder %s has %d mails", mailbox->name,
-			OBOX_MAILS_MAX);
+		return lab_fail(
+			err, LAB_LIMIT, "folder %s has %d mails", mailbox->name, OBOX_MAILS_MAX);
 	env_guid128_generate(mailbox->user->env, ret->guid);
 	if ((defects & LAB_DEFECT(ACK_BEFORE_PUT)) != 0)
 		result = save_later(mailbox, mail, ret, err);
@@ -223,7 +225,8 @@ int obox_fetch(struct obox_mailbox *mailbox, uint32_t uid, struct lab_arena *are
 	present = obox_index_find(&mailbox->index, uid);
 	if (result == 0 && present != NULL)
 		present->size = ret->len;
-	return result < 0 ? lab_error_wrap(err, "fetch UID %" PRIu32 " of %s", uid, mailbox->name) : 0;
+	return result < 0 ? lab_error_wrap(err, "fetch UID %" PRIu32 " of %s", uid, mailbox->name)
+			  : 0;
 }
 
 /* ---- copy ---- */
@@ -279,7 +282,8 @@ static int start_batch(
 	const uint32_t *uids, size_t count, struct obox_result *results, struct lab_error *err)
 {
 	if (count > OBOX_BATCH)
-		return lab_fail(err, LAB_LIMIT, "%zu mails in one call, more than %d", count, OBOX_BATCH);
+		return lab_fail(
+			err, LAB_LIMIT, "%zu mails in one call, more than %d", count, OBOX_BATCH);
 	for (size_t i = 0; i < count; i++)
 		results[i] = (struct obox_result){ .uid = uids[i] };
 	return 0;
@@ -332,8 +336,8 @@ static void finish_expunge(
 		result->err.code = LAB_OK;
 	if (result->err.code == LAB_OK)
 		obox_index_expunge(&mailbox->index, result->uid);
-	report(mailbox, LAB_EV_obox_expunge_finished,
-		&(struct obox_saved){ .uid = result->uid }, &result->err);
+	report(mailbox, LAB_EV_obox_expunge_finished, &(struct obox_saved){ .uid = result->uid },
+		&result->err);
 }
 
 static void expunge_batch(struct obox_mailbox *mailbox, struct expunge_batch *batch)

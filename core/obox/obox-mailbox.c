@@ -73,8 +73,8 @@ static int list_folder(struct obox_mailbox *mailbox, uint32_t flags, struct lab_
 		lab_arena_printf(arena, "%s/mailboxes/%s/", user->root, mailbox->guid));
 	struct lab_view *names;
 
-	fs_set_reason(user->fs,
-		flags & FS_ITER_NOCACHE ? "obox:mailbox_rebuild" : "obox:mailbox_rescan");
+	fs_set_reason(
+		user->fs, flags & FS_ITER_NOCACHE ? "obox:mailbox_rebuild" : "obox:mailbox_rescan");
 	if (fs_iter(user->fs, path, FS_ITER_OBJECTIDS | flags, OBOX_MAILS_MAX, arena, &names,
 		    &ret->count, err) < 0)
 		return -1;
@@ -175,8 +175,8 @@ static int rescan(struct obox_mailbox *mailbox, bool is_rebuild, struct lab_erro
 	result = rescan_locked(mailbox, is_rebuild, err);
 	end_rescan(mailbox);
 	if (result < 0)
-		return lab_error_wrap(err, "%s of %s", is_rebuild ? "rebuild" : "rescan",
-			mailbox->name);
+		return lab_error_wrap(
+			err, "%s of %s", is_rebuild ? "rebuild" : "rescan", mailbox->name);
 	return 0;
 }
 
@@ -195,7 +195,8 @@ int obox_mailbox_rebuild(struct obox_mailbox *mailbox, struct lab_error *err)
 static int check_name(struct lab_view name, struct lab_error *err)
 {
 	if (name.len == 0 || name.len > 255)
-		return lab_fail(err, LAB_INVALID, "folder name has %zu bytes, not 1 to 255", name.len);
+		return lab_fail(
+			err, LAB_INVALID, "folder name has %zu bytes, not 1 to 255", name.len);
 	for (size_t i = 0; i < name.len; i++) {
 		if (name.ptr[i] < 0x20 || name.ptr[i] == 0x7f)
 			return lab_fail(err, LAB_INVALID,

@@ -28,8 +28,8 @@ struct obox_index {
 	struct lab_map *by_name; /* name bytes -> UID as a pointer-sized number */
 };
 
-/* Reads the file if the process that wrote it stopped cleanly, else begins an empty index with a new
- * UIDVALIDITY. *ret_trusted tells which. Errors of the disk cost the index, not the mails. */
+/* Reads the file if the process that wrote it stopped cleanly, else begins an empty index with a
+ * new UIDVALIDITY. *ret_trusted tells which. Errors of the disk cost the index, not the mails. */
 void obox_index_open(
 	struct obox_index *index, struct env *env, const char *path, bool *ret_trusted);
 /* A clean stop: what was written is synced and marked so. */

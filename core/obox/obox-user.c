@@ -56,8 +56,8 @@ static int expand(struct expansion *e, const char *what, struct lab_view text, s
 	return result < 0 ? lab_error_wrap(err, "%s", what) : 0;
 }
 
-static int expand_home(struct expansion *e, const struct backend_settings *settings,
-	struct lab_error *err)
+static int expand_home(
+	struct expansion *e, const struct backend_settings *settings, struct lab_error *err)
 {
 	struct lab_view text = settings->conf->mail_home.text;
 	struct lab_view home;
@@ -134,8 +134,8 @@ static void make_session_id(struct obox_user *user)
 	snprintf(user->session_id, sizeof(user->session_id), "%.16s", hex);
 }
 
-int obox_user_new(
-	struct backend *backend, struct lab_view name, struct obox_user **ret, struct lab_error *err)
+int obox_user_new(struct backend *backend, struct lab_view name, struct obox_user **ret,
+	struct lab_error *err)
 {
 	struct env *env = backend_get_settings(backend)->env;
 	struct obox_user *user;

@@ -9,10 +9,10 @@
  * Outcomes   0: it happened and is durable (the rows are acknowledged). -1 LAB_UNCERTAIN: it may or
  *            may not have happened, or may still (obox 3.8). Every other -1: it certainly did not
  *            happen, and a retry is safe.
- * UIDs       Given by the local index at the end of a save. Without index bundles (they belong to the
- *            metacache) another backend, or this one after a crash, numbers a folder anew in the
- *            order of creation and gives it a new UIDVALIDITY.
- * Limits     OBOX_MAIL_MAX bytes a mail, OBOX_MAILS_MAX mails a folder, OBOX_BATCH mails a call.
+ * UIDs       Given by the local index at the end of a save. Without index bundles (they belong to
+ * the metacache) another backend, or this one after a crash, numbers a folder anew in the order of
+ * creation and gives it a new UIDVALIDITY. Limits     OBOX_MAIL_MAX bytes a mail, OBOX_MAILS_MAX
+ * mails a folder, OBOX_BATCH mails a call.
  */
 #ifndef LAB_OBOX_H
 #define LAB_OBOX_H
@@ -31,11 +31,12 @@ struct obox_mailbox;
 /* A mail of a folder, as its index knows it. */
 struct obox_mail {
 	uint32_t uid;
-	uint8_t name[ENV_GUID128_SIZE]; /* of the object in this folder: unique for ever */
-	uint8_t guid[ENV_GUID128_SIZE]; /* message GUID, the same for copies (HD-4); zero: unknown */
+	uint8_t name[ENV_GUID128_SIZE];  /* of the object in this folder: unique for ever */
+	uint8_t guid[ENV_GUID128_SIZE];  /* message GUID, the same for copies (HD-4); zero: unknown
+					  */
 	uint8_t oid[OBOX_OID_BYTES_MAX]; /* object id */
 	uint8_t oid_len;
-	uint64_t size;	   /* of the body in bytes; UINT64_MAX: unknown */
+	uint64_t size;           /* of the body in bytes; UINT64_MAX: unknown */
 	int64_t received, saved; /* unix seconds; 0: unknown */
 };
 
@@ -86,16 +87,16 @@ struct obox_saved {
 int obox_save(struct obox_mailbox *mailbox, const struct obox_save *mail, struct obox_saved *ret,
 	struct lab_error *err);
 
-/* The body. -1 LAB_NOT_FOUND: no such UID here, or it was expunged elsewhere, or it is lost ("Object
- * exists in dict, but not in storage"). */
+/* The body. -1 LAB_NOT_FOUND: no such UID here, or it was expunged elsewhere, or it is lost
+ * ("Object exists in dict, but not in storage"). */
 int obox_fetch(struct obox_mailbox *mailbox, uint32_t uid, struct lab_arena *arena,
 	struct lab_view *ret, struct lab_error *err);
 
 /* One for each UID of a call. */
 struct obox_result {
 	uint32_t uid;
-	struct lab_error err;	 /* LAB_OK: it happened */
-	bool copied;		 /* move: the copy is there (its deletion may have failed) */
+	struct lab_error err;    /* LAB_OK: it happened */
+	bool copied;             /* move: the copy is there (its deletion may have failed) */
 	struct obox_saved saved; /* copy and move */
 };
 
