@@ -247,7 +247,8 @@ const struct cqle_replicas *cqle_placement(
 	struct cqlemu *emu, struct cqle_keyspace *ks, size_t ring_index)
 {
 	if (ks->placement == NULL) {
-		ks->placement = lab_new_array(emu->heap, struct cqle_replicas, emu->ring_count);
+		ks->placement =
+			lab_arena_array(emu->permanent, struct cqle_replicas, emu->ring_count);
 		for (size_t i = 0; i < emu->ring_count; i++) {
 			if (ks->simple)
 				place_simple(emu, ks, i, &ks->placement[i]);
@@ -419,7 +420,7 @@ void cqle_apply_at(struct cqlemu *emu, size_t node, struct cqle_mutation *mutati
 	if (mutation->table->dropped)
 		return;
 	cqle_store_apply(mutation->table->stores[node], mutation);
-	if (mutation->table->durable != NULL)
+	if (mutation->table->durable != NULL && mutation->table->durable[node] != NULL)
 		journal_add(emu, node, mutation);
 }
 

@@ -132,6 +132,8 @@ struct cqle_ddl_result {
 };
 int cqle_ddl(struct cqlemu *emu, const struct statement *s, struct lab_view current,
 	struct cqle_ddl_result *ret, struct lab_error *err);
+/* Its contents; the struct stays. */
+void cqle_table_free(struct cqlemu *emu, struct cqle_table *table);
 /* The system keyspaces; called once. */
 void cqle_system_tables_create(struct cqlemu *emu);
 /* Makes the contents of a system table current. */
@@ -325,6 +327,7 @@ struct cqle_read {
 	bool statics;	   /* static rows count for what is returned */
 	size_t limit;	   /* live rows wanted; SIZE_MAX */
 	size_t partition_limit; /* in each partition; SIZE_MAX */
+	size_t resume_limit;	/* in the one that is resumed */
 	size_t rows_max;   /* rows of any kind: beyond it, `failed` */
 	uint32_t tombstone_fail;
 	uint32_t now_s;
@@ -827,7 +830,7 @@ struct cqle_result {
 	/* Where the page ended: */
 	bool more;
 	struct lab_view last_key, last_row;
-	size_t rows_in_partition;
+	size_t partition_remaining;
 	size_t live; /* rows that go to the client */
 };
 /* Adds the live rows of `answer`, at most `room` of them. */

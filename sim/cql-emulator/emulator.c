@@ -70,24 +70,6 @@ int cqlemu_new(const struct cqlemu_options *options, struct cqlemu **ret, struct
 	return 0;
 }
 
-static void free_tables(struct cqlemu *emu)
-{
-	for (size_t i = 0; i < emu->table_count; i++) {
-		for (size_t n = 0; n < emu->node_count; n++) {
-			cqle_store_free(&emu->tables[i]->stores[n]);
-			if (emu->tables[i]->durable != NULL)
-				cqle_store_free(&emu->tables[i]->durable[n]);
-		}
-		lab_heap_free(emu->heap, emu->tables[i]->stores);
-		lab_heap_free(emu->heap, emu->tables[i]->durable);
-		lab_heap_free(emu->heap, emu->tables[i]->filled);
-	}
-	for (size_t i = 0; i < emu->keyspace_count; i++) {
-		lab_heap_free(emu->heap, emu->keyspaces[i]->placement);
-		lab_heap_free(emu->heap, emu->keyspaces[i]);
-	}
-}
-
 static void free_pools(struct cqlemu *emu)
 {
 	while (emu->free_ops != NULL) {
@@ -127,7 +109,8 @@ void cqlemu_free(struct cqlemu **_emu)
 	*_emu = NULL;
 	free_sessions(emu);
 	cqle_cluster_done(emu);
-	free_tables(emu);
+	for (size_t i = 0; i < emu->table_count; i++)
+		cqle_table_free(emu, emu->tables[i]);
 	free_pools(emu);
 	lab_buf_done(&emu->out);
 	lab_arena_free(&emu->permanent);

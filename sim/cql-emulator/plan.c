@@ -945,22 +945,32 @@ static int build_statement(struct builder *b)
 	return build_change(b);
 }
 
-/* Which markers are the partition key: only if each of its columns is = one marker. */
-static void find_pk_markers(struct builder *b, const struct cqle_plan *plan)
+/* The markers of one statement's partition key, if each of its columns is = one marker. */
+static bool note_pk_markers(const struct cqle_plan *plan, uint16_t *indexes)
 {
-	const struct cqle_plan *first =
-		plan->kind == STATEMENT_BATCH && plan->batch_count > 0 ? plan->batch[0] : plan;
-	const struct cqle_restriction *pk = first->where.pk;
-	if (pk == NULL || first->table == NULL)
-		return;
-	uint16_t *indexes = lab_arena_array(b->arena, uint16_t, first->table->pk_count);
-	for (size_t i = 0; i < first->table->pk_count; i++) {
+	const struct cqle_restriction *pk = plan->where.pk;
+	for (size_t i = 0; pk != NULL && i < plan->table->pk_count; i++) {
 		if (pk[i].op != OP_EQ || !pk[i].values[0].is_marker)
-			return;
+			return false;
 		indexes[i] = (uint16_t)pk[i].values[0].marker;
 	}
-	b->plan->pk_indexes = indexes;
-	b->plan->pk_index_count = first->table->pk_count;
+	return pk != NULL;
+}
+
+/* Of a batch on one table, the last statement's: so does Cassandra. */
+static void find_pk_markers(struct builder *b, struct cqle_plan *plan)
+{
+	if (plan->table == NULL)
+		return;
+	uint16_t *indexes = lab_arena_array(b->arena, uint16_t, plan->table->pk_count);
+	bool found = plan->kind != STATEMENT_BATCH && note_pk_markers(plan, indexes);
+	for (size_t i = 0; i < plan->batch_count; i++) {
+		if (plan->batch[i]->table != plan->table)
+			return;
+		found = note_pk_markers(plan->batch[i], indexes) || found;
+	}
+	plan->pk_indexes = indexes;
+	plan->pk_index_count = found ? plan->table->pk_count : 0;
 }
 
 int cqle_plan_build(struct cqlemu *emu, struct lab_arena *arena, const struct statement *statement,

@@ -356,6 +356,9 @@ static void set_limits(struct cqlemu *emu, struct cqle_op *op)
 	op->read.partition_limit = op->plan->filtering ? SIZE_MAX : op->select.partition_limit;
 	if (op->plan->distinct && !op->plan->filtering)
 		op->read.partition_limit = 1;
+	op->read.resume_limit = op->read.partition_limit;
+	if (op->resume_at != NULL && op->read.partition_limit != SIZE_MAX)
+		op->read.resume_limit = op->resume_at->partition_remaining;
 	op->read.now_s = cqle_wall_s(emu);
 	uint32_t grace = op->plan->table->gc_grace_s;
 	op->read.gc_before_s = op->read.now_s > grace ? op->read.now_s - grace : 0;

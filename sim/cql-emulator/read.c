@@ -96,6 +96,14 @@ static void end_part(struct lab_heap *heap, struct cqle_answer *answer)
 	answer->part_count--;
 }
 
+/* How many live rows of this partition are wanted. */
+static size_t part_limit(const struct cqle_read *read, const struct cqle_bytes *key)
+{
+	bool resumed = read->resume_key.ptr != NULL && read->resume_row.ptr != NULL &&
+		lab_view_eq(read->resume_key, cqle_bytes_view(key));
+	return resumed ? read->resume_limit : read->partition_limit;
+}
+
 /* ---- one replica ---- */
 
 struct reader {
@@ -103,6 +111,7 @@ struct reader {
 	const struct cqle_read *read;
 	struct cqle_answer *answer;
 	size_t live_before;  /* answer->live at the start of this partition */
+	size_t part_limit;
 	bool full;	     /* the whole read has what it wants */
 };
 
@@ -131,7 +140,7 @@ static bool read_row(struct reader *r, struct cqle_row *row)
 		answer->limited = r->full = true;
 		return false;
 	}
-	if (answer->live - r->live_before >= r->read->partition_limit) {
+	if (answer->live - r->live_before >= r->part_limit) {
 		answer->parts[answer->part_count - 1].limited = true;
 		return false;
 	}
@@ -239,6 +248,7 @@ static void read_partition(struct reader *r, const struct cqle_partition *p)
 			add_range(r->heap, answer, &p->ranges[i]);
 	}
 	r->live_before = answer->live;
+	r->part_limit = part_limit(read, p->key);
 	read_slices(r, p, resumed ? read->resume_row : lab_view_of(NULL, 0));
 	read_static(r, p, resumed && read->resume_row.ptr != NULL);
 	end_part(r->heap, answer);
@@ -486,7 +496,8 @@ static bool merge_is_done(const struct merger *m, size_t live_before)
 {
 	if (m->ret->live >= m->read->limit)
 		m->ret->limited = true;
-	return m->ret->limited || m->ret->live - live_before >= m->read->partition_limit;
+	const struct cqle_bytes *key = m->ret->parts[m->ret->part_count - 1].key;
+	return m->ret->limited || m->ret->live - live_before >= part_limit(m->read, key);
 }
 
 /* The rows of one partition. */

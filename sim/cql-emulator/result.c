@@ -128,6 +128,7 @@ struct adder {
 	struct cqle_op *op;
 	size_t room;
 	size_t in_part; /* rows of this partition so far */
+	size_t limit;	/* of them */
 };
 
 /* False: the page is full. */
@@ -173,40 +174,44 @@ static void note_end(struct adder *a, const struct cqle_part *part, const struct
 	result->last_key = lab_arena_copy(a->op->arena, cqle_bytes_view(part->key));
 	result->last_row = row == NULL ? lab_view_of(NULL, 0) :
 					 lab_arena_copy(a->op->arena, cqle_row_key(row));
-	result->rows_in_partition = a->in_part;
+	result->partition_remaining = a->limit == SIZE_MAX ? SIZE_MAX : a->limit - a->in_part;
 }
 
-static size_t partition_limit(const struct cqle_op *op)
+static bool is_resumed(const struct cqle_op *op, const struct cqle_part *part)
+{
+	return op->read.resume_row.ptr != NULL &&
+		lab_view_eq(op->read.resume_key, cqle_bytes_view(part->key));
+}
+
+static size_t partition_limit(const struct cqle_op *op, const struct cqle_part *part)
 {
 	size_t limit = op->plan->distinct ? 1 : op->select.partition_limit;
-	const struct cqle_paging *p = op->resume_at;
-	return p != NULL && p->row.ptr != NULL && limit != SIZE_MAX ? p->partition_remaining : limit;
+	return limit != SIZE_MAX && is_resumed(op, part) ? op->resume_at->partition_remaining :
+							    limit;
 }
 
 static bool add_part(struct adder *a, const struct cqle_answer *answer, const struct cqle_part *part)
 {
 	struct row_view v = { .arena = a->op->arena, .table = a->op->plan->table, .part = part,
 		.now_s = a->op->read.now_s };
-	size_t limit = partition_limit(a->op);
 	bool any = false;
 	a->in_part = 0;
+	a->limit = partition_limit(a->op, part);
 	for (size_t i = part->row_begin; i < part->row_end; i++) {
 		v.row = answer->rows[i];
 		if (!cqle_row_is_live(v.row, v.now_s))
 			continue;
 		any = true;
 		v.clustering_known = false;
-		if (a->in_part >= limit)
+		if (a->in_part >= a->limit)
 			return true;
 		if (!add_row(a, &v)) {
 			note_end(a, part, v.row);
 			return false;
 		}
 	}
-	bool resumed = a->op->read.resume_row.ptr != NULL &&
-		lab_view_eq(a->op->read.resume_key, cqle_bytes_view(part->key));
-	if (any || resumed || !a->op->plan->wants_statics || part->static_row == NULL ||
-		!cqle_row_is_live(part->static_row, v.now_s))
+	if (any || is_resumed(a->op, part) || !a->op->plan->wants_statics ||
+		part->static_row == NULL || !cqle_row_is_live(part->static_row, v.now_s))
 		return true;
 	v.row = NULL;
 	if (add_row(a, &v))
@@ -245,12 +250,11 @@ static struct lab_view paging_state(struct cqle_op *op)
 	if (!r->more || r->live < op->wanted || op->remaining <= r->live)
 		return lab_view_of(NULL, 0);
 	size_t remaining = op->remaining == SIZE_MAX ? INT32_MAX : op->remaining;
-	size_t in_partition =
-		op->select.partition_limit == SIZE_MAX ? remaining : partition_limit(op);
-	size_t used = op->select.partition_limit == SIZE_MAX ? r->live : r->rows_in_partition;
+	size_t in_partition = r->partition_remaining == SIZE_MAX ? remaining - r->live :
+								   r->partition_remaining;
 	return cqle_paging_write(op->arena, op->plan->table,
 		single ? lab_view_of("", 0) : r->last_key, r->last_row, remaining - r->live,
-		in_partition > used ? in_partition - used : 0);
+		in_partition);
 }
 
 void cqle_result_finish(struct cqlemu *emu, struct cqle_op *op)

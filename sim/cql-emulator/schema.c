@@ -200,13 +200,11 @@ static int create_keyspace(struct cqlemu *emu, const struct statement *s,
 	}
 	if (emu->keyspace_count == CQLEMU_KEYSPACES_MAX)
 		return cqle_fail(err, CQL_E_INVALID, "more than %d keyspaces", CQLEMU_KEYSPACES_MAX);
-	struct cqle_keyspace *ks = lab_new(emu->heap, struct cqle_keyspace);
+	struct cqle_keyspace *ks = lab_arena_new_of(emu->permanent, struct cqle_keyspace);
 	ks->name = lab_arena_copy(emu->permanent, s->keyspace);
 	ks->durable_writes = true;
-	if (keyspace_properties(emu, s, ks, err) < 0) {
-		lab_heap_free(emu->heap, ks);
+	if (keyspace_properties(emu, s, ks, err) < 0)
 		return -1;
-	}
 	emu->keyspaces[emu->keyspace_count++] = ks;
 	ret->change = (struct cql_schema_change){ .change = LAB_VIEW("CREATED"),
 		.target = LAB_VIEW("KEYSPACE"),
@@ -545,16 +543,24 @@ static int create_table(struct cqlemu *emu, const struct statement *s, struct la
 
 /* ---- DROP ---- */
 
-/* The struct stays: plans and messages may still point to it. Its data goes. */
+void cqle_table_free(struct cqlemu *emu, struct cqle_table *t)
+{
+	for (size_t i = 0; i < emu->node_count; i++) {
+		cqle_store_free(&t->stores[i]);
+		if (t->durable != NULL)
+			cqle_store_free(&t->durable[i]);
+	}
+	lab_heap_free(emu->heap, t->stores);
+	lab_heap_free(emu->heap, t->durable);
+	lab_heap_free(emu->heap, t->filled);
+}
+
+/* The struct stays: plans and messages may still point to it, and look at `dropped`. */
 static void table_drop(struct cqlemu *emu, size_t index)
 {
 	struct cqle_table *t = emu->tables[index];
 	t->dropped = true;
-	for (size_t i = 0; i < emu->node_count; i++) {
-		cqle_store_clear(t->stores[i]);
-		if (t->durable != NULL)
-			cqle_store_clear(t->durable[i]);
-	}
+	cqle_table_free(emu, t);
 	emu->table_count--;
 	memmove(&emu->tables[index], &emu->tables[index + 1],
 		(emu->table_count - index) * sizeof(struct cqle_table *));
