@@ -47,25 +47,52 @@ static bool is_quoted_from(struct lab_view line)
 	return n > 0 && is_separator(lab_view_skip(line, n));
 }
 
-/* Everything up to the next separator, unquoted; the empty line before a separator is not part of
- * the mail. */
-static struct lab_view take_mail(struct lab_view *rest, struct lab_arena *arena)
+static struct lab_view take_line(struct lab_view *rest)
 {
-	uint8_t *out = lab_arena_alloc(arena, rest->len == 0 ? 1 : rest->len);
+	size_t end = lab_view_find_byte(*rest, '\n');
+	struct lab_view line = lab_view_sub(*rest, 0, end == SIZE_MAX ? end : end + 1);
+
+	*rest = lab_view_skip(*rest, line.len);
+	return line;
+}
+
+/* The empty line before a separator is not part of the mail. */
+static size_t without_last_empty_line(struct lab_view mail)
+{
+	size_t len = mail.len;
+
+	if (len == 0 || mail.ptr[len - 1] != '\n')
+		return len;
+	len--;
+	if (len > 0 && mail.ptr[len - 1] == '\r')
+		len--;
+	return len == 0 || mail.ptr[len - 1] == '\n' ? len : mail.len;
+}
+
+/* Everything up to the next separator, unquoted. Adds the lines to *ret_lines. */
+static struct lab_view take_mail(struct lab_view *rest, struct lab_arena *arena, size_t *ret_lines)
+{
+	struct lab_view left = *rest, mail;
+	uint8_t *out;
 	size_t len = 0;
 
-	while (rest->len > 0 && !is_separator(*rest)) {
-		size_t end = lab_view_find_byte(*rest, '\n');
-		struct lab_view line = end == SIZE_MAX ? *rest : lab_view_sub(*rest, 0, end + 1);
+	while (left.len > 0 && !is_separator(left)) {
+		(void)take_line(&left);
+		(*ret_lines)++;
+	}
+	mail = lab_view_sub(*rest, 0, rest->len - left.len);
+	if (left.len > 0)
+		mail.len = without_last_empty_line(mail);
+	*rest = left;
+	out = lab_arena_alloc(arena, mail.len);
+	while (mail.len > 0) {
+		struct lab_view line = take_line(&mail);
 
-		*rest = lab_view_skip(*rest, line.len);
 		if (is_quoted_from(line))
 			line = lab_view_skip(line, 1);
 		memcpy(out + len, line.ptr, line.len);
 		len += line.len;
 	}
-	if (rest->len > 0 && len >= 2 && out[len - 1] == '\n' && out[len - 2] == '\n')
-		len--;
 	return lab_view_of(out, len);
 }
 
@@ -93,21 +120,29 @@ int mail_source_from_mails(const struct lab_view *mails, size_t count, struct la
 int mail_source_from_mbox(const char *name, struct lab_view text, struct lab_arena *arena,
 	struct mail_source **ret, struct lab_error *err)
 {
-	struct lab_view rest = text, line, *mails;
-	size_t count = count_mails(text), n = 0;
+	struct lab_view rest = text, *mails;
+	size_t count = count_mails(text), n = 0, line = 1;
 
 	if (!is_separator(text))
 		return lab_fail(err, LAB_INVALID, "%s:1:1: not an mbox: no \"From \" line", name);
 	if (count > MAIL_SOURCE_MAX)
 		return lab_fail(err, LAB_LIMIT, "%s: more than %d mails", name, MAIL_SOURCE_MAX);
 	mails = lab_arena_array(arena, struct lab_view, count);
-	while (lab_view_split(&rest, '\n', &line) && is_separator(line)) {
-		mails[n] = take_mail(&rest, arena);
+	while (rest.len > 0) {
+		size_t began = line++;
+
+		(void)take_line(&rest);
+		mails[n] = take_mail(&rest, arena, &line);
+		if (mails[n].len > MAIL_BYTES_MAX)
+			return lab_fail(err, LAB_LIMIT,
+				"%s:%zu:1: this mail has %zu bytes, more than %u", name, began,
+				mails[n].len, MAIL_BYTES_MAX);
+		/* A separator with nothing behind it is no mail. */
 		n += mails[n].len > 0;
 	}
-	if (mail_source_from_mails(mails, n, arena, ret, err) < 0)
-		return lab_error_wrap(err, "%s", name);
-	return 0;
+	if (n == 0)
+		return lab_fail(err, LAB_INVALID, "%s:1:1: there are no mails in it", name);
+	return mail_source_from_mails(mails, n, arena, ret, err);
 }
 
 size_t mail_source_count(const struct mail_source *source)

@@ -19,7 +19,8 @@
 struct mail_source;
 
 /* mbox (mboxrd: lines beginning with "From " separate mails, ">From " is unquoted). The text is
- * borrowed. -1 LAB_INVALID with the line: not an mbox, no mails. */
+ * read only during the call. Line ends may be LF or CRLF and stay as they are. -1 LAB_INVALID with
+ * the line: not an mbox, no mails; LAB_LIMIT. */
 int mail_source_from_mbox(const char *name, struct lab_view text, struct lab_arena *arena,
 	struct mail_source **ret, struct lab_error *err);
 /* One mail for each text. Borrowed. */
