@@ -84,26 +84,26 @@ static const struct oracle_finding *first_failure(const struct oracle_verdict *v
 	return NULL;
 }
 
-void report_failure(const struct run_options *options, struct oracle *oracle,
-	const struct oracle_case *c, const struct oracle_verdict *verdict,
-	const struct world *world, struct run_result *ret)
+void report_failure(const struct judge_case *judged, const struct oracle_case *c,
+	const struct oracle_verdict *verdict, struct run_result *ret)
 {
+	const struct run_options *options = judged->options;
 	const struct oracle_finding *f = first_failure(verdict);
 	char when[REPORT_TIME_MAX];
 	struct lab_buf out;
 
 	lab_assert(f != NULL);
-	lab_buf_init(&out, world_heap((struct world *)(uintptr_t)world), RUN_REPORT_MAX - 1);
+	lab_buf_init(&out, judged->heap, RUN_REPORT_MAX - 1);
 	lab_buf_printf(&out, "FAIL  %s  seed %" PRIu64 "  %s  [at %s virtual]\n",
 		options->scenario->path, options->seed, f->signature,
 		report_time(f->time_ns, when));
 	lab_buf_printf(&out, "      %s\n", f->sentence);
 	print_why(f, &out);
 	lab_buf_append_cstr(&out, "\nHow it happened\n");
-	oracle_explain(oracle, c, f, EXPLAIN_LINES, &out);
+	oracle_explain(judged->oracle, c, f, EXPLAIN_LINES, &out);
 	print_others(verdict, &out);
 	lab_buf_printf(&out, "\nTrace hash %016" PRIx64 ", %" PRIu64 " events\n",
-		world_trace_hash(world), world_event_count(world));
+		judged->trace_hash, judged->events);
 	print_commands(options, &out);
 	snprintf(ret->signature, sizeof(ret->signature), "%s", f->signature);
 	snprintf(ret->report, sizeof(ret->report), "%s", lab_buf_cstr(&out));

@@ -5,14 +5,12 @@
 #ifndef SCENARIOS_REPORT_H
 #define SCENARIOS_REPORT_H
 
-#include "scenarios/runner/run.h"
-#include "sim/world/world.h"
+#include "scenarios/runner/judge.h"
 
 /* Fills ret->report and ret->signature: a headline to grep for, the first finding in mail words,
  * why it is wrong, how it happened, and the commands to go on with. At most 40 lines. */
-void report_failure(const struct run_options *options, struct oracle *oracle,
-	const struct oracle_case *c, const struct oracle_verdict *verdict,
-	const struct world *world, struct run_result *ret);
+void report_failure(const struct judge_case *judged, const struct oracle_case *c,
+	const struct oracle_verdict *verdict, struct run_result *ret);
 
 /* write(2), all of it; for a failing assertion. */
 void report_write(int fd, const char *text, size_t len);

@@ -575,6 +575,19 @@ int stream_front_end_listen(struct stream_front_end *front_end, const char *inst
 	return call.result;
 }
 
+static void reset_all(void *ctx)
+{
+	struct stream_front_end *front_end = ctx;
+
+	while (front_end->connections != NULL)
+		connection_close(front_end->connections, true);
+}
+
+void stream_front_end_reset(struct stream_front_end *front_end)
+{
+	stream_front_end_call(front_end, reset_all, front_end);
+}
+
 struct stats_call {
 	struct stream_front_end *front_end;
 	struct stream_front_end_stats stats;

@@ -59,6 +59,10 @@ void stream_front_end_call(struct stream_front_end *front_end, void (*fn)(void *
 int stream_front_end_listen(struct stream_front_end *front_end, const char *instance, bool listen,
 	struct lab_error *err);
 
+/* Resets every connection there is, as a switch does that loses its tables; whoever waits for an
+ * answer that will never come learns of it. Clients may connect again at once. */
+void stream_front_end_reset(struct stream_front_end *front_end);
+
 struct stream_front_end_stats {
 	uint64_t connections; /* accepted */
 	uint64_t open;        /* now */

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "scenarios/runner/judge.h"
+
+#include "scenarios/runner/report.h"
+
+#include <stdio.h>
+
+struct oracle *judge_new_oracle(const struct scene *scene, struct lab_heap *heap)
+{
+	const struct scenario *s = scene->options->scenario;
+	const struct dict_cql_connect *c = scene_connect(scene);
+	const struct conf_http_url *url = &s->endpoints.s3;
+	struct oracle_settings settings = { .heap = heap,
+		.auditor = SCENE_AUDITOR,
+		.bucket = s->endpoints.bucket,
+		.keyspace = c->keyspace,
+		.max_retries = LAB_MAX(url->read_max_retries,
+			LAB_MAX(url->write_max_retries, url->delete_max_retries)),
+		.min_retries = LAB_MIN(url->read_max_retries,
+			LAB_MIN(url->write_max_retries, url->delete_max_retries)),
+		.max_connect_retries = url->max_connect_retries,
+		.has_absolute_timeout = url->absolute_timeout_ns != 0,
+		.bulk_delete_limit = url->bulk_delete_limit,
+		.read_consistency = (uint16_t)c->read_consistency,
+		.write_consistency = (uint16_t)c->write_consistency,
+		.delete_consistency = (uint16_t)c->delete_consistency,
+		.read_fallback = (uint16_t)c->read_fallback_consistency,
+		.write_fallback = (uint16_t)c->write_fallback_consistency,
+		.delete_fallback = (uint16_t)c->delete_fallback_consistency,
+		.clock_error_us = (int64_t)(s->hosts.clock_offset.high / 1000),
+		.object_prefix = lab_view_skip(s->endpoints.dictmap.storage_objectid_prefix,
+			sizeof(SCENARIO_PROBE_USER) - 1),
+		.bucket_size = s->endpoints.dictmap.bucket_size,
+		.bucket_parallelism = scene->node_count * 8,
+		.delete_timestamp_us = (int64_t)(s->endpoints.dictmap.delete_timestamp_ns / 1000),
+		.epoch_us = (int64_t)scene->epoch_us };
+
+	return oracle_new(&settings);
+}
+
+void judge_access(struct oracle *oracle, const struct sim_access *access, struct run_result *r)
+{
+	oracle_access(oracle, access);
+	r->storage_requests++;
+	r->s3_requests += strcmp(access->service, "s3") == 0;
+	r->cql_requests += strcmp(access->service, "cql") == 0;
+	r->imds_requests += strcmp(access->service, "imds") == 0;
+}
+
+void judge(const struct judge_case *c, struct run_result *r)
+{
+	struct oracle_case oracle_case = { .history = c->history,
+		.s3 = c->scene->s3,
+		.cql = c->scene->cql,
+		.faults = c->scene->plan,
+		.healed_ns = c->healed_ns,
+		.ended_ns = c->ended_ns };
+	struct oracle_verdict verdict;
+
+	oracle_judge(c->oracle, &oracle_case, &verdict);
+	r->findings = verdict.failures;
+	r->excused = verdict.excused;
+	r->leaked_objects = verdict.leaked_objects;
+	if (verdict.failures > 0)
+		r->verdict = RUN_FAIL;
+	else if (verdict.is_unknown || !workload_is_idle(c->workload))
+		r->verdict = RUN_INCONCLUSIVE;
+	if (verdict.failures > 0)
+		report_failure(c, &oracle_case, &verdict, r);
+	else if (r->verdict == RUN_INCONCLUSIVE)
+		snprintf(r->report, sizeof(r->report), "INCONCLUSIVE  %s  seed %" PRIu64 "  %s\n",
+			c->options->scenario->path, r->seed,
+			verdict.is_unknown ? verdict.unknown : "operations never ended");
+}
+
+void judge_collect(const struct judge_case *c, struct run_result *r)
+{
+	r->trace_hash = c->trace_hash;
+	r->events = c->events;
+	r->virtual_ns = c->ended_ns;
+	r->users = workload_users(c->workload);
+	r->crashes = c->crashes;
+	for (unsigned k = 0; k < HISTORY_KIND_COUNT; k++) {
+		for (unsigned o = 0; o <= HISTORY_UNCERTAIN; o++)
+			r->operations[k][o] = history_total(
+				c->history, (enum history_kind)k, (enum history_outcome)o);
+	}
+	for (unsigned k = 0; k < FAULT_KIND_COUNT; k++)
+		r->faults[k] = fault_fired_kind(c->scene->plan, (enum fault_kind)k);
+}
+
+void judge_broken(
+	const struct run_options *options, const struct lab_error *err, struct run_result *r)
+{
+	r->verdict = RUN_BROKEN;
+	snprintf(r->signature, sizeof(r->signature), "laboratory");
+	snprintf(r->report, sizeof(r->report), "BROKEN  %s  seed %" PRIu64 "  %s\n",
+		options->scenario->path, r->seed, err->message);
+}

@@ -1,0 +1,505 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "scenarios/runner/live-world.h"
+
+#include <stdio.h>
+
+#define FIBERS_MAX 65536
+#define SERVICE_BYTES_MAX ((size_t)SCENE_MEMORY_MAX)
+/* Kinds that only the simulated world can do. */
+#define MISSING_POINTS (FAULT_DISK | FAULT_BIT(world_partition) | FAULT_BIT(world_clock))
+
+/* ---- hosts ---- */
+
+static struct live_host_place *place_of(struct live_world *w, const struct node *node)
+{
+	return &w->places[node - w->scene.nodes];
+}
+
+static void on_boot(struct env *env, void *arg)
+{
+	(void)env;
+	node_main(arg);
+}
+
+static void boot(struct live_world *w, struct node *node)
+{
+	struct lab_error err;
+
+	if (live_start(place_of(w, node)->host, "main", on_boot, node, &err) < 0)
+		lab_bug("there are more fibers than a live run may have");
+}
+
+/* The clients' fibers are started later. */
+static void lab_main(struct env *env, void *arg)
+{
+	(void)env;
+	(void)arg;
+}
+
+static int new_lab(struct live_world *w, struct lab_error *err)
+{
+	struct live_host_settings settings = {
+		.hostname = "lab", .root = w->root, .heap_max_bytes = (size_t)SCENE_MEMORY_MAX
+	};
+	struct live_host *host;
+
+	if (live_host_new(w->live, &settings, &host, err) < 0)
+		return -1;
+	w->lab = live_host_env(host);
+	return live_start(host, "main", lab_main, NULL, err);
+}
+
+static int new_host(struct live_world *w, struct node *node, struct lab_error *err)
+{
+	struct live_host_place *place = place_of(w, node);
+	size_t number = (size_t)(node - w->scene.nodes) + 1;
+	struct live_host_settings settings = { .hostname = node->name,
+		.zone = node->zone,
+		.root = place->root,
+		.source_address = place->source,
+		.heap_max_bytes = scene_memory_max(&w->scene, node),
+		.wall_offset_us = scene_clock_offset(&w->scene, node) };
+
+	snprintf(place->source, sizeof(place->source), "127.0.1.%zu", number);
+	if (number > 254)
+		return lab_fail(err, LAB_LIMIT, "more than 253 backends in the live world");
+	if (live_directory_add(w->root, node->name, place->root, err) < 0)
+		return -1;
+	place->world = w;
+	return live_host_new(w->live, &settings, &place->host, err);
+}
+
+static int new_hosts(struct live_world *w, struct lab_error *err)
+{
+	for (size_t i = 0; i <= w->scene.node_count; i++) {
+		if (new_host(w, &w->scene.nodes[i], err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static void follow_hosts(void *ctx, const struct lab_event *event)
+{
+	struct live_world *w = ctx;
+
+	if (w->is_closing || (event->id != LAB_EV_host_crashed && event->id != LAB_EV_host_started))
+		return;
+	for (size_t i = 0; i <= w->scene.node_count; i++) {
+		struct env *env = live_host_env(w->places[i].host);
+
+		if (env->host != event->host)
+			continue;
+		if (event->id == LAB_EV_host_started) {
+			node_booted(&w->scene.nodes[i], env);
+		} else {
+			w->crashes++;
+			node_crashed(&w->scene.nodes[i], w->lab);
+		}
+	}
+}
+
+/* ---- services behind sockets ---- */
+
+struct handover {
+	struct s3emu *s3;
+	const struct sim_credentials *credentials;
+};
+
+static void hand_over(void *ctx)
+{
+	const struct handover *handover = ctx;
+
+	s3emu_credentials_sink(handover->s3, handover->credentials);
+}
+
+/* From the thread of IMDS to that of S3, which knows the key before the client gets it. */
+static void publish(void *ctx, const struct sim_credentials *credentials)
+{
+	struct live_world *w = ctx;
+	struct handover handover = { w->scene.s3, credentials };
+
+	http_front_end_call(w->s3, hand_over, &handover);
+}
+
+struct peers {
+	struct front_end_peer items[SCENE_NODES_MAX];
+	size_t count;
+};
+
+static void list_peers(struct live_world *w, struct peers *ret)
+{
+	ret->count = w->scene.node_count + 1;
+	for (size_t i = 0; i < ret->count; i++)
+		ret->items[i] = (struct front_end_peer){ .address = w->places[i].source,
+			.name = w->scene.nodes[i].name,
+			.zone = w->scene.nodes[i].zone };
+}
+
+static int serve_http(struct live_world *w, struct sim_http_service service,
+	const struct peers *peers, struct http_front_end **ret, struct lab_error *err)
+{
+	struct http_front_end_settings settings = { .service = service,
+		.start_ns = live_start_ns(w->live),
+		.peers = peers->items,
+		.peer_count = peers->count };
+
+	return http_front_end_new(&settings, ret, err);
+}
+
+static int serve_cql(struct live_world *w, const struct peers *peers, struct lab_error *err)
+{
+	struct stream_front_end_node nodes[SCENE_CQL_NODES_MAX];
+	char addresses[SCENE_CQL_NODES_MAX][16];
+	struct stream_front_end_settings settings = { .service = cqlemu_service(w->scene.cql),
+		.nodes = nodes,
+		.node_count = w->scene.cql_count,
+		.start_ns = live_start_ns(w->live),
+		.peers = peers->items,
+		.peer_count = peers->count };
+
+	for (size_t i = 0; i < w->scene.cql_count; i++) {
+		snprintf(addresses[i], sizeof(addresses[i]), "127.0.2.%zu", i + 1);
+		nodes[i] = (struct stream_front_end_node){ w->scene.cql_names[i], addresses[i] };
+	}
+	return stream_front_end_new(&settings, &w->cql, err);
+}
+
+static int new_services(struct live_world *w, struct lab_error *err)
+{
+	struct scene *scene = &w->scene;
+	struct sim_hooks hooks;
+
+	live_tap_hooks(w->tap, &hooks);
+	w->s3_pool = lab_pool_new(SERVICE_BYTES_MAX);
+	w->imds_pool = lab_pool_new(SERVICE_BYTES_MAX);
+	w->cql_pool = lab_pool_new(SERVICE_BYTES_MAX);
+	if (scene_new_s3(scene, w->s3_pool, &hooks, err) < 0 ||
+		scene_new_imds(scene, w->imds_pool, &hooks, publish, w, err) < 0)
+		return -1;
+	return scene_new_cql(scene, w->cql_pool, &hooks, err);
+}
+
+static int serve(struct live_world *w, struct lab_error *err)
+{
+	struct peers *peers = lab_new(w->heap, struct peers);
+
+	list_peers(w, peers);
+	if (serve_http(w, s3emu_service(w->scene.s3), peers, &w->s3, err) < 0)
+		return lab_error_wrap(err, "S3");
+	if (w->scene.imds != NULL &&
+		serve_http(w, imdsemu_service(w->scene.imds), peers, &w->imds, err) < 0)
+		return lab_error_wrap(err, "IMDS");
+	return serve_cql(w, peers, err) < 0 ? lab_error_wrap(err, "Cassandra") : 0;
+}
+
+/* ---- where the settings' names lead ---- */
+
+/* "host:port", with the port spelled out. */
+static struct lab_view with_port(struct live_world *w, struct lab_view authority, uint16_t port)
+{
+	size_t colon = lab_view_find_byte(authority, ':');
+	bool has_port = colon != SIZE_MAX && authority.ptr[authority.len - 1] != ']';
+	size_t size = authority.len + 8;
+	char *text = lab_heap_alloc(w->heap, size);
+
+	if (has_port)
+		snprintf(text, size, "%.*s", LAB_VIEW_ARG(authority));
+	else
+		snprintf(text, size, "%.*s:%u", LAB_VIEW_ARG(authority), port);
+	return lab_view_cstr(text);
+}
+
+static int map(struct live_world *w, struct lab_view authority, uint16_t default_port,
+	const char *address, uint16_t port, bool strip_tls, struct lab_error *err)
+{
+	/* It ends with a NUL. */
+	struct lab_view pattern = with_port(w, authority, default_port);
+
+	return live_map(w->live, (const char *)pattern.ptr, address, port, strip_tls, err);
+}
+
+static int map_names(struct live_world *w, struct lab_error *err)
+{
+	const struct scenario_endpoints *e = &w->options->scenario->endpoints;
+	const struct dict_cql_connect *connect = scene_connect(&w->scene);
+
+	if (map(w, e->s3_authority, e->s3.tls ? 443 : 80, "127.0.0.1", http_front_end_port(w->s3),
+		    e->s3.tls, err) < 0)
+		return -1;
+	if (w->imds != NULL && map(w, e->s3.auth_host, 80, "127.0.0.1",
+				       http_front_end_port(w->imds), false, err) < 0)
+		return -1;
+	for (size_t i = 0; i < w->scene.cql_count; i++) {
+		char address[16];
+
+		snprintf(address, sizeof(address), "127.0.2.%zu", i + 1);
+		if (map(w, connect->hosts[i], connect->port, address, stream_front_end_port(w->cql),
+			    false, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* ---- Cassandra nodes ---- */
+
+struct node_switch {
+	struct live_world *world;
+	size_t node;
+	bool is_up;
+};
+
+static void node_switch_run(void *ctx)
+{
+	struct node_switch *s = ctx;
+	struct live_world *w = s->world;
+	uint64_t now_ns = live_now(w->live);
+
+	if (s->is_up)
+		cqlemu_node_start(w->scene.cql, s->node, now_ns);
+	else
+		cqlemu_node_kill(w->scene.cql, s->node, now_ns);
+}
+
+/* A dead node refuses connections, and those it had are reset. */
+static void switch_node(struct live_world *w, size_t node, bool is_up)
+{
+	struct node_switch s = { w, node, is_up };
+	struct lab_error err;
+
+	if (!is_up)
+		(void)stream_front_end_listen(w->cql, w->scene.cql_names[node], false, &err);
+	stream_front_end_call(w->cql, node_switch_run, &s);
+	if (is_up && stream_front_end_listen(w->cql, w->scene.cql_names[node], true, &err) < 0)
+		fprintf(stderr, "live: %s stays down: %s\n", w->scene.cql_names[node], err.message);
+}
+
+/* ---- the fault plan's time line ---- */
+
+struct episode_run {
+	struct live_world *world;
+	const struct fault_episode *episode;
+	bool is_on;
+	struct node *crashed; /* to be started again */
+	uint32_t crashed_boots;
+};
+
+static struct node *target_backend(struct live_world *w, const struct fault_episode *episode)
+{
+	for (size_t i = 0; i < w->scene.node_count; i++) {
+		if (strcmp(w->scene.nodes[i].name, episode->target) == 0)
+			return &w->scene.nodes[i];
+	}
+	lab_bug("a crash has a backend as its target");
+}
+
+static size_t target_cql_node(struct live_world *w, const struct fault_episode *episode)
+{
+	for (size_t i = 0; i < w->scene.cql_count; i++) {
+		if (strcmp(w->scene.cql_names[i], episode->target) == 0)
+			return i;
+	}
+	lab_bug("node_down has a Cassandra node as its target");
+}
+
+static void begin_crash(struct episode_run *run)
+{
+	struct live_world *w = run->world;
+	struct node *node = target_backend(w, run->episode);
+	struct live_host_place *place = place_of(w, node);
+
+	if (!live_host_up(place->host))
+		return;
+	run->crashed = node;
+	run->crashed_boots = node->boots;
+	live_crash(place->host);
+	if (run->episode->disk == FAULT_DISK_WIPE && live_directory_empty(place->root) < 0)
+		fprintf(stderr, "live: %s: some files are left\n", place->root);
+}
+
+static void trace_episode(struct episode_run *run, enum lab_event_id id)
+{
+	const struct fault_episode *episode = run->episode;
+
+	LIVE_WORLD_EVENT(run->world, id, LAB_F_U64("episode", episode->id),
+		LAB_F_CSTR("kind", fault_kind_name(episode->kind)),
+		LAB_F_CSTR("target", episode->target), LAB_F_U64("rate_ppm", episode->rate_ppm),
+		LAB_F_U64("length_ns", episode->length_ns));
+}
+
+static void on_episode_end(void *ctx)
+{
+	struct episode_run *run = ctx;
+	struct live_world *w = run->world;
+	const struct fault_episode *episode = run->episode;
+
+	if (run->is_on && episode->kind == FAULT_node_down)
+		switch_node(w, target_cql_node(w, episode), true);
+	/* Unless somebody else started it meanwhile. */
+	if (run->crashed != NULL && !run->crashed->is_up &&
+		run->crashed->boots == run->crashed_boots)
+		boot(w, run->crashed);
+	trace_episode(run, LAB_EV_episode_finished);
+}
+
+static void at(struct live_world *w, uint64_t time_ns, void (*fn)(void *ctx), void *ctx)
+{
+	struct lab_error err;
+
+	if (live_at(w->live, time_ns, fn, ctx, &err) < 0)
+		lab_bug("there is a callback for each episode");
+}
+
+static void on_episode_begin(void *ctx)
+{
+	struct episode_run *run = ctx;
+	struct live_world *w = run->world;
+	const struct fault_episode *episode = run->episode;
+
+	trace_episode(run, LAB_EV_episode_started);
+	if (fault_kind_is_world(episode->kind) &&
+		live_tap_fire(w->tap, episode->id, live_now(w->live))) {
+		run->is_on = true;
+		if (episode->kind == FAULT_crash)
+			begin_crash(run);
+		else
+			switch_node(w, target_cql_node(w, episode), false);
+	}
+	at(w, episode->start_ns + episode->length_ns, on_episode_end, run);
+}
+
+static void on_episode(void *ctx, const struct fault_episode *episode)
+{
+	struct live_world *w = ctx;
+	struct episode_run *run = lab_new(w->heap, struct episode_run);
+
+	*run = (struct episode_run){ .world = w, .episode = episode };
+	if (!episode->is_disabled)
+		at(w, episode->start_ns, on_episode_begin, run);
+}
+
+static uint64_t kinds_here(void)
+{
+	uint64_t kinds = 0;
+
+	for (unsigned k = 0; k < FAULT_KIND_COUNT; k++) {
+		if ((fault_kind_points((enum fault_kind)k) & MISSING_POINTS) == 0)
+			kinds |= UINT64_C(1) << k;
+	}
+	return kinds;
+}
+
+static void on_skipped(void *ctx, const struct scenario_fault *fault)
+{
+	(void)ctx;
+	fprintf(stderr, "live: fault %.*s is left out: it is for the simulated world only\n",
+		LAB_VIEW_ARG(fault->name));
+}
+
+static void on_fault(void *ctx, const struct fault_record *record)
+{
+	struct live_world *w = ctx;
+
+	w->told_ns = record->time_ns;
+	LIVE_WORLD_EVENT(w, LAB_EV_fault_injected, LAB_F_U64("fault", record->id),
+		LAB_F_CSTR("point", fault_point_name(record->point)),
+		LAB_F_CSTR("kind", fault_kind_name(record->kind)),
+		LAB_F_U64("episode", record->episode), LAB_F_CSTR("instance", record->instance),
+		LAB_F_CSTR("peer", record->peer), LAB_F_CSTR("subject", record->subject));
+	w->told_ns = 0;
+}
+
+static void on_access(void *ctx, const struct sim_access *access)
+{
+	struct live_world *w = ctx;
+
+	w->access(w->access_ctx, access);
+}
+
+void live_world_drain(struct live_world *w)
+{
+	struct live_tap_sink sink = { w, on_access, on_fault };
+
+	if (!w->is_closing)
+		live_tap_drain(w->tap, &sink);
+}
+
+/* ---- the whole world ---- */
+
+/* The services' wall clock is the machine's. */
+static int new_scene(struct live_world *w, struct lab_error *err)
+{
+	uint64_t epoch_us = env_wall_us(w->lab) - live_now(w->live) / LAB_USEC;
+
+	if (scene_init(&w->scene, w->options, epoch_us, err) < 0)
+		return -1;
+	w->tap = live_tap_new(&w->scene);
+	return scene_new_faults(
+		&w->scene, live_tap_heap(w->tap), kinds_here(), on_skipped, NULL, err);
+}
+
+int live_world_build(struct live_world *w, const struct run_options *options, void *ctx,
+	void (*access)(void *ctx, const struct sim_access *access), struct lab_error *err)
+{
+	struct live_settings settings = { .seed = options->seed,
+		.memory_max_bytes = (size_t)SCENE_MEMORY_MAX * 2,
+		.fibers_max = FIBERS_MAX,
+		.callbacks_max = FAULT_EPISODES_MAX + 64 };
+
+	*w = (struct live_world){ .options = options, .access_ctx = ctx, .access = access };
+	w->pool = lab_pool_new(SERVICE_BYTES_MAX);
+	w->heap = lab_heap_new(w->pool, SERVICE_BYTES_MAX);
+	if (live_directory_new(w->root, err) < 0 || live_new(&settings, &w->live, err) < 0 ||
+		new_lab(w, err) < 0 || new_scene(w, err) < 0 || new_hosts(w, err) < 0 ||
+		new_services(w, err) < 0 || serve(w, err) < 0 || map_names(w, err) < 0)
+		return -1;
+	live_add_sink(w->live, follow_hosts, w);
+	live_tap_observe(w->tap, w->scene.plan, on_episode, w);
+	for (size_t i = 0; i < w->scene.node_count; i++)
+		boot(w, &w->scene.nodes[i]);
+	return 0;
+}
+
+void live_world_stop(struct live_world *w)
+{
+	/* IMDS first: it calls S3. */
+	http_front_end_free(&w->imds);
+	http_front_end_free(&w->s3);
+	stream_front_end_free(&w->cql);
+	if (w->tap != NULL)
+		live_world_drain(w);
+}
+
+void live_world_free(struct live_world *w)
+{
+	/* The end of the hosts is not a crash that anybody should hear of. */
+	w->is_closing = true;
+	live_world_stop(w);
+	live_free(&w->live);
+	scene_free(&w->scene);
+	live_tap_free(&w->tap);
+	lab_pool_free(&w->cql_pool);
+	lab_pool_free(&w->imds_pool);
+	lab_pool_free(&w->s3_pool);
+	if (w->root[0] != '\0' && live_directory_remove(w->root) < 0)
+		fprintf(stderr, "live: %s cannot be removed\n", w->root);
+	lab_heap_drop(&w->heap);
+	lab_pool_free(&w->pool);
+}
+
+void live_world_heal(struct live_world *w)
+{
+	for (size_t i = 0; i < w->scene.cql_count; i++)
+		switch_node(w, i, true);
+	for (size_t i = 0; i < w->scene.node_count; i++) {
+		if (!w->scene.nodes[i].is_up)
+			boot(w, &w->scene.nodes[i]);
+	}
+}
+
+struct node *live_world_auditor(struct live_world *w)
+{
+	struct node *auditor = &w->scene.nodes[w->scene.node_count];
+
+	boot(w, auditor);
+	return auditor;
+}

@@ -1,0 +1,394 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "scenarios/runner/scene.h"
+
+#include "scenarios/runner/schema.h"
+
+#include <stdio.h>
+
+#define ACCOUNT "123456789012"
+#define DDL_MAX 65536
+
+uint64_t scene_knob(
+	const struct scene *scene, const struct conf_range *range, const char *what, uint64_t actor)
+{
+	return scenario_pick(range, scene->options->seed, what, actor, 0);
+}
+
+static const struct scenario *scenario_of(const struct scene *scene)
+{
+	return scene->options->scenario;
+}
+
+const struct dict_cql_connect *scene_connect(const struct scene *scene)
+{
+	return &scenario_of(scene)->dicts[0].config->connect;
+}
+
+struct lab_view scene_cql_zone(const struct scene *scene, size_t node)
+{
+	const struct scenario *s = scenario_of(scene);
+
+	return s->sites[node % s->site_count].name;
+}
+
+/* ---- phases and backends ---- */
+
+static void set_phases(struct scene *scene)
+{
+	const struct scenario *s = scenario_of(scene);
+
+	scene->warmup_end = scene_knob(scene, &s->warmup, "phase.warmup", 0);
+	scene->storm_end = scene->warmup_end + scene_knob(scene, &s->storm, "phase.storm", 0);
+	scene->settle_end = scene->storm_end + scene_knob(scene, &s->settle, "phase.settle", 0);
+}
+
+static uint64_t number_of(const struct scene *scene, const struct node *node)
+{
+	return (uint64_t)(node - scene->nodes);
+}
+
+int64_t scene_clock_offset(const struct scene *scene, const struct node *node)
+{
+	const struct scenario_hosts *h = &scenario_of(scene)->hosts;
+	uint64_t number = number_of(scene, node);
+	int64_t offset_us =
+		(int64_t)(scene_knob(scene, &h->clock_offset, "host.clock", number) / 1000);
+
+	return lab_draw(scene->options->seed, "host.clock.sign", number, 0) & 1 ? -offset_us
+										: offset_us;
+}
+
+size_t scene_memory_max(const struct scene *scene, const struct node *node)
+{
+	return (size_t)scene_knob(
+		scene, &scenario_of(scene)->hosts.memory, "host.memory", number_of(scene, node));
+}
+
+static void name_node(struct scene *scene, size_t number, struct lab_view zone, const char *name)
+{
+	const struct scenario *s = scenario_of(scene);
+	struct node *node = &scene->nodes[number];
+
+	snprintf(node->name, sizeof(node->name), "%s", name);
+	snprintf(node->zone, sizeof(node->zone), "%.*s", LAB_VIEW_ARG(zone));
+	node->settings = (struct backend_settings){ .conf = &s->conf,
+		.dicts = s->dicts,
+		.dict_count = s->dict_count,
+		.defects = scene->options->defects };
+}
+
+static int name_nodes(struct scene *scene, struct lab_error *err)
+{
+	const struct scenario *s = scenario_of(scene);
+
+	for (size_t i = 0; i < s->site_count; i++) {
+		size_t count = (size_t)scene_knob(scene, &s->sites[i].backends, "site.backends", i);
+
+		for (size_t n = 0; n < count; n++) {
+			char name[32];
+
+			if (scene->node_count + 1 >= SCENE_NODES_MAX)
+				return lab_fail(err, LAB_LIMIT, "more than %d backends",
+					SCENE_NODES_MAX - 1);
+			snprintf(name, sizeof(name), "backend-%zu", scene->node_count + 1);
+			name_node(scene, scene->node_count++, s->sites[i].name, name);
+		}
+	}
+	if (scene->node_count == 0)
+		return lab_fail(err, LAB_INVALID, "there are no backends");
+	name_node(scene, scene->node_count, s->sites[0].name, SCENE_AUDITOR);
+	return 0;
+}
+
+static int name_cql_nodes(struct scene *scene, struct lab_error *err)
+{
+	const struct dict_cql_connect *connect = scene_connect(scene);
+	size_t count = (size_t)scene_knob(scene, &scenario_of(scene)->cql.nodes, "cql.nodes", 0);
+
+	if (count > SCENE_CQL_NODES_MAX)
+		return lab_fail(err, LAB_LIMIT, "more than %d nodes", SCENE_CQL_NODES_MAX);
+	if (connect->host_count < count)
+		return lab_fail(err, LAB_INVALID,
+			"store cql has %zu nodes, but the connect string names only %zu hosts",
+			count, connect->host_count);
+	for (size_t i = 0; i < count; i++)
+		snprintf(scene->cql_names[i], sizeof(scene->cql_names[i]), "cassandra-%zu", i + 1);
+	scene->cql_count = count;
+	return 0;
+}
+
+int scene_init(struct scene *scene, const struct run_options *options, uint64_t epoch_us,
+	struct lab_error *err)
+{
+	*scene = (struct scene){ .options = options, .epoch_us = epoch_us };
+	set_phases(scene);
+	return name_nodes(scene, err) < 0 ? -1 : name_cql_nodes(scene, err);
+}
+
+void scene_free(struct scene *scene)
+{
+	fault_plan_free(&scene->plan);
+	cqlemu_free(&scene->cql);
+	imdsemu_free(&scene->imds);
+	s3emu_free(&scene->s3);
+	lab_heap_drop(&scene->cql_heap);
+}
+
+/* ---- services ---- */
+
+static struct lab_view region_of(const struct scenario_endpoints *endpoints)
+{
+	return endpoints->s3.region.len > 0 ? endpoints->s3.region : LAB_VIEW("us-east-1");
+}
+
+static void set_s3_options(
+	struct scene *scene, const struct sim_hooks *hooks, struct s3emu_options *o)
+{
+	const struct scenario *s = scenario_of(scene);
+
+	s3emu_options_init(o);
+	o->seed = scene->options->seed;
+	o->instance = LAB_VIEW("s3");
+	o->epoch_unix_us = scene->epoch_us;
+	o->region = region_of(&s->endpoints);
+	o->endpoints = &s->endpoints.s3_endpoint;
+	o->endpoint_count = 1;
+	o->remember_deleted = true;
+	o->rates.writes_per_s = (uint32_t)scene_knob(scene, &s->s3.write_rate, "s3.write_rate", 0);
+	o->rates.reads_per_s = (uint32_t)scene_knob(scene, &s->s3.read_rate, "s3.read_rate", 0);
+	for (size_t c = 0; c < S3EMU_CLASS_COUNT; c++) {
+		const struct conf_range *r = c == S3EMU_LIST ? &s->s3.latency_list
+					     : c == S3EMU_GET || c == S3EMU_HEAD
+						     ? &s->s3.latency_read
+						     : &s->s3.latency_write;
+
+		o->latency[c] = (struct s3emu_latency){ .low_ns = r->low, .high_ns = r->high };
+	}
+	o->hooks = *hooks;
+}
+
+int scene_new_s3(struct scene *scene, struct lab_pool *pool, const struct sim_hooks *hooks,
+	struct lab_error *err)
+{
+	const struct scenario *s = scenario_of(scene);
+	const struct scenario_endpoints *e = &s->endpoints;
+	struct s3emu_bucket_options bucket = { .name = e->bucket,
+		.refuse_sigv2 = s->s3.refuse_sigv2 };
+	uint64_t partitions = scene_knob(scene, &s->s3.partitions, "s3.partitions", 0);
+	struct s3emu_options o;
+
+	set_s3_options(scene, hooks, &o);
+	bucket.partitions.hex_layers = partitions >= 256 ? 2 : partitions >= 16 ? 1 : 0;
+	if (s3emu_new(pool, &o, &scene->s3, err) < 0 ||
+		s3emu_bucket_add(scene->s3, &bucket, err) < 0)
+		return -1;
+	if (e->s3.user.ptr != NULL) {
+		struct sim_credentials fixed = { .account = LAB_VIEW(ACCOUNT),
+			.access_key_id = e->s3.user,
+			.secret_access_key = e->s3.password };
+
+		return s3emu_credentials_add(scene->s3, &fixed, err);
+	}
+	return 0;
+}
+
+int scene_new_imds(struct scene *scene, struct lab_pool *pool, const struct sim_hooks *hooks,
+	sim_credentials_fn publish, void *publish_ctx, struct lab_error *err)
+{
+	const struct scenario *s = scenario_of(scene);
+	struct imdsemu_options o;
+
+	if (s->endpoints.s3.auth_role.ptr == NULL)
+		return 0;
+	imdsemu_options_init(&o);
+	o.seed = scene->options->seed;
+	o.epoch_unix_us = scene->epoch_us;
+	o.region = region_of(&s->endpoints);
+	o.account = LAB_VIEW(ACCOUNT);
+	o.lifetime_s =
+		(uint32_t)(scene_knob(scene, &s->imds.lifetime, "imds.lifetime", 0) / LAB_SEC);
+	o.rotate_every_s =
+		(uint32_t)(scene_knob(scene, &s->imds.rotate, "imds.rotate", 0) / LAB_SEC);
+	o.publish = publish;
+	o.publish_ctx = publish_ctx;
+	o.hooks = *hooks;
+	if (imdsemu_new(pool, &o, &scene->imds, err) < 0)
+		return -1;
+	return imdsemu_role_attach(scene->imds, s->endpoints.s3.auth_role, IMDSEMU_ROLE_OK, err);
+}
+
+static int create_schema(struct scene *scene, struct lab_error *err)
+{
+	uint64_t rf = scene_knob(scene, &scenario_of(scene)->cql.replication_factor, "cql.rf", 0);
+	struct lab_buf ddl;
+	int result;
+
+	lab_buf_init(&ddl, scene->cql_heap, DDL_MAX);
+	schema_print(scene_connect(scene)->keyspace, (unsigned)LAB_MIN(rf, scene->cql_count), &ddl);
+	result = cqlemu_execute(scene->cql, lab_buf_view(&ddl), err);
+	lab_buf_done(&ddl);
+	return result;
+}
+
+int scene_new_cql(struct scene *scene, struct lab_pool *pool, const struct sim_hooks *hooks,
+	struct lab_error *err)
+{
+	const struct dict_cql_connect *connect = scene_connect(scene);
+	struct cqlemu_node_options nodes[SCENE_CQL_NODES_MAX];
+	char addresses[SCENE_CQL_NODES_MAX][16];
+	struct cqlemu_options o;
+
+	memset(nodes, 0, sizeof(nodes));
+	for (size_t i = 0; i < scene->cql_count; i++) {
+		snprintf(addresses[i], sizeof(addresses[i]), "10.1.%zu.1", i + 1);
+		nodes[i].name = lab_view_cstr(scene->cql_names[i]);
+		nodes[i].address = lab_view_cstr(addresses[i]);
+		nodes[i].zone = scene_cql_zone(scene, i);
+		nodes[i].rack = nodes[i].zone;
+	}
+	scene->cql_heap = lab_heap_new(pool, (size_t)SCENE_MEMORY_MAX);
+	cqlemu_options_init(&o);
+	o.heap = scene->cql_heap;
+	o.seed = scene->options->seed;
+	o.hooks = hooks;
+	o.nodes = nodes;
+	o.node_count = scene->cql_count;
+	o.epoch_us = (int64_t)scene->epoch_us;
+	o.native_port = connect->port;
+	o.conviction_ns =
+		scene_knob(scene, &scenario_of(scene)->cql.conviction, "cql.conviction", 0);
+	o.user = connect->user;
+	o.password = connect->password;
+	if (cqlemu_new(&o, &scene->cql, err) < 0)
+		return -1;
+	return create_schema(scene, err);
+}
+
+/* ---- faults ---- */
+
+#define NAMES_MAX (SCENE_NODES_MAX + SCENE_CQL_NODES_MAX)
+
+struct names {
+	const char *items[NAMES_MAX];
+	size_t count;
+	char zones[SCENARIO_SITES_MAX][40];
+};
+
+static void add_name(struct names *names, struct lab_view only, const char *name)
+{
+	if (only.len == 0 || lab_view_eq_cstr(only, name))
+		names->items[names->count++] = name;
+}
+
+static void target_names(struct scene *scene, const struct scenario_fault *f,
+	enum scenario_target target, bool is_world, struct names *ret)
+{
+	const struct scenario *s = scenario_of(scene);
+
+	ret->count = 0;
+	for (size_t i = 0; target == SCENARIO_TARGET_BACKEND && i < scene->node_count; i++)
+		add_name(ret, f->only, scene->nodes[i].name);
+	for (size_t i = 0; target == SCENARIO_TARGET_NODE && i < scene->cql_count; i++)
+		add_name(ret, f->only, scene->cql_names[i]);
+	for (size_t i = 0; target == SCENARIO_TARGET_ZONE && i < s->site_count; i++) {
+		snprintf(ret->zones[i], sizeof(ret->zones[i]), "%s%.*s", is_world ? "zone:" : "",
+			LAB_VIEW_ARG(s->sites[i].name));
+		add_name(ret, LAB_VIEW(""), ret->zones[i]);
+	}
+	if (target == SCENARIO_TARGET_S3)
+		add_name(ret, LAB_VIEW(""), "s3");
+	if (target == SCENARIO_TARGET_IMDS)
+		add_name(ret, LAB_VIEW(""), "imds");
+	if (target == SCENARIO_TARGET_ANY && is_world)
+		add_name(ret, LAB_VIEW(""), "*");
+}
+
+static enum fault_scope scope_of(enum scenario_target target)
+{
+	switch (target) {
+	case SCENARIO_TARGET_BACKEND:
+		return FAULT_PEER;
+	case SCENARIO_TARGET_ZONE:
+		return FAULT_PEER_ZONE;
+	case SCENARIO_TARGET_NODE:
+	case SCENARIO_TARGET_S3:
+	case SCENARIO_TARGET_IMDS:
+		return FAULT_INSTANCE;
+	case SCENARIO_TARGET_ANY:
+		break;
+	}
+	return FAULT_EVERYWHERE;
+}
+
+static struct fault_range range_of(const struct conf_range *range)
+{
+	static const enum fault_shape shapes[] = { [CONF_RANGE_FIXED] = FAULT_UNIFORM,
+		[CONF_RANGE_UNIFORM] = FAULT_UNIFORM,
+		[CONF_RANGE_QLOG] = FAULT_QLOG,
+		[CONF_RANGE_LOGNORMAL] = FAULT_LOGNORMAL };
+
+	return (struct fault_range){ shapes[range->kind], range->low, range->high };
+}
+
+static bool is_world_fault(uint64_t kinds)
+{
+	for (unsigned k = 0; k < FAULT_KIND_COUNT; k++) {
+		if ((kinds & (UINT64_C(1) << k)) != 0)
+			return fault_kind_is_world((enum fault_kind)k);
+	}
+	return false;
+}
+
+static int add_fault(struct scene *scene, struct lab_heap *heap, const struct scenario_fault *f,
+	uint64_t kinds, struct lab_error *err)
+{
+	bool is_world = is_world_fault(kinds);
+	struct names *targets = lab_new(heap, struct names);
+	struct names *others = lab_new(heap, struct names);
+	char name[64];
+	struct fault_spec spec = { .name = name,
+		.kinds = kinds,
+		.points = f->points,
+		.scope = scope_of(f->target),
+		.episodes = range_of(&f->episodes),
+		.window_start_ns = f->in_warmup ? 0 : scene->warmup_end,
+		.window_end_ns = f->in_storm ? scene->storm_end : scene->warmup_end,
+		.length_ns = range_of(&f->length),
+		.rate_ppm = range_of(&f->rate),
+		.amount = range_of(&f->amount),
+		.disks = f->disks };
+
+	snprintf(name, sizeof(name), "%.*s", LAB_VIEW_ARG(f->name));
+	target_names(scene, f, f->target, is_world, targets);
+	target_names(scene, f, f->other, true, others);
+	spec.targets = targets->items;
+	spec.target_count = targets->count;
+	spec.others = others->items;
+	spec.other_count = others->count;
+	if (fault_plan_add(scene->plan, &spec, err) < 0)
+		return lab_error_wrap(err, "%s:%u: fault %s", f->where.file, f->where.line, name);
+	lab_heap_free(heap, targets);
+	lab_heap_free(heap, others);
+	return 0;
+}
+
+int scene_new_faults(struct scene *scene, struct lab_heap *heap, uint64_t kinds,
+	void (*skipped)(void *ctx, const struct scenario_fault *fault), void *ctx,
+	struct lab_error *err)
+{
+	const struct scenario *s = scenario_of(scene);
+
+	scene->plan = fault_plan_new(heap, scene->options->seed,
+		(unsigned)scene_knob(scene, &s->cql.replication_factor, "cql.rf", 0));
+	for (size_t i = 0; i < s->fault_count; i++) {
+		const struct scenario_fault *f = &s->faults[i];
+
+		if ((f->kinds & kinds) == 0) {
+			if (skipped != NULL)
+				skipped(ctx, f);
+		} else if (add_fault(scene, heap, f, f->kinds & kinds, err) < 0) {
+			return -1;
+		}
+	}
+	return 0;
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * scene.h - what a scenario is for one seed, whichever world it runs in: phases, backends, services
+ * and faults, with every knob turned.
+ *
+ * Use        scene_init, scene_new_*, then the world connects them (sim-world.c, live-run.c).
+ * Ownership  A scene owns its services. Pools and heaps that it is given stay the world's and must
+ *            outlive it; the plan goes with the heap it is made in.
+ * Threads    Each service is used by one thread at a time, and so is the pool it is made in.
+ * Errors     LAB_INVALID (the scenario makes no sense), LAB_LIMIT. Free it in either case.
+ */
+#ifndef SCENARIOS_SCENE_H
+#define SCENARIOS_SCENE_H
+
+#include "scenarios/runner/node.h"
+#include "scenarios/runner/run.h"
+#include "sim/credentials.h"
+#include "sim/cql-emulator/cql-emulator.h"
+#include "sim/imds-emulator/imds-emulator.h"
+#include "sim/s3-emulator/s3-emulator.h"
+
+#define SCENE_NODES_MAX 256
+#define SCENE_CQL_NODES_MAX 32
+#define SCENE_AUDITOR "auditor"
+#define SCENE_MEMORY_MAX (6ull << 30)
+
+struct scene {
+	const struct run_options *options;
+	uint64_t epoch_us; /* wall clock of the services at time 0 */
+	/* Phases. */
+	uint64_t warmup_end, storm_end, settle_end;
+	struct node nodes[SCENE_NODES_MAX]; /* the auditor is behind the last */
+	size_t node_count;
+	struct s3emu *s3;
+	struct imdsemu *imds; /* NULL if the settings have no auth_role */
+	struct cqlemu *cql;
+	struct lab_heap *cql_heap;
+	char cql_names[SCENE_CQL_NODES_MAX][32];
+	size_t cql_count;
+	struct fault_plan *plan;
+};
+
+/* Draws the phases and names the backends: zones in their order, backend-1, backend-2... */
+int scene_init(struct scene *scene, const struct run_options *options, uint64_t epoch_us,
+	struct lab_error *err);
+void scene_free(struct scene *scene);
+
+/* A knob that has one value in a run; `what` is a literal. */
+uint64_t scene_knob(const struct scene *scene, const struct conf_range *range, const char *what,
+	uint64_t actor);
+/* How far a backend's wall clock is off. */
+int64_t scene_clock_offset(const struct scene *scene, const struct node *node);
+size_t scene_memory_max(const struct scene *scene, const struct node *node);
+const struct dict_cql_connect *scene_connect(const struct scene *scene);
+/* Zone of the n-th Cassandra node. */
+struct lab_view scene_cql_zone(const struct scene *scene, size_t node);
+
+int scene_new_s3(struct scene *scene, struct lab_pool *pool, const struct sim_hooks *hooks,
+	struct lab_error *err);
+/* Nothing if the settings have no auth_role. `publish` gets the credentials for S3. */
+int scene_new_imds(struct scene *scene, struct lab_pool *pool, const struct sim_hooks *hooks,
+	sim_credentials_fn publish, void *publish_ctx, struct lab_error *err);
+/* With the schema. The settings' hosts are the nodes, in their order. */
+int scene_new_cql(struct scene *scene, struct lab_pool *pool, const struct sim_hooks *hooks,
+	struct lab_error *err);
+/* Draws the episodes. Of each fault only the kinds in `kinds` are left; one of which none is left
+ * is handed to `skipped` (may be NULL) and does not happen. */
+int scene_new_faults(struct scene *scene, struct lab_heap *heap, uint64_t kinds,
+	void (*skipped)(void *ctx, const struct scenario_fault *fault), void *ctx,
+	struct lab_error *err);
+
+#endif
