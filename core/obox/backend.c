@@ -205,7 +205,10 @@ int backend_user_open(struct backend *backend, struct lab_view name, struct obox
 			lab_map_remove(backend->users, name);
 			return -1;
 		}
-		*lab_map_slot(backend->users, name) = user;
+		/* Making it does not block, so nobody else can have made it meanwhile. */
+		slot = lab_map_slot(backend->users, name);
+		lab_assert(*slot == NULL);
+		*slot = user;
 	}
 	user->references++;
 	*ret = user;

@@ -126,22 +126,6 @@ static bool next_record(
 
 /* ---- in memory ---- */
 
-static void memory_add(struct obox_index *index, const struct obox_mail *mail)
-{
-	void **slot;
-
-	if (index->count == index->capacity) {
-		index->capacity = index->capacity == 0 ? 16 : 2 * index->capacity;
-		index->mails = lab_heap_realloc(
-			index->env->heap, index->mails, index->capacity * sizeof(*index->mails));
-	}
-	index->mails[index->count++] = *mail;
-	index->next_uid = mail->uid + 1;
-	slot = lab_map_slot(index->by_name, lab_view_of(mail->name, sizeof(mail->name)));
-	lab_assert(slot != NULL);
-	*slot = (void *)(uintptr_t)mail->uid;
-}
-
 /* Position of the first mail with a UID >= uid. */
 static size_t position(const struct obox_index *index, uint32_t uid)
 {
@@ -156,6 +140,26 @@ static size_t position(const struct obox_index *index, uint32_t uid)
 			high = middle;
 	}
 	return low;
+}
+
+static void memory_add(struct obox_index *index, const struct obox_mail *mail)
+{
+	size_t at = position(index, mail->uid);
+	void **slot;
+
+	if (index->count == index->capacity) {
+		index->capacity = index->capacity == 0 ? 16 : 2 * index->capacity;
+		index->mails = lab_heap_realloc(
+			index->env->heap, index->mails, index->capacity * sizeof(*index->mails));
+	}
+	memmove(&index->mails[at + 1], &index->mails[at],
+		(index->count - at) * sizeof(*index->mails));
+	index->mails[at] = *mail;
+	index->count++;
+	index->next_uid = LAB_MAX(index->next_uid, mail->uid + 1);
+	slot = lab_map_slot(index->by_name, lab_view_of(mail->name, sizeof(mail->name)));
+	lab_assert(slot != NULL);
+	*slot = (void *)(uintptr_t)mail->uid;
 }
 
 static bool memory_remove(struct obox_index *index, uint32_t uid)
@@ -196,7 +200,7 @@ static void memory_clear(struct obox_index *index)
 
 /* ---- the file ---- */
 
-/* The disk failed: the index goes on in memory, and the file stays marked as open. */
+/* The disk failed: the index goes on in memory. */
 static void lose_file(struct obox_index *index, const struct lab_error *err)
 {
 	ENV_EVENT(index->env, LAB_EV_log_message, LAB_F_CSTR("area", "obox"),
@@ -232,6 +236,13 @@ static void log_record(struct obox_index *index, struct lab_buf *record)
 	lab_buf_done(record);
 }
 
+static bool may_add(const struct obox_index *index, const struct obox_mail *mail)
+{
+	return mail->uid > 0 && mail->uid < UINT32_MAX && index->count < OBOX_MAILS_MAX &&
+	       obox_index_find(index, mail->uid) == NULL &&
+	       obox_index_find_name(index, mail->name) == NULL;
+}
+
 static bool replay(struct obox_index *index, struct lab_view rest)
 {
 	enum record_type type;
@@ -239,8 +250,7 @@ static bool replay(struct obox_index *index, struct lab_view rest)
 	struct obox_mail mail;
 
 	while (next_record(&rest, &type, &body)) {
-		if (type == RECORD_APPEND && decode_append(body, &mail) &&
-			mail.uid >= index->next_uid && index->count < OBOX_MAILS_MAX)
+		if (type == RECORD_APPEND && decode_append(body, &mail) && may_add(index, &mail))
 			memory_add(index, &mail);
 		else if (type == RECORD_EXPUNGE && body.len == 4)
 			(void)memory_remove(index, (uint32_t)get_be(body.ptr, 4));
@@ -266,7 +276,17 @@ static bool load(struct obox_index *index)
 	return trusted;
 }
 
-/* UIDVALIDITY is the time of creation, and larger than what it was. */
+/* What happens from here on must not look clean, nor a UIDVALIDITY be forgotten. */
+static void sync_file(struct obox_index *index)
+{
+	struct lab_error err;
+
+	if (index->file != NULL && env_file_sync(index->file, &err) < 0)
+		lose_file(index, &err);
+}
+
+/* UIDVALIDITY is the time of creation, and larger than what it was. The header comes first: a crash
+ * before the truncation leaves "open" and the UIDVALIDITY. */
 static void begin_anew(struct obox_index *index)
 {
 	uint32_t now = (uint32_t)env_wall_seconds(index->env);
@@ -275,9 +295,21 @@ static void begin_anew(struct obox_index *index)
 	memory_clear(index);
 	index->uidvalidity = LAB_MAX(now, index->uidvalidity + 1);
 	index->file_size = HEADER_BYTES;
-	if (index->file != NULL && env_file_truncate(index->file, 0, &err) < 0)
-		lose_file(index, &err);
 	write_header(index, STATE_OPEN);
+	if (index->file != NULL && env_file_truncate(index->file, HEADER_BYTES, &err) < 0)
+		lose_file(index, &err);
+	sync_file(index);
+}
+
+/* The file could not be marked as open. As it is, the next process would take it for clean, and
+ * give UIDs again that this one gives now: it goes, and this index has another UIDVALIDITY. */
+static void abandon_file(struct obox_index *index)
+{
+	struct lab_error err;
+
+	if (env_unlink(index->env, index->path, &err) < 0 && err.code != LAB_NOT_FOUND)
+		lose_file(index, &err);
+	begin_anew(index);
 }
 
 void obox_index_open(struct obox_index *index, struct env *env, const char *path, bool *ret_trusted)
@@ -293,13 +325,16 @@ void obox_index_open(struct obox_index *index, struct env *env, const char *path
 		index->file = NULL;
 		lose_file(index, &err);
 	}
-	if (*ret_trusted)
-		write_header(index, STATE_OPEN);
-	else
+	if (!*ret_trusted) {
 		begin_anew(index);
-	/* Whatever happens from here on, the file must not look clean. */
-	if (index->file != NULL && env_file_sync(index->file, &err) < 0)
-		lose_file(index, &err);
+		return;
+	}
+	write_header(index, STATE_OPEN);
+	sync_file(index);
+	if (index->file == NULL) {
+		*ret_trusted = false;
+		abandon_file(index);
+	}
 }
 
 void obox_index_close(struct obox_index *index)
@@ -332,8 +367,9 @@ uint32_t obox_index_append(struct obox_index *index, const struct obox_mail *mai
 
 	if (present != NULL)
 		return present->uid;
-	if (added.uid < index->next_uid)
+	if (added.uid == 0)
 		added.uid = index->next_uid;
+	lab_assert(may_add(index, &added));
 	memory_add(index, &added);
 	lab_buf_init(&record, index->env->heap, 2 * RECORD_MAX);
 	encode_append(&record, &added);

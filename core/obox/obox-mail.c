@@ -106,12 +106,14 @@ static int save_now(struct obox_mailbox *mailbox, const struct obox_save *mail,
 	struct obox_saved *saved, struct lab_error *err)
 {
 	struct obox_user *user = mailbox->user;
-	int64_t now = env_wall_seconds(user->env);
-	struct fs_file *file = obox_mail_create(mailbox);
+	struct fs_file *file;
 	struct obox_mail added;
+	int64_t now;
 	int result;
 
 	obox_mailbox_begin(mailbox);
+	now = env_wall_seconds(user->env);
+	file = obox_mail_create(mailbox);
 	set_mail_metadata(file, mailbox, mail, saved->guid, now);
 	fs_set_reason(user->fs, "obox:mail_save");
 	result = fs_write(file, mail->body, err);
@@ -155,12 +157,19 @@ static int save_later(struct obox_mailbox *mailbox, const struct obox_save *mail
 	struct late_save *late = lab_new(env->heap, struct late_save);
 	uint8_t *body = lab_heap_alloc(env->heap, mail->body.len);
 
-	memcpy(body, mail->body.ptr, mail->body.len);
+	if (mail->body.len > 0)
+		memcpy(body, mail->body.ptr, mail->body.len);
 	saved->uid = mailbox->index.next_uid++;
 	*late = (struct late_save){ mailbox, *mail, *saved };
 	late->mail.body = lab_view_of(body, mail->body.len);
 	mailbox->references++;
-	return env_spawn(env, "late-save", late_save, late, err);
+	if (env_spawn(env, "late-save", late_save, late, err) == 0)
+		return 0;
+	mailbox->references--;
+	saved->uid = 0;
+	lab_heap_free(env->heap, body);
+	lab_heap_free(env->heap, late);
+	return -1;
 }
 
 static void report(struct obox_mailbox *mailbox, enum lab_event_id id,
@@ -175,6 +184,18 @@ static void report(struct obox_mailbox *mailbox, enum lab_event_id id,
 		LAB_F_CSTR("guid", guid), LAB_F_CSTR("name", name), LAB_F_CODE("code", err->code));
 }
 
+/* Room for so many more mails beside those that are on their way. */
+static int check_room(const struct obox_mailbox *mailbox, size_t count, struct lab_error *err)
+{
+	size_t free = OBOX_MAILS_MAX - LAB_MIN(mailbox->index.count, (size_t)OBOX_MAILS_MAX);
+
+	/* An operation is a batch at most. */
+	if (count + (size_t)mailbox->operations * OBOX_BATCH <= free)
+		return 0;
+	return lab_fail(err, LAB_LIMIT, "folder %s has %zu mails, %d are the most", mailbox->name,
+		mailbox->index.count, OBOX_MAILS_MAX);
+}
+
 int obox_save(struct obox_mailbox *mailbox, const struct obox_save *mail, struct obox_saved *ret,
 	struct lab_error *err)
 {
@@ -187,9 +208,8 @@ int obox_save(struct obox_mailbox *mailbox, const struct obox_save *mail, struct
 	if (mail->body.len > OBOX_MAIL_MAX)
 		return lab_fail(err, LAB_LIMIT, "mail has %zu bytes, more than %u", mail->body.len,
 			OBOX_MAIL_MAX);
-	if (mailbox->index.count >= OBOX_MAILS_MAX)
-		return lab_fail(
-			err, LAB_LIMIT, "folder %s has %d mails", mailbox->name, OBOX_MAILS_MAX);
+	if (check_room(mailbox, 1, err) < 0)
+		return -1;
 	env_guid128_generate(mailbox->user->env, ret->guid);
 	if ((defects & LAB_DEFECT(ACK_BEFORE_PUT)) != 0)
 		result = save_later(mailbox, mail, ret, err);
@@ -212,17 +232,19 @@ int obox_fetch(struct obox_mailbox *mailbox, uint32_t uid, struct lab_arena *are
 	struct lab_view *ret, struct lab_error *err)
 {
 	const struct obox_mail *mail = obox_index_find(&mailbox->index, uid);
+	uint8_t name[ENV_GUID128_SIZE];
 	struct obox_mail *present;
 	struct fs_file *file;
 	int result;
 
 	if (mail == NULL)
 		return no_such_uid(mailbox, uid, err);
+	memcpy(name, mail->name, sizeof(name));
 	file = obox_mail_open(mailbox, mail, FS_OPEN_READONLY);
 	fs_set_reason(mailbox->user->fs, "obox:mail_read");
 	result = fs_read(file, arena, OBOX_MAIL_MAX, ret, err);
 	fs_file_close(&file);
-	present = obox_index_find(&mailbox->index, uid);
+	present = obox_index_find_name(&mailbox->index, name);
 	if (result == 0 && present != NULL)
 		present->size = ret->len;
 	return result < 0 ? lab_error_wrap(err, "fetch UID %" PRIu32 " of %s", uid, mailbox->name)
@@ -234,13 +256,13 @@ int obox_fetch(struct obox_mailbox *mailbox, uint32_t uid, struct lab_arena *are
 struct copy_batch {
 	struct obox_mailbox *from, *to;
 	struct obox_result *results;
-	size_t count;
+	struct obox_mail *added; /* what the index gets of each */
 };
 
-static int copy_one(struct copy_batch *batch, struct obox_result *result)
+static int copy_one(struct copy_batch *batch, struct obox_result *result, struct obox_mail *added)
 {
 	const struct obox_mail *found = obox_index_find(&batch->from->index, result->uid);
-	struct obox_mail source, added;
+	struct obox_mail source;
 	struct fs_file *from, *to;
 	int status;
 
@@ -253,14 +275,10 @@ static int copy_one(struct copy_batch *batch, struct obox_result *result)
 	status = fs_copy(from, to, &result->err);
 	take_name(fs_file_path(to), result->saved.name);
 	take_object_id(to, batch->to->user->env->heap, &result->saved);
-	if (status == 0) {
-		added = mail_of(&result->saved);
-		added.size = source.size;
-		added.received = source.received;
-		added.saved = env_wall_seconds(batch->to->user->env);
-		result->saved.uid = obox_index_append(&batch->to->index, &added);
-		result->copied = true;
-	}
+	*added = mail_of(&result->saved);
+	added->size = source.size;
+	added->received = source.received;
+	added->saved = env_wall_seconds(batch->to->user->env);
 	fs_file_close(&to);
 	fs_file_close(&from);
 	return status;
@@ -271,21 +289,64 @@ static void copy_of_batch(void *ctx, size_t i)
 	struct copy_batch *batch = ctx;
 	struct obox_result *result = &batch->results[i];
 
-	obox_mailbox_begin(batch->to);
-	if (copy_one(batch, result) == 0)
+	result->copied = copy_one(batch, result, &batch->added[i]) == 0;
+	if (result->copied)
 		result->err.code = LAB_OK;
-	obox_mailbox_end(batch->to);
-	report(batch->to, LAB_EV_obox_copy_finished, &result->saved, &result->err);
 }
 
-static int start_batch(
-	const uint32_t *uids, size_t count, struct obox_result *results, struct lab_error *err)
+/* UIDs in the order in which the mails were asked for, whichever copy came to its end first. */
+static void append_copies(struct copy_batch *batch, size_t count)
 {
-	if (count > OBOX_BATCH)
-		return lab_fail(
-			err, LAB_LIMIT, "%zu mails in one call, more than %d", count, OBOX_BATCH);
+	for (size_t i = 0; i < count; i++) {
+		struct obox_result *result = &batch->results[i];
+
+		if (result->copied)
+			result->saved.uid = obox_index_append(&batch->to->index, &batch->added[i]);
+		report(batch->to, LAB_EV_obox_copy_finished, &result->saved, &result->err);
+	}
+}
+
+static void copy_results(struct copy_batch *batch, size_t count)
+{
+	struct obox_user *user = batch->to->user;
+	const struct conf_settings *conf = backend_get_settings(user->backend)->conf;
+	unsigned parallel = LAB_MIN(conf->obox_max_parallel_copies, PARALLEL_COPIES_MAX);
+
+	batch->added = lab_new_array(user->env->heap, struct obox_mail, count);
+	obox_mailbox_begin(batch->to);
+	fs_set_reason(user->fs, "obox:mail_copy");
+	env_for_each(user->env, count, LAB_MAX(1u, parallel), copy_of_batch, batch);
+	append_copies(batch, count);
+	obox_mailbox_end(batch->to);
+	lab_heap_free(user->env->heap, batch->added);
+}
+
+/* Every result says so. */
+static int refuse_batch(struct obox_result *results, size_t count, const struct lab_error *refused,
+	struct lab_error *err)
+{
+	for (size_t i = 0; i < count; i++)
+		results[i].err = *refused;
+	if (err != NULL)
+		*err = *refused;
+	return -1;
+}
+
+/* `to` is NULL where nothing is added. */
+static int start_batch(const uint32_t *uids, size_t count, const struct obox_mailbox *to,
+	struct obox_result *results, struct lab_error *err)
+{
+	struct lab_error refused;
+
 	for (size_t i = 0; i < count; i++)
 		results[i] = (struct obox_result){ .uid = uids[i] };
+	if (count > OBOX_BATCH) {
+		lab_fail(&refused, LAB_LIMIT, "%zu mails in one call, more than %d", count,
+			OBOX_BATCH);
+		return refuse_batch(results, count, &refused, err);
+	}
+	if (to != NULL && check_room(to, count, &refused) < 0)
+		return refuse_batch(results, count, &refused, err);
 	return 0;
 }
 
@@ -305,16 +366,12 @@ static int first_error(const struct obox_result *results, size_t count, struct l
 int obox_copy(struct obox_mailbox *from, const uint32_t *uids, size_t count,
 	struct obox_mailbox *to, struct obox_result *results, struct lab_error *err)
 {
-	const struct conf_settings *conf = backend_get_settings(to->user->backend)->conf;
-	struct copy_batch batch = { from, to, results, count };
+	struct copy_batch batch = { .from = from, .to = to, .results = results };
 
 	lab_assert(from->user == to->user);
-	if (start_batch(uids, count, results, err) < 0)
+	if (start_batch(uids, count, to, results, err) < 0)
 		return -1;
-	fs_set_reason(to->user->fs, "obox:mail_copy");
-	env_for_each(to->user->env, count,
-		LAB_MIN(LAB_MAX(1u, conf->obox_max_parallel_copies), PARALLEL_COPIES_MAX),
-		copy_of_batch, &batch);
+	copy_results(&batch, count);
 	return first_error(results, count, err);
 }
 
@@ -342,14 +399,14 @@ static void finish_expunge(
 
 static void expunge_batch(struct obox_mailbox *mailbox, struct expunge_batch *batch)
 {
-	obox_mailbox_begin(mailbox);
+	struct lab_error ignored;
+
 	fs_set_reason(mailbox->user->fs, "obox:mail_expunge");
-	(void)fs_delete_many(batch->files, batch->count, batch->errors, NULL);
+	(void)fs_delete_many(batch->files, batch->count, batch->errors, &ignored);
 	for (size_t i = 0; i < batch->count; i++) {
 		fs_file_close(&batch->files[i]);
 		finish_expunge(mailbox, batch->results[i], &batch->errors[i]);
 	}
-	obox_mailbox_end(mailbox);
 }
 
 /* Those of the results that have no error yet. */
@@ -360,6 +417,8 @@ static void expunge_results(struct obox_mailbox *mailbox, struct obox_result *re
 		lab_new_array(heap, struct fs_file *, count),
 		lab_new_array(heap, struct lab_error, count), 0 };
 
+	/* No rescan from here on: a UID means the same mail to the end. */
+	obox_mailbox_begin(mailbox);
 	for (size_t i = 0; i < count; i++) {
 		const struct obox_mail *mail = obox_index_find(&mailbox->index, results[i].uid);
 
@@ -373,6 +432,7 @@ static void expunge_results(struct obox_mailbox *mailbox, struct obox_result *re
 		batch.files[batch.count++] = obox_mail_open(mailbox, mail, FS_OPEN_READONLY);
 	}
 	expunge_batch(mailbox, &batch);
+	obox_mailbox_end(mailbox);
 	lab_heap_free(heap, batch.errors);
 	lab_heap_free(heap, batch.files);
 	lab_heap_free(heap, batch.results);
@@ -381,7 +441,7 @@ static void expunge_results(struct obox_mailbox *mailbox, struct obox_result *re
 int obox_expunge(struct obox_mailbox *mailbox, const uint32_t *uids, size_t count,
 	struct obox_result *results, struct lab_error *err)
 {
-	if (start_batch(uids, count, results, err) < 0)
+	if (start_batch(uids, count, NULL, results, err) < 0)
 		return -1;
 	expunge_results(mailbox, results, count);
 	return first_error(results, count, err);
@@ -390,7 +450,12 @@ int obox_expunge(struct obox_mailbox *mailbox, const uint32_t *uids, size_t coun
 int obox_move(struct obox_mailbox *from, const uint32_t *uids, size_t count,
 	struct obox_mailbox *to, struct obox_result *results, struct lab_error *err)
 {
-	(void)obox_copy(from, uids, count, to, results, err);
+	struct copy_batch batch = { .from = from, .to = to, .results = results };
+
+	lab_assert(from->user == to->user);
+	if (start_batch(uids, count, to, results, err) < 0)
+		return -1;
+	copy_results(&batch, count);
 	/* Only what was copied is expunged: its error is LAB_OK. */
 	expunge_results(from, results, count);
 	return first_error(results, count, err);

@@ -11,7 +11,7 @@
 
 void obox_mailbox_begin(struct obox_mailbox *mailbox)
 {
-	while (mailbox->is_rescanning)
+	while (mailbox->is_rescanning || mailbox->rescans_waiting > 0)
 		(void)env_cond_wait(mailbox->user->env, &mailbox->lock_cond, ENV_FOREVER);
 	mailbox->operations++;
 }
@@ -25,8 +25,10 @@ void obox_mailbox_end(struct obox_mailbox *mailbox)
 
 static void begin_rescan(struct obox_mailbox *mailbox)
 {
+	mailbox->rescans_waiting++;
 	while (mailbox->is_rescanning || mailbox->operations > 0)
 		(void)env_cond_wait(mailbox->user->env, &mailbox->lock_cond, ENV_FOREVER);
+	mailbox->rescans_waiting--;
 	mailbox->is_rescanning = true;
 }
 
@@ -159,20 +161,29 @@ static int rescan_locked(struct obox_mailbox *mailbox, bool is_rebuild, struct l
 	return result;
 }
 
-static int rescan(struct obox_mailbox *mailbox, bool is_rebuild, struct lab_error *err)
+enum rescan_why {
+	RESCAN_FIRST, /* only if nobody else did it meanwhile */
+	RESCAN_AGAIN,
+	RESCAN_REBUILD
+};
+
+static int rescan(struct obox_mailbox *mailbox, enum rescan_why why, struct lab_error *err)
 {
-	struct env *env = mailbox->user->env;
+	bool is_rebuild = why == RESCAN_REBUILD;
 	struct lab_error own;
-	int result;
+	int result = 0;
 
 	if (err == NULL)
 		err = &own;
 	begin_rescan(mailbox);
-	ENV_EVENT(env,
-		is_rebuild ? LAB_EV_obox_mailbox_rebuild_started
-			   : LAB_EV_obox_mailbox_rescan_started,
-		LAB_F_CSTR("user", mailbox->user->username), LAB_F_CSTR("mailbox", mailbox->name));
-	result = rescan_locked(mailbox, is_rebuild, err);
+	if (why != RESCAN_FIRST || !mailbox->is_synced) {
+		ENV_EVENT(mailbox->user->env,
+			is_rebuild ? LAB_EV_obox_mailbox_rebuild_started
+				   : LAB_EV_obox_mailbox_rescan_started,
+			LAB_F_CSTR("user", mailbox->user->username),
+			LAB_F_CSTR("mailbox", mailbox->name));
+		result = rescan_locked(mailbox, is_rebuild, err);
+	}
 	end_rescan(mailbox);
 	if (result < 0)
 		return lab_error_wrap(
@@ -182,12 +193,12 @@ static int rescan(struct obox_mailbox *mailbox, bool is_rebuild, struct lab_erro
 
 int obox_mailbox_rescan(struct obox_mailbox *mailbox, struct lab_error *err)
 {
-	return rescan(mailbox, false, err);
+	return rescan(mailbox, RESCAN_AGAIN, err);
 }
 
 int obox_mailbox_rebuild(struct obox_mailbox *mailbox, struct lab_error *err)
 {
-	return rescan(mailbox, true, err);
+	return rescan(mailbox, RESCAN_REBUILD, err);
 }
 
 /* ---- opening ---- */
@@ -218,6 +229,14 @@ static void folder_guid(const char *user, const char *name, char guid[OBOX_GUID_
 	lab_hex(digest, ENV_GUID128_SIZE, guid);
 }
 
+static void mailbox_drop(struct obox_mailbox *mailbox)
+{
+	struct lab_heap *heap = mailbox->user->env->heap;
+
+	lab_heap_free(heap, mailbox->name);
+	lab_heap_free(heap, mailbox);
+}
+
 static struct obox_mailbox *mailbox_new(struct obox_user *user, struct lab_view name)
 {
 	struct lab_heap *heap = user->env->heap;
@@ -230,18 +249,17 @@ static struct obox_mailbox *mailbox_new(struct obox_user *user, struct lab_view 
 	return mailbox;
 }
 
-static int open_index(struct obox_mailbox *mailbox, struct lab_error *err)
+/* Before the folder is made: a path that is too long fails here, and nothing is half there. */
+static int index_path(
+	const struct obox_mailbox *mailbox, char path[ENV_PATH_MAX], struct lab_error *err)
 {
-	char path[ENV_PATH_MAX];
-	bool trusted;
-	int n = snprintf(path, sizeof(path), "%s/mailboxes/%s/obox.index.log", mailbox->user->home,
+	int n = snprintf(path, ENV_PATH_MAX, "%s/mailboxes/%s/obox.index.log", mailbox->user->home,
 		mailbox->guid);
 
-	if (n >= (int)sizeof(path))
-		return lab_fail(err, LAB_INVALID, "path of the index of %s is longer than %d",
-			mailbox->name, ENV_PATH_MAX - 1);
-	obox_index_open(&mailbox->index, mailbox->user->env, path, &trusted);
-	return 0;
+	if (n < ENV_PATH_MAX)
+		return 0;
+	return lab_fail(err, LAB_INVALID, "path of the index of %s is longer than %d",
+		mailbox->name, ENV_PATH_MAX - 1);
 }
 
 /* The folder as this process knows it; made under its name before anything blocks, so that two
@@ -251,19 +269,25 @@ static int find_or_add(struct obox_user *user, struct lab_view name, struct obox
 {
 	void **slot = lab_map_slot(user->folders, name);
 	struct obox_mailbox *mailbox;
-	int result;
+	char path[ENV_PATH_MAX];
+	bool trusted;
 
 	if (slot == NULL)
 		return lab_fail(err, LAB_LIMIT, "more than %d folders", OBOX_FOLDERS_MAX);
 	*ret = *slot;
 	if (*slot != NULL)
 		return 0;
-	*ret = *slot = mailbox = mailbox_new(user, name);
+	mailbox = mailbox_new(user, name);
+	if (index_path(mailbox, path, err) < 0) {
+		lab_map_remove(user->folders, name);
+		mailbox_drop(mailbox);
+		return -1;
+	}
+	*ret = *slot = mailbox;
 	mailbox->is_rescanning = true;
-	result = open_index(mailbox, err);
-	mailbox->is_rescanning = false;
-	env_cond_broadcast(user->env, &mailbox->lock_cond);
-	return result;
+	obox_index_open(&mailbox->index, user->env, path, &trusted);
+	end_rescan(mailbox);
+	return 0;
 }
 
 int obox_mailbox_open(struct obox_user *user, struct lab_view name, struct obox_mailbox **ret,
@@ -281,7 +305,7 @@ int obox_mailbox_open(struct obox_user *user, struct lab_view name, struct obox_
 	obox_mailbox_begin(mailbox);
 	obox_mailbox_end(mailbox);
 	is_synced = mailbox->is_synced;
-	if (!is_synced && obox_mailbox_rescan(mailbox, err) < 0) {
+	if (!is_synced && rescan(mailbox, RESCAN_FIRST, err) < 0) {
 		mailbox->references--;
 		return -1;
 	}
@@ -301,12 +325,10 @@ void obox_mailbox_close(struct obox_mailbox **mailbox)
 void obox_mailbox_free(struct obox_mailbox **mailbox_p)
 {
 	struct obox_mailbox *mailbox = *mailbox_p;
-	struct lab_heap *heap = mailbox->user->env->heap;
 
 	lab_assert(mailbox->references == 0 && mailbox->operations == 0);
 	obox_index_close(&mailbox->index);
-	lab_heap_free(heap, mailbox->name);
-	lab_heap_free(heap, mailbox);
+	mailbox_drop(mailbox);
 	*mailbox_p = NULL;
 }
 

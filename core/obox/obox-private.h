@@ -34,10 +34,10 @@ void obox_index_open(
 	struct obox_index *index, struct env *env, const char *path, bool *ret_trusted);
 /* A clean stop: what was written is synced and marked so. */
 void obox_index_close(struct obox_index *index);
-/* Forgets everything; a new UIDVALIDITY, larger than the old one. */
+/* Forgets everything; a new UIDVALIDITY, larger than the old one. Blocks. */
 void obox_index_reset(struct obox_index *index);
-/* Gives the mail the next UID, unless it has one, and adds it; if the name is there already, that
- * entry stays. Returns the UID. */
+/* Gives the mail the next UID, unless it has one (which must be free), and adds it; if the name is
+ * there already, that entry stays. Returns the UID. The caller keeps to OBOX_MAILS_MAX. */
 uint32_t obox_index_append(struct obox_index *index, const struct obox_mail *mail);
 void obox_index_expunge(struct obox_index *index, uint32_t uid);
 /* Removes every mail for which keep(ctx, mail) is false; returns how many. */
@@ -71,6 +71,7 @@ struct obox_mailbox {
 	/* Many operations, or one rescan. */
 	unsigned operations;
 	bool is_rescanning;
+	unsigned rescans_waiting; /* new operations let them go first */
 	struct env_cond lock_cond;
 };
 
@@ -80,7 +81,8 @@ int obox_user_new(struct backend *backend, struct lab_view name, struct obox_use
 /* Closes its folders cleanly. */
 void obox_user_free(struct obox_user **user);
 
-/* A rescan waits for these, and they for it. */
+/* A rescan waits for these, and they for it. Not nested: a rescan in between would wait for ever.
+ */
 void obox_mailbox_begin(struct obox_mailbox *mailbox);
 void obox_mailbox_end(struct obox_mailbox *mailbox);
 /* Closes the index. */

@@ -8,7 +8,7 @@
 
 #include <stdio.h>
 
-#define EXPANDED_MAX 8192
+#define ROOT_MAX 512
 #define USERNAME_MAX 255
 #define DEFAULT_HOME "/var/vmail/%d/%n"
 
@@ -28,14 +28,14 @@ static int check_username(struct lab_view name, struct lab_error *err)
 				"URIs cannot carry",
 				LAB_VIEW_ARG(name), c);
 	}
-	if (name.ptr[0] == '.')
-		return lab_fail(err, LAB_INVALID, "user name \"%.*s\" begins with a dot",
+	/* %u, %n and %d become directories. */
+	if (name.ptr[0] == '.' || lab_view_find(name, LAB_VIEW("@.")) != SIZE_MAX)
+		return lab_fail(err, LAB_INVALID, "a part of user name \"%.*s\" begins with a dot",
 			LAB_VIEW_ARG(name));
 	return 0;
 }
 
 struct expansion {
-	struct lab_heap *heap;
 	struct lab_arena *arena;
 	struct var_user user;
 };
@@ -44,16 +44,11 @@ static int expand(struct expansion *e, const char *what, struct lab_view text, s
 	struct lab_error *err)
 {
 	struct var_user_table table;
-	struct lab_buf out;
-	int result;
 
 	var_user_table_init(&table, &e->user);
-	lab_buf_init(&out, e->heap, EXPANDED_MAX);
-	result = var_expand(&out, text, &table.table, err);
-	if (result == 0)
-		*ret = lab_arena_copy(e->arena, lab_buf_view(&out));
-	lab_buf_done(&out);
-	return result < 0 ? lab_error_wrap(err, "%s", what) : 0;
+	if (var_expand_arena(e->arena, text, &table.table, ret, err) < 0)
+		return lab_error_wrap(err, "%s", what);
+	return 0;
 }
 
 static int expand_home(
@@ -85,7 +80,12 @@ static int expand_root(struct expansion *e, const struct conf_settings *conf, st
 	if (!lab_view_eq(location.driver, LAB_VIEW("obox")))
 		return lab_fail(err, LAB_UNSUPPORTED, "mail_location: %.*s is not obox",
 			LAB_VIEW_ARG(location.driver));
-	return expand(e, "mail_location", location.path, ret, err);
+	if (expand(e, "mail_location", location.path, ret, err) < 0)
+		return -1;
+	if (ret->len == 0 || ret->len > ROOT_MAX)
+		return lab_fail(err, LAB_INVALID, "mail_location: path has %zu bytes, not 1 to %d",
+			ret->len, ROOT_MAX);
+	return 0;
 }
 
 static char *keep(struct lab_heap *heap, struct lab_view text)
@@ -134,6 +134,16 @@ static void make_session_id(struct obox_user *user)
 	snprintf(user->session_id, sizeof(user->session_id), "%.16s", hex);
 }
 
+static void free_texts(struct obox_user *user)
+{
+	struct lab_heap *heap = user->env->heap;
+
+	lab_heap_free(heap, (void *)(uintptr_t)user->username);
+	lab_heap_free(heap, (void *)(uintptr_t)user->home);
+	lab_heap_free(heap, (void *)(uintptr_t)user->root);
+	lab_heap_free(heap, user);
+}
+
 int obox_user_new(struct backend *backend, struct lab_view name, struct obox_user **ret,
 	struct lab_error *err)
 {
@@ -148,8 +158,7 @@ int obox_user_new(struct backend *backend, struct lab_view name, struct obox_use
 	user->backend = backend;
 	user->env = env;
 	make_session_id(user);
-	e.heap = env->heap;
-	e.arena = lab_arena_new(env->heap, 16 * EXPANDED_MAX);
+	e.arena = lab_arena_new(env->heap, 16 * VAR_EXPANDED_MAX);
 	e.user.user = name;
 	e.user.service = LAB_VIEW("imap");
 	e.user.session = lab_view_cstr(user->session_id);
@@ -157,7 +166,7 @@ int obox_user_new(struct backend *backend, struct lab_view name, struct obox_use
 	result = user_init(user, &e, err);
 	lab_arena_free(&e.arena);
 	if (result < 0) {
-		lab_heap_free(env->heap, user);
+		free_texts(user);
 		return lab_error_wrap(err, "user %.*s", LAB_VIEW_ARG(name));
 	}
 	user->folders = lab_map_new(env->heap, OBOX_FOLDERS_MAX);
@@ -168,7 +177,6 @@ int obox_user_new(struct backend *backend, struct lab_view name, struct obox_use
 void obox_user_free(struct obox_user **user_p)
 {
 	struct obox_user *user = *user_p;
-	struct lab_heap *heap = user->env->heap;
 	struct lab_map_iter iter = lab_map_iterate(user->folders);
 	struct lab_view name;
 	void *folder;
@@ -178,9 +186,6 @@ void obox_user_free(struct obox_user **user_p)
 		obox_mailbox_free((struct obox_mailbox **)&folder);
 	lab_map_free(&user->folders);
 	fs_deinit(&user->fs);
-	lab_heap_free(heap, (void *)(uintptr_t)user->username);
-	lab_heap_free(heap, (void *)(uintptr_t)user->home);
-	lab_heap_free(heap, (void *)(uintptr_t)user->root);
-	lab_heap_free(heap, user);
+	free_texts(user);
 	*user_p = NULL;
 }
