@@ -202,37 +202,54 @@ static const char *table_text(const struct oracle_line *line)
 	return line->what <= ORACLE_S3_OTHER ? "object" : tables[line->table];
 }
 
+static bool is_write(const struct oracle_line *line)
+{
+	return line->what == ORACLE_S3_PUT || line->what == ORACLE_S3_DELETE ||
+	       line->what == ORACLE_CQL_INSERT || line->what == ORACLE_CQL_DELETE;
+}
+
+static enum entry_class class_of(const struct oracle_line *line)
+{
+	if (line->fault_id != 0)
+		return CLASS_FAULT;
+	if (!is_write(line))
+		return CLASS_READ;
+	return line->what <= ORACLE_S3_OTHER ? CLASS_STORAGE_WRITE : CLASS_ROW_WRITE;
+}
+
+static const char *answer_text(struct explanation *e, const struct oracle_line *line)
+{
+	const char *applied = !is_write(line) ? "" : line->applied ? ", applied" : ", not applied";
+
+	if (!line->answered)
+		return lab_arena_printf(e->arena, "no answer%s", applied);
+	if (line->what <= ORACLE_S3_OTHER)
+		return lab_arena_printf(e->arena, "%u%s", line->status, applied);
+	if (line->status == 0)
+		return lab_arena_printf(e->arena, "ok%s", applied);
+	return lab_arena_printf(e->arena, "error 0x%04x%s", line->status, applied);
+}
+
+static const char *fault_text(struct explanation *e, const struct oracle_line *line)
+{
+	const struct fault_record *fault;
+
+	if (line->fault_id == 0)
+		return "";
+	fault = e->c->faults == NULL ? NULL : fault_record_find(e->c->faults, line->fault_id);
+	return lab_arena_printf(
+		e->arena, "  FAULT %s", fault == NULL ? "injected" : fault_kind_name(fault->kind));
+}
+
 static void add_line(struct explanation *e, const struct oracle_line *line)
 {
 	const struct lab_view *peer = e->oracle->peer_names[line->peer];
-	const struct fault_record *fault =
-		line->fault_id == 0 || e->c->faults == NULL
-			? NULL
-			: fault_record_find(e->c->faults, line->fault_id);
-	bool is_s3 = line->what <= ORACLE_S3_OTHER;
-	bool is_write = line->what == ORACLE_S3_PUT || line->what == ORACLE_S3_DELETE ||
-			line->what == ORACLE_CQL_INSERT || line->what == ORACLE_CQL_DELETE;
-	char status[40];
 
-	(void)snprintf(status, sizeof(status),
-		is_s3               ? "%u"
-		: line->status == 0 ? "ok"
-				    : "error 0x%04x",
-		line->status);
-	add(e,
-		line->fault_id != 0 ? CLASS_FAULT
-		: !is_write         ? CLASS_READ
-		: is_s3             ? CLASS_STORAGE_WRITE
-				    : CLASS_ROW_WRITE,
-		line->time_ns, line->event, who_of(e, peer == NULL ? LAB_VIEW("") : *peer),
-		lab_arena_printf(e->arena, "%s %s %s ---> %s%s%s%s%s", is_s3 ? "s3 " : "cql",
-			what_text(line), table_text(line), line->answered ? status : "no answer",
-			!is_write       ? ""
-			: line->applied ? ", applied"
-					: ", not applied",
-			line->fault_id == 0 ? "" : "  FAULT ",
-			fault == NULL ? "" : fault_kind_name(fault->kind),
-			line->fault_id != 0 && fault == NULL ? "injected" : ""));
+	add(e, class_of(line), line->time_ns, line->event,
+		who_of(e, peer == NULL ? LAB_VIEW("") : *peer),
+		lab_arena_printf(e->arena, "%s %s %s ---> %s%s",
+			line->what <= ORACLE_S3_OTHER ? "s3 " : "cql", what_text(line),
+			table_text(line), answer_text(e, line), fault_text(e, line)));
 }
 
 /* Crashes and the like of the backends that worked on it. */
@@ -325,9 +342,9 @@ void oracle_explain(struct oracle *oracle, const struct oracle_case *c,
 		for (size_t i = 0; i < e->op_count; i++)
 			add_op(e, e->ops[i]);
 		for (size_t i = 0; i < oracle->line_count; i++) {
-			if (touches_object(e, &oracle->lines[i]) ||
-				touches_rows(e, &oracle->lines[i]))
-				add_line(e, &oracle->lines[i]);
+			if (touches_object(e, oracle_line_at(oracle, i)) ||
+				touches_rows(e, oracle_line_at(oracle, i)))
+				add_line(e, oracle_line_at(oracle, i));
 		}
 		add_world_faults(e);
 		print(e, lines_max, out);

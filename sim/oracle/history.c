@@ -134,8 +134,8 @@ void history_end(struct history *history, uint32_t id, const struct history_op *
 	history->totals[op->kind][op->outcome]++;
 }
 
-void history_sight(
-	struct history *history, uint32_t op, const struct history_sighting *sightings, size_t count)
+void history_sight(struct history *history, uint32_t op, const struct history_sighting *sightings,
+	size_t count)
 {
 	size_t needed = history->sighting_count + count;
 

@@ -5,11 +5,11 @@
  * Purpose    Every operation of a run is written down when it is invoked and when it ends, with one
  *            of three outcomes (DESIGN 4). Whoever drives the run (scenarios/runner) writes; the
  *            oracle and reports read.
- * Identity   A mail is known by its token: unique in the run, part of its Message-ID and of its body,
- *            so that it can be recognised wherever it turns up. Copies carry the same token.
- * Ownership  A history copies what it is given, and lives in the heap it was made in.
- * Limits     HISTORY_OPS_MAX operations, HISTORY_SIGHTINGS_MAX sightings; beyond them nothing more is
- *            written and the verdict is "unknown" (history_is_full()).
+ * Identity   A mail is known by its token: unique in the run, part of its Message-ID and of its
+ * body, so that it can be recognised wherever it turns up. Copies carry the same token. Ownership
+ * A history copies what it is given, and lives in the heap it was made in. Limits HISTORY_OPS_MAX
+ * operations, HISTORY_SIGHTINGS_MAX sightings; beyond them nothing more is written and the verdict
+ * is "unknown" (history_is_full()).
  */
 #ifndef SIM_HISTORY_H
 #define SIM_HISTORY_H
@@ -21,26 +21,26 @@
 #define HISTORY_NAME_BYTES 16
 #define HISTORY_OID_BYTES_MAX 32
 
-#define HISTORY_KINDS(X)                                                                           \
-	X(DELIVER, "deliver")                                                                      \
-	X(FETCH, "fetch")                                                                          \
-	X(COPY, "copy")                                                                            \
-	X(MOVE, "move")                                                                            \
-	X(EXPUNGE, "expunge")                                                                      \
-	X(SELECT, "select")                                                                        \
+#define HISTORY_KINDS(X) \
+	X(DELIVER, "deliver") \
+	X(FETCH, "fetch") \
+	X(COPY, "copy") \
+	X(MOVE, "move") \
+	X(EXPUNGE, "expunge") \
+	X(SELECT, "select") \
 	X(REBUILD, "rebuild")
 enum history_kind {
 #define X(name, text) HISTORY_##name,
 	HISTORY_KINDS(X)
 #undef X
-		HISTORY_KIND_COUNT
+	HISTORY_KIND_COUNT
 };
 const char *history_kind_name(enum history_kind kind);
 
 enum history_outcome {
 	HISTORY_PENDING,  /* invoked, never ended: counts as uncertain */
-	HISTORY_OK,	  /* acknowledged */
-	HISTORY_FAIL,	  /* certainly did not happen */
+	HISTORY_OK,       /* acknowledged */
+	HISTORY_FAIL,     /* certainly did not happen */
 	HISTORY_UNCERTAIN /* may have happened, may still happen: also when its backend crashed */
 };
 const char *history_outcome_name(enum history_outcome outcome);
@@ -61,15 +61,15 @@ struct history_op {
 	struct lab_view user, folder;
 	struct lab_view target; /* copy, move: the other folder */
 	struct lab_view backend;
-	uint64_t token;	  /* of the mail; 0 for SELECT and REBUILD */
+	uint64_t token;     /* of the mail; 0 for SELECT and REBUILD */
 	uint64_t body_hash; /* lab_hash_bytes(0, body): deliver: sent; fetch: received */
 	uint64_t body_bytes;
 	uint32_t uidvalidity;
-	uint32_t uid;		      /* deliver: given; others: asked for */
-	uint32_t target_uid;	      /* copy, move: given */
+	uint32_t uid;                 /* deliver: given; others: asked for */
+	uint32_t target_uid;          /* copy, move: given */
 	struct history_object source; /* others than deliver: the mail's object in `folder` */
-	struct history_object made;   /* deliver, copy, move: also when it failed, as far as known */
-	bool copied;		      /* move that did not end ok: the copy was acknowledged */
+	struct history_object made; /* deliver, copy, move: also when it failed, as far as known */
+	bool copied;                /* move that did not end ok: the copy was acknowledged */
 	uint64_t invoked_ns, ended_ns;
 	uint64_t invoked_event, ended_event; /* sequence numbers of the run's events */
 	enum lab_code code;
@@ -89,15 +89,15 @@ struct history *history_new(struct lab_heap *heap);
 void history_free(struct history **history);
 bool history_is_full(const struct history *history);
 
-/* Writes down the beginning; everything up to `source` and `invoked_*` is taken from *op. Returns its
- * id, 0 if the history is full. */
+/* Writes down the beginning; everything up to `source` and `invoked_*` is taken from *op. Returns
+ * its id, 0 if the history is full. */
 uint32_t history_invoke(struct history *history, const struct history_op *op);
-/* Writes down the end: outcome, uids, made, copied, body_*, ended_*, code and message are taken from
- * *end. An id of 0 is ignored. An operation ends once. */
+/* Writes down the end: outcome, uids, made, copied, body_*, ended_*, code and message are taken
+ * from *end. An id of 0 is ignored. An operation ends once. */
 void history_end(struct history *history, uint32_t id, const struct history_op *end);
 /* All mails that a SELECT or REBUILD saw; before its end. */
-void history_sight(
-	struct history *history, uint32_t op, const struct history_sighting *sightings, size_t count);
+void history_sight(struct history *history, uint32_t op, const struct history_sighting *sightings,
+	size_t count);
 
 size_t history_count(const struct history *history);
 /* By position from 0, which is the order of invocation: id - 1. */

@@ -21,6 +21,12 @@ struct http_fields {
 	uint64_t status, attempts, code;
 };
 
+/* Called for each field of each request: most names differ in their first letter. */
+static inline bool is(const struct lab_field *field, const char *name)
+{
+	return field->name[0] == name[0] && strcmp(field->name, name) == 0;
+}
+
 static struct http_fields read_fields(const struct lab_event *event)
 {
 	struct http_fields ret = { .status = 0 };
@@ -28,15 +34,15 @@ static struct http_fields read_fields(const struct lab_event *event)
 	for (size_t i = 0; i < event->field_count; i++) {
 		const struct lab_field *f = &event->fields[i];
 
-		if (strcmp(f->name, "method") == 0)
+		if (is(f, "method"))
 			ret.method = f->text;
-		else if (strcmp(f->name, "target") == 0)
+		else if (is(f, "target"))
 			ret.target = f->text;
-		else if (strcmp(f->name, "status_code") == 0)
+		else if (is(f, "status_code"))
 			ret.status = f->number;
-		else if (strcmp(f->name, "attempts") == 0)
+		else if (is(f, "attempts"))
 			ret.attempts = f->number;
-		else if (strcmp(f->name, "code") == 0)
+		else if (is(f, "code"))
 			ret.code = f->number;
 	}
 	return ret;

@@ -224,7 +224,9 @@ static void check_body(struct oracle *oracle, const struct history_op *op)
 					    ? NULL
 					    : oracle_instance_find(&oracle->model, op->user,
 						      op->folder, op->source.name);
-	const struct oracle_mail *mail = oracle_mail_find(&oracle->model, op->user, op->token);
+	/* A body without a token is still somebody's. */
+	uint64_t token = op->token != 0 || i == NULL ? op->token : i->token;
+	const struct oracle_mail *mail = oracle_mail_find(&oracle->model, op->user, token);
 
 	if (i != NULL && i->is_blamed)
 		return;
@@ -232,7 +234,7 @@ static void check_body(struct oracle *oracle, const struct history_op *op)
 		check_owner(oracle, op);
 		return;
 	}
-	if (i != NULL && i->maker != NULL && i->maker->token != 0 && i->maker->token != op->token)
+	if (i != NULL && i->maker != NULL && i->maker->token != 0 && i->maker->token != token)
 		wrong_body(oracle, op, i, "is another mail");
 	else if (mail->has_body && !mail->varies && mail->body_hash != op->body_hash)
 		wrong_body(oracle, op, i, "is not what was delivered");

@@ -11,11 +11,12 @@
 /* ---- the record: kept small, written for each request and event ---- */
 
 #define ORACLE_LINES_MAX 4000000u
+#define ORACLE_CHUNK 4096u
 /* Reads only explain; they leave room for what is judged. */
 #define ORACLE_READ_LINES_MAX (ORACLE_LINES_MAX / 2)
 #define ORACLE_TROUBLE_MAX 2000000u
 #define ORACLE_ONLINE_MAX 64
-#define ORACLE_NAMES_MAX 16000000u
+#define ORACLE_NAMES_MAX 250000000u
 
 enum oracle_what {
 	ORACLE_S3_GET,
@@ -152,8 +153,8 @@ struct oracle {
 	const struct lab_view *peer_names[65536];
 	uint32_t peer_count;
 
-	struct oracle_line *lines;
-	size_t line_count, line_capacity;
+	struct oracle_line **chunks; /* of ORACLE_CHUNK lines: what was written is never moved */
+	size_t line_count, chunk_count;
 	bool lines_full, read_lines_dropped;
 	uint64_t *trouble; /* when anything failed, ascending */
 	size_t trouble_count, trouble_capacity;
@@ -173,6 +174,10 @@ struct oracle {
 };
 
 /* record.c */
+static inline struct oracle_line *oracle_line_at(const struct oracle *oracle, size_t index)
+{
+	return &oracle->chunks[index / ORACLE_CHUNK][index % ORACLE_CHUNK];
+}
 void oracle_trouble(struct oracle *oracle, uint64_t time_ns);
 /* Did anything fail in [from, to]? */
 bool oracle_had_trouble(const struct oracle *oracle, uint64_t from_ns, uint64_t to_ns);

@@ -25,13 +25,13 @@ struct oracle;
 /* What the configuration promises: limits that requests are held to. Views are copied. */
 struct oracle_settings {
 	struct lab_heap *heap;
-	const char *auditor;	  /* history_op.backend of the fresh opens */
-	struct lab_view bucket;	  /* S3 bucket of the mails */
+	const char *auditor;           /* history_op.backend of the fresh opens */
+	struct lab_view bucket;        /* S3 bucket of the mails */
 	struct lab_view object_prefix; /* what follows the user in a mail's key: "/mails/" */
 	struct lab_view keyspace;
-	uint64_t bucket_size;	  /* dictmap; 0: no buckets */
+	uint64_t bucket_size;        /* dictmap; 0: no buckets */
 	uint64_t bucket_parallelism; /* how many saves may overshoot it */
-	unsigned max_retries;	  /* the most of any request class: attempts <= 1 + retries */
+	unsigned max_retries;        /* the most of any request class: attempts <= 1 + retries */
 	/* The least of any class: nobody gives up a 5xx before. 0: not checked. */
 	unsigned min_retries;
 	unsigned max_connect_retries; /* 2 if less */
@@ -40,8 +40,8 @@ struct oracle_settings {
 	uint16_t read_consistency, write_consistency, delete_consistency; /* CQL numbers */
 	uint16_t read_fallback, write_fallback, delete_fallback;
 	int64_t delete_timestamp_us; /* offset of DELETEs */
-	int64_t clock_error_us;	     /* most that a backend's wall clock is off */
-	int64_t epoch_us;	     /* wall clock at time 0 */
+	int64_t clock_error_us;      /* most that a backend's wall clock is off */
+	int64_t epoch_us;            /* wall clock at time 0 */
 	/* What the run injected on purpose, beyond the plan: objects taken away, rows put back. */
 	bool objects_were_lost, rows_were_resurrected;
 };
@@ -63,28 +63,27 @@ struct oracle_case {
 };
 
 struct oracle_finding {
-	unsigned invariant;		      /* obox 8.1 */
+	unsigned invariant;                   /* obox 8.1 */
 	char signature[ORACLE_SIGNATURE_MAX]; /* "I1 lost mail": the same bug, the same text */
-	char sentence[400];		      /* in mail words: user, folder, token */
-	char why[4][300];		      /* the contradiction, with event numbers; "" at the end */
-	uint32_t op;			      /* of the history; 0: none */
-	uint64_t token;			      /* 0: none */
-	uint64_t time_ns;		      /* when it became wrong, or was seen to be */
+	char sentence[400];                   /* in mail words: user, folder, token */
+	char why[4][300];   /* the contradiction, with event numbers; "" at the end */
+	uint32_t op;        /* of the history; 0: none */
+	uint64_t token;     /* 0: none */
+	uint64_t time_ns;   /* when it became wrong, or was seen to be */
 	const char *excuse; /* EXCUSED: why the configuration permits this; NULL: a failure */
 };
 
 struct oracle_verdict {
 	const struct oracle_finding *findings; /* borrowed until oracle_free() */
-	size_t count;			       /* of them; at most ORACLE_FINDINGS_MAX are kept */
-	uint64_t failures, excused;	       /* all */
-	bool is_unknown;		       /* a checker could not decide: why says */
+	size_t count;                          /* of them; at most ORACLE_FINDINGS_MAX are kept */
+	uint64_t failures, excused;            /* all */
+	bool is_unknown;                       /* a checker could not decide: why says */
 	char unknown[200];
 	uint64_t leaked_objects, leaked_reverse_rows, dangling_rows;
 	uint64_t mails_expected, mails_seen; /* of the audit */
 };
 
-void oracle_judge(
-	struct oracle *oracle, const struct oracle_case *c, struct oracle_verdict *ret);
+void oracle_judge(struct oracle *oracle, const struct oracle_case *c, struct oracle_verdict *ret);
 
 /* What is checked, for `oboxlab list invariants`. */
 struct oracle_invariant {

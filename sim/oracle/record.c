@@ -21,6 +21,8 @@ struct oracle *oracle_new(const struct oracle_settings *settings)
 	oracle->settings.bucket = lab_arena_copy(oracle->texts, settings->bucket);
 	oracle->settings.object_prefix = lab_arena_copy(oracle->texts, settings->object_prefix);
 	oracle->settings.keyspace = lab_arena_copy(oracle->texts, settings->keyspace);
+	oracle->chunks =
+		lab_new_array(heap, struct oracle_line *, ORACLE_LINES_MAX / ORACLE_CHUNK + 1);
 	oracle->peers = lab_map_new(heap, PEERS_MAX);
 	oracle->ladders = lab_map_new(heap, ORACLE_NAMES_MAX);
 	oracle->work = lab_arena_new(heap, ARENA_MAX);
@@ -39,7 +41,9 @@ void oracle_free(struct oracle **oracle_p)
 	lab_arena_free(&oracle->texts);
 	lab_map_free(&oracle->peers);
 	lab_map_free(&oracle->ladders);
-	lab_heap_free(heap, oracle->lines);
+	for (size_t i = 0; i < oracle->chunk_count; i++)
+		lab_heap_free(heap, oracle->chunks[i]);
+	lab_heap_free(heap, oracle->chunks);
 	lab_heap_free(heap, oracle->trouble);
 	lab_heap_free(heap, oracle->findings);
 	lab_heap_free(heap, oracle);
@@ -67,30 +71,24 @@ static uint32_t intern_peer(struct oracle *oracle, struct lab_view name)
 
 static bool has_room(struct oracle *oracle, enum oracle_what what)
 {
-	size_t capacity = LAB_MAX(oracle->line_capacity * 2, (size_t)4096);
-
-	if (oracle->line_count >= ORACLE_READ_LINES_MAX &&
-		(what == ORACLE_S3_GET || what == ORACLE_S3_HEAD || what == ORACLE_CQL_SELECT)) {
+	if (oracle->line_count < ORACLE_READ_LINES_MAX)
+		return true;
+	if (what == ORACLE_S3_GET || what == ORACLE_S3_HEAD || what == ORACLE_CQL_SELECT) {
 		oracle->read_lines_dropped = true;
 		return false;
 	}
-	if (oracle->line_count < oracle->line_capacity)
-		return true;
-	if (oracle->line_count >= ORACLE_LINES_MAX) {
-		oracle->lines_full = true;
-		return false;
-	}
-	capacity = LAB_MIN(capacity, (size_t)ORACLE_LINES_MAX);
-	oracle->lines = lab_heap_realloc(
-		oracle->settings.heap, oracle->lines, capacity * sizeof(*oracle->lines));
-	oracle->line_capacity = capacity;
-	return true;
+	oracle->lines_full |= oracle->line_count >= ORACLE_LINES_MAX;
+	return oracle->line_count < ORACLE_LINES_MAX;
 }
 
 static void keep_line(struct oracle *oracle, const struct oracle_line *line)
 {
-	if (has_room(oracle, line->what))
-		oracle->lines[oracle->line_count++] = *line;
+	if (!has_room(oracle, line->what))
+		return;
+	if (oracle->line_count == oracle->chunk_count * ORACLE_CHUNK)
+		oracle->chunks[oracle->chunk_count++] =
+			lab_new_array(oracle->settings.heap, struct oracle_line, ORACLE_CHUNK);
+	*oracle_line_at(oracle, oracle->line_count++) = *line;
 }
 
 void oracle_trouble(struct oracle *oracle, uint64_t time_ns)
@@ -256,16 +254,23 @@ static void keep_drift(struct oracle *oracle, const struct sim_access *access,
 	const struct oracle_line *line, struct oracle_drift *drift, int64_t offset_us)
 {
 	int64_t wall = oracle->settings.epoch_us + (int64_t)(access->received_ns / LAB_USEC);
-	int64_t off = access->timestamp_us - offset_us - wall;
+	int64_t off;
 
 	if (line->table != ORACLE_TABLE_FORWARD && line->table != ORACLE_TABLE_REVERSE)
 		return;
+	/* A statement that was refused may not have got that far. */
 	if (access->timestamp_us == INT64_MIN) {
-		oracle_found_online(oracle, 33, "I33 no client timestamp", access->received_ns,
-			"%.*s: %.*s of %.*s without a client timestamp", LAB_VIEW_ARG(access->peer),
-			LAB_VIEW_ARG(access->operation), LAB_VIEW_ARG(access->subject));
+		if (access->status == 0 && access->applied)
+			oracle_found_online(oracle, 33, "I33 no client timestamp",
+				access->received_ns,
+				"%.*s: %.*s of %.*s without a client timestamp",
+				LAB_VIEW_ARG(access->peer), LAB_VIEW_ARG(access->operation),
+				LAB_VIEW_ARG(access->subject));
 		return;
 	}
+	/* A client may send anything. */
+	if (__builtin_sub_overflow(access->timestamp_us, offset_us + wall, &off))
+		off = INT64_MAX;
 	if (!drift->seen || off < drift->least_us) {
 		drift->least_us = off;
 		drift->least = *line;

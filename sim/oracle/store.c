@@ -132,7 +132,7 @@ static void read_deletes(struct store *store)
 	struct oracle *oracle = store->oracle;
 
 	for (size_t i = 0; i < oracle->line_count; i++) {
-		struct oracle_line *line = &oracle->lines[i];
+		struct oracle_line *line = oracle_line_at(oracle, i);
 
 		if (line->what == ORACLE_S3_DELETE && line->applied)
 			*slot_of(store->deleted, u64_view(&line->key)) = line;
@@ -244,6 +244,8 @@ static void dangling(struct store *store, const struct row *row)
 	f->token = token;
 	f->time_ns = line != NULL ? line->time_ns : store->c->ended_ns;
 	about_instance(f, instance);
+	if (f->op == 0 && object != NULL)
+		f->op = object->last->op->id;
 	oracle_why(f, "the row names object %.150s, which is not in the storage",
 		oracle_object_key_text(oracle, row->user, row->oid).ptr);
 	if (line != NULL)
