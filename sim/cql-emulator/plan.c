@@ -72,7 +72,7 @@ static int column_value(struct builder *b, const struct term *term, const struct
 static int number_value(struct builder *b, const struct term *term, const char *name,
 	enum cql_type_id type, struct cqle_value *ret)
 {
-	*ret = (struct cqle_value){ .type = { .id = type }, .name = lab_view_cstr(name) };
+	*ret = (struct cqle_value){ .type = { .id = (uint16_t)type }, .name = lab_view_cstr(name) };
 	if (term->kind == TERM_MARKER) {
 		ret->is_marker = true;
 		ret->marker = term->marker;

@@ -642,8 +642,6 @@ void cqle_do_prepare(struct cqlemu *emu, struct cqle_op *op, const struct cql_re
 		cqle_op_fail(emu, op, &err);
 		return;
 	}
-	if (plan->table != NULL)
-		op->subject = plan->table->full_name;
 	bool qualified = is_qualified(plan->statement);
 	prepared_id(op, keyspace, qualified, request->query, id);
 	struct cqle_prepared *p = prepared_find(emu, node, lab_view_of(id, 16));
@@ -651,10 +649,12 @@ void cqle_do_prepare(struct cqlemu *emu, struct cqle_op *op, const struct cql_re
 		cqle_plan_unref(emu, plan);
 	else
 		p = prepared_add(emu, node, id, plan);
-	if (plan->kind == STATEMENT_USE || (!qualified && keyspace.ptr != NULL))
-		warn_about_use(op, keyspace, id);
 	op->plan = p->plan;
 	op->plan->refs++;
+	if (op->plan->table != NULL)
+		op->subject = op->plan->table->full_name;
+	if (op->plan->kind == STATEMENT_USE || (!qualified && keyspace.ptr != NULL))
+		warn_about_use(op, keyspace, id);
 	memcpy(op->new_id, id, sizeof(id));
 	if (op->plan->table != NULL && op->plan->table->keyspace->local)
 		answer_prepared(emu, op, op->plan, op->new_id);
