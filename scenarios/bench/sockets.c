@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "scenarios/bench/sockets.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+int bench_dial(uint16_t port, int *ret_fd, struct lab_error *err)
+{
+	struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(port) };
+	struct timeval patience = { .tv_sec = BENCH_SOCKET_TIMEOUT_S };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
+
+	if (fd < 0)
+		return lab_fail(err, LAB_LIMIT, "no socket");
+	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+	if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0) {
+		close(fd);
+		return lab_fail(err, LAB_REFUSED, "port %u: cannot connect", port);
+	}
+	*ret_fd = fd;
+	return 0;
+}
+
+int bench_send(int fd, struct lab_view data, struct lab_error *err)
+{
+	while (data.len > 0) {
+		ssize_t n = send(fd, data.ptr, data.len, MSG_NOSIGNAL);
+
+		if (n < 0 && errno != EINTR)
+			return lab_fail(err, LAB_RESET, "the server does not take the request");
+		data = lab_view_skip(data, n > 0 ? (size_t)n : 0);
+	}
+	return 0;
+}
+
+int bench_epoll(const int *fds, unsigned count, int *ret_epoll, struct lab_error *err)
+{
+	int epoll = epoll_create1(EPOLL_CLOEXEC);
+
+	if (epoll < 0)
+		return lab_fail(err, LAB_LIMIT, "no epoll");
+	for (unsigned i = 0; i < count; i++) {
+		struct epoll_event event = { .events = EPOLLIN, .data.u32 = i };
+
+		if (epoll_ctl(epoll, EPOLL_CTL_ADD, fds[i], &event) < 0) {
+			close(epoll);
+			return lab_fail(err, LAB_LIMIT, "no room in epoll");
+		}
+	}
+	*ret_epoll = epoll;
+	return 0;
+}
+
+int bench_wait(
+	int epoll, unsigned *ret_indexes, unsigned max, unsigned *ret_count, struct lab_error *err)
+{
+	struct epoll_event events[BENCH_CONNECTIONS_MAX];
+	int n = epoll_wait(epoll, events, (int)LAB_MIN(max, BENCH_CONNECTIONS_MAX),
+		BENCH_SOCKET_TIMEOUT_S * 1000);
+
+	if (n == 0)
+		return lab_fail(err, LAB_TIMEOUT, "no answer for %d s", BENCH_SOCKET_TIMEOUT_S);
+	if (n < 0 && errno != EINTR)
+		return lab_fail(err, LAB_IO, "epoll failed");
+	for (int i = 0; i < n; i++)
+		ret_indexes[i] = events[i].data.u32;
+	*ret_count = n < 0 ? 0 : (unsigned)n;
+	return 0;
+}
