@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <arpa/inet.h>
+#include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,6 +14,11 @@
 
 #include "core/env/live/live.h"
 #include "sim/front-end/http-front-end.h"
+
+static void test_wait_ms(int ms)
+{
+	(void)poll(NULL, 0, ms);
+}
 
 /* ---- a service that answers as the target says ---- */
 
@@ -485,7 +491,7 @@ static void silence(const char *target)
 	/* Those who gave up are forgotten. */
 	for (unsigned i = 0; http_front_end_stats(bench.front_end).silenced > 0; i++) {
 		assert_true(i < 3000);
-		(void)usleep(1000);
+		test_wait_ms(1);
 	}
 	assert_get(&bench, "/");
 	bench_close(&bench);
@@ -507,7 +513,7 @@ static void delays_are_kept_to_the_millisecond(void **state)
 	assert_get(&bench, "/");
 	assert_get(&bench, "/delay/30");
 	(void)curl_easy_getinfo(bench.curl, CURLINFO_TOTAL_TIME, &took);
-	assert_true(took >= 0.030 && took < 0.5);
+	assert_true(took >= 0.030 && took < 2.5);
 	bench_close(&bench);
 }
 
@@ -574,7 +580,7 @@ static void slow_clients_are_waited_for(void **state)
 	for (size_t i = 0; i < sizeof(request) - 1; i++) {
 		assert_int_equal(send(fd, request + i, 1, 0), 1);
 		if (i % 16 == 0)
-			(void)usleep(1000);
+			test_wait_ms(1);
 	}
 	assert_non_null(strstr(hear(fd, SIZE_MAX), "200 OK"));
 	(void)close(fd);
@@ -719,10 +725,10 @@ static void bodies_share_a_limited_memory(void **state)
 	say(fd, head);
 	memset(part, 'p', sizeof(part));
 	assert_int_equal(send(fd, part, sizeof(part), 0), sizeof(part));
-	(void)usleep(50000);
+	test_wait_ms(50);
 	assert_non_null(strstr(ask(&bench, head), "503 "));
 	(void)close(fd);
-	(void)usleep(50000);
+	test_wait_ms(50);
 	/* What the first one held is free again. */
 	fd = dial(&bench, NULL);
 	say(fd, "PUT /l HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: 600\r\n\r\n");
@@ -744,7 +750,7 @@ static void silenced_connections_are_limited_in_number(void **state)
 	for (unsigned i = 0; i < 3; i++) {
 		fds[i] = dial(&bench, NULL);
 		say(fds[i], "GET /wire/4 HTTP/1.1\r\nHost: h\r\n\r\n");
-		(void)usleep(20000);
+		test_wait_ms(20);
 	}
 	/* The first is reset, the others wait. */
 	assert_int_equal(recv(fds[0], &byte, 1, 0), -1);
@@ -821,7 +827,7 @@ static void freeing_closes_what_is_under_way(void **state)
 			     http_front_end_stats(bench.front_end).silenced == 0;
 		i++) {
 		assert_true(i < 3000);
-		(void)usleep(1000);
+		test_wait_ms(1);
 	}
 	bench_close(&bench);
 	for (unsigned i = 0; i < 3; i++) {
@@ -891,12 +897,13 @@ struct client {
 	struct env_http_stats stats;
 	struct lab_error err;
 	int result;
+	uint64_t timeout_ns;
 };
 
 static void client_ask(struct client *client, const char *method, const char *target)
 {
 	const struct env_http_limits limits = { .connect_timeout_ns = 2 * LAB_SEC,
-		.response_timeout_ns = 200 * LAB_MSEC,
+		.response_timeout_ns = client->timeout_ns,
 		.response_max_bytes = 1 << 20 };
 	struct lab_http_request request = { .method = lab_view_cstr(method),
 		.tls = true,
@@ -916,7 +923,9 @@ static void client_expect(struct client *client, const char *target, enum lab_co
 
 static void client_main(struct env *env, void *arg)
 {
-	struct client client = { .env = env, .arena = lab_arena_new(env->heap, 16 << 20) };
+	struct client client = { .env = env,
+		.arena = lab_arena_new(env->heap, 16 << 20),
+		.timeout_ns = 300 * LAB_MSEC };
 
 	for (unsigned i = 0; i < 2; i++) {
 		const char *prefix = i == 0 ? "/wire/" : "/wire-later/";
@@ -938,7 +947,7 @@ static void client_main(struct env *env, void *arg)
 static void delayed_get(void *ctx, size_t index)
 {
 	struct client *client = ctx;
-	struct client mine = { .env = client->env };
+	struct client mine = { .env = client->env, .timeout_ns = 20 * LAB_SEC };
 	char target[32];
 
 	mine.arena = lab_arena_new(client->env->heap, 1 << 20);

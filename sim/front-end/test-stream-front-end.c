@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,6 +14,11 @@
 
 #include "core/env/live/live.h"
 #include "sim/front-end/stream-front-end.h"
+
+static void test_wait_ms(int ms)
+{
+	(void)poll(NULL, 0, ms);
+}
 
 /* ---- a service that echoes, and obeys single letters at the start of an input ----
  *   C  "bye", then an orderly end      R  "bye", then a reset
@@ -301,7 +307,7 @@ static void wait_until_open(struct bench *bench, uint64_t open)
 {
 	for (unsigned i = 0; stream_front_end_stats(bench->front_end).open != open; i++) {
 		assert_true(i < 5000);
-		(void)usleep(1000);
+		test_wait_ms(1);
 	}
 }
 
@@ -406,12 +412,12 @@ static void answers_may_come_later(void **state)
 	assert_int_equal(clock_gettime(CLOCK_MONOTONIC, &after), 0);
 	took_us =
 		(after.tv_sec - before.tv_sec) * 1000000 + (after.tv_nsec - before.tv_nsec) / 1000;
-	assert_in_range(took_us, 20000, 500000);
+	assert_in_range(took_us, 20000, 5000000);
 	/* The connection may be gone by then. */
 	say(fd, "Delayed");
 	(void)close(fd);
 	wait_until_open(&bench, 0);
-	(void)usleep(30000);
+	test_wait_ms(30);
 	bench_close(&bench);
 }
 
@@ -465,7 +471,7 @@ static void a_slow_reader_gets_everything_in_the_end(void **state)
 	bench_open(&bench);
 	fd = dial(&bench);
 	say(fd, "Fp"); /* 16 MiB: just as much as may wait */
-	(void)usleep(50000);
+	test_wait_ms(50);
 	assert_int_equal(drain(fd), 16 * FLOOD_PART);
 	say(fd, "x");
 	assert_hears(fd, "x");
@@ -504,9 +510,9 @@ static void an_orderly_end_waits_for_a_slow_reader(void **state)
 	bench_open(&bench);
 	fd = dial(&bench);
 	say(fd, "Fo"); /* 15 MiB */
-	(void)usleep(50000);
+	test_wait_ms(50);
 	say(fd, "C");
-	(void)usleep(50000);
+	test_wait_ms(50);
 	assert_int_equal(drain(fd), 15 * FLOOD_PART + 3);
 	(void)close(fd);
 	wait_until_open(&bench, 0);

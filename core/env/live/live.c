@@ -66,6 +66,14 @@ static int live_init_loop(struct live *live, struct lab_error *err)
 	return 0;
 }
 
+/* A peer that is gone is an error code to us, not a signal. */
+static void live_ignore_sigpipe(void)
+{
+	struct sigaction ignore = { .sa_handler = SIG_IGN };
+
+	lab_assert(sigaction(SIGPIPE, &ignore, NULL) == 0);
+}
+
 int live_new(const struct live_settings *settings, struct live **ret, struct lab_error *err)
 {
 	struct live *live;
@@ -86,7 +94,7 @@ int live_new(const struct live_settings *settings, struct live **ret, struct lab
 	}
 	if (settings->ca_file != NULL)
 		live->ca_file = lab_heap_strdup(live->heap, settings->ca_file);
-	lab_assert(signal(SIGPIPE, SIG_IGN) != SIG_ERR);
+	live_ignore_sigpipe();
 	live->start_ns = uv_hrtime();
 	*ret = live;
 	return 0;

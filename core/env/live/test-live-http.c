@@ -547,7 +547,7 @@ static void one_attempt(struct bed *bed, const char *method, const char *target)
 	exchange.limits.fresh_connection = false;
 	exchange_run(bed, &exchange);
 	assert_uncertain(&exchange);
-	(void)usleep(20000);
+	test_wait_ms(20);
 	assert_int_equal(server_requests(&the_server) - before, 2);
 }
 
@@ -757,7 +757,7 @@ static void a_crash_resets_connections_and_the_host_can_start_again(void **state
 	live_crash(bed.host);
 	for (unsigned i = 0; server_open(&the_server) > 0; i++) {
 		assert_true(i < 5000);
-		(void)usleep(1000);
+		test_wait_ms(1);
 	}
 	assert_false(returned);
 	bed_run(&bed, again_body);

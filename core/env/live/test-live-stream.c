@@ -55,7 +55,7 @@ static void *peer_serve(void *arg)
 
 	switch (peer->kind) {
 	case PEER_SLOW_READER:
-		(void)usleep(200000);
+		test_wait_ms(200);
 		peer_echo(peer, fd);
 		break;
 	case PEER_ECHO:
@@ -67,7 +67,7 @@ static void *peer_serve(void *arg)
 		break;
 	case PEER_RESET:
 		(void)!send(fd, "bye", 3, MSG_NOSIGNAL);
-		(void)usleep(20000);
+		test_wait_ms(20);
 		peer_reset(fd);
 		break;
 	}

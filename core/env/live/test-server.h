@@ -99,7 +99,7 @@ static inline bool server_read(struct server_connection *connection)
 		connection->head[connection->head_len] = '\0';
 		wanted = connection->head_len + server_content_length(connection->head);
 		if (server_has(connection->head, "/slow-read"))
-			(void)usleep(500000);
+			test_wait_ms(500);
 	}
 	return true;
 }
@@ -297,7 +297,7 @@ static inline void server_stop(struct server *server)
 	(void)close(server->fd);
 	for (unsigned i = 0; server_open(server) > 0; i++) {
 		assert_true(i < 5000);
-		(void)usleep(1000);
+		test_wait_ms(1);
 	}
 	(void)pthread_mutex_destroy(&server->mutex);
 }

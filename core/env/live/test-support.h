@@ -9,6 +9,7 @@
 #define _GNU_SOURCE /* nftw */
 
 #include <ftw.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -18,6 +19,11 @@
 #include <cmocka.h>
 
 #include "core/env/live/live.h"
+
+static inline void test_wait_ms(int ms)
+{
+	(void)poll(NULL, 0, ms);
+}
 
 struct bed {
 	struct live *live;
