@@ -613,6 +613,29 @@ static void freeing_tells_the_service_about_open_connections(void **state)
 		(void)close(fds[i]);
 }
 
+static void all_connections_can_be_reset_at_once(void **state)
+{
+	struct bench bench;
+	int fds[4];
+
+	(void)state;
+	bench_open(&bench);
+	for (size_t i = 0; i < LAB_COUNT_OF(fds); i++) {
+		fds[i] = dial(&bench);
+		say(fds[i], "x");
+		assert_hears(fds[i], "x");
+	}
+	stream_front_end_reset(bench.front_end);
+	for (size_t i = 0; i < LAB_COUNT_OF(fds); i++)
+		assert_ends(fds[i], true);
+	assert_int_equal(bench.echo->closed, LAB_COUNT_OF(fds));
+	fds[0] = dial(&bench);
+	say(fds[0], "again");
+	assert_hears(fds[0], "again");
+	(void)close(fds[0]);
+	bench_close(&bench);
+}
+
 struct call {
 	pthread_t thread;
 };
@@ -727,6 +750,7 @@ int main(void)
 		cmocka_unit_test(known_peers_have_their_names),
 		cmocka_unit_test(wrong_settings_are_errors),
 		cmocka_unit_test(freeing_tells_the_service_about_open_connections),
+		cmocka_unit_test(all_connections_can_be_reset_at_once),
 		cmocka_unit_test(calls_run_on_the_services_thread),
 		cmocka_unit_test(the_live_world_talks_to_all_nodes),
 	};
