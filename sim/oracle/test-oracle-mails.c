@@ -118,6 +118,7 @@ static void one_successful_audit_fetch_is_enough(void **state)
 	t_select(T_AUDITOR, 0, OBJECTS(t_object(1, 1)), 1);
 	t_fetch_as(0, t_object(1, 1), 1, 0, HISTORY_FAIL, LAB_UNAVAILABLE);
 	t_fetch_as(0, t_object(1, 1), 1, t_hash(1), HISTORY_OK, LAB_OK);
+	t_fetch_as(0, t_object(1, 1), 1, 0, HISTORY_FAIL, LAB_UNAVAILABLE);
 	t_passes();
 }
 

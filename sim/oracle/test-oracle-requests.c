@@ -4,15 +4,15 @@
 #define WALL(ns) (T_EPOCH_US + (int64_t)((ns) / 1000))
 
 /* A statement as the CQL emulator logs it. */
-static void statement(
-	const char *operation, const char *table, uint16_t consistency, int64_t timestamp_us)
+static void statement_of(const char *user, const char *operation, const char *table,
+	uint16_t consistency, int64_t timestamp_us)
 {
 	char subject[80];
 	struct sim_access access = { .service = "cql",
 		.peer = lab_view_cstr(t.peer),
 		.received_ns = t.now,
 		.operation = lab_view_cstr(operation),
-		.user = LAB_VIEW(T_USER),
+		.user = lab_view_cstr(user),
 		.applied = true,
 		.answered = true,
 		.consistency = consistency,
@@ -22,6 +22,12 @@ static void statement(
 	access.subject = lab_view_cstr(subject);
 	oracle_access(t.oracle, &access);
 	t.now += LAB_MSEC;
+}
+
+static void statement(
+	const char *operation, const char *table, uint16_t consistency, int64_t timestamp_us)
+{
+	statement_of(T_USER, operation, table, consistency, timestamp_us);
 }
 
 static void http(enum lab_event_id id, uint64_t time_ns, const char *target, uint64_t status,
@@ -335,6 +341,20 @@ static void timestamps_must_be_near_the_wall_clock(void **state)
 	}
 }
 
+static void the_most_extreme_timestamps_are_judged(void **state)
+{
+	(void)state;
+	statement("INSERT", "user_mailbox_objects", T_QUORUM, WALL(t.now) - 601000000);
+	statement("INSERT", "user_mailbox_objects", T_QUORUM, WALL(t.now) + 1100000);
+	statement("INSERT", "user_mailbox_objects", T_QUORUM, WALL(t.now));
+	t_judge();
+	assert_int_equal(t.verdict.failures, 2);
+	t.settings.clock_error_us = 2000000;
+	t_restart();
+	statement("INSERT", "user_mailbox_objects", T_QUORUM, WALL(t.now) - 601000000);
+	t_passes();
+}
+
 static void wrong_clocks_may_be_configured_or_injected(void **state)
 {
 	struct fault_episode episode = {
@@ -398,6 +418,7 @@ static void lose_a_mail(void)
 
 	t_put(1);
 	statement("INSERT", "user_mailbox_objects", T_QUORUM, WALL(t.now));
+	statement_of("other@example.com", "INSERT", "user_mailbox_objects", T_QUORUM, WALL(t.now));
 	op.made = t_object(1, 1);
 	op.body_hash = t_hash(1);
 	t_end(id, &op, HISTORY_OK);
@@ -420,8 +441,8 @@ static void explanation_has_what_touched_the_mail_in_order(void **state)
 		"    0:01.000  backend-1    deliver INBOX begins  #1\n"
 		"    0:01.001  backend-1    s3  PUT object ---> 200, applied\n"
 		"    0:01.002  backend-1    cql INSERT forward row ---> ok, applied\n"
-		"    0:01.004  backend-1    deliver INBOX: OK  #2\n"
-		"    0:01.007  backend-1    s3  DELETE object ---> 204, applied\n");
+		"    0:01.005  backend-1    deliver INBOX: OK  #2\n"
+		"    0:01.008  backend-1    s3  DELETE object ---> 204, applied\n");
 	lab_buf_done(&out);
 }
 
@@ -489,6 +510,7 @@ int main(void)
 		t_test(each_kind_of_statement_has_its_own_consistency),
 		t_test(tables_of_the_system_have_any_consistency),
 		t_test(timestamps_must_be_near_the_wall_clock),
+		t_test(the_most_extreme_timestamps_are_judged),
 		t_test(wrong_clocks_may_be_configured_or_injected),
 		t_test(statement_without_timestamp_is_a_failure),
 		t_test(timestamps_of_other_tables_are_their_own),

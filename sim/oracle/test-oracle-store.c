@@ -60,6 +60,16 @@ static void body_deleted_under_the_row_of_an_acknowledged_mail_is_a_failure(void
 	assert_non_null(strstr(f->why[3], "deleted it at"));
 }
 
+static void body_deleted_under_the_row_of_an_unacknowledged_mail_dangles(void **state)
+{
+	(void)state;
+	t_put(1);
+	t_rows(0, 1, 1);
+	t_deliver(1, t_object(1, 1), HISTORY_UNCERTAIN);
+	t_drop(1);
+	t_finds("I12 dangling row");
+}
+
 static void lost_mail_with_dangling_row_is_one_finding(void **state)
 {
 	const struct history_object object = t_object(1, 1);
@@ -197,6 +207,21 @@ static void fault_long_before_is_no_cause(void **state)
 	t_finds("I15 leak without cause");
 }
 
+static void fault_long_after_is_no_cause(void **state)
+{
+	(void)state;
+	t_mail(1);
+	t_expunge(0, 1, 1, 1, HISTORY_OK);
+	t_delete_forward(0, 1);
+	t_delete_reverse(1, 1);
+	t.now += 3 * LAB_MINUTE;
+	t.fault = (struct sim_fault){
+		.kind = SIM_FAULT_REFUSE, .id = 5, .status = 503, .code = "SlowDown"
+	};
+	assert_int_equal(t_s3(T_USER, "DELETE", "/mails/" T_USER "/mails/x", LAB_VIEW("")), 503);
+	t_finds("I15 leak without cause");
+}
+
 static void object_of_a_crashed_delivery_is_residue(void **state)
 {
 	(void)state;
@@ -311,6 +336,8 @@ int main(void)
 		t_test(object_without_row_and_without_failure_is_a_leak),
 		t_test(object_without_row_after_a_fault_is_residue),
 		t_test(fault_long_before_is_no_cause),
+		t_test(fault_long_after_is_no_cause),
+		t_test(body_deleted_under_the_row_of_an_unacknowledged_mail_dangles),
 		t_test(object_of_a_crashed_delivery_is_residue),
 		t_test(crash_during_the_expunge_is_a_cause),
 		t_test(other_objects_of_the_user_are_not_judged),
