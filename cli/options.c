@@ -72,11 +72,18 @@ static int read_world(const char *text, struct options *o, struct lab_error *err
 	return lab_fail(err, LAB_INVALID, "--world: \"%s\" is neither sim nor live", text);
 }
 
+static int read_time(const char *name, const char *text, uint64_t *ret_ns, struct lab_error *err)
+{
+	if (conf_value_time(lab_view_cstr(text), LAB_SEC, ret_ns, err) < 0)
+		return lab_error_wrap(err, "%s", name);
+	return 0;
+}
+
 /* "#20418" is an event, everything else a time. */
 static int read_until(const char *text, struct options *o, struct lab_error *err)
 {
 	if (text[0] != '#')
-		return conf_value_time(lab_view_cstr(text), LAB_SEC, &o->until_ns, err);
+		return read_time("--until", text, &o->until_ns, err);
 	if (lab_view_to_u64(lab_view_cstr(text + 1), &o->until_event) < 0 || o->until_event == 0)
 		return lab_fail(err, LAB_INVALID, "--until: \"%s\" is not an event's number", text);
 	return 0;
@@ -112,7 +119,7 @@ static int read_option(
 	case OPTION_SEEDS:
 		return read_seeds(text, o, err);
 	case OPTION_TIME:
-		return conf_value_time(lab_view_cstr(text), LAB_SEC, &o->time_limit_ns, err);
+		return read_time("-t", text, &o->time_limit_ns, err);
 	case OPTION_WORKERS:
 		result = read_number("-j", text, 64, &number, err);
 		o->workers = (unsigned)number;
