@@ -48,8 +48,8 @@ static int get_key_value(
 		return -1;
 	if (got != GOT_VALUE)
 		return cqle_fail(b->err, CQL_E_INVALID,
-			got == GOT_NULL ? "Invalid null value in condition for column %.*s" :
-					  "Invalid unset value for column %.*s",
+			got == GOT_NULL ? "Invalid null value in condition for column %.*s"
+					: "Invalid unset value for column %.*s",
 			LAB_VIEW_ARG(value->name));
 	if (ret->len > CQLEMU_KEY_BYTES_MAX)
 		return cqle_fail(b->err, CQL_E_INVALID,
@@ -58,8 +58,8 @@ static int get_key_value(
 	return 0;
 }
 
-static int get_number(const struct binder *b, const struct cqle_value *value, bool *ret_given,
-	int64_t *ret)
+static int get_number(
+	const struct binder *b, const struct cqle_value *value, bool *ret_given, int64_t *ret)
 {
 	struct lab_view bytes;
 	enum got got = get_value(b, value, &bytes);
@@ -72,8 +72,8 @@ static int get_number(const struct binder *b, const struct cqle_value *value, bo
 	if (got == GOT_UNSET)
 		return 0;
 	if (cql_value_to_i64(value->type.id, bytes, ret) < 0)
-		return cqle_fail(b->err, CQL_E_INVALID, "Invalid value of %.*s",
-			LAB_VIEW_ARG(value->name));
+		return cqle_fail(
+			b->err, CQL_E_INVALID, "Invalid value of %.*s", LAB_VIEW_ARG(value->name));
 	return 0;
 }
 
@@ -91,8 +91,9 @@ static int get_values(const struct binder *b, const struct cqle_restriction *r,
 		return 0;
 	}
 	const struct cql_bind *bind = &b->values[r->values[0].marker];
-	struct cql_type list = { .id = CQL_TYPE_LIST, .params = &r->values[0].type,
-		.param_count = 1 };
+	struct cql_type list = {
+		.id = CQL_TYPE_LIST, .params = &r->values[0].type, .param_count = 1
+	};
 	if (bind->kind != CQL_VALUE_BYTES)
 		return cqle_fail(b->err, CQL_E_INVALID, "Invalid null value for in(%.*s)",
 			LAB_VIEW_ARG(r->column->name));
@@ -236,8 +237,8 @@ static int many_keys(const struct binder *b, struct cqle_keys *ret)
 		for (size_t j = 0; j < t->pk_count; j++) {
 			struct lab_buf buf;
 			temporary(&buf, b->arena, encoded[i].len);
-			at += cqle_comparable_take(lab_view_skip(encoded[i], at),
-				&cqle_pk(t, j)->type, false, &buf);
+			at += cqle_comparable_take(
+				lab_view_skip(encoded[i], at), &cqle_pk(t, j)->type, false, &buf);
 			parts[j] = lab_buf_view(&buf);
 		}
 		ret->keys[i] = serialize_key(b, parts, t->pk_count);
@@ -471,7 +472,8 @@ static int bind_using(const struct binder *b, int64_t default_timestamp, struct 
 			"A TTL must be greater or equal to 0, but was %" PRId64, value);
 	if (value > CQLE_TTL_MAX)
 		return cqle_fail(b->err, CQL_E_INVALID,
-			"ttl is too large. requested (%" PRId64 ") maximum (%d)", value, CQLE_TTL_MAX);
+			"ttl is too large. requested (%" PRId64 ") maximum (%d)", value,
+			CQLE_TTL_MAX);
 	ret->ttl_s = (uint32_t)value;
 	return 0;
 }
@@ -525,8 +527,7 @@ static int change_static(
 	struct lab_heap *heap = b->emu->heap;
 	if (!sets_kind(b->plan, CQLE_STATIC))
 		return 0;
-	struct cqle_row *row =
-		cqle_row_new(heap, lab_view_of("", 0), b->plan->table->static_count);
+	struct cqle_row *row = cqle_row_new(heap, lab_view_of("", 0), b->plan->table->static_count);
 	if (set_cells(b, change, CQLE_STATIC, row, m) < 0) {
 		cqle_row_unref(heap, row);
 		return -1;
@@ -561,8 +562,8 @@ static void delete_slice(const struct binder *b, const struct cqle_deletion dele
 	const struct cqle_slice *slice, struct cqle_mutation *m)
 {
 	if (slice->point) {
-		struct cqle_row *row = cqle_row_new(
-			b->emu->heap, slice->start, b->plan->table->regular_count);
+		struct cqle_row *row =
+			cqle_row_new(b->emu->heap, slice->start, b->plan->table->regular_count);
 		row->deletion = deletion;
 		cqle_mutation_add_row(b->emu->heap, m, row);
 		return;

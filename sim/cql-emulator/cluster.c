@@ -113,10 +113,10 @@ static int64_t spread_token(const struct cqlemu *emu, size_t node, size_t i, uns
 	uint64_t slots = (uint64_t)emu->node_count * per_node;
 	uint64_t width = UINT64_MAX / slots;
 	uint64_t slot = (uint64_t)i * emu->node_count + node;
-	uint64_t draw = lab_draw(emu->options.seed, "cql.token",
-		lab_hash_view(0, emu->nodes[node].name), i);
+	uint64_t draw = lab_draw(
+		emu->options.seed, "cql.token", lab_hash_view(0, emu->nodes[node].name), i);
 	return (int64_t)(UINT64_C(0x8000000000000000) + slot * width + width / 2 +
-		lab_pick(draw, width / 4));
+			 lab_pick(draw, width / 4));
 }
 
 static int ring_init(
@@ -128,12 +128,12 @@ static int ring_init(
 		const struct cqlemu_node_options *o = &options->nodes[n];
 		size_t count = o->tokens != NULL ? o->token_count : options->tokens_per_node;
 		if (count == 0 || count > CQLEMU_TOKENS_MAX)
-			return lab_fail(err, LAB_LIMIT, "a node has 1 to %d tokens",
-				CQLEMU_TOKENS_MAX);
+			return lab_fail(
+				err, LAB_LIMIT, "a node has 1 to %d tokens", CQLEMU_TOKENS_MAX);
 		for (size_t i = 0; i < count; i++) {
-			int64_t token = o->tokens != NULL ?
-				o->tokens[i] :
-				spread_token(emu, n, i, options->tokens_per_node);
+			int64_t token = o->tokens != NULL
+						? o->tokens[i]
+						: spread_token(emu, n, i, options->tokens_per_node);
 			emu->ring[emu->ring_count++] = (struct cqle_token){ token, n };
 		}
 	}
@@ -184,7 +184,7 @@ static size_t racks_in_dc(const struct cqlemu *emu, size_t dc)
 		bool seen = emu->nodes[i].dc != dc;
 		for (size_t j = 0; j < i && !seen; j++)
 			seen = emu->nodes[j].dc == dc &&
-				lab_view_eq(emu->nodes[j].rack_name, emu->nodes[i].rack_name);
+			       lab_view_eq(emu->nodes[j].rack_name, emu->nodes[i].rack_name);
 		count += !seen;
 	}
 	return count;
@@ -286,8 +286,7 @@ static void node_host_id(const struct cqlemu *emu, struct cqle_node *node)
 {
 	uint64_t id[2];
 	for (uint64_t i = 0; i < 2; i++)
-		id[i] = lab_draw(
-			emu->options.seed, "cql.host_id", lab_hash_view(0, node->name), i);
+		id[i] = lab_draw(emu->options.seed, "cql.host_id", lab_hash_view(0, node->name), i);
 	memcpy(node->host_id, id, sizeof(node->host_id));
 	node->host_id[6] = (uint8_t)((node->host_id[6] & 0x0f) | 0x40);
 	node->host_id[8] = (uint8_t)((node->host_id[8] & 0x3f) | 0x80);
@@ -298,19 +297,21 @@ static struct lab_view copy_or(struct cqlemu *emu, struct lab_view v, const char
 	return lab_arena_copy(emu->permanent, v.len > 0 ? v : lab_view_cstr(otherwise));
 }
 
-static int node_init(struct cqlemu *emu, size_t n, const struct cqlemu_node_options *o,
-	struct lab_error *err)
+static int node_init(
+	struct cqlemu *emu, size_t n, const struct cqlemu_node_options *o, struct lab_error *err)
 {
 	struct cqle_node *node = &emu->nodes[n];
 	for (size_t i = 0; i < n; i++) {
 		if (lab_view_eq(emu->nodes[i].name, o->name) ||
 			lab_view_eq_cstr(o->address, emu->nodes[i].address_text))
-			return lab_fail(err, LAB_INVALID, "two nodes are called %.*s or have address %.*s",
+			return lab_fail(err, LAB_INVALID,
+				"two nodes are called %.*s or have address %.*s",
 				LAB_VIEW_ARG(o->name), LAB_VIEW_ARG(o->address));
 	}
 	if (o->name.len == 0 || cql_inet_parse(o->address, node->address) < 0 ||
 		lab_view_to_cstr(o->address, node->address_text, sizeof(node->address_text)) < 0)
-		return lab_fail(err, LAB_INVALID, "node '%.*s' needs a name and an IPv4 address, not '%.*s'",
+		return lab_fail(err, LAB_INVALID,
+			"node '%.*s' needs a name and an IPv4 address, not '%.*s'",
 			LAB_VIEW_ARG(o->name), LAB_VIEW_ARG(o->address));
 	node->name = lab_arena_copy(emu->permanent, o->name);
 	node->dc_name = copy_or(emu, o->dc, "dc1");
@@ -344,8 +345,8 @@ int cqle_cluster_init(
 		return lab_fail(err, LAB_INVALID, "a cluster has 1 to %d nodes", CQLEMU_NODES_MAX);
 	emu->node_count = options->node_count;
 	emu->nodes = lab_new_array(emu->heap, struct cqle_node, emu->node_count);
-	emu->hints = lab_new_array(
-		emu->heap, struct cqle_hint_list, emu->node_count * emu->node_count);
+	emu->hints =
+		lab_new_array(emu->heap, struct cqle_hint_list, emu->node_count * emu->node_count);
 	for (size_t i = 0; i < emu->node_count; i++) {
 		if (node_init(emu, i, &options->nodes[i], err) < 0)
 			return -1;
@@ -450,9 +451,14 @@ static bool op_is_current(const struct cqle_event *event)
 static void reply(struct cqlemu *emu, const struct cqle_event *request, size_t to,
 	enum cqle_message_kind kind, struct cqle_answer *answer)
 {
-	struct cqle_event message = { .kind = CQLE_EV_MESSAGE, .message = kind,
-		.from = request->to, .to = (uint8_t)to, .op = request->op,
-		.op_serial = request->op_serial, .slot = request->slot, .answer = answer };
+	struct cqle_event message = { .kind = CQLE_EV_MESSAGE,
+		.message = kind,
+		.from = request->to,
+		.to = (uint8_t)to,
+		.op = request->op,
+		.op_serial = request->op_serial,
+		.slot = request->slot,
+		.answer = answer };
 	(void)cqle_send(emu, &message);
 }
 
@@ -641,8 +647,11 @@ static void hints_replay(struct cqlemu *emu, size_t from, size_t to)
 	}
 	do {
 		hint = hint_pop(emu, list);
-		struct cqle_event message = { .kind = CQLE_EV_MESSAGE, .message = CQLE_MSG_HINT,
-			.from = (uint8_t)from, .to = (uint8_t)to, .mutation = hint->mutation };
+		struct cqle_event message = { .kind = CQLE_EV_MESSAGE,
+			.message = CQLE_MSG_HINT,
+			.from = (uint8_t)from,
+			.to = (uint8_t)to,
+			.mutation = hint->mutation };
 		emu->counters.hints_replayed++;
 		(void)cqle_send(emu, &message);
 		cqle_mutation_unref(emu->heap, hint->mutation);
@@ -659,7 +668,7 @@ static void hints_replay(struct cqlemu *emu, size_t from, size_t to)
 static bool hears(const struct cqlemu *emu, size_t observer, size_t node)
 {
 	return emu->nodes[node].state == CQLEMU_NODE_UP && reachable(emu, node, observer) &&
-		reachable(emu, observer, node);
+	       reachable(emu, observer, node);
 }
 
 static void see_up(struct cqlemu *emu, size_t observer, size_t node)
@@ -693,9 +702,9 @@ static uint64_t conviction_ns(const struct cqlemu *emu, size_t observer, size_t 
 	uint64_t draw = lab_draw(emu->options.seed, "cql.conviction",
 		observer * CQLEMU_NODES_MAX + node, emu->nodes[node].incarnation);
 	return emu->options.conviction_ns +
-		(emu->options.conviction_jitter_ns > 0 ?
-				lab_pick(draw, emu->options.conviction_jitter_ns) :
-				0);
+	       (emu->options.conviction_jitter_ns > 0
+			       ? lab_pick(draw, emu->options.conviction_jitter_ns)
+			       : 0);
 }
 
 /* True if the view is what is the case. */
@@ -723,8 +732,8 @@ static void gossip_tick(struct cqlemu *emu)
 		}
 	}
 	emu->gossip_idle = false;
-	bool watched = emu->hooks.reachable != NULL &&
-		(emu->session_count > 0 || emu->hint_count > 0);
+	bool watched =
+		emu->hooks.reachable != NULL && (emu->session_count > 0 || emu->hint_count > 0);
 	if (!settled || watched)
 		cqle_gossip_wake(emu, emu->now_ns + emu->options.gossip_ns);
 	else
@@ -746,9 +755,9 @@ void cqle_gossip_wake(struct cqlemu *emu, uint64_t at_ns)
 static void run_op_event(struct cqlemu *emu, struct cqle_event *event)
 {
 	struct cqle_op *op = event->op;
-	struct cqle_event **slot = event->kind == CQLE_EV_TIMEOUT ? &op->timer :
-		event->kind == CQLE_EV_SPECULATE		  ? &op->speculation :
-								    &op->resume;
+	struct cqle_event **slot = event->kind == CQLE_EV_TIMEOUT     ? &op->timer
+				   : event->kind == CQLE_EV_SPECULATE ? &op->speculation
+								      : &op->resume;
 	lab_assert(*slot == event);
 	*slot = NULL;
 	if (event->kind == CQLE_EV_SPECULATE) {

@@ -24,8 +24,8 @@ static unsigned each_quorum(const struct cqlemu *emu, const struct cqle_keyspace
 	return sum;
 }
 
-unsigned cqle_block_for(
-	const struct cqlemu *emu, const struct cqle_keyspace *ks, enum cql_consistency cl, size_t node)
+unsigned cqle_block_for(const struct cqlemu *emu, const struct cqle_keyspace *ks,
+	enum cql_consistency cl, size_t node)
 {
 	switch (cl) {
 	case CQL_ANY:
@@ -87,7 +87,8 @@ unsigned cqle_received(const struct cqlemu *emu, const struct cqle_keyspace *ks,
 }
 
 int cqle_assure_live(struct cqlemu *emu, const struct cqle_keyspace *ks, enum cql_consistency cl,
-	size_t node, uint64_t replicas, uint64_t live, struct lab_arena *arena, struct cql_error *ret)
+	size_t node, uint64_t replicas, uint64_t live, struct lab_arena *arena,
+	struct cql_error *ret)
 {
 	const char *name = cql_consistency_name(cl);
 	unsigned required = cqle_block_for(emu, ks, cl, node);
@@ -97,20 +98,25 @@ int cqle_assure_live(struct cqlemu *emu, const struct cqle_keyspace *ks, enum cq
 		unsigned wanted = ks->per_dc[dc] > 0 ? quorum(ks->per_dc[dc]) : 0;
 		if (count(replicas & live & emu->dc_nodes[dc]) >= wanted)
 			continue;
-		const char *text = lab_arena_printf(arena,
-			"Cannot achieve consistency level %s in DC %.*s", name,
-			LAB_VIEW_ARG(emu->dc_names[dc]));
-		/* alive is always 0 here: the arguments' order is wrong in Cassandra (cql-imds 0). */
-		*ret = (struct cql_error){ .code = CQL_E_UNAVAILABLE, .consistency = cl,
-			.message = lab_view_cstr(text), .required = (int32_t)wanted };
+		const char *text =
+			lab_arena_printf(arena, "Cannot achieve consistency level %s in DC %.*s",
+				name, LAB_VIEW_ARG(emu->dc_names[dc]));
+		/* alive is always 0 here: the arguments' order is wrong in Cassandra (cql-imds 0).
+		 */
+		*ret = (struct cql_error){ .code = CQL_E_UNAVAILABLE,
+			.consistency = cl,
+			.message = lab_view_cstr(text),
+			.required = (int32_t)wanted };
 		return -1;
 	}
 	unsigned alive = count(cqle_eligible(emu, cl, node, replicas & live));
 	if (is_each(ks, cl) || alive >= required)
 		return 0;
 	const char *text = lab_arena_printf(arena, "Cannot achieve consistency level %s", name);
-	*ret = (struct cql_error){ .code = CQL_E_UNAVAILABLE, .consistency = cl,
-		.message = lab_view_cstr(text), .required = (int32_t)required,
+	*ret = (struct cql_error){ .code = CQL_E_UNAVAILABLE,
+		.consistency = cl,
+		.message = lab_view_cstr(text),
+		.required = (int32_t)required,
 		.received = (int32_t)alive };
 	return -1;
 }

@@ -63,14 +63,14 @@ struct cqle_column {
 	enum cqle_column_kind kind;
 	size_t position; /* among its kind */
 	bool descending; /* clustering */
-	bool multicell;	 /* an unfrozen collection: declared, but not written to */
+	bool multicell;  /* an unfrozen collection: declared, but not written to */
 };
 
 struct cqle_keyspace {
 	struct lab_view name;
 	struct lab_view strategy; /* full class name */
-	bool simple;		  /* SimpleStrategy: `total` replicas; else per_dc */
-	bool local;		  /* system keyspaces: every node for itself */
+	bool simple;              /* SimpleStrategy: `total` replicas; else per_dc */
+	bool local;               /* system keyspaces: every node for itself */
 	bool durable_writes;
 	unsigned total;
 	unsigned per_dc[CQLE_DCS_MAX]; /* by the emulator's number of the DC */
@@ -92,9 +92,9 @@ struct cqle_table {
 	uint32_t gc_grace_s;
 	uint32_t default_ttl_s;
 	struct lab_view comment;
-	cqle_fill_fn fill;	    /* of a system table: makes its contents */
-	uint64_t *filled;	    /* per node: emu->metadata_version of the contents */
-	struct cqle_store **stores; /* per node */
+	cqle_fill_fn fill;           /* of a system table: makes its contents */
+	uint64_t *filled;            /* per node: emu->metadata_version of the contents */
+	struct cqle_store **stores;  /* per node */
 	struct cqle_store **durable; /* per node, with commitlog_sync_ns: what is synced */
 	bool dropped;
 };
@@ -167,7 +167,7 @@ struct cqle_deletion {
 #define CQLE_NOT_DELETED ((struct cqle_deletion){ CQLE_NO_TIMESTAMP, 0 })
 
 struct cqle_cell {
-	int64_t timestamp;	  /* CQLE_NO_TIMESTAMP: never written */
+	int64_t timestamp;        /* CQLE_NO_TIMESTAMP: never written */
 	struct cqle_bytes *value; /* NULL: tombstone */
 	uint32_t ttl_s;
 	uint32_t local_s; /* of a tombstone: when deleted; with a TTL: when it expires */
@@ -212,8 +212,8 @@ unsigned cqle_row_tombstones(const struct cqle_row *row, uint32_t now_s);
 bool cqle_row_equal(const struct cqle_row *a, const struct cqle_row *b);
 /* The union, newest wins, under a deletion of what is around it. Takes no references; returns one,
  * maybe to `a` or `b` itself. Either may be NULL. */
-struct cqle_row *cqle_row_merge(struct lab_heap *heap, struct cqle_row *a, struct cqle_row *b,
-	struct cqle_deletion around);
+struct cqle_row *cqle_row_merge(
+	struct lab_heap *heap, struct cqle_row *a, struct cqle_row *b, struct cqle_deletion around);
 
 /* [start, end) in comparable bytes; end NULL: open. */
 struct cqle_range {
@@ -221,9 +221,14 @@ struct cqle_range {
 	struct cqle_deletion deletion;
 };
 
+/* The first bytes of the key beside the row: a search touches few rows. */
+struct cqle_slot {
+	uint64_t prefix;
+	struct cqle_row *row;
+};
 struct cqle_run {
 	uint32_t count, capacity;
-	struct cqle_row *rows[];
+	struct cqle_slot slots[];
 };
 
 struct cqle_partition {
@@ -241,7 +246,7 @@ struct cqle_partition {
 struct cqle_store {
 	struct lab_heap *heap;
 	struct cqle_partition **buckets;
-	size_t bucket_count; /* a power of two */
+	size_t bucket_count;           /* a power of two */
 	struct cqle_partition **order; /* all partitions; the first `sorted` by (token, key) */
 	size_t count, sorted, capacity;
 	size_t row_count;
@@ -307,28 +312,29 @@ struct cqle_deletion cqle_partition_deletion(
 struct cqle_slice {
 	struct lab_view start; /* >= start; empty: from the first */
 	struct lab_view end;   /* < end; ptr NULL: to the last */
-	bool point;	       /* exactly start */
+	bool point;            /* exactly start */
 };
 
 /* What to read from one partition, or from the partitions of a token range. */
 struct cqle_read {
 	const struct cqle_table *table;
 	struct lab_view key; /* of one partition; ptr NULL: a scan */
-	int64_t token;	     /* of `key` */
+	int64_t token;       /* of `key` */
 	/* Scan: (after, upto] in tokens, from behind `resume_key` if its token is inside. */
 	int64_t after, upto;
-	bool from_minimum;	    /* the scan's start is before the first token */
+	bool from_minimum;          /* the scan's start is before the first token */
 	struct lab_view resume_key; /* ptr NULL: none */
-	struct lab_view resume_row; /* rows after this one (before, if reversed) in that partition */
-	bool resume_skip;	    /* nothing more of that partition */
+	struct lab_view
+		resume_row; /* rows after this one (before, if reversed) in that partition */
+	bool resume_skip;   /* nothing more of that partition */
 	const struct cqle_slice *slices;
 	size_t slice_count;
 	bool reversed;
-	bool statics;	   /* static rows count for what is returned */
-	size_t limit;	   /* live rows wanted; SIZE_MAX */
+	bool statics;           /* static rows count for what is returned */
+	size_t limit;           /* live rows wanted; SIZE_MAX */
 	size_t partition_limit; /* in each partition; SIZE_MAX */
-	size_t resume_limit;	/* in the one that is resumed */
-	size_t rows_max;   /* rows of any kind: beyond it, `failed` */
+	size_t resume_limit;    /* in the one that is resumed */
+	size_t rows_max;        /* rows of any kind: beyond it, `failed` */
 	uint32_t tombstone_fail;
 	uint32_t now_s;
 	uint32_t gc_before_s;
@@ -352,7 +358,7 @@ struct cqle_answer {
 	size_t row_count, row_capacity;
 	struct cqle_range *ranges;
 	size_t range_count, range_capacity;
-	size_t live;	   /* rows */
+	size_t live; /* rows */
 	size_t tombstones;
 	bool limited; /* the limit ended it: there may be more behind */
 	bool failed;  /* too many tombstones or rows */
@@ -360,7 +366,8 @@ struct cqle_answer {
 struct cqle_answer *cqle_answer_new(struct lab_heap *heap);
 void cqle_answer_unref(struct lab_heap *heap, struct cqle_answer *answer);
 void cqle_answer_reset(struct lab_heap *heap, struct cqle_answer *answer);
-void cqle_read_store(struct cqle_store *store, const struct cqle_read *read, struct cqle_answer *ret);
+void cqle_read_store(
+	struct cqle_store *store, const struct cqle_read *read, struct cqle_answer *ret);
 bool cqle_answer_equal(const struct cqle_answer *a, const struct cqle_answer *b);
 /* Newest wins. What lies behind the end of an answer that was limited is left out, and
  * `ret->limited` set. */
@@ -383,13 +390,13 @@ struct cqle_value {
 	bool is_marker, is_null;
 	size_t marker;
 	struct lab_view bytes; /* of a constant */
-	bool is_list;	       /* "c IN ?": the marker is a list of the type */
+	bool is_list;          /* "c IN ?": the marker is a list of the type */
 };
 
 struct cqle_restriction {
 	const struct cqle_column *column; /* NULL: none */
-	enum operator op;		  /* EQ, IN or a bound */
-	struct cqle_value *values;	  /* EQ: 1, IN: n, or 1 that is_list */
+	enum operator op;                 /* EQ, IN or a bound */
+	struct cqle_value *values;        /* EQ: 1, IN: n, or 1 that is_list */
 	size_t value_count;
 };
 
@@ -437,7 +444,7 @@ struct cqle_plan {
 	enum statement_kind kind;
 	const struct statement *statement;
 	struct lab_view text;
-	struct cqle_table *table; /* NULL: DDL, USE */
+	struct cqle_table *table;      /* NULL: DDL, USE */
 	struct lab_view keyspace_used; /* session's keyspace at PREPARE */
 
 	struct cqle_where where;
@@ -453,7 +460,7 @@ struct cqle_plan {
 	/* INSERT, UPDATE, DELETE */
 	struct cqle_set *sets;
 	size_t set_count;
-	bool marker_row; /* INSERT: the row exists even without cells */
+	bool marker_row;  /* INSERT: the row exists even without cells */
 	bool static_only; /* only static columns, no clustering key given */
 	bool has_timestamp, has_ttl;
 	struct cqle_value timestamp, ttl;
@@ -468,7 +475,7 @@ struct cqle_plan {
 	size_t marker_count;
 	uint16_t *pk_indexes;
 	size_t pk_index_count;
-	size_t user_marker; /* which marker column "u" is bound to; SIZE_MAX: none */
+	size_t user_marker;            /* which marker column "u" is bound to; SIZE_MAX: none */
 	struct lab_view user_constant; /* or its constant */
 };
 int cqle_plan_build(struct cqlemu *emu, struct lab_arena *arena, const struct statement *statement,
@@ -535,8 +542,8 @@ struct cqle_prepared {
 
 struct cqle_view { /* what one node thinks of another */
 	bool up;
-	uint64_t heard_ns;	/* last time it was reachable */
-	uint32_t incarnation;	/* that it has heard of */
+	uint64_t heard_ns;      /* last time it was reachable */
+	uint32_t incarnation;   /* that it has heard of */
 	uint64_t down_since_ns; /* when convicted */
 };
 
@@ -549,7 +556,7 @@ struct cqle_node {
 	enum cqlemu_node_state state;
 	uint32_t incarnation;
 	struct cqle_view views[CQLEMU_NODES_MAX];
-	uint64_t *ordinals; /* messages sent to each node: hooks->latency */
+	uint64_t *ordinals;       /* messages sent to each node: hooks->latency */
 	struct lab_map *prepared; /* id to struct cqle_prepared */
 	struct cqle_prepared *oldest, *newest;
 	struct cqle_event *deferred, *deferred_last; /* while frozen */
@@ -562,7 +569,7 @@ enum cqle_event_kind {
 	CQLE_EV_MESSAGE,
 	CQLE_EV_TIMEOUT,   /* of an operation */
 	CQLE_EV_SPECULATE, /* of an operation */
-	CQLE_EV_RESUME,	   /* of an operation: a fault's delay is over */
+	CQLE_EV_RESUME,    /* of an operation: a fault's delay is over */
 	CQLE_EV_GOSSIP,
 	CQLE_EV_HINTS /* from -> to: send what waits */
 };
@@ -578,7 +585,6 @@ enum cqle_message_kind {
 #define CQLE_SLOT_BATCHLOG UINT32_MAX
 #define CQLE_SLOT_REPAIR (UINT32_MAX - 1)
 
-
 struct cqle_event {
 	uint64_t at_ns, sequence;
 	size_t heap_index; /* SIZE_MAX: not in the heap */
@@ -590,7 +596,7 @@ struct cqle_event {
 	uint64_t forward; /* WRITE: nodes that `to` passes it on to */
 	struct cqle_op *op;
 	uint64_t op_serial;
-	uint32_t slot;	/* which of the operation's writes; which round of its read */
+	uint32_t slot; /* which of the operation's writes; which round of its read */
 	struct cqle_mutation *mutation;
 	struct cqle_answer *answer;
 };
@@ -650,7 +656,7 @@ struct cqle_op {
 	uint64_t serial;
 	enum cqle_op_kind kind;
 	struct cqle_session *session; /* NULL: gone, or none */
-	size_t node;		      /* coordinator */
+	size_t node;                  /* coordinator */
 	int16_t stream;
 	uint8_t version;
 	bool tracing;
@@ -662,10 +668,10 @@ struct cqle_op {
 	struct cql_params params;
 	uint64_t received_ns;
 	struct sim_fault fault;
-	struct cqle_event *timer;	/* TIMEOUT */
+	struct cqle_event *timer;       /* TIMEOUT */
 	struct cqle_event *speculation; /* SPECULATE */
-	struct cqle_event *resume;	/* RESUME: keeps the operation alive */
-	bool prepared_to_answer;	/* RESUME answers with the fault's error, else it begins */
+	struct cqle_event *resume;      /* RESUME: keeps the operation alive */
+	bool prepared_to_answer;        /* RESUME answers with the fault's error, else it begins */
 	struct lab_view *warnings;
 	size_t warning_count;
 
@@ -675,13 +681,13 @@ struct cqle_op {
 	uint64_t bytes, body_hash;
 	bool applied;
 	struct lab_view prepared_id; /* of EXECUTE */
-	uint8_t new_id[16];	     /* of PREPARE */
+	uint8_t new_id[16];          /* of PREPARE */
 
 	/* WRITE */
 	struct cqle_write *writes;
 	size_t write_count;
 	const char *write_type;
-	bool batchlog;	     /* the batch log's nodes are asked first */
+	bool batchlog; /* the batch log's nodes are asked first */
 	bool batchlog_done;
 	unsigned batchlog_required, batchlog_acks;
 	size_t batchlog_node;
@@ -693,20 +699,20 @@ struct cqle_op {
 	/* READ: one sub-read after the other, of a partition or a part of the ring */
 	struct cqle_select select;
 	struct cqle_read read;
-	size_t next_key;	    /* of select.keys */
-	size_t next_range;	    /* of the ring: ring_count + 1 of them */
+	size_t next_key;               /* of select.keys */
+	size_t next_range;             /* of the ring: ring_count + 1 of them */
 	struct cqle_paging *resume_at; /* of the page before */
-	bool looping, again;	    /* the next sub-read is due */
-	uint32_t round;		    /* counts all rounds of all sub-reads: old answers are ignored */
-	unsigned tries;		    /* rounds of this sub-read */
-	bool full;		    /* digests differed: everybody sends data */
+	bool looping, again;           /* the next sub-read is due */
+	uint32_t round; /* counts all rounds of all sub-reads: old answers are ignored */
+	unsigned tries; /* rounds of this sub-read */
+	bool full;      /* digests differed: everybody sends data */
 	uint64_t candidates, asked, replied, failed;
 	uint8_t order[CQLEMU_NODES_MAX]; /* candidates, nearest first */
 	size_t order_count;
 	struct cqle_answer *answers[CQLEMU_NODES_MAX]; /* by node */
 	struct cqle_answer *merged;
 	unsigned required, repairs_waiting;
-	size_t wanted; /* rows of this page; SIZE_MAX: all */
+	size_t wanted;    /* rows of this page; SIZE_MAX: all */
 	size_t remaining; /* of LIMIT at the start of this page */
 	struct cqle_result *result;
 };
@@ -738,14 +744,15 @@ struct cqle_answer *cqle_read_at(struct cqlemu *emu, struct cqle_op *op, size_t 
 void cqle_write_late(struct cqlemu *emu, struct cqle_op *op);
 
 /* consistency.c */
-unsigned cqle_block_for(
-	const struct cqlemu *emu, const struct cqle_keyspace *ks, enum cql_consistency cl, size_t node);
+unsigned cqle_block_for(const struct cqlemu *emu, const struct cqle_keyspace *ks,
+	enum cql_consistency cl, size_t node);
 /* Which replicas count. */
 uint64_t cqle_eligible(
 	const struct cqlemu *emu, enum cql_consistency cl, size_t node, uint64_t replicas);
 /* 0, or -1 with an UNAVAILABLE in *ret. */
 int cqle_assure_live(struct cqlemu *emu, const struct cqle_keyspace *ks, enum cql_consistency cl,
-	size_t node, uint64_t replicas, uint64_t live, struct lab_arena *arena, struct cql_error *ret);
+	size_t node, uint64_t replicas, uint64_t live, struct lab_arena *arena,
+	struct cql_error *ret);
 /* How many of the required answers are there: at most block_for. */
 unsigned cqle_received(const struct cqlemu *emu, const struct cqle_keyspace *ks,
 	enum cql_consistency cl, size_t node, uint64_t acked);
@@ -768,7 +775,7 @@ struct cqle_session {
 	struct cqle_session *next, *previous; /* all of them */
 	struct cqle_session *next_pending;
 	struct cqle_session *next_dead;
-	bool pending;	    /* has input that came from inside of a callback */
+	bool pending;       /* has input that came from inside of a callback */
 	bool close_pending; /* likewise its end */
 	bool closed, stalled;
 	uint8_t *names; /* memory of peer_name */
@@ -778,7 +785,7 @@ struct cqle_session {
 	sim_stream_output_fn output;
 	void *output_ctx;
 	enum cqle_session_state state;
-	uint8_t version; /* 0 until STARTUP */
+	uint8_t version;          /* 0 until STARTUP */
 	struct lab_view keyspace; /* of USE; the schema's view */
 	unsigned events;
 	size_t inflight;
@@ -878,8 +885,8 @@ struct cqlemu {
 	struct lab_map *table_names; /* "ks.t" to struct cqle_table */
 	uint64_t schema_version;     /* counts DDL */
 	uint64_t metadata_version;   /* and what system tables show besides */
-	bool system_ready;	     /* system keyspaces exist, and are closed to clients */
-	bool filling;		     /* a system table is being made */
+	bool system_ready;           /* system keyspaces exist, and are closed to clients */
+	bool filling;                /* a system table is being made */
 	struct lab_view setup_keyspace;
 
 	struct cqle_event **heap_events; /* a binary heap */
@@ -888,9 +895,9 @@ struct cqlemu {
 	struct cqle_event *free_events;
 	struct cqle_op *free_ops;
 	uint64_t op_serial;
-	struct cqle_event *gossip; /* scheduled, or NULL */
+	struct cqle_event *gossip;    /* scheduled, or NULL */
 	struct cqle_hint_list *hints; /* [from][to] */
-	bool gossip_idle;	      /* it has not ticked for a while */
+	bool gossip_idle;             /* it has not ticked for a while */
 	struct cqle_op *active_ops;   /* unfinished ones */
 	size_t op_count;
 	size_t hint_count;

@@ -32,10 +32,10 @@ struct cqlemu;
 /* ---- limits (all of them Cassandra's, or smaller and said so) ---- */
 
 #define CQLEMU_NODES_MAX 64
-#define CQLEMU_TOKENS_MAX 64	   /* per node */
+#define CQLEMU_TOKENS_MAX 64 /* per node */
 #define CQLEMU_KEYSPACES_MAX 64
 #define CQLEMU_TABLES_MAX 512
-#define CQLEMU_COLUMNS_MAX 64	   /* per table */
+#define CQLEMU_COLUMNS_MAX 64      /* per table */
 #define CQLEMU_KEY_BYTES_MAX 65535 /* partition key, each clustering key (cql-imds 1.9) */
 #define CQLEMU_STATEMENT_MAX (1024 * 1024)
 #define CQLEMU_MARKERS_MAX 65535
@@ -44,11 +44,11 @@ struct cqlemu;
 /* ---- creation ---- */
 
 struct cqlemu_node_options {
-	struct lab_view name;	 /* "cassandra-1": instance in service.h, and in hooks->reachable */
+	struct lab_view name;    /* "cassandra-1": instance in service.h, and in hooks->reachable */
 	struct lab_view address; /* dotted IPv4: what drivers learn from system.local and peers */
-	struct lab_view dc;	 /* empty: "dc1" */
-	struct lab_view rack;	 /* empty: "r1" */
-	struct lab_view zone;	 /* of the laboratory; only reported */
+	struct lab_view dc;      /* empty: "dc1" */
+	struct lab_view rack;    /* empty: "r1" */
+	struct lab_view zone;    /* of the laboratory; only reported */
 	/* Explicit tokens (decimal order is not needed); NULL: `tokens_per_node` of them, keyed by
 	 * seed and name and spread evenly. */
 	const int64_t *tokens;
@@ -78,10 +78,10 @@ struct cqlemu_options {
 
 	const struct cqlemu_node_options *nodes;
 	size_t node_count;
-	unsigned tokens_per_node; /* 4 */
-	uint16_t native_port;	  /* 9042 */
-	uint16_t storage_port;	  /* 7000, in "UNKNOWN from /10.0.0.1:7000" */
-	struct lab_view cluster_name;	 /* "Test Cluster" */
+	unsigned tokens_per_node;        /* 4 */
+	uint16_t native_port;            /* 9042 */
+	uint16_t storage_port;           /* 7000, in "UNKNOWN from /10.0.0.1:7000" */
+	struct lab_view cluster_name;    /* "Test Cluster" */
 	struct lab_view release_version; /* "4.0.14" */
 	enum cqlemu_version_text version_text;
 	int64_t epoch_us; /* unix time, in microseconds, of now_ns 0 */
@@ -104,23 +104,23 @@ struct cqlemu_options {
 	size_t hints_max;
 
 	enum cqlemu_speculation speculation; /* FIXED */
-	uint64_t speculation_ns;	     /* 50 ms */
+	uint64_t speculation_ns;             /* 50 ms */
 
-	/* What a kill loses: nothing (the commit log is replayed; what periodic sync loses only with
-	 * the machine), or everything since the last multiple of commitlog_sync_ns (0: nothing is
-	 * ever lost). A value doubles the memory for data. */
+	/* What a kill loses: nothing (the commit log is replayed; what periodic sync loses only
+	 * with the machine), or everything since the last multiple of commitlog_sync_ns (0: nothing
+	 * is ever lost). A value doubles the memory for data. */
 	uint64_t commitlog_sync_ns;
 
 	/* "" and "": AllowAllAuthenticator. Else PasswordAuthenticator with this one superuser. */
 	struct lab_view user, password;
 
-	size_t frame_bytes_max;	       /* 16 MiB: stricter than 4.0's 256 MiB, equal to 4.1's */
-	size_t connections_max;	       /* 4096, in the cluster */
-	size_t inflight_max;	       /* requests waiting, per connection: 32768 */
-	size_t prepared_max;	       /* per node, least recently used goes: 1024 */
-	size_t deferred_max;	       /* messages kept for a frozen node: 65536 */
-	size_t rows_per_read_max;      /* 1,000,000: beyond it a read fails */
-	uint32_t tombstone_warn, tombstone_fail; /* 1,000 and 100,000 */
+	size_t frame_bytes_max;   /* 16 MiB: stricter than 4.0's 256 MiB, equal to 4.1's */
+	size_t connections_max;   /* 4096, in the cluster */
+	size_t inflight_max;      /* requests waiting, per connection: 32768 */
+	size_t prepared_max;      /* per node, least recently used goes: 1024 */
+	size_t deferred_max;      /* messages kept for a frozen node: 65536 */
+	size_t rows_per_read_max; /* 1,000,000: beyond it a read fails */
+	uint32_t tombstone_warn, tombstone_fail;     /* 1,000 and 100,000 */
 	uint32_t batch_warn_bytes, batch_fail_bytes; /* 5 KiB and 50 KiB */
 };
 
@@ -205,7 +205,7 @@ void cqlemu_node_forget_prepared(struct cqlemu *emulator, size_t node);
 /* ---- what is stored: for an oracle ---- */
 
 enum cqlemu_entry_kind {
-	CQLEMU_ROW,		   /* live, or the tombstone of a row */
+	CQLEMU_ROW, /* live, or the tombstone of a row */
 	CQLEMU_STATIC_ROW,
 	CQLEMU_PARTITION_TOMBSTONE,
 	CQLEMU_RANGE_TOMBSTONE
@@ -214,9 +214,9 @@ enum cqlemu_entry_kind {
 struct cqlemu_cell {
 	struct lab_view column;
 	struct lab_view value; /* serialized (cql-imds 1.6); ptr NULL: none, see tombstone */
-	bool tombstone;	       /* written null or deleted, or expired */
+	bool tombstone;        /* written null or deleted, or expired */
 	int64_t timestamp_us;  /* INT64_MIN: never written */
-	uint32_t ttl_s;	       /* 0: none */
+	uint32_t ttl_s;        /* 0: none */
 	int64_t expires_s;     /* unix time, with a TTL */
 };
 
@@ -229,10 +229,10 @@ struct cqlemu_entry {
 	size_t key_count;
 	const struct cqlemu_cell *cells;
 	size_t cell_count;
-	bool live;		/* a SELECT would return it */
-	int64_t marker_us;	/* INSERT's row marker; INT64_MIN: none */
-	int64_t deletion_us;	/* of this row, range or partition; INT64_MIN: none */
-	unsigned replicas;	/* how many replicas have something of this row (merged view) */
+	bool live;           /* a SELECT would return it */
+	int64_t marker_us;   /* INSERT's row marker; INT64_MIN: none */
+	int64_t deletion_us; /* of this row, range or partition; INT64_MIN: none */
+	unsigned replicas;   /* how many replicas have something of this row (merged view) */
 };
 typedef void (*cqlemu_entry_fn)(void *ctx, const struct cqlemu_entry *entry);
 
@@ -241,8 +241,8 @@ typedef void (*cqlemu_entry_fn)(void *ctx, const struct cqlemu_entry *entry);
 /* Calls `fn` for each entry of the table as `node` has it, or with CQLEMU_MERGED as all replicas
  * together have it (newest wins); partitions in token order, rows in clustering order. Nothing is
  * repaired by looking. `table` is "keyspace.table". -1: LAB_NOT_FOUND. */
-int cqlemu_snapshot(struct cqlemu *emulator, struct lab_view table, size_t node,
-	cqlemu_entry_fn fn, void *ctx, struct lab_error *err);
+int cqlemu_snapshot(struct cqlemu *emulator, struct lab_view table, size_t node, cqlemu_entry_fn fn,
+	void *ctx, struct lab_error *err);
 /* Value of a column of the entry (key or cell), or the empty view. */
 struct lab_view cqlemu_entry_value(const struct cqlemu_entry *entry, const char *column);
 /* Indexes of the nodes that are replicas of a partition, in ring order; returns how many. `key` is

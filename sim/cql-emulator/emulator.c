@@ -9,20 +9,36 @@
 
 void cqlemu_options_init(struct cqlemu_options *o)
 {
-	*o = (struct cqlemu_options){ .tokens_per_node = 4, .native_port = 9042,
-		.storage_port = 7000, .cluster_name = LAB_VIEW("Test Cluster"),
-		.release_version = LAB_VIEW("4.0.14"), .read_timeout_ns = 5 * LAB_SEC,
-		.range_timeout_ns = 10 * LAB_SEC, .write_timeout_ns = 2 * LAB_SEC,
-		.truncate_timeout_ns = 60 * LAB_SEC, .conviction_ns = 18 * LAB_SEC,
-		.conviction_jitter_ns = 1500 * LAB_MSEC, .recognition_ns = 200 * LAB_MSEC,
-		.gossip_ns = LAB_SEC, .hinted_handoff = true,
-		.hint_window_ns = 3 * 60 * LAB_MINUTE, .hint_replay_ns = 300 * LAB_MSEC,
-		.hint_retry_ns = 10 * LAB_SEC, .hints_max = 1000000,
-		.speculation = CQLEMU_SPECULATE_FIXED, .speculation_ns = 50 * LAB_MSEC,
-		.frame_bytes_max = (size_t)16 << 20, .connections_max = 4096,
-		.inflight_max = 32768, .prepared_max = 1024, .deferred_max = 65536,
-		.rows_per_read_max = 1000000, .tombstone_warn = 1000, .tombstone_fail = 100000,
-		.batch_warn_bytes = 5 * 1024, .batch_fail_bytes = 50 * 1024 };
+	*o = (struct cqlemu_options){ .tokens_per_node = 4,
+		.native_port = 9042,
+		.storage_port = 7000,
+		.cluster_name = LAB_VIEW("Test Cluster"),
+		.release_version = LAB_VIEW("4.0.14"),
+		.read_timeout_ns = 5 * LAB_SEC,
+		.range_timeout_ns = 10 * LAB_SEC,
+		.write_timeout_ns = 2 * LAB_SEC,
+		.truncate_timeout_ns = 60 * LAB_SEC,
+		.conviction_ns = 18 * LAB_SEC,
+		.conviction_jitter_ns = 1500 * LAB_MSEC,
+		.recognition_ns = 200 * LAB_MSEC,
+		.gossip_ns = LAB_SEC,
+		.hinted_handoff = true,
+		.hint_window_ns = 3 * 60 * LAB_MINUTE,
+		.hint_replay_ns = 300 * LAB_MSEC,
+		.hint_retry_ns = 10 * LAB_SEC,
+		.hints_max = 1000000,
+		.speculation = CQLEMU_SPECULATE_FIXED,
+		.speculation_ns = 50 * LAB_MSEC,
+		.frame_bytes_max = (size_t)16 << 20,
+		.connections_max = 4096,
+		.inflight_max = 32768,
+		.prepared_max = 1024,
+		.deferred_max = 65536,
+		.rows_per_read_max = 1000000,
+		.tombstone_warn = 1000,
+		.tombstone_fail = 100000,
+		.batch_warn_bytes = 5 * 1024,
+		.batch_fail_bytes = 50 * 1024 };
 }
 
 static int check_options(const struct cqlemu_options *o, struct lab_error *err)
@@ -139,7 +155,7 @@ static size_t statement_length(struct lab_view script)
 		else if (is_word(&token, "apply"))
 			in_batch = false;
 		else if (!in_batch && token.kind == TOKEN_SYMBOL &&
-			lab_view_eq_cstr(token.text, ";"))
+			 lab_view_eq_cstr(token.text, ";"))
 			return token.end;
 	}
 	return script.len;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * fuzz-cql-session.c - any bytes into a session, with the nodes coming and going: no crash, no leak.
- * A byte 0xfb takes the next one as a command for the cluster instead.
+ * fuzz-cql-session.c - any bytes into a session, with the nodes coming and going: no crash, no
+ * leak. A byte 0xfb takes the next one as a command for the cluster instead.
  */
 #include "sim/cql-emulator/cql-emulator.h"
 
@@ -76,8 +76,8 @@ static void run(struct fuzz *f, const uint8_t *data, size_t size)
 		for (end = i; end < size && data[end] != 0xfb; end++)
 			continue;
 		if (f->connection == NULL)
-			f->connection = f->service.ops->accept(f->service.service,
-				LAB_VIEW("n1"), &peer, f->now_ns, output, f);
+			f->connection = f->service.ops->accept(
+				f->service.service, LAB_VIEW("n1"), &peer, f->now_ns, output, f);
 		if (f->connection != NULL && end > i)
 			f->service.ops->input(
 				f->connection, lab_view_of(data + i, end - i), f->now_ns);
@@ -92,11 +92,11 @@ static void run(struct fuzz *f, const uint8_t *data, size_t size)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct cqlemu_node_options nodes[3] = { { .name = LAB_VIEW("n1"),
-							.address = LAB_VIEW("127.0.0.1") },
+	struct cqlemu_node_options nodes[3] = {
+		{ .name = LAB_VIEW("n1"), .address = LAB_VIEW("127.0.0.1") },
 		{ .name = LAB_VIEW("n2"), .address = LAB_VIEW("127.0.0.2") },
-		{ .name = LAB_VIEW("n3"), .address = LAB_VIEW("127.0.0.3"),
-			.dc = LAB_VIEW("dc2") } };
+		{ .name = LAB_VIEW("n3"), .address = LAB_VIEW("127.0.0.3"), .dc = LAB_VIEW("dc2") }
+	};
 	static struct lab_pool *pool;
 	struct fuzz f = { 0 };
 	struct sim_hooks hooks = { .ctx = &f, .fault = fault, .latency = latency };
@@ -114,7 +114,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (cqlemu_new(&options, &f.emu, &err) < 0 ||
 		cqlemu_execute(f.emu,
 			LAB_VIEW("CREATE KEYSPACE s WITH replication = {'class': "
-				 "'SimpleStrategy', 'replication_factor': 3}; CREATE TABLE s.t (p int, "
+				 "'SimpleStrategy', 'replication_factor': 3}; CREATE TABLE s.t (p "
+				 "int, "
 				 "c int, v text, PRIMARY KEY (p, c))"),
 			&err) < 0)
 		__builtin_trap();

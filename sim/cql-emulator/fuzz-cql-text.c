@@ -41,7 +41,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	(void)cqlemu_execute(emu, lab_view_of(data, size), &err);
 
-	static const uint8_t startup[] = "\4\0\0\1\1\0\0\0\26\0\1\0\13CQL_VERSION\0\5" "3.0.0";
+	static const uint8_t startup[] = "\4\0\0\1\1\0\0\0\26\0\1\0\13CQL_VERSION\0\5"
+					 "3.0.0";
 	struct sim_stream_service service = cqlemu_service(emu);
 	struct sim_peer peer = { .name = LAB_VIEW("fuzz") };
 	void *connection =

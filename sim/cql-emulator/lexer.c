@@ -172,8 +172,8 @@ static size_t length_of_symbol(const struct lexer *lexer)
 	return a > 0 && memchr(",;()[]{}=<>.*:+-/%!", a, 19) != NULL ? 1 : 0;
 }
 
-static void take(struct lexer *lexer, enum token_kind kind, size_t length, size_t quotes,
-	struct token *ret)
+static void take(
+	struct lexer *lexer, enum token_kind kind, size_t length, size_t quotes, struct token *ret)
 {
 	*ret = (struct token){ .kind = kind,
 		.text = lab_view_sub(lexer->input, lexer->position + quotes, length - 2 * quotes),

@@ -67,8 +67,8 @@ void cqle_op_release(struct cqlemu *emu, struct cqle_op *op)
 	lab_assert(op->holds > 0);
 	if (--op->holds > 0)
 		return;
-	lab_assert(op->finished && op->timer == NULL && op->speculation == NULL &&
-		op->resume == NULL);
+	lab_assert(
+		op->finished && op->timer == NULL && op->speculation == NULL && op->resume == NULL);
 	drop_answers(emu, op);
 	for (size_t i = 0; i < op->write_count; i++)
 		cqle_mutation_unref(emu->heap, op->writes[i].mutation);
@@ -91,9 +91,9 @@ void cqle_op_disarm(struct cqlemu *emu, struct cqle_event **event)
 
 void cqle_op_arm(struct cqlemu *emu, struct cqle_op *op, enum cqle_event_kind kind, uint64_t at_ns)
 {
-	struct cqle_event **slot = kind == CQLE_EV_TIMEOUT ? &op->timer :
-		kind == CQLE_EV_SPECULATE		   ? &op->speculation :
-							     &op->resume;
+	struct cqle_event **slot = kind == CQLE_EV_TIMEOUT     ? &op->timer
+				   : kind == CQLE_EV_SPECULATE ? &op->speculation
+							       : &op->resume;
 	lab_assert(*slot == NULL);
 	*slot = cqle_event_new(emu, kind);
 	(*slot)->op = op;

@@ -243,7 +243,7 @@ static bool at_unsupported(const struct parser *p)
 	if (parser_at(p, "list"))
 		return at_object(p, list_others);
 	return parser_at(p, "grant") || parser_at(p, "revoke") || parser_at(p, "describe") ||
-		parser_at(p, "desc");
+	       parser_at(p, "desc");
 }
 
 int parser_ddl(struct parser *p, struct statement *s)

@@ -44,8 +44,8 @@ int parser_orderings(struct parser *p, struct ordering **ret, size_t *ret_count)
  * SYNTAX_ITEMS_MAX, with the error set. */
 void *parser_grow(
 	struct parser *p, void **items, size_t *count, size_t *capacity, size_t item_size);
-#define PARSER_GROW(p, items, count, capacity)                                                     \
-	((__typeof__(items))parser_grow(                                                           \
+#define PARSER_GROW(p, items, count, capacity) \
+	((__typeof__(items))parser_grow( \
 		(p), (void **)&(items), &(count), &(capacity), sizeof(*(items))))
 
 int parser_ddl(struct parser *p, struct statement *s);

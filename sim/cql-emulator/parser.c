@@ -86,7 +86,8 @@ static size_t snippet_begin(const struct parser *p, const struct token *offender
 	struct token token;
 
 	lexer_init(&lexer, p->lexer.input);
-	for (lexer_next_raw(&lexer, &token); token.kind != TOKEN_END && token.begin < offender->begin;
+	for (lexer_next_raw(&lexer, &token);
+		token.kind != TOKEN_END && token.begin < offender->begin;
 		lexer_next_raw(&lexer, &token))
 		begins[count++ % SNIPPET_TOKENS] = token.begin;
 	return count <= SNIPPET_TOKENS ? 0 : begins[count % SNIPPET_TOKENS];
@@ -97,7 +98,8 @@ static int syntax_error(struct parser *p, const char *what, const char *expected
 	const struct token *token = &p->token;
 	struct lab_view input = p->lexer.input;
 	if (token->kind == TOKEN_END)
-		return cqle_fail(p->err, CQL_E_SYNTAX, "line 0:-1 %s input '<EOF>'%s", what, expected);
+		return cqle_fail(
+			p->err, CQL_E_SYNTAX, "line 0:-1 %s input '<EOF>'%s", what, expected);
 
 	size_t from = snippet_begin(p, token);
 	struct lab_view before = lab_view_sub(input, from, token->begin - from);
@@ -105,8 +107,9 @@ static int syntax_error(struct parser *p, const char *what, const char *expected
 	before = lab_view_skip(before, before.len > 60 ? before.len - 60 : 0);
 	text.len = LAB_MIN(text.len, (size_t)40);
 	return cqle_fail(p->err, CQL_E_SYNTAX, "line %u:%u %s input '%.*s'%s (%s%.*s[%.*s]%s)",
-		token->line, token->column, what, LAB_VIEW_ARG(text), expected, from > 0 ? "..." : "",
-		LAB_VIEW_ARG(before), LAB_VIEW_ARG(text), token->end < input.len ? "..." : "");
+		token->line, token->column, what, LAB_VIEW_ARG(text), expected,
+		from > 0 ? "..." : "", LAB_VIEW_ARG(before), LAB_VIEW_ARG(text),
+		token->end < input.len ? "..." : "");
 }
 
 int parser_mismatch(struct parser *p, const char *expected)
@@ -139,8 +142,7 @@ int parser_expect_symbol(struct parser *p, const char *symbol)
 	return parser_mismatch(p, token_name);
 }
 
-void *parser_grow(
-	struct parser *p, void **items, size_t *count, size_t *capacity, size_t item_size)
+void *parser_grow(struct parser *p, void **items, size_t *count, size_t *capacity, size_t item_size)
 {
 	if (*count == SYNTAX_ITEMS_MAX) {
 		(void)cqle_fail(p->err, CQL_E_SYNTAX, "line %u:%u more than %u items in a list",
@@ -249,7 +251,9 @@ static int marker(struct parser *p, struct lab_view name, struct term *ret)
 	if (slot == NULL)
 		return -1;
 	*slot = name;
-	*ret = (struct term){ .kind = TERM_MARKER, .text = name, .marker = outer->marker_count - 1 };
+	*ret = (struct term){
+		.kind = TERM_MARKER, .text = name, .marker = outer->marker_count - 1
+	};
 	return 0;
 }
 
@@ -349,8 +353,8 @@ static int term_word(struct parser *p, struct term *ret)
 	return result;
 }
 
-static int term_constant(struct parser *p, enum term_kind kind, struct lab_view text,
-	struct term *ret)
+static int term_constant(
+	struct parser *p, enum term_kind kind, struct lab_view text, struct term *ret)
 {
 	ret->kind = kind;
 	ret->text = text;
@@ -421,7 +425,7 @@ static int name_list(struct parser *p, struct lab_view **ret, size_t *ret_count)
 	return parser_expect_symbol(p, ")");
 }
 
-static int relation_operator(struct parser *p, enum operator*ret)
+static int relation_operator(struct parser *p, enum operator* ret)
 {
 	static const struct {
 		const char *symbol;
@@ -453,9 +457,9 @@ static int relation_operator(struct parser *p, enum operator*ret)
 static int in_list(struct parser *p, struct relation *ret)
 {
 	if (!parser_take_symbol(p, "("))
-		return p->token.kind == TOKEN_MARKER || parser_at_symbol(p, ":") ?
-			parser_term(p, &ret->value) :
-			parser_no_viable(p);
+		return p->token.kind == TOKEN_MARKER || parser_at_symbol(p, ":")
+			       ? parser_term(p, &ret->value)
+			       : parser_no_viable(p);
 	struct term list = { .kind = TERM_TUPLE };
 	if (term_items(p, ")", false, &list) < 0)
 		return -1;
@@ -620,11 +624,13 @@ static int select_tail(struct parser *p, struct statement *s)
 {
 	if (select_group_by(p, s) < 0)
 		return -1;
-	if (parser_take(p, "order") && (parser_expect(p, "BY") < 0 ||
+	if (parser_take(p, "order") &&
+		(parser_expect(p, "BY") < 0 ||
 			parser_orderings(p, &s->orderings, &s->ordering_count) < 0))
 		return -1;
-	if (parser_take(p, "per") && (parser_expect(p, "PARTITION") < 0 ||
-			parser_expect(p, "LIMIT") < 0 || integer_term(p, &s->partition_limit) < 0))
+	if (parser_take(p, "per") &&
+		(parser_expect(p, "PARTITION") < 0 || parser_expect(p, "LIMIT") < 0 ||
+			integer_term(p, &s->partition_limit) < 0))
 		return -1;
 	if (parser_take(p, "limit") && integer_term(p, &s->limit) < 0)
 		return -1;
@@ -665,7 +671,7 @@ static int using_clause(struct parser *p, struct statement *s)
 		if (parser_take(p, "timestamp"))
 			target = &s->timestamp;
 		else if (s->kind != STATEMENT_DELETE && s->kind != STATEMENT_BATCH &&
-			parser_take(p, "ttl"))
+			 parser_take(p, "ttl"))
 			target = &s->ttl;
 		else
 			return parser_no_viable(p);
@@ -681,7 +687,8 @@ static int insert_columns(struct parser *p, struct statement *s)
 	if (parser_expect_symbol(p, "(") < 0)
 		return -1;
 	do {
-		struct assignment *a = PARSER_GROW(p, s->assignments, s->assignment_count, capacity);
+		struct assignment *a =
+			PARSER_GROW(p, s->assignments, s->assignment_count, capacity);
 		if (a == NULL || parser_name(p, &a->column) < 0)
 			return -1;
 	} while (parser_take_symbol(p, ","));
@@ -739,7 +746,7 @@ static int condition_clause(struct parser *p, struct statement *s)
 static bool at_sign(const struct parser *p)
 {
 	return parser_at_symbol(p, "+") || parser_at_symbol(p, "-") ||
-		(p->token.kind == TOKEN_INTEGER && p->token.text.ptr[0] == '-');
+	       (p->token.kind == TOKEN_INTEGER && p->token.text.ptr[0] == '-');
 }
 
 /* The right side of "c = ...": a term, or arithmetic on a column. */
@@ -747,9 +754,9 @@ static int assigned_value(struct parser *p, struct assignment *a)
 {
 	struct lab_view name;
 	bool column = p->token.kind == TOKEN_QUOTED_NAME ||
-		(p->token.kind == TOKEN_WORD && !parser_next_is_symbol(p, "(") &&
-			(parser_next_is_symbol(p, "+") || parser_next_is_symbol(p, "-") ||
-				p->next.kind == TOKEN_INTEGER));
+		      (p->token.kind == TOKEN_WORD && !parser_next_is_symbol(p, "(") &&
+			      (parser_next_is_symbol(p, "+") || parser_next_is_symbol(p, "-") ||
+				      p->next.kind == TOKEN_INTEGER));
 	if (column) {
 		a->arithmetic = true;
 		if (parser_name(p, &name) < 0)
@@ -799,7 +806,8 @@ static int parse_update(struct parser *p, struct statement *s)
 	if (parser_table_name(p, s) < 0 || using_clause(p, s) < 0 || parser_expect(p, "SET") < 0)
 		return -1;
 	do {
-		struct assignment *a = PARSER_GROW(p, s->assignments, s->assignment_count, capacity);
+		struct assignment *a =
+			PARSER_GROW(p, s->assignments, s->assignment_count, capacity);
 		if (a == NULL || set_assignment(p, a) < 0)
 			return -1;
 	} while (parser_take_symbol(p, ","));
@@ -851,10 +859,10 @@ static int batch_item(struct parser *p, struct statement *s, size_t *capacity)
 		return -1;
 	*slot = lab_arena_new_of(p->arena, struct statement);
 	(*slot)->text = s->text;
-	int result = parser_take(p, "insert") ? parse_insert(p, *slot) :
-		parser_take(p, "update")      ? parse_update(p, *slot) :
-		parser_take(p, "delete")      ? parse_delete(p, *slot) :
-						parser_mismatch(p, "K_APPLY");
+	int result = parser_take(p, "insert")   ? parse_insert(p, *slot)
+		     : parser_take(p, "update") ? parse_update(p, *slot)
+		     : parser_take(p, "delete") ? parse_delete(p, *slot)
+						: parser_mismatch(p, "K_APPLY");
 	if (result == 0)
 		(void)parser_take_symbol(p, ";");
 	return result;

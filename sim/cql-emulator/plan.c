@@ -5,16 +5,16 @@
  */
 #include "sim/cql-emulator/cql-emulator-private.h"
 
-#define FILTERING_TEXT                                                                             \
-	"Cannot execute this query as it might involve data filtering and thus may have "          \
-	"unpredictable performance. If you want to execute this query despite the performance "    \
+#define FILTERING_TEXT \
+	"Cannot execute this query as it might involve data filtering and thus may have " \
+	"unpredictable performance. If you want to execute this query despite the performance " \
 	"unpredictability, use ALLOW FILTERING"
 
 struct builder {
 	struct cqlemu *emu;
 	struct lab_arena *arena;
 	const struct statement *s;
-	struct cqle_plan *plan;	 /* of this statement */
+	struct cqle_plan *plan;  /* of this statement */
 	struct cqle_plan *outer; /* has the markers */
 	struct cqle_table *table;
 	struct lab_error *err;
@@ -32,9 +32,8 @@ static void note_marker(struct builder *b, const struct cqle_value *value, struc
 	if (value->is_list) {
 		struct cql_type *param = lab_arena_new_of(b->arena, struct cql_type);
 		*param = value->type;
-		m->type = (struct cql_type){
-			.id = CQL_TYPE_LIST, .params = param, .param_count = 1
-		};
+		m->type =
+			(struct cql_type){ .id = CQL_TYPE_LIST, .params = param, .param_count = 1 };
 	}
 }
 
@@ -44,8 +43,8 @@ static bool is_user_column(const struct cqle_column *column)
 }
 
 /* A term as a value of a column. */
-static int column_value(struct builder *b, const struct term *term, const struct cqle_column *column,
-	struct cqle_value *ret)
+static int column_value(struct builder *b, const struct term *term,
+	const struct cqle_column *column, struct cqle_value *ret)
 {
 	*ret = (struct cqle_value){ .column = column, .type = column->type, .name = column->name };
 	if (term->kind == TERM_MARKER) {
@@ -90,9 +89,8 @@ static int using_values(struct builder *b)
 	if (b->plan->has_timestamp && number_value(b, &b->s->timestamp, "[timestamp]",
 					      CQL_TYPE_BIGINT, &b->plan->timestamp) < 0)
 		return -1;
-	return b->plan->has_ttl ?
-		number_value(b, &b->s->ttl, "[ttl]", CQL_TYPE_INT, &b->plan->ttl) :
-		0;
+	return b->plan->has_ttl ? number_value(b, &b->s->ttl, "[ttl]", CQL_TYPE_INT, &b->plan->ttl)
+				: 0;
 }
 
 static int undefined_column(const struct builder *b, struct lab_view name)
@@ -121,13 +119,16 @@ static int resolve_in(struct builder *b, const struct relation *relation, struct
 	const struct cqle_column *c = ret->column;
 	if (relation->value.kind == TERM_MARKER) {
 		struct cqle_value *value = lab_arena_new_of(b->arena, struct cqle_value);
-		const char *name =
-			lab_arena_printf(b->arena, "in(%.*s)", LAB_VIEW_ARG(c->name));
-		*value = (struct cqle_value){ .column = c, .type = c->type, .name = c->name,
-			.is_marker = true, .marker = relation->value.marker, .is_list = true };
+		const char *name = lab_arena_printf(b->arena, "in(%.*s)", LAB_VIEW_ARG(c->name));
+		*value = (struct cqle_value){ .column = c,
+			.type = c->type,
+			.name = c->name,
+			.is_marker = true,
+			.marker = relation->value.marker,
+			.is_list = true };
 		note_marker(b, value,
-			relation->value.text.ptr != NULL ? relation->value.text :
-							   lab_view_cstr(name));
+			relation->value.text.ptr != NULL ? relation->value.text
+							 : lab_view_cstr(name));
 		ret->r.values = value;
 		ret->r.value_count = 1;
 		return 0;
@@ -141,12 +142,13 @@ static int resolve_in(struct builder *b, const struct relation *relation, struct
 	return 0;
 }
 
-static int resolve_relation(struct builder *b, const struct relation *relation, struct resolved *ret)
+static int resolve_relation(
+	struct builder *b, const struct relation *relation, struct resolved *ret)
 {
 	ret->relation = relation;
 	if (relation->column.ptr == NULL)
-		return relation->token ? 0 :
-					 cqle_fail(b->err, CQL_E_INVALID,
+		return relation->token ? 0
+				       : cqle_fail(b->err, CQL_E_INVALID,
 						 "Multi-column relations are not supported here");
 	ret->column = cqle_column_find(b->table, relation->column);
 	if (ret->column == NULL)
@@ -183,7 +185,8 @@ static int check_twice(struct builder *b, struct resolved *all, size_t count, si
 			continue;
 		if (is_equal(all[i].r.op) || is_equal(all[at].r.op))
 			return cqle_fail(b->err, CQL_E_INVALID,
-				"%.*s cannot be restricted by more than one relation if it includes "
+				"%.*s cannot be restricted by more than one relation if it "
+				"includes "
 				"an Equal",
 				LAB_VIEW_ARG(all[at].column->name));
 		bool low = all[i].r.op == OP_GT || all[i].r.op == OP_GE;
@@ -245,8 +248,7 @@ static void take_pk(struct builder *b, struct resolved *all)
 
 static void take_bound(struct cqle_where *w, struct resolved *r)
 {
-	struct cqle_bound *bound =
-		r->r.op == OP_GT || r->r.op == OP_GE ? &w->low : &w->high;
+	struct cqle_bound *bound = r->r.op == OP_GT || r->r.op == OP_GE ? &w->low : &w->high;
 	w->range_column = r->column;
 	bound->present = true;
 	bound->inclusive = r->r.op == OP_GE || r->r.op == OP_LE;
@@ -286,7 +288,8 @@ static int missing_pk(struct builder *b, struct resolved *all)
 	}
 	if (names.len == 0)
 		return cqle_fail(b->err, CQL_E_INVALID,
-			"Only EQ and IN relation are supported on the partition key (unless you use "
+			"Only EQ and IN relation are supported on the partition key (unless you "
+			"use "
 			"the token() function) for %s statements",
 			b->s->kind == STATEMENT_DELETE ? "DELETE" : "UPDATE");
 	return cqle_fail(b->err, CQL_E_INVALID, "Some partition key parts are missing: %.*s",
@@ -318,11 +321,13 @@ static int where_of_change(struct builder *b)
 			continue;
 		if (all[i].column == NULL)
 			return cqle_fail(b->err, CQL_E_INVALID,
-				"The token function cannot be used in WHERE clauses for %s statements",
+				"The token function cannot be used in WHERE clauses for %s "
+				"statements",
 				b->s->kind == STATEMENT_DELETE ? "DELETE" : "UPDATE");
 		if (all[i].column->kind == CQLE_CLUSTERING)
 			return cqle_fail(b->err, CQL_E_INVALID,
-				"PRIMARY KEY column \"%.*s\" cannot be restricted as preceding column "
+				"PRIMARY KEY column \"%.*s\" cannot be restricted as preceding "
+				"column "
 				"\"%.*s\" is not restricted",
 				LAB_VIEW_ARG(all[i].column->name),
 				LAB_VIEW_ARG(cqle_ck(b->table, b->plan->where.ck_count)->name));
@@ -350,8 +355,8 @@ static int token_relation(struct builder *b, struct resolved *r)
 	}
 	bool low = rel->op == OP_GT || rel->op == OP_GE;
 	if (!low && rel->op != OP_LT && rel->op != OP_LE)
-		return cqle_fail(b->err, CQL_E_INVALID,
-			"token() with this operator is not supported here");
+		return cqle_fail(
+			b->err, CQL_E_INVALID, "token() with this operator is not supported here");
 	struct cqle_bound *bound = low ? &w->token_low : &w->token_high;
 	if (bound->present)
 		return cqle_fail(b->err, CQL_E_INVALID,
@@ -359,8 +364,7 @@ static int token_relation(struct builder *b, struct resolved *r)
 			low ? "start" : "end");
 	bound->present = w->token_used = r->used = true;
 	bound->inclusive = rel->op == OP_GE || rel->op == OP_LE;
-	return number_value(
-		b, &rel->value, "partition key token", CQL_TYPE_BIGINT, &bound->value);
+	return number_value(b, &rel->value, "partition key token", CQL_TYPE_BIGINT, &bound->value);
 }
 
 /* What is left over has to be filtered, if that is allowed. */
@@ -374,7 +378,8 @@ static int take_filters(struct builder *b, struct resolved *all)
 		if (all[i].column->kind == CQLE_CLUSTERING && w->pk != NULL && w->ck_count == 0 &&
 			w->range_column == NULL && !b->s->allow_filtering)
 			return cqle_fail(b->err, CQL_E_INVALID,
-				"PRIMARY KEY column \"%.*s\" cannot be restricted as preceding column "
+				"PRIMARY KEY column \"%.*s\" cannot be restricted as preceding "
+				"column "
 				"\"%.*s\" is not restricted",
 				LAB_VIEW_ARG(all[i].column->name),
 				LAB_VIEW_ARG(cqle_ck(b->table, 0)->name));
@@ -421,19 +426,19 @@ static int item_of_key(const struct builder *b, const struct cqle_column *c, con
 static const char *item_name(struct builder *b, const struct selector *selector)
 {
 	static const char *const prefixes[] = { [SELECT_WRITETIME] = "writetime",
-		[SELECT_TTL] = "ttl", [SELECT_COUNT] = "system.count", [SELECT_TOKEN] = "system.token" };
+		[SELECT_TTL] = "ttl",
+		[SELECT_COUNT] = "system.count",
+		[SELECT_TOKEN] = "system.token" };
 	struct lab_view args = selector->name;
 	if (selector->kind == SELECT_COUNT && selector->name.ptr == NULL)
 		return "count";
 	for (size_t i = 0; i < selector->column_count; i++)
 		args = lab_view_cstr(lab_arena_printf(b->arena, "%.*s%s%.*s", LAB_VIEW_ARG(args),
 			i == 0 ? "" : ", ", LAB_VIEW_ARG(selector->columns[i])));
-	return lab_arena_printf(
-		b->arena, "%s(%.*s)", prefixes[selector->kind], LAB_VIEW_ARG(args));
+	return lab_arena_printf(b->arena, "%s(%.*s)", prefixes[selector->kind], LAB_VIEW_ARG(args));
 }
 
-static int item_function(
-	struct builder *b, const struct selector *selector, struct cqle_item *item)
+static int item_function(struct builder *b, const struct selector *selector, struct cqle_item *item)
 {
 	if (selector->kind == SELECT_WRITETIME || selector->kind == SELECT_TTL) {
 		bool time = selector->kind == SELECT_WRITETIME;
@@ -448,13 +453,15 @@ static int item_function(
 	item->kind = CQLE_ITEM_TOKEN;
 	if (selector->column_count != b->table->pk_count)
 		return cqle_fail(b->err, CQL_E_INVALID,
-			"Invalid number of arguments in call to function system.token: %zu required "
+			"Invalid number of arguments in call to function system.token: %zu "
+			"required "
 			"but %zu provided",
 			b->table->pk_count, selector->column_count);
 	for (size_t i = 0; i < selector->column_count; i++) {
 		if (!lab_view_eq(selector->columns[i], cqle_pk(b->table, i)->name))
 			return cqle_fail(b->err, CQL_E_INVALID,
-				"token() of other columns than the partition key is not supported here");
+				"token() of other columns than the partition key is not supported "
+				"here");
 	}
 	return 0;
 }
@@ -462,7 +469,8 @@ static int item_function(
 static int select_item(struct builder *b, const struct selector *selector, size_t index)
 {
 	static const uint16_t types[] = { [CQLE_ITEM_WRITETIME] = CQL_TYPE_BIGINT,
-		[CQLE_ITEM_TTL] = CQL_TYPE_INT, [CQLE_ITEM_COUNT] = CQL_TYPE_BIGINT,
+		[CQLE_ITEM_TTL] = CQL_TYPE_INT,
+		[CQLE_ITEM_COUNT] = CQL_TYPE_BIGINT,
 		[CQLE_ITEM_TOKEN] = CQL_TYPE_BIGINT };
 	struct cqle_item *item = &b->plan->items[index];
 	struct cql_column *column = &b->plan->result_columns[index];
@@ -502,13 +510,15 @@ static int check_distinct(struct builder *b)
 		const struct cqle_column *c = b->plan->items[i].column;
 		if (c != NULL && c->kind != CQLE_PARTITION_KEY && c->kind != CQLE_STATIC)
 			return cqle_fail(b->err, CQL_E_INVALID,
-				"SELECT DISTINCT queries must only request partition key columns and/or "
+				"SELECT DISTINCT queries must only request partition key columns "
+				"and/or "
 				"static columns (not %.*s)",
 				LAB_VIEW_ARG(c->name));
 	}
 	if (b->plan->where.ck_count > 0 || b->plan->where.range_column != NULL)
 		return cqle_fail(b->err, CQL_E_INVALID,
-			"SELECT DISTINCT with WHERE clause only supports restriction by partition key "
+			"SELECT DISTINCT with WHERE clause only supports restriction by partition "
+			"key "
 			"and/or static columns.");
 	b->plan->distinct = true;
 	return 0;
@@ -548,20 +558,23 @@ static int select_order(struct builder *b)
 		const struct ordering *o = &b->s->orderings[i];
 		if (w->pk == NULL)
 			return cqle_fail(b->err, CQL_E_INVALID,
-				"ORDER BY is only supported when the partition key is restricted by an "
+				"ORDER BY is only supported when the partition key is restricted "
+				"by an "
 				"EQ or an IN.");
 		const struct cqle_column *c = cqle_column_find(b->table, o->column);
 		if (c == NULL)
 			return undefined_column(b, o->column);
 		if (c->kind != CQLE_CLUSTERING)
 			return cqle_fail(b->err, CQL_E_INVALID,
-				"Order by is currently only supported on the clustered columns of the "
+				"Order by is currently only supported on the clustered columns of "
+				"the "
 				"PRIMARY KEY, got %.*s",
 				LAB_VIEW_ARG(o->column));
 		bool reversed = o->descending != c->descending;
 		if (c->position != i || (i > 0 && reversed != b->plan->reversed))
 			return cqle_fail(b->err, CQL_E_INVALID,
-				"Order by currently only supports the ordering of columns following "
+				"Order by currently only supports the ordering of columns "
+				"following "
 				"their declared order in the PRIMARY KEY");
 		b->plan->reversed = reversed;
 	}
@@ -569,7 +582,8 @@ static int select_order(struct builder *b)
 	for (size_t i = 0; b->plan->ordered && i < b->table->pk_count; i++) {
 		if (w->pk[i].op == OP_IN)
 			return cqle_fail(b->err, CQL_E_INVALID,
-				"ORDER BY together with IN on the partition key is not supported here");
+				"ORDER BY together with IN on the partition key is not supported "
+				"here");
 	}
 	return 0;
 }
@@ -582,9 +596,9 @@ static int select_limits(struct builder *b)
 		number_value(b, &b->s->partition_limit, "[per_partition_limit]", CQL_TYPE_INT,
 			&b->plan->partition_limit) < 0)
 		return -1;
-	return b->plan->has_limit ?
-		number_value(b, &b->s->limit, "[limit]", CQL_TYPE_INT, &b->plan->limit) :
-		0;
+	return b->plan->has_limit
+		       ? number_value(b, &b->s->limit, "[limit]", CQL_TYPE_INT, &b->plan->limit)
+		       : 0;
 }
 
 /* A partition of which only statics are left is a row of its own where no clustering is asked
@@ -648,9 +662,8 @@ static int insert_column(struct builder *b, const struct assignment *a)
 		plan->sets[plan->set_count++] = (struct cqle_set){ c, value };
 		return check_settable(b, c);
 	}
-	struct cqle_restriction *r = c->kind == CQLE_PARTITION_KEY ?
-		&plan->where.pk[c->position] :
-		&plan->where.ck[c->position];
+	struct cqle_restriction *r = c->kind == CQLE_PARTITION_KEY ? &plan->where.pk[c->position]
+								   : &plan->where.ck[c->position];
 	if (r->column != NULL)
 		return cqle_fail(b->err, CQL_E_INVALID,
 			"The column names contains duplicates: %.*s", LAB_VIEW_ARG(c->name));
@@ -882,9 +895,9 @@ static int build_change(struct builder *b)
 			b->err, CQL_E_UNAUTHORIZED, "system keyspace is not user-modifiable.");
 	if (using_values(b) < 0)
 		return -1;
-	return b->s->kind == STATEMENT_INSERT ? build_insert(b) :
-		b->s->kind == STATEMENT_UPDATE ? build_update(b) :
-						 build_delete(b);
+	return b->s->kind == STATEMENT_INSERT   ? build_insert(b)
+	       : b->s->kind == STATEMENT_UPDATE ? build_update(b)
+						: build_delete(b);
 }
 
 /* Cassandra's own refusal, where it would refuse as well. */
@@ -897,15 +910,15 @@ static int unsupported(const struct builder *b)
 		struct lab_view start = lab_view_sub(words, 0, strlen(needs_login[i]));
 		if (lab_view_eq_nocase(start, lab_view_cstr(needs_login[i])))
 			return cqle_fail(b->err, CQL_E_UNAUTHORIZED,
-				"You have to be logged in and not anonymous to perform this request");
+				"You have to be logged in and not anonymous to perform this "
+				"request");
 	}
 	if (lab_view_eq_nocase(words, LAB_VIEW("create function")) ||
 		lab_view_eq_nocase(words, LAB_VIEW("create aggregate")))
 		return cqle_fail(b->err, CQL_E_INVALID,
 			"User-defined functions are disabled in cassandra.yaml - set "
 			"enable_user_defined_functions=true to enable");
-	return cqle_fail(
-		b->err, CQL_E_INVALID, "%.*s is not supported here", LAB_VIEW_ARG(words));
+	return cqle_fail(b->err, CQL_E_INVALID, "%.*s is not supported here", LAB_VIEW_ARG(words));
 }
 
 static int build_statement(struct builder *b)
@@ -938,10 +951,10 @@ static int build_statement(struct builder *b)
 	if (b->s->kind == STATEMENT_SELECT)
 		return build_select(b);
 	if (b->s->kind == STATEMENT_TRUNCATE)
-		return b->table->keyspace->local ?
-			cqle_fail(b->err, CQL_E_UNAUTHORIZED,
-				"system keyspace is not user-modifiable.") :
-			0;
+		return b->table->keyspace->local
+			       ? cqle_fail(b->err, CQL_E_UNAUTHORIZED,
+					 "system keyspace is not user-modifiable.")
+			       : 0;
 	return build_change(b);
 }
 
@@ -977,8 +990,9 @@ int cqle_plan_build(struct cqlemu *emu, struct lab_arena *arena, const struct st
 	struct lab_view current_keyspace, struct cqle_plan **ret, struct lab_error *err)
 {
 	struct cqle_plan *plan = lab_arena_new_of(arena, struct cqle_plan);
-	struct builder b = { .emu = emu, .arena = arena, .s = statement, .plan = plan,
-		.outer = plan, .err = err };
+	struct builder b = {
+		.emu = emu, .arena = arena, .s = statement, .plan = plan, .outer = plan, .err = err
+	};
 
 	plan->refs = 1;
 	plan->keyspace_used = current_keyspace;

@@ -32,13 +32,13 @@ static void fail_read(struct cqlemu *emu, struct cqle_op *op, const struct cql_e
 
 static unsigned received(const struct cqlemu *emu, const struct cqle_op *op, uint64_t nodes)
 {
-	return cqle_received(
-		emu, op->plan->table->keyspace, op->consistency, op->node, nodes);
+	return cqle_received(emu, op->plan->table->keyspace, op->consistency, op->node, nodes);
 }
 
 void cqle_read_timeout(struct cqlemu *emu, struct cqle_op *op)
 {
-	struct cql_error error = { .code = CQL_E_READ_TIMEOUT, .consistency = op->consistency,
+	struct cql_error error = { .code = CQL_E_READ_TIMEOUT,
+		.consistency = op->consistency,
 		.required = (int32_t)op->required,
 		.received = (int32_t)received(emu, op, op->replied) };
 	/* The first of the replicas sends data, the others digests. */
@@ -62,15 +62,19 @@ static void answer_failure(struct cqlemu *emu, struct cqle_op *op)
 	}
 	const char *text = lab_arena_printf(op->arena,
 		"Operation failed - received %u responses and %u failures: %s", got, failures, who);
-	struct cql_error error = { .code = CQL_E_READ_FAILURE, .consistency = op->consistency,
-		.message = lab_view_cstr(text), .required = (int32_t)op->required,
-		.received = (int32_t)got, .failures = (int32_t)failures };
+	struct cql_error error = { .code = CQL_E_READ_FAILURE,
+		.consistency = op->consistency,
+		.message = lab_view_cstr(text),
+		.required = (int32_t)op->required,
+		.received = (int32_t)got,
+		.failures = (int32_t)failures };
 	fail_read(emu, op, &error);
 }
 
 /* ---- the sub-read is complete ---- */
 
-static void warn_tombstones(struct cqlemu *emu, struct cqle_op *op, const struct cqle_answer *answer)
+static void warn_tombstones(
+	struct cqlemu *emu, struct cqle_op *op, const struct cqle_answer *answer)
 {
 	if (emu->options.tombstone_warn == 0 || answer->tombstones < emu->options.tombstone_warn)
 		return;
@@ -114,9 +118,13 @@ static void take_result(struct cqlemu *emu, struct cqle_op *op, const struct cql
 
 static void ask(struct cqlemu *emu, struct cqle_op *op, size_t node)
 {
-	struct cqle_event message = { .kind = CQLE_EV_MESSAGE, .message = CQLE_MSG_READ,
-		.from = (uint8_t)op->node, .to = (uint8_t)node, .op = op,
-		.op_serial = op->serial, .slot = op->round };
+	struct cqle_event message = { .kind = CQLE_EV_MESSAGE,
+		.message = CQLE_MSG_READ,
+		.from = (uint8_t)op->node,
+		.to = (uint8_t)node,
+		.op = op,
+		.op_serial = op->serial,
+		.slot = op->round };
 	op->asked |= cqle_bit(node);
 	(void)cqle_send(emu, &message);
 }
@@ -145,10 +153,15 @@ static void send_repair(void *_ctx, struct cqle_mutation *mutation)
 {
 	struct repair_ctx *ctx = _ctx;
 	struct cqle_op *op = ctx->op;
-	struct cqle_event message = { .kind = CQLE_EV_MESSAGE, .message = CQLE_MSG_WRITE,
-		.from = (uint8_t)op->node, .to = (uint8_t)ctx->node,
-		.reply_to = (uint8_t)op->node, .op = op, .op_serial = op->serial,
-		.slot = CQLE_SLOT_REPAIR, .mutation = mutation };
+	struct cqle_event message = { .kind = CQLE_EV_MESSAGE,
+		.message = CQLE_MSG_WRITE,
+		.from = (uint8_t)op->node,
+		.to = (uint8_t)ctx->node,
+		.reply_to = (uint8_t)op->node,
+		.op = op,
+		.op_serial = op->serial,
+		.slot = CQLE_SLOT_REPAIR,
+		.mutation = mutation };
 	op->repairs_waiting++;
 	ctx->emu->counters.read_repairs++;
 	(void)cqle_send(ctx->emu, &message);
@@ -264,7 +277,9 @@ static void order_replicas(struct cqlemu *emu, struct cqle_op *op, const struct 
 	for (unsigned pass = 0; pass < 3; pass++) {
 		for (size_t i = 0; i < r->count; i++) {
 			size_t node = r->nodes[i];
-			unsigned distance = node == op->node ? 0 : emu->nodes[node].dc == dc ? 1 : 2;
+			unsigned distance = node == op->node            ? 0
+					    : emu->nodes[node].dc == dc ? 1
+									: 2;
 			if (distance == pass && (op->candidates & cqle_bit(node)) != 0)
 				op->order[op->order_count++] = (uint8_t)node;
 		}
@@ -301,8 +316,8 @@ static bool begin_round(struct cqlemu *emu, struct cqle_op *op, const struct cql
 	uint64_t replicas = 0, live = cqle_live_view(emu, op->node);
 	for (size_t i = 0; i < r->count; i++)
 		replicas |= cqle_bit(r->nodes[i]);
-	if (cqle_assure_live(emu, ks, op->consistency, op->node, replicas, live, op->arena, &error) <
-		0) {
+	if (cqle_assure_live(
+		    emu, ks, op->consistency, op->node, replicas, live, op->arena, &error) < 0) {
 		fail_read(emu, op, &error);
 		return false;
 	}
@@ -315,8 +330,8 @@ static bool begin_round(struct cqlemu *emu, struct cqle_op *op, const struct cql
 	order_replicas(emu, op, r);
 	if (op->timer == NULL)
 		cqle_op_arm(emu, op, CQLE_EV_TIMEOUT,
-			emu->now_ns + (op->select.scan ? emu->options.range_timeout_ns :
-							 emu->options.read_timeout_ns));
+			emu->now_ns + (op->select.scan ? emu->options.range_timeout_ns
+						       : emu->options.read_timeout_ns));
 	return true;
 }
 
@@ -328,8 +343,7 @@ static void ask_replicas(struct cqlemu *emu, struct cqle_op *op, const struct cq
 	ask_enough(emu, op);
 	if (!op->finished && op->round == round && op->speculation == NULL &&
 		emu->options.speculation == CQLEMU_SPECULATE_FIXED && op->asked != op->candidates)
-		cqle_op_arm(emu, op, CQLE_EV_SPECULATE,
-			emu->now_ns + emu->options.speculation_ns);
+		cqle_op_arm(emu, op, CQLE_EV_SPECULATE, emu->now_ns + emu->options.speculation_ns);
 }
 
 /* ---- what to read next ---- */
@@ -381,8 +395,8 @@ static void read_key(struct cqlemu *emu, struct cqle_op *op)
 	if (op->plan->table->keyspace->local)
 		read_local(emu, op);
 	else
-		ask_replicas(emu, op,
-			cqle_replicas_of(emu, op->plan->table->keyspace, op->read.token));
+		ask_replicas(
+			emu, op, cqle_replicas_of(emu, op->plan->table->keyspace, op->read.token));
 }
 
 static bool same_replicas(const struct cqle_replicas *a, const struct cqle_replicas *b)
@@ -422,10 +436,10 @@ static void read_ranges(struct cqlemu *emu, struct cqle_op *op)
 	op->next_range = last + 1;
 	op->read.key = lab_view_of(NULL, 0);
 	op->read.from_minimum = first == 0 && s->token_from_minimum;
-	op->read.after = first == 0 ? s->token_after :
-				      LAB_MAX(emu->ring[first - 1].token, s->token_after);
-	op->read.upto = last == emu->ring_count ? s->token_upto :
-						  LAB_MIN(emu->ring[last].token, s->token_upto);
+	op->read.after =
+		first == 0 ? s->token_after : LAB_MAX(emu->ring[first - 1].token, s->token_after);
+	op->read.upto = last == emu->ring_count ? s->token_upto
+						: LAB_MIN(emu->ring[last].token, s->token_upto);
 	set_resume(op);
 	set_limits(emu, op);
 	ask_replicas(emu, op, replicas);

@@ -100,7 +100,7 @@ static void end_part(struct lab_heap *heap, struct cqle_answer *answer)
 static size_t part_limit(const struct cqle_read *read, const struct cqle_bytes *key)
 {
 	bool resumed = read->resume_key.ptr != NULL && read->resume_row.ptr != NULL &&
-		lab_view_eq(read->resume_key, cqle_bytes_view(key));
+		       lab_view_eq(read->resume_key, cqle_bytes_view(key));
 	return resumed ? read->resume_limit : read->partition_limit;
 }
 
@@ -110,9 +110,9 @@ struct reader {
 	struct lab_heap *heap;
 	const struct cqle_read *read;
 	struct cqle_answer *answer;
-	size_t live_before;  /* answer->live at the start of this partition */
+	size_t live_before; /* answer->live at the start of this partition */
 	size_t part_limit;
-	bool full;	     /* the whole read has what it wants */
+	bool full; /* the whole read has what it wants */
 };
 
 /* False: enough of this partition. */
@@ -207,9 +207,10 @@ static void read_slices(struct reader *r, const struct cqle_partition *p, struct
 {
 	const struct cqle_read *read = r->read;
 	for (size_t i = 0; i < read->slice_count; i++) {
-		bool more = read->reversed ?
-			read_backward(r, p, &read->slices[read->slice_count - 1 - i], resume) :
-			read_forward(r, p, &read->slices[i], resume);
+		bool more = read->reversed
+				    ? read_backward(r, p, &read->slices[read->slice_count - 1 - i],
+					      resume)
+				    : read_forward(r, p, &read->slices[i], resume);
 		if (!more)
 			return;
 	}
@@ -237,7 +238,7 @@ static void read_partition(struct reader *r, const struct cqle_partition *p)
 	const struct cqle_read *read = r->read;
 	struct cqle_answer *answer = r->answer;
 	bool resumed = read->resume_key.ptr != NULL &&
-		lab_view_eq(read->resume_key, cqle_bytes_view(p->key));
+		       lab_view_eq(read->resume_key, cqle_bytes_view(p->key));
 	if (resumed && read->resume_skip)
 		return;
 	size_t index = begin_part(r->heap, answer, p->key, p->token);
@@ -304,17 +305,16 @@ static bool range_equal(const struct cqle_range *a, const struct cqle_range *b)
 	if (a->deletion.timestamp != b->deletion.timestamp || (a->end == NULL) != (b->end == NULL))
 		return false;
 	return lab_view_eq(cqle_bytes_view(a->start), cqle_bytes_view(b->start)) &&
-		(a->end == NULL ||
-			lab_view_eq(cqle_bytes_view(a->end), cqle_bytes_view(b->end)));
+	       (a->end == NULL || lab_view_eq(cqle_bytes_view(a->end), cqle_bytes_view(b->end)));
 }
 
 static bool part_equal(const struct cqle_part *a, const struct cqle_part *b)
 {
 	return a->token == b->token && a->deletion.timestamp == b->deletion.timestamp &&
-		a->row_begin == b->row_begin && a->row_end == b->row_end &&
-		a->range_begin == b->range_begin && a->range_end == b->range_end &&
-		lab_view_eq(cqle_bytes_view(a->key), cqle_bytes_view(b->key)) &&
-		cqle_row_equal(a->static_row, b->static_row);
+	       a->row_begin == b->row_begin && a->row_end == b->row_end &&
+	       a->range_begin == b->range_begin && a->range_end == b->range_end &&
+	       lab_view_eq(cqle_bytes_view(a->key), cqle_bytes_view(b->key)) &&
+	       cqle_row_equal(a->static_row, b->static_row);
 }
 
 bool cqle_answer_equal(const struct cqle_answer *a, const struct cqle_answer *b)
@@ -445,8 +445,7 @@ static struct cqle_deletion merged_deletion(const struct merger *m, struct lab_v
 		const struct cqle_range *range = &m->ret->ranges[i];
 		if (range->deletion.timestamp > newest.timestamp &&
 			lab_view_cmp(key, cqle_bytes_view(range->start)) >= 0 &&
-			(range->end == NULL ||
-				lab_view_cmp(key, cqle_bytes_view(range->end)) < 0))
+			(range->end == NULL || lab_view_cmp(key, cqle_bytes_view(range->end)) < 0))
 			newest = range->deletion;
 	}
 	return newest;
@@ -460,7 +459,8 @@ static struct cqle_row *merge_next_row(struct merger *m)
 		if (!m->in[i] || m->row[i] == next_part(m, i)->row_end)
 			continue;
 		struct cqle_row *row = m->answers[i]->rows[m->row[i]];
-		int order = first == NULL ? -1 : lab_view_cmp(cqle_row_key(row), cqle_row_key(first));
+		int order =
+			first == NULL ? -1 : lab_view_cmp(cqle_row_key(row), cqle_row_key(first));
 		if (first == NULL || (m->read->reversed ? order > 0 : order < 0))
 			first = row;
 	}
@@ -472,8 +472,8 @@ static struct cqle_row *merge_next_row(struct merger *m)
 		if (!m->in[i] || m->row[i] == next_part(m, i)->row_end ||
 			!lab_view_eq(cqle_row_key(m->answers[i]->rows[m->row[i]]), key))
 			continue;
-		struct cqle_row *row = cqle_row_merge(
-			m->heap, merged, m->answers[i]->rows[m->row[i]++], around);
+		struct cqle_row *row =
+			cqle_row_merge(m->heap, merged, m->answers[i]->rows[m->row[i]++], around);
 		cqle_row_unref(m->heap, merged);
 		merged = row;
 	}
@@ -587,7 +587,8 @@ static const struct cqle_part *find_part(
 static const struct cqle_row *find_row(
 	const struct cqle_answer *answer, const struct cqle_part *part, struct lab_view key)
 {
-	for (size_t i = part == NULL ? 0 : part->row_begin; part != NULL && i < part->row_end; i++) {
+	for (size_t i = part == NULL ? 0 : part->row_begin; part != NULL && i < part->row_end;
+		i++) {
 		if (lab_view_eq(cqle_row_key(answer->rows[i]), key))
 			return answer->rows[i];
 	}
@@ -636,9 +637,9 @@ static struct cqle_mutation *part_repair(struct lab_heap *heap, struct cqle_tabl
 		struct cqle_row *row = merged->rows[i];
 		/* Mostly both are in step. */
 		bool in_step = has != NULL && at < has->row_end &&
-			lab_view_eq(cqle_row_key(answer->rows[at]), cqle_row_key(row));
-		const struct cqle_row *old = in_step ? answer->rows[at++] :
-						       find_row(answer, has, cqle_row_key(row));
+			       lab_view_eq(cqle_row_key(answer->rows[at]), cqle_row_key(row));
+		const struct cqle_row *old =
+			in_step ? answer->rows[at++] : find_row(answer, has, cqle_row_key(row));
 		if (cqle_row_equal(old, row))
 			continue;
 		cqle_mutation_add_row(heap, m, cqle_row_ref(row));

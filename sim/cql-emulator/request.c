@@ -8,8 +8,7 @@
 #define UNLOGGED_PARTITIONS_WARN 10
 #define PLAN_ARENA_BYTES ((size_t)64 << 20)
 
-static void answer_fail(
-	struct cqlemu *emu, struct cqle_op *op, uint32_t code, const char *text)
+static void answer_fail(struct cqlemu *emu, struct cqle_op *op, uint32_t code, const char *text)
 {
 	struct cql_error error = { .code = code, .message = lab_view_cstr(text) };
 	cqle_op_answer_error(emu, op, &error);
@@ -19,8 +18,8 @@ static void answer_fail(
 static struct lab_view session_keyspace(const struct cqlemu *emu, const struct cqle_op *op)
 {
 	struct lab_view name = op->session->keyspace;
-	return name.ptr != NULL && cqle_keyspace_find(emu, name) == NULL ? lab_view_of(NULL, 0) :
-									    name;
+	return name.ptr != NULL && cqle_keyspace_find(emu, name) == NULL ? lab_view_of(NULL, 0)
+									 : name;
 }
 
 /* ---- what the access log says ---- */
@@ -54,7 +53,8 @@ static struct lab_view operation_name(const struct cqle_plan *plan)
 	return LAB_VIEW("OTHER");
 }
 
-static void note_user(struct cqle_op *op, const struct cqle_plan *plan, const struct cql_bind *values)
+static void note_user(
+	struct cqle_op *op, const struct cqle_plan *plan, const struct cql_bind *values)
 {
 	op->user = plan->user_constant;
 	if (plan->user_marker != SIZE_MAX && values[plan->user_marker].kind == CQL_VALUE_BYTES)
@@ -77,7 +77,8 @@ static const char *refused_consistency(const struct cqle_op *op, bool write)
 {
 	bool serial = op->consistency == CQL_SERIAL || op->consistency == CQL_LOCAL_SERIAL;
 	if (op->consistency == CQL_NODE_LOCAL)
-		return "NODE_LOCAL consistency level is highly dangerous and should be used only for "
+		return "NODE_LOCAL consistency level is highly dangerous and should be used only "
+		       "for "
 		       "debugging purposes";
 	if (!write && op->consistency == CQL_ANY)
 		return "ANY ConsistencyLevel is only supported for writes";
@@ -116,16 +117,19 @@ static void select_prepare(struct cqlemu *emu, struct cqle_op *op)
 {
 	const struct cqle_plan *plan = op->plan;
 	bool paged = (op->params.flags & CQL_PARAM_PAGE_SIZE) != 0 && op->params.page_size > 0 &&
-		!plan->counting;
+		     !plan->counting;
 	op->kind = CQLE_OP_READ;
 	op->wanted = paged ? (size_t)op->params.page_size : SIZE_MAX;
 	op->remaining = plan->counting ? SIZE_MAX : op->select.limit;
 	op->result = lab_arena_new_of(op->arena, struct cqle_result);
 	op->result->counts = lab_arena_array(op->arena, uint64_t, plan->item_count);
 	op->again = true;
-	op->read = (struct cqle_read){ .table = plan->table, .slices = op->select.slices,
-		.slice_count = op->select.slice_count, .reversed = plan->reversed,
-		.statics = plan->wants_statics, .rows_max = emu->options.rows_per_read_max,
+	op->read = (struct cqle_read){ .table = plan->table,
+		.slices = op->select.slices,
+		.slice_count = op->select.slice_count,
+		.reversed = plan->reversed,
+		.statics = plan->wants_statics,
+		.rows_max = emu->options.rows_per_read_max,
 		.tombstone_fail = emu->options.tombstone_fail };
 }
 
@@ -171,7 +175,8 @@ static int64_t default_timestamp(struct cqlemu *emu, const struct cqle_op *op)
 }
 
 static int collect(struct cqlemu *emu, struct cqle_op *op, const struct cqle_plan *plan,
-	const struct cql_bind *values, int64_t timestamp, struct collected *c, struct lab_error *err)
+	const struct cql_bind *values, int64_t timestamp, struct collected *c,
+	struct lab_error *err)
 {
 	if (cqle_bind_change(emu, op->arena, plan, values, timestamp, &c->mutations, &c->count,
 		    &c->capacity, &op->timestamp_us, err) < 0)
@@ -182,12 +187,13 @@ static int collect(struct cqlemu *emu, struct cqle_op *op, const struct cqle_pla
 }
 
 static int collect_batch(struct cqlemu *emu, struct cqle_op *op, const struct cqle_plan *batch,
-	const struct cql_bind *values, int64_t timestamp, struct collected *c, struct lab_error *err)
+	const struct cql_bind *values, int64_t timestamp, struct collected *c,
+	struct lab_error *err)
 {
 	if (batch->has_timestamp) {
-		struct lab_view bytes = batch->timestamp.is_marker ?
-			values[batch->timestamp.marker].bytes :
-			batch->timestamp.bytes;
+		struct lab_view bytes = batch->timestamp.is_marker
+						? values[batch->timestamp.marker].bytes
+						: batch->timestamp.bytes;
 		if (cql_value_to_i64(CQL_TYPE_BIGINT, bytes, &timestamp) < 0)
 			return cqle_fail(err, CQL_E_INVALID, "Invalid value of timestamp");
 	}
@@ -202,8 +208,8 @@ static int check_batch_size(struct cqlemu *emu, struct cqle_op *op, const struct
 	enum cql_batch_type type, struct lab_error *err)
 {
 	uint64_t bytes = 0;
-	const char *table = c->count == 0 ? "" :
-		lab_arena_cstr(op->arena, c->mutations[0]->table->full_name);
+	const char *table =
+		c->count == 0 ? "" : lab_arena_cstr(op->arena, c->mutations[0]->table->full_name);
 	for (size_t i = 0; i < c->count; i++)
 		bytes += c->mutations[i]->bytes;
 	if (c->count < 2)
@@ -211,19 +217,19 @@ static int check_batch_size(struct cqlemu *emu, struct cqle_op *op, const struct
 	if (bytes > emu->options.batch_fail_bytes)
 		return cqle_fail(err, CQL_E_INVALID, "Batch too large");
 	if (bytes > emu->options.batch_warn_bytes)
-		cqle_op_warn(op,
-			lab_arena_printf(op->arena,
-				"Batch for [%s] is of size %" PRIu64
-				", exceeding specified threshold of %u by %" PRIu64 ".",
-				table, bytes, emu->options.batch_warn_bytes,
-				bytes - emu->options.batch_warn_bytes));
+		cqle_op_warn(op, lab_arena_printf(op->arena,
+					 "Batch for [%s] is of size %" PRIu64
+					 ", exceeding specified threshold of %u by %" PRIu64 ".",
+					 table, bytes, emu->options.batch_warn_bytes,
+					 bytes - emu->options.batch_warn_bytes));
 	else if (type == CQL_BATCH_UNLOGGED && c->count > UNLOGGED_PARTITIONS_WARN)
-		cqle_op_warn(op,
-			lab_arena_printf(op->arena,
-				"Unlogged batch covering %zu partitions detected against table [%s]. You "
-				"should use a logged batch for atomicity, or asynchronous writes for "
-				"performance.",
-				c->count, table));
+		cqle_op_warn(op, lab_arena_printf(op->arena,
+					 "Unlogged batch covering %zu partitions detected against "
+					 "table [%s]. You "
+					 "should use a logged batch for atomicity, or asynchronous "
+					 "writes for "
+					 "performance.",
+					 c->count, table));
 	return 0;
 }
 
@@ -295,8 +301,8 @@ static void do_change(struct cqlemu *emu, struct cqle_op *op, const struct cql_b
 		return;
 	}
 	int64_t timestamp = default_timestamp(emu, op);
-	int result = batch ? collect_batch(emu, op, plan, values, timestamp, &c, &err) :
-			     collect(emu, op, plan, values, timestamp, &c, &err);
+	int result = batch ? collect_batch(emu, op, plan, values, timestamp, &c, &err)
+			   : collect(emu, op, plan, values, timestamp, &c, &err);
 	if (result == 0 && batch)
 		result = check_batch_size(emu, op, &c, plan->batch_type, &err);
 	if (result < 0) {
@@ -304,8 +310,7 @@ static void do_change(struct cqlemu *emu, struct cqle_op *op, const struct cql_b
 		cqle_op_fail(emu, op, &err);
 		return;
 	}
-	write_begin(emu, op, &c,
-		batch ? batch_write_type(plan->batch_type, c.count) : "SIMPLE",
+	write_begin(emu, op, &c, batch ? batch_write_type(plan->batch_type, c.count) : "SIMPLE",
 		plan->kind == STATEMENT_DELETE ? "cql.delete" : "cql.write");
 }
 
@@ -317,13 +322,14 @@ static void do_use(struct cqlemu *emu, struct cqle_op *op)
 	const struct cqle_keyspace *ks = cqle_keyspace_find(emu, name);
 	if (ks == NULL) {
 		answer_fail(emu, op, CQL_E_INVALID,
-			lab_arena_printf(op->arena, "Keyspace '%.*s' does not exist",
-				LAB_VIEW_ARG(name)));
+			lab_arena_printf(
+				op->arena, "Keyspace '%.*s' does not exist", LAB_VIEW_ARG(name)));
 		return;
 	}
 	op->session->keyspace = ks->name;
-	struct cql_response response = { .opcode = CQL_RESULT, .kind = CQL_RESULT_SET_KEYSPACE,
-		.keyspace = ks->name };
+	struct cql_response response = {
+		.opcode = CQL_RESULT, .kind = CQL_RESULT_SET_KEYSPACE, .keyspace = ks->name
+	};
 	cqle_op_answer(emu, op, &response);
 	cqle_op_finish(emu, op);
 }
@@ -335,7 +341,8 @@ static void do_ddl(struct cqlemu *emu, struct cqle_op *op)
 	if (cqle_ddl(emu, op->plan->statement, session_keyspace(emu, op), &result, &err) < 0) {
 		struct cql_error error = { .code = err.status,
 			.message = lab_view_cstr(err.message),
-			.keyspace = result.exists_keyspace, .table = result.exists_table };
+			.keyspace = result.exists_keyspace,
+			.table = result.exists_table };
 		cqle_op_answer_error(emu, op, &error);
 		cqle_op_finish(emu, op);
 		return;
@@ -377,7 +384,8 @@ static void do_truncate(struct cqlemu *emu, struct cqle_op *op)
 	op->applied = true;
 	if (!all) {
 		op->fault = (struct sim_fault){ .kind = SIM_FAULT_FAIL,
-			.status = CQL_E_TRUNCATE, .delay_ns = emu->options.truncate_timeout_ns };
+			.status = CQL_E_TRUNCATE,
+			.delay_ns = emu->options.truncate_timeout_ns };
 		cqle_fault_answer_later(emu, op);
 		return;
 	}
@@ -497,8 +505,8 @@ static void prepared_id(struct cqle_op *op, struct lab_view keyspace, bool quali
 		lab_digest(LAB_MD5, text, out);
 		return;
 	}
-	char *both = lab_arena_printf(
-		op->arena, "%.*s%.*s", LAB_VIEW_ARG(keyspace), LAB_VIEW_ARG(text));
+	char *both =
+		lab_arena_printf(op->arena, "%.*s%.*s", LAB_VIEW_ARG(keyspace), LAB_VIEW_ARG(text));
 	lab_digest(LAB_MD5, lab_view_of(both, keyspace.len + text.len), out);
 }
 
@@ -598,16 +606,18 @@ static void warn_about_use(struct cqle_op *op, struct lab_view keyspace, const u
 	char hex[33];
 	struct lab_view shown = keyspace.ptr != NULL ? keyspace : LAB_VIEW("null");
 	lab_hex(id, 16, hex);
-	cqle_op_warn(op,
-		lab_arena_printf(op->arena,
-			"`USE <keyspace>` with prepared statements is considered to be an "
-			"anti-pattern due to ambiguity in non-qualified table names. Please consider "
-			"removing instances of `Session#setKeyspace(<keyspace>)`, "
-			"`Session#execute(\"USE <keyspace>\")` and `cluster.newSession(<keyspace>)` "
-			"from your code, and always use fully qualified table names (e.g. "
-			"<keyspace>.<table>). Keyspace used: %.*s, statement keyspace: %.*s, statement "
-			"id: %s",
-			LAB_VIEW_ARG(shown), LAB_VIEW_ARG(shown), hex));
+	cqle_op_warn(op, lab_arena_printf(op->arena,
+				 "`USE <keyspace>` with prepared statements is considered to be an "
+				 "anti-pattern due to ambiguity in non-qualified table names. "
+				 "Please consider "
+				 "removing instances of `Session#setKeyspace(<keyspace>)`, "
+				 "`Session#execute(\"USE <keyspace>\")` and "
+				 "`cluster.newSession(<keyspace>)` "
+				 "from your code, and always use fully qualified table names (e.g. "
+				 "<keyspace>.<table>). Keyspace used: %.*s, statement keyspace: "
+				 "%.*s, statement "
+				 "id: %s",
+				 LAB_VIEW_ARG(shown), LAB_VIEW_ARG(shown), hex));
 }
 
 static void answer_prepared(
@@ -673,7 +683,8 @@ static bool wrong_count(
 	if (count == plan->marker_count)
 		return false;
 	answer_fail(emu, op, CQL_E_INVALID,
-		lab_arena_printf(op->arena, "there were %zu markers(?) in CQL but %zu bound variables",
+		lab_arena_printf(op->arena,
+			"there were %zu markers(?) in CQL but %zu bound variables",
 			plan->marker_count, count));
 	return true;
 }
@@ -704,7 +715,7 @@ void cqle_do_execute(struct cqlemu *emu, struct cqle_op *op, const struct cql_re
 static bool is_change(const struct cqle_plan *plan)
 {
 	return plan->kind == STATEMENT_INSERT || plan->kind == STATEMENT_UPDATE ||
-		plan->kind == STATEMENT_DELETE;
+	       plan->kind == STATEMENT_DELETE;
 }
 
 /* The plan of one statement of a batch; borrowed from the prepared statements or the arena. 0,
@@ -713,8 +724,7 @@ static int batch_plan(struct cqlemu *emu, struct cqle_op *op, const struct cql_b
 	struct cqle_plan **ret, struct lab_error *err)
 {
 	if (!item->prepared)
-		return make_plan(
-			emu, op->arena, item->query, session_keyspace(emu, op), ret, err);
+		return make_plan(emu, op->arena, item->query, session_keyspace(emu, op), ret, err);
 	struct cqle_prepared *p = prepared_find(emu, &emu->nodes[op->node], item->query);
 	if (p == NULL) {
 		cqle_op_unprepared(emu, op, item->query);
@@ -771,8 +781,9 @@ void cqle_do_batch(struct cqlemu *emu, struct cqle_op *op, const struct cql_requ
 	emu->counters.batches++;
 	if (refused != NULL || request->batch_type == CQL_BATCH_COUNTER) {
 		answer_fail(emu, op, CQL_E_INVALID,
-			refused != NULL ? refused :
-					  "Cannot include non-counter statement in a counter batch");
+			refused != NULL
+				? refused
+				: "Cannot include non-counter statement in a counter batch");
 		return;
 	}
 	int result = batch_items(emu, op, request, &c, &err);
@@ -793,22 +804,21 @@ static void apply_everywhere(struct cqlemu *emu, struct collected *c)
 {
 	for (size_t i = 0; i < c->count; i++) {
 		struct cqle_mutation *m = c->mutations[i];
-		const struct cqle_replicas *r =
-			cqle_replicas_of(emu, m->table->keyspace, m->token);
+		const struct cqle_replicas *r = cqle_replicas_of(emu, m->table->keyspace, m->token);
 		for (size_t j = 0; j < r->count; j++)
 			cqle_apply_at(emu, r->nodes[j], m);
 	}
 	drop_collected(emu, c);
 }
 
-static int setup_change(struct cqlemu *emu, struct cqle_op *op, const struct cqle_plan *plan,
-	struct lab_error *err)
+static int setup_change(
+	struct cqlemu *emu, struct cqle_op *op, const struct cqle_plan *plan, struct lab_error *err)
 {
 	struct collected c = { NULL, 0, 0 };
 	int64_t timestamp = default_timestamp(emu, op);
-	int result = plan->kind == STATEMENT_BATCH ?
-		collect_batch(emu, op, plan, NULL, timestamp, &c, err) :
-		collect(emu, op, plan, NULL, timestamp, &c, err);
+	int result = plan->kind == STATEMENT_BATCH
+			     ? collect_batch(emu, op, plan, NULL, timestamp, &c, err)
+			     : collect(emu, op, plan, NULL, timestamp, &c, err);
 	if (result == 0)
 		apply_everywhere(emu, &c);
 	drop_collected(emu, &c);
@@ -839,8 +849,7 @@ static int setup_plan(
 	case STATEMENT_BATCH:
 		return setup_change(emu, op, plan, err);
 	case STATEMENT_USE: {
-		const struct cqle_keyspace *ks =
-			cqle_keyspace_find(emu, plan->statement->keyspace);
+		const struct cqle_keyspace *ks = cqle_keyspace_find(emu, plan->statement->keyspace);
 		if (ks == NULL)
 			return cqle_fail(err, CQL_E_INVALID, "Keyspace '%.*s' does not exist",
 				LAB_VIEW_ARG(plan->statement->keyspace));

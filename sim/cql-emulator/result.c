@@ -79,13 +79,13 @@ static struct lab_view item_of(struct row_view *v, const struct cqle_item *item)
 	}
 	case CQLE_ITEM_WRITETIME:
 		cell = cell_of(v, item->column);
-		return cell == NULL ? lab_view_of(NULL, 0) :
-				      cql_value_bigint(v->arena, cell->timestamp);
+		return cell == NULL ? lab_view_of(NULL, 0)
+				    : cql_value_bigint(v->arena, cell->timestamp);
 	case CQLE_ITEM_TTL:
 		cell = cell_of(v, item->column);
-		return cell == NULL || cell->ttl_s == 0 ?
-			lab_view_of(NULL, 0) :
-			cql_value_int(v->arena, (int32_t)(cell->local_s - v->now_s));
+		return cell == NULL || cell->ttl_s == 0
+			       ? lab_view_of(NULL, 0)
+			       : cql_value_int(v->arena, (int32_t)(cell->local_s - v->now_s));
 	case CQLE_ITEM_TOKEN:
 		return cql_value_bigint(v->arena, v->part->token);
 	case CQLE_ITEM_COUNT:
@@ -128,7 +128,7 @@ struct adder {
 	struct cqle_op *op;
 	size_t room;
 	size_t in_part; /* rows of this partition so far */
-	size_t limit;	/* of them */
+	size_t limit;   /* of them */
 };
 
 /* False: the page is full. */
@@ -153,8 +153,8 @@ static bool add_row(struct adder *a, struct row_view *v)
 	}
 	if (result->row_count == result->capacity) {
 		size_t wanted = result->capacity == 0 ? 4 : result->capacity * 2;
-		struct lab_view *cells = lab_arena_array(
-			a->op->arena, struct lab_view, wanted * plan->item_count);
+		struct lab_view *cells =
+			lab_arena_array(a->op->arena, struct lab_view, wanted * plan->item_count);
 		if (result->row_count > 0)
 			memcpy(cells, result->cells,
 				result->row_count * plan->item_count * sizeof(*cells));
@@ -172,27 +172,30 @@ static void note_end(struct adder *a, const struct cqle_part *part, const struct
 {
 	struct cqle_result *result = a->op->result;
 	result->last_key = lab_arena_copy(a->op->arena, cqle_bytes_view(part->key));
-	result->last_row = row == NULL ? lab_view_of(NULL, 0) :
-					 lab_arena_copy(a->op->arena, cqle_row_key(row));
+	result->last_row = row == NULL ? lab_view_of(NULL, 0)
+				       : lab_arena_copy(a->op->arena, cqle_row_key(row));
 	result->partition_remaining = a->limit == SIZE_MAX ? SIZE_MAX : a->limit - a->in_part;
 }
 
 static bool is_resumed(const struct cqle_op *op, const struct cqle_part *part)
 {
 	return op->read.resume_row.ptr != NULL &&
-		lab_view_eq(op->read.resume_key, cqle_bytes_view(part->key));
+	       lab_view_eq(op->read.resume_key, cqle_bytes_view(part->key));
 }
 
 static size_t partition_limit(const struct cqle_op *op, const struct cqle_part *part)
 {
 	size_t limit = op->plan->distinct ? 1 : op->select.partition_limit;
-	return limit != SIZE_MAX && is_resumed(op, part) ? op->resume_at->partition_remaining :
-							    limit;
+	return limit != SIZE_MAX && is_resumed(op, part) ? op->resume_at->partition_remaining
+							 : limit;
 }
 
-static bool add_part(struct adder *a, const struct cqle_answer *answer, const struct cqle_part *part)
+static bool add_part(
+	struct adder *a, const struct cqle_answer *answer, const struct cqle_part *part)
 {
-	struct row_view v = { .arena = a->op->arena, .table = a->op->plan->table, .part = part,
+	struct row_view v = { .arena = a->op->arena,
+		.table = a->op->plan->table,
+		.part = part,
 		.now_s = a->op->read.now_s };
 	bool any = false;
 	a->in_part = 0;
@@ -250,8 +253,8 @@ static struct lab_view paging_state(struct cqle_op *op)
 	if (!r->more || r->live < op->wanted || op->remaining <= r->live)
 		return lab_view_of(NULL, 0);
 	size_t remaining = op->remaining == SIZE_MAX ? INT32_MAX : op->remaining;
-	size_t in_partition = r->partition_remaining == SIZE_MAX ? remaining - r->live :
-								   r->partition_remaining;
+	size_t in_partition =
+		r->partition_remaining == SIZE_MAX ? remaining - r->live : r->partition_remaining;
 	return cqle_paging_write(op->arena, op->plan->table,
 		single ? lab_view_of("", 0) : r->last_key, r->last_row, remaining - r->live,
 		in_partition);

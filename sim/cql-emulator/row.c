@@ -50,7 +50,7 @@ void cqle_row_unref(struct lab_heap *heap, struct cqle_row *row)
 static bool marker_is_live(const struct cqle_row *row, uint32_t now_s)
 {
 	return row->marker != CQLE_NO_TIMESTAMP &&
-		(row->marker_ttl_s == 0 || row->marker_expires_s > now_s);
+	       (row->marker_ttl_s == 0 || row->marker_expires_s > now_s);
 }
 
 bool cqle_row_is_live(const struct cqle_row *row, uint32_t now_s)
@@ -85,7 +85,7 @@ static bool bytes_equal(const struct cqle_bytes *a, const struct cqle_bytes *b)
 static bool cell_equal(const struct cqle_cell *a, const struct cqle_cell *b)
 {
 	return a->timestamp == b->timestamp && bytes_equal(a->value, b->value) &&
-		a->ttl_s == b->ttl_s && (a->ttl_s == 0 || a->local_s == b->local_s);
+	       a->ttl_s == b->ttl_s && (a->ttl_s == 0 || a->local_s == b->local_s);
 }
 
 bool cqle_row_equal(const struct cqle_row *a, const struct cqle_row *b)
@@ -93,8 +93,7 @@ bool cqle_row_equal(const struct cqle_row *a, const struct cqle_row *b)
 	if (a == b)
 		return true;
 	if (a == NULL || b == NULL || a->cell_count != b->cell_count || a->marker != b->marker ||
-		a->marker_ttl_s != b->marker_ttl_s ||
-		a->marker_expires_s != b->marker_expires_s ||
+		a->marker_ttl_s != b->marker_ttl_s || a->marker_expires_s != b->marker_expires_s ||
 		a->deletion.timestamp != b->deletion.timestamp ||
 		!lab_view_eq(cqle_row_key(a), cqle_row_key(b)))
 		return false;
@@ -178,7 +177,7 @@ static bool same_cell(const struct cqle_cell *a, const struct cqle_cell *b)
 static bool same_marker(const struct cqle_row *a, const struct cqle_row *b)
 {
 	return a->marker == b->marker && a->marker_ttl_s == b->marker_ttl_s &&
-		a->marker_expires_s == b->marker_expires_s;
+	       a->marker_expires_s == b->marker_expires_s;
 }
 
 static void verdict_cells(struct verdict *v)
@@ -203,18 +202,18 @@ static struct verdict verdict_of(
 	v.marker = marker_wins(v.a, v.b) ? v.a : v.b;
 	if (v.marker->marker <= v.cutoff)
 		v.marker = &no_row;
-	v.is_empty = v.marker->marker == CQLE_NO_TIMESTAMP &&
-		v.deletion.timestamp == CQLE_NO_TIMESTAMP;
+	v.is_empty =
+		v.marker->marker == CQLE_NO_TIMESTAMP && v.deletion.timestamp == CQLE_NO_TIMESTAMP;
 	v.is_a = a != NULL && same_marker(v.marker, v.a) &&
-		v.deletion.timestamp == v.a->deletion.timestamp;
+		 v.deletion.timestamp == v.a->deletion.timestamp;
 	v.is_b = b != NULL && same_marker(v.marker, v.b) &&
-		v.deletion.timestamp == v.b->deletion.timestamp;
+		 v.deletion.timestamp == v.b->deletion.timestamp;
 	verdict_cells(&v);
 	return v;
 }
 
-struct cqle_row *cqle_row_merge(struct lab_heap *heap, struct cqle_row *a, struct cqle_row *b,
-	struct cqle_deletion around)
+struct cqle_row *cqle_row_merge(
+	struct lab_heap *heap, struct cqle_row *a, struct cqle_row *b, struct cqle_deletion around)
 {
 	if (a == NULL && b == NULL)
 		return NULL;
@@ -240,7 +239,7 @@ struct cqle_row *cqle_row_merge(struct lab_heap *heap, struct cqle_row *a, struc
 static bool cell_is_purgeable(const struct cqle_cell *cell, uint32_t gc_before_s)
 {
 	return cell->timestamp != CQLE_NO_TIMESTAMP && (cell->value == NULL || cell->ttl_s != 0) &&
-		cell->local_s < gc_before_s;
+	       cell->local_s < gc_before_s;
 }
 
 static bool row_is_purgeable(const struct cqle_row *row, uint32_t gc_before_s)

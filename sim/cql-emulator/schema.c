@@ -38,8 +38,8 @@ const struct cqle_column *cqle_column_find(const struct cqle_table *table, struc
 	return NULL;
 }
 
-static int require_keyspace(struct lab_view current, struct lab_view given, struct lab_view *ret,
-	struct lab_error *err)
+static int require_keyspace(
+	struct lab_view current, struct lab_view given, struct lab_view *ret, struct lab_error *err)
 {
 	*ret = given.ptr != NULL ? given : current;
 	if (ret->ptr == NULL)
@@ -89,8 +89,8 @@ static int replication_factor(const struct term *value, unsigned *ret, struct la
 	return 0;
 }
 
-static int unknown_option(
-	struct lab_view option, const char *strategy, struct lab_view keyspace, struct lab_error *err)
+static int unknown_option(struct lab_view option, const char *strategy, struct lab_view keyspace,
+	struct lab_error *err)
 {
 	return cqle_fail(err, CQL_E_CONFIG,
 		"Unrecognized strategy option {%.*s} passed to %s for keyspace %.*s",
@@ -152,8 +152,8 @@ static int replication(const struct cqlemu *emu, const struct term *map, struct 
 	struct lab_view name = class->text;
 	if (lab_view_starts_with(name, LAB_VIEW(STRATEGY_PREFIX)))
 		name = lab_view_skip(name, sizeof(STRATEGY_PREFIX) - 1);
-	ks->strategy = lab_view_cstr(lab_arena_printf(
-		emu->permanent, STRATEGY_PREFIX "%.*s", LAB_VIEW_ARG(name)));
+	ks->strategy = lab_view_cstr(
+		lab_arena_printf(emu->permanent, STRATEGY_PREFIX "%.*s", LAB_VIEW_ARG(name)));
 	if (lab_view_eq_cstr(name, "SimpleStrategy"))
 		return simple_strategy(map, ks, err);
 	if (lab_view_eq_cstr(name, "NetworkTopologyStrategy"))
@@ -183,8 +183,8 @@ static int keyspace_properties(const struct cqlemu *emu, const struct statement 
 				LAB_VIEW_ARG(p->name));
 		}
 	}
-	return replicated ? 0 :
-			    cqle_fail(err, CQL_E_CONFIG,
+	return replicated ? 0
+			  : cqle_fail(err, CQL_E_CONFIG,
 				    "Missing mandatory replication strategy class");
 }
 
@@ -199,16 +199,17 @@ static int create_keyspace(struct cqlemu *emu, const struct statement *s,
 			LAB_VIEW_ARG(s->keyspace));
 	}
 	if (emu->keyspace_count == CQLEMU_KEYSPACES_MAX)
-		return cqle_fail(err, CQL_E_INVALID, "more than %d keyspaces", CQLEMU_KEYSPACES_MAX);
+		return cqle_fail(
+			err, CQL_E_INVALID, "more than %d keyspaces", CQLEMU_KEYSPACES_MAX);
 	struct cqle_keyspace *ks = lab_arena_new_of(emu->permanent, struct cqle_keyspace);
 	ks->name = lab_arena_copy(emu->permanent, s->keyspace);
 	ks->durable_writes = true;
 	if (keyspace_properties(emu, s, ks, err) < 0)
 		return -1;
 	emu->keyspaces[emu->keyspace_count++] = ks;
-	ret->change = (struct cql_schema_change){ .change = LAB_VIEW("CREATED"),
-		.target = LAB_VIEW("KEYSPACE"),
-		.keyspace = ks->name };
+	ret->change = (struct cql_schema_change){
+		.change = LAB_VIEW("CREATED"), .target = LAB_VIEW("KEYSPACE"), .keyspace = ks->name
+	};
 	return 0;
 }
 
@@ -266,7 +267,7 @@ static int add_column(struct table_builder *b, const struct column_definition *d
 static bool orders_by_bytes(uint16_t id)
 {
 	return id != CQL_TYPE_VARINT && id != CQL_TYPE_DECIMAL && id != CQL_TYPE_LIST &&
-		id != CQL_TYPE_SET && id != CQL_TYPE_MAP;
+	       id != CQL_TYPE_SET && id != CQL_TYPE_MAP;
 }
 
 static int add_key_columns(struct table_builder *b, const struct lab_view *names, size_t count,
@@ -275,16 +276,16 @@ static int add_key_columns(struct table_builder *b, const struct lab_view *names
 	for (size_t i = 0; i < count; i++) {
 		const struct column_definition *d = definition(b, names[i]);
 		if (d == NULL)
-			return builder_fail(b,
-				"Unknown column '%.*s' referenced in PRIMARY KEY", names[i]);
+			return builder_fail(
+				b, "Unknown column '%.*s' referenced in PRIMARY KEY", names[i]);
 		if (is_named(names, i, names[i]) ||
 			(kind == CQLE_CLUSTERING && b->table->pk_count > 0 &&
 				cqle_column_find(b->table, names[i]) != NULL))
-			return builder_fail(b, "Duplicate column '%.*s' in PRIMARY KEY clause",
-				names[i]);
-		if (d->is_static)
 			return builder_fail(
-				b, "Static column '%.*s' cannot be part of the PRIMARY KEY", names[i]);
+				b, "Duplicate column '%.*s' in PRIMARY KEY clause", names[i]);
+		if (d->is_static)
+			return builder_fail(b,
+				"Static column '%.*s' cannot be part of the PRIMARY KEY", names[i]);
 		if (add_column(b, d, kind, i) < 0)
 			return -1;
 		const struct cqle_column *c = &b->table->columns[b->table->column_count - 1];
@@ -298,7 +299,8 @@ static int add_key_columns(struct table_builder *b, const struct lab_view *names
 				names[i]);
 		if (kind == CQLE_CLUSTERING && !orders_by_bytes(c->type.id))
 			return builder_fail(b,
-				"The type of clustering column '%.*s' is not supported here", names[i]);
+				"The type of clustering column '%.*s' is not supported here",
+				names[i]);
 	}
 	return 0;
 }
@@ -353,7 +355,8 @@ static int table_key(struct table_builder *b)
 			continue;
 		if (single.ptr != NULL || s->primary_key)
 			return cqle_fail(b->err, CQL_E_INVALID,
-				"Multiple PRIMARY KEYs specifed for table '%.*s' (exactly one required)",
+				"Multiple PRIMARY KEYs specifed for table '%.*s' (exactly one "
+				"required)",
 				LAB_VIEW_ARG(t->full_name));
 		single = s->columns[i].name;
 	}
@@ -375,13 +378,12 @@ static int table_key(struct table_builder *b)
 static int table_columns(struct table_builder *b)
 {
 	const struct statement *s = b->statement;
-	const struct column_definition **others = lab_arena_array(
-		b->emu->scratch, const struct column_definition *, s->column_count);
+	const struct column_definition **others =
+		lab_arena_array(b->emu->scratch, const struct column_definition *, s->column_count);
 	size_t count = 0;
 	if (s->column_count > CQLEMU_COLUMNS_MAX)
 		return cqle_fail(b->err, CQL_E_INVALID, "more than %d columns", CQLEMU_COLUMNS_MAX);
-	b->table->columns =
-		lab_arena_array(b->emu->permanent, struct cqle_column, s->column_count);
+	b->table->columns = lab_arena_array(b->emu->permanent, struct cqle_column, s->column_count);
 	for (size_t i = 0; i < s->column_count; i++) {
 		for (size_t j = 0; j < i; j++) {
 			if (lab_view_eq(s->columns[i].name, s->columns[j].name))
@@ -399,7 +401,8 @@ static int table_columns(struct table_builder *b)
 		return -1;
 	if (b->table->static_count > 0 && b->table->ck_count == 0)
 		return cqle_fail(b->err, CQL_E_INVALID,
-			"Static columns are only useful (and thus allowed) if the table has at least "
+			"Static columns are only useful (and thus allowed) if the table has at "
+			"least "
 			"one clustering column");
 	return 0;
 }
@@ -415,7 +418,8 @@ static int table_order(struct table_builder *b, const struct property *p)
 				p->orderings[i].column);
 		if (!lab_view_eq(cqle_ck(t, i)->name, p->orderings[i].column))
 			return builder_fail(b,
-				"Clustering column order must match the CLUSTERING ORDER directive: "
+				"Clustering column order must match the CLUSTERING ORDER "
+				"directive: "
 				"%.*s",
 				p->orderings[i].column);
 		t->columns[t->pk_count + i].descending = p->orderings[i].descending;
@@ -450,7 +454,8 @@ static int table_property(struct table_builder *b, const struct property *p)
 		return table_order(b, p);
 	if (p->kind == PROPERTY_COMPACT_STORAGE)
 		return cqle_fail(b->err, CQL_E_INVALID,
-			"COMPACT STORAGE tables are not allowed starting with Cassandra version 4.0");
+			"COMPACT STORAGE tables are not allowed starting with Cassandra version "
+			"4.0");
 	if (lab_view_eq_cstr(p->name, "gc_grace_seconds"))
 		return table_number(b, p, INT32_MAX, &b->table->gc_grace_s);
 	if (lab_view_eq_cstr(p->name, "default_time_to_live"))
@@ -463,14 +468,12 @@ static int table_property(struct table_builder *b, const struct property *p)
 		if (lab_view_eq_cstr(p->name, ignored_properties[i]))
 			return 0;
 	}
-	return cqle_fail(
-		b->err, CQL_E_SYNTAX, "Unknown property '%.*s'", LAB_VIEW_ARG(p->name));
+	return cqle_fail(b->err, CQL_E_SYNTAX, "Unknown property '%.*s'", LAB_VIEW_ARG(p->name));
 }
 
 static struct cqle_store **make_stores(struct cqlemu *emu)
 {
-	struct cqle_store **stores =
-		lab_new_array(emu->heap, struct cqle_store *, emu->node_count);
+	struct cqle_store **stores = lab_new_array(emu->heap, struct cqle_store *, emu->node_count);
 	for (size_t i = 0; i < emu->node_count; i++)
 		stores[i] = cqle_store_new(emu->heap);
 	return stores;
@@ -528,8 +531,8 @@ static int create_table(struct cqlemu *emu, const struct statement *s, struct la
 	struct cqle_table *t = lab_arena_new_of(emu->permanent, struct cqle_table);
 	t->keyspace = ks;
 	t->name = lab_arena_copy(emu->permanent, s->table);
-	t->full_name = lab_view_cstr(lab_arena_printf(emu->permanent, "%.*s.%.*s",
-		LAB_VIEW_ARG(ks->name), LAB_VIEW_ARG(t->name)));
+	t->full_name = lab_view_cstr(lab_arena_printf(
+		emu->permanent, "%.*s.%.*s", LAB_VIEW_ARG(ks->name), LAB_VIEW_ARG(t->name)));
 	struct table_builder builder = { emu, s, t, err };
 	if (table_build(&builder) < 0)
 		return -1;
@@ -618,8 +621,7 @@ static int drop_keyspace(struct cqlemu *emu, const struct statement *s, struct c
 static bool is_system(const struct cqlemu *emu, const struct statement *s, struct lab_view current)
 {
 	struct lab_view name = s->keyspace.ptr != NULL ? s->keyspace : current;
-	const struct cqle_keyspace *ks =
-		name.ptr == NULL ? NULL : cqle_keyspace_find(emu, name);
+	const struct cqle_keyspace *ks = name.ptr == NULL ? NULL : cqle_keyspace_find(emu, name);
 	return ks != NULL && ks->local;
 }
 
@@ -640,7 +642,8 @@ int cqle_ddl(struct cqlemu *emu, const struct statement *s, struct lab_view curr
 {
 	*ret = (struct cqle_ddl_result){ .exists_table = lab_view_of("", 0) };
 	if (emu->system_ready && is_system(emu, s, current) && !s->if_not_exists)
-		return cqle_fail(err, CQL_E_UNAUTHORIZED, "system keyspace is not user-modifiable.");
+		return cqle_fail(
+			err, CQL_E_UNAUTHORIZED, "system keyspace is not user-modifiable.");
 	struct lab_arena_mark mark = lab_arena_mark(emu->permanent);
 	if (ddl_change(emu, s, current, ret, err) < 0) {
 		lab_arena_rewind(emu->permanent, mark);

@@ -119,14 +119,23 @@ static void access_log(struct cqlemu *emu, const struct cqle_op *op, unsigned st
 {
 	if (emu->hooks.access == NULL || op->operation.len == 0)
 		return;
-	struct sim_access access = { .service = "cql", .instance = emu->nodes[op->node].name,
+	struct sim_access access = { .service = "cql",
+		.instance = emu->nodes[op->node].name,
 		.peer = op->session != NULL ? op->session->peer_name : lab_view_of("", 0),
-		.received_ns = op->received_ns, .answered_ns = emu->now_ns,
-		.operation = op->operation, .subject = op->subject, .request = op->text,
-		.user = op->user, .status = status, .applied = op->applied,
-		.answered = answered && op->session != NULL, .fault_id = op->fault.id,
-		.bytes = op->bytes, .body_hash = op->body_hash,
-		.consistency = (uint16_t)op->consistency, .timestamp_us = op->timestamp_us };
+		.received_ns = op->received_ns,
+		.answered_ns = emu->now_ns,
+		.operation = op->operation,
+		.subject = op->subject,
+		.request = op->text,
+		.user = op->user,
+		.status = status,
+		.applied = op->applied,
+		.answered = answered && op->session != NULL,
+		.fault_id = op->fault.id,
+		.bytes = op->bytes,
+		.body_hash = op->body_hash,
+		.consistency = (uint16_t)op->consistency,
+		.timestamp_us = op->timestamp_us };
 	emu->hooks.access(emu->hooks.ctx, &access);
 }
 
@@ -203,9 +212,9 @@ static uint32_t fault_code(const struct cqle_op *op)
 		return op->fault.status == 0xffff ? CQL_E_SERVER_ERROR : op->fault.status;
 	if (op->fault.kind == SIM_FAULT_REFUSE)
 		return CQL_E_OVERLOADED;
-	return op->kind == CQLE_OP_OTHER ? CQL_E_SERVER_ERROR :
-		is_write(op)		 ? CQL_E_WRITE_TIMEOUT :
-					   CQL_E_READ_TIMEOUT;
+	return op->kind == CQLE_OP_OTHER ? CQL_E_SERVER_ERROR
+	       : is_write(op)            ? CQL_E_WRITE_TIMEOUT
+					 : CQL_E_READ_TIMEOUT;
 }
 
 /* Waits, if the error is one that comes late; then answers with it. */
@@ -258,8 +267,7 @@ static const char *failure_text(
 	for (int32_t i = 0; i < error->failures; i++) {
 		size_t node = emu->node_count - 1 - (size_t)i % emu->node_count;
 		text = lab_arena_printf(op->arena, "%s%s UNKNOWN from /%s:%u", text,
-			i > 0 ? "," : "", emu->nodes[node].address_text,
-			emu->options.storage_port);
+			i > 0 ? "," : "", emu->nodes[node].address_text, emu->options.storage_port);
 	}
 	return text;
 }
@@ -271,9 +279,9 @@ static struct lab_view error_text(
 		return lab_view_cstr(lab_arena_printf(op->arena,
 			"Operation timed out - received only %d responses.", (int)error->received));
 	if (error->code == CQL_E_UNAVAILABLE)
-		return lab_view_cstr(lab_arena_printf(op->arena,
-			"Cannot achieve consistency level %s",
-			cql_consistency_name(error->consistency)));
+		return lab_view_cstr(
+			lab_arena_printf(op->arena, "Cannot achieve consistency level %s",
+				cql_consistency_name(error->consistency)));
 	if (error->code == CQL_E_WRITE_FAILURE || error->code == CQL_E_READ_FAILURE)
 		return lab_view_cstr(failure_text(emu, op, error));
 	return lab_view_cstr(fixed_text(error->code));
@@ -312,23 +320,25 @@ void cqle_op_unprepared(struct cqlemu *emu, struct cqle_op *op, struct lab_view 
 {
 	char *hex = lab_arena_alloc(op->arena, 2 * id.len + 1);
 	lab_hex(id.ptr, id.len, hex);
-	const char *text = lab_arena_printf(
-		op->arena, "Prepared query with ID %s%s", hex, unprepared_text);
-	struct cql_error error = { .code = CQL_E_UNPREPARED, .message = lab_view_cstr(text),
-		.prepared_id = id };
+	const char *text =
+		lab_arena_printf(op->arena, "Prepared query with ID %s%s", hex, unprepared_text);
+	struct cql_error error = {
+		.code = CQL_E_UNPREPARED, .message = lab_view_cstr(text), .prepared_id = id
+	};
 	cqle_op_answer_error(emu, op, &error);
 }
 
 void cqle_fault_answer(struct cqlemu *emu, struct cqle_op *op)
 {
-	struct cql_error error = { .code = fault_code(op), .consistency = op->consistency,
+	struct cql_error error = { .code = fault_code(op),
+		.consistency = op->consistency,
 		.write_type = lab_view_cstr(op->write_type != NULL ? op->write_type : "SIMPLE") };
-	const struct cqle_table *table = op->write_count > 0 ? op->writes[0].mutation->table :
-		op->plan != NULL			     ? op->plan->table :
-							       NULL;
-	int32_t required = table == NULL ?
-		1 :
-		(int32_t)cqle_block_for(emu, table->keyspace, op->consistency, op->node);
+	const struct cqle_table *table = op->write_count > 0 ? op->writes[0].mutation->table
+					 : op->plan != NULL  ? op->plan->table
+							     : NULL;
+	int32_t required = table == NULL ? 1
+					 : (int32_t)cqle_block_for(
+						   emu, table->keyspace, op->consistency, op->node);
 	bool applied = op->fault.kind == SIM_FAULT_ALTER_REPLY;
 	error.required = required;
 	error.received = applied || error.code == CQL_E_UNAVAILABLE ? required - 1 : 0;
@@ -355,10 +365,12 @@ void cqle_fault_answer(struct cqlemu *emu, struct cqle_op *op)
 
 static struct sim_fault ask_fault(struct cqlemu *emu, struct cqle_op *op, const char *point)
 {
-	struct sim_fault_query query = { .point = point, .service = "cql",
+	struct sim_fault_query query = { .point = point,
+		.service = "cql",
 		.instance = emu->nodes[op->node].name,
 		.peer = op->session != NULL ? op->session->peer_name : lab_view_of("", 0),
-		.subject = op->subject, .now_ns = emu->now_ns };
+		.subject = op->subject,
+		.now_ns = emu->now_ns };
 	if (emu->hooks.fault == NULL || op->session == NULL)
 		return (struct sim_fault){ .kind = SIM_FAULT_NONE };
 	struct sim_fault fault = emu->hooks.fault(emu->hooks.ctx, &query);
@@ -488,7 +500,8 @@ static void do_auth(struct cqlemu *emu, struct cqle_op *op, const struct cql_req
 	struct lab_view rest = request->token, part = { NULL, 0 }, user = { NULL, 0 };
 	struct cql_response response = { .opcode = CQL_AUTH_SUCCESS };
 	(void)lab_view_split(&rest, 0, &part);
-	if (rest.ptr == NULL || !lab_view_split(&rest, 0, &user) || rest.len == 0 || user.len == 0) {
+	if (rest.ptr == NULL || !lab_view_split(&rest, 0, &user) || rest.len == 0 ||
+		user.len == 0) {
 		fail(emu, op, CQL_E_BAD_CREDENTIALS, "Password must not be null");
 		return;
 	}
@@ -608,7 +621,7 @@ static void handle_frame(struct cqlemu *emu, struct cqle_session *s, const struc
 	if (s->inflight > emu->options.inflight_max) {
 		fail(emu, op, CQL_E_OVERLOADED, fixed_text(CQL_E_OVERLOADED));
 	} else if (cql_opcode_is_request(frame->header.opcode) &&
-		!in_order(emu, op, frame->header.opcode)) {
+		   !in_order(emu, op, frame->header.opcode)) {
 		/* answered */
 	} else if (cql_request_decode(&copy, op->arena, &request, &err) < 0) {
 		fail(emu, op, CQL_E_PROTOCOL, err.message);
@@ -778,15 +791,18 @@ static void make_pending(struct cqlemu *emu, struct cqle_session *s)
 
 static bool connect_fault(struct cqlemu *emu, size_t node, struct lab_view peer, bool *ret_stalled)
 {
-	struct sim_fault_query query = { .point = "cql.connect", .service = "cql",
-		.instance = emu->nodes[node].name, .peer = peer, .now_ns = emu->now_ns };
+	struct sim_fault_query query = { .point = "cql.connect",
+		.service = "cql",
+		.instance = emu->nodes[node].name,
+		.peer = peer,
+		.now_ns = emu->now_ns };
 	if (emu->hooks.fault == NULL)
 		return false;
 	struct sim_fault fault = emu->hooks.fault(emu->hooks.ctx, &query);
 	emu->counters.faults[fault.kind]++;
 	*ret_stalled = fault.kind == SIM_FAULT_STALL || fault.kind == SIM_FAULT_STALL_REPLY;
 	return fault.kind == SIM_FAULT_REFUSE || fault.kind == SIM_FAULT_FAIL ||
-		fault.kind == SIM_FAULT_RESET || fault.kind == SIM_FAULT_LOSE_REPLY;
+	       fault.kind == SIM_FAULT_RESET || fault.kind == SIM_FAULT_LOSE_REPLY;
 }
 
 static void *stream_accept(void *service, struct lab_view instance, const struct sim_peer *peer,

@@ -19,9 +19,14 @@ static void read_everything(
 	const struct cqle_table *table, struct cqle_store *store, struct cqle_answer *ret)
 {
 	static const struct cqle_slice all = { { (const uint8_t *)"", 0 }, { NULL, 0 }, false };
-	struct cqle_read read = { .table = table, .from_minimum = true, .upto = INT64_MAX,
-		.slices = &all, .slice_count = 1, .limit = SIZE_MAX,
-		.partition_limit = SIZE_MAX, .rows_max = SIZE_MAX };
+	struct cqle_read read = { .table = table,
+		.from_minimum = true,
+		.upto = INT64_MAX,
+		.slices = &all,
+		.slice_count = 1,
+		.limit = SIZE_MAX,
+		.partition_limit = SIZE_MAX,
+		.rows_max = SIZE_MAX };
 	cqle_read_store(store, &read, ret);
 }
 
@@ -30,7 +35,9 @@ static struct cqle_answer *read_merged(struct cqlemu *emu, const struct cqle_tab
 	struct cqle_answer *answers[CQLEMU_NODES_MAX])
 {
 	struct cqle_answer *merged = cqle_answer_new(emu->heap);
-	struct cqle_read read = { .table = table, .limit = SIZE_MAX, .partition_limit = SIZE_MAX,
+	struct cqle_read read = { .table = table,
+		.limit = SIZE_MAX,
+		.partition_limit = SIZE_MAX,
 		.now_s = cqle_wall_s(emu) };
 	for (size_t i = 0; i < emu->node_count; i++) {
 		answers[i] = cqle_answer_new(emu->heap);
@@ -80,28 +87,29 @@ static size_t tell_keys(const struct teller *t, struct lab_view row, struct cqle
 			rest = lab_view_skip(rest, value.len + 3);
 		}
 		keys[count++] = (struct cqlemu_cell){ .column = cqle_pk(t->table, i)->name,
-			.value = value, .timestamp_us = CQLE_NO_TIMESTAMP };
+			.value = value,
+			.timestamp_us = CQLE_NO_TIMESTAMP };
 	}
 	for (size_t i = 0; i < t->table->ck_count && row.len > 0; i++) {
 		struct lab_view value = decode(t->emu->scratch, cqle_ck(t->table, i), row, &used);
 		row = lab_view_skip(row, used);
 		keys[count++] = (struct cqlemu_cell){ .column = cqle_ck(t->table, i)->name,
-			.value = value, .timestamp_us = CQLE_NO_TIMESTAMP };
+			.value = value,
+			.timestamp_us = CQLE_NO_TIMESTAMP };
 	}
 	return count;
 }
 
-static unsigned count_replicas(
-	const struct teller *t, const struct cqle_row *row, bool is_static)
+static unsigned count_replicas(const struct teller *t, const struct cqle_row *row, bool is_static)
 {
 	unsigned count = 0;
 	for (size_t i = 0; i < t->emu->node_count; i++) {
-		const struct cqle_partition *p = cqle_store_find(t->table->stores[i],
-			t->part->token, cqle_bytes_view(t->part->key));
+		const struct cqle_partition *p = cqle_store_find(
+			t->table->stores[i], t->part->token, cqle_bytes_view(t->part->key));
 		if (p == NULL)
 			continue;
-		count += is_static ? p->static_row != NULL :
-				     cqle_row_find(p, cqle_row_key(row)) != NULL;
+		count += is_static ? p->static_row != NULL
+				   : cqle_row_find(p, cqle_row_key(row)) != NULL;
 	}
 	return count;
 }
@@ -112,20 +120,25 @@ static void tell(const struct teller *t, enum cqlemu_entry_kind kind, const stru
 	struct cqlemu_cell keys[CQLEMU_COLUMNS_MAX], cells[CQLEMU_COLUMNS_MAX];
 	uint32_t now_s = cqle_wall_s(t->emu);
 	struct lab_arena_mark mark = lab_arena_mark(t->emu->scratch);
-	struct cqlemu_entry entry = { .kind = kind, .keyspace = t->table->keyspace->name,
-		.table = t->table->name, .keys = keys, .cells = cells,
+	struct cqlemu_entry entry = { .kind = kind,
+		.keyspace = t->table->keyspace->name,
+		.table = t->table->name,
+		.keys = keys,
+		.cells = cells,
 		.marker_us = row == NULL ? CQLE_NO_TIMESTAMP : row->marker,
-		.deletion_us = deletion.timestamp, .replicas = 1 };
+		.deletion_us = deletion.timestamp,
+		.replicas = 1 };
 	entry.key_count = tell_keys(t, prefix, keys);
 	for (size_t i = 0; row != NULL && i < row->cell_count; i++) {
 		const struct cqle_cell *cell = &row->cells[i];
-		const struct cqle_column *c = kind == CQLEMU_STATIC_ROW ? cqle_static(t->table, i) :
-									  cqle_regular(t->table, i);
+		const struct cqle_column *c = kind == CQLEMU_STATIC_ROW ? cqle_static(t->table, i)
+									: cqle_regular(t->table, i);
 		bool live = cqle_cell_is_live(cell, now_s);
 		cells[entry.cell_count++] = (struct cqlemu_cell){ .column = c->name,
 			.value = live ? cqle_bytes_view(cell->value) : lab_view_of(NULL, 0),
 			.tombstone = cell->timestamp != CQLE_NO_TIMESTAMP && !live,
-			.timestamp_us = cell->timestamp, .ttl_s = cell->ttl_s,
+			.timestamp_us = cell->timestamp,
+			.ttl_s = cell->ttl_s,
 			.expires_s = cell->ttl_s > 0 ? cell->local_s : 0 };
 	}
 	entry.live = row != NULL && cqle_row_is_live(row, now_s);
@@ -159,8 +172,9 @@ int cqlemu_snapshot(struct cqlemu *emu, struct lab_view name, size_t node, cqlem
 	struct cqle_table *table = find_table(emu, name);
 	if (table == NULL)
 		return lab_fail(err, LAB_NOT_FOUND, "no table %.*s", LAB_VIEW_ARG(name));
-	struct teller t = { .emu = emu, .table = table, .fn = fn, .ctx = ctx,
-		.merged = node == CQLEMU_MERGED };
+	struct teller t = {
+		.emu = emu, .table = table, .fn = fn, .ctx = ctx, .merged = node == CQLEMU_MERGED
+	};
 	if (t.merged) {
 		answer = read_merged(emu, table, answers);
 		unref_answers(emu, answers, emu->node_count);
@@ -253,8 +267,7 @@ void cqlemu_repair(struct cqlemu *emu, uint64_t now_ns)
 		struct cqle_answer *merged = read_merged(emu, t, answers);
 		for (size_t n = 0; n < emu->node_count; n++) {
 			struct repairer r = { emu, t, n };
-			(void)cqle_answer_repair(
-				emu->heap, t, answers[n], merged, repair_one, &r);
+			(void)cqle_answer_repair(emu->heap, t, answers[n], merged, repair_one, &r);
 		}
 		unref_answers(emu, answers, emu->node_count);
 		cqle_answer_unref(emu->heap, merged);

@@ -51,8 +51,8 @@ void cqle_mutation_unref(struct lab_heap *heap, struct cqle_mutation *m)
 }
 
 /* One more item at the end of an array on the heap. */
-static void *grow(struct lab_heap *heap, void *items, uint32_t count, uint32_t *capacity,
-	size_t item_size)
+static void *grow(
+	struct lab_heap *heap, void *items, uint32_t count, uint32_t *capacity, size_t item_size)
 {
 	if (count < *capacity)
 		return items;
@@ -65,8 +65,7 @@ void cqle_mutation_add_row(struct lab_heap *heap, struct cqle_mutation *m, struc
 	for (size_t i = m->row_count; i > 0 && i + 64 > m->row_count; i--) {
 		if (!lab_view_eq(cqle_row_key(m->rows[i - 1]), cqle_row_key(row)))
 			continue;
-		struct cqle_row *both =
-			cqle_row_merge(heap, m->rows[i - 1], row, CQLE_NOT_DELETED);
+		struct cqle_row *both = cqle_row_merge(heap, m->rows[i - 1], row, CQLE_NOT_DELETED);
 		cqle_row_unref(heap, m->rows[i - 1]);
 		cqle_row_unref(heap, row);
 		m->rows[i - 1] = both;
@@ -96,18 +95,33 @@ void cqle_mutation_add_range(struct lab_heap *heap, struct cqle_mutation *m, str
 
 /* ---- partitions ---- */
 
-static struct cqle_row *first_row(const struct cqle_run *run)
+static uint64_t key_prefix(struct lab_view key)
 {
-	return run->rows[0];
+	uint64_t prefix = 0;
+	if (key.len >= sizeof(prefix)) {
+		memcpy(&prefix, key.ptr, sizeof(prefix));
+		return __builtin_bswap64(prefix);
+	}
+	for (size_t i = 0; i < key.len; i++)
+		prefix |= (uint64_t)key.ptr[i] << (56 - 8 * i);
+	return prefix;
+}
+
+static int slot_order(const struct cqle_slot *slot, uint64_t prefix, struct lab_view key)
+{
+	if (slot->prefix != prefix)
+		return slot->prefix < prefix ? -1 : 1;
+	return lab_view_cmp(cqle_row_key(slot->row), key);
 }
 
 /* The run that holds `key` or would: the last whose first row is <= key, or the first. */
 static uint32_t find_run(const struct cqle_partition *p, struct lab_view key)
 {
+	uint64_t prefix = key_prefix(key);
 	uint32_t low = 0, high = p->run_count;
 	while (low < high) {
 		uint32_t middle = low + (high - low) / 2;
-		if (lab_view_cmp(cqle_row_key(first_row(p->runs[middle])), key) <= 0)
+		if (slot_order(&p->runs[middle]->slots[0], prefix, key) <= 0)
 			low = middle + 1;
 		else
 			high = middle;
@@ -118,10 +132,11 @@ static uint32_t find_run(const struct cqle_partition *p, struct lab_view key)
 /* Index of the first row of the run >= key. */
 static uint32_t find_row(const struct cqle_run *run, struct lab_view key)
 {
+	uint64_t prefix = key_prefix(key);
 	uint32_t low = 0, high = run->count;
 	while (low < high) {
 		uint32_t middle = low + (high - low) / 2;
-		if (lab_view_cmp(cqle_row_key(run->rows[middle]), key) < 0)
+		if (slot_order(&run->slots[middle], prefix, key) < 0)
 			low = middle + 1;
 		else
 			high = middle;
@@ -146,7 +161,7 @@ struct cqle_row *cqle_cursor_next(struct cqle_cursor *cursor)
 		cursor->run++;
 		cursor->index = 0;
 	}
-	return cursor->run < p->run_count ? p->runs[cursor->run]->rows[cursor->index++] : NULL;
+	return cursor->run < p->run_count ? p->runs[cursor->run]->slots[cursor->index++].row : NULL;
 }
 
 struct cqle_row *cqle_cursor_previous(struct cqle_cursor *cursor)
@@ -158,7 +173,7 @@ struct cqle_row *cqle_cursor_previous(struct cqle_cursor *cursor)
 		cursor->run--;
 		cursor->index = p->runs[cursor->run]->count;
 	}
-	return p->runs[cursor->run]->rows[--cursor->index];
+	return p->runs[cursor->run]->slots[--cursor->index].row;
 }
 
 struct cqle_row *cqle_row_find(const struct cqle_partition *p, struct lab_view key)
@@ -171,7 +186,7 @@ struct cqle_row *cqle_row_find(const struct cqle_partition *p, struct lab_view k
 static bool range_covers(const struct cqle_range *range, struct lab_view key)
 {
 	return lab_view_cmp(key, cqle_bytes_view(range->start)) >= 0 &&
-		(range->end == NULL || lab_view_cmp(key, cqle_bytes_view(range->end)) < 0);
+	       (range->end == NULL || lab_view_cmp(key, cqle_bytes_view(range->end)) < 0);
 }
 
 struct cqle_deletion cqle_partition_deletion(const struct cqle_partition *p, struct lab_view key)
@@ -185,11 +200,11 @@ struct cqle_deletion cqle_partition_deletion(const struct cqle_partition *p, str
 	return newest;
 }
 
-static void run_insert_at(struct cqle_store *store, struct cqle_partition *p, uint32_t at,
-	struct cqle_run *run)
+static void run_insert_at(
+	struct cqle_store *store, struct cqle_partition *p, uint32_t at, struct cqle_run *run)
 {
-	p->runs = grow(store->heap, p->runs, p->run_count, &p->run_capacity,
-		sizeof(struct cqle_run *));
+	p->runs = grow(
+		store->heap, p->runs, p->run_count, &p->run_capacity, sizeof(struct cqle_run *));
 	memmove(&p->runs[at + 1], &p->runs[at], (p->run_count - at) * sizeof(struct cqle_run *));
 	p->runs[at] = run;
 	p->run_count++;
@@ -197,8 +212,8 @@ static void run_insert_at(struct cqle_store *store, struct cqle_partition *p, ui
 
 static struct cqle_run *run_new(struct cqle_store *store, uint32_t capacity)
 {
-	struct cqle_run *run = lab_heap_alloc(
-		store->heap, sizeof(*run) + capacity * sizeof(struct cqle_row *));
+	struct cqle_run *run =
+		lab_heap_alloc(store->heap, sizeof(*run) + capacity * sizeof(struct cqle_slot));
 	run->capacity = capacity;
 	return run;
 }
@@ -212,8 +227,8 @@ static struct cqle_run *run_make_room(
 		return run;
 	if (run->capacity < RUN_ROWS_MAX) {
 		run->capacity *= 2;
-		run = lab_heap_realloc(store->heap, run,
-			sizeof(*run) + run->capacity * sizeof(struct cqle_row *));
+		run = lab_heap_realloc(
+			store->heap, run, sizeof(*run) + run->capacity * sizeof(struct cqle_slot));
 		p->runs[at] = run;
 		return run;
 	}
@@ -221,7 +236,7 @@ static struct cqle_run *run_make_room(
 	uint32_t keep = *index == run->count ? run->count : run->count / 2;
 	struct cqle_run *upper = run_new(store, keep == run->count ? FIRST_RUN_ROWS : RUN_ROWS_MAX);
 	upper->count = run->count - keep;
-	memcpy(upper->rows, &run->rows[keep], upper->count * sizeof(struct cqle_row *));
+	memcpy(upper->slots, &run->slots[keep], upper->count * sizeof(struct cqle_slot));
 	run->count = keep;
 	run_insert_at(store, p, at + 1, upper);
 	if (*index < keep || (*index == keep && upper->count > 0))
@@ -240,9 +255,9 @@ static void row_insert(struct cqle_store *store, struct cqle_partition *p, struc
 		index = find_row(p->runs[at], cqle_row_key(row));
 	}
 	struct cqle_run *run = run_make_room(store, p, at, &index);
-	memmove(&run->rows[index + 1], &run->rows[index],
-		(run->count - index) * sizeof(struct cqle_row *));
-	run->rows[index] = row;
+	memmove(&run->slots[index + 1], &run->slots[index],
+		(run->count - index) * sizeof(struct cqle_slot));
+	run->slots[index] = (struct cqle_slot){ key_prefix(cqle_row_key(row)), row };
 	run->count++;
 	store->row_count++;
 }
@@ -261,13 +276,13 @@ static void row_replace(struct cqle_store *store, struct cqle_partition *p, uint
 	uint32_t index, struct cqle_row *row)
 {
 	struct cqle_run *run = p->runs[at];
-	cqle_row_unref(store->heap, run->rows[index]);
-	run->rows[index] = row;
+	cqle_row_unref(store->heap, run->slots[index].row);
+	run->slots[index].row = row;
 	if (row != NULL)
 		return;
 	run->count--;
-	memmove(&run->rows[index], &run->rows[index + 1],
-		(run->count - index) * sizeof(struct cqle_row *));
+	memmove(&run->slots[index], &run->slots[index + 1],
+		(run->count - index) * sizeof(struct cqle_slot));
 	store->row_count--;
 	run_drop_if_empty(store, p, at);
 }
@@ -303,7 +318,7 @@ static void rows_change(struct cqle_store *store, struct cqle_partition *p, stru
 			at.index = 0;
 			continue;
 		}
-		struct cqle_row *row = p->runs[at.run]->rows[at.index];
+		struct cqle_row *row = p->runs[at.run]->slots[at.index].row;
 		if (end.ptr != NULL && lab_view_cmp(cqle_row_key(row), end) >= 0)
 			return;
 		uint32_t runs = p->run_count;
@@ -330,9 +345,9 @@ static void apply_partition_deletion(
 		return;
 	p->deletion = deletion;
 	rows_change(store, p, lab_view_of("", 0), lab_view_of(NULL, 0), change_delete, &deletion);
-	struct cqle_row *row = p->static_row == NULL ?
-		NULL :
-		cqle_row_merge(store->heap, p->static_row, NULL, deletion);
+	struct cqle_row *row = p->static_row == NULL
+				       ? NULL
+				       : cqle_row_merge(store->heap, p->static_row, NULL, deletion);
 	cqle_row_unref(store->heap, p->static_row);
 	p->static_row = row;
 	for (uint32_t i = 0; i < p->range_count; i++) {
@@ -349,9 +364,8 @@ static void apply_partition_deletion(
 static bool same_range(const struct cqle_range *a, const struct cqle_range *b)
 {
 	return lab_view_eq(cqle_bytes_view(a->start), cqle_bytes_view(b->start)) &&
-		(a->end == NULL) == (b->end == NULL) &&
-		(a->end == NULL ||
-			lab_view_eq(cqle_bytes_view(a->end), cqle_bytes_view(b->end)));
+	       (a->end == NULL) == (b->end == NULL) &&
+	       (a->end == NULL || lab_view_eq(cqle_bytes_view(a->end), cqle_bytes_view(b->end)));
 }
 
 static void apply_range(
@@ -376,7 +390,7 @@ static void partition_free(struct cqle_store *store, struct cqle_partition *p)
 {
 	for (uint32_t i = 0; i < p->run_count; i++) {
 		for (uint32_t j = 0; j < p->runs[i]->count; j++)
-			cqle_row_unref(store->heap, p->runs[i]->rows[j]);
+			cqle_row_unref(store->heap, p->runs[i]->slots[j].row);
 		store->row_count -= p->runs[i]->count;
 		lab_heap_free(store->heap, p->runs[i]);
 	}
@@ -492,8 +506,8 @@ void cqle_store_apply(struct cqle_store *store, const struct cqle_mutation *m)
 	for (uint32_t i = 0; i < m->range_count; i++)
 		apply_range(store, p, &m->ranges[i]);
 	if (m->static_row != NULL) {
-		struct cqle_row *merged = cqle_row_merge(
-			store->heap, p->static_row, m->static_row, p->deletion);
+		struct cqle_row *merged =
+			cqle_row_merge(store->heap, p->static_row, m->static_row, p->deletion);
 		cqle_row_unref(store->heap, p->static_row);
 		p->static_row = merged;
 	}
@@ -551,7 +565,7 @@ static void partition_compact(
 static bool partition_is_empty(const struct cqle_partition *p)
 {
 	return p->run_count == 0 && p->static_row == NULL && p->range_count == 0 &&
-		p->deletion.timestamp == CQLE_NO_TIMESTAMP;
+	       p->deletion.timestamp == CQLE_NO_TIMESTAMP;
 }
 
 void cqle_store_compact(struct cqle_store *store, uint32_t gc_before_s)

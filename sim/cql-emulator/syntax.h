@@ -17,10 +17,10 @@
 
 enum token_kind {
 	TOKEN_END,
-	TOKEN_WORD,	   /* identifier or keyword; text as written */
+	TOKEN_WORD,        /* identifier or keyword; text as written */
 	TOKEN_QUOTED_NAME, /* text between the quotes, "" still doubled */
-	TOKEN_STRING,	   /* text between the quotes, '' still doubled */
-	TOKEN_DOLLAR,	   /* $$text$$ */
+	TOKEN_STRING,      /* text between the quotes, '' still doubled */
+	TOKEN_DOLLAR,      /* $$text$$ */
 	TOKEN_INTEGER,
 	TOKEN_FLOAT,
 	TOKEN_HEX, /* 0x..., whole */
@@ -70,12 +70,22 @@ enum term_kind {
 struct term {
 	enum term_kind kind;
 	struct lab_view text; /* constants: unescaped; markers: the name, ptr NULL for ? */
-	size_t marker;	      /* which one, from 0 */
+	size_t marker;        /* which one, from 0 */
 	struct term *items;
 	size_t item_count;
 };
 
-enum operator{ OP_EQ, OP_LT, OP_LE, OP_GT, OP_GE, OP_NE, OP_IN, OP_LIKE, OP_CONTAINS };
+enum operator{
+	OP_EQ,
+	OP_LT,
+	OP_LE,
+	OP_GT,
+	OP_GE,
+	OP_NE,
+	OP_IN,
+	OP_LIKE,
+	OP_CONTAINS
+};
 
 struct relation {
 	struct lab_view column; /* ptr NULL: token(...) or a tuple of columns */
@@ -94,17 +104,17 @@ enum selector_kind {
 	SELECT_TTL,
 	SELECT_COUNT, /* count(*), count(1), count(c) */
 	SELECT_TOKEN,
-	SELECT_TERM,  /* a constant or marker */
-	SELECT_CALL   /* any other function, by name */
+	SELECT_TERM, /* a constant or marker */
+	SELECT_CALL  /* any other function, by name */
 };
 
 struct selector {
 	enum selector_kind kind;
-	struct lab_view name;	/* of the column or function; ptr NULL: count(*) */
-	struct lab_view alias;	/* ptr NULL: none */
+	struct lab_view name;     /* of the column or function; ptr NULL: count(*) */
+	struct lab_view alias;    /* ptr NULL: none */
 	struct lab_view *columns; /* token(a, b) */
 	size_t column_count;
-	struct lab_view text;	/* SELECT_TERM: as written */
+	struct lab_view text; /* SELECT_TERM: as written */
 };
 
 struct ordering {
@@ -121,7 +131,7 @@ struct assignment {
 
 enum property_kind {
 	PROPERTY_SIMPLE, /* name = constant */
-	PROPERTY_MAP,	 /* name = {...} */
+	PROPERTY_MAP,    /* name = {...} */
 	PROPERTY_CLUSTERING_ORDER,
 	PROPERTY_COMPACT_STORAGE
 };

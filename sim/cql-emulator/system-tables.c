@@ -12,14 +12,16 @@ static const char *const definitions[] = {
 	"CREATE KEYSPACE system_virtual_schema WITH replication = {'class': 'LocalStrategy'}",
 	"CREATE KEYSPACE system_traces WITH replication = {'class': 'LocalStrategy'}",
 	"CREATE KEYSPACE system_auth WITH replication = {'class': 'LocalStrategy'}",
-	"CREATE TABLE system.local (key text PRIMARY KEY, bootstrapped text, broadcast_address inet, "
+	"CREATE TABLE system.local (key text PRIMARY KEY, bootstrapped text, broadcast_address "
+	"inet, "
 	"broadcast_port int, cluster_name text, cql_version text, data_center text, "
 	"gossip_generation int, host_id uuid, listen_address inet, listen_port int, "
 	"native_protocol_version text, partitioner text, rack text, release_version text, "
 	"rpc_address inet, rpc_port int, schema_version uuid, tokens frozen<set<text>>, "
 	"truncated_at frozen<map<uuid, blob>>)",
 	"CREATE TABLE system.peers (peer inet PRIMARY KEY, data_center text, host_id uuid, "
-	"preferred_ip inet, rack text, release_version text, rpc_address inet, schema_version uuid, "
+	"preferred_ip inet, rack text, release_version text, rpc_address inet, schema_version "
+	"uuid, "
 	"tokens frozen<set<text>>)",
 	"CREATE TABLE system.peers_v2 (peer inet, peer_port int, data_center text, host_id uuid, "
 	"native_address inet, native_port int, preferred_ip inet, preferred_port int, rack text, "
@@ -27,7 +29,8 @@ static const char *const definitions[] = {
 	"PRIMARY KEY (peer, peer_port))",
 	"CREATE TABLE system.prepared_statements (prepared_id blob PRIMARY KEY, "
 	"logged_keyspace text, query_string text)",
-	"CREATE TABLE system.size_estimates (keyspace_name text, table_name text, range_start text, "
+	"CREATE TABLE system.size_estimates (keyspace_name text, table_name text, range_start "
+	"text, "
 	"range_end text, mean_partition_size bigint, partitions_count bigint, "
 	"PRIMARY KEY (keyspace_name, table_name, range_start, range_end))",
 	"CREATE TABLE system.built_views (keyspace_name text, view_name text, "
@@ -39,11 +42,13 @@ static const char *const definitions[] = {
 	"caching frozen<map<text, text>>, cdc boolean, comment text, "
 	"compaction frozen<map<text, text>>, compression frozen<map<text, text>>, "
 	"crc_check_chance double, dclocal_read_repair_chance double, default_time_to_live int, "
-	"extensions frozen<map<text, blob>>, flags frozen<set<text>>, gc_grace_seconds int, id uuid, "
+	"extensions frozen<map<text, blob>>, flags frozen<set<text>>, gc_grace_seconds int, id "
+	"uuid, "
 	"max_index_interval int, memtable_flush_period_in_ms int, min_index_interval int, "
 	"read_repair text, read_repair_chance double, speculative_retry text, "
 	"PRIMARY KEY (keyspace_name, table_name))",
-	"CREATE TABLE system_schema.columns (keyspace_name text, table_name text, column_name text, "
+	"CREATE TABLE system_schema.columns (keyspace_name text, table_name text, column_name "
+	"text, "
 	"clustering_order text, column_name_bytes blob, kind text, position int, type text, "
 	"PRIMARY KEY (keyspace_name, table_name, column_name))",
 	"CREATE TABLE system_schema.views (keyspace_name text, view_name text, base_table_id uuid, "
@@ -74,7 +79,8 @@ static const char *const definitions[] = {
 	"CREATE TABLE system_virtual_schema.columns (keyspace_name text, table_name text, "
 	"column_name text, clustering_order text, column_name_bytes blob, kind text, position int, "
 	"type text, PRIMARY KEY (keyspace_name, table_name, column_name))",
-	"CREATE TABLE system_traces.sessions (session_id uuid PRIMARY KEY, client inet, command text, "
+	"CREATE TABLE system_traces.sessions (session_id uuid PRIMARY KEY, client inet, command "
+	"text, "
 	"coordinator inet, coordinator_port int, duration int, "
 	"parameters frozen<map<text, text>>, request text, started_at timestamp)",
 	"CREATE TABLE system_traces.events (session_id uuid, event_id timeuuid, activity text, "
@@ -102,8 +108,8 @@ static void insert(const struct filler *f, const char *cql)
 	int64_t timestamp;
 	struct lab_error err;
 	if (cqle_parse(f->arena, lab_view_cstr(cql), &statement, &err) < 0 ||
-		cqle_plan_build(
-			f->emu, f->arena, statement, lab_view_of(NULL, 0), &plan, &err) < 0 ||
+		cqle_plan_build(f->emu, f->arena, statement, lab_view_of(NULL, 0), &plan, &err) <
+			0 ||
 		cqle_bind_change(f->emu, f->arena, plan, NULL, 1, &mutations, &count, &capacity,
 			&timestamp, &err) < 0)
 		lab_bug("a row of a system table is not good CQL");
@@ -166,9 +172,12 @@ static void fill_local(const struct filler *f)
 	insert(f,
 		lab_arena_printf(f->arena,
 			"INSERT INTO system.local (key, bootstrapped, broadcast_address, "
-			"broadcast_port, cluster_name, cql_version, data_center, gossip_generation, "
-			"host_id, listen_address, listen_port, native_protocol_version, partitioner, "
-			"rack, release_version, rpc_address, rpc_port, schema_version, tokens) VALUES "
+			"broadcast_port, cluster_name, cql_version, data_center, "
+			"gossip_generation, "
+			"host_id, listen_address, listen_port, native_protocol_version, "
+			"partitioner, "
+			"rack, release_version, rpc_address, rpc_port, schema_version, tokens) "
+			"VALUES "
 			"('local', 'COMPLETED', '%s', %u, %s, '3.4.5', %s, %u, %s, '%s', %u, '4', "
 			"'org.apache.cassandra.dht.Murmur3Partitioner', %s, %s, '%s', %u, %s, %s)",
 			a, emu->options.storage_port, quote(f, emu->options.cluster_name),
@@ -184,14 +193,14 @@ static void fill_peers(const struct filler *f)
 		const struct cqle_node *n = &f->emu->nodes[i];
 		if (i == f->node)
 			continue;
-		insert(f,
-			lab_arena_printf(f->arena,
-				"INSERT INTO system.peers (peer, data_center, host_id, rack, "
-				"release_version, rpc_address, schema_version, tokens) VALUES ('%s', %s, "
-				"%s, %s, %s, '%s', %s, %s)",
-				n->address_text, quote(f, n->dc_name), uuid(f, n->host_id),
-				quote(f, n->rack_name), quote(f, f->emu->options.release_version),
-				n->address_text, schema_version(f), tokens(f, i)));
+		insert(f, lab_arena_printf(f->arena,
+				  "INSERT INTO system.peers (peer, data_center, host_id, rack, "
+				  "release_version, rpc_address, schema_version, tokens) VALUES "
+				  "('%s', %s, "
+				  "%s, %s, %s, '%s', %s, %s)",
+				  n->address_text, quote(f, n->dc_name), uuid(f, n->host_id),
+				  quote(f, n->rack_name), quote(f, f->emu->options.release_version),
+				  n->address_text, schema_version(f), tokens(f, i)));
 	}
 }
 
@@ -203,8 +212,10 @@ static void fill_peers_v2(const struct filler *f)
 			continue;
 		insert(f,
 			lab_arena_printf(f->arena,
-				"INSERT INTO system.peers_v2 (peer, peer_port, data_center, host_id, "
-				"native_address, native_port, rack, release_version, schema_version, "
+				"INSERT INTO system.peers_v2 (peer, peer_port, data_center, "
+				"host_id, "
+				"native_address, native_port, rack, release_version, "
+				"schema_version, "
 				"tokens) VALUES ('%s', %u, %s, %s, '%s', %u, %s, %s, %s, %s)",
 				n->address_text, f->emu->options.storage_port, quote(f, n->dc_name),
 				uuid(f, n->host_id), n->address_text, f->emu->options.native_port,
@@ -233,12 +244,12 @@ static void fill_keyspaces(const struct filler *f)
 {
 	for (size_t i = 0; i < f->emu->keyspace_count; i++) {
 		const struct cqle_keyspace *ks = f->emu->keyspaces[i];
-		insert(f,
-			lab_arena_printf(f->arena,
-				"INSERT INTO system_schema.keyspaces (keyspace_name, durable_writes, "
-				"replication) VALUES (%s, %s, %s)",
-				quote(f, ks->name), ks->durable_writes ? "true" : "false",
-				replication(f, ks)));
+		insert(f, lab_arena_printf(f->arena,
+				  "INSERT INTO system_schema.keyspaces (keyspace_name, "
+				  "durable_writes, "
+				  "replication) VALUES (%s, %s, %s)",
+				  quote(f, ks->name), ks->durable_writes ? "true" : "false",
+				  replication(f, ks)));
 	}
 }
 
@@ -246,46 +257,52 @@ static void fill_tables(const struct filler *f)
 {
 	for (size_t i = 0; i < f->emu->table_count; i++) {
 		const struct cqle_table *t = f->emu->tables[i];
-		insert(f,
-			lab_arena_printf(f->arena,
-				"INSERT INTO system_schema.tables (keyspace_name, table_name, "
-				"additional_write_policy, caching, comment, compaction, compression, "
-				"crc_check_chance, default_time_to_live, flags, gc_grace_seconds, id, "
-				"max_index_interval, memtable_flush_period_in_ms, min_index_interval, "
-				"read_repair, speculative_retry) VALUES (%s, %s, '99p', "
-				"{'keys': 'ALL', 'rows_per_partition': 'NONE'}, %s, "
-				"{'class': "
-				"'org.apache.cassandra.db.compaction.SizeTieredCompactionStrategy', "
-				"'max_threshold': '32', 'min_threshold': '4'}, "
-				"{'chunk_length_in_kb': '16', 'class': "
-				"'org.apache.cassandra.io.compress.LZ4Compressor'}, 1, %u, {'compound'}, "
-				"%u, %s, 2048, 0, 128, 'BLOCKING', '99p')",
-				quote(f, t->keyspace->name), quote(f, t->name), quote(f, t->comment),
-				t->default_ttl_s, t->gc_grace_s, uuid(f, t->id)));
+		insert(f, lab_arena_printf(f->arena,
+				  "INSERT INTO system_schema.tables (keyspace_name, table_name, "
+				  "additional_write_policy, caching, comment, compaction, "
+				  "compression, "
+				  "crc_check_chance, default_time_to_live, flags, "
+				  "gc_grace_seconds, id, "
+				  "max_index_interval, memtable_flush_period_in_ms, "
+				  "min_index_interval, "
+				  "read_repair, speculative_retry) VALUES (%s, %s, '99p', "
+				  "{'keys': 'ALL', 'rows_per_partition': 'NONE'}, %s, "
+				  "{'class': "
+				  "'org.apache.cassandra.db.compaction."
+				  "SizeTieredCompactionStrategy', "
+				  "'max_threshold': '32', 'min_threshold': '4'}, "
+				  "{'chunk_length_in_kb': '16', 'class': "
+				  "'org.apache.cassandra.io.compress.LZ4Compressor'}, 1, %u, "
+				  "{'compound'}, "
+				  "%u, %s, 2048, 0, 128, 'BLOCKING', '99p')",
+				  quote(f, t->keyspace->name), quote(f, t->name),
+				  quote(f, t->comment), t->default_ttl_s, t->gc_grace_s,
+				  uuid(f, t->id)));
 	}
 }
 
 static void fill_columns_of(const struct filler *f, const struct cqle_table *t)
 {
 	static const char *const kinds[] = { [CQLE_PARTITION_KEY] = "partition_key",
-		[CQLE_CLUSTERING] = "clustering", [CQLE_STATIC] = "static",
+		[CQLE_CLUSTERING] = "clustering",
+		[CQLE_STATIC] = "static",
 		[CQLE_REGULAR] = "regular" };
 	for (size_t i = 0; i < t->column_count; i++) {
 		const struct cqle_column *c = &t->columns[i];
 		bool key = c->kind == CQLE_PARTITION_KEY || c->kind == CQLE_CLUSTERING;
-		const char *order = c->kind != CQLE_CLUSTERING ? "none" :
-			c->descending			       ? "desc" :
-								 "asc";
+		const char *order = c->kind != CQLE_CLUSTERING ? "none"
+				    : c->descending            ? "desc"
+							       : "asc";
 		char *hex = lab_arena_alloc(f->arena, 2 * c->name.len + 1);
 		lab_hex(c->name.ptr, c->name.len, hex);
-		insert(f,
-			lab_arena_printf(f->arena,
-				"INSERT INTO system_schema.columns (keyspace_name, table_name, "
-				"column_name, clustering_order, column_name_bytes, kind, position, type) "
-				"VALUES (%s, %s, %s, '%s', 0x%s, '%s', %d, %s)",
-				quote(f, t->keyspace->name), quote(f, t->name), quote(f, c->name), order,
-				hex, kinds[c->kind], key ? (int)c->position : -1,
-				quote(f, c->type_text)));
+		insert(f, lab_arena_printf(f->arena,
+				  "INSERT INTO system_schema.columns (keyspace_name, table_name, "
+				  "column_name, clustering_order, column_name_bytes, kind, "
+				  "position, type) "
+				  "VALUES (%s, %s, %s, '%s', 0x%s, '%s', %d, %s)",
+				  quote(f, t->keyspace->name), quote(f, t->name), quote(f, c->name),
+				  order, hex, kinds[c->kind], key ? (int)c->position : -1,
+				  quote(f, c->type_text)));
 	}
 }
 

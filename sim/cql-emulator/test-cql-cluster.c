@@ -5,11 +5,12 @@
  */
 #include "sim/cql-emulator/testing-cql.h"
 
-#define SCHEMA                                                                                     \
-	"CREATE KEYSPACE k WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 3};" \
+#define SCHEMA \
+	"CREATE KEYSPACE k WITH replication = {'class': 'SimpleStrategy', 'replication_factor': " \
+	"3};" \
 	"CREATE TABLE k.t (u text, n text, i text, PRIMARY KEY (u, n));"
-#define SCHEMA_2DC                                                                                 \
-	"CREATE KEYSPACE k WITH replication = {'class': 'NetworkTopologyStrategy', 'dc1': 3, "     \
+#define SCHEMA_2DC \
+	"CREATE KEYSPACE k WITH replication = {'class': 'NetworkTopologyStrategy', 'dc1': 3, " \
 	"'dc2': 3}; CREATE TABLE k.t (u text, n text, i text, PRIMARY KEY (u, n));"
 
 #define INSERT_NEW "INSERT INTO k.t (u, n, i) VALUES ('a', 'b', 'new')"
@@ -78,11 +79,13 @@ static void levels_with_all_nodes_up(void **state)
 	for (enum cql_consistency cl = CQL_ANY; cl <= CQL_LOCAL_ONE; cl++) {
 		bool serial = cl == CQL_SERIAL || cl == CQL_LOCAL_SERIAL;
 		test_expect(c, INSERT_NEW, cl,
-			serial ? "ERROR 0x2200 You must use conditional updates for serializable writes" :
-				 VOID);
+			serial ? "ERROR 0x2200 You must use conditional updates for serializable "
+				 "writes"
+			       : VOID);
 		test_expect(c, SELECT_I, cl,
-			cl == CQL_ANY ? "ERROR 0x2200 ANY ConsistencyLevel is only supported for writes" :
-					ROWS_I "[['new']]");
+			cl == CQL_ANY
+				? "ERROR 0x2200 ANY ConsistencyLevel is only supported for writes"
+				: ROWS_I "[['new']]");
 	}
 	test_expect(c, SELECT_I, CQL_NODE_LOCAL,
 		"ERROR 0x2200 NODE_LOCAL consistency level is highly dangerous and should be used "
@@ -189,7 +192,8 @@ static void two_data_centres_answer_as_the_real_ring_did(void **state)
 			"ERROR 0x1000 Cannot achieve consistency level EACH_QUORUM in DC dc2" },
 		{ CQL_ALL, "ERROR 0x1000 Cannot achieve consistency level ALL",
 			"ERROR 0x1000 Cannot achieve consistency level ALL" },
-		{ CQL_ANY, NULL, "ERROR 0x2200 ANY ConsistencyLevel is only supported for writes" } };
+		{ CQL_ANY, NULL,
+			"ERROR 0x2200 ANY ConsistencyLevel is only supported for writes" } };
 	struct test_world *w = cluster(6, SCHEMA_2DC);
 	struct test_client *c = test_client(w, "n1");
 	(void)state;
@@ -198,8 +202,8 @@ static void two_data_centres_answer_as_the_real_ring_did(void **state)
 	for (size_t i = 3; i < 6; i++)
 		cqlemu_node_stop(w->emu, i, w->now_ns);
 	for (size_t i = 0; i < LAB_COUNT_OF(cases); i++) {
-		test_expect(c, INSERT_NEW, cases[i].cl,
-			cases[i].write == NULL ? VOID : cases[i].write);
+		test_expect(
+			c, INSERT_NEW, cases[i].cl, cases[i].write == NULL ? VOID : cases[i].write);
 		test_expect(c, SELECT_I, cases[i].cl,
 			cases[i].read == NULL ? ROWS_I "[['new']]" : cases[i].read);
 	}
@@ -240,7 +244,8 @@ static void simple_strategy_counts_only_local_replicas_for_local_levels(void **s
 	unsigned refused = 0;
 	for (unsigned i = 0; i < 40; i++) {
 		char cql[80];
-		(void)snprintf(cql, sizeof(cql), "INSERT INTO k.t (u, i) VALUES ('user%u', 'x')", i);
+		(void)snprintf(
+			cql, sizeof(cql), "INSERT INTO k.t (u, i) VALUES ('user%u', 'x')", i);
 		struct cql_response r = test_query(c, cql, CQL_LOCAL_QUORUM);
 		if (r.opcode != CQL_ERROR)
 			continue;
@@ -430,10 +435,9 @@ static void any_is_content_with_a_hint(void **state)
 	struct test_world *w = test_world(3);
 	(void)state;
 	test_start(w);
-	test_setup_cql(w,
-		"CREATE KEYSPACE k WITH replication = {'class': 'SimpleStrategy', "
-		"'replication_factor': 1}; CREATE TABLE k.t (u text, n text, i text, "
-		"PRIMARY KEY (u, n));");
+	test_setup_cql(w, "CREATE KEYSPACE k WITH replication = {'class': 'SimpleStrategy', "
+			  "'replication_factor': 1}; CREATE TABLE k.t (u text, n text, i text, "
+			  "PRIMARY KEY (u, n));");
 	size_t replicas[CQLEMU_NODES_MAX];
 	struct lab_error err;
 	assert_int_equal(
@@ -456,8 +460,10 @@ static void any_is_content_with_a_hint(void **state)
 static void fault_partly(struct test_world *w, unsigned replicas)
 {
 	w->fault_point = "cql.write";
-	w->fault = (struct sim_fault){ .kind = SIM_FAULT_PARTLY, .status = CQL_E_WRITE_TIMEOUT,
-		.replicas = replicas, .id = 1 };
+	w->fault = (struct sim_fault){ .kind = SIM_FAULT_PARTLY,
+		.status = CQL_E_WRITE_TIMEOUT,
+		.replicas = replicas,
+		.id = 1 };
 }
 
 static void quorum_read_repairs_what_it_sees(void **state)
@@ -669,7 +675,8 @@ static void tombstones_are_counted(void **state)
 		test_expect(c, cql, CQL_ONE, VOID);
 	}
 	test_expect(c, "SELECT * FROM z.t WHERE p = 10", CQL_ONE,
-		"WARN['Read 0 live rows and 10 tombstone cells for query SELECT * FROM z.t WHERE p = "
+		"WARN['Read 0 live rows and 10 tombstone cells for query SELECT * FROM z.t WHERE p "
+		"= "
 		"10; token -6715243485458697746 (see tombstone_warn_threshold)'] [('p', '0x9'), "
 		"('c', '0x9'), ('v', '0xd')] []");
 	test_expect(c, "DELETE FROM z.t WHERE p = 30 AND c = 99", CQL_ONE, VOID);
@@ -722,9 +729,11 @@ static void batch_log_outlives_its_coordinator(void **state)
 	test_start(w);
 	test_setup_cql(w, SCHEMA);
 	struct test_client *c = test_client(w, "n1");
-	struct cql_request request = test_query_request(
-		"BEGIN BATCH INSERT INTO k.t (u, n, i) VALUES ('a', 'b', 'new'); INSERT INTO k.t (u, "
-		"n, i) VALUES ('b', 'b', 'new'); APPLY BATCH", CQL_ALL);
+	struct cql_request request =
+		test_query_request("BEGIN BATCH INSERT INTO k.t (u, n, i) VALUES ('a', 'b', "
+				   "'new'); INSERT INTO k.t (u, "
+				   "n, i) VALUES ('b', 'b', 'new'); APPLY BATCH",
+			CQL_ALL);
 	test_request(c, &request);
 	test_sleep(w, 2 * LAB_MSEC + 500 * LAB_USEC); /* logged, sent, not acknowledged */
 	cqlemu_node_kill(w->emu, 0, w->now_ns);
@@ -743,9 +752,9 @@ static void range_scan_crosses_the_ring(void **state)
 	char cql[96];
 	(void)state;
 	test_start(w);
-	test_setup_cql(w,
-		"CREATE KEYSPACE k WITH replication = {'class': 'NetworkTopologyStrategy', 'dc1': 2, "
-		"'dc2': 1}; CREATE TABLE k.t (u int PRIMARY KEY, i int)");
+	test_setup_cql(w, "CREATE KEYSPACE k WITH replication = {'class': "
+			  "'NetworkTopologyStrategy', 'dc1': 2, "
+			  "'dc2': 1}; CREATE TABLE k.t (u int PRIMARY KEY, i int)");
 	struct test_client *c = test_client(w, "n2");
 	for (unsigned i = 0; i < 200; i++) {
 		(void)snprintf(cql, sizeof(cql), "INSERT INTO k.t (u, i) VALUES (%u, %u)", i, i);
@@ -791,16 +800,17 @@ static void replicas_sit_in_different_racks(void **state)
 		w->nodes[i].rack = lab_view_cstr(i < 2 ? "r1" : i < 4 ? "r2" : "r3");
 	}
 	test_start(w);
-	test_setup_cql(w,
-		"CREATE KEYSPACE k WITH replication = {'class': 'NetworkTopologyStrategy', 'dc1': 3}; "
-		"CREATE TABLE k.t (u text PRIMARY KEY)");
+	test_setup_cql(w, "CREATE KEYSPACE k WITH replication = {'class': "
+			  "'NetworkTopologyStrategy', 'dc1': 3}; "
+			  "CREATE TABLE k.t (u text PRIMARY KEY)");
 	for (unsigned i = 0; i < 50; i++) {
 		char key[16];
 		size_t nodes[CQLEMU_NODES_MAX];
 		unsigned racks = 0;
 		(void)snprintf(key, sizeof(key), "user%u", i);
-		assert_int_equal(cqlemu_replicas(w->emu, LAB_VIEW("k.t"), lab_view_cstr(key), nodes,
-					 &err), 3);
+		assert_int_equal(
+			cqlemu_replicas(w->emu, LAB_VIEW("k.t"), lab_view_cstr(key), nodes, &err),
+			3);
 		for (size_t j = 0; j < 3; j++)
 			racks |= 1u << nodes[j] / 2;
 		assert_int_equal(racks, 7);

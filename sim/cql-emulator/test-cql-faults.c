@@ -5,9 +5,10 @@
  */
 #include "sim/cql-emulator/testing-cql.h"
 
-#define SCHEMA                                                                                     \
-	"CREATE KEYSPACE k WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 3};" \
-	"CREATE TABLE k.t (u text, n text, i text, PRIMARY KEY (u, n));"                           \
+#define SCHEMA \
+	"CREATE KEYSPACE k WITH replication = {'class': 'SimpleStrategy', 'replication_factor': " \
+	"3};" \
+	"CREATE TABLE k.t (u text, n text, i text, PRIMARY KEY (u, n));" \
 	"INSERT INTO k.t (u, n, i) VALUES ('a', 'b', 'old')"
 #define INSERT_NEW "INSERT INTO k.t (u, n, i) VALUES ('a', 'b', 'new')"
 #define DELETE_OLD "DELETE FROM k.t WHERE u = 'a' AND n = 'b'"
@@ -62,39 +63,40 @@ static const struct fault_case cases[] = {
 		false },
 	{ "cql.write", { .kind = SIM_FAULT_REFUSE, .status = 0x1002 }, ANSWERED, 0x1002, 0, 0, 0,
 		false },
-	{ "cql.write", { .kind = SIM_FAULT_REFUSE, .status = 0xffff }, ANSWERED, 0, 0, 0, 0, false },
+	{ "cql.write", { .kind = SIM_FAULT_REFUSE, .status = 0xffff }, ANSWERED, 0, 0, 0, 0,
+		false },
 	{ "cql.write", { .kind = SIM_FAULT_FAIL, .code = "SERVER_ERROR" }, ANSWERED, 0, 0, 0, 0,
 		false },
 	{ "cql.write", { .kind = SIM_FAULT_FAIL }, ANSWERED, 0x1100, 0, 0, 2000, false },
-	{ "cql.write", { .kind = SIM_FAULT_FAIL, .delay_ns = 30 * LAB_MSEC }, ANSWERED, 0x1100, 0, 0,
-		30, false },
+	{ "cql.write", { .kind = SIM_FAULT_FAIL, .delay_ns = 30 * LAB_MSEC }, ANSWERED, 0x1100, 0,
+		0, 30, false },
 	{ "cql.write", { .kind = SIM_FAULT_FAIL, .status = 0x1500 }, ANSWERED, 0x1500, 0, 0, 0,
 		false },
 	{ "cql.write", { .kind = SIM_FAULT_PARTLY, .replicas = 1 }, ANSWERED, 0x1100, 1, 1, 2000,
 		true },
 	{ "cql.write", { .kind = SIM_FAULT_PARTLY, .replicas = 2 }, ANSWERED, 0x1100, 1, 2, 2000,
 		true },
-	{ "cql.write", { .kind = SIM_FAULT_PARTLY, .replicas = 1, .code = "hint" }, ANSWERED, 0x1100,
-		1, 3, 2000, true },
+	{ "cql.write", { .kind = SIM_FAULT_PARTLY, .replicas = 1, .code = "hint" }, ANSWERED,
+		0x1100, 1, 3, 2000, true },
 	{ "cql.write", { .kind = SIM_FAULT_PARTLY, .replicas = 1, .status = 0x1500 }, ANSWERED,
 		0x1500, 1, 1, 0, true },
 	{ "cql.write", { .kind = SIM_FAULT_PARTLY, .replicas = 0 }, ANSWERED, 0x1100, 0, 0, 2000,
 		false },
-	{ "cql.write", { .kind = SIM_FAULT_LATE, .delay_ns = 100 * LAB_MSEC }, ANSWERED, 0x1100, 0, 3,
-		2000, true },
+	{ "cql.write", { .kind = SIM_FAULT_LATE, .delay_ns = 100 * LAB_MSEC }, ANSWERED, 0x1100, 0,
+		3, 2000, true },
 	{ "cql.write", { .kind = SIM_FAULT_LATE, .delay_ns = 7 * LAB_SEC }, ANSWERED, 0x1100, 0, 3,
 		2000, true },
 	{ "cql.write", { .kind = SIM_FAULT_ALTER_REPLY }, ANSWERED, 0x1100, 1, 3, 2000, true },
-	{ "cql.write", { .kind = SIM_FAULT_ALTER_REPLY, .status = 0x1500 }, ANSWERED, 0x1500, 1, 3, 0,
-		true },
+	{ "cql.write", { .kind = SIM_FAULT_ALTER_REPLY, .status = 0x1500 }, ANSWERED, 0x1500, 1, 3,
+		0, true },
 	{ "cql.write", { .kind = SIM_FAULT_ALTER_REPLY, .code = "SERVER_ERROR" }, ANSWERED, 0, 0, 3,
 		0, true },
 	{ "cql.write", { .kind = SIM_FAULT_LOSE_REPLY }, RESET, 0, 0, 3, 0, true },
 	{ "cql.write", { .kind = SIM_FAULT_STALL_REPLY }, SILENT, 0, 0, 3, 0, true },
 	{ "cql.write", { .kind = SIM_FAULT_STALL }, SILENT, 0, 0, 0, 0, false },
 	{ "cql.write", { .kind = SIM_FAULT_RESET }, RESET, 0, 0, 0, 0, false },
-	{ "cql.write", { .kind = SIM_FAULT_DELAY, .delay_ns = 40 * LAB_MSEC }, ANSWERED, 0, 0, 3, 40,
-		true },
+	{ "cql.write", { .kind = SIM_FAULT_DELAY, .delay_ns = 40 * LAB_MSEC }, ANSWERED, 0, 0, 3,
+		40, true },
 	{ "cql.write", { .kind = SIM_FAULT_CORRUPT }, RESET, 0, 0, 3, 0, true },
 };
 
@@ -102,7 +104,7 @@ static const struct fault_case cases[] = {
 static bool is_server_error(const struct fault_case *f)
 {
 	return f->fault.status == 0xffff ||
-		(f->fault.code != NULL && strcmp(f->fault.code, "SERVER_ERROR") == 0);
+	       (f->fault.code != NULL && strcmp(f->fault.code, "SERVER_ERROR") == 0);
 }
 
 static void check_answer(struct test_client *c, const struct fault_case *f, unsigned index)
@@ -124,8 +126,8 @@ static void check_answer(struct test_client *c, const struct fault_case *f, unsi
 		if (r.opcode != CQL_ERROR || r.error.code != f->code)
 			fail_msg("case %u: %s", index, test_text(w, &r));
 		assert_int_equal(r.error.received, f->received);
-		assert_int_equal(r.error.required, f->code >= 0x1000 && f->code != 0x1001 &&
-				f->code != 0x1002 ? 2 : 0);
+		assert_int_equal(r.error.required,
+			f->code >= 0x1000 && f->code != 0x1001 && f->code != 0x1002 ? 2 : 0);
 	}
 	if ((w->now_ns - start) / LAB_MSEC != f->after_ms)
 		fail_msg("case %u: answered after %u ms", index,
@@ -146,8 +148,10 @@ static void each_fault_of_a_write_does_what_it_says(void **state)
 		if (w->access.applied != f->log_applied)
 			fail_msg("case %u: the access log says applied=%d", i, w->access.applied);
 		assert_int_equal(w->access_count, 1);
-		assert_int_equal(w->access.fault_id, f->fault.kind == SIM_FAULT_NONE ? 100 : 100 + i);
-		if (f->outcome == SILENT || (f->outcome == RESET && f->fault.kind != SIM_FAULT_CORRUPT))
+		assert_int_equal(
+			w->access.fault_id, f->fault.kind == SIM_FAULT_NONE ? 100 : 100 + i);
+		if (f->outcome == SILENT ||
+			(f->outcome == RESET && f->fault.kind != SIM_FAULT_CORRUPT))
 			assert_false(w->access.answered);
 		test_sleep(w, 20 * LAB_SEC);
 		if (nodes_with_new(w) != f->applied)
@@ -210,8 +214,8 @@ static void points_are_asked_for_what_they_are(void **state)
 		const char *cql, *point;
 	} statements[] = { { INSERT_NEW, "cql.write" },
 		{ "UPDATE k.t SET i = 'x' WHERE u = 'a' AND n = 'b'", "cql.write" },
-		{ "BEGIN BATCH " INSERT_NEW "; APPLY BATCH", "cql.write" }, { DELETE_OLD, "cql.delete" },
-		{ SELECT_I, "cql.read" } };
+		{ "BEGIN BATCH " INSERT_NEW "; APPLY BATCH", "cql.write" },
+		{ DELETE_OLD, "cql.delete" }, { SELECT_I, "cql.read" } };
 	struct test_world *w = cluster();
 	struct test_client *c = test_client(w, "n1");
 	(void)state;
@@ -264,8 +268,9 @@ static void unprepared_fault_forgets_the_statement(void **state)
 	struct cql_request prepare = { .opcode = CQL_PREPARE, .query = LAB_VIEW(SELECT_I) };
 	struct cql_response r = test_ask(c, &prepare);
 	struct lab_view id = lab_arena_copy(w->arena, r.prepared.id);
-	struct cql_request execute = { .opcode = CQL_EXECUTE, .query = id,
-		.params = { .consistency = CQL_ONE } };
+	struct cql_request execute = {
+		.opcode = CQL_EXECUTE, .query = id, .params = { .consistency = CQL_ONE }
+	};
 	(void)state;
 	assert_int_equal(test_ask(c, &execute).opcode, CQL_RESULT);
 	w->fault = (struct sim_fault){ .kind = SIM_FAULT_REFUSE, .status = CQL_E_UNPREPARED };
@@ -293,10 +298,13 @@ static void access_log_tells_who_did_what(void **state)
 	(void)state;
 	struct cql_response r = test_ask(c, &prepare);
 	assert_true(lab_view_eq_cstr(w->access.operation, "PREPARE"));
-	struct cql_request execute = { .opcode = CQL_EXECUTE, .query = r.prepared.id,
+	struct cql_request execute = { .opcode = CQL_EXECUTE,
+		.query = r.prepared.id,
 		.params = { .consistency = CQL_LOCAL_QUORUM,
-			.flags = CQL_PARAM_VALUES | CQL_PARAM_TIMESTAMP, .values = values,
-			.value_count = 3, .timestamp_us = 1234567 } };
+			.flags = CQL_PARAM_VALUES | CQL_PARAM_TIMESTAMP,
+			.values = values,
+			.value_count = 3,
+			.timestamp_us = 1234567 } };
 	assert_int_equal(test_ask(c, &execute).opcode, CQL_RESULT);
 	assert_true(lab_view_eq_cstr(w->access.operation, "INSERT"));
 	assert_true(lab_view_eq_cstr(w->access.subject, "k.t"));

@@ -5,9 +5,10 @@
  */
 #include "sim/cql-emulator/testing-cql.h"
 
-#define SCHEMA                                                                                     \
-	"CREATE KEYSPACE z WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1};" \
-	"CREATE TABLE z.t (p int, c int, v text, PRIMARY KEY (p, c));"                             \
+#define SCHEMA \
+	"CREATE KEYSPACE z WITH replication = {'class': 'SimpleStrategy', 'replication_factor': " \
+	"1};" \
+	"CREATE TABLE z.t (p int, c int, v text, PRIMARY KEY (p, c));" \
 	"CREATE TABLE z.k (p text, c text, v text, PRIMARY KEY (p, c));"
 #define VOID "RESULT kind=1 b''"
 
@@ -45,15 +46,20 @@ static void other_versions_are_refused_in_words_that_drivers_know(void **state)
 		const char *sent, *header, *text;
 	} cases[] = {
 		{ "420000010500000000", "8400000000",
-			"Invalid or unsupported protocol version (66); supported versions are (3/v3, 4/v4)" },
+			"Invalid or unsupported protocol version (66); supported versions are "
+			"(3/v3, 4/v4)" },
 		{ "050000010500000000", "8400000000",
-			"Invalid or unsupported protocol version (5); supported versions are (3/v3, 4/v4)" },
+			"Invalid or unsupported protocol version (5); supported versions are "
+			"(3/v3, 4/v4)" },
 		{ "474554202f20485454502f312e310d0a0d0a", "8400000000",
-			"Invalid or unsupported protocol version (71); supported versions are (3/v3, 4/v4)" },
+			"Invalid or unsupported protocol version (71); supported versions are "
+			"(3/v3, 4/v4)" },
 		{ "0100010500000000", "81000000",
-			"Invalid or unsupported protocol version (1); supported versions are (3/v3, 4/v4)" },
+			"Invalid or unsupported protocol version (1); supported versions are "
+			"(3/v3, 4/v4)" },
 		{ "840000010500000000", "8400000100",
-			"Wrong protocol direction (expected REQUEST, got RESPONSE) for opcode 5 (OPTIONS)" },
+			"Wrong protocol direction (expected REQUEST, got RESPONSE) for opcode 5 "
+			"(OPTIONS)" },
 		{ "04000001070000000a", "", "" },
 		{ "0400000107000000020000", "8400000000",
 			"Unexpected message QUERY, expecting STARTUP or OPTIONS" },
@@ -103,20 +109,21 @@ static void connection_goes_on_after_a_protocol_error(void **state)
 		const char *sent, *text;
 	} cases[] = { { "040000092000000000", "ERROR 0x000a Unknown opcode 32" },
 		{ "040000090400000000", "ERROR 0x000a Unsupported message" },
-		{ "040000090800000000",
-			"ERROR 0x000a Wrong protocol direction (expected RESPONSE, got REQUEST) for opcode "
-			"8 (RESULT)" },
-		{ "040000090100000000",
-			"ERROR 0x000a Unexpected message STARTUP, the connection is already initialized" },
-		{ "030000090500000000",
-			"ERROR 0x000a Invalid message version. Got 3/v3 but previous messages on this "
-			"connection had version 4/v4" },
-		{ "040000090700000007000001f4616263",
-			"ERROR 0x000a Not enough bytes to read an UTF8 serialized string preceded by its 4 "
-			"bytes length" },
+		{ "040000090800000000", "ERROR 0x000a Wrong protocol direction (expected RESPONSE, "
+					"got REQUEST) for opcode "
+					"8 (RESULT)" },
+		{ "040000090100000000", "ERROR 0x000a Unexpected message STARTUP, the connection "
+					"is already initialized" },
+		{ "030000090500000000", "ERROR 0x000a Invalid message version. Got 3/v3 but "
+					"previous messages on this "
+					"connection had version 4/v4" },
+		{ "040000090700000007000001f4616263", "ERROR 0x000a Not enough bytes to read an "
+						      "UTF8 serialized string preceded by its 4 "
+						      "bytes length" },
 		{ "0400000907000000080000000273780077",
 			"ERROR 0x000a Unknown code 119 for a consistency level" },
-		{ "040000090b000000070001000346 4f4f", "ERROR 0x000a Invalid value 'FOO' for Type" } };
+		{ "040000090b000000070001000346 4f4f",
+			"ERROR 0x000a Invalid value 'FOO' for Type" } };
 	struct test_world *w = cluster();
 	struct test_client *c = test_client(w, "n1");
 	(void)state;
@@ -132,7 +139,8 @@ static void connection_goes_on_after_a_protocol_error(void **state)
 		c->stream = 9;
 		struct cql_response r = test_answer(c);
 		assert_string_equal(test_text(w, &r), cases[i].text);
-		test_expect(c, "SELECT key FROM system.local", CQL_ONE, "[('key', '0xd')] [['local']]");
+		test_expect(
+			c, "SELECT key FROM system.local", CQL_ONE, "[('key', '0xd')] [['local']]");
 	}
 	test_disconnect(c);
 	test_end(w);
@@ -148,7 +156,8 @@ static void startup_is_checked(void **state)
 	struct test_world *w = cluster();
 	(void)state;
 	for (size_t i = 0; i < LAB_COUNT_OF(cases); i++) {
-		struct cql_pair pair = { lab_view_cstr(cases[i].key), lab_view_cstr(cases[i].value) };
+		struct cql_pair pair = { lab_view_cstr(cases[i].key),
+			lab_view_cstr(cases[i].value) };
 		struct cql_request startup = { .opcode = CQL_STARTUP, .options = { &pair, 1 } };
 		struct test_client *c = test_connect(w, "n1");
 		test_request(c, &startup);
@@ -165,8 +174,7 @@ static void startup_is_checked(void **state)
 	test_request(c, &startup);
 	c->stream = 0;
 	struct cql_response r = test_answer(c);
-	assert_string_equal(
-		test_text(w, &r), "ERROR 0x000a Unknown compression algorithm: zstd");
+	assert_string_equal(test_text(w, &r), "ERROR 0x000a Unknown compression algorithm: zstd");
 	test_disconnect(c);
 	test_end(w);
 }
@@ -196,11 +204,13 @@ static void password_is_asked_for_and_compared(void **state)
 	static const struct {
 		struct lab_view token;
 		const char *text;
-	} bad[] = { { { (const uint8_t *)"\0cassandra\0bad", 14 },
-			    "ERROR 0x0100 Provided username cassandra and/or password are incorrect" },
+	} bad[] = {
+		{ { (const uint8_t *)"\0cassandra\0bad", 14 },
+			"ERROR 0x0100 Provided username cassandra and/or password are incorrect" },
 		{ { (const uint8_t *)"\0\0", 2 }, "ERROR 0x0100 Password must not be null" },
 		{ { (const uint8_t *)"cassandra", 9 }, "ERROR 0x0100 Password must not be null" },
-		{ { NULL, 0 }, "ERROR 0x0100 Password must not be null" } };
+		{ { NULL, 0 }, "ERROR 0x0100 Password must not be null" }
+	};
 	for (size_t i = 0; i < LAB_COUNT_OF(bad); i++) {
 		r = auth(c, bad[i].token);
 		assert_string_equal(test_text(w, &r), bad[i].text);
@@ -293,9 +303,11 @@ static const struct {
 	{ "CREATE TABLE z.pp(a int primary key)",
 		"000000040010897142e96fe9d7305bccacc6083180d4000000000000000000000000000000040000"
 		"0000" },
-	{ "BEGIN BATCH INSERT INTO z.t(p,c,v) VALUES(?,?,?); INSERT INTO z.t(p,c,v) VALUES(?,?,?) APPLY BATCH",
+	{ "BEGIN BATCH INSERT INTO z.t(p,c,v) VALUES(?,?,?); INSERT INTO z.t(p,c,v) VALUES(?,?,?) "
+	  "APPLY BATCH",
 		"00000004001044d2c583adbfcac9dd1dbed1e18db043000000010000000600000001000300017a00"
-		"017400017000090001630009000176000d00017000090001630009000176000d0000000400000000" },
+		"017400017000090001630009000176000d00017000090001630009000176000d000000040000000"
+		"0" },
 };
 
 static void prepared_metadata_is_that_of_cassandra(void **state)
@@ -327,16 +339,19 @@ static struct lab_view prepare(struct test_client *c, const char *query)
 static const char *execute(
 	struct test_client *c, struct lab_view id, struct cql_bind *values, size_t count)
 {
-	struct cql_request request = { .opcode = CQL_EXECUTE, .query = id,
-		.params = { .consistency = CQL_ONE, .flags = CQL_PARAM_VALUES, .values = values,
+	struct cql_request request = { .opcode = CQL_EXECUTE,
+		.query = id,
+		.params = { .consistency = CQL_ONE,
+			.flags = CQL_PARAM_VALUES,
+			.values = values,
 			.value_count = count } };
 	struct cql_response r = test_ask(c, &request);
 	return test_text(c->world, &r);
 }
 
-#define BYTES(text, length)                                                                        \
-	{                                                                                          \
-		.kind = CQL_VALUE_BYTES, .bytes = { (const uint8_t *)(text), (length) }            \
+#define BYTES(text, length) \
+	{ \
+		.kind = CQL_VALUE_BYTES, .bytes = {(const uint8_t *)(text), (length) } \
 	}
 #define ONE_INT BYTES("\0\0\0\1", 4)
 
@@ -358,7 +373,8 @@ static void values_are_checked_when_executed(void **state)
 			"ERROR 0x2200 there were 3 markers(?) in CQL but 4 bound variables" },
 		{ { BYTES("123", 3), ONE_INT, BYTES("a", 1) }, 3,
 			"ERROR 0x2200 Expected 4 or 0 byte int (3)" },
-		{ { BYTES("", 0), ONE_INT, BYTES("a", 1) }, 3, "ERROR 0x2200 Key may not be empty" },
+		{ { BYTES("", 0), ONE_INT, BYTES("a", 1) }, 3,
+			"ERROR 0x2200 Key may not be empty" },
 		{ { ONE_INT, ONE_INT, BYTES("\xff\xfe", 2) }, 3,
 			"ERROR 0x2200 String didn't validate." } };
 	struct test_world *w = cluster();
@@ -418,7 +434,8 @@ static void named_values_find_their_markers(void **state)
 	request.params.values = values;
 	request.params.value_count = 2;
 	assert_int_equal(test_ask(c, &request).opcode, CQL_RESULT);
-	test_expect(c, "SELECT v FROM z.t WHERE p = 1 AND c = 1", CQL_ONE, "[('v', '0xd')] [['x']]");
+	test_expect(
+		c, "SELECT v FROM z.t WHERE p = 1 AND c = 1", CQL_ONE, "[('v', '0xd')] [['x']]");
 	values[1].name = LAB_VIEW("other");
 	assert_int_equal(test_ask(c, &request).error.code, CQL_E_INVALID);
 	test_disconnect(c);
@@ -442,11 +459,14 @@ static void prepared_statements_are_forgotten(void **state)
 	char hex[33];
 	lab_hex(b.ptr, 16, hex);
 	(void)snprintf(text, sizeof(text),
-		"ERROR 0x2500 Prepared query with ID %s not found (either the query was not prepared "
+		"ERROR 0x2500 Prepared query with ID %s not found (either the query was not "
+		"prepared "
 		"on this host (maybe the host has been restarted?) or you have prepared too many "
-		"queries and it has been evicted from the internal cache)", hex);
+		"queries and it has been evicted from the internal cache)",
+		hex);
 	assert_string_equal(execute(c, b, NULL, 0), text);
-	test_setup_cql(w, "DROP TABLE z.t; CREATE TABLE z.t (p int, c int, v int, PRIMARY KEY (p, c))");
+	test_setup_cql(
+		w, "DROP TABLE z.t; CREATE TABLE z.t (p int, c int, v int, PRIMARY KEY (p, c))");
 	assert_non_null(strstr(execute(c, a, NULL, 0), "0x2500"));
 	a = prepare(c, "SELECT v FROM z.t WHERE p = 1");
 	cqlemu_node_forget_prepared(w->emu, 0);
@@ -505,7 +525,8 @@ static void pages_end_where_cassandra_ends_them(void **state)
 	struct test_client *c = test_client(w, "n1");
 	(void)state;
 	test_setup_cql(w,
-		"USE z; INSERT INTO t (p, c, v) VALUES (1, 1, 'x'); INSERT INTO t (p, c) VALUES (1, 2);"
+		"USE z; INSERT INTO t (p, c, v) VALUES (1, 1, 'x'); INSERT INTO t (p, c) VALUES "
+		"(1, 2);"
 		"INSERT INTO t (p, c, v) VALUES (1, 3, 'x'); INSERT INTO t (p, c) VALUES (1, 4);"
 		"INSERT INTO t (p, c, v) VALUES (1, 5, 'y'); INSERT INTO t (p, c) VALUES (1, 6);"
 		"INSERT INTO t (p, c) VALUES (2, 1); INSERT INTO t (p, c, v) VALUES (2, 2, 'x');");
@@ -530,7 +551,8 @@ static void pages_end_where_cassandra_ends_them(void **state)
 static void bad_paging_states_are_refused(void **state)
 {
 	static const char *const states[] = { "", "ff", "00060004", "00ff",
-		"0006000400000002f07ffffffdf07ffffffd00", "0200010006000400000002f07ffffffdf07ffffffd" };
+		"0006000400000002f07ffffffdf07ffffffd00",
+		"0200010006000400000002f07ffffffdf07ffffffd" };
 	struct test_world *w = cluster();
 	struct test_client *c = test_client(w, "n1");
 	(void)state;
@@ -541,7 +563,8 @@ static void bad_paging_states_are_refused(void **state)
 		request.params.page_size = 2;
 		request.params.paging_state = unhex(w, states[i]);
 		struct cql_response r = test_ask(c, &request);
-		if (strcmp(test_text(w, &r), "ERROR 0x000a Invalid value for the paging state") != 0)
+		if (strcmp(test_text(w, &r), "ERROR 0x000a Invalid value for the paging state") !=
+			0)
 			fail_msg("state %s: %s", states[i], test_text(w, &r));
 	}
 	test_disconnect(c);
@@ -583,7 +606,8 @@ static void drivers_find_their_tables(void **state)
 	test_expect(c, "SELECT count(*) FROM system.peers", CQL_ONE, "[('count', '0x2')] [[2]]");
 	test_expect(c,
 		"SELECT column_name, kind, position, type, clustering_order FROM "
-		"system_schema.columns WHERE keyspace_name='z' AND table_name='t'", CQL_ONE,
+		"system_schema.columns WHERE keyspace_name='z' AND table_name='t'",
+		CQL_ONE,
 		"[('column_name', '0xd'), ('kind', '0xd'), ('position', '0x9'), ('type', '0xd'), "
 		"('clustering_order', '0xd')] [['c', 'clustering', 0, 'int', 'asc'], ['p', "
 		"'partition_key', 0, 'int', 'none'], ['v', 'regular', -1, 'text', 'none']]");
@@ -608,14 +632,16 @@ static void schema_version_and_events_follow_ddl(void **state)
 		test_query(c1, "SELECT schema_version FROM system.local", CQL_ONE);
 	test_expect(c1,
 		"CREATE KEYSPACE a WITH replication = {'class': 'SimpleStrategy', "
-		"'replication_factor': 1}", CQL_ONE,
-		"RESULT kind=5 b'\\x00\\x07CREATED\\x00\\x08KEYSPACE\\x00\\x01a'");
+		"'replication_factor': 1}",
+		CQL_ONE, "RESULT kind=5 b'\\x00\\x07CREATED\\x00\\x08KEYSPACE\\x00\\x01a'");
 	struct cql_response event;
 	assert_true(test_take(c2, &event, NULL));
 	assert_int_equal(event.opcode, CQL_EVENT);
 	assert_true(lab_view_eq_cstr(event.event.schema.keyspace, "a"));
-	test_expect(c1, "CREATE KEYSPACE IF NOT EXISTS a WITH replication = {'class': "
-			"'SimpleStrategy', 'replication_factor': 1}", CQL_ONE, VOID);
+	test_expect(c1,
+		"CREATE KEYSPACE IF NOT EXISTS a WITH replication = {'class': "
+		"'SimpleStrategy', 'replication_factor': 1}",
+		CQL_ONE, VOID);
 	assert_false(test_take(c2, &event, NULL));
 	struct cql_response after =
 		test_query(c1, "SELECT schema_version FROM system.local", CQL_ONE);
@@ -635,18 +661,23 @@ static void batches_take_text_and_prepared_statements(void **state)
 	struct test_world *w = cluster();
 	struct test_client *c = test_client(w, "n1");
 	struct cql_bind values[] = { ONE_INT, ONE_INT, BYTES("b", 1) };
-	struct cql_batch_item items[] = { { .query = LAB_VIEW(
-					"INSERT INTO z.t (p, c, v) VALUES (1, 0, 'a')") },
+	struct cql_batch_item items[] = {
+		{ .query = LAB_VIEW("INSERT INTO z.t (p, c, v) VALUES (1, 0, 'a')") },
 		{ .prepared = true, .values = values, .value_count = 3 },
-		{ .query = LAB_VIEW("SELECT * FROM z.t") } };
-	struct cql_request request = { .opcode = CQL_BATCH, .batch = items, .batch_count = 2,
-		.params = { .consistency = CQL_ONE, .flags = CQL_PARAM_TIMESTAMP,
+		{ .query = LAB_VIEW("SELECT * FROM z.t") }
+	};
+	struct cql_request request = { .opcode = CQL_BATCH,
+		.batch = items,
+		.batch_count = 2,
+		.params = { .consistency = CQL_ONE,
+			.flags = CQL_PARAM_TIMESTAMP,
 			.timestamp_us = 99 } };
 	(void)state;
 	items[1].query = prepare(c, "INSERT INTO z.t (p, c, v) VALUES (?, ?, ?)");
 	assert_int_equal(test_ask(c, &request).opcode, CQL_RESULT);
 	test_expect(c, "SELECT c, v, writetime(v) FROM z.t WHERE p = 1", CQL_ONE,
-		"[('c', '0x9'), ('v', '0xd'), ('writetime(v)', '0x2')] [[0, 'a', 99], [1, 'b', 99]]");
+		"[('c', '0x9'), ('v', '0xd'), ('writetime(v)', '0x2')] [[0, 'a', 99], [1, 'b', "
+		"99]]");
 	request.batch_count = 3;
 	assert_int_equal(test_ask(c, &request).error.code, CQL_E_INVALID);
 	request.batch_count = 2;
@@ -712,12 +743,13 @@ static void input_from_inside_of_a_callback_waits_its_turn(void **state)
 	struct test_client *other = test_client(w, "n1");
 	struct sim_peer peer = { .name = LAB_VIEW("b") };
 	struct test_client client = { .world = w };
-	struct echo e = { .client = &client, .other = other,
-		.frame = unhex(w, "040000010500000000") };
+	struct echo e = {
+		.client = &client, .other = other, .frame = unhex(w, "040000010500000000")
+	};
 	struct cqlemu_counters counters;
 	(void)state;
-	client.connection = w->service.ops->accept(
-		w->service.service, LAB_VIEW("n1"), &peer, 0, reenter, &e);
+	client.connection =
+		w->service.ops->accept(w->service.service, LAB_VIEW("n1"), &peer, 0, reenter, &e);
 	test_send(&client, e.frame);
 	assert_int_equal(e.answers, 2);
 	cqlemu_counters(w->emu, &counters);

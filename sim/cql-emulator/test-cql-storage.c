@@ -23,11 +23,13 @@ static void tokens_are_those_of_cassandra(void **state)
 		{ "", 0, INT64_MIN } };
 	(void)state;
 	for (size_t i = 0; i < LAB_COUNT_OF(cases); i++)
-		assert_true(cqlemu_token(lab_view_of(cases[i].key, cases[i].len)) == cases[i].token);
+		assert_true(
+			cqlemu_token(lab_view_of(cases[i].key, cases[i].len)) == cases[i].token);
 }
 
-#define SCHEMA                                                                                     \
-	"CREATE KEYSPACE k WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1};" \
+#define SCHEMA \
+	"CREATE KEYSPACE k WITH replication = {'class': 'SimpleStrategy', 'replication_factor': " \
+	"1};" \
 	"CREATE TABLE k.t (p int, c int, v text, w text, s text static, PRIMARY KEY (p, c));"
 #define SELECT_ALL "SELECT c, s, v, w FROM k.t WHERE p = 1"
 #define COLUMNS "[('c', '0x9'), ('s', '0xd'), ('v', '0xd'), ('w', '0xd')] "
@@ -46,13 +48,15 @@ static const struct {
 		"INSERT INTO k.t (p, c, w) VALUES (1, 1, 'b') USING TIMESTAMP 6",
 		"[[1, None, 'a', 'b']]" },
 	{ "INSERT INTO k.t (p, c, v) VALUES (1, 1, 'a') USING TIMESTAMP 5",
-		"DELETE v FROM k.t USING TIMESTAMP 5 WHERE p = 1 AND c = 1", "[[1, None, None, None]]" },
+		"DELETE v FROM k.t USING TIMESTAMP 5 WHERE p = 1 AND c = 1",
+		"[[1, None, None, None]]" },
 	{ "UPDATE k.t USING TIMESTAMP 5 SET v = 'a' WHERE p = 1 AND c = 1",
 		"DELETE v FROM k.t USING TIMESTAMP 5 WHERE p = 1 AND c = 1", "[]" },
 	{ "INSERT INTO k.t (p, c, v) VALUES (1, 1, 'a') USING TIMESTAMP 5",
 		"DELETE FROM k.t USING TIMESTAMP 5 WHERE p = 1 AND c = 1", "[]" },
 	{ "INSERT INTO k.t (p, c, v) VALUES (1, 1, 'a') USING TIMESTAMP 6",
-		"DELETE FROM k.t USING TIMESTAMP 5 WHERE p = 1 AND c = 1", "[[1, None, 'a', None]]" },
+		"DELETE FROM k.t USING TIMESTAMP 5 WHERE p = 1 AND c = 1",
+		"[[1, None, 'a', None]]" },
 	{ "INSERT INTO k.t (p, c, v) VALUES (1, 1, 'a') USING TIMESTAMP 5",
 		"DELETE FROM k.t USING TIMESTAMP 5 WHERE p = 1", "[]" },
 	{ "INSERT INTO k.t (p, c, v) VALUES (1, 1, 'a') USING TIMESTAMP 6",
@@ -60,9 +64,11 @@ static const struct {
 	{ "INSERT INTO k.t (p, c, v) VALUES (1, 1, 'a') USING TIMESTAMP 5",
 		"DELETE FROM k.t USING TIMESTAMP 5 WHERE p = 1 AND c > 0 AND c <= 1", "[]" },
 	{ "INSERT INTO k.t (p, c, v) VALUES (1, 1, 'a') USING TIMESTAMP 5",
-		"DELETE FROM k.t USING TIMESTAMP 5 WHERE p = 1 AND c > 1", "[[1, None, 'a', None]]" },
+		"DELETE FROM k.t USING TIMESTAMP 5 WHERE p = 1 AND c > 1",
+		"[[1, None, 'a', None]]" },
 	{ "INSERT INTO k.t (p, s) VALUES (1, 'x') USING TIMESTAMP 5",
-		"DELETE FROM k.t USING TIMESTAMP 9 WHERE p = 1 AND c >= 0", "[[None, 'x', None, None]]" },
+		"DELETE FROM k.t USING TIMESTAMP 9 WHERE p = 1 AND c >= 0",
+		"[[None, 'x', None, None]]" },
 	{ "INSERT INTO k.t (p, s) VALUES (1, 'x') USING TIMESTAMP 5",
 		"DELETE FROM k.t USING TIMESTAMP 9 WHERE p = 1", "[]" },
 	{ "INSERT INTO k.t (p, s) VALUES (1, 'x') USING TIMESTAMP 5",
@@ -91,9 +97,9 @@ static void dump_entry(void *ctx, const struct cqlemu_entry *e)
 	lab_buf_printf(&d->text, "%d live=%d marker=%" PRId64 " deletion=%" PRId64, (int)e->kind,
 		e->live, e->marker_us, e->deletion_us);
 	for (size_t i = 0; i < e->cell_count; i++)
-		lab_buf_printf(&d->text, " %.*s=%.*s@%" PRId64 "/%u", LAB_VIEW_ARG(e->cells[i].column),
-			LAB_VIEW_ARG(e->cells[i].value), e->cells[i].timestamp_us,
-			e->cells[i].ttl_s);
+		lab_buf_printf(&d->text, " %.*s=%.*s@%" PRId64 "/%u",
+			LAB_VIEW_ARG(e->cells[i].column), LAB_VIEW_ARG(e->cells[i].value),
+			e->cells[i].timestamp_us, e->cells[i].ttl_s);
 	lab_buf_append_cstr(&d->text, "\n");
 }
 
@@ -131,7 +137,8 @@ static void result_does_not_depend_on_the_order(void **state)
 				fail_msg("pair %zu, round %u: %s", i, round, test_text(w, &r));
 			if (first == NULL)
 				first = dump(w);
-			/* Identical inside as well, except for what a wider delete has swallowed. */
+			/* Identical inside as well, except for what a wider delete has swallowed.
+			 */
 			assert_string_equal(dump(w), first);
 		}
 		test_disconnect(c);
@@ -155,8 +162,7 @@ static void ttl_runs_out(void **state)
 	test_expect(c, "SELECT c, v FROM k.t", CQL_ONE,
 		"[('c', '0x9'), ('v', '0xd')] [[1, 'x'], [2, None]]");
 	test_sleep(w, 5 * LAB_SEC);
-	test_expect(c, "SELECT c, v FROM k.t", CQL_ONE,
-		"[('c', '0x9'), ('v', '0xd')] [[2, None]]");
+	test_expect(c, "SELECT c, v FROM k.t", CQL_ONE, "[('c', '0x9'), ('v', '0xd')] [[2, None]]");
 	test_disconnect(c);
 	test_end(w);
 }
@@ -164,7 +170,9 @@ static void ttl_runs_out(void **state)
 /* Many rows, inserted and deleted in a shuffled order, against a plain array. */
 static void large_partitions_stay_in_order(void **state)
 {
-	enum { COUNT = 3000 };
+	enum {
+		COUNT = 3000
+	};
 	static bool there[COUNT];
 	struct test_world *w = test_world(1);
 	struct cqlemu_counters counters;
@@ -191,8 +199,9 @@ static void large_partitions_stay_in_order(void **state)
 		there[i] = false;
 	for (unsigned back = 0; back < 2; back++) {
 		struct cql_response r = test_query(c,
-			back ? "SELECT c FROM k.t WHERE p = 1 ORDER BY c DESC" :
-			       "SELECT c FROM k.t WHERE p = 1", CQL_ONE);
+			back ? "SELECT c FROM k.t WHERE p = 1 ORDER BY c DESC"
+			     : "SELECT c FROM k.t WHERE p = 1",
+			CQL_ONE);
 		size_t row = 0;
 		for (size_t i = 0; i < COUNT; i++) {
 			size_t at = back ? COUNT - 1 - i : i;
@@ -219,12 +228,12 @@ static void snapshot_shows_cells_and_tombstones(void **state)
 	struct test_world *w = test_world(1);
 	(void)state;
 	test_start(w);
-	test_setup_cql(w, SCHEMA
-		"INSERT INTO k.t (p, c, v) VALUES (1, 1, 'x') USING TIMESTAMP 10;"
-		"DELETE FROM k.t USING TIMESTAMP 20 WHERE p = 1 AND c = 2;"
-		"UPDATE k.t USING TIMESTAMP 30 SET w = null, s = 'st' WHERE p = 1 AND c = 1;"
-		"DELETE FROM k.t USING TIMESTAMP 5 WHERE p = 1;"
-		"DELETE FROM k.t USING TIMESTAMP 6 WHERE p = 1 AND c > 100;");
+	test_setup_cql(w,
+		SCHEMA "INSERT INTO k.t (p, c, v) VALUES (1, 1, 'x') USING TIMESTAMP 10;"
+		       "DELETE FROM k.t USING TIMESTAMP 20 WHERE p = 1 AND c = 2;"
+		       "UPDATE k.t USING TIMESTAMP 30 SET w = null, s = 'st' WHERE p = 1 AND c = 1;"
+		       "DELETE FROM k.t USING TIMESTAMP 5 WHERE p = 1;"
+		       "DELETE FROM k.t USING TIMESTAMP 6 WHERE p = 1 AND c > 100;");
 	char expected[600];
 	(void)snprintf(expected, sizeof(expected),
 		"2 live=0 marker=%" PRId64 " deletion=5\n"
@@ -236,7 +245,8 @@ static void snapshot_shows_cells_and_tombstones(void **state)
 		INT64_MIN);
 	assert_string_equal(dump(w), expected);
 	struct lab_error err;
-	assert_int_equal(cqlemu_snapshot(w->emu, LAB_VIEW("k.nope"), 0, dump_entry, NULL, &err), -1);
+	assert_int_equal(
+		cqlemu_snapshot(w->emu, LAB_VIEW("k.nope"), 0, dump_entry, NULL, &err), -1);
 	assert_int_equal(err.code, LAB_NOT_FOUND);
 	test_end(w);
 }
@@ -248,17 +258,20 @@ static void set_up_reports_errors(void **state)
 	(void)state;
 	test_start(w);
 	assert_int_equal(cqlemu_execute(w->emu, LAB_VIEW(SCHEMA " ; -- nothing\n"), &err), 0);
-	assert_int_equal(cqlemu_execute(w->emu, LAB_VIEW("USE k; INSERT INTO t (p) VALUES (1)"), &err),
-		-1);
+	assert_int_equal(
+		cqlemu_execute(w->emu, LAB_VIEW("USE k; INSERT INTO t (p) VALUES (1)"), &err), -1);
 	assert_int_equal(err.status, CQL_E_INVALID);
 	assert_string_equal(err.message, "Some clustering keys are missing: c");
-	assert_int_equal(cqlemu_execute(w->emu, LAB_VIEW("CREATE TABLE t (a int PRIMARY KEY)"), &err),
-		-1);
+	assert_int_equal(
+		cqlemu_execute(w->emu, LAB_VIEW("CREATE TABLE t (a int PRIMARY KEY)"), &err), -1);
 	assert_int_equal(err.code, LAB_EXISTS);
 	assert_int_equal(cqlemu_execute(w->emu, LAB_VIEW("SELECT * FROM t WHERE p = ?"), &err), -1);
 	assert_int_equal(cqlemu_execute(w->emu,
-		LAB_VIEW("BEGIN BATCH INSERT INTO t (p, c) VALUES (1, 1); INSERT INTO t (p, c) VALUES "
-			 "(1, 2); APPLY BATCH; SELECT * FROM t"), &err), 0);
+				 LAB_VIEW("BEGIN BATCH INSERT INTO t (p, c) VALUES (1, 1); INSERT "
+					  "INTO t (p, c) VALUES "
+					  "(1, 2); APPLY BATCH; SELECT * FROM t"),
+				 &err),
+		0);
 	struct cqlemu_counters counters;
 	cqlemu_counters(w->emu, &counters);
 	assert_int_equal(counters.rows, 2);

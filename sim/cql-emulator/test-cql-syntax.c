@@ -48,9 +48,11 @@ static void statements_of_the_object_id_schema_are_understood(void **state)
 		size_t markers;
 	} cases[] = {
 		{ "create keyspace if not exists mails\n  with replication = { 'class': "
-		  "'SimpleStrategy', 'replication_factor': 3 };", STATEMENT_CREATE_KEYSPACE, 0 },
+		  "'SimpleStrategy', 'replication_factor': 3 };",
+			STATEMENT_CREATE_KEYSPACE, 0 },
 		{ "create table if not exists user_mailbox_objects (u text,g blob,b int,n blob,i "
-		  "blob,primary key ((u, g, b), n));", STATEMENT_CREATE_TABLE, 0 },
+		  "blob,primary key ((u, g, b), n));",
+			STATEMENT_CREATE_TABLE, 0 },
 		{ "SELECT i FROM user_mailbox_objects WHERE u = ? AND g = ? AND b = ? AND n = ?",
 			STATEMENT_SELECT, 4 },
 		{ "SELECT b,writetime(b) FROM user_mailbox_buckets WHERE u = ? AND g = ?",
@@ -69,14 +71,19 @@ static void statements_of_the_object_id_schema_are_understood(void **state)
 			STATEMENT_DELETE, 0 },
 		{ "select \"Quoted\"\"Name\" as x, ttl(v), count(*) from t -- c\n where a=? // d\n",
 			STATEMENT_SELECT, 1 },
-		{ "BEGIN UNLOGGED BATCH USING TIMESTAMP 3 INSERT INTO t (a) VALUES (?); DELETE FROM "
-		  "t WHERE a = ? APPLY BATCH;", STATEMENT_BATCH, 2 },
-		{ "USE \"Ks\";", STATEMENT_USE, 0 }, { "TRUNCATE TABLE k.t", STATEMENT_TRUNCATE, 0 },
+		{ "BEGIN UNLOGGED BATCH USING TIMESTAMP 3 INSERT INTO t (a) VALUES (?); DELETE "
+		  "FROM "
+		  "t WHERE a = ? APPLY BATCH;",
+			STATEMENT_BATCH, 2 },
+		{ "USE \"Ks\";", STATEMENT_USE, 0 },
+		{ "TRUNCATE TABLE k.t", STATEMENT_TRUNCATE, 0 },
 		{ "DROP TABLE IF EXISTS k.t", STATEMENT_DROP_TABLE, 0 },
 		{ "DROP KEYSPACE k", STATEMENT_DROP_KEYSPACE, 0 },
 		{ "SELECT * FROM t WHERE a = $$it's$$ AND b = -5 AND c = 1.5e-3 AND d = "
-		  "123e4567-e89b-12d3-a456-426614174000 ALLOW FILTERING", STATEMENT_SELECT, 0 },
-		{ "CREATE TABLE q (a text, b timestamp, c frozen<map<text, list<int>>>, PRIMARY KEY "
+		  "123e4567-e89b-12d3-a456-426614174000 ALLOW FILTERING",
+			STATEMENT_SELECT, 0 },
+		{ "CREATE TABLE q (a text, b timestamp, c frozen<map<text, list<int>>>, PRIMARY "
+		  "KEY "
 		  "((a), b)) WITH CLUSTERING ORDER BY (b DESC) AND gc_grace_seconds = 3600 AND "
 		  "caching = {'keys': 'ALL'} AND dclocal_read_repair_chance = 0.1",
 			STATEMENT_CREATE_TABLE, 0 },
@@ -90,8 +97,8 @@ static void statements_of_the_object_id_schema_are_understood(void **state)
 
 static void constants_lose_their_quotes(void **state)
 {
-	struct statement *s = parse(*state,
-		"INSERT INTO \"My Table\" (A, \"B\"\"c\") VALUES ('it''s', 0xAb, $$a'b$$, null, TRUE, -7)");
+	struct statement *s = parse(*state, "INSERT INTO \"My Table\" (A, \"B\"\"c\") VALUES "
+					    "('it''s', 0xAb, $$a'b$$, null, TRUE, -7)");
 	static const struct {
 		enum term_kind kind;
 		const char *text;
@@ -115,17 +122,20 @@ static void errors_are_worded_like_antlr(void **state)
 		{ "", "line 0:-1 no viable alternative at input '<EOF>'" },
 		{ "DELETE FROM s.t", "line 0:-1 mismatched input '<EOF>' expecting K_WHERE" },
 		{ "CREATE KEYSPACE bad", "line 0:-1 mismatched input '<EOF>' expecting K_WITH" },
-		{ "SELECT * FROM s.t WHERE p=", "line 0:-1 no viable alternative at input '<EOF>'" },
+		{ "SELECT * FROM s.t WHERE p=",
+			"line 0:-1 no viable alternative at input '<EOF>'" },
 		{ "SELECT * FROM s.t WHERE p=1;SELECT * FROM s.t",
 			"line 1:28 mismatched input 'SELECT' expecting EOF (...s.t WHERE "
 			"p=1;[SELECT]...)" },
 		{ "BEGIN BATCH SELECT * FROM s.t; APPLY BATCH",
 			"line 1:12 mismatched input 'SELECT' expecting K_APPLY (BEGIN BATCH "
 			"[SELECT]...)" },
-		{ "SELECT *\nFROM 5", "line 2:5 no viable alternative at input '5' (SELECT * FROM [5])" },
-		{ "INSERT INTO t (select) VALUES (1)",
-			"line 1:15 no viable alternative at input 'select' (INSERT INTO t ([select]...)" },
-		{ "SELECT 'open FROM t", "line 1:7 no viable alternative at input ''' (SELECT [']...)" },
+		{ "SELECT *\nFROM 5",
+			"line 2:5 no viable alternative at input '5' (SELECT * FROM [5])" },
+		{ "INSERT INTO t (select) VALUES (1)", "line 1:15 no viable alternative at input "
+						       "'select' (INSERT INTO t ([select]...)" },
+		{ "SELECT 'open FROM t",
+			"line 1:7 no viable alternative at input ''' (SELECT [']...)" },
 		{ "SELECT a FROM t WHERE a = [[[[[[[[[1]]]]]]]]]",
 			"line 1:34 terms are nested too deeply" },
 		{ "CREATE TABLE t (a VARCHAR(255))",
@@ -135,7 +145,8 @@ static void errors_are_worded_like_antlr(void **state)
 	struct fixture *f = *state;
 	for (size_t i = 0; i < LAB_COUNT_OF(cases); i++) {
 		struct statement *s = NULL;
-		assert_int_equal(cqle_parse(f->arena, lab_view_cstr(cases[i].cql), &s, &f->err), -1);
+		assert_int_equal(
+			cqle_parse(f->arena, lab_view_cstr(cases[i].cql), &s, &f->err), -1);
 		assert_string_equal(f->err.message, cases[i].message);
 		assert_int_equal(f->err.status, CQL_E_SYNTAX);
 	}
@@ -143,13 +154,16 @@ static void errors_are_worded_like_antlr(void **state)
 
 /* ---- against a schema ---- */
 
-#define SCHEMA                                                                                     \
-	"CREATE KEYSPACE s WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1};" \
-	"USE s;"                                                                                   \
-	"CREATE TABLE t (p int, c int, d text, v text, w int, st text static, PRIMARY KEY (p, c, d));" \
-	"CREATE TABLE two (a text, b blob, v bigint, PRIMARY KEY ((a, b)));"                       \
-	"CREATE TABLE types (k int PRIMARY KEY, bi bigint, si smallint, ti tinyint, bo boolean, "   \
-	"u uuid, tu timeuuid, ts timestamp, i inet, vi varint, do double, f float, l frozen<list<int>>, " \
+#define SCHEMA \
+	"CREATE KEYSPACE s WITH replication = {'class': 'SimpleStrategy', 'replication_factor': " \
+	"1};" \
+	"USE s;" \
+	"CREATE TABLE t (p int, c int, d text, v text, w int, st text static, PRIMARY KEY (p, c, " \
+	"d));" \
+	"CREATE TABLE two (a text, b blob, v bigint, PRIMARY KEY ((a, b)));" \
+	"CREATE TABLE types (k int PRIMARY KEY, bi bigint, si smallint, ti tinyint, bo boolean, " \
+	"u uuid, tu timeuuid, ts timestamp, i inet, vi varint, do double, f float, l " \
+	"frozen<list<int>>, " \
 	"m frozen<map<text, int>>, se frozen<set<int>>, a ascii, b blob)"
 
 static void mistakes_are_named(void **state)
@@ -158,22 +172,26 @@ static void mistakes_are_named(void **state)
 		const char *cql, *text;
 	} cases[] = {
 		{ "SELECT v FROM s.t WHERE p = 1 AND d = 'x'",
-			"PRIMARY KEY column \"d\" cannot be restricted as preceding column \"c\" is not "
+			"PRIMARY KEY column \"d\" cannot be restricted as preceding column \"c\" "
+			"is not "
 			"restricted" },
 		{ "SELECT v FROM s.t WHERE p = 1 AND p = 2",
-			"p cannot be restricted by more than one relation if it includes an Equal" },
+			"p cannot be restricted by more than one relation if it includes an "
+			"Equal" },
 		{ "SELECT v FROM s.t WHERE p = 1 AND c > 1 AND c >= 2",
 			"More than one restriction was found for the start bound on c" },
 		{ "SELECT v FROM s.t WHERE (c, d) > (1, 'a')",
 			"Multi-column relations are not supported here" },
 		{ "SELECT v FROM s.two WHERE a = 'x'",
-			"Cannot execute this query as it might involve data filtering and thus may have "
+			"Cannot execute this query as it might involve data filtering and thus may "
+			"have "
 			"unpredictable performance. If you want to execute this query despite the "
 			"performance unpredictability, use ALLOW FILTERING" },
 		{ "UPDATE s.t SET v = 'x' WHERE p = 1 AND c = 1",
 			"Some clustering keys are missing: d" },
 		{ "UPDATE s.t SET v = 'x' WHERE p > 1 AND c = 1 AND d = 'a'",
-			"Only EQ and IN relation are supported on the partition key (unless you use the "
+			"Only EQ and IN relation are supported on the partition key (unless you "
+			"use the "
 			"token() function) for UPDATE statements" },
 		{ "UPDATE s.t SET v = 'x' WHERE p = 1 AND c > 1",
 			"Slice restrictions are not supported on the clustering columns in UPDATE "
@@ -189,7 +207,8 @@ static void mistakes_are_named(void **state)
 		{ "DELETE nope FROM s.t WHERE p = 1", "Undefined column name nope in table s.t" },
 		{ "INSERT INTO s.t (p, p, c, d) VALUES (1, 1, 1, 'a')",
 			"The column names contains duplicates: p" },
-		{ "INSERT INTO s.two (a, v) VALUES ('x', 1)", "Some partition key parts are missing: b" },
+		{ "INSERT INTO s.two (a, v) VALUES ('x', 1)",
+			"Some partition key parts are missing: b" },
 		{ "INSERT INTO s.t (p, c, d) VALUES (1, 99999999999, 'a')",
 			"Unable to make int from '99999999999'" },
 		{ "INSERT INTO s.two (a, b, v) VALUES ('x', 0x1, 1)",
@@ -211,26 +230,30 @@ static void mistakes_are_named(void **state)
 		{ "SELECT v FROM s.t WHERE p = 1 ORDER BY d",
 			"Order by currently only supports the ordering of columns following their "
 			"declared order in the PRIMARY KEY" },
-		{ "SELECT DISTINCT v FROM s.t",
-			"SELECT DISTINCT queries must only request partition key columns and/or static "
-			"columns (not v)" },
+		{ "SELECT DISTINCT v FROM s.t", "SELECT DISTINCT queries must only request "
+						"partition key columns and/or static "
+						"columns (not v)" },
 		{ "SELECT count(*), v FROM s.t WHERE p = 1",
 			"count() beside other selections is not supported here" },
 		{ "CREATE TABLE s.x (a int, b int, PRIMARY KEY (a, z))",
 			"Unknown column 'z' referenced in PRIMARY KEY for table 's.x'" },
 		{ "CREATE TABLE s.x (a int PRIMARY KEY, b int static)",
-			"Static columns are only useful (and thus allowed) if the table has at least one "
+			"Static columns are only useful (and thus allowed) if the table has at "
+			"least one "
 			"clustering column" },
 		{ "CREATE TABLE s.x (a list<int> PRIMARY KEY)",
-			"Invalid non-frozen collection type for PRIMARY KEY column 'a' for table 's.x'" },
+			"Invalid non-frozen collection type for PRIMARY KEY column 'a' for table "
+			"'s.x'" },
 		{ "CREATE TABLE s.x (a int, b varint, PRIMARY KEY (a, b))",
 			"The type of clustering column 'b' is not supported here for table 's.x'" },
 		{ "CREATE TABLE s.x (a int, b int, PRIMARY KEY (a, b)) WITH CLUSTERING ORDER BY (a "
 		  "DESC)",
-			"Clustering column order must match the CLUSTERING ORDER directive: a for table "
+			"Clustering column order must match the CLUSTERING ORDER directive: a for "
+			"table "
 			"'s.x'" },
 		{ "CREATE TABLE s.x (a int PRIMARY KEY) WITH COMPACT STORAGE",
-			"COMPACT STORAGE tables are not allowed starting with Cassandra version 4.0" },
+			"COMPACT STORAGE tables are not allowed starting with Cassandra version "
+			"4.0" },
 		{ "CREATE TABLE nope.x (a int PRIMARY KEY)", "Keyspace 'nope' doesn't exist" },
 	};
 	struct test_world *w = test_world(1);
@@ -259,16 +282,24 @@ static void every_type_keeps_its_value(void **state)
 		const char *column, *literal, *value;
 	} cases[] = { { "bi", "-9223372036854775808", "-9223372036854775808" },
 		{ "si", "-32768", "-32768" }, { "ti", "127", "127" }, { "bo", "true", "True" },
-		{ "u", "123E4567-e89b-42d3-a456-426614174000", "0x123e4567e89b42d3a456426614174000" },
-		{ "tu", "123e4567-e89b-12d3-a456-426614174000", "0x123e4567e89b12d3a456426614174000" },
+		{ "u", "123E4567-e89b-42d3-a456-426614174000",
+			"0x123e4567e89b42d3a456426614174000" },
+		{ "tu", "123e4567-e89b-12d3-a456-426614174000",
+			"0x123e4567e89b12d3a456426614174000" },
 		{ "ts", "1704164645000", "1704164645000" },
 		{ "ts", "'2024-01-02T03:04:05Z'", "1704164645000" },
-		{ "i", "'10.1.2.3'", "0x0a010203" }, { "vi", "-129", "0xff7f" }, { "vi", "128", "0x0080" },
-		{ "do", "-2", "0xc000000000000000" }, { "f", "2", "0x40000000" },
-		{ "l", "[3, 1]", "0x00000002000000040000000300000004" "00000001" },
-		{ "se", "{3, 1, 3}", "0x00000002000000040000000100000004" "00000003" },
+		{ "i", "'10.1.2.3'", "0x0a010203" }, { "vi", "-129", "0xff7f" },
+		{ "vi", "128", "0x0080" }, { "do", "-2", "0xc000000000000000" },
+		{ "f", "2", "0x40000000" },
+		{ "l", "[3, 1]",
+			"0x00000002000000040000000300000004"
+			"00000001" },
+		{ "se", "{3, 1, 3}",
+			"0x00000002000000040000000100000004"
+			"00000003" },
 		{ "m", "{'b': 2, 'a': 1}",
-			"0x0000000200000001610000000400000001000000016200000004" "00000002" },
+			"0x0000000200000001610000000400000001000000016200000004"
+			"00000002" },
 		{ "b", "0x", "0x" }, { "a", "''", "''" }, { "a", "null", "None" } };
 	struct test_world *w = test_world(1);
 	(void)state;
@@ -327,8 +358,10 @@ static void rows_come_in_clustering_order(void **state)
 		char cql[240];
 		size_t count = 0;
 		(void)snprintf(cql, sizeof(cql),
-			"CREATE TABLE s.o%zu (p int, c %s, n int, PRIMARY KEY (p, c)) WITH CLUSTERING "
-			"ORDER BY (c %s)", i, cases[i].type, cases[i].order);
+			"CREATE TABLE s.o%zu (p int, c %s, n int, PRIMARY KEY (p, c)) WITH "
+			"CLUSTERING "
+			"ORDER BY (c %s)",
+			i, cases[i].type, cases[i].order);
 		assert_int_equal(test_query(c, cql, CQL_ONE).opcode, CQL_RESULT);
 		while (count < 5 && cases[i].values[count] != NULL)
 			count++;
@@ -350,8 +383,8 @@ static void rows_come_in_clustering_order(void **state)
 			assert_int_equal(r.rows.row_count, count);
 			for (size_t j = 0; j < count; j++) {
 				int64_t n;
-				assert_int_equal(cql_value_to_i64(
-					CQL_TYPE_INT, r.rows.cells[j], &n), 0);
+				assert_int_equal(
+					cql_value_to_i64(CQL_TYPE_INT, r.rows.cells[j], &n), 0);
 				if (n != (int64_t)(back ? count - 1 - j : j))
 					fail_msg("%s: %s", cql, test_text(w, &r));
 			}

@@ -70,7 +70,7 @@ static inline bool test_reachable(void *ctx, struct lab_view from, struct lab_vi
 	unsigned a = test_node_bit(w, from), b = test_node_bit(w, to);
 	(void)now;
 	return !(((a & w->cut_from) != 0 && (b & w->cut_to) != 0) ||
-		((b & w->cut_from) != 0 && (a & w->cut_to) != 0));
+		 ((b & w->cut_from) != 0 && (a & w->cut_to) != 0));
 }
 
 static inline uint64_t test_latency(void *ctx, struct lab_view from, struct lab_view to, uint64_t n)
@@ -97,8 +97,8 @@ static inline void test_access(void *ctx, const struct sim_access *access)
 static inline struct test_world *test_world(size_t count)
 {
 	static const char *const names[] = { "n1", "n2", "n3", "n4", "n5", "n6" };
-	static const char *const addresses[] = { "127.0.0.1", "127.0.0.2", "127.0.0.3",
-		"127.0.0.4", "127.0.0.5", "127.0.0.6" };
+	static const char *const addresses[] = { "127.0.0.1", "127.0.0.2", "127.0.0.3", "127.0.0.4",
+		"127.0.0.5", "127.0.0.6" };
 	struct test_world *w = calloc(1, sizeof(*w));
 	assert_non_null(w);
 	w->pool = lab_pool_new((size_t)1 << 30);
@@ -262,8 +262,9 @@ static inline struct test_client *test_client(struct test_world *w, const char *
 
 static inline struct cql_request test_query_request(const char *cql, enum cql_consistency cl)
 {
-	return (struct cql_request){ .opcode = CQL_QUERY, .query = lab_view_cstr(cql),
-		.params = { .consistency = cl } };
+	return (struct cql_request){
+		.opcode = CQL_QUERY, .query = lab_view_cstr(cql), .params = { .consistency = cl }
+	};
 }
 
 static inline struct cql_response test_query(
@@ -300,8 +301,8 @@ static inline void test_put_type(struct lab_buf *out, const struct cql_type *typ
 	else if (type->param_count == 1)
 		lab_buf_printf(out, "(%u, %u)", type->id, type->params[0].id);
 	else
-		lab_buf_printf(out, "(%u, %u, %u)", type->id, type->params[0].id,
-			type->params[1].id);
+		lab_buf_printf(
+			out, "(%u, %u, %u)", type->id, type->params[0].id, type->params[1].id);
 }
 
 static inline void test_put_rows(struct lab_buf *out, const struct cql_rows *rows)
@@ -309,8 +310,8 @@ static inline void test_put_rows(struct lab_buf *out, const struct cql_rows *row
 	const struct cql_metadata *m = &rows->metadata;
 	lab_buf_append_cstr(out, "[");
 	for (size_t i = 0; i < m->column_count; i++) {
-		lab_buf_printf(out, "%s('%.*s', ", i > 0 ? ", " : "",
-			LAB_VIEW_ARG(m->columns[i].name));
+		lab_buf_printf(
+			out, "%s('%.*s', ", i > 0 ? ", " : "", LAB_VIEW_ARG(m->columns[i].name));
 		test_put_type(out, &m->columns[i].type);
 		lab_buf_append_cstr(out, ")");
 	}
@@ -337,8 +338,8 @@ static inline void test_put_schema(struct lab_buf *out, const struct cql_schema_
 	lab_buf_append_cstr(out, "RESULT kind=5 b'");
 	for (size_t i = 0; i < 4; i++) {
 		if (parts[i].len > 0)
-			lab_buf_printf(out, "\\x00\\x%02zx%.*s", parts[i].len,
-				LAB_VIEW_ARG(parts[i]));
+			lab_buf_printf(
+				out, "\\x00\\x%02zx%.*s", parts[i].len, LAB_VIEW_ARG(parts[i]));
 	}
 	lab_buf_append_cstr(out, "'");
 }
@@ -362,8 +363,8 @@ static inline const char *test_text(struct test_world *w, const struct cql_respo
 	for (size_t i = 0; i < r->warnings.count; i++)
 		lab_buf_printf(&out, "WARN['%.*s'] ", LAB_VIEW_ARG(r->warnings.items[i]));
 	if (r->opcode == CQL_ERROR) {
-		lab_buf_printf(&out, "ERROR 0x%04x %.*s", r->error.code,
-			LAB_VIEW_ARG(r->error.message));
+		lab_buf_printf(
+			&out, "ERROR 0x%04x %.*s", r->error.code, LAB_VIEW_ARG(r->error.message));
 		test_put_exists(&out, &r->error);
 	} else if (r->opcode != CQL_RESULT)
 		lab_buf_printf(&out, "%s", cql_opcode_name((uint8_t)r->opcode));
@@ -379,10 +380,10 @@ static inline const char *test_text(struct test_world *w, const struct cql_respo
 }
 
 /* Runs a statement and compares its answer, in golden form. */
-#define test_expect(client, cql, cl, expected)                                                     \
-	do {                                                                                       \
-		struct cql_response test_r = test_query(client, cql, cl);                          \
-		assert_string_equal(test_text((client)->world, &test_r), expected);                \
+#define test_expect(client, cql, cl, expected) \
+	do { \
+		struct cql_response test_r = test_query(client, cql, cl); \
+		assert_string_equal(test_text((client)->world, &test_r), expected); \
 	} while (0)
 
 #endif

@@ -50,9 +50,10 @@ static int resolve_params(struct lab_arena *arena, struct lab_view keyspace,
 			return -1;
 		if (multicell)
 			return cqle_fail(err, CQL_E_INVALID,
-				"Non-frozen collections are not allowed inside collections: %s", base);
-		text = lab_arena_printf(arena, "%s%s%.*s", text, i == 0 ? "<" : ", ",
-			LAB_VIEW_ARG(param_text));
+				"Non-frozen collections are not allowed inside collections: %s",
+				base);
+		text = lab_arena_printf(
+			arena, "%s%s%.*s", text, i == 0 ? "<" : ", ", LAB_VIEW_ARG(param_text));
 	}
 	ret->params = params;
 	ret->param_count = name->param_count;
@@ -71,9 +72,9 @@ int cqle_type_resolve(struct lab_arena *arena, struct lab_view keyspace,
 			    arena, keyspace, &name->params[0], ret, &inner, ret_multicell, err) < 0)
 			return -1;
 		*ret_multicell = false;
-		*ret_text = is_collection(ret->id) ?
-			lab_view_cstr(lab_arena_printf(arena, "frozen<%.*s>", LAB_VIEW_ARG(inner))) :
-			inner;
+		*ret_text = is_collection(ret->id) ? lab_view_cstr(lab_arena_printf(arena,
+							     "frozen<%.*s>", LAB_VIEW_ARG(inner)))
+						   : inner;
 		return 0;
 	}
 	int index = find_type(name);
@@ -85,8 +86,7 @@ int cqle_type_resolve(struct lab_arena *arena, struct lab_view keyspace,
 	*ret_text = lab_view_cstr(cql_type_name(ret->id));
 	if (name->param_count == 0)
 		return 0;
-	return resolve_params(
-		arena, keyspace, name, type_names[index].name, ret, ret_text, err);
+	return resolve_params(arena, keyspace, name, type_names[index].name, ret, ret_text, err);
 }
 
 /* ---- validation ---- */
@@ -94,8 +94,11 @@ int cqle_type_resolve(struct lab_arena *arena, struct lab_view keyspace,
 static size_t utf8_length(const uint8_t *at, size_t left)
 {
 	static const uint8_t minimum[] = { 0, 0, 0x80, 0, 0 };
-	size_t n = at[0] < 0x80 ? 1 : (at[0] & 0xe0) == 0xc0 ? 2 : (at[0] & 0xf0) == 0xe0 ? 3 :
-		(at[0] & 0xf8) == 0xf0 ? 4 : 0;
+	size_t n = at[0] < 0x80             ? 1
+		   : (at[0] & 0xe0) == 0xc0 ? 2
+		   : (at[0] & 0xf0) == 0xe0 ? 3
+		   : (at[0] & 0xf8) == 0xf0 ? 4
+					    : 0;
 	if (n == 0 || n > left || (n == 2 && (at[0] & 0x1f) << 6 < minimum[2]))
 		return 0;
 	for (size_t i = 1; i < n; i++) {
@@ -112,7 +115,10 @@ static size_t utf8_length(const uint8_t *at, size_t left)
 
 static bool is_utf8(struct lab_view v)
 {
-	for (size_t i = 0; i < v.len;) {
+	size_t ascii = 0;
+	while (ascii < v.len && v.ptr[ascii] < 0x80)
+		ascii++;
+	for (size_t i = ascii; i < v.len;) {
 		size_t n = utf8_length(v.ptr + i, v.len - i);
 		if (n == 0)
 			return false;
@@ -121,46 +127,38 @@ static bool is_utf8(struct lab_view v)
 	return true;
 }
 
-/* How Cassandra words a wrong length; %zu is what it was. */
-static const struct {
-	uint16_t id;
-	uint8_t size;
+/* Types of a fixed size, and how Cassandra words a wrong length: by type id. */
+struct fixed {
+	uint8_t size; /* 0: any */
 	bool may_be_empty;
 	const char *text;
-} fixed_sizes[] = { { CQL_TYPE_INT, 4, true, "Expected 4 or 0 byte int (%zu)" },
-	{ CQL_TYPE_BIGINT, 8, true, "Expected 8 or 0 byte long (%zu)" },
-	{ CQL_TYPE_COUNTER, 8, true, "Expected 8 or 0 byte long (%zu)" },
-	{ CQL_TYPE_BOOLEAN, 1, true, "Expected 1 or 0 byte value (%zu)" },
-	{ CQL_TYPE_DOUBLE, 8, true, "Expected 8 or 0 byte value for a double (%zu)" },
-	{ CQL_TYPE_FLOAT, 4, true, "Expected 4 or 0 byte value for a float (%zu)" },
-	{ CQL_TYPE_TIMESTAMP, 8, true, "Expected 8 or 0 byte long for date (%zu)" },
-	{ CQL_TYPE_UUID, 16, true, "UUID should be 16 or 0 bytes (%zu)" },
-	{ CQL_TYPE_TIMEUUID, 16, true, "UUID should be 16 or 0 bytes (%zu)" },
-	{ CQL_TYPE_DATE, 4, false, "Expected 4 byte long for date (%zu)" },
-	{ CQL_TYPE_TIME, 8, false, "Expected 8 byte long for time (%zu)" },
-	{ CQL_TYPE_SMALLINT, 2, false, "Expected 2 bytes for a smallint (%zu)" },
-	{ CQL_TYPE_TINYINT, 1, false, "Expected 1 byte for a tinyint (%zu)" } };
+};
+static const struct fixed fixed_types[] = { [CQL_TYPE_INT] = { 4, true,
+						    "Expected 4 or 0 byte int" },
+	[CQL_TYPE_BIGINT] = { 8, true, "Expected 8 or 0 byte long" },
+	[CQL_TYPE_COUNTER] = { 8, true, "Expected 8 or 0 byte long" },
+	[CQL_TYPE_BOOLEAN] = { 1, true, "Expected 1 or 0 byte value" },
+	[CQL_TYPE_DOUBLE] = { 8, true, "Expected 8 or 0 byte value for a double" },
+	[CQL_TYPE_FLOAT] = { 4, true, "Expected 4 or 0 byte value for a float" },
+	[CQL_TYPE_TIMESTAMP] = { 8, true, "Expected 8 or 0 byte long for date" },
+	[CQL_TYPE_UUID] = { 16, true, "UUID should be 16 or 0 bytes" },
+	[CQL_TYPE_TIMEUUID] = { 16, true, "UUID should be 16 or 0 bytes" },
+	[CQL_TYPE_DATE] = { 4, false, "Expected 4 byte long for date" },
+	[CQL_TYPE_TIME] = { 8, false, "Expected 8 byte long for time" },
+	[CQL_TYPE_SMALLINT] = { 2, false, "Expected 2 bytes for a smallint" },
+	[CQL_TYPE_TINYINT] = { 1, false, "Expected 1 byte for a tinyint" } };
 
 static size_t fixed_size(uint16_t id)
 {
-	for (size_t i = 0; i < LAB_COUNT_OF(fixed_sizes); i++) {
-		if (fixed_sizes[i].id == id)
-			return fixed_sizes[i].size;
-	}
-	return 0;
+	return id < LAB_COUNT_OF(fixed_types) ? fixed_types[id].size : 0;
 }
 
-static int length_error(uint16_t id, size_t len, struct lab_error *err)
+static int check_length(uint16_t id, size_t len, struct lab_error *err)
 {
-	for (size_t i = 0; i < LAB_COUNT_OF(fixed_sizes); i++) {
-		if (fixed_sizes[i].id != id || fixed_sizes[i].size == len ||
-			(len == 0 && fixed_sizes[i].may_be_empty))
-			continue;
-		size_t prefix = lab_view_find(lab_view_cstr(fixed_sizes[i].text), LAB_VIEW("%zu"));
-		return cqle_fail(err, CQL_E_INVALID, "%.*s%zu)", (int)prefix, fixed_sizes[i].text,
-			len);
-	}
-	return 0;
+	size_t size = fixed_size(id);
+	if (size == 0 || len == size || (len == 0 && fixed_types[id].may_be_empty))
+		return 0;
+	return cqle_fail(err, CQL_E_INVALID, "%s (%zu)", fixed_types[id].text, len);
 }
 
 static int validate_collection(
@@ -177,8 +175,8 @@ static int validate_collection(
 		if (reader.error != NULL || item.ptr == NULL)
 			return cqle_fail(err, CQL_E_INVALID, "Not enough bytes to read a %s",
 				cql_type_name(type->id));
-		if (cqle_value_validate(&type->params[type->param_count == 2 ? i % 2 : 0], item, err) <
-			0)
+		if (cqle_value_validate(
+			    &type->params[type->param_count == 2 ? i % 2 : 0], item, err) < 0)
 			return -1;
 	}
 	if (reader.rest.len > 0)
@@ -200,14 +198,14 @@ int cqle_value_validate(const struct cql_type *type, struct lab_view value, stru
 		}
 	} else if (type->id == CQL_TYPE_INET) {
 		if (value.len != 0 && value.len != 4 && value.len != 16)
-			return cqle_fail(err, CQL_E_INVALID, "Expected 4 or 16 byte inetaddress; got %zu",
-				value.len);
+			return cqle_fail(err, CQL_E_INVALID,
+				"Expected 4 or 16 byte inetaddress; got %zu", value.len);
 	} else if (is_collection(type->id)) {
 		return validate_collection(type, value, err);
 	} else if (type->id == CQL_TYPE_TIMEUUID && value.len == 16 && value.ptr[6] >> 4 != 1) {
 		return cqle_fail(err, CQL_E_INVALID, "Invalid version for TimeUUID type.");
 	}
-	return length_error(type->id, value.len, err);
+	return check_length(type->id, value.len, err);
 }
 
 /* ---- constants ---- */
@@ -215,17 +213,24 @@ int cqle_value_validate(const struct cql_type *type, struct lab_view value, stru
 static int constant_mismatch(const struct term *term, struct lab_view column,
 	struct lab_view type_text, struct lab_error *err)
 {
-	static const char *const names[] = { [TERM_STRING] = "STRING", [TERM_INTEGER] = "INTEGER",
-		[TERM_FLOAT] = "FLOAT", [TERM_BOOLEAN] = "BOOLEAN", [TERM_HEX] = "HEX",
-		[TERM_UUID] = "UUID", [TERM_LIST] = "list", [TERM_SET] = "set", [TERM_MAP] = "map",
+	static const char *const names[] = { [TERM_STRING] = "STRING",
+		[TERM_INTEGER] = "INTEGER",
+		[TERM_FLOAT] = "FLOAT",
+		[TERM_BOOLEAN] = "BOOLEAN",
+		[TERM_HEX] = "HEX",
+		[TERM_UUID] = "UUID",
+		[TERM_LIST] = "list",
+		[TERM_SET] = "set",
+		[TERM_MAP] = "map",
 		[TERM_TUPLE] = "tuple" };
 	const char *name = term->kind < LAB_COUNT_OF(names) ? names[term->kind] : NULL;
 	if (term->kind == TERM_CALL)
-		return cqle_fail(err, CQL_E_INVALID, "Unknown function '%.*s'",
-			LAB_VIEW_ARG(term->text));
+		return cqle_fail(
+			err, CQL_E_INVALID, "Unknown function '%.*s'", LAB_VIEW_ARG(term->text));
 	if (term->kind >= TERM_LIST)
 		return cqle_fail(err, CQL_E_INVALID, "Invalid %s literal for %.*s of type %.*s",
-			name == NULL ? "term" : name, LAB_VIEW_ARG(column), LAB_VIEW_ARG(type_text));
+			name == NULL ? "term" : name, LAB_VIEW_ARG(column),
+			LAB_VIEW_ARG(type_text));
 	return cqle_fail(err, CQL_E_INVALID, "Invalid %s constant (%.*s) for \"%.*s\" of type %.*s",
 		name == NULL ? "term" : name, LAB_VIEW_ARG(term->text), LAB_VIEW_ARG(column),
 		LAB_VIEW_ARG(type_text));
@@ -283,7 +288,8 @@ static int constant_string(struct lab_arena *arena, const struct term *term,
 	if (type->id == CQL_TYPE_TIMESTAMP) {
 		if (lab_date_parse_iso(term->text, &seconds) < 0)
 			return cqle_fail(err, CQL_E_INVALID,
-				"Unable to parse a date/time from '%.*s'", LAB_VIEW_ARG(term->text));
+				"Unable to parse a date/time from '%.*s'",
+				LAB_VIEW_ARG(term->text));
 		*ret = big_endian(arena, (uint64_t)(seconds * 1000), 8);
 		return 0;
 	}
@@ -371,24 +377,23 @@ static int constant_collection(struct lab_arena *arena, const struct term *term,
 static bool takes_integer(uint16_t id)
 {
 	return id == CQL_TYPE_INT || id == CQL_TYPE_BIGINT || id == CQL_TYPE_SMALLINT ||
-		id == CQL_TYPE_TINYINT || id == CQL_TYPE_VARINT || id == CQL_TYPE_TIMESTAMP ||
-		id == CQL_TYPE_COUNTER || id == CQL_TYPE_DOUBLE || id == CQL_TYPE_FLOAT ||
-		id == CQL_TYPE_TIME;
+	       id == CQL_TYPE_TINYINT || id == CQL_TYPE_VARINT || id == CQL_TYPE_TIMESTAMP ||
+	       id == CQL_TYPE_COUNTER || id == CQL_TYPE_DOUBLE || id == CQL_TYPE_FLOAT ||
+	       id == CQL_TYPE_TIME;
 }
 
 static bool takes_string(uint16_t id)
 {
 	return id == CQL_TYPE_TEXT || id == CQL_TYPE_ASCII || id == CQL_TYPE_TIMESTAMP ||
-		id == CQL_TYPE_INET;
+	       id == CQL_TYPE_INET;
 }
 
 static bool takes_collection(const struct term *term, uint16_t id)
 {
 	return (term->kind == TERM_LIST && id == CQL_TYPE_LIST) ||
-		(term->kind == TERM_SET && id == CQL_TYPE_SET) ||
-		(id == CQL_TYPE_MAP &&
-			(term->kind == TERM_MAP ||
-				(term->kind == TERM_SET && term->item_count == 0)));
+	       (term->kind == TERM_SET && id == CQL_TYPE_SET) ||
+	       (id == CQL_TYPE_MAP && (term->kind == TERM_MAP ||
+					      (term->kind == TERM_SET && term->item_count == 0)));
 }
 
 int cqle_constant(struct lab_arena *arena, const struct term *term, struct lab_view column,
@@ -419,14 +424,14 @@ int cqle_constant(struct lab_arena *arena, const struct term *term, struct lab_v
 
 /* ---- order ---- */
 
-#define TEXT_ESCAPE 0x00	/* 00 is written 00 ff, the end is 00 00 */
+#define TEXT_ESCAPE 0x00 /* 00 is written 00 ff, the end is 00 00 */
 #define TEXT_ESCAPED_ZERO 0xff
 
 static bool is_signed(uint16_t id)
 {
 	return id == CQL_TYPE_INT || id == CQL_TYPE_BIGINT || id == CQL_TYPE_SMALLINT ||
-		id == CQL_TYPE_TINYINT || id == CQL_TYPE_TIMESTAMP || id == CQL_TYPE_TIME ||
-		id == CQL_TYPE_COUNTER;
+	       id == CQL_TYPE_TINYINT || id == CQL_TYPE_TIMESTAMP || id == CQL_TYPE_TIME ||
+	       id == CQL_TYPE_COUNTER;
 }
 
 static void put(struct lab_buf *out, uint8_t flip, uint8_t byte)
@@ -436,6 +441,10 @@ static void put(struct lab_buf *out, uint8_t flip, uint8_t byte)
 
 static void put_text(struct lab_buf *out, uint8_t flip, struct lab_view value)
 {
+	if (flip == 0 && lab_view_find_byte(value, TEXT_ESCAPE) == SIZE_MAX) { /* mostly */
+		lab_buf_append_view(out, value);
+		value.len = 0;
+	}
 	for (size_t i = 0; i < value.len; i++) {
 		put(out, flip, value.ptr[i]);
 		if (value.ptr[i] == TEXT_ESCAPE)

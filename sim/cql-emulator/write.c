@@ -3,17 +3,23 @@
  * write.c - the coordinator's side of INSERT, UPDATE, DELETE and BATCH.
  *
  * Every live replica gets every mutation, dead ones a hint. The client is answered when enough have
- * acknowledged, or at the timeout; nothing is rolled back. The operation itself lives until all have
- * answered or the timeout has come, because then who did not answer gets a hint.
+ * acknowledged, or at the timeout; nothing is rolled back. The operation itself lives until all
+ * have answered or the timeout has come, because then who did not answer gets a hint.
  */
 #include "sim/cql-emulator/cql-emulator-private.h"
 
 static void send_write(struct cqlemu *emu, struct cqle_op *op, uint32_t slot, size_t to,
 	uint64_t forward, struct cqle_mutation *mutation)
 {
-	struct cqle_event message = { .kind = CQLE_EV_MESSAGE, .message = CQLE_MSG_WRITE,
-		.from = (uint8_t)op->node, .to = (uint8_t)to, .reply_to = (uint8_t)op->node,
-		.forward = forward, .op = op, .op_serial = op->serial, .slot = slot,
+	struct cqle_event message = { .kind = CQLE_EV_MESSAGE,
+		.message = CQLE_MSG_WRITE,
+		.from = (uint8_t)op->node,
+		.to = (uint8_t)to,
+		.reply_to = (uint8_t)op->node,
+		.forward = forward,
+		.op = op,
+		.op_serial = op->serial,
+		.slot = slot,
 		.mutation = mutation };
 	if (cqle_send(emu, &message) && mutation != NULL)
 		op->applied = true;
@@ -28,14 +34,14 @@ static size_t first_of(uint64_t mask)
 static void send_to_dc(struct cqlemu *emu, struct cqle_op *op, uint32_t slot, uint64_t nodes)
 {
 	unsigned count = (unsigned)__builtin_popcountll(nodes);
-	uint64_t pick = lab_pick(
-		lab_draw(emu->options.seed, "cql.forwarder", op->serial, slot), count);
+	uint64_t pick =
+		lab_pick(lab_draw(emu->options.seed, "cql.forwarder", op->serial, slot), count);
 	uint64_t rest = nodes;
 	for (uint64_t i = 0; i < pick; i++)
 		rest &= rest - 1;
 	size_t forwarder = first_of(rest);
-	send_write(emu, op, slot, forwarder, nodes & ~cqle_bit(forwarder),
-		op->writes[slot].mutation);
+	send_write(
+		emu, op, slot, forwarder, nodes & ~cqle_bit(forwarder), op->writes[slot].mutation);
 }
 
 static void send_to_all(struct cqlemu *emu, struct cqle_op *op, uint32_t slot, uint64_t nodes)
@@ -54,7 +60,8 @@ static void send_to_all(struct cqlemu *emu, struct cqle_op *op, uint32_t slot, u
 	}
 }
 
-static bool is_enough(const struct cqlemu *emu, const struct cqle_op *op, const struct cqle_write *w)
+static bool is_enough(
+	const struct cqlemu *emu, const struct cqle_op *op, const struct cqle_write *w)
 {
 	const struct cqle_keyspace *ks = w->mutation->table->keyspace;
 	unsigned required = cqle_block_for(emu, ks, op->consistency, op->node);
@@ -153,7 +160,8 @@ static void batchlog_start(struct cqlemu *emu, struct cqle_op *op)
 	op->batchlog_required = count == 1 ? 1 : 2;
 	if (count < op->batchlog_required) {
 		struct cql_error error = { .code = CQL_E_UNAVAILABLE,
-			.consistency = batchlog_consistency(op), .required = 2,
+			.consistency = batchlog_consistency(op),
+			.required = 2,
 			.received = (int32_t)count,
 			.message = LAB_VIEW("Cannot achieve consistency level TWO") };
 		cqle_op_answer_error(emu, op, &error);
@@ -202,8 +210,7 @@ void cqle_write_start(struct cqlemu *emu, struct cqle_op *op)
 	op->placed = true;
 	cqle_op_hold(op);
 	if (op->fault.kind != SIM_FAULT_PARTLY)
-		cqle_op_arm(
-			emu, op, CQLE_EV_TIMEOUT, emu->now_ns + emu->options.write_timeout_ns);
+		cqle_op_arm(emu, op, CQLE_EV_TIMEOUT, emu->now_ns + emu->options.write_timeout_ns);
 	if (op->fault.kind == SIM_FAULT_PARTLY) {
 		send_mutations(emu, op);
 		cqle_fault_answer_later(emu, op);
@@ -233,7 +240,8 @@ void cqle_write_ack(struct cqlemu *emu, struct cqle_op *op, size_t slot, size_t 
 
 static void answer_timeout(struct cqlemu *emu, struct cqle_op *op)
 {
-	struct cql_error error = { .code = CQL_E_WRITE_TIMEOUT, .consistency = op->consistency,
+	struct cql_error error = { .code = CQL_E_WRITE_TIMEOUT,
+		.consistency = op->consistency,
 		.write_type = lab_view_cstr(op->write_type) };
 	if (op->batchlog && !op->batchlog_done) {
 		error.consistency = batchlog_consistency(op);
