@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #define USERS_MAX 1000000
+#define FIRST_MAIL_DATE INT64_C(1767225600) /* 2026-01-01 00:00:00 UTC */
 #define SESSION_ARENA_MAX (256u * 1024 * 1024)
 
 struct workload {
@@ -61,6 +62,8 @@ static struct node *route(struct workload *w, struct user *user)
 
 /* ---- deliveries ---- */
 
+/* The date of a generated mail says how many its user got before, not when it was made: so the mails
+ * of a seed are the same in both worlds. */
 static struct lab_view next_mail(
 	struct workload *w, struct user *user, uint64_t token, struct lab_arena *arena)
 {
@@ -68,7 +71,7 @@ static struct lab_view next_mail(
 		.token = token,
 		.size = conf_range_pick(&user->group->mail_size, draw(w, user, "mail.size", token)),
 		.to = lab_view_cstr(user->name),
-		.date = env_wall_seconds(lab(w)) };
+		.date = FIRST_MAIL_DATE + (int64_t)(uint32_t)token * 60 };
 
 	return mail_make(w->settings.mails, &order, lab(w)->heap, arena);
 }
