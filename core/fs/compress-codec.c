@@ -99,7 +99,10 @@ static int zstd_encode(int level, struct lab_view plain, struct lab_buf *out, st
 	if (context == NULL)
 		context = ZSTD_createCCtx();
 	lab_assert(context != NULL);
-	n = ZSTD_compressCCtx(context, room, bound, plain.ptr, plain.len, level);
+	ZSTD_CCtx_reset(context, ZSTD_reset_session_and_parameters);
+	ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, level);
+	ZSTD_CCtx_setParameter(context, ZSTD_c_checksumFlag, 1);
+	n = ZSTD_compress2(context, room, bound, plain.ptr, plain.len);
 	if (ZSTD_isError(n))
 		return lab_fail(err, LAB_INTERNAL, "zstd: %s", ZSTD_getErrorName(n));
 	lab_buf_commit(out, n);
