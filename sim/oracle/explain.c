@@ -11,8 +11,6 @@
 #define ENTRIES_MAX 65536
 #define OBJECTS_MAX 64
 #define WINDOWS_MAX 4096
-/* Requests of an operation may reach a service that long after it ended. */
-#define LATE (2 * LAB_MINUTE)
 #define ARENA_MAX ((size_t)64 << 20)
 
 /* When there are too many lines, the later classes go first. */
@@ -175,12 +173,9 @@ static bool touches_rows(const struct explanation *e, const struct oracle_line *
 		return false;
 	for (size_t i = 0; i < e->op_count; i++) {
 		const struct history_op *op = e->ops[i];
-		uint64_t end = oracle_op_end(op);
 
-		if (op->outcome == HISTORY_UNCERTAIN)
-			end += LATE;
 		if (op->kind != HISTORY_FETCH && lab_view_eq(op->backend, *peer) &&
-			op->invoked_ns <= line->time_ns && line->time_ns <= end)
+			op->invoked_ns <= line->time_ns && line->time_ns <= oracle_op_end(op))
 			return true;
 	}
 	return false;

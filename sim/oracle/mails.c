@@ -347,7 +347,7 @@ static void check_unnamed_lost(struct oracle *oracle, const struct oracle_tally 
 
 /* ---- all of them ---- */
 
-void oracle_check_mails(struct oracle *oracle, const struct oracle_case *c)
+void oracle_check_required(struct oracle *oracle)
 {
 	struct oracle_model *model = &oracle->model;
 
@@ -355,6 +355,12 @@ void oracle_check_mails(struct oracle *oracle, const struct oracle_case *c)
 		if (is_required(i))
 			check_required(oracle, i);
 	}
+}
+
+void oracle_check_seen(struct oracle *oracle, const struct oracle_case *c)
+{
+	struct oracle_model *model = &oracle->model;
+
 	for (size_t n = 0; n < history_count(c->history); n++) {
 		const struct history_op *op = history_op(c->history, n);
 

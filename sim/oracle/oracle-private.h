@@ -221,7 +221,8 @@ static inline bool oracle_is_maybe(const struct history_op *op)
 
 /* mails.c: 1, 2, 5, 8, 21, 30; store.c: 12 to 16, 19, 20; requests.c: 32, 33 and what was found
  * online */
-void oracle_check_mails(struct oracle *oracle, const struct oracle_case *c);
+void oracle_check_required(struct oracle *oracle);
+void oracle_check_seen(struct oracle *oracle, const struct oracle_case *c);
 void oracle_check_store(struct oracle *oracle, const struct oracle_case *c);
 void oracle_check_log(struct oracle *oracle, const struct oracle_case *c);
 void oracle_check_requests(struct oracle *oracle, const struct oracle_case *c);

@@ -73,8 +73,10 @@ void oracle_judge(struct oracle *oracle, const struct oracle_case *c, struct ora
 		oracle_unknown(oracle, "the history is full: operations are missing from it");
 	} else {
 		oracle_model_build(oracle, c->history);
-		oracle_check_mails(oracle, c);
+		/* What tells most comes first: a mail that has its finding gets no other. */
+		oracle_check_required(oracle);
 		oracle_check_store(oracle, c);
+		oracle_check_seen(oracle, c);
 		oracle_check_log(oracle, c);
 		free_maps(&oracle->model);
 	}

@@ -322,6 +322,9 @@ static void missing_reverse(struct store *store, const struct row *row)
 	f->token = token;
 	f->time_ns = store->c->ended_ns;
 	about_instance(f, instance);
+	/* What clients see of it tells more. */
+	if (instance != NULL)
+		instance->is_blamed = false;
 	f->excuse = oracle->settings.rows_were_resurrected ? "rows were put back on purpose"
 							   : oracle_excuse_clock(oracle, store->c);
 	if (f->excuse == NULL)

@@ -70,6 +70,18 @@ static void body_deleted_under_the_row_of_an_unacknowledged_mail_dangles(void **
 	t_finds("I12 dangling row");
 }
 
+static void phantom_without_body_is_a_dangling_row(void **state)
+{
+	const struct history_object object = t_object(1, 1);
+
+	(void)state;
+	t_rows(0, 1, 1);
+	t_deliver(1, object, HISTORY_FAIL);
+	t_select(T_AUDITOR, 0, &object, 1);
+	t_fetch_as(0, object, 1, 0, HISTORY_FAIL, LAB_NOT_FOUND);
+	t_finds("I12 dangling row");
+}
+
 static void lost_mail_with_dangling_row_is_one_finding(void **state)
 {
 	const struct history_object object = t_object(1, 1);
@@ -337,6 +349,7 @@ int main(void)
 		t_test(object_without_row_after_a_fault_is_residue),
 		t_test(fault_long_before_is_no_cause),
 		t_test(fault_long_after_is_no_cause),
+		t_test(phantom_without_body_is_a_dangling_row),
 		t_test(body_deleted_under_the_row_of_an_unacknowledged_mail_dangles),
 		t_test(object_of_a_crashed_delivery_is_residue),
 		t_test(crash_during_the_expunge_is_a_cause),
