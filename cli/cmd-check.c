@@ -5,6 +5,7 @@
 #include "cli/options.h"
 
 #include "core/conf/conf.h"
+#include "core/conf/dict-cql.h"
 #include "core/conf/settings.h"
 
 #include <stdio.h>
@@ -20,6 +21,26 @@ static void print(const struct conf_problems *problems)
 		printf("%s\n", lab_buf_cstr(&line));
 	}
 	lab_buf_done(&line);
+}
+
+/* dict { name = cassandra:FILE }: the maps in the file. */
+static int check_dicts(
+	const struct conf_settings *settings, struct lab_arena *arena, struct lab_error *err)
+{
+	for (size_t i = 0; i < settings->dict_count; i++) {
+		const struct conf_dict *dict = &settings->dicts[i];
+		struct dict_cql_config *config;
+
+		if (!lab_view_eq_cstr(dict->driver, "cassandra") ||
+			dict_cql_load(dict->path, &cli_reader, arena, &config, err) == 0)
+			continue;
+		return err->code == LAB_INVALID
+			       ? -1
+			       : lab_error_wrap(err, "%s:%u:%u: dict %.*s", dict->where.file,
+					 dict->where.line, dict->where.column,
+					 LAB_VIEW_ARG(dict->name));
+	}
+	return 0;
 }
 
 static int check_conf(const char *path, struct lab_arena *arena, struct lab_error *err)
@@ -39,7 +60,9 @@ static int check_conf(const char *path, struct lab_arena *arena, struct lab_erro
 	if (result < 0)
 		return lab_fail(err, LAB_INVALID, "%s has %zu error%s", path, problems.errors,
 			problems.errors == 1 ? "" : "s");
-	return conf_settings_load(root, arena, &settings, err);
+	if (conf_settings_load(root, arena, &settings, err) < 0)
+		return -1;
+	return check_dicts(&settings, arena, err);
 }
 
 int cmd_check(int argc, char **argv)

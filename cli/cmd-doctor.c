@@ -61,6 +61,10 @@ int cmd_doctor(int argc, char **argv)
 
 	if (options_parse(argc, argv, 0, &o, &err) < 0)
 		return cli_usage(&err);
+	if (o.argument_count > 0) {
+		lab_fail(&err, LAB_INVALID, "doctor takes no arguments");
+		return cli_usage(&err);
+	}
 	(void)uname(&machine);
 	printf("machine    %s %s, %ld cores\n", machine.sysname, machine.machine,
 		sysconf(_SC_NPROCESSORS_ONLN));

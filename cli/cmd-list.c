@@ -35,20 +35,47 @@ static void list_invariants(void)
 			invariants[i].doc);
 }
 
+/* "user NAME { }" for the section "user". */
+static const char *section_text(const char *section)
+{
+	static const char *const texts[][2] = { { "site", "site NAME { }" },
+		{ "user", "user NAME { }" }, { "fault", "fault NAME { }" },
+		{ "s3", "store s3 { }" }, { "cql", "store cql { }" },
+		{ "scenario", "scenario { }" }, { "imds", "imds { }" },
+		{ "network", "network { }" }, { "backend", "backend { }" } };
+
+	for (size_t i = 0; i < LAB_COUNT_OF(texts); i++) {
+		if (strcmp(texts[i][0], section) == 0)
+			return texts[i][1];
+	}
+	return section;
+}
+
+static void list_scenario_keys(void)
+{
+	const char *section = "";
+
+	printf("scenario (.scn): key, default; --set SECTION.KEY=VALUE\n");
+	for (size_t i = 0; i < scenario_key_count(); i++) {
+		struct scenario_key_doc key = scenario_key_doc(i);
+
+		if (strcmp(section, key.section) != 0)
+			printf("\n  %-32s--set %s.KEY\n", section_text(key.section), key.section);
+		section = key.section;
+		printf("    %-29s %-24s %s\n", key.key, key.initial, key.doc);
+	}
+}
+
 static void list_settings(void)
 {
 	size_t count;
 	const struct conf_setting_def *defs = conf_setting_defs(&count);
 
-	printf("scenario (.scn)\n");
-	for (size_t i = 0; i < scenario_key_count(); i++) {
-		struct scenario_key_doc key = scenario_key_doc(i);
-
-		printf("  %s.%-34s %-24s %s\n", key.section, key.key, key.initial, key.doc);
-	}
-	printf("dovecot.conf\n");
+	list_scenario_keys();
+	printf("\ndovecot.conf: setting, type, default; '*' stands for digits, '+' for "
+	       "letters\n\n");
 	for (size_t i = 0; i < count; i++)
-		printf("  %-44s %-24s %s\n", defs[i].name,
+		printf("  %-44s %-20s %-20s %s\n", defs[i].name, conf_type_name(defs[i].type),
 			defs[i].initial == NULL ? "" : defs[i].initial, defs[i].doc);
 }
 

@@ -176,6 +176,7 @@ static void errors_name_what_is_wrong(void **state)
 	} rows[] = {
 		{ "a%zb", "Unknown variable '%z'" },
 		{ "%{nope}", "Unknown variable '%{nope}'" },
+		{ "%{usre}", "Unknown variable '%{usre}' (did you mean user?)" },
 		{ "%{nope:x}", "Unknown variable '%{nope:x}'" },
 		{ "%{env:broken}", "broken" },
 		{ "%{md5:nope}", "Unknown variable '%{nope}'" },

@@ -268,15 +268,26 @@ static void append_formatted(
 
 /* ---- lookups ---- */
 
+/* Variables without a long name are given as "" so that the others keep their places. */
+static const char *long_name_at(const void *ctx, size_t i)
+{
+	const struct var_table *table = ctx;
+
+	if (i >= table->count)
+		return NULL;
+	return table->entries[i].name == NULL ? "" : table->entries[i].name;
+}
+
 static int fail_unknown(const struct walk *walk, struct lab_view name)
 {
-	char shown[CONF_SHOW_MAX + 4];
+	char shown[CONF_SHOW_MAX + 4], hint[CONF_HINT_MAX];
 
 	if (name.len == 1)
 		return lab_fail(
 			walk->err, LAB_INVALID, "Unknown variable '%%%s'", conf_show(name, shown));
-	return lab_fail(
-		walk->err, LAB_INVALID, "Unknown variable '%%{%s}'", conf_show(name, shown));
+	return lab_fail(walk->err, LAB_INVALID, "Unknown variable '%%{%s}'%s",
+		conf_show(name, shown),
+		conf_hint(conf_suggest(name, long_name_at, walk->table), hint));
 }
 
 static int take_entry(const struct walk *walk, const struct var_entry *entry, struct lab_view name,
