@@ -145,26 +145,39 @@ int cqlemu_execute(struct cqlemu *emulator, struct lab_view cql, struct lab_erro
 /* ---- fault points (sim_hooks.fault) ----
  *
  * "cql.connect", "cql.prepare", "cql.read" (SELECT), "cql.write" (INSERT, UPDATE, BATCH),
- * "cql.delete" (DELETE). Asked once for each request of a client on an ordinary table, after it was
- * parsed and bound; subject is "keyspace.table" (of a batch: its first statement's). instance is
- * the coordinator.
+ * "cql.delete" (DELETE). Asked once for each connection, and for each request of a client on an
+ * ordinary table after it was parsed and bound; subject is "keyspace.table" (of a batch: its first
+ * statement's). instance is the coordinator.
  *
- *   REFUSE       answers `status` at once, nothing is done: 0x1001 OVERLOADED (default), 0x0000
- *                SERVER_ERROR (as status 0xffff, 0 being the default), 0x1002 IS_BOOTSTRAPPING,
- *                0x1000 UNAVAILABLE. At cql.connect: the connection is refused.
+ *   REFUSE       answers `status` at once, nothing is done: 0x1001 OVERLOADED (default), 0x1000
+ *                UNAVAILABLE, 0x1002 IS_BOOTSTRAPPING, 0x2500 UNPREPARED (the node then really
+ *                forgets the statement; of an unprepared one: OVERLOADED), 0x0000 SERVER_ERROR.
  *   FAIL         nothing is done; a write answers 0x1100 WRITE_TIMEOUT (default) or 0x1500
  *                WRITE_FAILURE, a read 0x1200 (default) or 0x1300, prepare 0x0000.
- *   PARTLY       a write reaches the first `replicas` replicas of each partition, then
- *                WRITE_TIMEOUT; the others get a hint if `code` is "hint". A read: as FAIL.
- *   LATE         WRITE_TIMEOUT; applied everywhere delay_ns after the request came.
+ *   PARTLY       a write reaches the first `replicas` replicas of each partition, then it is
+ *                answered like FAIL with received = what is possible below required; the others get
+ *                a hint only if `code` is "hint". A read: as FAIL.
+ *   LATE         WRITE_TIMEOUT; applied everywhere delay_ns after the request came, whatever
+ *                becomes of the coordinator. A read: as FAIL.
  *   ALTER_REPLY  done as asked, but answered like FAIL with received = required - 1.
  *   LOSE_REPLY   done, then the connection is reset.   STALL_REPLY  done, then silence.
  *   RESET, STALL not done.                             DELAY        done after delay_ns.
  *   CORRUPT      done; the answer is cut in the middle, then the connection is reset.
  *
- * Timeouts are answered when the real one would: after write_timeout_ns or read_timeout_ns, or
- * after delay_ns if that is given (except with LATE). If the request fails by itself (Unavailable,
- * say), that is what is answered. A fault of a BATCH takes the whole batch. */
+ * Code 0x0000 SERVER_ERROR is meant by `code` "SERVER_ERROR" or `status` 0xffff; a plain status 0
+ * is the default. Timeouts are answered when the real ones would come, after write_timeout_ns or
+ * read_timeout_ns, or after delay_ns if that is given (except with LATE); all else at once. If the
+ * request fails by itself (Unavailable, say), that is what is answered. A fault of a BATCH takes the
+ * whole batch. At cql.connect REFUSE, FAIL, RESET and LOSE_REPLY refuse the connection, STALL and
+ * STALL_REPLY accept it and never say a word; the others do nothing.
+ *
+ * ---- access log (sim_hooks.access) ----
+ *
+ * Once for each QUERY, PREPARE, EXECUTE and BATCH that could be parsed, when it is answered or when
+ * it is certain that it never will be. `applied`: at least one replica has it, will get it (a
+ * message on its way, a hint, LATE), or DDL took place. `user` is what column u is bound to or
+ * compared with; `bytes` those of keys and values, about; `body_hash` of the first value written. A
+ * request that is lost with its coordinator is not logged: its replicas may have applied it. */
 
 /* ---- nodes ---- */
 
