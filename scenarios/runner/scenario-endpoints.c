@@ -115,7 +115,8 @@ static int check_dictmap(const struct scenario *s, struct lab_error *err)
 		if (lab_view_eq(dictmap->dict_name, s->dicts[i].name))
 			return 0;
 	}
-	return lab_fail(err, LAB_INVALID, "dictmap: dict %.*s is not in dict { } with driver cassandra%s",
+	return lab_fail(err, LAB_INVALID,
+		"dictmap: dict %.*s is not in dict { } with driver cassandra%s",
 		LAB_VIEW_ARG(dictmap->dict_name),
 		conf_hint(conf_suggest(dictmap->dict_name, dict_name_at, s), hint));
 }
