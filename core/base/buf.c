@@ -67,7 +67,7 @@ const char *lab_buf_cstr(struct lab_buf *buf)
 	return (const char *)buf->data;
 }
 
-void lab_buf_append(struct lab_buf *buf, const void *data, size_t len)
+void lab_buf_append_slowly(struct lab_buf *buf, const void *data, size_t len)
 {
 	void *to;
 
@@ -88,11 +88,6 @@ void lab_buf_append_view(struct lab_buf *buf, struct lab_view v)
 void lab_buf_append_cstr(struct lab_buf *buf, const char *text)
 {
 	lab_buf_append(buf, text, strlen(text));
-}
-
-void lab_buf_append_byte(struct lab_buf *buf, uint8_t byte)
-{
-	lab_buf_append(buf, &byte, 1);
 }
 
 void lab_buf_printf(struct lab_buf *buf, const char *format, ...)

@@ -34,10 +34,27 @@ static inline struct lab_view lab_buf_view(const struct lab_buf *buf)
 /* The contents with a NUL behind them (not counted in len). Borrowed until the next change. */
 const char *lab_buf_cstr(struct lab_buf *buf);
 
-void lab_buf_append(struct lab_buf *buf, const void *data, size_t len);
+/* Only where there is no room yet, or nothing to append: for the two inline functions below. */
+void lab_buf_append_slowly(struct lab_buf *buf, const void *data, size_t len);
+static inline void lab_buf_append(struct lab_buf *buf, const void *data, size_t len)
+{
+	/* A length of 0 wraps around: `data` may be NULL then, and so may buf->data. */
+	if (__builtin_expect(len - 1 < buf->capacity - buf->len && !buf->overflow, 1)) {
+		memcpy(buf->data + buf->len, data, len);
+		buf->len += len;
+	} else {
+		lab_buf_append_slowly(buf, data, len);
+	}
+}
 void lab_buf_append_view(struct lab_buf *buf, struct lab_view v);
 void lab_buf_append_cstr(struct lab_buf *buf, const char *text);
-void lab_buf_append_byte(struct lab_buf *buf, uint8_t byte);
+static inline void lab_buf_append_byte(struct lab_buf *buf, uint8_t byte)
+{
+	if (__builtin_expect(buf->len < buf->capacity && !buf->overflow, 1))
+		buf->data[buf->len++] = byte;
+	else
+		lab_buf_append_slowly(buf, &byte, 1);
+}
 void lab_buf_printf(struct lab_buf *buf, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 /* Big-endian integers, as CQL and our own files want them. */
