@@ -8,6 +8,7 @@
 
 #define CONNECT_RETRIES 2u /* documented default */
 #define RENEWALS 1u
+#define TARGET_MAX 8192
 
 /* A request that is being retried. */
 struct ladder {
@@ -99,6 +100,21 @@ static void retried(struct oracle *oracle, const struct lab_event *event,
 		too_many(oracle, event, f);
 }
 
+/* Which mail a finding is about: the object behind the request's path (virtual-host style). */
+static void about(struct oracle *oracle, const struct http_fields *f, struct oracle_online *found)
+{
+	struct lab_view path = f->target;
+	struct lab_buf key;
+
+	if (found == NULL || !lab_view_starts_with(path, LAB_VIEW("/")))
+		return;
+	path = lab_view_sub(path, 1, LAB_MIN(lab_view_find_byte(path, '?'), path.len) - 1);
+	lab_buf_init(&key, oracle->settings.heap, TARGET_MAX);
+	if (lab_buf_append_unpercent(&key, path) == 0 && !key.overflow)
+		found->key = lab_hash_view(0, lab_buf_view(&key));
+	lab_buf_done(&key);
+}
+
 static void finished(struct oracle *oracle, const struct lab_event *event,
 	const struct http_fields *f, struct ladder *ladder)
 {
@@ -112,10 +128,12 @@ static void finished(struct oracle *oracle, const struct lab_event *event,
 		too_many(oracle, event, f);
 	if (is_server_error(f->status) && f->code != LAB_OK && !s->has_absolute_timeout &&
 		f->attempts < 1 + s->min_retries)
-		oracle_found_online(oracle, 31, "I31 gave up too early", event->time_ns,
-			"%.*s %.*s was given up after %" PRIu64 " of %u attempts, with %" PRIu64,
-			LAB_VIEW_ARG(f->method), LAB_VIEW_ARG(f->target), f->attempts,
-			1 + s->min_retries, f->status);
+		about(oracle, f,
+			oracle_found_online(oracle, 31, "I31 gave up too early", event->time_ns,
+				"%.*s %.*s was given up after %" PRIu64
+				" of %u attempts, with %" PRIu64,
+				LAB_VIEW_ARG(f->method), LAB_VIEW_ARG(f->target), f->attempts,
+				1 + s->min_retries, f->status));
 }
 
 void oracle_http_event(struct oracle *oracle, const struct lab_event *event)

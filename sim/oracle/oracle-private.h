@@ -61,6 +61,7 @@ struct oracle_online {
 	const char *signature; /* literal */
 	char sentence[300];
 	uint64_t time_ns, event;
+	uint64_t key; /* hash of the S3 key it is about; 0: of none */
 };
 
 /* ---- the model ---- */
@@ -181,8 +182,10 @@ static inline struct oracle_line *oracle_line_at(const struct oracle *oracle, si
 void oracle_trouble(struct oracle *oracle, uint64_t time_ns);
 /* Did anything fail in [from, to]? */
 bool oracle_had_trouble(const struct oracle *oracle, uint64_t from_ns, uint64_t to_ns);
-void oracle_found_online(struct oracle *oracle, unsigned invariant, const char *signature,
-	uint64_t time_ns, const char *format, ...) __attribute__((format(printf, 5, 6)));
+/* Returns where it is kept, or NULL. */
+struct oracle_online *oracle_found_online(struct oracle *oracle, unsigned invariant,
+	const char *signature, uint64_t time_ns, const char *format, ...)
+	__attribute__((format(printf, 5, 6)));
 /* http-policy.c: invariant 31. */
 void oracle_http_event(struct oracle *oracle, const struct lab_event *event);
 /* Hash of the S3 key of an object id. */
@@ -224,8 +227,12 @@ static inline bool oracle_is_maybe(const struct history_op *op)
 void oracle_check_required(struct oracle *oracle);
 void oracle_check_seen(struct oracle *oracle, const struct oracle_case *c);
 void oracle_check_store(struct oracle *oracle, const struct oracle_case *c);
+/* findings.c: excuses what followed from answers that the configuration takes at their word. */
+void oracle_excuse_lies(struct oracle *oracle, const struct oracle_case *c);
 void oracle_check_log(struct oracle *oracle, const struct oracle_case *c);
 void oracle_check_requests(struct oracle *oracle, const struct oracle_case *c);
+/* Findings of the run itself, with the mails that they are about. */
+void oracle_report_online(struct oracle *oracle);
 
 /* findings.c */
 struct oracle_finding *oracle_find(struct oracle *oracle, unsigned invariant, const char *signature,

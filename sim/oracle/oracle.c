@@ -71,6 +71,7 @@ void oracle_judge(struct oracle *oracle, const struct oracle_case *c, struct ora
 	oracle_check_requests(oracle, c);
 	if (history_is_full(c->history)) {
 		oracle_unknown(oracle, "the history is full: operations are missing from it");
+		oracle_report_online(oracle);
 	} else {
 		oracle_model_build(oracle, c->history);
 		/* What tells most comes first: a mail that has its finding gets no other. */
@@ -78,11 +79,13 @@ void oracle_judge(struct oracle *oracle, const struct oracle_case *c, struct ora
 		oracle_check_store(oracle, c);
 		oracle_check_seen(oracle, c);
 		oracle_check_log(oracle, c);
+		oracle_report_online(oracle);
 		free_maps(&oracle->model);
 	}
 	if (oracle->lines_full)
 		oracle_unknown(oracle, "more than %u requests: the last ones were not kept",
 			ORACLE_LINES_MAX);
+	oracle_excuse_lies(oracle, c);
 	oracle_findings_finish(oracle);
 	oracle->verdict = NULL;
 }

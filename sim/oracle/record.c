@@ -126,14 +126,14 @@ bool oracle_had_trouble(const struct oracle *oracle, uint64_t from_ns, uint64_t 
 	       (low < oracle->trouble_count && oracle->trouble[low] <= to_ns);
 }
 
-void oracle_found_online(struct oracle *oracle, unsigned invariant, const char *signature,
-	uint64_t time_ns, const char *format, ...)
+struct oracle_online *oracle_found_online(struct oracle *oracle, unsigned invariant,
+	const char *signature, uint64_t time_ns, const char *format, ...)
 {
 	struct oracle_online *found;
 	va_list args;
 
 	if (oracle->online_count == ORACLE_ONLINE_MAX)
-		return;
+		return NULL;
 	found = &oracle->online[oracle->online_count++];
 	found->invariant = invariant;
 	found->signature = signature;
@@ -142,6 +142,7 @@ void oracle_found_online(struct oracle *oracle, unsigned invariant, const char *
 	va_start(args, format);
 	(void)vsnprintf(found->sentence, sizeof(found->sentence), format, args);
 	va_end(args);
+	return found;
 }
 
 /* ---- S3 ---- */

@@ -175,16 +175,34 @@ static void check_drift(struct oracle *oracle, const struct oracle_case *c,
 		drift_finding(oracle, &drift->most, statement, drift->most_us);
 }
 
+static void report_online(struct oracle *oracle, const struct oracle_online *found)
+{
+	const struct oracle_object *object = NULL;
+	struct oracle_finding *f;
+
+	if (found->key != 0 && oracle->model.object_keys != NULL)
+		object = lab_map_get(oracle->model.object_keys, u64_view(&found->key));
+	if (object == NULL) {
+		f = oracle_find(oracle, found->invariant, found->signature, "%s", found->sentence);
+	} else {
+		f = oracle_find(oracle, found->invariant, found->signature,
+			"%.*s: mail %016" PRIx64 ": %s", LAB_VIEW_ARG(object->user), object->token,
+			found->sentence);
+		f->token = object->token;
+		f->op = object->first != NULL ? object->first->op->id : 0;
+	}
+	f->time_ns = found->time_ns;
+	oracle_why(f, "after event #%" PRIu64, found->event);
+}
+
+void oracle_report_online(struct oracle *oracle)
+{
+	for (size_t i = 0; i < oracle->online_count; i++)
+		report_online(oracle, &oracle->online[i]);
+}
+
 void oracle_check_requests(struct oracle *oracle, const struct oracle_case *c)
 {
-	for (size_t i = 0; i < oracle->online_count; i++) {
-		const struct oracle_online *found = &oracle->online[i];
-		struct oracle_finding *f = oracle_find(
-			oracle, found->invariant, found->signature, "%s", found->sentence);
-
-		f->time_ns = found->time_ns;
-		oracle_why(f, "after event #%" PRIu64, found->event);
-	}
 	check_drift(oracle, c, &oracle->inserts, "INSERT");
 	check_drift(oracle, c, &oracle->deletes, "DELETE");
 }
