@@ -34,6 +34,7 @@ static int prepare(struct single *s, const char *path, struct lab_error *err)
 	s->run.mails = mails;
 	s->run.seed = s->options.seed;
 	s->run.defects = s->options.defects;
+	s->run.arguments = options_repeat(&s->options, s->arena);
 	s->run.pool = cli_pool();
 	s->run.fibers = lab_fiber_pool_new(FIBER_STACK_BYTES, FIBERS_MAX, NULL);
 	s->result = calloc(1, sizeof(*s->result));

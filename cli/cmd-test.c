@@ -59,7 +59,7 @@ static unsigned cores(void)
 }
 
 static int test_one(const struct options *o, const struct scenario *scenario,
-	const struct mail_source *mails, struct lab_error *err)
+	const struct mail_source *mails, const char *repeat, struct lab_error *err)
 {
 	struct progress progress = { .options = o,
 		.seeds = o->last_seed - o->first_seed + 1,
@@ -67,6 +67,7 @@ static int test_one(const struct options *o, const struct scenario *scenario,
 	struct campaign_settings settings = { .scenario = scenario,
 		.mails = mails,
 		.defects = o->defects,
+		.arguments = repeat,
 		.first_seed = o->first_seed,
 		.last_seed = o->last_seed,
 		.workers = o->workers != 0 ? o->workers : cores(),
@@ -127,7 +128,7 @@ int cmd_test(int argc, char **argv)
 	if (cli_mails(&o, arena, &mails, &err) < 0)
 		return cli_usage(&err);
 	for (size_t i = 0; i < o.argument_count; i++) {
-		int result = test_one(&o, scenarios[i], mails, &err);
+		int result = test_one(&o, scenarios[i], mails, options_repeat(&o, arena), &err);
 
 		if (result < 0)
 			return cli_usage(&err);

@@ -196,3 +196,16 @@ int options_parse(
 	}
 	return 0;
 }
+
+const char *options_repeat(const struct options *options, struct lab_arena *arena)
+{
+	const char *text = "";
+
+	for (size_t i = 0; i < options->set_count; i++)
+		text = lab_arena_printf(arena, "%s --set '%s'", text, options->sets[i]);
+	if (options->conf != NULL)
+		text = lab_arena_printf(arena, "%s --conf '%s'", text, options->conf);
+	if (options->mbox != NULL)
+		text = lab_arena_printf(arena, "%s --mbox '%s'", text, options->mbox);
+	return text;
+}

@@ -56,6 +56,9 @@ struct options {
 int options_parse(
 	int argc, char **argv, uint32_t allowed, struct options *ret, struct lab_error *err);
 
+/* " --set 'k=v' --conf FILE ...": what must be said again to get the same run. */
+const char *options_repeat(const struct options *options, struct lab_arena *arena);
+
 /* The files of this machine, for the parsers of the core. */
 struct conf_reader;
 extern const struct conf_reader cli_reader;

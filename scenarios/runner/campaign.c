@@ -74,6 +74,7 @@ static void run_one(const struct campaign_settings *s, uint64_t seed, struct lab
 	struct run_options options = { .scenario = s->scenario,
 		.seed = seed,
 		.defects = s->defects,
+		.arguments = s->arguments,
 		.mails = s->mails,
 		.pool = pool,
 		.fibers = fibers };
@@ -250,11 +251,12 @@ static void broken_seed(struct campaign *c, struct worker *w, int status)
 	snprintf(run->signature, sizeof(run->signature), "laboratory: %s", how);
 	snprintf(run->report, sizeof(run->report),
 		"BROKEN  %s  seed %" PRIu64 "  %s (%s %d)\n\nReplay    oboxlab replay %" PRIu64
-		" %s\n",
+		" %s%s\n",
 		c->settings->scenario->path, run->seed, how,
 		WIFSIGNALED(status) ? "signal" : "exit status",
 		WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status), run->seed,
-		c->settings->scenario->path);
+		c->settings->scenario->path,
+		c->settings->arguments == NULL ? "" : c->settings->arguments);
 	add_result(c, run);
 	free(run);
 }

@@ -19,6 +19,7 @@ struct campaign_settings {
 	const struct scenario *scenario;
 	const struct mail_source *mails;
 	uint32_t defects;
+	const char *arguments;          /* run.h */
 	uint64_t first_seed, last_seed; /* inclusive */
 	unsigned workers;
 	unsigned seed_timeout_s;

@@ -28,7 +28,8 @@ struct user {
 	struct node *node;
 	unsigned active; /* sessions and deliveries under way on `node` */
 	uint32_t tokens_given;
-	uint64_t ordinal;       /* of this user's draws */
+	uint64_t ordinal; /* of the draws of this user's sessions */
+	uint64_t delivery_ordinal;
 	struct lab_map *tokens; /* object id -> token, as a pointer-sized number */
 };
 

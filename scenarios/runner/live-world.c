@@ -149,7 +149,7 @@ static int serve_http(struct live_world *w, struct sim_http_service service,
 static int serve_cql(struct live_world *w, const struct peers *peers, struct lab_error *err)
 {
 	struct stream_front_end_node nodes[SCENE_CQL_NODES_MAX];
-	char addresses[SCENE_CQL_NODES_MAX][16];
+	char addresses[SCENE_CQL_NODES_MAX][LIVE_ADDRESS_MAX];
 	struct stream_front_end_settings settings = { .service = cqlemu_service(w->scene.cql),
 		.nodes = nodes,
 		.node_count = w->scene.cql_count,
@@ -158,7 +158,8 @@ static int serve_cql(struct live_world *w, const struct peers *peers, struct lab
 		.peer_count = peers->count };
 
 	for (size_t i = 0; i < w->scene.cql_count; i++) {
-		snprintf(addresses[i], sizeof(addresses[i]), "127.0.2.%zu", i + 1);
+		snprintf(
+			addresses[i], sizeof(addresses[i]), "127.0.2.%u", (unsigned)(i + 1) & 255u);
 		nodes[i] = (struct stream_front_end_node){ w->scene.cql_names[i], addresses[i] };
 	}
 	return stream_front_end_new(&settings, &w->cql, err);
@@ -230,9 +231,9 @@ static int map_names(struct live_world *w, struct lab_error *err)
 				       http_front_end_port(w->imds), false, err) < 0)
 		return -1;
 	for (size_t i = 0; i < w->scene.cql_count; i++) {
-		char address[16];
+		char address[LIVE_ADDRESS_MAX];
 
-		snprintf(address, sizeof(address), "127.0.2.%zu", i + 1);
+		snprintf(address, sizeof(address), "127.0.2.%u", (unsigned)(i + 1) & 255u);
 		if (map(w, connect->hosts[i], connect->port, address, stream_front_end_port(w->cql),
 			    false, err) < 0)
 			return -1;

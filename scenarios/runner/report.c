@@ -64,14 +64,21 @@ static void print_others(const struct oracle_verdict *v, struct lab_buf *out)
 	lab_buf_append_cstr(out, "\n");
 }
 
+static void print_arguments(const struct run_options *o, struct lab_buf *out)
+{
+	report_defects(o->defects, out);
+	if (o->arguments != NULL)
+		lab_buf_append_cstr(out, o->arguments);
+}
+
 static void print_commands(const struct run_options *o, struct lab_buf *out)
 {
 	lab_buf_printf(
 		out, "\nReplay    oboxlab replay %" PRIu64 " %s", o->seed, o->scenario->path);
-	report_defects(o->defects, out);
+	print_arguments(o, out);
 	lab_buf_printf(out, "\nAgain     oboxlab test %s --seeds %" PRIu64 "..%" PRIu64,
 		o->scenario->path, o->seed, o->seed);
-	report_defects(o->defects, out);
+	print_arguments(o, out);
 	lab_buf_append_cstr(out, "\n");
 }
 

@@ -29,6 +29,8 @@ struct run_options {
 	const struct scenario *scenario;
 	uint64_t seed;
 	uint32_t defects;
+	/* What else the command line said, for the commands at the end of a report; may be NULL. */
+	const char *arguments;
 	const struct mail_source *mails; /* NULL: generated */
 	struct lab_pool *pool;           /* kept warm between runs */
 	struct lab_fiber_pool *fibers;

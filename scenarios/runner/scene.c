@@ -7,6 +7,7 @@
 
 #define ACCOUNT "123456789012"
 #define DDL_MAX 65536
+#define ADDRESS_MAX 40
 
 uint64_t scene_knob(
 	const struct scene *scene, const struct conf_range *range, const char *what, uint64_t actor)
@@ -217,14 +218,20 @@ int scene_new_imds(struct scene *scene, struct lab_pool *pool, const struct sim_
 	return imdsemu_role_attach(scene->imds, s->endpoints.s3.auth_role, IMDSEMU_ROLE_OK, err);
 }
 
-static int create_schema(struct scene *scene, struct lab_error *err)
+static unsigned replication_factor(struct scene *scene)
 {
 	uint64_t rf = scene_knob(scene, &scenario_of(scene)->cql.replication_factor, "cql.rf", 0);
+
+	return (unsigned)LAB_MIN(rf, scene->cql_count);
+}
+
+static int create_schema(struct scene *scene, struct lab_error *err)
+{
 	struct lab_buf ddl;
 	int result;
 
 	lab_buf_init(&ddl, scene->cql_heap, DDL_MAX);
-	schema_print(scene_connect(scene)->keyspace, (unsigned)LAB_MIN(rf, scene->cql_count), &ddl);
+	schema_print(scene_connect(scene)->keyspace, replication_factor(scene), &ddl);
 	result = cqlemu_execute(scene->cql, lab_buf_view(&ddl), err);
 	lab_buf_done(&ddl);
 	return result;
@@ -235,12 +242,12 @@ int scene_new_cql(struct scene *scene, struct lab_pool *pool, const struct sim_h
 {
 	const struct dict_cql_connect *connect = scene_connect(scene);
 	struct cqlemu_node_options nodes[SCENE_CQL_NODES_MAX];
-	char addresses[SCENE_CQL_NODES_MAX][16];
+	char addresses[SCENE_CQL_NODES_MAX][ADDRESS_MAX];
 	struct cqlemu_options o;
 
 	memset(nodes, 0, sizeof(nodes));
 	for (size_t i = 0; i < scene->cql_count; i++) {
-		snprintf(addresses[i], sizeof(addresses[i]), "10.1.%zu.1", i + 1);
+		snprintf(addresses[i], sizeof(addresses[i]), "10.1.%u.1", (unsigned)(i + 1) & 255u);
 		nodes[i].name = lab_view_cstr(scene->cql_names[i]);
 		nodes[i].address = lab_view_cstr(addresses[i]);
 		nodes[i].zone = scene_cql_zone(scene, i);
@@ -339,6 +346,18 @@ static bool is_world_fault(uint64_t kinds)
 	return false;
 }
 
+/* Of world-level kinds only the clocks have one, and fault_spec counts theirs in microseconds. */
+static struct fault_range amount_of(const struct scenario_fault *f, bool is_world)
+{
+	struct fault_range amount = range_of(&f->amount);
+
+	if (is_world) {
+		amount.low = (amount.low + 999) / 1000;
+		amount.high = (amount.high + 999) / 1000;
+	}
+	return amount;
+}
+
 static int add_fault(struct scene *scene, struct lab_heap *heap, const struct scenario_fault *f,
 	uint64_t kinds, struct lab_error *err)
 {
@@ -355,7 +374,7 @@ static int add_fault(struct scene *scene, struct lab_heap *heap, const struct sc
 		.window_end_ns = f->in_storm ? scene->storm_end : scene->warmup_end,
 		.length_ns = range_of(&f->length),
 		.rate_ppm = range_of(&f->rate),
-		.amount = range_of(&f->amount),
+		.amount = amount_of(f, is_world),
 		.disks = f->disks };
 
 	snprintf(name, sizeof(name), "%.*s", LAB_VIEW_ARG(f->name));
@@ -378,8 +397,7 @@ int scene_new_faults(struct scene *scene, struct lab_heap *heap, uint64_t kinds,
 {
 	const struct scenario *s = scenario_of(scene);
 
-	scene->plan = fault_plan_new(heap, scene->options->seed,
-		(unsigned)scene_knob(scene, &s->cql.replication_factor, "cql.rf", 0));
+	scene->plan = fault_plan_new(heap, scene->options->seed, replication_factor(scene));
 	for (size_t i = 0; i < s->fault_count; i++) {
 		const struct scenario_fault *f = &s->faults[i];
 

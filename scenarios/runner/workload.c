@@ -25,10 +25,18 @@ static uint64_t draw(struct workload *w, const struct user *user, const char *wh
 	return lab_draw(w->settings.seed, what, user->number, n);
 }
 
+/* What a user's sessions do next. Deliveries count for themselves, so that a retry of theirs
+ * changes nothing here. */
 static uint64_t pick(
 	struct workload *w, struct user *user, const struct conf_range *range, const char *what)
 {
 	return conf_range_pick(range, draw(w, user, what, user->ordinal++));
+}
+
+static uint64_t pick_delivery(
+	struct workload *w, struct user *user, const struct conf_range *range, const char *what)
+{
+	return conf_range_pick(range, draw(w, user, what, user->delivery_ordinal++));
 }
 
 static struct env *lab(struct workload *w)
@@ -62,8 +70,8 @@ static struct node *route(struct workload *w, struct user *user)
 
 /* ---- deliveries ---- */
 
-/* The date of a generated mail says how many its user got before, not when it was made: so the mails
- * of a seed are the same in both worlds. */
+/* The date of a generated mail says how many its user got before, not when it was made: so the
+ * mails of a seed are the same in both worlds. */
 static struct lab_view next_mail(
 	struct workload *w, struct user *user, uint64_t token, struct lab_arena *arena)
 {
@@ -82,15 +90,17 @@ static void deliver_with_retries(struct workload *w, struct user *user, uint64_t
 {
 	struct lab_arena *arena = lab_arena_new(lab(w)->heap, 2 * (size_t)MAIL_BYTES_MAX);
 	struct lab_view mail = next_mail(w, user, token, arena);
-	uint64_t retries = pick(w, user, &user->group->mail_delivery_retries, "delivery.retries");
+	uint64_t retries =
+		pick_delivery(w, user, &user->group->mail_delivery_retries, "delivery.retries");
 
 	for (uint64_t attempt = 0; attempt <= retries; attempt++) {
 		enum history_outcome outcome;
 		struct node *node;
 
 		if (attempt > 0)
-			env_sleep(lab(w), pick(w, user, &user->group->mail_delivery_retry_delay,
-						  "delivery.delay"));
+			env_sleep(lab(w),
+				pick_delivery(w, user, &user->group->mail_delivery_retry_delay,
+					"delivery.delay"));
 		node = route(w, user);
 		user->active++;
 		outcome = client_deliver(&w->client, user, node, token, mail);
@@ -113,7 +123,7 @@ static void deliveries(void *arg)
 	struct user *user = fiber->user;
 
 	for (;;) {
-		env_sleep(lab(w), pick(w, user, &user->group->mail_inbox_delivery_interval,
+		env_sleep(lab(w), pick_delivery(w, user, &user->group->mail_inbox_delivery_interval,
 					  "delivery.interval"));
 		if (is_over(w))
 			break;
