@@ -23,11 +23,13 @@
 #include "sim/front-end/http-front-end.h"
 #include "sim/front-end/stream-front-end.h"
 
+#define LIVE_ADDRESS_MAX 40
+
 struct live_host_place {
 	struct live_world *world;
 	struct live_host *host;
 	char root[LIVE_DIRECTORY_MAX];
-	char source[16];
+	char source[LIVE_ADDRESS_MAX];
 };
 
 struct live_world {
