@@ -991,7 +991,7 @@ static int dictmap_iter(struct fs *base, struct lab_view path, uint32_t flags, s
 		.arena = arena,
 		.max_entries = LAB_MIN(max_entries, (size_t)DICTMAP_ROWS_MAX) };
 
-	if (!lab_view_ends_with(path, LAB_VIEW("/")))
+	if (path.len > 0 && !lab_view_ends_with(path, LAB_VIEW("/")))
 		path = lab_view_cstr(lab_arena_printf(arena, "%.*s/", LAB_VIEW_ARG(path)));
 	if ((flags & FS_ITER_DIRS) != 0)
 		return iter_directories(&l, path, ret_names, ret_count, err);
