@@ -16,34 +16,34 @@
 /* A fault is (applied: yes, no, partly, late) x (what was answered). */
 enum sim_fault_kind {
 	SIM_FAULT_NONE,
-	SIM_FAULT_REFUSE,	/* before: answer `status`/`code` without looking at the request */
-	SIM_FAULT_FAIL,		/* checked, not applied, answered with an error */
-	SIM_FAULT_LOSE_REPLY,	/* applied, then the connection is reset */
-	SIM_FAULT_STALL_REPLY,	/* applied, then silence */
-	SIM_FAULT_ALTER_REPLY,	/* applied, then answered with an error */
-	SIM_FAULT_STALL,	/* not applied, silence */
-	SIM_FAULT_RESET,	/* not applied, the connection is reset */
-	SIM_FAULT_DELAY,	/* applied and answered after delay_ns */
-	SIM_FAULT_PARTLY,	/* CQL: applied on `replicas` replicas only, then a timeout */
-	SIM_FAULT_LATE,		/* CQL: answered with a timeout, applied after delay_ns */
-	SIM_FAULT_CORRUPT,	/* reply truncated or bit-flipped */
+	SIM_FAULT_REFUSE,      /* before: answer `status`/`code` without looking at the request */
+	SIM_FAULT_FAIL,        /* checked, not applied, answered with an error */
+	SIM_FAULT_LOSE_REPLY,  /* applied, then the connection is reset */
+	SIM_FAULT_STALL_REPLY, /* applied, then silence */
+	SIM_FAULT_ALTER_REPLY, /* applied, then answered with an error */
+	SIM_FAULT_STALL,       /* not applied, silence */
+	SIM_FAULT_RESET,       /* not applied, the connection is reset */
+	SIM_FAULT_DELAY,       /* applied and answered after delay_ns */
+	SIM_FAULT_PARTLY,      /* CQL: applied on `replicas` replicas only, then a timeout */
+	SIM_FAULT_LATE,        /* CQL: answered with a timeout, applied after delay_ns */
+	SIM_FAULT_CORRUPT,     /* reply truncated or bit-flipped */
 	SIM_FAULT_KIND_COUNT
 };
 
 struct sim_fault_query {
-	const char *point;	 /* sorted list in sim/faults/points.def: "s3.put", "cql.write" */
-	const char *service;	 /* "s3", "cql", "imds" */
+	const char *point;        /* sorted list in sim/faults/points.def: "s3.put", "cql.write" */
+	const char *service;      /* "s3", "cql", "imds" */
 	struct lab_view instance; /* node or endpoint: "cassandra-1" */
-	struct lab_view peer;	 /* host name of the client */
-	struct lab_view subject; /* bucket/key, or table */
+	struct lab_view peer;     /* host name of the client */
+	struct lab_view subject;  /* bucket/key, or table */
 	uint64_t now_ns;
 };
 
 struct sim_fault {
 	enum sim_fault_kind kind;
-	uint32_t id;	     /* of the injected fault, for reports; 0 for none */
-	unsigned status;     /* HTTP status, or CQL error code */
-	const char *code;    /* "SlowDown", "InternalError"; literal, or NULL */
+	uint32_t id;      /* of the injected fault, for reports; 0 for none */
+	unsigned status;  /* HTTP status, or CQL error code */
+	const char *code; /* "SlowDown", "InternalError"; literal, or NULL */
 	uint64_t delay_ns;
 	unsigned replicas;
 };
@@ -71,46 +71,46 @@ struct sim_access {
 	struct lab_view operation; /* "PUT", "INSERT", "imds.token" */
 	struct lab_view subject;   /* "bucket/key"; "keyspace.table" */
 	struct lab_view request;   /* HTTP: the target; CQL: the statement text */
-	struct lab_view user;	   /* HTTP: X-Dovecot-Username; CQL: bound value of column u, if any */
+	struct lab_view user; /* HTTP: X-Dovecot-Username; CQL: bound value of column u, if any */
 	const struct lab_view *keys; /* bulk delete: each key */
 	size_t key_count;
-	unsigned status;	   /* HTTP status; CQL error code, 0 for ok; what was (to be) answered */
-	bool applied;		   /* the write took effect somewhere */
-	bool answered;		   /* false: lost, stalled, reset */
+	unsigned status; /* HTTP status; CQL error code, 0 for ok; what was (to be) answered */
+	bool applied;    /* the write took effect somewhere */
+	bool answered;   /* false: lost, stalled, reset */
 	uint32_t fault_id;
-	uint64_t bytes;		   /* of the body, or of the value */
-	uint64_t body_hash;	   /* of the uncompressed... stored bytes; volatile, never traced */
-	uint16_t consistency;	   /* CQL */
-	int64_t timestamp_us;	   /* CQL: the client's write timestamp, INT64_MIN without one */
+	uint64_t bytes;       /* of the body, or of the value */
+	uint64_t body_hash;   /* of the uncompressed... stored bytes; volatile, never traced */
+	uint16_t consistency; /* CQL */
+	int64_t timestamp_us; /* CQL: the client's write timestamp, INT64_MIN without one */
 };
 
 /* ---- HTTP services (S3, IMDS) ---- */
 
 struct sim_peer {
-	struct lab_view name;	/* host name, or address:port */
+	struct lab_view name; /* host name, or address:port */
 	struct lab_view zone;
-	unsigned hops;		/* IP hops to the service: IMDS's hop limit */
-	uint64_t connection;	/* which connection it came on, unique in the front end */
+	unsigned hops;       /* IP hops to the service: IMDS's hop limit */
+	uint64_t connection; /* which connection it came on, unique in the front end */
 };
 
 enum sim_wire {
-	SIM_WIRE_ANSWER,	/* send the response, keep the connection */
-	SIM_WIRE_ANSWER_CLOSE,	/* send it, then close: what AWS does with SlowDown */
-	SIM_WIRE_RESET,		/* no answer: RST */
-	SIM_WIRE_TRUNCATE,	/* send half of the body, then reset */
-	SIM_WIRE_SILENCE	/* never answer; the connection stays open */
+	SIM_WIRE_ANSWER,       /* send the response, keep the connection */
+	SIM_WIRE_ANSWER_CLOSE, /* send it, then close: what AWS does with SlowDown */
+	SIM_WIRE_RESET,        /* no answer: RST */
+	SIM_WIRE_TRUNCATE,     /* send half of the body, then reset */
+	SIM_WIRE_SILENCE       /* never answer; the connection stays open */
 };
 
 struct sim_http_reply {
 	enum sim_wire wire;
 	struct lab_http_response response; /* borrowed during the call */
-	bool head;			   /* answer to HEAD: headers of the body, without it */
+	bool head;                         /* answer to HEAD: headers of the body, without it */
 };
 typedef void (*sim_http_reply_fn)(void *ctx, const struct sim_http_reply *reply);
 
 struct sim_http_ops {
-	/* `request` is borrowed during the call. `reply` is called exactly once: in this call, or in a
-	 * later advance(). */
+	/* `request` is borrowed during the call. `reply` is called exactly once: in this call, or
+	 * in a later advance(). */
 	void (*submit)(void *service, const struct lab_http_request *request,
 		const struct sim_peer *peer, uint64_t now_ns, sim_http_reply_fn reply,
 		void *reply_ctx);
@@ -132,7 +132,8 @@ typedef void (*sim_stream_output_fn)(void *ctx, struct lab_view data, enum sim_w
 
 struct sim_stream_ops {
 	/* A new connection to `instance` (node name). NULL: refused (the node is down). After the
-	 * service resets a connection, or the front end calls closed(), neither side uses it again. */
+	 * service resets a connection, or the front end calls closed(), neither side uses it again.
+	 */
 	void *(*accept)(void *service, struct lab_view instance, const struct sim_peer *peer,
 		uint64_t now_ns, sim_stream_output_fn output, void *output_ctx);
 	void (*input)(void *connection, struct lab_view data, uint64_t now_ns);

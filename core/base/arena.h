@@ -32,8 +32,7 @@ void lab_arena_rewind(struct lab_arena *arena, struct lab_arena_mark mark);
 /* Zeroed, aligned to 16. */
 void *lab_arena_alloc(struct lab_arena *arena, size_t size);
 #define lab_arena_new_of(arena, type) ((type *)lab_arena_alloc((arena), sizeof(type)))
-#define lab_arena_array(arena, type, n)                                                            \
-	((type *)lab_arena_alloc_array((arena), sizeof(type), (n)))
+#define lab_arena_array(arena, type, n) ((type *)lab_arena_alloc_array((arena), sizeof(type), (n)))
 void *lab_arena_alloc_array(struct lab_arena *arena, size_t size, size_t count);
 
 /* Copies; the result lives as long as the arena's contents. copy() is also NUL-terminated behind

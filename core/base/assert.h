@@ -9,10 +9,10 @@
 
 #include <stdbool.h>
 
-#define lab_assert(condition)                                                                      \
-	do {                                                                                       \
-		if (__builtin_expect(!(condition), 0))                                             \
-			lab_assert_failed(#condition, __FILE__, __LINE__, __func__);               \
+#define lab_assert(condition) \
+	do { \
+		if (__builtin_expect(!(condition), 0)) \
+			lab_assert_failed(#condition, __FILE__, __LINE__, __func__); \
 	} while (0)
 
 /* Control never gets here; `why` says why we thought so. */

@@ -16,41 +16,41 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define LAB_CODES(X)                                                                               \
-	X(OK, "ok")                                                                                \
-	X(INVALID, "invalid input")                                                                \
-	X(NOT_FOUND, "not found")                                                                  \
-	X(EXISTS, "already exists")                                                                \
-	X(DENIED, "permission denied")                                                             \
-	X(UNSUPPORTED, "not supported")                                                            \
-	X(LIMIT, "limit exceeded")                                                                 \
-	X(NO_SPACE, "no space left")                                                               \
-	X(IO, "input/output error")                                                                \
-	X(CORRUPT, "corrupted data")                                                               \
-	X(REFUSED, "connection refused")                                                           \
-	X(RESET, "connection reset")                                                               \
-	X(TIMEOUT, "timed out, certainly without effect")                                          \
-	X(THROTTLED, "throttled")                                                                  \
-	X(UNAVAILABLE, "service unavailable")                                                      \
-	X(UNCERTAIN, "uncertain whether it happened")                                              \
-	X(CANCELLED, "cancelled")                                                                  \
+#define LAB_CODES(X) \
+	X(OK, "ok") \
+	X(INVALID, "invalid input") \
+	X(NOT_FOUND, "not found") \
+	X(EXISTS, "already exists") \
+	X(DENIED, "permission denied") \
+	X(UNSUPPORTED, "not supported") \
+	X(LIMIT, "limit exceeded") \
+	X(NO_SPACE, "no space left") \
+	X(IO, "input/output error") \
+	X(CORRUPT, "corrupted data") \
+	X(REFUSED, "connection refused") \
+	X(RESET, "connection reset") \
+	X(TIMEOUT, "timed out, certainly without effect") \
+	X(THROTTLED, "throttled") \
+	X(UNAVAILABLE, "service unavailable") \
+	X(UNCERTAIN, "uncertain whether it happened") \
+	X(CANCELLED, "cancelled") \
 	X(INTERNAL, "internal error")
 
 enum lab_code {
 #define X(name, text) LAB_##name,
 	LAB_CODES(X)
 #undef X
-		LAB_CODE_COUNT
+	LAB_CODE_COUNT
 };
 
 struct lab_error {
 	enum lab_code code;
-	bool retryable;	     /* the same request may succeed later */
-	uint32_t fault_id;   /* injected fault that caused it, 0 if none is known */
-	uint16_t status;     /* HTTP status or CQL error code it came from, 0 if neither */
-	uint16_t line;	     /* where in our source it was raised */
-	const char *file;    /* string literal */
-	char message[240];   /* one sentence, without a newline */
+	bool retryable;    /* the same request may succeed later */
+	uint32_t fault_id; /* injected fault that caused it, 0 if none is known */
+	uint16_t status;   /* HTTP status or CQL error code it came from, 0 if neither */
+	uint16_t line;     /* where in our source it was raised */
+	const char *file;  /* string literal */
+	char message[240]; /* one sentence, without a newline */
 };
 
 /* Sets *err (which may be NULL) and returns -1, so that `return lab_fail(err, LAB_IO, ...)` reads

@@ -45,20 +45,20 @@ struct lab_field {
 };
 
 #define LAB_F_TEXT(name, view) ((struct lab_field){ (name), LAB_FIELD_TEXT, false, (view), 0 })
-#define LAB_F_CSTR(name, cstr)                                                                     \
+#define LAB_F_CSTR(name, cstr) \
 	((struct lab_field){ (name), LAB_FIELD_TEXT, false, lab_view_cstr(cstr), 0 })
 #define LAB_F_U64(name, n) ((struct lab_field){ (name), LAB_FIELD_U64, false, { 0 }, (n) })
 #define LAB_F_CODE(name, c) ((struct lab_field){ (name), LAB_FIELD_CODE, false, { 0 }, (c) })
 #define LAB_F_VOLATILE_U64(name, n) ((struct lab_field){ (name), LAB_FIELD_U64, true, { 0 }, (n) })
-#define LAB_F_VOLATILE_TEXT(name, view)                                                            \
+#define LAB_F_VOLATILE_TEXT(name, view) \
 	((struct lab_field){ (name), LAB_FIELD_TEXT, true, (view), 0 })
 
 struct lab_event {
 	enum lab_event_id id;
-	uint64_t time_ns;  /* since the run's start; virtual in the simulated world */
-	uint32_t host;	   /* 0 is the laboratory itself */
-	uint64_t fiber;	   /* 0 outside of fibers */
-	uint64_t sequence; /* 1, 2, 3... in this run: "event #20418" of a report */
+	uint64_t time_ns;               /* since the run's start; virtual in the simulated world */
+	uint32_t host;                  /* 0 is the laboratory itself */
+	uint64_t fiber;                 /* 0 outside of fibers */
+	uint64_t sequence;              /* 1, 2, 3... in this run: "event #20418" of a report */
 	const struct lab_field *fields; /* borrowed during the call */
 	size_t field_count;
 };

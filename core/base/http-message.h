@@ -23,10 +23,10 @@ struct lab_http_headers {
 };
 
 struct lab_http_request {
-	struct lab_view method;	   /* "PUT" */
-	bool tls;		   /* the URL said https */
-	struct lab_view authority; /* host or host:port, as for the Host header */
-	struct lab_view target;	   /* path and query exactly as on the wire: "/a%20b?x=1" */
+	struct lab_view method;          /* "PUT" */
+	bool tls;                        /* the URL said https */
+	struct lab_view authority;       /* host or host:port, as for the Host header */
+	struct lab_view target;          /* path and query exactly as on the wire: "/a%20b?x=1" */
 	struct lab_http_headers headers; /* without Host and Content-Length */
 	struct lab_view body;
 };
@@ -47,7 +47,7 @@ struct lab_view lab_http_header_get(const struct lab_http_headers *headers, cons
 /* Deep copies; the result borrows from the arena only. */
 void lab_http_request_copy(
 	struct lab_arena *arena, const struct lab_http_request *from, struct lab_http_request *to);
-void lab_http_response_copy(
-	struct lab_arena *arena, const struct lab_http_response *from, struct lab_http_response *to);
+void lab_http_response_copy(struct lab_arena *arena, const struct lab_http_response *from,
+	struct lab_http_response *to);
 
 #endif

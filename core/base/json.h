@@ -12,7 +12,7 @@
 
 struct lab_json {
 	struct lab_buf *out; /* borrowed */
-	bool pretty;	     /* two spaces an indent; else one line */
+	bool pretty;         /* two spaces an indent; else one line */
 	uint8_t depth;
 	bool is_object[LAB_JSON_DEPTH_MAX];
 	bool has_items[LAB_JSON_DEPTH_MAX];

@@ -115,9 +115,9 @@ static void xml_escapes_markup_and_controls(void **state)
 {
 	(void)state;
 	lab_buf_append_xml(&buf, LAB_VIEW("<a b=\"c\" d='e'>&\t\r\n\x01\x1f\xc3\xa4 z"));
-	assert_string_equal(
-		lab_buf_cstr(&buf), "&lt;a b=&quot;c&quot; "
-				    "d=&apos;e&apos;&gt;&amp;&#x9;&#xD;&#xA;&#x1;&#x1F;\xc3\xa4 z");
+	assert_string_equal(lab_buf_cstr(&buf),
+		"&lt;a b=&quot;c&quot; "
+		"d=&apos;e&apos;&gt;&amp;&#x9;&#xD;&#xA;&#x1;&#x1F;\xc3\xa4 z");
 }
 
 static void overflow_appends_nothing_of_a_text(void **state)

@@ -21,10 +21,10 @@ struct lab_view {
 /* For printf: printf("%.*s", LAB_VIEW_ARG(v)). Cuts at INT_MAX. */
 #define LAB_VIEW_ARG(v) ((int)((v).len > 0x7fffffff ? 0x7fffffff : (v).len)), (const char *)(v).ptr
 /* A view of a string literal, usable in initialisers. */
-#define LAB_VIEW(literal)                                                                          \
-	(struct lab_view)                                                                          \
-	{                                                                                          \
-		(const uint8_t *)("" literal), sizeof(literal) - 1                                 \
+#define LAB_VIEW(literal) \
+	(struct lab_view) \
+	{ \
+		(const uint8_t *)("" literal), sizeof(literal) - 1 \
 	}
 
 static inline struct lab_view lab_view_of(const void *ptr, size_t len)

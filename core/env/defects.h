@@ -6,20 +6,20 @@
 #ifndef LAB_ENV_DEFECTS_H
 #define LAB_ENV_DEFECTS_H
 
-#define LAB_DEFECTS(X)                                                                             \
-	X(FORWARD_BEFORE_REVERSE, "forward-before-reverse",                                        \
-		"INSERT the forward row before the reverse row (HD-1)")                            \
-	X(OBJECT_BEFORE_ROWS, "object-before-rows", "DELETE the body before its rows (HD-1)")       \
-	X(CERTAIN_AFTER_UNCERTAIN, "certain-after-uncertain",                                      \
-		"treat a write timeout as failed and clean up the object (obox 3.8)")              \
-	X(NO_RETRY_503, "no-retry-503", "give up at the first 503 (obox 1.6)")                      \
+#define LAB_DEFECTS(X) \
+	X(FORWARD_BEFORE_REVERSE, "forward-before-reverse", \
+		"INSERT the forward row before the reverse row (HD-1)") \
+	X(OBJECT_BEFORE_ROWS, "object-before-rows", "DELETE the body before its rows (HD-1)") \
+	X(CERTAIN_AFTER_UNCERTAIN, "certain-after-uncertain", \
+		"treat a write timeout as failed and clean up the object (obox 3.8)") \
+	X(NO_RETRY_503, "no-retry-503", "give up at the first 503 (obox 1.6)") \
 	X(ACK_BEFORE_PUT, "ack-before-put", "acknowledge a delivery before its body is stored")
 
 enum lab_defect {
 #define X(name, text, doc) LAB_DEFECT_##name##_BIT,
 	LAB_DEFECTS(X)
 #undef X
-		LAB_DEFECT_COUNT
+	LAB_DEFECT_COUNT
 };
 #define LAB_DEFECT(name) (UINT32_C(1) << LAB_DEFECT_##name##_BIT)
 

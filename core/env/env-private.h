@@ -12,7 +12,7 @@
 struct env_waiter {
 	struct env_waiter *next, *prev;
 	struct env_cond *cond; /* NULL once signalled */
-	void *parked;	       /* the world's token for the fiber */
+	void *parked;          /* the world's token for the fiber */
 };
 
 struct env_ops {
@@ -63,8 +63,8 @@ struct env_stream {
 struct env_file_ops {
 	int (*read)(struct env_file *file, uint64_t offset, void *data, size_t size, size_t *ret_n,
 		struct lab_error *err);
-	int (*write)(
-		struct env_file *file, uint64_t offset, struct lab_view data, struct lab_error *err);
+	int (*write)(struct env_file *file, uint64_t offset, struct lab_view data,
+		struct lab_error *err);
 	int (*truncate)(struct env_file *file, uint64_t size, struct lab_error *err);
 	int (*sync)(struct env_file *file, struct lab_error *err);
 	uint64_t (*size)(struct env_file *file);

@@ -34,9 +34,9 @@ struct env {
 	const struct env_ops *ops;
 	struct lab_heap *heap; /* the host's memory */
 	const char *hostname;  /* unique in its run: GUIDs and diff rows depend on it */
-	uint32_t host;	       /* number of the host in events, from 1 */
-	uint32_t pid;	       /* of the Dovecot process that this stands for; new after a restart */
-	const char *zone;      /* availability zone, "" if there is none */
+	uint32_t host;         /* number of the host in events, from 1 */
+	uint32_t pid;     /* of the Dovecot process that this stands for; new after a restart */
+	const char *zone; /* availability zone, "" if there is none */
 	struct {
 		int64_t seconds;
 		uint32_t nanos;
@@ -59,9 +59,9 @@ void env_sleep(struct env *env, uint64_t ns);
  * seed too, so that both worlds agree. */
 uint64_t env_draw(struct env *env, const char *purpose, uint64_t ordinal);
 
-/* A GUID-128 as lib/guid.c makes it (obox 4.1): nanoseconds, seconds and pid little-endian, then the
- * last four bytes of SHA-1(hostname). Unique for one process; unique for all while hostnames are,
- * and it sorts by creation only after decoding. */
+/* A GUID-128 as lib/guid.c makes it (obox 4.1): nanoseconds, seconds and pid little-endian, then
+ * the last four bytes of SHA-1(hostname). Unique for one process; unique for all while hostnames
+ * are, and it sorts by creation only after decoding. */
 #define ENV_GUID128_SIZE 16
 void env_guid128_generate(struct env *env, uint8_t guid[ENV_GUID128_SIZE]);
 /* When it was made, nanoseconds since 1970. */
@@ -72,8 +72,7 @@ uint64_t env_guid128_time(const uint8_t guid[ENV_GUID128_SIZE]);
 typedef void (*env_fiber_fn)(void *arg);
 /* Starts a fiber of this host; it runs when the caller next blocks. `name` is a literal for traces.
  * -1 LAB_LIMIT when the world has no more. */
-int env_spawn(
-	struct env *env, const char *name, env_fiber_fn fn, void *arg, struct lab_error *err);
+int env_spawn(struct env *env, const char *name, env_fiber_fn fn, void *arg, struct lab_error *err);
 
 /* A queue of waiting fibers. Zero-initialised is empty. Lives in the host's memory. */
 struct env_waiter;
@@ -107,23 +106,23 @@ struct env_http_limits {
 	uint64_t connect_timeout_ns;  /* until connected */
 	uint64_t response_timeout_ns; /* from the request sent to the last byte of the response */
 	size_t response_max_bytes;    /* a longer body is LAB_LIMIT */
-	bool fresh_connection;	      /* do not reuse a kept-alive one (after a failure) */
-	uint64_t deadline_ns;	      /* absolute, for the whole exchange; 0: none */
+	bool fresh_connection;        /* do not reuse a kept-alive one (after a failure) */
+	uint64_t deadline_ns;         /* absolute, for the whole exchange; 0: none */
 };
 
 struct env_http_stats {
 	uint64_t connect_ns, send_ns, response_ns;
 	bool request_sent; /* at least one byte left: a failed write is then uncertain */
-	bool reused;	   /* went over a kept-alive connection */
+	bool reused;       /* went over a kept-alive connection */
 };
 
 /* Blocks. 0 with any complete response, whatever its status. -1:
  *   LAB_REFUSED, LAB_TIMEOUT   no connection: certainly not received
- *   LAB_UNCERTAIN              reset, closed or timed out after the request was sent, in whole or in
- *                              part; err->retryable is set, the message says which of them
- *   LAB_LIMIT, LAB_CORRUPT     the response is too long, or is not HTTP: also after sending
- * The response borrows from `arena`; its headers are those of the wire, so that the answer to a HEAD
- * has its Content-Length. *ret_stats (may be NULL) is filled in either case. */
+ *   LAB_UNCERTAIN              reset, closed or timed out after the request was sent, in whole or
+ * in part; err->retryable is set, the message says which of them LAB_LIMIT, LAB_CORRUPT     the
+ * response is too long, or is not HTTP: also after sending The response borrows from `arena`; its
+ * headers are those of the wire, so that the answer to a HEAD has its Content-Length. *ret_stats
+ * (may be NULL) is filled in either case. */
 int env_http(struct env *env, const struct lab_http_request *request,
 	const struct env_http_limits *limits, struct lab_arena *arena,
 	struct lab_http_response *ret, struct env_http_stats *ret_stats, struct lab_error *err);
@@ -152,8 +151,8 @@ void env_stream_close(struct env_stream **stream);
 #define ENV_PATH_MAX 1024
 
 enum env_open_mode {
-	ENV_OPEN_READ,	  /* LAB_NOT_FOUND if missing */
-	ENV_OPEN_WRITE,	  /* read and write, created if missing */
+	ENV_OPEN_READ,    /* LAB_NOT_FOUND if missing */
+	ENV_OPEN_WRITE,   /* read and write, created if missing */
 	ENV_OPEN_CREATE,  /* as WRITE, but LAB_EXISTS if present */
 	ENV_OPEN_TRUNCATE /* as WRITE, emptied */
 };
@@ -167,8 +166,8 @@ struct env_stat {
 
 /* The parent directory must exist, except that missing parents are made for the modes that
  * create. -1: LAB_NOT_FOUND, LAB_EXISTS, LAB_NO_SPACE, LAB_IO. */
-int env_file_open(struct env *env, const char *path, enum env_open_mode mode,
-	struct env_file **ret, struct lab_error *err);
+int env_file_open(struct env *env, const char *path, enum env_open_mode mode, struct env_file **ret,
+	struct lab_error *err);
 /* Does not sync. NULLs the pointer; accepts NULL. */
 void env_file_close(struct env_file **file);
 /* *ret_n is short only at the end of the file. */
@@ -186,8 +185,8 @@ uint64_t env_file_size(struct env_file *file);
 int env_file_load(struct env *env, const char *path, size_t max_bytes, struct lab_arena *arena,
 	struct lab_view *ret, struct lab_error *err);
 /* Writes <path>.tmp, syncs it if `sync`, renames it over `path`. */
-int env_file_replace(struct env *env, const char *path, struct lab_view data, bool sync,
-	struct lab_error *err);
+int env_file_replace(
+	struct env *env, const char *path, struct lab_view data, bool sync, struct lab_error *err);
 
 /* -1 LAB_NOT_FOUND if missing. A directory must be empty (LAB_EXISTS). */
 int env_unlink(struct env *env, const char *path, struct lab_error *err);
@@ -203,8 +202,8 @@ int env_list(struct env *env, const char *path, size_t max_entries, struct lab_a
 
 /* Folded into the trace hash and handed to the world's sinks. */
 void env_event(struct env *env, enum lab_event_id id, const struct lab_field *fields, size_t count);
-#define ENV_EVENT(env, id, ...)                                                                    \
-	env_event((env), (id), (const struct lab_field[]){ __VA_ARGS__ },                          \
+#define ENV_EVENT(env, id, ...) \
+	env_event((env), (id), (const struct lab_field[]){ __VA_ARGS__ }, \
 		sizeof((const struct lab_field[]){ __VA_ARGS__ }) / sizeof(struct lab_field))
 
 #endif

@@ -167,9 +167,9 @@ int cqlemu_execute(struct cqlemu *emulator, struct lab_view cql, struct lab_erro
  * Code 0x0000 SERVER_ERROR is meant by `code` "SERVER_ERROR" or `status` 0xffff; a plain status 0
  * is the default. Timeouts are answered when the real ones would come, after write_timeout_ns or
  * read_timeout_ns, or after delay_ns if that is given (except with LATE); all else at once. If the
- * request fails by itself (Unavailable, say), that is what is answered. A fault of a BATCH takes the
- * whole batch. At cql.connect REFUSE, FAIL, RESET and LOSE_REPLY refuse the connection, STALL and
- * STALL_REPLY accept it and never say a word; the others do nothing.
+ * request fails by itself (Unavailable, say), that is what is answered. A fault of a BATCH takes
+ * the whole batch. At cql.connect REFUSE, FAIL, RESET and LOSE_REPLY refuse the connection, STALL
+ * and STALL_REPLY accept it and never say a word; the others do nothing.
  *
  * ---- access log (sim_hooks.access) ----
  *

@@ -148,8 +148,8 @@ static size_t copy_request(struct http_exchange *exchange, const struct lab_http
 
 #define LENGTH_DIGITS 24
 
-/* Services leave the length to who puts the response on the wire; a HEAD's is that of the body which
- * is not sent. */
+/* Services leave the length to who puts the response on the wire; a HEAD's is that of the body
+ * which is not sent. */
 static void add_length(struct http_bytes *bytes, struct lab_http_response *to, size_t len)
 {
 	char digits[LENGTH_DIGITS];
