@@ -538,6 +538,34 @@ static void short_reads_are_read_again(void **state)
 	test_end(w);
 }
 
+/* What lies behind the end of a replica's answer must not be taken from another one: here each of
+ * the two has deleted what the other still shows. */
+static void limited_answers_do_not_resurrect_rows(void **state)
+{
+	struct test_world *w = test_world(3);
+	(void)state;
+	w->options.hinted_handoff = false;
+	test_start(w);
+	test_setup_cql(w, SCHEMA "INSERT INTO k.t (u, n, i) VALUES ('a', '1', 'x');"
+				 "INSERT INTO k.t (u, n, i) VALUES ('a', '3', 'x');");
+	test_sleep(w, LAB_SEC);
+	cqlemu_node_stop(w->emu, 0, w->now_ns);
+	struct test_client *c2 = test_client(w, "n2");
+	test_expect(c2, "DELETE FROM k.t WHERE u = 'a' AND n = '1'", CQL_TWO, VOID);
+	cqlemu_node_start(w->emu, 0, w->now_ns);
+	cqlemu_node_stop(w->emu, 1, w->now_ns);
+	cqlemu_node_stop(w->emu, 2, w->now_ns);
+	struct test_client *c1 = test_client(w, "n1");
+	test_expect(c1, "DELETE FROM k.t WHERE u = 'a' AND n = '3'", CQL_ONE, VOID);
+	cqlemu_node_start(w->emu, 1, w->now_ns);
+	cqlemu_node_start(w->emu, 2, w->now_ns);
+	test_sleep(w, LAB_SEC);
+	test_expect(c1, "SELECT i FROM k.t WHERE u = 'a' LIMIT 1", CQL_ALL, ROWS_I "[]");
+	test_disconnect(c1);
+	test_disconnect(c2);
+	test_end(w);
+}
+
 static void works_the_same_with_latency(void **state)
 {
 	struct test_world *w = test_world(3);
@@ -838,6 +866,7 @@ int main(void)
 		cmocka_unit_test(quorum_read_repairs_what_it_sees),
 		cmocka_unit_test(read_repair_spreads_deletes),
 		cmocka_unit_test(short_reads_are_read_again),
+		cmocka_unit_test(limited_answers_do_not_resurrect_rows),
 		cmocka_unit_test(works_the_same_with_latency),
 		cmocka_unit_test(speculation_asks_another_replica),
 		cmocka_unit_test(kill_keeps_data_unless_told_otherwise),

@@ -82,6 +82,8 @@ static const struct {
 		"[[1, None, 'aa', None]]" },
 	{ "DELETE FROM k.t USING TIMESTAMP 5 WHERE p = 1 AND c = 1",
 		"DELETE FROM k.t USING TIMESTAMP 9 WHERE p = 1", "[]" },
+	{ "DELETE FROM k.t USING TIMESTAMP 5 WHERE p = 1 AND c > 0",
+		"DELETE FROM k.t USING TIMESTAMP 9 WHERE p = 1 AND c > 0", "[]" },
 	{ "INSERT INTO k.t (p, c, v) VALUES (1, 1, '') USING TIMESTAMP 5",
 		"UPDATE k.t USING TIMESTAMP 4 SET v = null WHERE p = 1 AND c = 1",
 		"[[1, None, '', None]]" },
