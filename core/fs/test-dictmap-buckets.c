@@ -1,0 +1,557 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Buckets of a folder: where mails go, what is counted, and what is known after a crash (obox 3.11,
+ * HD-2).
+ */
+#include "core/fs/testing/rig-test.h"
+
+#define USER "user@example.com"
+#define GUID "00d7d12ea08a3153175e0000dfbea952"
+#define FOLDER USER "/mailboxes/" GUID "/"
+#define ROWS "shared/dictmap/" USER "/mailboxes/" GUID "/"
+#define CACHE "/home/user/buckets.cache"
+#define DICTMAP(size, more) \
+	"dictmap:proxy:dict-async:cassandra ; posix:prefix=/s/ ; refcounting-table:" \
+	"storage-objectid-prefix=m/:bucket-size=" size ":bucket-cache=" CACHE more
+#define DAY (86400 * LAB_SEC)
+
+static struct fs *open_on(struct rig *rig, unsigned host, const char *uri)
+{
+	struct lab_error err;
+	struct fs *fs = rig_open(rig, host, uri, &err);
+
+	if (fs == NULL)
+		fail_msg("%s", err.message);
+	return fs;
+}
+
+static size_t bucket_rows(const struct rig *rig, unsigned bucket)
+{
+	char prefix[200];
+
+	snprintf(prefix, sizeof(prefix), ROWS "%u/", bucket);
+	return rig_row_count(rig, prefix);
+}
+
+static void assert_max_bucket(const struct rig *rig, const char *expected)
+{
+	struct lab_view value = rig_row(rig, ROWS "max_bucket");
+
+	if (expected == NULL)
+		assert_null(value.ptr);
+	else
+		assert_view(value, expected);
+}
+
+static void save(struct fs *fs, char name[33])
+{
+	struct lab_error err;
+
+	OK(create(fs, FOLDER, "x", name, &err));
+}
+
+static void save_many(struct fs *fs, unsigned count)
+{
+	char name[33];
+
+	for (unsigned i = 0; i < count; i++)
+		save(fs, name);
+}
+
+static size_t list(struct rig *rig, struct fs *fs, uint32_t flags)
+{
+	struct lab_view *names;
+	struct lab_error err;
+	size_t count;
+
+	OK(fs_iter(fs, LAB_VIEW(FOLDER), flags, 1000, rig->arena, &names, &count, &err));
+	return count;
+}
+
+static void delete_mail(struct fs *fs, const char *name)
+{
+	char path[200];
+	struct lab_error err;
+
+	snprintf(path, sizeof(path), FOLDER "%s", name);
+	OK(del(fs, path, &err));
+}
+
+/* ---- rolling over ---- */
+
+RIG_TEST(a_full_bucket_is_followed_by_the_next)
+{
+	struct fs *fs = open_on(rig, 0, DICTMAP("3", ""));
+	struct lab_view text;
+	struct lab_error err;
+	char name[33], path[200];
+
+	save_many(fs, 3);
+	assert_max_bucket(rig, NULL);
+	save(fs, name);
+	assert_max_bucket(rig, "1");
+	assert_int_equal(bucket_rows(rig, 0), 3);
+	assert_int_equal(bucket_rows(rig, 1), 1);
+	save_many(fs, 3);
+	assert_max_bucket(rig, "2");
+	assert_int_equal(list(rig, fs, 0), 7);
+	assert_int_equal(rig->counts.events[LAB_EV_fs_dictmap_max_bucket_changed], 2);
+	/* Found and deleted wherever it is. */
+	snprintf(path, sizeof(path), FOLDER "%s", name);
+	OK(get(rig, fs, path, &text, &err));
+	delete_mail(fs, name);
+	assert_int_equal(bucket_rows(rig, 1), 2);
+	fs_deinit(&fs);
+}
+
+RIG_TEST(without_bucket_size_everything_is_in_bucket_0)
+{
+	struct fs *fs = open_on(
+		rig, 0, "dictmap:proxy::cassandra ; posix:prefix=/s/ ; storage-objectid-prefix=m/");
+
+	save_many(fs, 20);
+	assert_int_equal(bucket_rows(rig, 0), 20);
+	assert_int_equal(list(rig, fs, FS_ITER_NOCACHE), 20);
+	assert_max_bucket(rig, NULL);
+	assert_int_equal(rig->counts.iterations, 1);
+	assert_int_equal(rig->counts.lookups, 0);
+	fs_deinit(&fs);
+}
+
+struct saver {
+	struct rig *rig;
+	struct fs *fs;
+	unsigned done;
+};
+
+static void save_in_fiber(void *arg)
+{
+	struct saver *saver = arg;
+
+	save_many(saver->fs, 5);
+	saver->done++;
+}
+
+RIG_TEST(parallel_saves_share_buckets_and_raise_each_once)
+{
+	struct fs *fs = open_on(rig, 0, DICTMAP("10", ""));
+	struct saver saver = { rig, fs, 0 };
+	struct lab_error err;
+
+	for (unsigned i = 0; i < 20; i++)
+		OK(env_spawn(rig->hosts[0].env, "save", save_in_fiber, &saver, &err));
+	env_sleep(rig->hosts[0].env, 10 * LAB_SEC);
+	assert_int_equal(saver.done, 20);
+	for (unsigned b = 0; b < 10; b++)
+		assert_row(b, bucket_rows(rig, b) == 10);
+	assert_max_bucket(rig, "9");
+	assert_int_equal(rig->counts.events[LAB_EV_fs_dictmap_max_bucket_changed], 9);
+	fs_deinit(&fs);
+}
+
+/* ---- max_bucket that cannot be raised ---- */
+
+RIG_TEST(when_max_bucket_cannot_be_raised_nothing_is_saved)
+{
+	static const enum rig_fault faults[] = { RIG_FAIL, RIG_UNCERTAIN_NOT,
+		RIG_UNCERTAIN_APPLIED };
+	struct fs *fs = open_on(rig, 0, DICTMAP("3", ""));
+	struct lab_error err;
+	unsigned puts;
+	char name[33];
+
+	save_many(fs, 3);
+	puts = rig->counts.puts;
+	for (size_t i = 0; i < LAB_COUNT_OF(faults); i++) {
+		rig->only = "max_bucket";
+		rig_fail_at(rig, 2, faults[i]); /* lookup, INSERT */
+		FAILS(create(fs, FOLDER, "x", name, &err), LAB_UNAVAILABLE);
+		SAYS("raise max_bucket to 1");
+		assert_int_equal(rig->counts.puts, puts);
+	}
+	rig_fail_at(rig, 1, RIG_FAIL);
+	FAILS(create(fs, FOLDER, "x", name, &err), LAB_UNAVAILABLE);
+	rig_fail_at(rig, 0, RIG_FAIL);
+	save(fs, name);
+	assert_int_equal(bucket_rows(rig, 0), 3);
+	assert_int_equal(bucket_rows(rig, 1), 1);
+	fs_deinit(&fs);
+}
+
+RIG_TEST(a_save_that_failed_gives_its_place_back)
+{
+	struct fs *fs = open_on(rig, 0, DICTMAP("3", ""));
+	struct lab_error err;
+	char name[33];
+
+	save_many(fs, 2);
+	for (unsigned i = 0; i < 5; i++) {
+		rig_fail_at(rig, 1, RIG_FAIL);
+		FAILS(create(fs, FOLDER, "x", name, &err), LAB_UNAVAILABLE);
+	}
+	rig_fail_at(rig, 0, RIG_FAIL);
+	save(fs, name);
+	assert_int_equal(bucket_rows(rig, 0), 3);
+	assert_max_bucket(rig, NULL);
+	/* Index files of the folder have no place in a bucket. */
+	rig_fail_at(rig, 1, RIG_FAIL);
+	FAILS(put(fs, FOLDER "idx/bundle", "x", &err), LAB_UNAVAILABLE);
+	rig_fail_at(rig, 0, RIG_FAIL);
+	save(fs, name);
+	assert_int_equal(bucket_rows(rig, 0), 3);
+	fs_deinit(&fs);
+}
+
+RIG_TEST(counting_that_fails_saves_nothing)
+{
+	struct fs *fs = open_on(rig, 0, DICTMAP("3", ""));
+	struct lab_error err;
+	char name[33];
+
+	for (unsigned n = 1; n <= 2; n++) {
+		rig_fail_at(rig, n, RIG_FAIL);
+		FAILS(create(fs, FOLDER, "x", name, &err), LAB_UNAVAILABLE);
+	}
+	assert_int_equal(rig->counts.puts, 0);
+	rig_set_row(rig, ROWS "max_bucket", "many");
+	rig_fail_at(rig, 0, RIG_FAIL);
+	FAILS(create(fs, FOLDER, "x", name, &err), LAB_CORRUPT);
+	rig_set_row(rig, ROWS "max_bucket", "100001");
+	FAILS(create(fs, FOLDER, "x", name, &err), LAB_CORRUPT);
+	fs_deinit(&fs);
+}
+
+/* ---- two hosts ---- */
+
+static void save_ten_on_second(void *arg)
+{
+	struct rig *rig = arg;
+	struct fs *fs = open_on(rig, 1, DICTMAP("3", ""));
+
+	save_many(fs, 10);
+	fs_deinit(&fs);
+}
+
+static void save_more_on_first(void *arg)
+{
+	struct rig *rig = arg;
+	struct fs *fs = open_on(rig, 0, DICTMAP("3", ""));
+	unsigned counted = rig->counts.iterations;
+
+	/* By its cache bucket 0 has room for two more; then it is told of the others. */
+	save_many(fs, 6);
+	assert_int_equal(rig->counts.iterations - counted, 1);
+	fs_deinit(&fs);
+}
+
+static void save_one_on_first(void *arg)
+{
+	struct rig *rig = arg;
+	struct fs *fs = open_on(rig, 0, DICTMAP("3", ""));
+
+	save_many(fs, 1);
+	fs_deinit(&fs);
+}
+
+static void a_host_that_was_away_never_lowers_max_bucket(void **state)
+{
+	struct rig *rig = *state;
+
+	rig_run(rig, 0, save_one_on_first, rig);
+	rig_run(rig, 1, save_ten_on_second, rig);
+	assert_max_bucket(rig, "3");
+	rig_run(rig, 0, save_more_on_first, rig);
+	assert_max_bucket(rig, "4");
+	assert_int_equal(bucket_rows(rig, 3), 3);
+	assert_int_equal(bucket_rows(rig, 0), 5);
+	assert_int_equal(rig_forward_rows(rig), 17);
+}
+
+/* ---- tombstones ---- */
+
+static void save_and_delete(struct fs *fs, unsigned count)
+{
+	char name[33];
+
+	for (unsigned i = 0; i < count; i++) {
+		save(fs, name);
+		delete_mail(fs, name);
+	}
+}
+
+RIG_TEST(young_tombstones_fill_a_bucket)
+{
+	struct fs *fs = open_on(rig, 0, DICTMAP("3", ":bucket-deleted-days=11"));
+	char name[33];
+
+	save_and_delete(fs, 3);
+	assert_max_bucket(rig, NULL);
+	save(fs, name);
+	assert_max_bucket(rig, "1");
+	assert_int_equal(bucket_rows(rig, 0), 0);
+	fs_deinit(&fs);
+}
+
+RIG_TEST(without_bucket_deleted_days_tombstones_do_not_count)
+{
+	struct fs *fs = open_on(rig, 0, DICTMAP("3", ""));
+
+	save_and_delete(fs, 20);
+	assert_max_bucket(rig, NULL);
+	fs_deinit(&fs);
+}
+
+RIG_TEST(tombstones_are_forgotten_when_they_are_old_enough)
+{
+	struct fs *fs = open_on(rig, 0, DICTMAP("3", ":bucket-deleted-days=11"));
+	struct env *env = rig->hosts[0].env;
+	char name[33];
+
+	save_and_delete(fs, 2);
+	env_sleep(env, 11 * DAY);
+	save_and_delete(fs, 1);
+	save(fs, name);
+	assert_max_bucket(rig, "1");
+	delete_mail(fs, name);
+	/* Bucket 1 has one tombstone; a day more, and it is alone. */
+	save_and_delete(fs, 1);
+	env_sleep(env, 12 * DAY);
+	save_and_delete(fs, 2);
+	assert_max_bucket(rig, "1");
+	save_and_delete(fs, 2);
+	assert_max_bucket(rig, "2");
+	fs_deinit(&fs);
+}
+
+/* ---- the cache file ---- */
+
+struct cache_test {
+	struct rig *rig;
+	const char *uri;
+	unsigned count;
+	bool leave_open;
+};
+
+static void delete_then_stop(void *arg)
+{
+	struct cache_test *t = arg;
+	struct fs *fs = open_on(t->rig, 0, t->uri);
+
+	save_and_delete(fs, t->count);
+	if (t->leave_open)
+		world_crash(t->rig->hosts[0].host, FAULT_DISK_LOSE_UNSYNCED);
+	fs_deinit(&fs);
+}
+
+static void save_some(void *arg)
+{
+	struct cache_test *t = arg;
+	struct fs *fs = open_on(t->rig, 0, t->uri);
+
+	save_many(fs, t->count);
+	fs_deinit(&fs);
+}
+
+static void tombstones_survive_a_clean_stop(void **state)
+{
+	struct cache_test t = { *state, DICTMAP("3", ":bucket-deleted-days=11"), 2, false };
+
+	rig_run(t.rig, 0, delete_then_stop, &t);
+	assert_int_equal(t.rig->counts.iterations, 1 + 2);
+	rig_run(t.rig, 0, save_some, &t);
+	/* Not counted again: one live row beside two tombstones, and the second did not fit. */
+	assert_int_equal(t.rig->counts.iterations, 1 + 2);
+	assert_int_equal(bucket_rows(t.rig, 0), 1);
+	assert_int_equal(bucket_rows(t.rig, 1), 1);
+}
+
+static void after_a_crash_live_rows_are_counted_anew(void **state)
+{
+	struct cache_test t = { *state, DICTMAP("3", ":bucket-deleted-days=11"), 2, false };
+
+	rig_run(t.rig, 0, delete_then_stop, &t);
+	t.leave_open = true;
+	t.count = 1;
+	rig_run(t.rig, 0, delete_then_stop, &t);
+	t.rig->counts.iterations = 0;
+	t.count = 3;
+	rig_run(t.rig, 0, save_some, &t);
+	/* Tombstones are unknown now (HD-2), and "clean" is not believed. */
+	assert_int_equal(t.rig->counts.iterations, 1);
+	assert_int_equal(bucket_rows(t.rig, 0), 3);
+	assert_max_bucket(t.rig, NULL);
+}
+
+static void a_lost_cache_is_counted_from_the_last_bucket(void **state)
+{
+	struct cache_test t = { *state, DICTMAP("3", ""), 5, false };
+
+	rig_run(t.rig, 0, save_some, &t);
+	assert_int_equal(bucket_rows(t.rig, 1), 2);
+	world_crash(t.rig->hosts[0].host, FAULT_DISK_WIPE);
+	t.count = 2;
+	rig_run(t.rig, 0, save_some, &t);
+	assert_int_equal(bucket_rows(t.rig, 1), 3);
+	assert_int_equal(bucket_rows(t.rig, 2), 1);
+}
+
+struct file_test {
+	struct rig *rig;
+	const char *file;
+	bool is_believed;
+};
+
+static void save_beside_file(void *arg)
+{
+	struct file_test *t = arg;
+	struct fs *fs;
+	struct lab_error err;
+	unsigned counted = t->rig->counts.iterations;
+
+	OK(env_file_replace(t->rig->hosts[0].env, CACHE, lab_view_cstr(t->file), true, &err));
+	fs = open_on(t->rig, 0, DICTMAP("3", ":bucket-deleted-days=11"));
+	save_many(fs, 1);
+	assert_int_equal(t->rig->counts.iterations - counted, t->is_believed ? 0 : 1);
+	fs_deinit(&fs);
+}
+
+#define CLEAN "oboxlab-buckets 1 clean\n"
+
+static void a_file_that_is_not_as_written_is_not_believed(void **state)
+{
+	static const struct file_test rows[] = {
+		{ .file = CLEAN GUID " 0 1\nend\n", .is_believed = true },
+		{ .file = CLEAN GUID " 0 1 1:5 19723:0\nend\n", .is_believed = true },
+		{ .file = "" },
+		{ .file = "oboxlab-buckets 1 open \n" GUID " 0 1\nend\n" },
+		{ .file = "oboxlab-buckets 2 clean\n" GUID " 0 1\nend\n" },
+		{ .file = CLEAN GUID " 0 1\n" },
+		{ .file = CLEAN GUID " 0\nend\n" },
+		{ .file = CLEAN GUID " 0 1 5\nend\n" },
+		{ .file = CLEAN GUID " 0 1 5:\nend\n" },
+		{ .file = CLEAN GUID " 0 1 0:1\nend\n" },
+		{ .file = CLEAN GUID " 0 1 1:99999999999\nend\n" },
+		{ .file = CLEAN GUID " 100001 1\nend\n" },
+		{ .file = CLEAN GUID " -1 1\nend\n" },
+		{ .file = CLEAN GUID " 0 4000001\nend\n" },
+		{ .file = CLEAN GUID " 0 1\n" GUID " 0 2\nend\n" },
+		{ .file = CLEAN "short 0 1\n" GUID " 0 1\nend\n" },
+		{ .file = CLEAN "\n" GUID " 0 1\nend\n" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < LAB_COUNT_OF(rows); i++) {
+		struct file_test t = rows[i];
+
+		t.rig = rig_new();
+		rig_run(t.rig, 0, save_beside_file, &t);
+		rig_free(&t.rig);
+	}
+}
+
+RIG_TEST(a_cache_that_cannot_be_written_costs_nothing_but_a_listing)
+{
+	struct fs *fs;
+
+	world_disk_limit(rig->hosts[0].host, 5);
+	fs = open_on(rig, 0, DICTMAP("3", ""));
+	save_many(fs, 4);
+	fs_deinit(&fs);
+	fs = open_on(rig, 0, DICTMAP("3", ""));
+	save_many(fs, 1);
+	fs_deinit(&fs);
+	assert_int_equal(rig->counts.iterations, 2);
+	assert_int_equal(bucket_rows(rig, 1), 2);
+}
+
+/* ---- listings ---- */
+
+RIG_TEST(a_listing_counts_the_last_bucket)
+{
+	struct fs *fs = open_on(rig, 0, DICTMAP("3", ""));
+	unsigned iterations;
+
+	save_many(fs, 2);
+	rig_set_row(rig, ROWS "0/" GUID, GUID "80");
+	assert_int_equal(list(rig, fs, 0), 3);
+	iterations = rig->counts.iterations;
+	save_many(fs, 1);
+	assert_int_equal(bucket_rows(rig, 1), 1);
+	assert_int_equal(rig->counts.iterations, iterations);
+	fs_deinit(&fs);
+}
+
+RIG_TEST(a_bucket_above_the_last_one_is_found_without_caches)
+{
+	struct fs *fs = open_on(rig, 0, DICTMAP("3", ""));
+
+	rig_set_row(rig, ROWS "0/" GUID, GUID "80");
+	rig_set_row(rig, ROWS "1/" GUID, GUID "80");
+	rig_set_row(rig, ROWS "2/" GUID, GUID "80");
+	rig_set_row(rig, ROWS "4/" GUID, GUID "80");
+	assert_int_equal(list(rig, fs, 0), 1);
+	assert_max_bucket(rig, NULL);
+	assert_int_equal(list(rig, fs, FS_ITER_NOCACHE), 3);
+	assert_max_bucket(rig, "2");
+	assert_non_null(strstr(rig->last_event, "reason=iter"));
+	assert_int_equal(list(rig, fs, 0), 3);
+	fs_deinit(&fs);
+}
+
+RIG_TEST(a_listing_that_cannot_raise_max_bucket_fails)
+{
+	struct fs *fs = open_on(rig, 0, DICTMAP("3", ""));
+	struct lab_view *names;
+	struct lab_error err;
+	size_t count;
+
+	rig_set_row(rig, ROWS "1/" GUID, GUID "80");
+	rig->only = "max_bucket";
+	rig_fail_at(rig, 2, RIG_UNCERTAIN_NOT);
+	FAILS(fs_iter(fs, LAB_VIEW(FOLDER), FS_ITER_NOCACHE, 9, rig->arena, &names, &count, &err),
+		LAB_UNAVAILABLE);
+	rig->only = "/1/";
+	rig_fail_at(rig, 1, RIG_FAIL);
+	FAILS(fs_iter(fs, LAB_VIEW(FOLDER), FS_ITER_NOCACHE, 9, rig->arena, &names, &count, &err),
+		LAB_UNAVAILABLE);
+	SAYS("list bucket 1");
+	fs_deinit(&fs);
+}
+
+RIG_TEST(empty_buckets_below_the_last_are_reported)
+{
+	struct fs *fs = open_on(rig, 0, DICTMAP("3", ""));
+
+	rig_set_row(rig, ROWS "max_bucket", "3");
+	rig_set_row(rig, ROWS "2/" GUID, GUID "80");
+	assert_int_equal(list(rig, fs, 0), 1);
+	assert_int_equal(rig->counts.events[LAB_EV_fs_dictmap_empty_bucket_iterated], 2);
+	fs_deinit(&fs);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		RIG_UNIT_TEST(a_full_bucket_is_followed_by_the_next),
+		RIG_UNIT_TEST(without_bucket_size_everything_is_in_bucket_0),
+		RIG_UNIT_TEST(parallel_saves_share_buckets_and_raise_each_once),
+		RIG_UNIT_TEST(when_max_bucket_cannot_be_raised_nothing_is_saved),
+		RIG_UNIT_TEST(a_save_that_failed_gives_its_place_back),
+		RIG_UNIT_TEST(counting_that_fails_saves_nothing),
+		RIG_UNIT_TEST(a_host_that_was_away_never_lowers_max_bucket),
+		RIG_UNIT_TEST(young_tombstones_fill_a_bucket),
+		RIG_UNIT_TEST(without_bucket_deleted_days_tombstones_do_not_count),
+		RIG_UNIT_TEST(tombstones_are_forgotten_when_they_are_old_enough),
+		RIG_UNIT_TEST(tombstones_survive_a_clean_stop),
+		RIG_UNIT_TEST(after_a_crash_live_rows_are_counted_anew),
+		RIG_UNIT_TEST(a_lost_cache_is_counted_from_the_last_bucket),
+		cmocka_unit_test(a_file_that_is_not_as_written_is_not_believed),
+		RIG_UNIT_TEST(a_cache_that_cannot_be_written_costs_nothing_but_a_listing),
+		RIG_UNIT_TEST(a_listing_counts_the_last_bucket),
+		RIG_UNIT_TEST(a_bucket_above_the_last_one_is_found_without_caches),
+		RIG_UNIT_TEST(a_listing_that_cannot_raise_max_bucket_fails),
+		RIG_UNIT_TEST(empty_buckets_below_the_last_are_reported),
+	};
+
+	return cmocka_run_group_tests_name("dictmap-buckets", tests, NULL, NULL);
+}
