@@ -291,6 +291,106 @@ static void the_http_client_stops_at_a_refusal(void **state)
 	assert_int_equal(err.code, LAB_REFUSED);
 }
 
+struct direct {
+	struct sim_stream_service service;
+	void *connection;
+	struct lab_buf answer;
+};
+
+static void on_direct_output(void *ctx, struct lab_view data, enum sim_wire wire)
+{
+	assert_int_equal(wire, SIM_WIRE_ANSWER);
+	lab_buf_append_view(&((struct direct *)ctx)->answer, data);
+}
+
+static int ask_directly(
+	void *ctx, struct lab_view frame, struct lab_view *ret, struct lab_error *err)
+{
+	struct direct *direct = ctx;
+
+	(void)err;
+	lab_buf_reset(&direct->answer);
+	direct->service.ops->input(direct->connection, frame, 0);
+	*ret = lab_buf_view(&direct->answer);
+	return 0;
+}
+
+static void every_select_finds_the_row_that_was_inserted_before_it(void **state)
+{
+	struct sim_peer peer = { .name = LAB_VIEW("bench"), .hops = 1 };
+	struct lab_view *frames, answer;
+	struct cql_response response;
+	struct cql_frame frame;
+	struct direct direct;
+	struct emulators e;
+	size_t used;
+
+	(void)state;
+	emulators_init(&e);
+	assert_int_equal(emulators_cql(&e, BENCH_CQL_NODES_MAX, NULL), 0);
+	direct.service = cqlemu_service(e.cql);
+	lab_buf_init(&direct.answer, e.heap, 65536);
+	direct.connection = direct.service.ops->accept(direct.service.service,
+		LAB_VIEW("cassandra-1"), &peer, 0, on_direct_output, &direct);
+	assert_int_equal(ask_directly(&direct, bench_cql_startup(&e), &answer, NULL), 0);
+	assert_int_equal(bench_cql_frames(&e, ask_directly, &direct, &frames, NULL), 0);
+	for (size_t i = 0; i < BENCH_CQL_FRAMES; i++) {
+		assert_int_equal(ask_directly(&direct, frames[i], &answer, NULL), 0);
+		assert_int_equal(cql_frame_next(answer, 65536, &frame, &used, NULL), 1);
+		assert_int_equal(cql_response_decode(&frame, e.arena, &response, NULL), 0);
+		assert_int_equal(response.opcode, CQL_RESULT);
+		assert_int_equal(response.kind, i % 2 == 0 ? CQL_RESULT_VOID : CQL_RESULT_ROWS);
+		assert_int_equal(response.rows.row_count, i % 2);
+	}
+	lab_buf_done(&direct.answer);
+	emulators_free(&e);
+}
+
+struct counting {
+	struct cqlemu *cql;
+	struct cqlemu_counters counters;
+};
+
+static void count(void *ctx)
+{
+	struct counting *counting = ctx;
+
+	cqlemu_counters(counting->cql, &counting->counters);
+}
+
+static void the_cql_client_counts_every_answer(void **state)
+{
+	struct cql_request select = { .opcode = CQL_QUERY,
+		.query = LAB_VIEW("SELECT i FROM mails.user_index_objects WHERE u='a' AND n='b'"),
+		.params = { .consistency = CQL_ONE } };
+	struct cql_load load = { .frame_count = 1, .connections = 2, .streams = 8 };
+	struct bench_load_result result;
+	struct counting counting;
+	struct lab_view frame;
+	struct emulators e;
+	struct lab_buf out;
+
+	(void)state;
+	lab_buf_init(&out, testing_heap, 4096);
+	cql_request_encode(&out, CQL_VERSION, 0, &select);
+	frame = lab_buf_view(&out);
+	emulators_init(&e);
+	assert_int_equal(emulators_cql(&e, 1, NULL), 0);
+	assert_int_equal(emulators_cql_serve(&e, NULL), 0);
+	load.port = stream_front_end_port(e.cql_front);
+	load.hello = bench_cql_startup(&e);
+	load.frames = &frame;
+	assert_int_equal(cql_load_run(&load, SHORT_NS, &result, NULL), 0);
+	counting.cql = e.cql;
+	stream_front_end_call(e.cql_front, count, &counting);
+	assert_true(result.answers > 0);
+	assert_in_range(counting.counters.selects, result.answers,
+		result.answers + (uint64_t)load.connections * load.streams);
+	assert_int_equal(counting.counters.errors, 0);
+	emulators_free(&e);
+	lab_buf_done(&out);
+}
+
 static void the_cql_client_stops_at_an_error(void **state)
 {
 	struct cql_request unknown = { .opcode = CQL_EXECUTE,
@@ -383,6 +483,8 @@ int main(void)
 		cmocka_unit_test(the_best_of_several_turns_counts),
 		cmocka_unit_test(the_http_client_counts_every_answer),
 		cmocka_unit_test(the_http_client_stops_at_a_refusal),
+		cmocka_unit_test(every_select_finds_the_row_that_was_inserted_before_it),
+		cmocka_unit_test(the_cql_client_counts_every_answer),
 		cmocka_unit_test(the_cql_client_stops_at_an_error),
 		cmocka_unit_test(switches_cost_something),
 		cmocka_unit_test(emulators_answer_over_sockets),
