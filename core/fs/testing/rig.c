@@ -519,6 +519,8 @@ void rig_take_storage(struct fs *fs)
 	storage.stat = store_stat;
 	storage.copy = store_copy;
 	storage.delete_file = store_delete;
+	if (fs->driver == &storage)
+		return;
 	lab_assert(fs->driver == &fs_driver_posix);
 	fs->driver = &storage;
 }
@@ -633,6 +635,30 @@ void rig_run(struct rig *rig, unsigned i, env_fiber_fn fn, void *arg)
 		world_crash(main.host->host, FAULT_DISK_KEEP);
 	world_start(main.host->host, rig_main, &main);
 	if (world_run_until(rig->world, ENV_FOREVER, NULL, NULL, &err) < 0) {
+		fprintf(stderr, "%s\n", err.message);
+		lab_bug("the world stopped");
+	}
+}
+
+static void nothing(void *arg)
+{
+	(void)arg;
+}
+
+void rig_boot(struct rig *rig, unsigned i)
+{
+	if (world_is_up(rig->hosts[i].host))
+		world_crash(rig->hosts[i].host, FAULT_DISK_KEEP);
+	world_start(rig->hosts[i].host, nothing, NULL);
+	rig_continue(rig, i, nothing, NULL);
+}
+
+void rig_continue(struct rig *rig, unsigned i, env_fiber_fn fn, void *arg)
+{
+	struct lab_error err;
+
+	if (env_spawn(rig->hosts[i].env, "test", fn, arg, &err) < 0 ||
+		world_run_until(rig->world, ENV_FOREVER, NULL, NULL, &err) < 0) {
 		fprintf(stderr, "%s\n", err.message);
 		lab_bug("the world stopped");
 	}

@@ -94,12 +94,16 @@ void rig_free(struct rig **rig);
 /* Boots the host (again, with its disk as it was left) with fn(arg) as its first fiber, until
  * nothing is left to happen. What fn allocated of the host it must have freed. */
 void rig_run(struct rig *rig, unsigned host, env_fiber_fn fn, void *arg);
+/* Boots it (again) without anything to do, for rig_continue(): one more fiber, until nothing is
+ * left to happen. No shared state of stacks is made (fs_services.shared). */
+void rig_boot(struct rig *rig, unsigned host);
+void rig_continue(struct rig *rig, unsigned host, env_fiber_fn fn, void *arg);
 /* Fails the n-th step from now on. 0: none. */
 void rig_fail_at(struct rig *rig, unsigned n, enum rig_fault fault);
 /* What was still on its way arrives. */
 void rig_apply_late(struct rig *rig);
 
-/* Puts the storage where the stack ends. */
+/* Puts the storage where the stack ends, unless it is there. */
 void rig_take_storage(struct fs *fs);
 /* fs_init() and rig_take_storage(). NULL and rig_error() if that fails. */
 struct fs *rig_open(struct rig *rig, unsigned host, const char *uri, struct lab_error *err);

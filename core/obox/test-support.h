@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * test-support.h - what the tests of this module share: a backend on each host of the rig, whose
+ * users have their rows and objects in the rig.
+ */
+#ifndef LAB_OBOX_TEST_SUPPORT_H
+#define LAB_OBOX_TEST_SUPPORT_H
+
+#include "core/fs/testing/rig-test.h"
+#include "core/obox/obox-private.h"
+
+#define USER "user@example.com"
+#define OBOX_FS \
+	"fscache:1M:/cache:compress:zstd:3:dictmap:proxy:dict-async:cassandra ; posix:prefix=/s/ " \
+	"; refcounting-table:lockdir=/tmp:nlinks-limit=3:delete-timestamp=+10s:bucket-size=10000:" \
+	"bucket-deleted-days=11:bucket-cache=%h/buckets.cache:storage-objectid-prefix=%u/mails/"
+#define MAILS USER "/mails"
+
+struct node {
+	struct rig *rig;
+	unsigned host;
+	struct backend *backend;
+	struct obox_user *user;
+	struct conf_settings conf;
+	struct backend_settings settings;
+	size_t heap_used; /* before the backend started */
+};
+
+typedef void (*node_fn)(struct node *node);
+
+struct node_call {
+	struct node *node;
+	node_fn fn;
+};
+
+__attribute__((unused)) static void node_call(void *arg)
+{
+	struct node_call *call = arg;
+
+	call->fn(call->node);
+}
+
+/* fn(node) in a fiber of the node's host, until nothing is left to happen anywhere. */
+__attribute__((unused)) static void node_run(struct node *node, node_fn fn)
+{
+	struct node_call call = { node, fn };
+
+	rig_continue(node->rig, node->host, node_call, &call);
+}
+
+__attribute__((unused)) static void node_init(struct node *node, struct rig *rig, unsigned host)
+{
+	*node = (struct node){ .rig = rig, .host = host };
+	node->conf.mail_location.text = LAB_VIEW("obox:%u:INDEX=~/:CONTROL=~/");
+	node->conf.obox_fs.text = LAB_VIEW(OBOX_FS);
+	node->conf.obox_max_parallel_writes = 10;
+	node->conf.obox_max_parallel_copies = 10;
+	node->conf.obox_max_parallel_deletes = 1000;
+	node->settings = (struct backend_settings){ .conf = &node->conf };
+}
+
+__attribute__((unused)) static int node_open_user(
+	struct node *node, struct lab_view name, struct lab_error *err)
+{
+	if (backend_user_open(node->backend, name, &node->user, err) < 0)
+		return -1;
+	rig_take_storage(node->user->fs);
+	return 0;
+}
+
+__attribute__((unused)) static void node_start_backend(struct node *node)
+{
+	struct fs_services *services;
+	struct lab_error err;
+
+	node->settings.env = node->rig->hosts[node->host].env;
+	node->heap_used = lab_heap_used(node->settings.env->heap);
+	OK(backend_start(&node->settings, &node->backend, &err));
+	services = backend_get_services(node->backend);
+	services->dict_open = node->rig->hosts[node->host].services.dict_open;
+	services->ctx = node->rig->hosts[node->host].services.ctx;
+}
+
+__attribute__((unused)) static void node_start_user(struct node *node)
+{
+	struct lab_error err;
+
+	node_start_backend(node);
+	OK(node_open_user(node, LAB_VIEW(USER), &err));
+}
+
+__attribute__((unused)) static void node_stop_backend(struct node *node)
+{
+	backend_user_release(&node->user);
+	backend_stop(&node->backend);
+	assert_null(node->backend);
+	assert_int_equal(lab_heap_used(node->settings.env->heap), node->heap_used);
+}
+
+/* Boots the host; its backend has the user open. */
+__attribute__((unused)) static void node_start(struct node *node, struct rig *rig, unsigned host)
+{
+	node_init(node, rig, host);
+	rig_boot(rig, host);
+	node_run(node, node_start_user);
+}
+
+__attribute__((unused)) static void node_stop(struct node *node)
+{
+	node_run(node, node_stop_backend);
+}
+
+/* The process dies and comes back; the disk stays as `disk` says. */
+__attribute__((unused)) static void node_crash(struct node *node, enum fault_disk disk)
+{
+	struct rig *rig = node->rig;
+
+	world_crash(rig->hosts[node->host].host, disk);
+	rig_boot(rig, node->host);
+	node_run(node, node_start_user);
+}
+
+/* ---- in a fiber ---- */
+
+__attribute__((unused)) static struct obox_mailbox *box_open(struct node *node, const char *name)
+{
+	struct obox_mailbox *mailbox;
+	struct lab_error err;
+
+	OK(obox_mailbox_open(node->user, lab_view_cstr(name), &mailbox, &err));
+	return mailbox;
+}
+
+__attribute__((unused)) static uint32_t deliver(struct obox_mailbox *mailbox, const char *body)
+{
+	struct obox_save save = { .body = lab_view_cstr(body) };
+	struct obox_saved saved;
+	struct lab_error err;
+
+	OK(obox_save(mailbox, &save, &saved, &err));
+	assert_true(saved.uid > 0);
+	return saved.uid;
+}
+
+__attribute__((unused)) static int fetch(struct node *node, struct obox_mailbox *mailbox,
+	uint32_t uid, struct lab_view *ret, struct lab_error *err)
+{
+	return obox_fetch(mailbox, uid, node->rig->arena, ret, err);
+}
+
+/* "1:body 2:other " of everything in the folder. */
+__attribute__((unused)) static void assert_box(
+	struct node *node, struct obox_mailbox *mailbox, const char *expected)
+{
+	char text[1000];
+	size_t used = 0;
+
+	text[0] = '\0';
+	for (size_t i = 0; i < obox_mailbox_count(mailbox); i++) {
+		uint32_t uid = obox_mailbox_mail(mailbox, i)->uid;
+		struct lab_view body;
+		struct lab_error err;
+
+		OK(fetch(node, mailbox, uid, &body, &err));
+		used += (size_t)snprintf(text + used, sizeof(text) - used, "%" PRIu32 ":%.*s ", uid,
+			LAB_VIEW_ARG(body));
+	}
+	assert_string_equal(text, expected);
+}
+
+#endif
