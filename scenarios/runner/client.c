@@ -20,11 +20,13 @@ struct request {
 	/* select */
 	struct client_view *view;
 	struct lab_arena *arena;
-	/* fetch, copy, move, expunge */
-	uint32_t uids[CLIENT_BULK_MAX];
-	size_t count;
-	struct obox_result results[CLIENT_BULK_MAX];
+	/* fetch */
+	uint32_t uid;
 	uint64_t token, body_hash, body_bytes;
+	/* copy, move, expunge: one for each mail */
+	uint32_t *uids;
+	struct obox_result *results;
+	size_t count;
 	bool is_move;
 };
 
@@ -187,7 +189,7 @@ static void fetch_in_backend(struct backend *backend, void *arg)
 
 	if (open_folder(backend, r, &user, &mailbox, r->folder) >= 0) {
 		arena = lab_arena_new(backend_env(backend)->heap, FETCH_ARENA_MAX);
-		if (obox_fetch(mailbox, r->uids[0], arena, &body, &r->err) == 0) {
+		if (obox_fetch(mailbox, r->uid, arena, &body, &r->err) == 0) {
 			r->token = mail_token(body);
 			r->body_bytes = body.len;
 			r->body_hash = lab_hash_view(0, body);
@@ -326,8 +328,7 @@ bool client_fetch(struct client_session *session, size_t index)
 	struct request r = { .client = session->client,
 		.user = session->user,
 		.folder = session->view.folder,
-		.uids = { mail->uid },
-		.count = 1 };
+		.uid = mail->uid };
 	struct history_op op = op_on_mail(session, HISTORY_FETCH, mail);
 	uint32_t id = begin(session->client, session->user, session->node, &op);
 	enum node_answer answer =
@@ -366,9 +367,10 @@ static size_t keep_known(
 	return n;
 }
 
+/* What is written down of each mail of a request. */
 struct bulk {
-	struct history_op ops[CLIENT_BULK_MAX];
-	uint32_t ids[CLIENT_BULK_MAX];
+	struct history_op *ops;
+	uint32_t *ids;
 };
 
 static void begin_bulk(struct client_session *session, enum history_kind kind, const size_t *mails,
@@ -418,8 +420,9 @@ static void drop_from_view(struct client_view *view, const struct request *r)
 static bool bulk_run(struct client_session *session, enum history_kind kind, const size_t *mails,
 	size_t count, struct lab_view target)
 {
-	struct request *r = lab_arena_new_of(session->arena, struct request);
-	struct bulk *bulk = lab_arena_new_of(session->arena, struct bulk);
+	struct lab_arena *arena = session->arena;
+	struct request *r = lab_arena_new_of(arena, struct request);
+	struct bulk bulk;
 	size_t known[CLIENT_BULK_MAX];
 	enum node_answer answer;
 
@@ -434,10 +437,14 @@ static bool bulk_run(struct client_session *session, enum history_kind kind, con
 		.is_move = kind == HISTORY_MOVE };
 	if (r->count == 0)
 		return true;
-	begin_bulk(session, kind, known, r, bulk);
+	r->uids = lab_arena_array(arena, uint32_t, r->count);
+	r->results = lab_arena_array(arena, struct obox_result, r->count);
+	bulk.ops = lab_arena_array(arena, struct history_op, r->count);
+	bulk.ids = lab_arena_array(arena, uint32_t, r->count);
+	begin_bulk(session, kind, known, r, &bulk);
 	answer = call(session->client, session_node(session),
 		kind == HISTORY_EXPUNGE ? expunge_in_backend : copy_in_backend, r);
-	end_bulk(session, r, bulk, answer);
+	end_bulk(session, r, &bulk, answer);
 	if (answer == NODE_ANSWERED && kind != HISTORY_COPY)
 		drop_from_view(&session->view, r);
 	return answer == NODE_ANSWERED;

@@ -186,11 +186,16 @@ static uint64_t draw(struct writer *w)
 
 static void append_text(struct writer *w, size_t until)
 {
+	uint64_t bits = 0;
 	size_t column = 0;
 
-	while (w->out->len < until) {
-		const char *word = words[lab_pick(draw(w), LAB_COUNT_OF(words))];
+	for (unsigned n = 0; w->out->len < until; n++) {
+		const char *word;
 		size_t len;
+
+		/* A byte of a draw for each word. */
+		bits = n % 8 == 0 ? draw(w) : bits >> 8;
+		word = words[(bits & 0xff) * LAB_COUNT_OF(words) >> 8];
 
 		if (column > LINE_BYTES) {
 			lab_buf_append_cstr(w->out, "\r\n");
