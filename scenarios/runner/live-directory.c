@@ -50,8 +50,7 @@ static int remove_entry(const char *path, const struct stat *st, int type, struc
 
 int live_directory_empty(const char *path)
 {
-	/* Of its flags only FTW_CHDIR touches other threads. NOLINTNEXTLINE(concurrency-mt-unsafe)
-	 */
+	/* Only FTW_CHDIR touches other threads. NOLINTNEXTLINE(concurrency-mt-unsafe) */
 	return nftw(path, remove_entry, DESCRIPTORS_MAX, FTW_DEPTH | FTW_PHYS) == 0 ? 0 : -1;
 }
 

@@ -68,6 +68,19 @@ static struct node *route(struct workload *w, struct user *user)
 	return NULL;
 }
 
+/* Sleeps until `delay_ns` after the beat before, and returns the new one: so what is done takes
+ * from the pause after it, and a fast world and a slow one do the same at the same time. Who is
+ * late takes the whole pause. */
+static uint64_t sleep_until_beat(struct workload *w, uint64_t beat_ns, uint64_t delay_ns)
+{
+	uint64_t now_ns = env_now(lab(w)), next_ns = beat_ns + delay_ns;
+
+	if (next_ns <= now_ns)
+		next_ns = now_ns + delay_ns;
+	env_sleep(lab(w), next_ns - now_ns);
+	return next_ns;
+}
+
 /* ---- deliveries ---- */
 
 /* The date of a generated mail says how many its user got before, not when it was made: so the
@@ -121,10 +134,13 @@ static void deliveries(void *arg)
 	struct user_fiber *fiber = arg;
 	struct workload *w = fiber->w;
 	struct user *user = fiber->user;
+	uint64_t beat_ns = 0;
 
 	for (;;) {
-		env_sleep(lab(w), pick_delivery(w, user, &user->group->mail_inbox_delivery_interval,
-					  "delivery.interval"));
+		uint64_t interval_ns = pick_delivery(
+			w, user, &user->group->mail_inbox_delivery_interval, "delivery.interval");
+
+		beat_ns = sleep_until_beat(w, beat_ns, interval_ns);
 		if (is_over(w))
 			break;
 		deliver_with_retries(
@@ -193,16 +209,18 @@ static void session_run(struct workload *w, struct user *user, struct node *node
 		.node = node,
 		.boots = node->boots,
 		.arena = lab_arena_new(lab(w)->heap, SESSION_ARENA_MAX) };
-	uint64_t end =
-		env_now(lab(w)) + pick(w, user, &user->group->mail_session_length, "session");
+	uint64_t beat_ns = env_now(lab(w));
+	uint64_t end = beat_ns + pick(w, user, &user->group->mail_session_length, "session");
 	struct lab_view folder = LAB_VIEW("INBOX");
 
 	if (lab_pick(draw(w, user, "session.folder", user->ordinal++), 10) < 3)
 		folder = other_folder(w, user, folder, session.arena);
 	if (client_select(&session, folder)) {
 		do {
-			env_sleep(lab(w),
-				pick(w, user, &user->group->mail_action_delay, "action.delay"));
+			uint64_t delay_ns =
+				pick(w, user, &user->group->mail_action_delay, "action.delay");
+
+			beat_ns = sleep_until_beat(w, beat_ns, delay_ns);
 		} while (!is_over(w) && env_now(lab(w)) < end && act(w, &session));
 	}
 	lab_arena_free(&session.arena);
@@ -213,12 +231,14 @@ static void sessions(void *arg)
 	struct user_fiber *fiber = arg;
 	struct workload *w = fiber->w;
 	struct user *user = fiber->user;
+	uint64_t ended_ns = 0;
 
 	for (;;) {
+		uint64_t interval_ns =
+			pick(w, user, &user->group->mail_session_interval, "session.interval");
 		struct node *node;
 
-		env_sleep(lab(w),
-			pick(w, user, &user->group->mail_session_interval, "session.interval"));
+		(void)sleep_until_beat(w, ended_ns, interval_ns);
 		if (is_over(w))
 			break;
 		node = route(w, user);
@@ -227,6 +247,7 @@ static void sessions(void *arg)
 		user->active++;
 		session_run(w, user, node);
 		user->active--;
+		ended_ns = env_now(lab(w));
 	}
 	w->busy--;
 }
