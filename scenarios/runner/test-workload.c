@@ -374,6 +374,45 @@ static void what_is_not_acknowledged_is_sent_again_so_many_times(void **state)
 	}
 }
 
+/* The n-th call of a kind that is due; 0: there is none. */
+static uint64_t began(enum history_kind kind, size_t n)
+{
+	for (size_t i = 0; i < fake.count; i++) {
+		if (fake.calls[i].kind == kind && n-- == 0)
+			return fake.calls[i].began_ns;
+	}
+	return 0;
+}
+
+static void what_takes_time_takes_it_from_the_pause_after_it(void **state)
+{
+	(void)state;
+	fake.takes_ns = 3 * LAB_SEC;
+	start("user u {\ncount = 1\nmail_inbox_delivery_interval = 10s\n"
+	      "mail_session_interval = 15s\nmail_session_length = 10min\n"
+	      "mail_action_delay = 20s\nmail_inbox_delete_percentage = 100%\n"
+	      "mail_inbox_move_percentage = 0\nmail_inbox_copy_percentage = 0\n}\n",
+		1, 5 * LAB_MINUTE);
+	run_until(10 * LAB_MINUTE);
+
+	for (size_t i = 0; i < 10; i++) {
+		assert_row(i, began(HISTORY_DELIVER, i) == (i + 1) * 10 * LAB_SEC);
+		assert_row(i, began(HISTORY_EXPUNGE, i) == (15 + (i + 1) * 20) * LAB_SEC);
+	}
+}
+
+static void who_is_late_takes_the_whole_pause(void **state)
+{
+	(void)state;
+	fake.takes_ns = 25 * LAB_SEC;
+	start("user u {\ncount = 1\nmail_inbox_delivery_interval = 10s\n}\n", 1, 2 * LAB_MINUTE);
+	run_until(10 * LAB_MINUTE);
+
+	assert_int_equal(began(HISTORY_DELIVER, 0), 10 * LAB_SEC);
+	assert_int_equal(began(HISTORY_DELIVER, 1), 45 * LAB_SEC);
+	assert_int_equal(began(HISTORY_DELIVER, 2), 80 * LAB_SEC);
+}
+
 static void after_the_end_nothing_is_sent_again(void **state)
 {
 	(void)state;
@@ -487,6 +526,8 @@ int main(void)
 		test(a_delivery_does_not_move_a_user_with_an_open_session),
 		test(without_any_backend_deliveries_are_refused_and_nobody_reads),
 		test(what_is_not_acknowledged_is_sent_again_so_many_times),
+		test(what_takes_time_takes_it_from_the_pause_after_it),
+		test(who_is_late_takes_the_whole_pause),
 		test(after_the_end_nothing_is_sent_again),
 		test(a_session_whose_connection_broke_is_over),
 		test(in_an_empty_folder_nothing_is_done),
