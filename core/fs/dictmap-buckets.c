@@ -149,7 +149,7 @@ static bool parse_folder(struct dictmap_fs *fs, struct lab_view line)
 	struct folder *folder;
 	uint64_t max_bucket, live;
 
-	if (!lab_view_split(&line, ' ', &guid) || guid.len != DICTMAP_GUID_HEX ||
+	if (!lab_view_split(&line, ' ', &guid) || !dictmap_is_guid(guid) ||
 		!parse_number(&line, DICTMAP_BUCKETS_MAX, &max_bucket) ||
 		!parse_number(&line, DICTMAP_ROWS_MAX, &live))
 		return false;

@@ -22,7 +22,7 @@ static bool take_prefix(struct lab_view *rest, struct lab_view prefix)
 }
 
 /* GUIDs and mail names go into the dict as blobs: anything but hex would not come back. */
-static bool is_guid_hex(struct lab_view text)
+bool dictmap_is_guid(struct lab_view text)
 {
 	uint8_t guid[DICTMAP_GUID_HEX / 2];
 
@@ -38,13 +38,13 @@ static int parse_mailbox(struct lab_view rest, struct dictmap_path *ret)
 	ret->guid = lab_view_sub(rest, 0, slash);
 	ret->name = lab_view_skip(rest, slash + 1);
 	ret->kind = DICTMAP_MAIL;
-	if (!is_guid_hex(ret->guid))
+	if (!dictmap_is_guid(ret->guid))
 		return -1;
 	if (take_prefix(&ret->name, LAB_VIEW("idx/"))) {
 		ret->kind = DICTMAP_FOLDER_INDEX;
 		return 0;
 	}
-	return ret->name.len == 0 || is_guid_hex(ret->name) ? 0 : -1;
+	return ret->name.len == 0 || dictmap_is_guid(ret->name) ? 0 : -1;
 }
 
 int dictmap_path_parse(struct dictmap_fs *fs, struct lab_view path, struct lab_arena *arena,

@@ -49,6 +49,8 @@ struct dictmap_path {
 	struct lab_view name; /* empty if the path is the directory */
 };
 
+/* A GUID-128 in hex. */
+bool dictmap_is_guid(struct lab_view text);
 /* `path` is relative to the user's storage root as obox sees it; dict-prefix is added here. Borrows
  * from it or from the arena. -1 LAB_INVALID. */
 int dictmap_path_parse(struct dictmap_fs *fs, struct lab_view path, struct lab_arena *arena,

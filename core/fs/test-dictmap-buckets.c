@@ -435,6 +435,7 @@ static void a_file_that_is_not_as_written_is_not_believed(void **state)
 		{ .file = CLEAN GUID " -1 1\nend\n" },
 		{ .file = CLEAN GUID " 0 4000001\nend\n" },
 		{ .file = CLEAN GUID " 0 1\n" GUID " 0 2\nend\n" },
+		{ .file = CLEAN "00d7d12ea08a3153175e0000dfbea95g 0 1\n" GUID " 0 1\nend\n" },
 		{ .file = CLEAN "short 0 1\n" GUID " 0 1\nend\n" },
 		{ .file = CLEAN "\n" GUID " 0 1\nend\n" },
 	};
