@@ -606,48 +606,83 @@ static bool has_range(const struct cqle_answer *answer, const struct cqle_part *
 	return false;
 }
 
+/* What a replica's answer lacks of one partition, on its way into a mutation. */
+struct part_repair {
+	struct lab_heap *heap;
+	struct cqle_mutation *mutation;
+	const struct cqle_answer *answer, *merged;
+	const struct cqle_part *has;  /* in `answer`; NULL: nothing of it */
+	const struct cqle_part *want; /* in `merged` */
+	bool differs;
+};
+
+static void repair_head(struct part_repair *r)
+{
+	const struct cqle_part *has = r->has, *want = r->want;
+
+	if (want->deletion.timestamp != CQLE_NO_TIMESTAMP &&
+		(has == NULL || has->deletion.timestamp != want->deletion.timestamp)) {
+		r->mutation->deletion = want->deletion;
+		r->differs = true;
+	}
+	if (want->static_row != NULL &&
+		!cqle_row_equal(has == NULL ? NULL : has->static_row, want->static_row)) {
+		r->mutation->static_row = cqle_row_ref(want->static_row);
+		r->differs = true;
+	}
+}
+
+static void repair_ranges(struct part_repair *r)
+{
+	for (size_t i = r->want->range_begin; i < r->want->range_end; i++) {
+		const struct cqle_range *range = &r->merged->ranges[i];
+
+		if (has_range(r->answer, r->has, range))
+			continue;
+		cqle_mutation_add_range(r->heap, r->mutation, cqle_bytes_view(range->start),
+			range->end == NULL ? lab_view_of(NULL, 0) : cqle_bytes_view(range->end),
+			range->deletion);
+		r->differs = true;
+	}
+}
+
+static void repair_rows(struct part_repair *r)
+{
+	const struct cqle_part *has = r->has;
+	size_t at = has == NULL ? 0 : has->row_begin;
+
+	for (size_t i = r->want->row_begin; i < r->want->row_end; i++) {
+		struct cqle_row *row = r->merged->rows[i];
+		/* Mostly both are in step. */
+		bool in_step = has != NULL && at < has->row_end &&
+			       lab_view_eq(cqle_row_key(r->answer->rows[at]), cqle_row_key(row));
+		const struct cqle_row *old = in_step ? r->answer->rows[at++]
+						     : find_row(r->answer, has, cqle_row_key(row));
+
+		if (cqle_row_equal(old, row))
+			continue;
+		cqle_mutation_add_row(r->heap, r->mutation, cqle_row_ref(row));
+		r->differs = true;
+	}
+}
+
 static struct cqle_mutation *part_repair(struct lab_heap *heap, struct cqle_table *table,
 	const struct cqle_answer *answer, const struct cqle_part *has,
 	const struct cqle_answer *merged, const struct cqle_part *want)
 {
-	struct cqle_mutation *m =
-		cqle_mutation_new(heap, table, cqle_bytes_view(want->key), want->token);
-	bool differs = false;
-	if (want->deletion.timestamp != CQLE_NO_TIMESTAMP &&
-		(has == NULL || has->deletion.timestamp != want->deletion.timestamp)) {
-		m->deletion = want->deletion;
-		differs = true;
-	}
-	if (want->static_row != NULL &&
-		!cqle_row_equal(has == NULL ? NULL : has->static_row, want->static_row)) {
-		m->static_row = cqle_row_ref(want->static_row);
-		differs = true;
-	}
-	for (size_t i = want->range_begin; i < want->range_end; i++) {
-		const struct cqle_range *range = &merged->ranges[i];
-		if (has_range(answer, has, range))
-			continue;
-		cqle_mutation_add_range(heap, m, cqle_bytes_view(range->start),
-			range->end == NULL ? lab_view_of(NULL, 0) : cqle_bytes_view(range->end),
-			range->deletion);
-		differs = true;
-	}
-	size_t at = has == NULL ? 0 : has->row_begin;
-	for (size_t i = want->row_begin; i < want->row_end; i++) {
-		struct cqle_row *row = merged->rows[i];
-		/* Mostly both are in step. */
-		bool in_step = has != NULL && at < has->row_end &&
-			       lab_view_eq(cqle_row_key(answer->rows[at]), cqle_row_key(row));
-		const struct cqle_row *old =
-			in_step ? answer->rows[at++] : find_row(answer, has, cqle_row_key(row));
-		if (cqle_row_equal(old, row))
-			continue;
-		cqle_mutation_add_row(heap, m, cqle_row_ref(row));
-		differs = true;
-	}
-	if (differs)
-		return m;
-	cqle_mutation_unref(heap, m);
+	struct part_repair r = { .heap = heap,
+		.mutation = cqle_mutation_new(heap, table, cqle_bytes_view(want->key), want->token),
+		.answer = answer,
+		.merged = merged,
+		.has = has,
+		.want = want };
+
+	repair_head(&r);
+	repair_ranges(&r);
+	repair_rows(&r);
+	if (r.differs)
+		return r.mutation;
+	cqle_mutation_unref(heap, r.mutation);
 	return NULL;
 }
 

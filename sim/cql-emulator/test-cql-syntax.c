@@ -166,107 +166,106 @@ static void errors_are_worded_like_antlr(void **state)
 	"frozen<list<int>>, " \
 	"m frozen<map<text, int>>, se frozen<set<int>>, a ascii, b blob)"
 
+static const struct {
+	const char *cql, *text;
+} mistakes[] = {
+	{ "SELECT v FROM s.t WHERE p = 1 AND d = 'x'",
+		"PRIMARY KEY column \"d\" cannot be restricted as preceding column \"c\" "
+		"is not "
+		"restricted" },
+	{ "SELECT v FROM s.t WHERE p = 1 AND p = 2",
+		"p cannot be restricted by more than one relation if it includes an "
+		"Equal" },
+	{ "SELECT v FROM s.t WHERE p = 1 AND c > 1 AND c >= 2",
+		"More than one restriction was found for the start bound on c" },
+	{ "SELECT v FROM s.t WHERE (c, d) > (1, 'a')",
+		"Multi-column relations are not supported here" },
+	{ "SELECT v FROM s.two WHERE a = 'x'",
+		"Cannot execute this query as it might involve data filtering and thus may "
+		"have "
+		"unpredictable performance. If you want to execute this query despite the "
+		"performance unpredictability, use ALLOW FILTERING" },
+	{ "UPDATE s.t SET v = 'x' WHERE p = 1 AND c = 1", "Some clustering keys are missing: d" },
+	{ "UPDATE s.t SET v = 'x' WHERE p > 1 AND c = 1 AND d = 'a'",
+		"Only EQ and IN relation are supported on the partition key (unless you "
+		"use the "
+		"token() function) for UPDATE statements" },
+	{ "UPDATE s.t SET v = 'x' WHERE p = 1 AND c > 1",
+		"Slice restrictions are not supported on the clustering columns in UPDATE "
+		"statements" },
+	{ "UPDATE s.t SET v = 'x' WHERE p = 1 AND c = 1 AND d = 'a' AND w = 1",
+		"Non PRIMARY KEY columns found in where clause: w" },
+	{ "UPDATE s.t SET v = 'x', v = 'y' WHERE p = 1 AND c = 1 AND d = 'a'",
+		"Multiple incompatible setting of column v" },
+	{ "UPDATE s.t SET w = w + 1 WHERE p = 1 AND c = 1 AND d = 'a'",
+		"Invalid operation for non counter column w" },
+	{ "DELETE v FROM s.t WHERE p = 1 AND c > 1",
+		"Range deletions are not supported for specific columns" },
+	{ "DELETE nope FROM s.t WHERE p = 1", "Undefined column name nope in table s.t" },
+	{ "INSERT INTO s.t (p, p, c, d) VALUES (1, 1, 1, 'a')",
+		"The column names contains duplicates: p" },
+	{ "INSERT INTO s.two (a, v) VALUES ('x', 1)", "Some partition key parts are missing: b" },
+	{ "INSERT INTO s.t (p, c, d) VALUES (1, 99999999999, 'a')",
+		"Unable to make int from '99999999999'" },
+	{ "INSERT INTO s.two (a, b, v) VALUES ('x', 0x1, 1)",
+		"An hex string representing bytes must have an even length" },
+	{ "INSERT INTO s.two (a, b, v) VALUES ('x', 'y', 1)",
+		"Invalid STRING constant (y) for \"b\" of type blob" },
+	{ "INSERT INTO s.t (p, c, d) VALUES (1, now(), 'a')", "Unknown function 'now'" },
+	{ "INSERT INTO s.t (p, c, d) VALUES (1, [1], 'a')",
+		"Invalid list literal for c of type int" },
+	{ "INSERT INTO s.types (k, tu) VALUES (1, 123e4567-e89b-42d3-a456-426614174000)",
+		"Invalid version for TimeUUID type." },
+	{ "INSERT INTO s.types (k, ts) VALUES (1, 'tomorrow')",
+		"Unable to parse a date/time from 'tomorrow'" },
+	{ "INSERT INTO s.types (k, i) VALUES (1, 'localhost')",
+		"Unable to make inet address from 'localhost'" },
+	{ "INSERT INTO s.types (k, bo) VALUES (1, 1)",
+		"Invalid INTEGER constant (1) for \"bo\" of type boolean" },
+	{ "INSERT INTO s.types (k, a) VALUES (1, 'ä')", "Invalid byte for ascii: -61" },
+	{ "SELECT v FROM s.t WHERE p = 1 ORDER BY d",
+		"Order by currently only supports the ordering of columns following their "
+		"declared order in the PRIMARY KEY" },
+	{ "SELECT DISTINCT v FROM s.t", "SELECT DISTINCT queries must only request "
+					"partition key columns and/or static "
+					"columns (not v)" },
+	{ "SELECT count(*), v FROM s.t WHERE p = 1",
+		"count() beside other selections is not supported here" },
+	{ "CREATE TABLE s.x (a int, b int, PRIMARY KEY (a, z))",
+		"Unknown column 'z' referenced in PRIMARY KEY for table 's.x'" },
+	{ "CREATE TABLE s.x (a int PRIMARY KEY, b int static)",
+		"Static columns are only useful (and thus allowed) if the table has at "
+		"least one "
+		"clustering column" },
+	{ "CREATE TABLE s.x (a list<int> PRIMARY KEY)",
+		"Invalid non-frozen collection type for PRIMARY KEY column 'a' for table "
+		"'s.x'" },
+	{ "CREATE TABLE s.x (a int, b varint, PRIMARY KEY (a, b))",
+		"The type of clustering column 'b' is not supported here for table 's.x'" },
+	{ "CREATE TABLE s.x (a int, b int, PRIMARY KEY (a, b)) WITH CLUSTERING ORDER BY (a "
+	  "DESC)",
+		"Clustering column order must match the CLUSTERING ORDER directive: a for "
+		"table "
+		"'s.x'" },
+	{ "CREATE TABLE s.x (a int PRIMARY KEY) WITH COMPACT STORAGE",
+		"COMPACT STORAGE tables are not allowed starting with Cassandra version "
+		"4.0" },
+	{ "CREATE TABLE nope.x (a int PRIMARY KEY)", "Keyspace 'nope' doesn't exist" },
+};
+
 static void mistakes_are_named(void **state)
 {
-	static const struct {
-		const char *cql, *text;
-	} cases[] = {
-		{ "SELECT v FROM s.t WHERE p = 1 AND d = 'x'",
-			"PRIMARY KEY column \"d\" cannot be restricted as preceding column \"c\" "
-			"is not "
-			"restricted" },
-		{ "SELECT v FROM s.t WHERE p = 1 AND p = 2",
-			"p cannot be restricted by more than one relation if it includes an "
-			"Equal" },
-		{ "SELECT v FROM s.t WHERE p = 1 AND c > 1 AND c >= 2",
-			"More than one restriction was found for the start bound on c" },
-		{ "SELECT v FROM s.t WHERE (c, d) > (1, 'a')",
-			"Multi-column relations are not supported here" },
-		{ "SELECT v FROM s.two WHERE a = 'x'",
-			"Cannot execute this query as it might involve data filtering and thus may "
-			"have "
-			"unpredictable performance. If you want to execute this query despite the "
-			"performance unpredictability, use ALLOW FILTERING" },
-		{ "UPDATE s.t SET v = 'x' WHERE p = 1 AND c = 1",
-			"Some clustering keys are missing: d" },
-		{ "UPDATE s.t SET v = 'x' WHERE p > 1 AND c = 1 AND d = 'a'",
-			"Only EQ and IN relation are supported on the partition key (unless you "
-			"use the "
-			"token() function) for UPDATE statements" },
-		{ "UPDATE s.t SET v = 'x' WHERE p = 1 AND c > 1",
-			"Slice restrictions are not supported on the clustering columns in UPDATE "
-			"statements" },
-		{ "UPDATE s.t SET v = 'x' WHERE p = 1 AND c = 1 AND d = 'a' AND w = 1",
-			"Non PRIMARY KEY columns found in where clause: w" },
-		{ "UPDATE s.t SET v = 'x', v = 'y' WHERE p = 1 AND c = 1 AND d = 'a'",
-			"Multiple incompatible setting of column v" },
-		{ "UPDATE s.t SET w = w + 1 WHERE p = 1 AND c = 1 AND d = 'a'",
-			"Invalid operation for non counter column w" },
-		{ "DELETE v FROM s.t WHERE p = 1 AND c > 1",
-			"Range deletions are not supported for specific columns" },
-		{ "DELETE nope FROM s.t WHERE p = 1", "Undefined column name nope in table s.t" },
-		{ "INSERT INTO s.t (p, p, c, d) VALUES (1, 1, 1, 'a')",
-			"The column names contains duplicates: p" },
-		{ "INSERT INTO s.two (a, v) VALUES ('x', 1)",
-			"Some partition key parts are missing: b" },
-		{ "INSERT INTO s.t (p, c, d) VALUES (1, 99999999999, 'a')",
-			"Unable to make int from '99999999999'" },
-		{ "INSERT INTO s.two (a, b, v) VALUES ('x', 0x1, 1)",
-			"An hex string representing bytes must have an even length" },
-		{ "INSERT INTO s.two (a, b, v) VALUES ('x', 'y', 1)",
-			"Invalid STRING constant (y) for \"b\" of type blob" },
-		{ "INSERT INTO s.t (p, c, d) VALUES (1, now(), 'a')", "Unknown function 'now'" },
-		{ "INSERT INTO s.t (p, c, d) VALUES (1, [1], 'a')",
-			"Invalid list literal for c of type int" },
-		{ "INSERT INTO s.types (k, tu) VALUES (1, 123e4567-e89b-42d3-a456-426614174000)",
-			"Invalid version for TimeUUID type." },
-		{ "INSERT INTO s.types (k, ts) VALUES (1, 'tomorrow')",
-			"Unable to parse a date/time from 'tomorrow'" },
-		{ "INSERT INTO s.types (k, i) VALUES (1, 'localhost')",
-			"Unable to make inet address from 'localhost'" },
-		{ "INSERT INTO s.types (k, bo) VALUES (1, 1)",
-			"Invalid INTEGER constant (1) for \"bo\" of type boolean" },
-		{ "INSERT INTO s.types (k, a) VALUES (1, 'ä')", "Invalid byte for ascii: -61" },
-		{ "SELECT v FROM s.t WHERE p = 1 ORDER BY d",
-			"Order by currently only supports the ordering of columns following their "
-			"declared order in the PRIMARY KEY" },
-		{ "SELECT DISTINCT v FROM s.t", "SELECT DISTINCT queries must only request "
-						"partition key columns and/or static "
-						"columns (not v)" },
-		{ "SELECT count(*), v FROM s.t WHERE p = 1",
-			"count() beside other selections is not supported here" },
-		{ "CREATE TABLE s.x (a int, b int, PRIMARY KEY (a, z))",
-			"Unknown column 'z' referenced in PRIMARY KEY for table 's.x'" },
-		{ "CREATE TABLE s.x (a int PRIMARY KEY, b int static)",
-			"Static columns are only useful (and thus allowed) if the table has at "
-			"least one "
-			"clustering column" },
-		{ "CREATE TABLE s.x (a list<int> PRIMARY KEY)",
-			"Invalid non-frozen collection type for PRIMARY KEY column 'a' for table "
-			"'s.x'" },
-		{ "CREATE TABLE s.x (a int, b varint, PRIMARY KEY (a, b))",
-			"The type of clustering column 'b' is not supported here for table 's.x'" },
-		{ "CREATE TABLE s.x (a int, b int, PRIMARY KEY (a, b)) WITH CLUSTERING ORDER BY (a "
-		  "DESC)",
-			"Clustering column order must match the CLUSTERING ORDER directive: a for "
-			"table "
-			"'s.x'" },
-		{ "CREATE TABLE s.x (a int PRIMARY KEY) WITH COMPACT STORAGE",
-			"COMPACT STORAGE tables are not allowed starting with Cassandra version "
-			"4.0" },
-		{ "CREATE TABLE nope.x (a int PRIMARY KEY)", "Keyspace 'nope' doesn't exist" },
-	};
 	struct test_world *w = test_world(1);
 	(void)state;
 	test_start(w);
 	test_setup_cql(w, SCHEMA);
 	struct test_client *c = test_client(w, "n1");
-	for (size_t i = 0; i < LAB_COUNT_OF(cases); i++) {
-		struct cql_response r = test_query(c, cases[i].cql, CQL_ONE);
+	for (size_t i = 0; i < LAB_COUNT_OF(mistakes); i++) {
+		struct cql_response r = test_query(c, mistakes[i].cql, CQL_ONE);
 		char expected[400];
-		(void)snprintf(expected, sizeof(expected), "ERROR 0x2200 %s", cases[i].text);
+		(void)snprintf(expected, sizeof(expected), "ERROR 0x2200 %s", mistakes[i].text);
 		if (strcmp(test_text(w, &r), expected) != 0)
-			fail_msg("%s: %s", cases[i].cql, test_text(w, &r));
+			fail_msg("%s: %s", mistakes[i].cql, test_text(w, &r));
 	}
 	test_expect(c, "CREATE TABLE s.x (a int PRIMARY KEY) WITH nope = 1", CQL_ONE,
 		"ERROR 0x2000 Unknown property 'nope'");
@@ -324,46 +323,45 @@ static void every_type_keeps_its_value(void **state)
 	test_end(w);
 }
 
+static const struct {
+	const char *type, *order;
+	const char *values[5]; /* in the order they must come */
+} clustering_orders[] = { { "int", "ASC", { "-2147483648", "-1", "0", "1", "2147483647" } },
+	{ "int", "DESC", { "5", "4", "0", "-1", "-300" } },
+	{ "bigint", "ASC", { "-5000000000", "-1", "0", "256", "5000000000" } },
+	{ "tinyint", "DESC", { "127", "1", "0", "-1", "-128" } },
+	{ "text", "ASC", { "''", "'a'", "'ab'", "'b'", "'ba'" } },
+	{ "text", "DESC", { "'ba'", "'b'", "'ab'", "'a'", "''" } },
+	{ "blob", "ASC", { "0x", "0x00", "0x0000", "0x00ff", "0x01" } },
+	{ "blob", "DESC", { "0xff", "0x01", "0x00ff", "0x00", "0x" } },
+	{ "double", "ASC", { "-200", "-1", "0", "1", "200" } },
+	{ "boolean", "ASC", { "false", "true" } },
+	{ "inet", "ASC", { "'1.2.3.4'", "'1.2.3.5'", "'9.0.0.0'" } },
+	{ "timeuuid", "ASC",
+		{ "ffffffff-0000-1000-8000-000000000000", "00000000-0001-1000-8000-000000000001",
+			"00000000-0000-1001-8000-000000000000" } },
+	{ "uuid", "ASC",
+		{ "00000000-0000-1001-8000-000000000000", "00000000-0000-4000-8000-000000000000",
+			"ffffffff-0000-4000-8000-000000000000" } } };
+
 static void rows_come_in_clustering_order(void **state)
 {
-	static const struct {
-		const char *type, *order;
-		const char *values[5]; /* in the order they must come */
-	} cases[] = { { "int", "ASC", { "-2147483648", "-1", "0", "1", "2147483647" } },
-		{ "int", "DESC", { "5", "4", "0", "-1", "-300" } },
-		{ "bigint", "ASC", { "-5000000000", "-1", "0", "256", "5000000000" } },
-		{ "tinyint", "DESC", { "127", "1", "0", "-1", "-128" } },
-		{ "text", "ASC", { "''", "'a'", "'ab'", "'b'", "'ba'" } },
-		{ "text", "DESC", { "'ba'", "'b'", "'ab'", "'a'", "''" } },
-		{ "blob", "ASC", { "0x", "0x00", "0x0000", "0x00ff", "0x01" } },
-		{ "blob", "DESC", { "0xff", "0x01", "0x00ff", "0x00", "0x" } },
-		{ "double", "ASC", { "-200", "-1", "0", "1", "200" } },
-		{ "boolean", "ASC", { "false", "true" } },
-		{ "inet", "ASC", { "'1.2.3.4'", "'1.2.3.5'", "'9.0.0.0'" } },
-		{ "timeuuid", "ASC",
-			{ "ffffffff-0000-1000-8000-000000000000",
-				"00000000-0001-1000-8000-000000000001",
-				"00000000-0000-1001-8000-000000000000" } },
-		{ "uuid", "ASC",
-			{ "00000000-0000-1001-8000-000000000000",
-				"00000000-0000-4000-8000-000000000000",
-				"ffffffff-0000-4000-8000-000000000000" } } };
 	struct test_world *w = test_world(1);
 	(void)state;
 	test_start(w);
 	test_setup_cql(w, "CREATE KEYSPACE s WITH replication = {'class': 'SimpleStrategy', "
 			  "'replication_factor': 1}");
 	struct test_client *c = test_client(w, "n1");
-	for (size_t i = 0; i < LAB_COUNT_OF(cases); i++) {
+	for (size_t i = 0; i < LAB_COUNT_OF(clustering_orders); i++) {
 		char cql[240];
 		size_t count = 0;
 		(void)snprintf(cql, sizeof(cql),
 			"CREATE TABLE s.o%zu (p int, c %s, n int, PRIMARY KEY (p, c)) WITH "
 			"CLUSTERING "
 			"ORDER BY (c %s)",
-			i, cases[i].type, cases[i].order);
+			i, clustering_orders[i].type, clustering_orders[i].order);
 		assert_int_equal(test_query(c, cql, CQL_ONE).opcode, CQL_RESULT);
-		while (count < 5 && cases[i].values[count] != NULL)
+		while (count < 5 && clustering_orders[i].values[count] != NULL)
 			count++;
 		for (size_t j = count; j > 0; j--) {
 			size_t at = (j * 3) % count; /* each once, in some order */
@@ -371,11 +369,12 @@ static void rows_come_in_clustering_order(void **state)
 				at = j - 1;
 			(void)snprintf(cql, sizeof(cql),
 				"INSERT INTO s.o%zu (p, c, n) VALUES (1, %s, %zu)", i,
-				cases[i].values[at], at);
+				clustering_orders[i].values[at], at);
 			test_expect(c, cql, CQL_ONE, "RESULT kind=1 b''");
 		}
 		for (unsigned back = 0; back < 2; back++) {
-			bool desc = (strcmp(cases[i].order, "DESC") == 0) != (back == 1);
+			bool desc =
+				(strcmp(clustering_orders[i].order, "DESC") == 0) != (back == 1);
 			(void)snprintf(cql, sizeof(cql),
 				"SELECT n FROM s.o%zu WHERE p = 1 ORDER BY c %s", i,
 				desc ? "DESC" : "ASC");
@@ -391,13 +390,15 @@ static void rows_come_in_clustering_order(void **state)
 		}
 		/* Values come back as they were, and ranges hold. */
 		(void)snprintf(cql, sizeof(cql), "SELECT n FROM s.o%zu WHERE p = 1 AND c = %s", i,
-			cases[i].values[1]);
+			clustering_orders[i].values[1]);
 		test_expect(c, cql, CQL_ONE, "[('n', '0x9')] [[1]]");
 		(void)snprintf(cql, sizeof(cql), "SELECT n FROM s.o%zu WHERE p = 1 AND c %s %s", i,
-			strcmp(cases[i].order, "DESC") == 0 ? ">=" : "<=", cases[i].values[1]);
+			strcmp(clustering_orders[i].order, "DESC") == 0 ? ">=" : "<=",
+			clustering_orders[i].values[1]);
 		test_expect(c, cql, CQL_ONE, "[('n', '0x9')] [[0], [1]]");
 		(void)snprintf(cql, sizeof(cql), "SELECT n FROM s.o%zu WHERE p = 1 AND c %s %s", i,
-			strcmp(cases[i].order, "DESC") == 0 ? ">" : "<", cases[i].values[1]);
+			strcmp(clustering_orders[i].order, "DESC") == 0 ? ">" : "<",
+			clustering_orders[i].values[1]);
 		test_expect(c, cql, CQL_ONE, "[('n', '0x9')] [[0]]");
 	}
 	test_disconnect(c);

@@ -91,26 +91,43 @@ int cqle_type_resolve(struct lab_arena *arena, struct lab_view keyspace,
 
 /* ---- validation ---- */
 
+/* Well-formed sequences by their first byte: how long, and what the second byte may be (Unicode,
+ * table 3-7). */
+static const struct utf8_lead {
+	uint8_t first, last, length, second_low, second_high;
+} utf8_leads[] = {
+	{ 0x00, 0x7f, 1, 0x00, 0x00 },
+	{ 0xc2, 0xdf, 2, 0x80, 0xbf },
+	{ 0xe0, 0xe0, 3, 0xa0, 0xbf },
+	{ 0xe1, 0xef, 3, 0x80, 0xbf },
+	{ 0xf0, 0xf0, 4, 0x90, 0xbf },
+	{ 0xf1, 0xf3, 4, 0x80, 0xbf },
+	{ 0xf4, 0xf4, 4, 0x80, 0x8f },
+};
+
+static const struct utf8_lead *utf8_lead_of(uint8_t byte)
+{
+	for (size_t i = 0; i < LAB_COUNT_OF(utf8_leads); i++) {
+		if (byte >= utf8_leads[i].first && byte <= utf8_leads[i].last)
+			return &utf8_leads[i];
+	}
+	return NULL;
+}
+
+/* Of the sequence at `at`; 0 if it is not one. */
 static size_t utf8_length(const uint8_t *at, size_t left)
 {
-	static const uint8_t minimum[] = { 0, 0, 0x80, 0, 0 };
-	size_t n = at[0] < 0x80             ? 1
-		   : (at[0] & 0xe0) == 0xc0 ? 2
-		   : (at[0] & 0xf0) == 0xe0 ? 3
-		   : (at[0] & 0xf8) == 0xf0 ? 4
-					    : 0;
-	if (n == 0 || n > left || (n == 2 && (at[0] & 0x1f) << 6 < minimum[2]))
+	const struct utf8_lead *lead = utf8_lead_of(at[0]);
+
+	if (lead == NULL || lead->length > left)
 		return 0;
-	for (size_t i = 1; i < n; i++) {
+	if (lead->length > 1 && (at[1] < lead->second_low || at[1] > lead->second_high))
+		return 0;
+	for (size_t i = 2; i < lead->length; i++) {
 		if ((at[i] & 0xc0) != 0x80)
 			return 0;
 	}
-	if (n == 3 && at[0] == 0xe0 && at[1] < 0xa0)
-		return 0;
-	if (n == 4 && ((at[0] == 0xf0 && at[1] < 0x90) || at[0] > 0xf4 ||
-			      (at[0] == 0xf4 && at[1] > 0x8f)))
-		return 0;
-	return n;
+	return lead->length;
 }
 
 static bool is_utf8(struct lab_view v)
@@ -396,6 +413,16 @@ static bool takes_collection(const struct term *term, uint16_t id)
 					      (term->kind == TERM_SET && term->item_count == 0)));
 }
 
+static bool is_fraction_of(const struct term *term, uint16_t id)
+{
+	return term->kind == TERM_FLOAT && (id == CQL_TYPE_DOUBLE || id == CQL_TYPE_FLOAT);
+}
+
+static bool is_uuid_of(const struct term *term, uint16_t id)
+{
+	return term->kind == TERM_UUID && (id == CQL_TYPE_UUID || id == CQL_TYPE_TIMEUUID);
+}
+
 int cqle_constant(struct lab_arena *arena, const struct term *term, struct lab_view column,
 	const struct cql_type *type, struct lab_view type_text, struct lab_view *ret,
 	struct lab_error *err)
@@ -407,7 +434,7 @@ int cqle_constant(struct lab_arena *arena, const struct term *term, struct lab_v
 		return constant_string(arena, term, type, ret, err);
 	if (term->kind == TERM_HEX && id == CQL_TYPE_BLOB)
 		return constant_hex(arena, term, ret, err);
-	if (term->kind == TERM_UUID && (id == CQL_TYPE_UUID || id == CQL_TYPE_TIMEUUID))
+	if (is_uuid_of(term, id))
 		return constant_uuid(arena, term, type, ret, err);
 	if (takes_collection(term, id))
 		return constant_collection(arena, term, column, type, type_text, ret, err);
@@ -415,7 +442,7 @@ int cqle_constant(struct lab_arena *arena, const struct term *term, struct lab_v
 		*ret = cql_value_boolean(arena, lab_view_eq_cstr(term->text, "true"));
 		return 0;
 	}
-	if (term->kind == TERM_FLOAT && (id == CQL_TYPE_DOUBLE || id == CQL_TYPE_FLOAT))
+	if (is_fraction_of(term, id))
 		return cqle_fail(err, CQL_E_INVALID,
 			"Constants of type %s with a fraction are not supported here: bind them",
 			cql_type_name(id));

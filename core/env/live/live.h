@@ -73,9 +73,9 @@ struct live_host_settings {
 	const char *hostname; /* unique in the world */
 	const char *zone;     /* NULL: none */
 	const char *root;     /* existing directory that holds the host's files */
-	const char *
-		source_address;        /* IPv4 literal that its connections come from, NULL: any. On
-					* Linux all of 127.0.0.0/8 will do: servers can tell hosts apart */
+	/* IPv4 literal that its connections come from, NULL: any. On Linux all of 127.0.0.0/8 will
+	 * do: servers can tell hosts apart. */
+	const char *source_address;
 	size_t heap_max_bytes;         /* 1 GiB; exceeding it crashes the host */
 	int64_t wall_offset_us;        /* its wall clock is this far ahead of the machine's */
 	unsigned idle_connections_max; /* kept-alive HTTP connections; 64 */
