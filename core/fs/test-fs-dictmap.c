@@ -857,32 +857,49 @@ static bool is_delete(const struct sweep *s)
 	return s->op == SWEEP_DELETE || s->op == SWEEP_DELETE_SHARED;
 }
 
-/* What is wrong after the operation and everything that was late; NULL: nothing. */
-static const char *judge(const struct sweep *s)
+/* Whether the caller was told the truth; NULL: yes. */
+static const char *judge_outcome(const struct sweep *s)
 {
 	bool certain = s->is_over && s->result < 0 && s->err.code != LAB_UNCERTAIN;
 	bool happened = is_delete(s) ? !s->first_readable : s->second_readable;
-	size_t rows = rig_forward_rows(s->rig);
 
-	if (!rig_is_consistent(s->rig, "m", true))
-		return "a row without its object or reverse row";
 	if (!s->first_readable && !is_delete(s))
 		return "an acknowledged mail is lost";
 	if (s->op == SWEEP_DELETE_SHARED && !s->second_readable)
 		return "the other reference is lost";
 	if (s->is_over && s->result == 0 && !happened)
 		return "OK, but it did not happen";
-	if (certain && happened)
-		return "certainly failed, but it happened";
-	if (rows != (size_t)s->first_readable + s->second_readable)
+	return certain && happened ? "certainly failed, but it happened" : NULL;
+}
+
+static bool touched_storage(const struct sweep *s)
+{
+	return s->after.puts != s->before.puts || s->after.deletes != s->before.deletes ||
+	       s->after.gets != s->before.gets;
+}
+
+static bool has_leak(const struct sweep *s)
+{
+	size_t objects = (size_t)(s->first_readable || s->second_readable) +
+			 (s->op == SWEEP_SAVE && s->second_readable);
+
+	return rig_object_count(s->rig) != objects;
+}
+
+/* What is wrong after the operation and everything that was late; NULL: nothing. */
+static const char *judge(const struct sweep *s)
+{
+	const char *problem = judge_outcome(s);
+
+	if (!rig_is_consistent(s->rig, "m", true))
+		return "a row without its object or reverse row";
+	if (problem != NULL)
+		return problem;
+	if (rig_forward_rows(s->rig) != (size_t)s->first_readable + s->second_readable)
 		return "a row that cannot be read";
-	if (s->is_over && s->op == SWEEP_COPY &&
-		(s->after.puts != s->before.puts || s->after.deletes != s->before.deletes ||
-			s->after.gets != s->before.gets))
+	if (s->is_over && s->op == SWEEP_COPY && touched_storage(s))
 		return "a copy touched the storage";
-	if (!s->rig->fired &&
-		rig_object_count(s->rig) != (size_t)(s->first_readable || s->second_readable) +
-						    (s->op == SWEEP_SAVE && s->second_readable))
+	if (!s->rig->fired && has_leak(s))
 		return "an object is left although nothing failed";
 	return NULL;
 }
