@@ -5,6 +5,7 @@
 #include "core/fs/testing/rig-test.h"
 
 #define DRAWS 20000
+#define GUID "00d7d12ea08a3153175e0000dfbea952"
 
 static struct fs *open_failing(struct rig *rig, const char *rules, const char *username)
 {
@@ -166,6 +167,55 @@ RIG_TEST(each_operation_has_its_rate)
 	fs_deinit(&fs);
 }
 
+/* Copies through a dictmap below: 0 done, 1 certainly not, 2 uncertain and done. */
+static unsigned copy_once(struct rig *rig, struct fs *fs)
+{
+	struct fs_file *from =
+		fs_file_open(fs, LAB_VIEW("user/mailboxes/" GUID "/" GUID), FS_OPEN_READONLY);
+	struct fs_file *to =
+		fs_file_open(fs, LAB_VIEW("user/mailboxes/" GUID "/"), FS_OPEN_CREATE_UNIQUE_128);
+	size_t rows = rig_forward_rows(rig);
+	struct lab_error err;
+	int result = fs_copy(from, to, &err);
+	unsigned done = rig_forward_rows(rig) > rows;
+
+	fs_file_close(&from);
+	fs_file_close(&to);
+	if (result == 0)
+		assert_int_equal(done, 1);
+	else
+		assert_int_equal(err.code, done ? LAB_UNCERTAIN : LAB_IO);
+	return result == 0 ? 0 : 1 + done;
+}
+
+RIG_TEST(a_copy_fails_before_or_after_it_was_done)
+{
+	struct lab_error err;
+	unsigned outcomes[3] = { 0 };
+	struct fs *fs;
+	unsigned nlinks;
+	struct fs_file *file;
+
+	rig->hosts[0].settings.username = "user";
+	rig->delay_ns = 0;
+	fs = rig_open(rig, 0,
+		"randomfail:copy=50,stat=100,rename=100:dictmap:proxy::cassandra ; posix ; "
+		"refcounting-table:storage-objectid-prefix=m",
+		&err);
+	OK(put(fs, "user/mailboxes/" GUID "/" GUID, "x", &err));
+	for (unsigned i = 0; i < 1000; i++)
+		outcomes[copy_once(rig, fs)]++;
+	assert_true(outcomes[0] > 400 && outcomes[0] < 600);
+	assert_true(outcomes[1] > 170 && outcomes[1] < 330);
+	assert_true(outcomes[2] > 170 && outcomes[2] < 330);
+	file = fs_file_open(fs, LAB_VIEW("user/mailboxes/" GUID "/" GUID), FS_OPEN_REPLACE);
+	assert_true(fs_get_nlinks(file, &nlinks, &err) < 0);
+	SAYS("Random failure injection");
+	assert_true(fs_rename(file, file, &err) < 0);
+	fs_file_close(&file);
+	fs_deinit(&fs);
+}
+
 static unsigned reads_that_fail(struct rig *rig, const char *rules, unsigned draws)
 {
 	struct lab_error err;
@@ -205,6 +255,7 @@ int main(void)
 		RIG_UNIT_TEST(none_and_all_are_exact),
 		RIG_UNIT_TEST(users_have_dice_of_their_own),
 		RIG_UNIT_TEST(each_operation_has_its_rate),
+		RIG_UNIT_TEST(a_copy_fails_before_or_after_it_was_done),
 		RIG_UNIT_TEST(a_range_fails_what_is_long_enough),
 	};
 
