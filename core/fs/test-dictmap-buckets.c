@@ -330,6 +330,7 @@ struct cache_test {
 	const char *uri;
 	unsigned count;
 	bool leave_open;
+	enum fault_disk disk;
 };
 
 static void delete_then_stop(void *arg)
@@ -339,7 +340,7 @@ static void delete_then_stop(void *arg)
 
 	save_and_delete(fs, t->count);
 	if (t->leave_open)
-		world_crash(t->rig->hosts[0].host, FAULT_DISK_LOSE_UNSYNCED);
+		world_crash(t->rig->hosts[0].host, t->disk);
 	fs_deinit(&fs);
 }
 
@@ -354,7 +355,7 @@ static void save_some(void *arg)
 
 static void tombstones_survive_a_clean_stop(void **state)
 {
-	struct cache_test t = { *state, DICTMAP("3", ":bucket-deleted-days=11"), 2, false };
+	struct cache_test t = { *state, DICTMAP("3", ":bucket-deleted-days=11"), 2, false, 0 };
 
 	rig_run(t.rig, 0, delete_then_stop, &t);
 	assert_int_equal(t.rig->counts.iterations, 1 + 2);
@@ -365,9 +366,9 @@ static void tombstones_survive_a_clean_stop(void **state)
 	assert_int_equal(bucket_rows(t.rig, 1), 1);
 }
 
-static void after_a_crash_live_rows_are_counted_anew(void **state)
+static void assert_counted_anew(struct rig *rig, enum fault_disk disk)
 {
-	struct cache_test t = { *state, DICTMAP("3", ":bucket-deleted-days=11"), 2, false };
+	struct cache_test t = { rig, DICTMAP("3", ":bucket-deleted-days=11"), 2, false, disk };
 
 	rig_run(t.rig, 0, delete_then_stop, &t);
 	t.leave_open = true;
@@ -382,9 +383,18 @@ static void after_a_crash_live_rows_are_counted_anew(void **state)
 	assert_max_bucket(t.rig, NULL);
 }
 
+static void after_a_crash_live_rows_are_counted_anew(void **state)
+{
+	struct rig *rig = rig_new();
+
+	assert_counted_anew(*state, FAULT_DISK_KEEP);
+	assert_counted_anew(rig, FAULT_DISK_LOSE_UNSYNCED);
+	rig_free(&rig);
+}
+
 static void a_lost_cache_is_counted_from_the_last_bucket(void **state)
 {
-	struct cache_test t = { *state, DICTMAP("3", ""), 5, false };
+	struct cache_test t = { *state, DICTMAP("3", ""), 5, false, 0 };
 
 	rig_run(t.rig, 0, save_some, &t);
 	assert_int_equal(bucket_rows(t.rig, 1), 2);

@@ -111,6 +111,37 @@ NODE_TEST(a_failed_save_says_which_object_it_was_about_and_asks_nothing_more)
 	obox_mailbox_close(&box);
 }
 
+static void use_without_ids(struct node *node)
+{
+	struct obox_mailbox *box = box_open(node, "INBOX");
+	unsigned lookups = node->rig->counts.lookups;
+	struct obox_result result;
+	struct lab_error err;
+
+	deliver(box, "hello");
+	assert_box(node, box, "1:hello ");
+	assert_true(node->rig->counts.lookups > lookups);
+	/* The source's id is looked up; when that fails, nothing is asked about the copy. */
+	lookups = node->rig->counts.lookups;
+	rig_fail_at(node->rig, 1, RIG_FAIL);
+	FAILS(obox_copy(box, (uint32_t[]){ 1 }, 1, box, &result, &err), LAB_UNAVAILABLE);
+	assert_int_equal(node->rig->counts.lookups, lookups + 1);
+	assert_int_equal(result.saved.oid_len, 0);
+	obox_mailbox_close(&box);
+}
+
+static void object_ids_are_looked_up_if_they_are_not_to_be_used(void **state)
+{
+	struct node node;
+
+	node_init(&node, *state, 0);
+	node.conf.obox_dont_use_object_ids = true;
+	rig_boot(node.rig, 0);
+	node_run(&node, node_start_user);
+	node_run(&node, use_without_ids);
+	node_stop(&node);
+}
+
 NODE_TEST(what_is_not_there_is_not_fetched)
 {
 	struct obox_mailbox *box = box_open(node, "INBOX");
@@ -369,6 +400,7 @@ int main(void)
 		RIG_UNIT_TEST(the_object_has_the_metadata_of_the_mail),
 		RIG_UNIT_TEST(a_mail_that_is_too_large_is_refused),
 		RIG_UNIT_TEST(a_failed_save_says_which_object_it_was_about_and_asks_nothing_more),
+		RIG_UNIT_TEST(object_ids_are_looked_up_if_they_are_not_to_be_used),
 		RIG_UNIT_TEST(what_is_not_there_is_not_fetched),
 		RIG_UNIT_TEST(copies_are_mails_of_their_own_that_share_the_object),
 		RIG_UNIT_TEST(the_last_of_the_references_takes_the_object_with_it),

@@ -50,13 +50,13 @@ static bool counts_here(const struct rig *rig, struct lab_view name)
 	return rig->only == NULL || lab_view_find(name, lab_view_cstr(rig->only)) != SIZE_MAX;
 }
 
-/* Takes its time; the fault that it meets, or RIG_FAULT_COUNT. */
+/* The way there: the fault that it meets, or RIG_FAULT_COUNT. */
 static enum rig_fault step(struct rig_host *host, struct lab_view name)
 {
 	struct rig *rig = host->rig;
 	bool fails = false;
 
-	env_sleep(host->env, rig->delay_ns);
+	env_sleep(host->env, rig->delay_ns / 2);
 	if (counts_here(rig, name)) {
 		rig->steps++;
 		fails = rig->fail_at != 0 &&
@@ -78,6 +78,12 @@ static int step_failed(struct lab_error *err, bool is_change, enum rig_fault fau
 	return lab_fail(err, LAB_UNAVAILABLE, "injected: fail");
 }
 
+/* The way back, with what was found or done there. */
+static void answer(struct rig_host *host)
+{
+	env_sleep(host->env, host->rig->delay_ns - host->rig->delay_ns / 2);
+}
+
 static int read_step(struct rig_host *host, struct lab_view name, struct lab_error *err)
 {
 	enum rig_fault fault = step(host, name);
@@ -92,6 +98,7 @@ static int finish_change(struct rig_host *host, enum rig_fault fault, struct lab
 {
 	if (fault == RIG_CRASH_AFTER)
 		world_crash(host->host, FAULT_DISK_KEEP);
+	answer(host);
 	return fault == RIG_FAULT_COUNT ? 0 : step_failed(err, true, fault);
 }
 
@@ -196,14 +203,17 @@ static int rig_dict_lookup(struct dict *dict, struct lab_view key, struct lab_ar
 	if (read_step(host_of(dict), key, err) < 0)
 		return -1;
 	row = lab_tree_get(rig->rows, key);
-	if (!is_live(row))
+	if (!is_live(row)) {
+		answer(host_of(dict));
 		return 0;
+	}
 	*ret = (struct dict_values){ .count = 1 };
 	ret->items[0] = lab_arena_copy(arena, lab_view_of(row->value, row->len));
 	if (lab_view_ends_with(key, LAB_VIEW("/max_bucket"))) {
 		ret->count = 2;
 		ret->items[1] = lab_view_cstr(lab_arena_printf(arena, "%" PRIu64, row->written_us));
 	}
+	answer(host_of(dict));
 	return 1;
 }
 
@@ -267,8 +277,12 @@ static int rig_dict_iterate(struct dict *dict, struct lab_view path,
 	counts->iterating_max = LAB_MAX(counts->iterating_max, counts->iterating);
 	lab_assert(lab_view_ends_with(path, LAB_VIEW("/")));
 	result = read_step(host_of(dict), path, err);
+	if (result == 0)
+		result = collect_rows(rig, path, options, arena, ret_rows, ret_count, err);
+	answer(host_of(dict));
+	env_sleep(dict->env, rig->listing_ns);
 	counts->iterating--;
-	return result < 0 ? -1 : collect_rows(rig, path, options, arena, ret_rows, ret_count, err);
+	return result;
 }
 
 static int rig_dict_set(struct dict *dict, struct lab_view key, struct lab_view value,
@@ -413,6 +427,7 @@ static int store_find(struct fs_file *file, struct rig_object **ret, struct lab_
 
 	if (read_step(host, file->path, err) < 0)
 		return -1;
+	answer(host);
 	*ret = lab_tree_get(host->rig->objects, file->path);
 	if (*ret == NULL)
 		return lab_fail(err, LAB_NOT_FOUND, "404 %.*s", LAB_VIEW_ARG(file->path));

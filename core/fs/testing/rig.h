@@ -67,7 +67,8 @@ struct rig {
 	struct lab_tree *objects; /* path -> struct rig_object */
 	struct lab_tree *rows;    /* key -> struct rig_row */
 	struct rig_counts counts;
-	uint64_t delay_ns;     /* each step takes; 1 ms */
+	uint64_t delay_ns;     /* each step takes, half of it there and half back; 1 ms */
+	uint64_t listing_ns;   /* how much longer the answer to an iteration takes; 0 */
 	char last_event[1024]; /* all but those of single files and hosts */
 
 	/* The step at which to fail; 0: none. */
