@@ -297,6 +297,53 @@ static void failed_delivery_must_not_be_there(void **state)
 	t_finds("I5 phantom mail");
 }
 
+/* A plan whose next fault, at this moment and for this backend, is SERVER_ERROR after the write. */
+static void lie_to(const char *backend)
+{
+	struct fault_episode episode = {
+		.kind = FAULT_server_error_applied, .length_ns = LAB_MINUTE, .rate_ppm = 1000000
+	};
+	struct sim_fault_query query = { .point = "cql.write",
+		.service = "cql",
+		.instance = LAB_VIEW("cassandra-1"),
+		.peer = lab_view_cstr(backend),
+		.now_ns = t.now };
+	struct lab_error err;
+
+	t.faults = fault_plan_new(testing_heap, 1, 3);
+	assert_int_equal(fault_plan_add_episode(t.faults, &episode, NULL, &err), 0);
+	assert_int_equal(fault_decide(t.faults, &query).kind, SIM_FAULT_ALTER_REPLY);
+}
+
+static void phantom_after(const char *lied_to)
+{
+	struct history_op op = t_op(HISTORY_DELIVER, 0, 1);
+	uint32_t id;
+
+	t_put(1);
+	t_rows(0, 1, 1);
+	id = t_begin(&op);
+	lie_to(lied_to);
+	op.made = t_object(1, 1);
+	op.body_hash = t_hash(1);
+	t_end(id, &op, HISTORY_FAIL);
+	t_audit_of(0, 1);
+}
+
+static void what_a_false_server_error_leaves_is_excused(void **state)
+{
+	(void)state;
+	phantom_after(t.peer);
+	t_excuses("I5 phantom mail");
+}
+
+static void another_backends_false_answer_excuses_nothing(void **state)
+{
+	(void)state;
+	phantom_after("backend-9");
+	t_finds("I5 phantom mail");
+}
+
 static void uncertain_delivery_may_be_there(void **state)
 {
 	(void)state;
@@ -525,6 +572,8 @@ int main(void)
 		t_test(uncertain_expunge_may_leave_the_mail),
 		t_test(clocks_beyond_delete_timestamp_excuse_an_undone_expunge),
 		t_test(failed_delivery_must_not_be_there),
+		t_test(what_a_false_server_error_leaves_is_excused),
+		t_test(another_backends_false_answer_excuses_nothing),
 		t_test(uncertain_delivery_may_be_there),
 		t_test(retry_after_a_crash_may_duplicate_the_mail),
 		t_test(one_more_duplicate_than_attempts_is_a_failure),

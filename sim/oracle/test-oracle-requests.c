@@ -201,6 +201,21 @@ static void giving_up_a_503_early_is_a_failure(void **state)
 	t_finds("I31 gave up too early");
 }
 
+static void request_of_a_mail_names_the_mail(void **state)
+{
+	char hex[48], target[128];
+	const struct oracle_finding *finding;
+
+	(void)state;
+	t_deliver(7, t_object(7, 7), HISTORY_FAIL);
+	(void)snprintf(
+		target, sizeof(target), "/user1%%40example.com/mails/%s", t_hex(7, true, hex));
+	http(LAB_EV_http_request_finished, LAB_SEC, target, 503, 1, LAB_UNAVAILABLE);
+	finding = t_finds("I31 gave up too early");
+	assert_int_equal(finding->token, 7);
+	assert_non_null(strstr(finding->sentence, "user1@example.com: mail 0000000000000007"));
+}
+
 static void absolute_timeout_may_give_up_early(void **state)
 {
 	(void)state;
@@ -500,6 +515,7 @@ int main(void)
 		t_test(last_wait_counts_too),
 		t_test(one_attempt_too_many_is_a_failure),
 		t_test(giving_up_a_503_early_is_a_failure),
+		t_test(request_of_a_mail_names_the_mail),
 		t_test(absolute_timeout_may_give_up_early),
 		t_test(connects_and_renewals_have_their_own_counts),
 		t_test(ladders_of_metadata_requests_are_not_judged),
