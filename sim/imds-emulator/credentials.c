@@ -31,7 +31,7 @@ static void expand(
 		lab_hmac(LAB_SHA256, lab_view_of(imds->key, sizeof(imds->key)), lab_buf_view(&data),
 			block);
 		lab_buf_done(&data);
-		n = LAB_MIN((size_t)LAB_DIGEST_MAX, len - done);
+		n = LAB_MIN(lab_digest_size(LAB_SHA256), len - done);
 		memcpy(out + done, block, n);
 	}
 }
