@@ -652,8 +652,8 @@ static void conf_replaces_the_settings_of_the_scenario(void **state)
 	testing_file_set(&l, "/etc/other.conf",
 		lab_view_cstr(
 			"plugin {\nobox_fs = dictmap:proxy::mine ; s3:http://k:s@b2.host/\n}\n"
-			"dict {\nmine = cassandra:/work/../" TESTING_DICT "\n}\n"));
-	l.files[1].path = "/work/../" TESTING_DICT;
+			"dict {\nmine = cassandra:/srv/../" TESTING_DICT "\n}\n"));
+	l.files[1].path = "/srv/../" TESTING_DICT;
 	l.overrides.conf = "/etc/other.conf";
 	testing_load_ok(&l, TESTING_LEAST);
 
