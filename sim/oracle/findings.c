@@ -212,15 +212,35 @@ const char *oracle_excuse_race(const struct oracle_instance *instance)
 
 /* Cassandra answered SERVER_ERROR, although it had done what was asked. Dovecot takes that answer
  * for a certain failure (obox 3.8), so it may clean up, or give up, what is there. */
-static bool was_lied_to(const struct oracle_case *c, const struct history_op *op)
+static bool is_lie_during(const struct fault_record *r, const struct history_op *op)
+{
+	return r->kind == FAULT_server_error_applied && r->time_ns >= op->invoked_ns &&
+	       r->time_ns <= oracle_op_end(op) && lab_view_eq_cstr(op->backend, r->peer);
+}
+
+/* Was it this user's row? Deletes of reverse rows name no user. */
+static bool is_about_user(const struct oracle *oracle, uint32_t fault_id, struct lab_view user)
+{
+	uint64_t key = lab_hash_view(0, user);
+
+	for (size_t i = 0; i < oracle->line_count; i++) {
+		const struct oracle_line *line = oracle_line_at(oracle, i);
+
+		if (line->fault_id == fault_id && (line->key == key || line->key == 0))
+			return true;
+	}
+	return false;
+}
+
+static bool was_lied_to(
+	const struct oracle *oracle, const struct oracle_case *c, const struct history_op *op)
 {
 	size_t count = fault_record_count(c->faults);
 
 	for (size_t i = 0; i < count; i++) {
 		const struct fault_record *r = fault_record(c->faults, i);
 
-		if (r->kind == FAULT_server_error_applied && r->time_ns >= op->invoked_ns &&
-			r->time_ns <= oracle_op_end(op) && lab_view_eq_cstr(op->backend, r->peer))
+		if (is_lie_during(r, op) && is_about_user(oracle, r->id, op->user))
 			return true;
 	}
 	return false;
@@ -228,16 +248,17 @@ static bool was_lied_to(const struct oracle_case *c, const struct history_op *op
 
 static bool is_write_of(const struct history_op *op, uint64_t token)
 {
-	return op->token == token && op->outcome != HISTORY_OK && op->kind != HISTORY_FETCH &&
+	return op->token == token && op->outcome == HISTORY_FAIL && op->kind != HISTORY_FETCH &&
 	       op->kind != HISTORY_SELECT && op->kind != HISTORY_REBUILD;
 }
 
-static bool followed_from_a_lie(const struct oracle_case *c, uint64_t token)
+static bool followed_from_a_lie(
+	const struct oracle *oracle, const struct oracle_case *c, uint64_t token)
 {
 	for (size_t i = 0; i < history_count(c->history); i++) {
 		const struct history_op *op = history_op(c->history, i);
 
-		if (is_write_of(op, token) && was_lied_to(c, op))
+		if (is_write_of(op, token) && was_lied_to(oracle, c, op))
 			return true;
 	}
 	return false;
@@ -250,7 +271,7 @@ void oracle_excuse_lies(struct oracle *oracle, const struct oracle_case *c)
 	for (size_t i = 0; i < oracle->finding_count; i++) {
 		struct oracle_finding *f = &oracle->findings[i];
 
-		if (f->excuse == NULL && f->token != 0 && followed_from_a_lie(c, f->token))
+		if (f->excuse == NULL && f->token != 0 && followed_from_a_lie(oracle, c, f->token))
 			f->excuse = "Cassandra answered SERVER_ERROR to a write that it had "
 				    "applied, and the client takes that for a certain failure "
 				    "(obox 3.8)";

@@ -297,9 +297,20 @@ static void failed_delivery_must_not_be_there(void **state)
 	t_finds("I5 phantom mail");
 }
 
-/* A plan whose next fault, at this moment and for this backend, is SERVER_ERROR after the write. */
-static void lie_to(const char *backend)
+/* A SERVER_ERROR at this moment, for this backend, after the write of this user's row. */
+static void lie_to(const char *backend, const char *user)
 {
+	struct sim_access access = { .service = "cql",
+		.instance = LAB_VIEW("cassandra-1"),
+		.peer = lab_view_cstr(backend),
+		.received_ns = t.now,
+		.operation = LAB_VIEW("INSERT"),
+		.subject = LAB_VIEW("mails.user_mailbox_objects"),
+		.user = lab_view_cstr(user),
+		.applied = true,
+		.answered = true,
+		.consistency = T_QUORUM,
+		.timestamp_us = T_EPOCH_US + (int64_t)(t.now / 1000) };
 	struct fault_episode episode = {
 		.kind = FAULT_server_error_applied, .length_ns = LAB_MINUTE, .rate_ppm = 1000000
 	};
@@ -308,14 +319,18 @@ static void lie_to(const char *backend)
 		.instance = LAB_VIEW("cassandra-1"),
 		.peer = lab_view_cstr(backend),
 		.now_ns = t.now };
+	struct sim_fault fault;
 	struct lab_error err;
 
 	t.faults = fault_plan_new(testing_heap, 1, 3);
 	assert_int_equal(fault_plan_add_episode(t.faults, &episode, NULL, &err), 0);
-	assert_int_equal(fault_decide(t.faults, &query).kind, SIM_FAULT_ALTER_REPLY);
+	fault = fault_decide(t.faults, &query);
+	assert_int_equal(fault.kind, SIM_FAULT_ALTER_REPLY);
+	access.fault_id = fault.id;
+	oracle_access(t.oracle, &access);
 }
 
-static void phantom_after(const char *lied_to)
+static void phantom_after(const char *backend, const char *user)
 {
 	struct history_op op = t_op(HISTORY_DELIVER, 0, 1);
 	uint32_t id;
@@ -323,7 +338,7 @@ static void phantom_after(const char *lied_to)
 	t_put(1);
 	t_rows(0, 1, 1);
 	id = t_begin(&op);
-	lie_to(lied_to);
+	lie_to(backend, user);
 	op.made = t_object(1, 1);
 	op.body_hash = t_hash(1);
 	t_end(id, &op, HISTORY_FAIL);
@@ -333,14 +348,21 @@ static void phantom_after(const char *lied_to)
 static void what_a_false_server_error_leaves_is_excused(void **state)
 {
 	(void)state;
-	phantom_after(t.peer);
+	phantom_after(t.peer, T_USER);
 	t_excuses("I5 phantom mail");
 }
 
 static void another_backends_false_answer_excuses_nothing(void **state)
 {
 	(void)state;
-	phantom_after("backend-9");
+	phantom_after("backend-9", T_USER);
+	t_finds("I5 phantom mail");
+}
+
+static void another_users_false_answer_excuses_nothing(void **state)
+{
+	(void)state;
+	phantom_after(t.peer, "user2@example.com");
 	t_finds("I5 phantom mail");
 }
 
@@ -574,6 +596,7 @@ int main(void)
 		t_test(failed_delivery_must_not_be_there),
 		t_test(what_a_false_server_error_leaves_is_excused),
 		t_test(another_backends_false_answer_excuses_nothing),
+		t_test(another_users_false_answer_excuses_nothing),
 		t_test(uncertain_delivery_may_be_there),
 		t_test(retry_after_a_crash_may_duplicate_the_mail),
 		t_test(one_more_duplicate_than_attempts_is_a_failure),

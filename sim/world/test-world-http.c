@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sim/world/test-world.h"
 
+#include <stdio.h>
+
 /* b1 (az1) to the service (regional, so as far as another zone): 10 ms one way. A new connection is
  * one round trip, with TLS two. */
 #define ONE_WAY (10 * LAB_MSEC)
@@ -47,6 +49,7 @@ static struct env_http_stats exchange_with(struct test_world *test,
 	const struct lab_http_request *request, const struct env_http_limits *with,
 	enum lab_code expected, uint64_t expected_ns)
 {
+	char length[24];
 	struct lab_arena *arena = test_arena(test);
 	struct lab_http_response response;
 	struct env_http_stats stats;
@@ -59,6 +62,10 @@ static struct env_http_stats exchange_with(struct test_world *test,
 		assert_int_equal(response.status, fake.status == 0 ? 200 : fake.status);
 		assert_true(
 			lab_view_eq_cstr(lab_http_header_get(&response.headers, "X-Fake"), "yes"));
+		/* The length of the body, also where it is not sent. */
+		(void)snprintf(length, sizeof(length), "%zu", fake.body.len);
+		assert_true(lab_view_eq_cstr(
+			lab_http_header_get(&response.headers, "Content-Length"), length));
 		assert_true(
 			lab_view_eq(response.body, fake.head ? (struct lab_view){ 0 } : fake.body));
 	} else if (err.code != expected) {
