@@ -86,10 +86,13 @@ struct message {
 static _Noreturn void child_main(const struct bench_row *row, int fd)
 {
 	struct message message;
-	size_t done = 0;
+	size_t done = 0, used;
 
 	memset(&message, 0, sizeof(message));
 	message.rc = row->run(&message.result, &message.err);
+	/* Nothing behind the error's text goes through the pipe. */
+	used = strnlen(message.err.message, sizeof(message.err.message));
+	memset(message.err.message + used, 0, sizeof(message.err.message) - used);
 	while (done < sizeof(message)) {
 		ssize_t n = write(fd, (const char *)&message + done, sizeof(message) - done);
 
