@@ -97,16 +97,51 @@ enum sim_wire {
 	SIM_WIRE_ANSWER,       /* send the response, keep the connection */
 	SIM_WIRE_ANSWER_CLOSE, /* send it, then close: what AWS does with SlowDown */
 	SIM_WIRE_RESET,        /* no answer: RST */
-	SIM_WIRE_TRUNCATE,     /* send half of the body, then reset */
-	SIM_WIRE_SILENCE       /* never answer; the connection stays open */
+	SIM_WIRE_TRUNCATE,     /* send `cut_at` bytes of the body, then reset */
+	SIM_WIRE_SILENCE,      /* never answer; the connection stays open */
+	SIM_WIRE_ANSWER_DROP,  /* send it as if the connection stayed, then close without notice */
+	SIM_WIRE_TRICKLE /* send headers, then the body at `bytes_per_s`; keep the connection */
 };
 
 struct sim_http_reply {
 	enum sim_wire wire;
 	struct lab_http_response response; /* borrowed during the call */
 	bool head;                         /* answer to HEAD: headers of the body, without it */
+	uint64_t bytes_per_s;              /* SIM_WIRE_TRICKLE: 1 or more */
+	size_t cut_at; /* SIM_WIRE_TRUNCATE: less than the body has; 0: half of the body */
 };
 typedef void (*sim_http_reply_fn)(void *ctx, const struct sim_http_reply *reply);
+
+/* How long the server's side keeps a connection (s3 2.6): an option of the front ends (sim/world,
+ * sim/front-end), which carry it out; the service does not know. */
+struct sim_connection_life {
+	/* Closes after so many answers, drawn for each connection. 0, 0: 100. UINT32_MAX: never. */
+	uint32_t requests_low, requests_high;
+	uint64_t idle_ns; /* closes when so long nothing was asked. 0: 20 s. UINT64_MAX: never */
+	/* The last answer says "Connection: close". Else it is closed without notice: what is sent
+	 * before the client comes to know is lost. */
+	bool announced;
+};
+#define SIM_CONNECTION_REQUESTS 100
+#define SIM_CONNECTION_IDLE_NS (20 * LAB_SEC)
+
+/* After which answer this connection is closed. `key` names the connection. */
+static inline uint32_t sim_connection_requests(
+	const struct sim_connection_life *life, uint64_t seed, uint64_t key)
+{
+	uint32_t low = life->requests_low, high = life->requests_high;
+
+	if (low == 0 && high == 0)
+		return SIM_CONNECTION_REQUESTS;
+	if (low >= high)
+		return low;
+	return low + (uint32_t)lab_pick(lab_draw(seed, "connection.requests", key, 0),
+			     (uint64_t)high - low + 1);
+}
+static inline uint64_t sim_connection_idle_ns(const struct sim_connection_life *life)
+{
+	return life->idle_ns == 0 ? SIM_CONNECTION_IDLE_NS : life->idle_ns;
+}
 
 struct sim_http_ops {
 	/* `request` is borrowed during the call. `reply` is called exactly once: in this call, or

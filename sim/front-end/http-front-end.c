@@ -441,6 +441,8 @@ static enum MHD_Result exchange_act(struct http_exchange *exchange)
 		return MHD_YES;
 	case SIM_WIRE_ANSWER:
 	case SIM_WIRE_ANSWER_CLOSE:
+	case SIM_WIRE_ANSWER_DROP:
+	case SIM_WIRE_TRICKLE:
 	case SIM_WIRE_TRUNCATE:
 		return exchange_queue(exchange);
 	}

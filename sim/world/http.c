@@ -20,7 +20,7 @@
 
 struct http_connection {
 	uint64_t id;
-	uint32_t requests;
+	uint32_t requests, requests_max;
 	uint64_t server_closes_ns, client_knows_ns;
 };
 
@@ -51,7 +51,8 @@ struct http_exchange {
 	struct world_fiber *waiter; /* NULL: gave up */
 	uint32_t boots;             /* of the waiter's host */
 	struct http_connection connection;
-	bool is_kept; /* the connection is usable after this */
+	bool is_kept;    /* the connection is usable after this, as far as the client knows */
+	bool is_dropped; /* ... but the server closed it */
 	enum reply_kind kind;
 	size_t missing; /* of a cut reply */
 	struct lab_http_request request;
@@ -330,6 +331,8 @@ static int connect_http(struct http_pool *pool, bool tls, const struct env_http_
 			return connect_timed_out(pool, started, err);
 	}
 	*ret = (struct http_connection){ .id = ++world->last_connection };
+	ret->requests_max = sim_connection_requests(&pool->endpoint->settings.life,
+		world->settings.seed, lab_hash_fold(pool->host->node.key, pool->messages));
 	return 0;
 }
 
@@ -362,12 +365,41 @@ static void on_reply_arrived(void *ctx)
 	world_wake(exchange->waiter);
 }
 
-static void send_back(struct http_exchange *exchange, enum reply_kind kind, size_t bytes)
+static uint64_t after(uint64_t time_ns, uint64_t ns)
+{
+	return ns > UINT64_MAX - time_ns ? UINT64_MAX : time_ns + ns;
+}
+
+/* The server's side of the connection, once the answer is sent which arrives at `arrival`. */
+static void age_connection(struct http_exchange *exchange, uint64_t arrival)
+{
+	struct http_pool *pool = exchange->pool;
+	const struct world *world = pool->host->world;
+	const struct world_service_settings *settings = &pool->endpoint->settings;
+	struct http_connection *connection = &exchange->connection;
+	uint64_t idle_ns = sim_connection_idle_ns(&settings->life), draw;
+
+	if (++connection->requests >= connection->requests_max) {
+		exchange->is_dropped = true;
+		if (settings->life.announced)
+			exchange->is_kept = false;
+	}
+	connection->server_closes_ns = after(world->now_ns, idle_ns);
+	connection->client_knows_ns = after(arrival, idle_ns);
+	if (!exchange->is_dropped)
+		return;
+	draw = lab_draw(world->settings.seed, "http.close",
+		lab_hash_fold(pool->host->node.key, pool->endpoint->node.key), pool->messages);
+	connection->server_closes_ns = world->now_ns;
+	connection->client_knows_ns = arrival + lab_pick(draw, settings->close_race_ns + 1);
+}
+
+/* `slow_ns`: what the service takes for the body, beside the network. */
+static void send_back(
+	struct http_exchange *exchange, enum reply_kind kind, size_t bytes, uint64_t slow_ns)
 {
 	struct http_pool *pool = exchange->pool;
 	struct world *world = pool->host->world;
-	const struct world_service_settings *settings = &pool->endpoint->settings;
-	struct http_connection *connection = &exchange->connection;
 	uint64_t arrival;
 
 	exchange->kind = kind;
@@ -375,48 +407,60 @@ static void send_back(struct http_exchange *exchange, enum reply_kind kind, size
 		lose_exchange(exchange);
 		return;
 	}
-	arrival = world->now_ns + delay_to_client(pool, bytes);
-	if (++connection->requests >= settings->requests_per_connection) {
-		connection->server_closes_ns = world->now_ns;
-		connection->client_knows_ns =
-			arrival + lab_pick(lab_draw(world->settings.seed, "http.close",
-						   lab_hash_fold(pool->host->node.key,
-							   pool->endpoint->node.key),
-						   pool->messages),
-					  settings->close_race_ns + 1);
-	} else {
-		connection->server_closes_ns = world->now_ns + settings->idle_close_ns;
-		connection->client_knows_ns = arrival + settings->idle_close_ns;
-	}
+	arrival = after(world->now_ns + delay_to_client(pool, bytes), slow_ns);
+	age_connection(exchange, arrival);
 	(void)world_post(world, NULL, arrival, on_reply_arrived, exchange);
+}
+
+/* Bytes at a rate; a century at most. */
+static uint64_t trickle_ns(size_t bytes, uint64_t bytes_per_s)
+{
+	const uint64_t most = UINT64_C(100) * 366 * 86400;
+	uint64_t rate = LAB_MAX(bytes_per_s, UINT64_C(1)), seconds = bytes / rate;
+
+	if (seconds > most)
+		return most * LAB_SEC;
+	/* Remainder and rate below 2^32 would be exact; above it a nanosecond is lost. */
+	if (rate > UINT64_MAX / LAB_SEC)
+		return seconds * LAB_SEC;
+	return seconds * LAB_SEC + bytes % rate * LAB_SEC / rate;
 }
 
 static void on_reply(void *ctx, const struct sim_http_reply *reply)
 {
 	struct http_exchange *exchange = ctx;
 	struct lab_view body = reply->response.body;
+	size_t cut = reply->cut_at > 0 ? reply->cut_at : body.len / 2;
+	uint64_t slow_ns = 0;
 
-	exchange->is_kept = reply->wire == SIM_WIRE_ANSWER;
+	exchange->is_dropped = reply->wire == SIM_WIRE_ANSWER_DROP;
+	exchange->is_kept = reply->wire == SIM_WIRE_ANSWER || reply->wire == SIM_WIRE_TRICKLE ||
+			    exchange->is_dropped;
 	if (reply->head)
 		body.len = 0;
 	switch (reply->wire) {
+	case SIM_WIRE_TRICKLE:
+		slow_ns = trickle_ns(body.len, reply->bytes_per_s);
+		/* fall through */
 	case SIM_WIRE_ANSWER:
 	case SIM_WIRE_ANSWER_CLOSE:
-		send_back(
-			exchange, REPLY_COMPLETE, copy_response(exchange, &reply->response, body));
+	case SIM_WIRE_ANSWER_DROP:
+		send_back(exchange, REPLY_COMPLETE, copy_response(exchange, &reply->response, body),
+			slow_ns);
 		return;
 	case SIM_WIRE_TRUNCATE:
-		exchange->missing = body.len - body.len / 2;
-		send_back(exchange, REPLY_CUT, body.len / 2);
+		cut = LAB_MIN(cut, body.len);
+		exchange->missing = body.len - cut;
+		send_back(exchange, REPLY_CUT, cut, 0);
 		return;
 	case SIM_WIRE_RESET:
-		send_back(exchange, REPLY_RESET, 0);
+		send_back(exchange, REPLY_RESET, 0, 0);
 		return;
 	case SIM_WIRE_SILENCE:
 		lose_exchange(exchange);
 		return;
 	}
-	lab_bug("a reply goes over the wire in one of five ways");
+	lab_bug("a reply goes over the wire in one of seven ways");
 }
 
 /* ---- the way there ---- */
@@ -441,8 +485,8 @@ static void on_request_arrived(void *ctx)
 	if (endpoint->node.down_count > 0 ||
 		(exchange->connection.requests > 0 &&
 			exchange->connection.server_closes_ns <= world->now_ns)) {
-		exchange->is_kept = false;
-		send_back(exchange, REPLY_RESET, 0);
+		exchange->is_kept = exchange->is_dropped = false;
+		send_back(exchange, REPLY_RESET, 0, 0);
 		return;
 	}
 	world->counters.http_requests++;

@@ -131,10 +131,6 @@ static struct world_endpoint *make_endpoint(
 
 	endpoint->world = world;
 	endpoint->settings = *settings;
-	if (settings->idle_close_ns == 0)
-		endpoint->settings.idle_close_ns = 20 * LAB_SEC;
-	if (settings->requests_per_connection == 0)
-		endpoint->settings.requests_per_connection = 100;
 	if (settings->close_race_ns == 0)
 		endpoint->settings.close_race_ns = 2 * LAB_MSEC;
 	world_add_node(world, &endpoint->node, settings->name, settings->zone);

@@ -439,11 +439,129 @@ static void a_connection_serves_so_many_requests_only(void **state)
 
 	world_free(&test->world);
 	test_make_world(test, &settings);
-	add_service(test, &(struct world_service_settings){ .requests_per_connection = 5 });
+	add_service(test, &(struct world_service_settings){
+				  .life.requests_high = 5, .life.requests_low = 5 });
 	test_on_b1(test, use_up_connections);
 
 	assert_int_equal(finished, 1);
 	assert_in_range(world_counters(test->world).http_connects, 80, 110);
+}
+
+static void make_world_with_life(struct test_world *test, const struct sim_connection_life *life)
+{
+	struct world_settings settings = test_settings(test);
+
+	world_free(&test->world);
+	test_make_world(test, &settings);
+	add_service(test, &(struct world_service_settings){ .life = *life });
+}
+
+static void ask_500_times(void *arg)
+{
+	struct test_world *test = arg;
+	struct lab_arena *arena = test_arena(test);
+	struct lab_http_request request = make_request("GET", "/");
+	struct lab_http_response response;
+
+	for (int i = 0; i < 500; i++)
+		assert_int_equal(
+			env_http(test->env, &request, &limits, arena, &response, NULL, NULL), 0);
+	finished++;
+}
+
+static void an_announced_close_loses_nothing(void **state)
+{
+	const struct sim_connection_life life = {
+		.requests_low = 3, .requests_high = 7, .announced = true
+	};
+	struct test_world *test = *state;
+
+	make_world_with_life(test, &life);
+	test_on_b1(test, ask_500_times);
+
+	assert_int_equal(finished, 1);
+	assert_int_equal(fake.submits, 500);
+	/* 5 on average: drawn for each connection. */
+	assert_in_range(world_counters(test->world).http_connects, 90, 115);
+}
+
+static void sleep_a_day_between(void *arg)
+{
+	struct test_world *test = arg;
+
+	(void)exchange(test, LAB_OK, 4 * ONE_WAY);
+	env_sleep(test->env, 86400 * LAB_SEC);
+	assert_true(exchange(test, LAB_OK, 2 * ONE_WAY).reused);
+	ask_500_times(test);
+}
+
+static void a_connection_may_stay_for_ever(void **state)
+{
+	const struct sim_connection_life life = {
+		.requests_low = UINT32_MAX, .requests_high = UINT32_MAX, .idle_ns = UINT64_MAX
+	};
+	struct test_world *test = *state;
+
+	make_world_with_life(test, &life);
+	test_on_b1(test, sleep_a_day_between);
+
+	assert_int_equal(finished, 1);
+	assert_int_equal(world_counters(test->world).http_connects, 1);
+}
+
+/* ---- slow bodies, other cuts ---- */
+
+static void read_slowly(void *arg)
+{
+	struct test_world *test = arg;
+
+	fake.wire = SIM_WIRE_TRICKLE;
+	fake.bytes_per_s = 100;
+	(void)exchange(test, LAB_OK, 4 * ONE_WAY + 3 * LAB_SEC + LAB_SEC / 2);
+	/* The connection stays; a body without bytes takes no time; too slow is a timeout. */
+	fake.head = true;
+	assert_true(exchange(test, LAB_OK, 2 * ONE_WAY).reused);
+	fake.head = false;
+	fake.bytes_per_s = 1;
+	(void)exchange(test, LAB_UNCERTAIN, limits.response_timeout_ns);
+	fake.wire = SIM_WIRE_TRUNCATE;
+	fake.cut_at = 1;
+	(void)exchange(test, LAB_UNCERTAIN, 4 * ONE_WAY);
+	finished++;
+}
+
+static void a_body_may_trickle(void **state)
+{
+	static const uint8_t body[350];
+
+	fake.body = lab_view_of(body, sizeof(body));
+	test_on_b1(*state, read_slowly);
+
+	assert_int_equal(finished, 1);
+	assert_int_equal(fake.submits, 4);
+}
+
+static void use_a_dropped_connection(void *arg)
+{
+	struct test_world *test = arg;
+
+	fake.wire = SIM_WIRE_ANSWER_DROP;
+	(void)exchange(test, LAB_OK, 4 * ONE_WAY);
+	/* The client does not know yet, and its request is lost. */
+	assert_true(exchange(test, LAB_UNCERTAIN, 2 * ONE_WAY).reused);
+	assert_int_equal(fake.submits, 1);
+	(void)exchange(test, LAB_OK, 4 * ONE_WAY);
+	env_sleep(test->env, 3 * LAB_MSEC);
+	assert_false(exchange(test, LAB_OK, 4 * ONE_WAY).reused);
+	finished++;
+}
+
+static void a_connection_may_be_closed_behind_an_answer(void **state)
+{
+	test_on_b1(*state, use_a_dropped_connection);
+
+	assert_int_equal(finished, 1);
+	assert_int_equal(fake.submits, 3);
 }
 
 /* ---- crashes ---- */
@@ -593,6 +711,10 @@ int main(void)
 		T(connecting_gives_up_by_itself),
 		T(a_request_on_a_connection_just_closed_is_uncertain),
 		T(a_connection_serves_so_many_requests_only),
+		T(an_announced_close_loses_nothing),
+		T(a_connection_may_stay_for_ever),
+		T(a_body_may_trickle),
+		T(a_connection_may_be_closed_behind_an_answer),
 		T(a_crash_while_connecting_sends_nothing),
 		T(a_request_sent_before_the_crash_still_executes),
 		T(a_reply_to_a_crashed_host_is_dropped),

@@ -100,6 +100,8 @@ struct fake_http {
 	uint64_t delay_ns; /* between request and reply */
 	struct lab_view body;
 	bool head;
+	uint64_t bytes_per_s;
+	size_t cut_at;
 	/* What came. */
 	unsigned submits;
 	char target[64], body_seen[64], peer[32];
@@ -115,7 +117,10 @@ struct fake_http {
 
 static inline void fake_http_answer(struct fake_http *fake, sim_http_reply_fn reply, void *ctx)
 {
-	struct sim_http_reply answer = { .wire = fake->wire, .head = fake->head };
+	struct sim_http_reply answer = { .wire = fake->wire,
+		.head = fake->head,
+		.bytes_per_s = fake->bytes_per_s,
+		.cut_at = fake->cut_at };
 
 	answer.response.status = fake->status == 0 ? 200 : fake->status;
 	answer.response.reason = LAB_VIEW("OK");

@@ -147,9 +147,7 @@ struct world_service_settings {
 	const char *authority;
 	/* One way, instead of the zones' latencies. */
 	struct world_latency latency;
-	/* HTTP: the server's side of keep-alive (s3 2.6). */
-	uint64_t idle_close_ns;           /* closes idle connections after; 0: 20 s */
-	uint32_t requests_per_connection; /* then closes; 0: 100 */
+	struct sim_connection_life life; /* HTTP: the server's side of keep-alive (s3 2.6) */
 	/* The close that follows the last answer arrives up to so much later than the answer: a
 	 * request sent in between is lost. 0: 2 ms */
 	uint64_t close_race_ns;
