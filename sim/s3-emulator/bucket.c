@@ -218,8 +218,8 @@ int s3emu_delete_bucket(struct s3emu_exchange *x)
 	struct s3emu_object *object;
 	struct lab_view key;
 
-	if (x->s3->engine_ops->next(
-		    x->s3->engine, x->bucket, lab_view_of(NULL, 0), false, &key, &object) == 1) {
+	if (x->s3->engine_ops->next(x->s3->engine, x->bucket, S3EMU_SPACE_OBJECTS,
+		    lab_view_of(NULL, 0), false, &key, &object) == 1) {
 		s3emu_object_unref(x->s3, object);
 		(void)s3emu_fail(x, S3EMU_BUCKET_NOT_EMPTY);
 		s3emu_detail(x, "BucketName", x->bucket_name);

@@ -141,7 +141,7 @@ int s3emu_range_parse(
 	struct s3emu_exchange *x, const struct s3emu_object *object, struct s3emu_range *ret)
 {
 	struct lab_view range = lab_view_trim(s3emu_request_header(x, "Range")), first, last;
-	uint64_t size = object->blob->size, from, to = UINT64_MAX;
+	uint64_t size = object->size, from, to = UINT64_MAX;
 	size_t dash;
 
 	/* What is malformed, inverted or has several parts is answered with the whole object. */

@@ -136,7 +136,7 @@ static void append_object(struct list *list, struct lab_view key, const struct s
 	lab_buf_append_cstr(buf, modified);
 	lab_buf_append_cstr(buf, "</LastModified><ETag>");
 	lab_buf_append_xml(buf, s3emu_object_etag(object));
-	lab_buf_printf(buf, "</ETag><Size>%" PRIu64 "</Size>", object->blob->size);
+	lab_buf_printf(buf, "</ETag><Size>%" PRIu64 "</Size>", object->size);
 	if (!list->v2 || list->fetch_owner)
 		append_owner(list);
 	lab_buf_append_cstr(buf, "<StorageClass>");
@@ -219,8 +219,8 @@ static bool step(struct list *list, struct cursor *cursor)
 	struct s3emu_object *object;
 	struct lab_view key, group;
 
-	if (cursor->at_end || x->s3->engine_ops->next(x->s3->engine, x->bucket, cursor->from,
-				      cursor->after, &key, &object) == 0)
+	if (cursor->at_end || x->s3->engine_ops->next(x->s3->engine, x->bucket, S3EMU_SPACE_OBJECTS,
+				      cursor->from, cursor->after, &key, &object) == 0)
 		return false;
 	if (!lab_view_starts_with(key, list->prefix)) {
 		s3emu_object_unref(x->s3, object);

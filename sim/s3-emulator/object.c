@@ -119,7 +119,7 @@ static void send_part(struct s3emu_exchange *x, const struct s3emu_object *objec
 	const struct s3emu_range *range)
 {
 	char *text = lab_arena_printf(x->arena, "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64,
-		range->first, range->first + range->count - 1, object->blob->size);
+		range->first, range->first + range->count - 1, object->size);
 
 	x->out.response.status = 206;
 	s3emu_header(x, "Content-Range", lab_view_cstr(text));
@@ -195,10 +195,11 @@ static void set_etag(struct s3emu_object *object, const uint8_t *md5)
 static struct s3emu_object *make_object(struct s3emu_exchange *x, struct s3emu_blob *blob,
 	const struct lab_http_header *headers, size_t header_count)
 {
+	struct s3emu_content content = { .headers = headers, .header_count = header_count };
 	struct s3emu_object *object = NULL;
 
 	if (blob != NULL)
-		object = s3emu_object_new(x->s3, blob, x->key.len, headers, header_count);
+		object = s3emu_object_new(x->s3, blob, x->key.len, &content);
 	if (object != NULL) {
 		object->modified_us = s3emu_wall_us(x);
 		return object;
@@ -217,7 +218,7 @@ static int store(struct s3emu_exchange *x, struct s3emu_object *object)
 		return s3emu_fail(x, S3EMU_SERVICE_UNAVAILABLE);
 	}
 	x->applied = true;
-	x->bytes = object->blob->size;
+	x->bytes = object->size;
 	x->body_hash = object->body_hash;
 	return 0;
 }

@@ -12,6 +12,8 @@
 #include "sim/s3-emulator/s3-emulator.h"
 
 #define S3EMU_KEY_MAX 1024
+#define S3EMU_UPLOAD_ID_LEN 32
+#define S3EMU_STORE_KEY_MAX (2 * S3EMU_KEY_MAX + 2 + S3EMU_UPLOAD_ID_LEN + 2)
 #define S3EMU_METADATA_MAX 2048     /* names and values, s3 1.2 */
 #define S3EMU_HEADERS_MAX 8192      /* whole header section, s3 1.2 */
 #define S3EMU_STORED_HEADERS_MAX 48 /* of LAB_HTTP_HEADERS_MAX; the answer adds up to 16 */
@@ -52,19 +54,41 @@ struct s3emu_blob {
 	uint8_t data[];
 };
 
-/* One version of an object; does not change, but for its counts. Referenced by the store and by
- * the answers that are under way. */
+/* Beside what clients wrote, the store keeps uploads in progress and their parts. */
+enum s3emu_space {
+	S3EMU_SPACE_OBJECTS, /* by key */
+	S3EMU_SPACE_UPLOADS, /* by s3emu_upload_key() */
+	S3EMU_SPACE_COUNT
+};
+
+#define S3EMU_CHECKSUM_MAX 64
+/* What is remembered of a part of a completed upload, in the order of the body. Plain data. */
+struct s3emu_part {
+	uint64_t size;
+	uint32_t number;
+	uint32_t checksum_len; /* 0: the part had none */
+	uint8_t checksum[S3EMU_CHECKSUM_MAX];
+};
+
+/* One version of an object, an upload in progress, or a part of one; does not change, but for its
+ * counts. Referenced by the store and by the answers that are under way. An engine keeps all of it
+ * but `references` and `charge`. */
 struct s3emu_object {
 	uint32_t references;
 	uint32_t creations, overwritten;
-	bool deleted; /* only its counts are remembered */
-	struct s3emu_blob *blob;
+	bool deleted;            /* only its counts are remembered */
+	struct s3emu_blob *blob; /* the body; NULL if there is none, and as next() says */
+	uint64_t size;           /* of the body */
 	uint64_t body_hash;
 	int64_t modified_us;
-	uint64_t charge; /* bytes that it is accounted with */
-	char etag[48];   /* with quotes */
+	uint64_t charge;          /* bytes that it is accounted with */
+	char etag[48];            /* with quotes */
+	struct s3emu_part *parts; /* behind the headers; of a completed upload */
+	size_t part_count;        /* 0: written at once */
 	size_t header_count;
-	struct lab_http_header headers[]; /* names in lower case; their text lies behind them */
+	/* Names in lower case; those that begin with ':' are ours and never shown. Their text lies
+	 * behind them. */
+	struct lab_http_header headers[];
 };
 
 struct s3emu_partition {
@@ -85,23 +109,26 @@ struct s3emu_bucket {
 	void *engine; /* the storage engine's */
 };
 
-/* A storage engine: keys to objects, in byte order. One for memory; another may come. Engines give
- * and take references. */
+/* A storage engine: in each space of a bucket keys to objects, in byte order. Keys are any bytes,
+ * up to S3EMU_STORE_KEY_MAX. One for memory; another may come. Engines give and take references. */
 struct s3emu_engine_ops {
 	void (*open)(void *engine, struct s3emu_bucket *bucket);
 	void (*close)(void *engine, struct s3emu_bucket *bucket);
 	/* 1 and a reference, or 0. */
-	int (*get)(void *engine, struct s3emu_bucket *bucket, struct lab_view key,
-		struct s3emu_object **ret);
+	int (*get)(void *engine, struct s3emu_bucket *bucket, enum s3emu_space space,
+		struct lab_view key, struct s3emu_object **ret);
 	/* The first object at or after `from` (strictly after it if `after`): 1, its key and a
-	 * reference; or 0. The key is borrowed until the next change. */
-	int (*next)(void *engine, struct s3emu_bucket *bucket, struct lab_view from, bool after,
-		struct lab_view *ret_key, struct s3emu_object **ret);
+	 * reference; or 0. The key is borrowed until the next change. The engine may leave the body
+	 * out (blob NULL, size right): who wants it asks get(). */
+	int (*next)(void *engine, struct s3emu_bucket *bucket, enum s3emu_space space,
+		struct lab_view from, bool after, struct lab_view *ret_key,
+		struct s3emu_object **ret);
 	/* Takes the caller's reference. 1: replaced another one, 0: new, -1: full (not taken). */
-	int (*put)(void *engine, struct s3emu_bucket *bucket, struct lab_view key,
-		struct s3emu_object *object);
+	int (*put)(void *engine, struct s3emu_bucket *bucket, enum s3emu_space space,
+		struct lab_view key, struct s3emu_object *object);
 	/* 1: it was there, 0: not. */
-	int (*remove)(void *engine, struct s3emu_bucket *bucket, struct lab_view key);
+	int (*remove)(void *engine, struct s3emu_bucket *bucket, enum s3emu_space space,
+		struct lab_view key);
 };
 
 /* ---- accounts ---- */
@@ -360,14 +387,22 @@ int s3emu_rate_take_bulk(struct s3emu_bucket *bucket, const struct lab_view *key
 /* store.c */
 struct s3emu_blob *s3emu_blob_new(struct s3emu *s3, struct lab_view body);
 void s3emu_blob_unref(struct s3emu *s3, struct s3emu_blob *blob);
+/* What an object has beside its body. Copied. */
+struct s3emu_content {
+	const struct lab_http_header *headers;
+	size_t header_count;
+	const struct s3emu_part *parts;
+	size_t part_count;
+};
 /* Takes the reference on the blob. One reference belongs to the caller. NULL: over the bound. */
 struct s3emu_object *s3emu_object_new(struct s3emu *s3, struct s3emu_blob *blob, size_t key_len,
-	const struct lab_http_header *headers, size_t header_count);
+	const struct s3emu_content *content);
 void s3emu_object_unref(struct s3emu *s3, struct s3emu_object *object);
 struct lab_view s3emu_object_header(const struct s3emu_object *object, const char *name);
 static inline struct lab_view s3emu_object_body(const struct s3emu_object *object)
 {
-	return lab_view_of(object->blob->data, object->blob->size);
+	return object->blob == NULL ? lab_view_of(NULL, 0)
+				    : lab_view_of(object->blob->data, object->size);
 }
 static inline struct lab_view s3emu_object_etag(const struct s3emu_object *object)
 {
@@ -375,7 +410,7 @@ static inline struct lab_view s3emu_object_etag(const struct s3emu_object *objec
 }
 /* Room for so many more bytes of objects? */
 bool s3emu_store_has_room(const struct s3emu *s3, uint64_t bytes);
-/* put and remove of the engine, counted. */
+/* Of the engine, in the space of objects; put and remove are counted. */
 int s3emu_store_put(struct s3emu *s3, struct s3emu_bucket *bucket, struct lab_view key,
 	struct s3emu_object *object);
 int s3emu_store_remove(struct s3emu *s3, struct s3emu_bucket *bucket, struct lab_view key);

@@ -220,7 +220,8 @@ struct s3emu_counters {
 	uint64_t created, overwritten, deleted, deleted_missing; /* keys */
 	uint64_t bytes_in, bytes_out;                            /* bodies of objects */
 	uint64_t objects, stored_bytes;                          /* now; bytes of bodies */
-	uint64_t pending, pending_high; /* answers that wait, and the most that ever did */
+	uint64_t upload_entries, upload_bytes; /* now: uploads in progress and their parts */
+	uint64_t pending, pending_high;        /* answers that wait, and the most that ever did */
 };
 /* Borrowed for the life of the emulator; always current. */
 const struct s3emu_counters *s3emu_counters(const struct s3emu *s3);

@@ -10,7 +10,7 @@ static void fill(
 	struct lab_view etag = s3emu_object_etag(object);
 
 	info->key = key;
-	info->size = object->blob->size;
+	info->size = object->size;
 	info->etag = lab_view_sub(etag, 1, etag.len - 2);
 	info->modified_unix_us = object->modified_us;
 	info->headers = object->headers;
@@ -41,8 +41,8 @@ bool s3emu_objects_next(struct s3emu_iter *iter, struct s3emu_object_info *ret)
 	struct lab_view key;
 
 	lab_check(s3, S3EMU_MAGIC);
-	if (s3->engine_ops->next(
-		    s3->engine, iter->bucket, iter->next, iter->after, &key, &object) == 0)
+	if (s3->engine_ops->next(s3->engine, iter->bucket, S3EMU_SPACE_OBJECTS, iter->next,
+		    iter->after, &key, &object) == 0)
 		return false;
 	fill(ret, key, object);
 	/* The store still holds it, until the next change. */

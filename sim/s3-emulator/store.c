@@ -53,27 +53,41 @@ static struct lab_view copy_text(uint8_t **to, struct lab_view from)
 	return copy;
 }
 
+/* The headers, the parts, the headers' text: behind the object. */
+static void fill(struct s3emu_object *object, const struct s3emu_content *content)
+{
+	uint8_t *text;
+	size_t i;
+
+	object->header_count = content->header_count;
+	object->part_count = content->part_count;
+	object->parts = (struct s3emu_part *)(void *)&object->headers[content->header_count];
+	if (content->part_count > 0)
+		memcpy(object->parts, content->parts, content->part_count * sizeof(*object->parts));
+	text = (uint8_t *)&object->parts[content->part_count];
+	for (i = 0; i < content->header_count; i++) {
+		object->headers[i].name = copy_text(&text, content->headers[i].name);
+		object->headers[i].value = copy_text(&text, content->headers[i].value);
+	}
+}
+
 struct s3emu_object *s3emu_object_new(struct s3emu *s3, struct s3emu_blob *blob, size_t key_len,
-	const struct lab_http_header *headers, size_t header_count)
+	const struct s3emu_content *content)
 {
 	struct s3emu_object *object;
-	size_t i, bytes;
-	uint8_t *text;
+	size_t bytes;
 
-	bytes = sizeof(*object) + header_count * sizeof(*headers) +
-		headers_bytes(headers, header_count);
+	bytes = sizeof(*object) + content->header_count * sizeof(*content->headers) +
+		content->part_count * sizeof(*content->parts) +
+		headers_bytes(content->headers, content->header_count);
 	if (!s3emu_store_has_room(s3, bytes + key_len + OBJECT_OVERHEAD))
 		return NULL;
 	object = lab_heap_alloc(s3->heap, bytes);
 	object->references = 1;
 	object->blob = blob;
+	object->size = blob == NULL ? 0 : blob->size;
 	object->charge = bytes + key_len + OBJECT_OVERHEAD;
-	object->header_count = header_count;
-	text = (uint8_t *)&object->headers[header_count];
-	for (i = 0; i < header_count; i++) {
-		object->headers[i].name = copy_text(&text, headers[i].name);
-		object->headers[i].value = copy_text(&text, headers[i].value);
-	}
+	fill(object, content);
 	s3->stored_charge += object->charge;
 	return object;
 }
@@ -103,13 +117,13 @@ struct lab_view s3emu_object_header(const struct s3emu_object *object, const cha
 int s3emu_store_get(struct s3emu *s3, struct s3emu_bucket *bucket, struct lab_view key,
 	struct s3emu_object **ret)
 {
-	return s3->engine_ops->get(s3->engine, bucket, key, ret);
+	return s3->engine_ops->get(s3->engine, bucket, S3EMU_SPACE_OBJECTS, key, ret);
 }
 
 int s3emu_store_put(struct s3emu *s3, struct s3emu_bucket *bucket, struct lab_view key,
 	struct s3emu_object *object)
 {
-	int ret = s3->engine_ops->put(s3->engine, bucket, key, object);
+	int ret = s3->engine_ops->put(s3->engine, bucket, S3EMU_SPACE_OBJECTS, key, object);
 
 	if (ret == 0)
 		s3->counters.created++;
@@ -120,7 +134,7 @@ int s3emu_store_put(struct s3emu *s3, struct s3emu_bucket *bucket, struct lab_vi
 
 int s3emu_store_remove(struct s3emu *s3, struct s3emu_bucket *bucket, struct lab_view key)
 {
-	int ret = s3->engine_ops->remove(s3->engine, bucket, key);
+	int ret = s3->engine_ops->remove(s3->engine, bucket, S3EMU_SPACE_OBJECTS, key);
 
 	if (ret > 0)
 		s3->counters.deleted++;

@@ -524,7 +524,7 @@ static void object_size_and_store_are_bounded(void **state)
 	(void)state;
 
 	t.options.limits.object_bytes_max = 1000;
-	t.options.limits.stored_bytes_max = 3000;
+	t.options.limits.stored_bytes_max = 3200;
 	t.options.limits.objects_max = 3;
 	t_start();
 	big = lab_view_of(lab_arena_alloc(t.arena, 1001), 1001);
