@@ -145,7 +145,7 @@ static int check_location(struct s3emu_exchange *x)
 	bool classic = lab_view_eq_cstr(region, "us-east-1");
 	const char *text;
 
-	if (x->request->body.len > 0 && s3emu_xml_parse(x, x->request->body, &handler) < 0)
+	if (x->body.len > 0 && s3emu_xml_parse(x, x->body, &handler) < 0)
 		return -1;
 	if (constraint.location.len == 0 && classic)
 		return 0;

@@ -90,9 +90,9 @@ static int parse(struct bulk *bulk)
 {
 	struct s3emu_xml_handler handler = { on_open, on_close, bulk };
 
-	if (bulk->x->request->body.len == 0)
+	if (bulk->x->body.len == 0)
 		return s3emu_fail(bulk->x, S3EMU_MISSING_REQUEST_BODY);
-	if (s3emu_xml_parse(bulk->x, bulk->x->request->body, &handler) < 0)
+	if (s3emu_xml_parse(bulk->x, bulk->x->body, &handler) < 0)
 		return -1;
 	if (!bulk->has_root || bulk->count == 0)
 		return s3emu_fail(bulk->x, S3EMU_MALFORMED_XML);

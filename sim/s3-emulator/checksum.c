@@ -156,7 +156,7 @@ static int check_checksum(
 	ret->value = value;
 	if (!x->s3->options.hash_bodies)
 		return 0;
-	size = compute(algorithm, x->request->body, computed);
+	size = compute(algorithm, x->body, computed);
 	lab_buf_reset(&x->scratch);
 	if (lab_buf_append_unbase64(&x->scratch, value) < 0 || x->scratch.len != size) {
 		return s3emu_fail_text(x, S3EMU_INVALID_REQUEST,
@@ -181,7 +181,7 @@ int s3emu_body_check(
 
 	ret_checksum->name = NULL;
 	if (hash && (want_md5 || expected.ptr != NULL))
-		lab_digest(LAB_MD5, x->request->body, md5);
+		lab_digest(LAB_MD5, x->body, md5);
 	if (hash && expected.ptr != NULL && check_md5(x, lab_view_trim(expected), md5) < 0)
 		return -1;
 	found = find_checksum(x, &header);

@@ -243,7 +243,7 @@ static uint64_t hash_body(struct s3emu_exchange *x, uint8_t md5[16])
 
 	if (!x->s3->options.hash_bodies) {
 		for (i = 0; i < 16; i += 8) {
-			hash = lab_hash_view(i, x->request->body);
+			hash = lab_hash_view(i, x->body);
 			memcpy(md5 + i, &hash, 8);
 		}
 	}
@@ -255,7 +255,7 @@ static uint64_t hash_body(struct s3emu_exchange *x, uint8_t md5[16])
 
 int s3emu_put_object(struct s3emu_exchange *x)
 {
-	struct lab_view body = x->request->body;
+	struct lab_view body = x->body;
 	struct s3emu_checksum checksum;
 	struct lab_http_header *headers;
 	struct s3emu_object *object;

@@ -509,6 +509,7 @@ int s3emu_parse(struct s3emu_exchange *x)
 
 	x->head = lab_view_eq_cstr(x->request->method, "HEAD");
 	x->op = S3EMU_OP_UNAVAILABLE;
+	x->body = x->request->body;
 	if (target.len == 0 || target.ptr[0] != '/' || target.len > S3EMU_TARGET_MAX)
 		return s3emu_fail(x, S3EMU_INVALID_URI);
 	mark = lab_view_find_byte(target, '?');

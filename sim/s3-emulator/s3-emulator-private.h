@@ -185,6 +185,7 @@ struct s3emu_exchange {
 	sim_http_reply_fn reply;
 	void *reply_ctx;
 	const struct lab_http_request *request;
+	struct lab_view body; /* what the request is about: its body without framing (payload.c) */
 	struct lab_http_request copy; /* of a request that is applied late */
 	struct lab_view peer;
 	uint64_t received_ns, now_ns;
