@@ -2,7 +2,7 @@
 #include "scenarios/bench/emulators.h"
 
 #include "scenarios/bench/bench-private.h"
-#include "scenarios/runner/schema.h"
+#include "sim/serve/schema.h"
 
 #include <stdio.h>
 
@@ -117,35 +117,25 @@ int emulators_cql(struct emulators *e, unsigned nodes, struct lab_error *err)
 
 /* ---- serving ---- */
 
-static int serve_http(const struct emulators *e, struct sim_http_service service,
-	struct http_front_end **ret, struct lab_error *err)
-{
-	struct http_front_end_settings settings = { .service = service, .start_ns = e->start_ns };
-
-	return http_front_end_new(&settings, ret, err);
-}
-
 int emulators_s3_serve(struct emulators *e, struct lab_error *err)
 {
-	return serve_http(e, s3emu_service(e->s3), &e->s3_front, err);
+	struct serve_socket socket = { .start_ns = e->start_ns };
+
+	return serve_s3(e->s3, &socket, &e->s3_front, err);
 }
 
 int emulators_imds_serve(struct emulators *e, struct lab_error *err)
 {
-	return serve_http(e, imdsemu_service(e->imds), &e->imds_front, err);
+	struct serve_socket socket = { .start_ns = e->start_ns };
+
+	return serve_imds(e->imds, &socket, &e->imds_front, err);
 }
 
 int emulators_cql_serve(struct emulators *e, struct lab_error *err)
 {
-	static const struct stream_front_end_node nodes[BENCH_CQL_NODES_MAX] = {
-		{ "cassandra-1", "127.0.0.1" },
-		{ "cassandra-2", "127.0.0.2" },
-		{ "cassandra-3", "127.0.0.3" },
-	};
-	struct stream_front_end_settings settings = { .service = cqlemu_service(e->cql),
-		.nodes = nodes,
-		.node_count = e->cql_nodes,
-		.start_ns = e->start_ns };
+	static const char *const names[BENCH_CQL_NODES_MAX] = { "cassandra-1", "cassandra-2",
+		"cassandra-3" };
+	struct serve_socket socket = { .start_ns = e->start_ns };
 
-	return stream_front_end_new(&settings, &e->cql_front, err);
+	return serve_cql(e->cql, names, e->cql_nodes, &socket, &e->cql_front, err);
 }

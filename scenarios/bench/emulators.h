@@ -12,11 +12,7 @@
 #define SCENARIOS_BENCH_EMULATORS_H
 
 #include "core/aws/credentials.h"
-#include "sim/cql-emulator/cql-emulator.h"
-#include "sim/front-end/http-front-end.h"
-#include "sim/front-end/stream-front-end.h"
-#include "sim/imds-emulator/imds-emulator.h"
-#include "sim/s3-emulator/s3-emulator.h"
+#include "sim/serve/sockets.h"
 
 #define BENCH_OBJECTS 512
 #define BENCH_OBJECT_BYTES 4096

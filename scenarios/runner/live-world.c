@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#define CQL_ADDRESS "127.0.2.1"
 #define FIBERS_MAX 65536
 #define SERVICE_BYTES_MAX ((size_t)SCENE_MEMORY_MAX)
 /* Kinds that only the simulated world can do. */
@@ -100,27 +101,6 @@ static void follow_hosts(void *ctx, const struct lab_event *event)
 
 /* ---- services behind sockets ---- */
 
-struct handover {
-	struct s3emu *s3;
-	const struct sim_credentials *credentials;
-};
-
-static void hand_over(void *ctx)
-{
-	const struct handover *handover = ctx;
-
-	s3emu_credentials_sink(handover->s3, handover->credentials);
-}
-
-/* From the thread of IMDS to that of S3, which knows the key before the client gets it. */
-static void publish(void *ctx, const struct sim_credentials *credentials)
-{
-	struct live_world *w = ctx;
-	struct handover handover = { w->scene.s3, credentials };
-
-	http_front_end_call(w->s3, hand_over, &handover);
-}
-
 struct peers {
 	struct front_end_peer items[SCENE_NODES_MAX];
 	size_t count;
@@ -135,36 +115,6 @@ static void list_peers(struct live_world *w, struct peers *ret)
 			.zone = w->scene.nodes[i].zone };
 }
 
-static int serve_http(struct live_world *w, struct sim_http_service service,
-	const struct peers *peers, struct http_front_end **ret, struct lab_error *err)
-{
-	struct http_front_end_settings settings = { .service = service,
-		.start_ns = live_start_ns(w->live),
-		.peers = peers->items,
-		.peer_count = peers->count };
-
-	return http_front_end_new(&settings, ret, err);
-}
-
-static int serve_cql(struct live_world *w, const struct peers *peers, struct lab_error *err)
-{
-	struct stream_front_end_node nodes[SCENE_CQL_NODES_MAX];
-	char addresses[SCENE_CQL_NODES_MAX][LIVE_ADDRESS_MAX];
-	struct stream_front_end_settings settings = { .service = cqlemu_service(w->scene.cql),
-		.nodes = nodes,
-		.node_count = w->scene.cql_count,
-		.start_ns = live_start_ns(w->live),
-		.peers = peers->items,
-		.peer_count = peers->count };
-
-	for (size_t i = 0; i < w->scene.cql_count; i++) {
-		snprintf(
-			addresses[i], sizeof(addresses[i]), "127.0.2.%u", (unsigned)(i + 1) & 255u);
-		nodes[i] = (struct stream_front_end_node){ w->scene.cql_names[i], addresses[i] };
-	}
-	return stream_front_end_new(&settings, &w->cql, err);
-}
-
 static int new_services(struct live_world *w, struct lab_error *err)
 {
 	struct scene *scene = &w->scene;
@@ -175,22 +125,29 @@ static int new_services(struct live_world *w, struct lab_error *err)
 	w->imds_pool = lab_pool_new(SERVICE_BYTES_MAX);
 	w->cql_pool = lab_pool_new(SERVICE_BYTES_MAX);
 	if (scene_new_s3(scene, w->s3_pool, &hooks, err) < 0 ||
-		scene_new_imds(scene, w->imds_pool, &hooks, publish, w, err) < 0)
+		scene_new_imds(scene, w->imds_pool, &hooks, serve_publish, &w->publisher, err) < 0)
 		return -1;
 	return scene_new_cql(scene, w->cql_pool, &hooks, err);
 }
 
-static int serve(struct live_world *w, struct lab_error *err)
+static int serve_all(struct live_world *w, struct lab_error *err)
 {
+	struct scene *scene = &w->scene;
 	struct peers *peers = lab_new(w->heap, struct peers);
+	struct serve_socket socket = { .start_ns = live_start_ns(w->live), .peers = peers->items };
+	const char *names[SCENE_CQL_NODES_MAX];
 
 	list_peers(w, peers);
-	if (serve_http(w, s3emu_service(w->scene.s3), peers, &w->s3, err) < 0)
-		return lab_error_wrap(err, "S3");
-	if (w->scene.imds != NULL &&
-		serve_http(w, imdsemu_service(w->scene.imds), peers, &w->imds, err) < 0)
-		return lab_error_wrap(err, "IMDS");
-	return serve_cql(w, peers, err) < 0 ? lab_error_wrap(err, "Cassandra") : 0;
+	socket.peer_count = peers->count;
+	if (serve_s3(scene->s3, &socket, &w->s3, err) < 0)
+		return -1;
+	w->publisher = (struct serve_publisher){ scene->s3, w->s3 };
+	if (scene->imds != NULL && serve_imds(scene->imds, &socket, &w->imds, err) < 0)
+		return -1;
+	for (size_t i = 0; i < scene->cql_count; i++)
+		names[i] = scene->cql_names[i];
+	socket.address = CQL_ADDRESS;
+	return serve_cql(scene->cql, names, scene->cql_count, &socket, &w->cql, err);
 }
 
 /* ---- where the settings' names lead ---- */
@@ -231,11 +188,11 @@ static int map_names(struct live_world *w, struct lab_error *err)
 				       http_front_end_port(w->imds), false, err) < 0)
 		return -1;
 	for (size_t i = 0; i < w->scene.cql_count; i++) {
-		char address[LIVE_ADDRESS_MAX];
+		char address[SERVE_ADDRESS_MAX];
 
-		snprintf(address, sizeof(address), "127.0.2.%u", (unsigned)(i + 1) & 255u);
-		if (map(w, connect->hosts[i], connect->port, address, stream_front_end_port(w->cql),
-			    false, err) < 0)
+		if (serve_node_address(CQL_ADDRESS, i, address, err) < 0 ||
+			map(w, connect->hosts[i], connect->port, address,
+				stream_front_end_port(w->cql), false, err) < 0)
 			return -1;
 	}
 	return 0;
@@ -451,7 +408,7 @@ int live_world_build(struct live_world *w, const struct run_options *options, vo
 	w->heap = lab_heap_new(w->pool, SERVICE_BYTES_MAX);
 	if (live_directory_new(w->root, err) < 0 || live_new(&settings, &w->live, err) < 0 ||
 		new_lab(w, err) < 0 || new_scene(w, err) < 0 || new_hosts(w, err) < 0 ||
-		new_services(w, err) < 0 || serve(w, err) < 0 || map_names(w, err) < 0)
+		new_services(w, err) < 0 || serve_all(w, err) < 0 || map_names(w, err) < 0)
 		return -1;
 	live_add_sink(w->live, follow_hosts, w);
 	live_tap_observe(w->tap, w->scene.plan, on_episode, w);

@@ -20,8 +20,7 @@
 #include "scenarios/runner/live-directory.h"
 #include "scenarios/runner/live-tap.h"
 #include "scenarios/runner/scene.h"
-#include "sim/front-end/http-front-end.h"
-#include "sim/front-end/stream-front-end.h"
+#include "sim/serve/sockets.h"
 
 #define LIVE_ADDRESS_MAX 40
 
@@ -46,6 +45,7 @@ struct live_world {
 	void (*access)(void *ctx, const struct sim_access *access);
 	struct lab_pool *s3_pool, *imds_pool, *cql_pool;
 	struct http_front_end *s3, *imds;
+	struct serve_publisher publisher;
 	struct stream_front_end *cql;
 	uint64_t crashes;
 	bool is_closing;

@@ -7,20 +7,23 @@
 /* for their limits */
 #include "scenarios/runner/client.h"
 #include "scenarios/runner/mail-source.h"
+#include "sim/serve/fault-text.h"
 
 #define FIELD(type, field) offsetof(struct type, field)
 #define RANGE(section, type, name, unit, min, max, initial, doc) \
 	{ \
-		section, #name, KEY_RANGE, unit, FIELD(type, name), min, max, initial, doc \
+		section, #name, CONF_KEY_RANGE, unit, FIELD(type, name), min, max, initial, doc, \
+			NULL \
 	}
 #define LATENCY(section, type, name, initial, doc) \
 	{ \
-		section, #name, KEY_LATENCY, CONF_UNIT_TIME, FIELD(type, name), 0, HOUR, initial, \
-			doc \
+		section, #name, CONF_KEY_LATENCY, CONF_UNIT_TIME, FIELD(type, name), 0, HOUR, \
+			initial, doc, NULL \
 	}
-#define OTHER(section, type, key_type, name, initial, doc) \
+#define OTHER(section, type, key_type, read, name, initial, doc) \
 	{ \
-		section, #name, key_type, CONF_UNIT_COUNT, FIELD(type, name), 0, 0, initial, doc \
+		section, #name, key_type, CONF_UNIT_COUNT, FIELD(type, name), 0, 0, initial, doc, \
+			read \
 	}
 
 /* So that sums of times stay far from the end of 64 bits. */
@@ -29,12 +32,13 @@
 #define PPM_MAX 1000000
 #define MEMORY_MIN (16u << 20)
 
-static const struct scenario_key keys[] = {
-	OTHER("scenario", scenario, KEY_TEXT, doc, "", "One sentence: what the scenario is about"),
+static const struct conf_key keys[] = {
+	OTHER("scenario", scenario, CONF_KEY_TEXT, NULL, doc, "",
+		"One sentence: what the scenario is about"),
 	RANGE("scenario", scenario, warmup, CONF_UNIT_TIME, 0, YEAR, "30 s",
 		"Before the first fault"),
-	{ "scenario", "duration", KEY_RANGE, CONF_UNIT_TIME, FIELD(scenario, storm), LAB_SEC, YEAR,
-		"10 min", "The storm: users work, faults come and go" },
+	{ "scenario", "duration", CONF_KEY_RANGE, CONF_UNIT_TIME, FIELD(scenario, storm), LAB_SEC,
+		YEAR, "10 min", "The storm: users work, faults come and go", NULL },
 	RANGE("scenario", scenario, settle, CONF_UNIT_TIME, 0, YEAR, "3 min",
 		"After the last fault is healed: what was begun may end, nothing new begins"),
 
@@ -77,7 +81,7 @@ static const struct scenario_key keys[] = {
 		"Writes a second of one partition; 0: not limited"),
 	RANGE("s3", scenario_s3, read_rate, CONF_UNIT_COUNT, 0, UINT32_MAX, "5500",
 		"Reads a second of one partition; 0: not limited"),
-	OTHER("s3", scenario_s3, KEY_BOOL, refuse_sigv2, "yes",
+	OTHER("s3", scenario_s3, CONF_KEY_BOOL, NULL, refuse_sigv2, "yes",
 		"As every bucket made after 2020-06-24"),
 
 	RANGE("cql", scenario_cql, nodes, CONF_UNIT_COUNT, 1, SCENARIO_CQL_NODES_MAX, "3",
@@ -105,13 +109,14 @@ static const struct scenario_key keys[] = {
 	RANGE("backend", scenario_hosts, memory, CONF_UNIT_SIZE, MEMORY_MIN, SCENARIO_MEMORY_MAX,
 		"1G", "Memory of a backend; more is a crash"),
 
-	OTHER("fault", scenario_fault, KEY_KINDS, kinds, "",
+	OTHER("fault", scenario_fault, CONF_KEY_OTHER, fault_text_kinds, kinds, "",
 		"Kinds of faults, a | b | c; an episode draws one (oboxlab list faults)"),
-	OTHER("fault", scenario_fault, KEY_POINTS, points, "",
+	OTHER("fault", scenario_fault, CONF_KEY_OTHER, fault_text_points, points, "",
 		"Fault points, a | b | c, with * at the end; none: all that the kinds know"),
-	OTHER("fault", scenario_fault, KEY_TARGET, target, "any",
+	OTHER("fault", scenario_fault, CONF_KEY_OTHER, scenario_read_target, target, "any",
 		"any, backend, node, zone, s3 or imds, or `backend NAME`; an episode draws one"),
-	OTHER("fault", scenario_fault, KEY_TARGET, other, "any", "Partitions: the other side"),
+	OTHER("fault", scenario_fault, CONF_KEY_OTHER, scenario_read_target, other, "any",
+		"Partitions: the other side"),
 	RANGE("fault", scenario_fault, episodes, CONF_UNIT_COUNT, 0, FAULT_EPISODES_MAX, "1",
 		"How many"),
 	RANGE("fault", scenario_fault, length, CONF_UNIT_TIME, LAB_MSEC, YEAR, "qlog 1s..60s",
@@ -120,11 +125,12 @@ static const struct scenario_key keys[] = {
 		"Of the requests in an episode that fail"),
 	RANGE("fault", scenario_fault, amount, CONF_UNIT_TIME, 0, 24 * HOUR, "0",
 		"Of a delay or a clock error; 0: the kind's own default"),
-	{ "fault", "disk", KEY_DISKS, CONF_UNIT_COUNT, FIELD(scenario_fault, disks), 0, 0,
+	{ "fault", "disk", CONF_KEY_OTHER, CONF_UNIT_COUNT, FIELD(scenario_fault, disks), 0, 0,
 		"lose_unsynced",
-		"Crashes: lose_unsynced, keep or wipe, a | b; an episode draws one" },
-	{ "fault", "phases", KEY_PHASES, CONF_UNIT_COUNT, FIELD(scenario_fault, in_storm), 0, 0,
-		"storm", "storm, or warmup | storm" },
+		"Crashes: lose_unsynced, keep or wipe, a | b; an episode draws one",
+		scenario_read_disks },
+	{ "fault", "phases", CONF_KEY_OTHER, CONF_UNIT_COUNT, FIELD(scenario_fault, in_storm), 0, 0,
+		"storm", "storm, or warmup | storm", scenario_read_phases },
 };
 
 size_t scenario_key_count(void)
@@ -134,21 +140,9 @@ size_t scenario_key_count(void)
 
 struct scenario_key_doc scenario_key_doc(size_t index)
 {
-	const struct scenario_key *key = &keys[index];
+	const struct conf_key *key = &keys[index];
 
 	return (struct scenario_key_doc){ key->section, key->name, key->initial, key->doc };
 }
 
-const struct scenario_key *scenario_key_at(size_t index)
-{
-	return index < LAB_COUNT_OF(keys) ? &keys[index] : NULL;
-}
-
-const struct scenario_key *scenario_key_find(const char *section, struct lab_view name)
-{
-	for (size_t i = 0; i < LAB_COUNT_OF(keys); i++) {
-		if (strcmp(keys[i].section, section) == 0 && lab_view_eq_cstr(name, keys[i].name))
-			return &keys[i];
-	}
-	return NULL;
-}
+const struct conf_vocabulary scenario_vocabulary = { keys, LAB_COUNT_OF(keys) };

@@ -6,38 +6,18 @@
 #ifndef SCENARIOS_SCENARIO_PRIVATE_H
 #define SCENARIOS_SCENARIO_PRIVATE_H
 
+#include "core/conf/conf-keys.h"
 #include "scenarios/runner/scenario.h"
 
-enum scenario_key_type {
-	KEY_RANGE,
-	KEY_LATENCY, /* a range that is drawn from for each message: 0, or from 1 ns on */
-	KEY_TEXT,
-	KEY_BOOL,
-	KEY_KINDS,
-	KEY_POINTS,
-	KEY_TARGET,
-	KEY_DISKS,
-	KEY_PHASES
-};
+extern const struct conf_vocabulary scenario_vocabulary;
 
-struct scenario_key {
-	const char *section, *name;
-	enum scenario_key_type type;
-	enum conf_unit unit;
-	size_t offset;     /* in the section's struct */
-	uint64_t min, max; /* of a range: both ends are in here */
-	const char *initial, *doc;
-};
-
-/* NULL at the end. */
-const struct scenario_key *scenario_key_at(size_t index);
-const struct scenario_key *scenario_key_find(const char *section, struct lab_view name);
-
-/* Reads a value into `object`, which is the struct of the key's section. */
-int scenario_value_read(
-	const struct scenario_key *key, struct lab_view text, void *object, struct lab_error *err);
-/* Sets every key of a section to its default. */
-void scenario_value_defaults(const char *section, void *object);
+/* conf_key.read of keys that only scenarios have. */
+int scenario_read_target(
+	const struct conf_key *key, struct lab_view text, void *object, struct lab_error *err);
+int scenario_read_disks(
+	const struct conf_key *key, struct lab_view text, void *object, struct lab_error *err);
+int scenario_read_phases(
+	const struct conf_key *key, struct lab_view text, void *object, struct lab_error *err);
 
 /* Finds S3 in the settings (scenario-endpoints.c), and sees whether a run can have their stacks. */
 int scenario_endpoints_find(

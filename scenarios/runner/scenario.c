@@ -16,54 +16,6 @@ struct loader {
 	const struct conf_reader *reader;
 };
 
-/* ---- keys ---- */
-
-struct section_keys {
-	const char *section;
-	const char *names[32];
-	size_t count;
-};
-
-static void keys_of(const char *section, struct section_keys *ret)
-{
-	const struct scenario_key *key;
-
-	*ret = (struct section_keys){ .section = section };
-	for (size_t i = 0; (key = scenario_key_at(i)) != NULL; i++) {
-		if (strcmp(key->section, section) == 0)
-			ret->names[ret->count++] = key->name;
-	}
-}
-
-static void read_setting(struct loader *loader, const char *vocabulary,
-	const struct conf_setting *setting, void *object)
-{
-	const struct scenario_key *key = scenario_key_find(vocabulary, setting->name);
-	struct section_keys known;
-	char hint[CONF_HINT_MAX];
-	struct lab_error err;
-
-	if (key == NULL) {
-		keys_of(vocabulary, &known);
-		conf_problem_add(loader->problems, true, setting->where, "unknown setting %.*s%s",
-			LAB_VIEW_ARG(setting->name),
-			conf_hint(conf_suggest_of(setting->name, known.names, known.count), hint));
-	} else if (scenario_value_read(key, setting->value, object, &err) < 0) {
-		conf_problem_add(loader->problems, true, setting->value_where, "%s: %s", key->name,
-			err.message);
-	}
-}
-
-static void read_settings(struct loader *loader, const char *vocabulary,
-	const struct conf_section *section, void *object)
-{
-	for (const struct conf_setting *s = section->settings; s != NULL; s = s->next)
-		read_setting(loader, vocabulary, s, object);
-	for (const struct conf_section *c = section->children; c != NULL; c = c->next)
-		conf_problem_add(loader->problems, true, c->where, "unknown section %.*s",
-			LAB_VIEW_ARG(c->name));
-}
-
 /* ---- sections ---- */
 
 static bool is_new_label(
@@ -125,9 +77,9 @@ static void read_site(struct loader *loader, const struct conf_section *section)
 		if (!is_new_label(loader, section, s->sites[i].name))
 			return;
 	}
-	scenario_value_defaults("site", site);
+	conf_keys_defaults(&scenario_vocabulary, "site", site);
 	site->name = section->label;
-	read_settings(loader, "site", section, site);
+	conf_keys_read(&scenario_vocabulary, "site", section, site, loader->problems);
 	s->site_count++;
 }
 
@@ -146,9 +98,9 @@ static void read_group(struct loader *loader, const struct conf_section *section
 		if (!is_new_label(loader, section, s->groups[i].name))
 			return;
 	}
-	scenario_value_defaults("user", group);
+	conf_keys_defaults(&scenario_vocabulary, "user", group);
 	group->name = section->label;
-	read_settings(loader, "user", section, group);
+	conf_keys_read(&scenario_vocabulary, "user", section, group, loader->problems);
 	s->group_count++;
 }
 
@@ -168,8 +120,8 @@ static void read_fault(struct loader *loader, const struct conf_section *section
 			return;
 	}
 	*fault = (struct scenario_fault){ .name = section->label, .where = section->where };
-	scenario_value_defaults("fault", fault);
-	read_settings(loader, "fault", section, fault);
+	conf_keys_defaults(&scenario_vocabulary, "fault", fault);
+	conf_keys_read(&scenario_vocabulary, "fault", section, fault, loader->problems);
 	s->fault_count++;
 }
 
@@ -180,9 +132,9 @@ static void read_store(struct loader *loader, const struct conf_section *section
 	char hint[CONF_HINT_MAX];
 
 	if (lab_view_eq_cstr(section->label, "s3"))
-		read_settings(loader, "s3", section, &s->s3);
+		conf_keys_read(&scenario_vocabulary, "s3", section, &s->s3, loader->problems);
 	else if (lab_view_eq_cstr(section->label, "cql"))
-		read_settings(loader, "cql", section, &s->cql);
+		conf_keys_read(&scenario_vocabulary, "cql", section, &s->cql, loader->problems);
 	else
 		conf_problem_add(loader->problems, true, section->where, "unknown store %.*s%s",
 			LAB_VIEW_ARG(section->label),
@@ -212,7 +164,8 @@ static void read_section(struct loader *loader, const struct conf_section *secti
 		if (section->label.ptr != NULL)
 			conf_problem_add(loader->problems, true, section->where,
 				"section %s takes no name", single[i].name);
-		read_settings(loader, single[i].name, section, single[i].object);
+		conf_keys_read(&scenario_vocabulary, single[i].name, section, single[i].object,
+			loader->problems);
 	}
 }
 
@@ -236,12 +189,12 @@ static void read_sections(struct loader *loader, const struct conf_section *root
 
 static void set_defaults(struct scenario *s)
 {
-	scenario_value_defaults("scenario", s);
-	scenario_value_defaults("s3", &s->s3);
-	scenario_value_defaults("cql", &s->cql);
-	scenario_value_defaults("imds", &s->imds);
-	scenario_value_defaults("network", &s->network);
-	scenario_value_defaults("backend", &s->hosts);
+	conf_keys_defaults(&scenario_vocabulary, "scenario", s);
+	conf_keys_defaults(&scenario_vocabulary, "s3", &s->s3);
+	conf_keys_defaults(&scenario_vocabulary, "cql", &s->cql);
+	conf_keys_defaults(&scenario_vocabulary, "imds", &s->imds);
+	conf_keys_defaults(&scenario_vocabulary, "network", &s->network);
+	conf_keys_defaults(&scenario_vocabulary, "backend", &s->hosts);
 }
 
 /* ---- --set ---- */
@@ -289,8 +242,8 @@ static void set_all(struct loader *loader, struct lab_view section, struct conf_
 		/* One message for a wrong value, however many sections there are. */
 		for (size_t n = 0, errors = loader->problems->errors;
 			n < objects[i].count && loader->problems->errors == errors; n++)
-			read_setting(loader, objects[i].name, setting,
-				(char *)objects[i].first + n * objects[i].size);
+			conf_keys_read_setting(&scenario_vocabulary, objects[i].name, setting,
+				(char *)objects[i].first + n * objects[i].size, loader->problems);
 		return;
 	}
 	conf_problem_add(loader->problems, true, where, "unknown section %.*s%s",

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "scenarios/runner/scene.h"
 
-#include "scenarios/runner/schema.h"
+#include "sim/serve/fault-text.h"
+#include "sim/serve/schema.h"
 
 #include <stdio.h>
 
@@ -327,16 +328,6 @@ static enum fault_scope scope_of(enum scenario_target target)
 	return FAULT_EVERYWHERE;
 }
 
-static struct fault_range range_of(const struct conf_range *range)
-{
-	static const enum fault_shape shapes[] = { [CONF_RANGE_FIXED] = FAULT_UNIFORM,
-		[CONF_RANGE_UNIFORM] = FAULT_UNIFORM,
-		[CONF_RANGE_QLOG] = FAULT_QLOG,
-		[CONF_RANGE_LOGNORMAL] = FAULT_LOGNORMAL };
-
-	return (struct fault_range){ shapes[range->kind], range->low, range->high };
-}
-
 static bool is_world_fault(uint64_t kinds)
 {
 	for (unsigned k = 0; k < FAULT_KIND_COUNT; k++) {
@@ -349,7 +340,7 @@ static bool is_world_fault(uint64_t kinds)
 /* Of world-level kinds only the clocks have one, and fault_spec counts theirs in microseconds. */
 static struct fault_range amount_of(const struct scenario_fault *f, bool is_world)
 {
-	struct fault_range amount = range_of(&f->amount);
+	struct fault_range amount = fault_text_range(&f->amount);
 
 	if (is_world) {
 		amount.low = (amount.low + 999) / 1000;
@@ -369,11 +360,11 @@ static int add_fault(struct scene *scene, struct lab_heap *heap, const struct sc
 		.kinds = kinds,
 		.points = f->points,
 		.scope = scope_of(f->target),
-		.episodes = range_of(&f->episodes),
+		.episodes = fault_text_range(&f->episodes),
 		.window_start_ns = f->in_warmup ? 0 : scene->warmup_end,
 		.window_end_ns = f->in_storm ? scene->storm_end : scene->warmup_end,
-		.length_ns = range_of(&f->length),
-		.rate_ppm = range_of(&f->rate),
+		.length_ns = fault_text_range(&f->length),
+		.rate_ppm = fault_text_range(&f->rate),
 		.amount = amount_of(f, is_world),
 		.disks = f->disks };
 

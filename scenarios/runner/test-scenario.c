@@ -108,24 +108,24 @@ static void every_key_is_documented(void **state)
 /* The key's own field changes, and no other byte of its section. */
 static void a_key_sets_its_own_field_only(void **state)
 {
-	const struct scenario_key *key;
 	uint8_t before[16384], after[16384];
 	struct lab_error err;
 
 	(void)state;
-	for (size_t i = 0; (key = scenario_key_at(i)) != NULL; i++) {
+	for (size_t i = 0; i < scenario_vocabulary.count; i++) {
+		const struct conf_key *key = &scenario_vocabulary.keys[i];
 		const char *value = key->unit == CONF_UNIT_FRACTION ? "77%"
 				    : key->unit == CONF_UNIT_TIME   ? "1777 s"
 				    : key->unit == CONF_UNIT_SIZE   ? "17777777"
 								    : "16";
 		size_t size = sizeof(struct conf_range);
 
-		if (key->type != KEY_RANGE && key->type != KEY_LATENCY)
+		if (key->type != CONF_KEY_RANGE && key->type != CONF_KEY_LATENCY)
 			continue;
 		memset(before, 0, sizeof(before));
 		memset(after, 0, sizeof(after));
 		assert_true(key->offset + size <= sizeof(after));
-		assert_row(i, scenario_value_read(key, lab_view_cstr(value), after, &err) == 0);
+		assert_row(i, conf_key_read(key, lab_view_cstr(value), after, &err) == 0);
 		assert_row(i, memcmp(before, after, key->offset) == 0);
 		/* Its first bytes are the kind, with padding behind it. */
 		size = offsetof(struct conf_range, low);

@@ -2,8 +2,8 @@
  *
  * schema.h - the keyspace and tables of fs-dictmap, object-id flavour (obox 3.1).
  */
-#ifndef SCENARIOS_SCHEMA_H
-#define SCENARIOS_SCHEMA_H
+#ifndef SIM_SERVE_SCHEMA_H
+#define SIM_SERVE_SCHEMA_H
 
 #include "core/base/base.h"
 

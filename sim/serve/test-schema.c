@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "scenarios/runner/schema.h"
+#include "sim/serve/schema.h"
 
 #include "core/base/testing.h"
 #include "sim/cql-emulator/cql-emulator.h"

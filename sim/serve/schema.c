@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "scenarios/runner/schema.h"
+#include "sim/serve/schema.h"
 
 static const struct {
 	const char *name, *columns;
