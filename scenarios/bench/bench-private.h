@@ -19,6 +19,12 @@ int bench_live_cql_quorum(struct bench_result *ret, struct lab_error *err);
 int bench_client_s3(struct bench_result *ret, struct lab_error *err);
 int bench_start_time(struct bench_result *ret, struct lab_error *err);
 int bench_start_memory(struct bench_result *ret, struct lab_error *err);
+int bench_throttle_writes_1(struct bench_result *ret, struct lab_error *err);
+int bench_throttle_reads_1(struct bench_result *ret, struct lab_error *err);
+int bench_throttle_writes_16(struct bench_result *ret, struct lab_error *err);
+int bench_throttle_reads_16(struct bench_result *ret, struct lab_error *err);
+int bench_throttle_writes_256(struct bench_result *ret, struct lab_error *err);
+int bench_throttle_reads_256(struct bench_result *ret, struct lab_error *err);
 
 static inline uint64_t bench_clock_ns(clockid_t clock)
 {

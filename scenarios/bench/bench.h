@@ -7,8 +7,8 @@
  *            those of DESIGN 9; missing one is printed, and is never a failure.
  * Processes  Each row runs in a process of its own, so that rows cannot warm or burden each other.
  *            The caller must have one thread only.
- * Time       About two seconds a row.
- * Numbers    Thousandths of the row's unit. Nothing here is deterministic.
+ * Time       About two seconds a row; throttle.256.* take ten.
+ * Numbers    Thousandths of the row's unit. Only those of throttle.* are deterministic.
  * Limits     BENCH_ROW_TIMEOUT_S; then the row's process is killed.
  */
 #ifndef SCENARIOS_BENCH_H
