@@ -29,10 +29,13 @@ static const struct bench_row rows[] = {
 	/* 99 % of what AWS promises (s3 2.1). */
 	{ "throttle.1.writes_per_s", "1/s", INT64_C(3465) * K, false, 0, bench_throttle_writes_1 },
 	{ "throttle.1.reads_per_s", "1/s", INT64_C(5445) * K, false, 0, bench_throttle_reads_1 },
-	{ "throttle.16.writes_per_s", "1/s", INT64_C(55440) * K, false, 0, bench_throttle_writes_16 },
+	{ "throttle.16.writes_per_s", "1/s", INT64_C(55440) * K, false, 0,
+		bench_throttle_writes_16 },
 	{ "throttle.16.reads_per_s", "1/s", INT64_C(87120) * K, false, 0, bench_throttle_reads_16 },
-	{ "throttle.256.writes_per_s", "1/s", INT64_C(887040) * K, false, 0, bench_throttle_writes_256 },
-	{ "throttle.256.reads_per_s", "1/s", INT64_C(1393920) * K, false, 0, bench_throttle_reads_256 },
+	{ "throttle.256.writes_per_s", "1/s", INT64_C(887040) * K, false, 0,
+		bench_throttle_writes_256 },
+	{ "throttle.256.reads_per_s", "1/s", INT64_C(1393920) * K, false, 0,
+		bench_throttle_reads_256 },
 };
 
 const struct bench_row *bench_rows(size_t *ret_count)
