@@ -10,6 +10,7 @@
 #include "scenarios/runner/scenario.h"
 #include "sim/faults/faults.h"
 #include "sim/oracle/oracle.h"
+#include "sim/serve/profile.h"
 
 #include <stdio.h>
 
@@ -66,12 +67,28 @@ static void list_scenario_keys(void)
 	}
 }
 
+static void list_profile_keys(void)
+{
+	const char *section = "";
+
+	printf("\nprofile of serve: section, key, default\n");
+	for (size_t i = 0; i < profile_vocabulary.count; i++) {
+		const struct conf_key *key = &profile_vocabulary.keys[i];
+
+		if (strcmp(section, key->section) != 0)
+			printf("\n  %s { }\n", key->section);
+		section = key->section;
+		printf("    %-29s %-24s %s\n", key->name, key->initial, key->doc);
+	}
+}
+
 static void list_settings(void)
 {
 	size_t count;
 	const struct conf_setting_def *defs = conf_setting_defs(&count);
 
 	list_scenario_keys();
+	list_profile_keys();
 	printf("\ndovecot.conf: setting, type, default; '*' stands for digits, '+' for "
 	       "letters\n\n");
 	for (size_t i = 0; i < count; i++)

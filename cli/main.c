@@ -21,6 +21,8 @@ static const struct command {
 	{ "replay", "SEED SCN [--until TIME|#EVENT]", "one run again, event by event", cmd_replay },
 	{ "check", "FILE...", "errors and advice for a dovecot.conf or .scn", cmd_check },
 	{ "list", "faults|invariants|settings|events|defects", "what there is", cmd_list },
+	{ "serve", "[--s3 A:P] [--cql A:P] [--imds A:P] [--profile F]",
+		"the emulators on sockets, until SIGTERM", cmd_serve },
 	{ "bench", "[NAME...] [--json]", "speed, beside the raw limits of this machine",
 		cmd_bench },
 	{ "doctor", "", "is this machine fit to run the laboratory?", cmd_doctor },
@@ -52,7 +54,7 @@ int cli_usage(const struct lab_error *err)
 	return CLI_USAGE;
 }
 
-static void print_problems(const struct conf_problems *problems)
+void cli_problems(const struct conf_problems *problems)
 {
 	struct lab_buf line;
 
@@ -75,7 +77,7 @@ int cli_scenario(const struct options *options, const char *path, struct lab_are
 
 	conf_problems_init(&problems, arena);
 	result = scenario_load(path, &cli_reader, &overrides, arena, &problems, &scenario, err);
-	print_problems(&problems);
+	cli_problems(&problems);
 	if (result == 0 && problems.errors > 0)
 		result = lab_fail(err, LAB_INVALID, "%s has %zu error%s", path, problems.errors,
 			problems.errors == 1 ? "" : "s");
@@ -100,7 +102,7 @@ static int usage(FILE *to)
 		"  --first                stop at the first failure\n"
 		"  --history FILE         run: what clients asked for and were told\n"
 		"\nExit status: 0 pass, 1 an invariant was broken, 2 usage or configuration,\n"
-		"3 the laboratory itself is broken, 4 inconclusive\n");
+		"3 the laboratory itself is broken, 4 inconclusive, 5 refused by a guard\n");
 	return to == stdout ? CLI_PASS : CLI_USAGE;
 }
 

@@ -17,21 +17,29 @@ static const struct option {
 	const char *name;
 	enum cli_option id;
 	bool has_value;
+	size_t text; /* offset of the field that takes the value as it is; 0: read_option() */
 } table[] = {
-	{ "--seed", OPTION_SEED, true },
-	{ "--seeds", OPTION_SEEDS, true },
-	{ "-t", OPTION_TIME, true },
-	{ "-j", OPTION_WORKERS, true },
-	{ "--defect", OPTION_DEFECT, true },
-	{ "--set", OPTION_SET, true },
-	{ "--conf", OPTION_CONF, true },
-	{ "--mbox", OPTION_MBOX, true },
-	{ "--world", OPTION_WORLD, true },
-	{ "--json", OPTION_JSON, false },
-	{ "--first", OPTION_FIRST, false },
-	{ "--until", OPTION_UNTIL, true },
-	{ "--quiet", OPTION_QUIET, false },
-	{ "--history", OPTION_HISTORY, true },
+	{ "--seed", OPTION_SEED, true, 0 },
+	{ "--seeds", OPTION_SEEDS, true, 0 },
+	{ "-t", OPTION_TIME, true, 0 },
+	{ "-j", OPTION_WORKERS, true, 0 },
+	{ "--defect", OPTION_DEFECT, true, 0 },
+	{ "--set", OPTION_SET, true, 0 },
+	{ "--conf", OPTION_CONF, true, offsetof(struct options, conf) },
+	{ "--mbox", OPTION_MBOX, true, offsetof(struct options, mbox) },
+	{ "--world", OPTION_WORLD, true, 0 },
+	{ "--json", OPTION_JSON, false, 0 },
+	{ "--first", OPTION_FIRST, false, 0 },
+	{ "--until", OPTION_UNTIL, true, 0 },
+	{ "--quiet", OPTION_QUIET, false, 0 },
+	{ "--history", OPTION_HISTORY, true, offsetof(struct options, history) },
+	{ "--s3", OPTION_S3, true, offsetof(struct options, s3) },
+	{ "--cql", OPTION_CQL, true, offsetof(struct options, cql) },
+	{ "--imds", OPTION_IMDS, true, offsetof(struct options, imds) },
+	{ "--admin", OPTION_ADMIN, true, offsetof(struct options, admin) },
+	{ "--data", OPTION_DATA, true, offsetof(struct options, data) },
+	{ "--profile", OPTION_PROFILE, true, offsetof(struct options, profile) },
+	{ "--faults", OPTION_FAULTS, true, offsetof(struct options, faults) },
 };
 
 static int read_seeds(const char *text, struct options *o, struct lab_error *err)
@@ -107,12 +115,16 @@ static int read_number(
 }
 
 static int read_option(
-	enum cli_option id, const char *text, struct options *o, struct lab_error *err)
+	const struct option *option, const char *text, struct options *o, struct lab_error *err)
 {
 	uint64_t number = 0;
 	int result = 0;
 
-	switch (id) {
+	if (option->text != 0) {
+		*(const char **)(void *)((char *)o + option->text) = text;
+		return 0;
+	}
+	switch (option->id) {
 	case OPTION_SEED:
 		o->has_seed = true;
 		return read_number("--seed", text, UINT64_MAX, &o->seed, err);
@@ -128,19 +140,10 @@ static int read_option(
 		return read_defect(text, o, err);
 	case OPTION_SET:
 		return read_set(text, o, err);
-	case OPTION_CONF:
-		o->conf = text;
-		return 0;
-	case OPTION_MBOX:
-		o->mbox = text;
-		return 0;
 	case OPTION_WORLD:
 		return read_world(text, o, err);
 	case OPTION_UNTIL:
 		return read_until(text, o, err);
-	case OPTION_HISTORY:
-		o->history = text;
-		return 0;
 	case OPTION_JSON:
 		o->json = true;
 		return 0;
@@ -150,6 +153,17 @@ static int read_option(
 	case OPTION_QUIET:
 		o->quiet = true;
 		return 0;
+	case OPTION_CONF:
+	case OPTION_MBOX:
+	case OPTION_HISTORY:
+	case OPTION_S3:
+	case OPTION_CQL:
+	case OPTION_IMDS:
+	case OPTION_ADMIN:
+	case OPTION_DATA:
+	case OPTION_PROFILE:
+	case OPTION_FAULTS:
+		break;
 	}
 	lab_bug("an option without a reader");
 }
@@ -191,7 +205,7 @@ int options_parse(
 			return -1;
 		if (option->has_value && i + 1 == argc)
 			return lab_fail(err, LAB_INVALID, "%s needs a value", argv[i]);
-		if (read_option(option->id, option->has_value ? argv[++i] : NULL, ret, err) < 0)
+		if (read_option(option, option->has_value ? argv[++i] : NULL, ret, err) < 0)
 			return -1;
 	}
 	return 0;

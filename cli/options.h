@@ -17,7 +17,8 @@ enum cli_status {
 	CLI_FAIL = 1,
 	CLI_USAGE = 2,
 	CLI_BROKEN = 3,
-	CLI_INCONCLUSIVE = 4
+	CLI_INCONCLUSIVE = 4,
+	CLI_REFUSED = 5
 };
 
 enum cli_option {
@@ -34,7 +35,14 @@ enum cli_option {
 	OPTION_FIRST = 1 << 10,
 	OPTION_UNTIL = 1 << 11,
 	OPTION_QUIET = 1 << 12,
-	OPTION_HISTORY = 1 << 13
+	OPTION_HISTORY = 1 << 13,
+	OPTION_S3 = 1 << 14,
+	OPTION_CQL = 1 << 15,
+	OPTION_IMDS = 1 << 16,
+	OPTION_ADMIN = 1 << 17,
+	OPTION_DATA = 1 << 18,
+	OPTION_PROFILE = 1 << 19,
+	OPTION_FAULTS = 1 << 20
 };
 
 struct options {
@@ -48,6 +56,8 @@ struct options {
 	const char *sets[OPTIONS_SETS_MAX];
 	size_t set_count;
 	const char *conf, *mbox, *history;
+	const char *s3, *cql, *imds, *admin; /* "A:P" */
+	const char *data, *profile, *faults;
 	bool is_live, json, stop_at_first, quiet;
 	uint64_t until_ns, until_event;
 };
@@ -65,6 +75,10 @@ extern const struct conf_reader cli_reader;
 
 /* Prints the sentence to standard error and returns CLI_USAGE. */
 int cli_usage(const struct lab_error *err);
+
+/* Prints what is wrong with files to standard error. */
+struct conf_problems;
+void cli_problems(const struct conf_problems *problems);
 
 /* One process-wide heap for what lives as long as the command. */
 struct lab_heap *cli_heap(void);
@@ -91,5 +105,6 @@ int cmd_check(int argc, char **argv);
 int cmd_list(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
+int cmd_serve(int argc, char **argv);
 
 #endif

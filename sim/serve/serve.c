@@ -1,0 +1,380 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sim/serve/serve-private.h"
+
+#include "sim/serve/schema.h"
+
+#define POOL_MAX (SIZE_MAX / 4)
+#define DDL_MAX 65536
+#define S3_DEFAULT "127.0.0.1:9000"
+#define IMDS_DEFAULT "127.0.0.1:1338"
+#define CQL_DEFAULT "127.0.0.1:9042"
+
+/* ---- what the profile says, as the emulators want it ---- */
+
+static int64_t skew_us(uint64_t skew_ns, bool is_behind)
+{
+	int64_t us = (int64_t)(skew_ns / LAB_USEC);
+
+	return is_behind ? -us : us;
+}
+
+static struct s3emu_rates rates_of(const struct profile_rates *rates)
+{
+	return (struct s3emu_rates){ .writes_per_s = (uint32_t)rates->write_rate,
+		.reads_per_s = (uint32_t)rates->read_rate,
+		.burst_ns = rates->burst,
+		.shared_budget = rates->shared_budget,
+		.list_is_write = rates->list_is_write,
+		.bulk_per_key = rates->bulk_per_key };
+}
+
+static void set_s3_options(struct serve *serve, struct s3emu_options *o)
+{
+	const struct profile_s3 *s3 = &serve->profile->s3;
+
+	s3emu_options_init(o);
+	if (s3->typical_latency)
+		s3emu_options_typical_latency(o);
+	for (size_t c = 0; c < S3EMU_CLASS_COUNT; c++) {
+		if (s3->latency[c].low != UINT64_MAX)
+			o->latency[c] = (struct s3emu_latency){ .low_ns = s3->latency[c].low,
+				.high_ns = s3->latency[c].high };
+	}
+	o->seed = serve->profile->serve.seed;
+	o->epoch_unix_us = serve->start_unix_us;
+	o->skew_us = skew_us(s3->clock_skew, s3->clock_is_behind);
+	o->region = s3->region;
+	o->endpoints = s3->endpoints.items;
+	o->endpoint_count = s3->endpoints.count;
+	o->cname = s3->cname;
+	o->verify_signatures = s3->verify_signatures;
+	o->hash_bodies = s3->hash_bodies;
+	o->rates = rates_of(&s3->rates);
+	o->limits.stored_bytes_max = s3->memory;
+	o->limits.objects_max = s3->objects_max;
+	o->limits.object_bytes_max = LAB_MIN(s3->object_bytes_max, s3->memory);
+	o->limits.credentials_max = 2 * PROFILE_KEYS_MAX;
+}
+
+static int add_bucket(struct serve *serve, const struct profile_bucket *b, struct lab_error *err)
+{
+	struct s3emu_rates rates = rates_of(&b->rates);
+	struct s3emu_bucket_options options = { .name = b->name,
+		.owner = b->owner,
+		.refuse_sigv2 = b->refuse_sigv2,
+		.partitions = { .hex_layers = b->partitions == 256  ? 2
+					      : b->partitions == 16 ? 1
+								    : 0,
+			.hex_prefix = b->partition_prefix,
+			.starts = b->partition_starts.items,
+			.start_count = b->partition_starts.count },
+		.rates = &rates };
+
+	if (s3emu_bucket_add(serve->s3, &options, err) == 0)
+		return 0;
+	return lab_error_wrap(err, "%s:%u:%u: bucket %.*s", b->where.file, b->where.line,
+		b->where.column, LAB_VIEW_ARG(b->name));
+}
+
+static int add_key(struct serve *serve, const struct profile_key *k, struct lab_error *err)
+{
+	struct sim_credentials credentials = { .account = k->account,
+		.access_key_id = k->id,
+		.secret_access_key = k->secret,
+		.token = k->session_token.len > 0 ? k->session_token : lab_view_of(NULL, 0) };
+
+	if (k->expires != UINT64_MAX)
+		credentials.expires_unix =
+			(int64_t)(serve->start_unix_us / 1000000 + k->expires / LAB_SEC);
+	if (s3emu_credentials_add(serve->s3, &credentials, err) == 0)
+		return 0;
+	return lab_error_wrap(err, "%s:%u:%u: key %.*s", k->where.file, k->where.line,
+		k->where.column, LAB_VIEW_ARG(k->id));
+}
+
+static int new_s3(struct serve *serve, struct lab_error *err)
+{
+	const struct profile *p = serve->profile;
+	struct s3emu_options o;
+
+	set_s3_options(serve, &o);
+	serve->s3_pool = lab_pool_new(POOL_MAX);
+	if (s3emu_new(serve->s3_pool, &o, &serve->s3, err) < 0)
+		return -1;
+	for (size_t i = 0; i < p->bucket_count; i++) {
+		if (add_bucket(serve, &p->buckets[i], err) < 0)
+			return -1;
+	}
+	for (size_t i = 0; i < p->key_count; i++) {
+		if (add_key(serve, &p->keys[i], err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int new_imds(struct serve *serve, struct lab_error *err)
+{
+	const struct profile_imds *imds = &serve->profile->imds;
+	struct imdsemu_options o;
+
+	imdsemu_options_init(&o);
+	o.seed = serve->profile->serve.seed;
+	o.epoch_unix_us = serve->start_unix_us;
+	o.skew_us = skew_us(imds->clock_skew, imds->clock_is_behind);
+	o.region = serve->profile->s3.region;
+	o.zone = imds->zone;
+	o.account = imds->account;
+	o.tokens = imds->tokens;
+	o.hop_limit = (unsigned)imds->hop_limit;
+	o.lifetime_s = (uint32_t)(imds->lifetime / LAB_SEC);
+	o.rotate_every_s = (uint32_t)(imds->rotate / LAB_SEC);
+	o.throttle_per_s = (uint32_t)imds->throttle_rate;
+	o.throttle_burst = (uint32_t)imds->throttle_burst;
+	o.throttle_status = (unsigned)imds->throttle_status;
+	o.latency_low_ns = imds->latency.low;
+	o.latency_high_ns = imds->latency.high;
+	o.publish = serve_publish;
+	o.publish_ctx = &serve->publisher;
+	serve->imds_pool = lab_pool_new(POOL_MAX);
+	if (imdsemu_new(serve->imds_pool, &o, &serve->imds, err) < 0)
+		return -1;
+	return imdsemu_role_attach(serve->imds, imds->role, imds->role_state, err);
+}
+
+/* ---- Cassandra ---- */
+
+/* Drivers find the other nodes in system.peers, so those are the addresses of the sockets. */
+static int name_nodes(struct serve *serve, struct cqlemu_node_options *nodes, struct lab_error *err)
+{
+	for (size_t i = 0; i < serve->profile->cql.nodes; i++) {
+		char address[SERVE_ADDRESS_MAX];
+
+		if (serve_node_address(serve->cql_address.host, i, address, err) < 0)
+			return lab_error_wrap(err, "--cql");
+		nodes[i].name =
+			lab_view_cstr(lab_arena_printf(serve->arena, "cassandra-%zu", i + 1));
+		nodes[i].address = lab_arena_copy(serve->arena, lab_view_cstr(address));
+		serve->cql_names[i] = (const char *)nodes[i].name.ptr;
+	}
+	return 0;
+}
+
+static int create_keyspaces(struct serve *serve, struct lab_error *err)
+{
+	const struct profile_cql *cql = &serve->profile->cql;
+	unsigned rf = (unsigned)LAB_MIN(cql->replication_factor, cql->nodes);
+	int result = 0;
+
+	for (size_t i = 0; result == 0 && i < cql->keyspaces.count; i++) {
+		struct lab_buf ddl;
+
+		lab_buf_init(&ddl, serve->cql_heap, DDL_MAX);
+		schema_print(cql->keyspaces.items[i], rf, &ddl);
+		result = cqlemu_execute(serve->cql, lab_buf_view(&ddl), err);
+		lab_buf_done(&ddl);
+	}
+	return result;
+}
+
+static int new_cql(struct serve *serve, struct lab_error *err)
+{
+	const struct profile_cql *cql = &serve->profile->cql;
+	struct cqlemu_node_options *nodes =
+		lab_arena_array(serve->arena, struct cqlemu_node_options, cql->nodes);
+	struct cqlemu_options o;
+
+	if (name_nodes(serve, nodes, err) < 0)
+		return -1;
+	serve->cql_pool = lab_pool_new(POOL_MAX);
+	serve->cql_heap = lab_heap_new(serve->cql_pool, (size_t)cql->memory);
+	cqlemu_options_init(&o);
+	o.heap = serve->cql_heap;
+	o.seed = serve->profile->serve.seed;
+	o.nodes = nodes;
+	o.node_count = cql->nodes;
+	if (serve->cql_address.port != 0)
+		o.native_port = serve->cql_address.port;
+	o.cluster_name = cql->cluster_name;
+	o.epoch_us = (int64_t)serve->start_unix_us;
+	o.read_timeout_ns = cql->read_timeout;
+	o.write_timeout_ns = cql->write_timeout;
+	o.conviction_ns = cql->conviction;
+	o.user = cql->user;
+	o.password = cql->password;
+	return cqlemu_new(&o, &serve->cql, err) < 0 ? -1 : create_keyspaces(serve, err);
+}
+
+/* ---- sockets ---- */
+
+static struct serve_socket socket_of(struct serve *serve, const struct serve_address *address)
+{
+	const struct profile *p = serve->profile;
+	struct front_end_peer *peers =
+		lab_arena_array(serve->arena, struct front_end_peer, p->peer_count);
+
+	for (size_t i = 0; i < p->peer_count; i++)
+		peers[i] = (struct front_end_peer){ .address = lab_arena_cstr(
+							    serve->arena, p->peers[i].address),
+			.name = lab_arena_cstr(serve->arena, p->peers[i].name),
+			.zone = lab_arena_cstr(serve->arena, p->peers[i].zone),
+			.hops = (unsigned)p->peers[i].hops };
+	return (struct serve_socket){ .address = address->host,
+		.port = address->port,
+		.start_ns = serve->start_ns,
+		.peers = peers,
+		.peer_count = p->peer_count };
+}
+
+static int open_s3(struct serve *serve, struct lab_error *err)
+{
+	struct serve_socket socket = socket_of(serve, &serve->s3_address);
+
+	socket.body_max_bytes = (size_t)serve->profile->s3.body_max;
+	socket.memory_max_bytes = (size_t)serve->profile->s3.receive_max;
+	if (new_s3(serve, err) < 0 || serve_s3(serve->s3, &socket, &serve->s3_front, err) < 0)
+		return -1;
+	serve->publisher = (struct serve_publisher){ serve->s3, serve->s3_front };
+	return 0;
+}
+
+static int open_imds(struct serve *serve, struct lab_error *err)
+{
+	struct serve_socket socket = socket_of(serve, &serve->imds_address);
+
+	return new_imds(serve, err) < 0 ? -1
+					: serve_imds(serve->imds, &socket, &serve->imds_front, err);
+}
+
+static int open_cql(struct serve *serve, struct lab_error *err)
+{
+	struct serve_socket socket = socket_of(serve, &serve->cql_address);
+
+	return new_cql(serve, err) < 0
+		       ? -1
+		       : serve_cql(serve->cql, serve->cql_names, serve->profile->cql.nodes, &socket,
+				 &serve->cql_front, err);
+}
+
+/* ---- start and stop ---- */
+
+static int parse_addresses(
+	struct serve *serve, const struct serve_options *o, struct lab_error *err)
+{
+	bool all = o->s3 == NULL && o->imds == NULL && o->cql == NULL;
+
+	serve->has_s3 = all || o->s3 != NULL;
+	serve->has_imds = all || o->imds != NULL;
+	serve->has_cql = all || o->cql != NULL;
+	if (serve->has_s3 &&
+		serve_address_parse("--s3", all ? S3_DEFAULT : o->s3, &serve->s3_address, err) < 0)
+		return -1;
+	if (serve->has_imds && serve_address_parse("--imds", all ? IMDS_DEFAULT : o->imds,
+				       &serve->imds_address, err) < 0)
+		return -1;
+	return serve->has_cql ? serve_address_parse("--cql", all ? CQL_DEFAULT : o->cql,
+					&serve->cql_address, err)
+			      : 0;
+}
+
+static int load_profile(struct serve *serve, const struct serve_options *o,
+	struct conf_problems *problems, struct lab_error *err)
+{
+	if (o->profile == NULL) {
+		serve->profile = profile_default(serve->arena);
+		serve->has_default_key = true;
+		return 0;
+	}
+	return profile_load(o->profile, o->reader, serve->arena, problems, &serve->profile, err);
+}
+
+int serve_start(const struct serve_options *options, struct lab_arena *arena,
+	struct conf_problems *problems, struct serve **ret, struct lab_error *err)
+{
+	struct serve *serve = lab_arena_new_of(arena, struct serve);
+
+	serve->arena = arena;
+	serve->start_ns = options->start_ns;
+	serve->start_unix_us = options->start_unix_us;
+	if (parse_addresses(serve, options, err) < 0 ||
+		load_profile(serve, options, problems, err) < 0 ||
+		(serve->has_s3 && open_s3(serve, err) < 0) ||
+		(serve->has_imds && open_imds(serve, err) < 0) ||
+		(serve->has_cql && open_cql(serve, err) < 0)) {
+		serve_stop(&serve);
+		return -1;
+	}
+	*ret = serve;
+	return 0;
+}
+
+void serve_stop(struct serve **serve_p)
+{
+	struct serve *serve = *serve_p;
+
+	if (serve == NULL)
+		return;
+	*serve_p = NULL;
+	/* IMDS first: it calls S3. */
+	http_front_end_free(&serve->imds_front);
+	http_front_end_free(&serve->s3_front);
+	stream_front_end_free(&serve->cql_front);
+	imdsemu_free(&serve->imds);
+	s3emu_free(&serve->s3);
+	cqlemu_free(&serve->cql);
+	lab_heap_drop(&serve->cql_heap);
+	lab_pool_free(&serve->cql_pool);
+	lab_pool_free(&serve->imds_pool);
+	lab_pool_free(&serve->s3_pool);
+}
+
+/* ---- where it is ---- */
+
+uint16_t serve_s3_port(const struct serve *serve)
+{
+	return serve->has_s3 ? http_front_end_port(serve->s3_front) : 0;
+}
+
+uint16_t serve_imds_port(const struct serve *serve)
+{
+	return serve->has_imds ? http_front_end_port(serve->imds_front) : 0;
+}
+
+uint16_t serve_cql_port(const struct serve *serve)
+{
+	return serve->has_cql ? stream_front_end_port(serve->cql_front) : 0;
+}
+
+static void print_line(
+	const char *name, const char *host, uint16_t port, const char *after, struct lab_buf *out)
+{
+	lab_buf_append_cstr(out, name);
+	serve_address_print(host, port, out);
+	lab_buf_append_cstr(out, after);
+}
+
+static void print_cql(struct serve *serve, struct lab_buf *out)
+{
+	lab_buf_append_cstr(out, "cql");
+	for (size_t i = 0; i < serve->profile->cql.nodes; i++) {
+		char address[SERVE_ADDRESS_MAX];
+		struct lab_error err;
+
+		lab_assert(serve_node_address(serve->cql_address.host, i, address, &err) == 0);
+		print_line(" ", address, serve_cql_port(serve), "", out);
+	}
+	lab_buf_append_cstr(out, "\n");
+}
+
+void serve_print(struct serve *serve, struct lab_buf *out)
+{
+	if (serve->has_s3)
+		print_line("s3 http://", serve->s3_address.host, serve_s3_port(serve), "\n", out);
+	if (serve->has_imds)
+		print_line("imds http://", serve->imds_address.host, serve_imds_port(serve), "\n",
+			out);
+	if (serve->has_cql)
+		print_cql(serve, out);
+	if (serve->has_default_key && serve->has_s3)
+		lab_buf_printf(
+			out, "key %s secret %s\n", PROFILE_DEFAULT_KEY, PROFILE_DEFAULT_SECRET);
+}
