@@ -512,20 +512,33 @@ static struct lab_view amz_date_text(int64_t now_unix, struct lab_arena *arena)
 	return lab_arena_copy(arena, lab_view_cstr(text));
 }
 
+/* What the caller says of the body (UNSIGNED-PAYLOAD, ...), or its hash, added as a header. */
+static struct lab_view header_payload_hash(
+	struct lab_http_request *request, struct lab_arena *arena)
+{
+	static const char name[] = "x-amz-content-sha256";
+	struct lab_view given = lab_http_header_get(&request->headers, name);
+	char hash[SIGV4_HEX_SIZE];
+
+	if (given.ptr != NULL)
+		return lab_view_trim(given);
+	sigv4_payload_hash(request->body, hash);
+	given = lab_arena_copy(arena, lab_view_cstr(hash));
+	lab_http_header_add(&request->headers, lab_view_cstr(name), given);
+	return given;
+}
+
 int sigv4_sign_headers(struct lab_http_request *request, const struct sigv4_signer *signer,
 	struct lab_arena *arena, struct lab_error *err)
 {
-	char hash[SIGV4_HEX_SIZE], signature[SIGV4_HEX_SIZE];
+	char signature[SIGV4_HEX_SIZE];
 	struct signing signing;
 
 	if (request->headers.count + 3 > LAB_HTTP_HEADERS_MAX)
 		return lab_fail(err, LAB_LIMIT, "too many headers to sign the request");
-	sigv4_payload_hash(request->body, hash);
 	signing.amz_date = amz_date_text(signer->now_unix, arena);
-	signing.payload_hash = lab_arena_copy(arena, lab_view_cstr(hash));
 	lab_http_header_add(&request->headers, LAB_VIEW("x-amz-date"), signing.amz_date);
-	lab_http_header_add(
-		&request->headers, LAB_VIEW("x-amz-content-sha256"), signing.payload_hash);
+	signing.payload_hash = header_payload_hash(request, arena);
 	signing.scope = signer_scope(signer, signing.amz_date, arena);
 	signing.signed_headers = signed_header_list(request, arena);
 	if (sign(request, signer, &signing, signature, err) < 0)

@@ -79,7 +79,8 @@ struct sigv4_signer {
 	struct lab_heap *heap;         /* for scratch: nothing stays allocated */
 };
 
-/* Adds x-amz-date, x-amz-content-sha256 and Authorization. Signs host, content-type, content-md5
+/* Adds x-amz-date, x-amz-content-sha256 (the body's hash; if that header is there already, what it
+ * says is signed) and Authorization. Signs host, content-type, content-md5
  * and every x-amz-* header that is there. The session token is not added: it is the caller's header
  * (addhdrvar), signed because of its name. New text is in the arena. -1: as above, or LAB_LIMIT
  * when the request has no room for three more headers. */

@@ -6,7 +6,6 @@
 #include "sim/s3-emulator/s3-emulator-private.h"
 
 #define ALGORITHM "AWS4-HMAC-SHA256"
-#define EMPTY_SHA256 "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 #define SIGNED_HEADERS_MAX LAB_HTTP_HEADERS_MAX
 #define EXPIRES_MAX 604800
 
@@ -98,21 +97,6 @@ static int check_scope(struct s3emu_exchange *x, const struct v4 *v4)
 		return malformed(x, text);
 	}
 	return 0;
-}
-
-static bool is_hex_digest(struct lab_view text)
-{
-	size_t i;
-
-	if (text.len != 64)
-		return false;
-	for (i = 0; i < text.len; i++) {
-		uint8_t c = text.ptr[i];
-
-		if (!(c >= '0' && c <= '9') && !(c >= 'a' && c <= 'f'))
-			return false;
-	}
-	return true;
 }
 
 /* Names must be in lower case, ascending, each once. */
@@ -346,47 +330,10 @@ static int verify(
 	key = signing_key(x, credentials, v4->date);
 	lab_hmac(LAB_SHA256, lab_view_of(key, 32), to_sign, digest);
 	lab_hex(digest, 32, hex);
-	if (lab_view_eq_secret(lab_view_cstr(hex), v4->signature))
-		return 0;
-	return s3emu_auth_mismatch(x, v4->id, v4->signature, to_sign, canonical);
-}
-
-/* ---- what was signed of the body ---- */
-
-static int payload_check(struct s3emu_exchange *x, struct lab_view payload)
-{
-	uint8_t digest[LAB_DIGEST_MAX];
-	char hex[2 * LAB_DIGEST_MAX + 1] = EMPTY_SHA256;
-
-	if (lab_view_eq_cstr(payload, "UNSIGNED-PAYLOAD") || !x->s3->options.hash_bodies)
-		return 0;
-	if (x->request->body.len > 0) {
-		lab_digest(LAB_SHA256, x->request->body, digest);
-		lab_hex(digest, 32, hex);
-	}
-	if (lab_view_eq_cstr(payload, hex))
-		return 0;
-	(void)s3emu_fail(x, S3EMU_SHA256_MISMATCH);
-	s3emu_detail(x, "ClientComputedContentSHA256", payload);
-	s3emu_detail(x, "S3ComputedContentSHA256", lab_arena_copy(x->arena, lab_view_cstr(hex)));
-	return -1;
-}
-
-static int payload_form(struct s3emu_exchange *x, struct lab_view payload)
-{
-	if (lab_view_eq_cstr(payload, "UNSIGNED-PAYLOAD") || is_hex_digest(payload))
-		return 0;
-	if (lab_view_starts_with(payload, LAB_VIEW("STREAMING-"))) {
-		(void)s3emu_fail(x, S3EMU_NOT_IMPLEMENTED);
-		s3emu_detail(x, "Header", LAB_VIEW("x-amz-content-sha256"));
-		return -1;
-	}
-	return s3emu_fail_argument(x, "x-amz-content-sha256", payload,
-		"x-amz-content-sha256 must be UNSIGNED-PAYLOAD, "
-		"STREAMING-UNSIGNED-PAYLOAD-TRAILER, "
-		"STREAMING-AWS4-HMAC-SHA256-PAYLOAD, STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER, "
-		"STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD, "
-		"STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD-TRAILER or a valid sha256 value.");
+	if (!lab_view_eq_secret(lab_view_cstr(hex), v4->signature))
+		return s3emu_auth_mismatch(x, v4->id, v4->signature, to_sign, canonical);
+	x->chain = (struct s3emu_chain){ key, v4->id, v4->time, v4->scope, v4->signature };
+	return 0;
 }
 
 /* ---- in the header ---- */
@@ -419,7 +366,8 @@ static int parse_authorization(struct v4 *v4, struct lab_view authorization)
 			return -1;
 		*field = lab_view_skip(part, equals + 1);
 	}
-	return v4->credential.len > 0 && v4->signed_headers.len > 0 && is_hex_digest(v4->signature)
+	return v4->credential.len > 0 && v4->signed_headers.len > 0 &&
+			       s3emu_is_hex_digest(v4->signature)
 		       ? 0
 		       : -1;
 }
@@ -462,7 +410,7 @@ static int from_header(struct s3emu_exchange *x, struct v4 *v4, struct lab_view 
 		return s3emu_fail_text(x, S3EMU_INVALID_REQUEST,
 			"Missing required header for this request: x-amz-content-sha256");
 	}
-	if (payload_form(x, v4->payload) < 0)
+	if (s3emu_payload_form_check(x, v4->payload) < 0)
 		return -1;
 	v4->token = s3emu_request_header(x, "x-amz-security-token");
 	credentials = s3emu_auth_credentials(x, v4->id, v4->token);
@@ -470,9 +418,9 @@ static int from_header(struct s3emu_exchange *x, struct v4 *v4, struct lab_view 
 		return -1;
 	if (split_signed_headers(v4) < 0)
 		return s3emu_fail(x, S3EMU_SIGNATURE_DOES_NOT_MATCH);
-	if (check_all_signed(x, v4) < 0 || verify(x, v4, credentials) < 0)
+	if (check_all_signed(x, v4) < 0)
 		return -1;
-	return payload_check(x, v4->payload);
+	return verify(x, v4, credentials);
 }
 
 /* ---- in the query ---- */
@@ -554,16 +502,16 @@ static int from_query(struct s3emu_exchange *x, struct v4 *v4)
 		check_scope(x, v4) < 0)
 		return -1;
 	v4->payload = hash.ptr == NULL ? LAB_VIEW("UNSIGNED-PAYLOAD") : hash;
-	if (payload_form(x, v4->payload) < 0)
+	if (s3emu_payload_form_check(x, v4->payload) < 0)
 		return -1;
 	credentials = s3emu_auth_credentials(x, v4->id, v4->token);
 	if (credentials == NULL || check_expiry(x, v4, expires) < 0)
 		return -1;
 	if (split_signed_headers(v4) < 0)
 		return s3emu_fail(x, S3EMU_SIGNATURE_DOES_NOT_MATCH);
-	if (check_all_signed(x, v4) < 0 || verify(x, v4, credentials) < 0)
+	if (check_all_signed(x, v4) < 0)
 		return -1;
-	return payload_check(x, v4->payload);
+	return verify(x, v4, credentials);
 }
 
 int s3emu_auth_v4(struct s3emu_exchange *x, struct lab_view authorization)

@@ -103,30 +103,11 @@ static bool is_checksum(struct lab_view name)
 	return true;
 }
 
-/* 1 and the one header, 0 none, -1 wrong. */
-static int find_checksum(struct s3emu_exchange *x, const struct lab_http_header **ret)
+int s3emu_fail_two_checksums(struct s3emu_exchange *x)
 {
-	const struct lab_http_headers *headers = &x->request->headers;
-	size_t i, found = 0;
-
-	for (i = 0; i < headers->count; i++) {
-		if (!is_checksum(headers->items[i].name))
-			continue;
-		*ret = &headers->items[i];
-		found++;
-	}
-	if (found > 1) {
-		return s3emu_fail_text(x, S3EMU_INVALID_REQUEST,
-			"Expecting a single x-amz-checksum- header. Multiple checksum Types are "
-			"not "
-			"allowed.");
-	}
-	if (found == 0 && s3emu_request_header(x, "x-amz-sdk-checksum-algorithm").ptr != NULL) {
-		return s3emu_fail_text(x, S3EMU_INVALID_REQUEST,
-			"x-amz-sdk-checksum-algorithm specified, but no corresponding "
-			"x-amz-checksum-* or x-amz-trailer headers were found.");
-	}
-	return found > 0;
+	return s3emu_fail_text(x, S3EMU_INVALID_REQUEST,
+		"Expecting a single x-amz-checksum- header. Multiple checksum Types are not "
+		"allowed.");
 }
 
 static const struct algorithm *find_algorithm(struct lab_view name)
@@ -140,11 +121,50 @@ static const struct algorithm *find_algorithm(struct lab_view name)
 	return NULL;
 }
 
-static int check_checksum(
-	struct s3emu_exchange *x, const struct lab_http_header *header, struct s3emu_checksum *ret)
+const char *s3emu_checksum_header(struct lab_view name)
 {
-	const struct algorithm *algorithm = find_algorithm(header->name);
-	struct lab_view value = lab_view_trim(header->value);
+	const struct algorithm *algorithm = find_algorithm(name);
+
+	return algorithm == NULL ? NULL : algorithm->header;
+}
+
+/* What a client said, and where. */
+struct claim {
+	struct lab_view name, value;
+	const char *kind; /* as messages call it */
+};
+
+/* 1 and the one claim, in the header or behind the body; 0 none; -1 wrong. */
+static int find_claim(struct s3emu_exchange *x, struct claim *ret)
+{
+	const struct lab_http_headers *headers = &x->request->headers;
+	size_t i, found = 0;
+
+	for (i = 0; i < headers->count; i++) {
+		if (!is_checksum(headers->items[i].name))
+			continue;
+		*ret = (struct claim){ headers->items[i].name,
+			lab_view_trim(headers->items[i].value), "header" };
+		found++;
+	}
+	if (x->trailer.name.ptr != NULL) {
+		*ret = (struct claim){ x->trailer.name, x->trailer.value, "trailing header" };
+		found++;
+	}
+	if (found > 1)
+		return s3emu_fail_two_checksums(x);
+	if (found == 0 && s3emu_request_header(x, "x-amz-sdk-checksum-algorithm").ptr != NULL) {
+		return s3emu_fail_text(x, S3EMU_INVALID_REQUEST,
+			"x-amz-sdk-checksum-algorithm specified, but no corresponding "
+			"x-amz-checksum-* or x-amz-trailer headers were found.");
+	}
+	return found > 0;
+}
+
+static int check_claim(
+	struct s3emu_exchange *x, const struct claim *claim, struct s3emu_checksum *ret)
+{
+	const struct algorithm *algorithm = find_algorithm(claim->name);
 	uint8_t computed[LAB_DIGEST_MAX];
 	size_t size;
 
@@ -153,15 +173,15 @@ static int check_checksum(
 			"The algorithm type you specified in x-amz-checksum- header is invalid.");
 	}
 	ret->name = algorithm->header;
-	ret->value = value;
+	ret->value = claim->value;
 	if (!x->s3->options.hash_bodies)
 		return 0;
 	size = compute(algorithm, x->body, computed);
 	lab_buf_reset(&x->scratch);
-	if (lab_buf_append_unbase64(&x->scratch, value) < 0 || x->scratch.len != size) {
+	if (lab_buf_append_unbase64(&x->scratch, claim->value) < 0 || x->scratch.len != size) {
 		return s3emu_fail_text(x, S3EMU_INVALID_REQUEST,
-			lab_arena_printf(
-				x->arena, "Value for %s header is invalid.", algorithm->header));
+			lab_arena_printf(x->arena, "Value for %s %s is invalid.", algorithm->header,
+				claim->kind));
 	}
 	if (memcmp(x->scratch.data, computed, size) == 0)
 		return 0;
@@ -175,7 +195,7 @@ int s3emu_body_check(
 	struct s3emu_exchange *x, bool want_md5, uint8_t *md5, struct s3emu_checksum *ret_checksum)
 {
 	struct lab_view expected = s3emu_request_header(x, "Content-MD5");
-	const struct lab_http_header *header;
+	struct claim claim;
 	bool hash = x->s3->options.hash_bodies;
 	int found;
 
@@ -184,6 +204,6 @@ int s3emu_body_check(
 		lab_digest(LAB_MD5, x->body, md5);
 	if (hash && expected.ptr != NULL && check_md5(x, lab_view_trim(expected), md5) < 0)
 		return -1;
-	found = find_checksum(x, &header);
-	return found > 0 ? check_checksum(x, header, ret_checksum) : found;
+	found = find_claim(x, &claim);
+	return found > 0 ? check_claim(x, &claim, ret_checksum) : found;
 }

@@ -66,10 +66,6 @@ int s3emu_write_headers_check(struct s3emu_exchange *x)
 	}
 	if (!acl_is_default(s3emu_request_header(x, "x-amz-acl")))
 		return s3emu_fail(x, S3EMU_ACL_NOT_SUPPORTED);
-	/* Chunks with signatures of their own: would be stored as they are on the wire. */
-	if (lab_view_starts_with(
-		    s3emu_request_header(x, "x-amz-content-sha256"), LAB_VIEW("STREAMING-")))
-		return not_implemented(x, "x-amz-content-sha256");
 	if (sse.ptr != NULL && !lab_view_eq_cstr(sse, "AES256"))
 		return not_implemented(x, "x-amz-server-side-encryption");
 	return check_storage_class(x);
@@ -137,6 +133,33 @@ static struct lab_view storable_value(struct s3emu_exchange *x, struct lab_view 
 	return value;
 }
 
+/* aws-chunked is an encoding of the transfer, not of the object: it is not stored (s3 1.8). */
+static struct lab_view without_aws_chunked(struct s3emu_exchange *x, struct lab_view value)
+{
+	uint8_t *kept = lab_arena_alloc(x->arena, value.len);
+	struct lab_view rest = value, coding;
+	size_t len = 0;
+	bool found = false;
+
+	if (value.len == 0)
+		return value;
+	while (lab_view_split(&rest, ',', &coding)) {
+		coding = lab_view_trim(coding);
+		if (lab_view_eq_nocase(coding, LAB_VIEW("aws-chunked"))) {
+			found = true;
+			continue;
+		}
+		if (coding.len == 0)
+			continue;
+		/* Never more than there was: each but the first had a comma before it. */
+		if (len > 0)
+			kept[len++] = ',';
+		memcpy(kept + len, coding.ptr, coding.len);
+		len += coding.len;
+	}
+	return found ? lab_view_of(kept, len) : value;
+}
+
 static void join(struct s3emu_exchange *x, struct lab_http_header *header, struct lab_view more)
 {
 	uint8_t *text = lab_arena_alloc(x->arena, header->value.len + 1 + more.len);
@@ -156,6 +179,11 @@ static void add(struct s3emu_exchange *x, struct lab_http_header *headers, size_
 	struct lab_view value = storable_value(x, header->value);
 	size_t i;
 
+	if (lab_view_eq_cstr(name, "content-encoding")) {
+		value = without_aws_chunked(x, value);
+		if (value.len == 0)
+			return;
+	}
 	for (i = 0; i < *count; i++) {
 		if (lab_view_eq(headers[i].name, name)) {
 			join(x, &headers[i], value);

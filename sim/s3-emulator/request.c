@@ -490,8 +490,7 @@ static int check_length(struct s3emu_exchange *x)
 
 	if (length.ptr == NULL) {
 		/* aws-chunked over HTTP chunking says its length elsewhere (s3 1.10). */
-		if (coding.ptr != NULL && has_body &&
-			s3emu_request_header(x, "x-amz-decoded-content-length").ptr == NULL)
+		if (coding.ptr != NULL && has_body && !s3emu_payload_is_chunked(x))
 			return s3emu_fail(x, S3EMU_MISSING_CONTENT_LENGTH);
 		return 0;
 	}

@@ -9,6 +9,7 @@
 #ifndef LAB_S3_EMULATOR_PRIVATE_H
 #define LAB_S3_EMULATOR_PRIVATE_H
 
+#include "sim/s3-emulator/aws-chunked.h"
 #include "sim/s3-emulator/s3-emulator.h"
 
 #define S3EMU_KEY_MAX 1024
@@ -177,6 +178,12 @@ enum s3emu_auth {
 	S3EMU_AUTH_V4_QUERY
 };
 
+/* What a v4 signature leaves for the signatures of chunks, each of which follows the one before. */
+struct s3emu_chain {
+	const uint8_t *key; /* the signing key; NULL: no v4 signature was verified */
+	struct lab_view access_key_id, time, scope, signature;
+};
+
 /* One request on its way, and its answer. */
 struct s3emu_exchange {
 	struct s3emu *s3;
@@ -204,6 +211,8 @@ struct s3emu_exchange {
 	enum s3emu_error_id unavailable; /* why, for S3EMU_OP_UNAVAILABLE */
 
 	enum s3emu_auth auth;
+	struct s3emu_chain chain;
+	struct s3emu_trailer trailer; /* the checksum behind the body; ptr NULL without one */
 	struct lab_view account;
 	struct s3emu_bucket *bucket;
 	struct sim_fault fault;
@@ -302,6 +311,15 @@ int s3emu_auth_skew(struct s3emu_exchange *x, int64_t request_unix, struct lab_v
 /* The service's clock when the request came. */
 int64_t s3emu_received_unix(const struct s3emu_exchange *x);
 
+/* payload.c: makes x->body and x->trailer of the request's body, and checks what
+ * x-amz-content-sha256 says of it. -1 after s3emu_fail(). */
+int s3emu_payload(struct s3emu_exchange *x);
+/* Whether that header's value is one that S3 knows. */
+int s3emu_payload_form_check(struct s3emu_exchange *x, struct lab_view value);
+bool s3emu_payload_is_chunked(const struct s3emu_exchange *x);
+/* 64 digits in lower case. */
+bool s3emu_is_hex_digest(struct lab_view text);
+
 /* handlers; 0 with a success in x, or -1 after s3emu_fail() */
 int s3emu_get_object(struct s3emu_exchange *x);
 int s3emu_put_object(struct s3emu_exchange *x);
@@ -353,6 +371,10 @@ struct s3emu_checksum {
  * sent or `want_md5`; *ret_checksum says which checksum was sent. */
 int s3emu_body_check(
 	struct s3emu_exchange *x, bool want_md5, uint8_t *md5, struct s3emu_checksum *ret_checksum);
+
+/* The name, in lower case, of an x-amz-checksum-* header that is known; NULL if it is not. */
+const char *s3emu_checksum_header(struct lab_view name);
+int s3emu_fail_two_checksums(struct s3emu_exchange *x);
 
 /* xml.c: request bodies. `open` and `close` get the path of element names joined with '/'; `text`
  * is all the text of a leaf, untrimmed. Non-zero stops the parser. -1 after

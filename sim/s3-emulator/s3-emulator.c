@@ -82,6 +82,7 @@ static void exchange_start(struct s3emu_exchange *x)
 	x->bucket_name = x->key = x->subject = x->account = lab_view_of(NULL, 0);
 	x->raw_path = x->raw_query = lab_view_of(NULL, 0);
 	x->head = x->virtual_host = false;
+	x->chain.key = NULL;
 	x->bucket = NULL;
 	x->object = NULL;
 	memset(&x->fault, 0, sizeof(x->fault));
@@ -238,6 +239,9 @@ static void run(struct s3emu_exchange *x)
 	if (s3emu_authenticate(x) < 0)
 		return;
 	if (needs_bucket(x) && (s3emu_bucket_find(x) < 0 || throttle(x) < 0))
+		return;
+	/* The body comes last: who is refused for something else need not send it. */
+	if (s3emu_payload(x) < 0)
 		return;
 	(void)ops[x->op].handle(x);
 }

@@ -541,7 +541,7 @@ static void payload_hash_is_required_and_checked(void **state)
 		t_xml("Message"), "Missing required header for this request: x-amz-content-sha256");
 	v4_headers("host", GET_RANGE, "abc");
 	assert_code(t_get("/mail/k"), 400, "InvalidArgument");
-	v4_headers("host", GET_RANGE, "STREAMING-AWS4-HMAC-SHA256-PAYLOAD");
+	v4_headers("host", GET_RANGE, "STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD");
 	assert_code(t_get("/mail/k"), 501, "NotImplemented");
 }
 
