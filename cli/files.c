@@ -69,6 +69,33 @@ static int load(
 	return result;
 }
 
+int cli_input(const char *path, size_t max_bytes, struct lab_arena *arena, struct lab_view *ret,
+	struct lab_error *err)
+{
+	struct lab_buf all;
+	int result = 0;
+
+	if (path != NULL && strcmp(path, "-") != 0)
+		return load(path, arena, ret, err);
+	lab_buf_init(&all, cli_heap(), max_bytes);
+	for (;;) {
+		uint8_t part[4096];
+		ssize_t n = read(STDIN_FILENO, part, sizeof(part));
+
+		if (n < 0)
+			result = errno_fail(err, "standard input");
+		if (n <= 0 || all.overflow)
+			break;
+		lab_buf_append_view(&all, lab_view_of(part, (size_t)n));
+	}
+	if (result == 0 && all.overflow)
+		result = lab_fail(err, LAB_LIMIT, "standard input: more than %zu bytes", max_bytes);
+	if (result == 0)
+		*ret = lab_arena_copy(arena, lab_buf_view(&all));
+	lab_buf_done(&all);
+	return result;
+}
+
 static int read_file(void *ctx, struct lab_view path, struct lab_arena *arena, struct lab_view *ret,
 	struct lab_error *err)
 {

@@ -23,6 +23,8 @@ static const struct command {
 	{ "list", "faults|invariants|settings|events|defects", "what there is", cmd_list },
 	{ "serve", "[--s3 A:P] [--cql A:P] [--imds A:P] [--profile F]",
 		"the emulators on sockets, until SIGTERM", cmd_serve },
+	{ "fs", "COMMAND [--conf FILE] [--filter NAME] PATH...",
+		"get, put, copy, delete, iter, stat, metadata", cmd_fs },
 	{ "bench", "[NAME...] [--json]", "speed, beside the raw limits of this machine",
 		cmd_bench },
 	{ "doctor", "", "is this machine fit to run the laboratory?", cmd_doctor },
@@ -102,7 +104,8 @@ static int usage(FILE *to)
 		"  --first                stop at the first failure\n"
 		"  --history FILE         run: what clients asked for and were told\n"
 		"\nExit status: 0 pass, 1 an invariant was broken, 2 usage or configuration,\n"
-		"3 the laboratory itself is broken, 4 inconclusive, 5 refused by a guard\n");
+		"3 the laboratory itself is broken, 4 inconclusive, 5 refused by a guard,\n"
+		"6 target unreachable\n");
 	return to == stdout ? CLI_PASS : CLI_USAGE;
 }
 

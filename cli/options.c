@@ -13,12 +13,13 @@ static const char *const defect_names[] = {
 #undef X
 };
 
-static const struct option {
+struct option {
 	const char *name;
 	enum cli_option id;
 	bool has_value;
 	size_t text; /* offset of the field that takes the value as it is; 0: read_option() */
-} table[] = {
+};
+static const struct option table[] = {
 	{ "--seed", OPTION_SEED, true, 0 },
 	{ "--seeds", OPTION_SEEDS, true, 0 },
 	{ "-t", OPTION_TIME, true, 0 },
@@ -40,6 +41,20 @@ static const struct option {
 	{ "--data", OPTION_DATA, true, offsetof(struct options, data) },
 	{ "--profile", OPTION_PROFILE, true, offsetof(struct options, profile) },
 	{ "--faults", OPTION_FAULTS, true, offsetof(struct options, faults) },
+	{ "--filter", OPTION_FS, true, offsetof(struct options, fs.filter) },
+	{ "--uri", OPTION_FS, true, offsetof(struct options, fs.uri) },
+	{ "-f", OPTION_FS, true, offsetof(struct options, fs.file) },
+	{ "--file", OPTION_FS, true, offsetof(struct options, fs.file) },
+	{ "--user", OPTION_FS, true, offsetof(struct options, fs.user) },
+	{ "--var", OPTION_FS, true, 0 },
+	{ "--meta", OPTION_FS, true, 0 },
+	{ "--map", OPTION_FS, true, 0 },
+	{ "--root", OPTION_FS, true, offsetof(struct options, fs.root) },
+	{ "--ca", OPTION_FS, true, offsetof(struct options, fs.ca_file) },
+	{ "-R", OPTION_FS, false, 0 },
+	{ "--null", OPTION_FS, false, 0 },
+	{ "--remote", OPTION_FS, false, 0 },
+	{ "-v", OPTION_FS, false, 0 },
 };
 
 static int read_seeds(const char *text, struct options *o, struct lab_error *err)
@@ -114,6 +129,37 @@ static int read_number(
 	return 0;
 }
 
+static int add_text(
+	const char *name, const char *text, const char **list, size_t *count, struct lab_error *err)
+{
+	if (*count == OPTIONS_FS_MAX)
+		return lab_fail(err, LAB_LIMIT, "more than %d %s", OPTIONS_FS_MAX, name);
+	list[(*count)++] = text;
+	return 0;
+}
+
+static int read_fs(const char *name, const char *text, struct options_fs *fs, struct lab_error *err)
+{
+	const struct {
+		const char *name;
+		bool *value;
+	} flags[] = { { "-R", &fs->is_recursive }, { "--null", &fs->is_null },
+		{ "--remote", &fs->is_remote }, { "-v", &fs->is_verbose } };
+
+	for (size_t i = 0; i < LAB_COUNT_OF(flags); i++) {
+		if (strcmp(flags[i].name, name) == 0) {
+			*flags[i].value = true;
+			return 0;
+		}
+	}
+	if (strcmp(name, "--var") == 0)
+		return add_text(name, text, fs->variables, &fs->variable_count, err);
+	if (strcmp(name, "--meta") == 0)
+		return add_text(name, text, fs->metadata, &fs->metadata_count, err);
+	lab_assert(strcmp(name, "--map") == 0);
+	return add_text(name, text, fs->maps, &fs->map_count, err);
+}
+
 static int read_option(
 	const struct option *option, const char *text, struct options *o, struct lab_error *err)
 {
@@ -125,6 +171,8 @@ static int read_option(
 		return 0;
 	}
 	switch (option->id) {
+	case OPTION_FS:
+		return read_fs(option->name, text, &o->fs, err);
 	case OPTION_SEED:
 		o->has_seed = true;
 		return read_number("--seed", text, UINT64_MAX, &o->seed, err);
@@ -186,6 +234,12 @@ static const struct option *find(const char *text, uint32_t allowed, struct lab_
 	return NULL;
 }
 
+/* Of fs, "-" is standard input. */
+static bool is_argument(const char *text, uint32_t allowed)
+{
+	return text[0] != '-' || (text[1] == '\0' && (allowed & OPTION_FS) != 0);
+}
+
 int options_parse(
 	int argc, char **argv, uint32_t allowed, struct options *ret, struct lab_error *err)
 {
@@ -193,7 +247,7 @@ int options_parse(
 	for (int i = 1; i < argc; i++) {
 		const struct option *option;
 
-		if (argv[i][0] != '-') {
+		if (is_argument(argv[i], allowed)) {
 			if (ret->argument_count == OPTIONS_SCENARIOS_MAX)
 				return lab_fail(err, LAB_LIMIT, "more than %d arguments",
 					OPTIONS_SCENARIOS_MAX);

@@ -10,6 +10,7 @@
 
 #define OPTIONS_SCENARIOS_MAX 256
 #define OPTIONS_SETS_MAX 64
+#define OPTIONS_FS_MAX 32
 
 /* Exit statuses of every command (DESIGN 7). */
 enum cli_status {
@@ -18,7 +19,8 @@ enum cli_status {
 	CLI_USAGE = 2,
 	CLI_BROKEN = 3,
 	CLI_INCONCLUSIVE = 4,
-	CLI_REFUSED = 5
+	CLI_REFUSED = 5,
+	CLI_UNREACHABLE = 6
 };
 
 enum cli_option {
@@ -42,7 +44,9 @@ enum cli_option {
 	OPTION_ADMIN = 1 << 17,
 	OPTION_DATA = 1 << 18,
 	OPTION_PROFILE = 1 << 19,
-	OPTION_FAULTS = 1 << 20
+	OPTION_FAULTS = 1 << 20,
+	/* Those of fs. */
+	OPTION_FS = 1 << 21
 };
 
 struct options {
@@ -60,6 +64,13 @@ struct options {
 	const char *data, *profile, *faults;
 	bool is_live, json, stop_at_first, quiet;
 	uint64_t until_ns, until_event;
+	struct options_fs {
+		const char *filter, *uri, *file, *user, *root, *ca_file;
+		const char *variables[OPTIONS_FS_MAX], *metadata[OPTIONS_FS_MAX],
+			*maps[OPTIONS_FS_MAX];
+		size_t variable_count, metadata_count, map_count;
+		bool is_recursive, is_null, is_remote, is_verbose;
+	} fs;
 };
 
 /* 0, or -1 LAB_INVALID. `allowed` is a set of enum cli_option. */
@@ -72,6 +83,10 @@ const char *options_repeat(const struct options *options, struct lab_arena *aren
 /* The files of this machine, for the parsers of the core. */
 struct conf_reader;
 extern const struct conf_reader cli_reader;
+
+/* A whole file, or standard input for NULL and "-". */
+int cli_input(const char *path, size_t max_bytes, struct lab_arena *arena, struct lab_view *ret,
+	struct lab_error *err);
 
 /* Prints the sentence to standard error and returns CLI_USAGE. */
 int cli_usage(const struct lab_error *err);
@@ -106,5 +121,6 @@ int cmd_list(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
 int cmd_serve(int argc, char **argv);
+int cmd_fs(int argc, char **argv);
 
 #endif

@@ -4,8 +4,8 @@
 #include "core/base/testing.h"
 #include "core/env/defects.h"
 
-#define ALL UINT32_MAX
-#define WORDS_MAX 16
+#define ALL (UINT32_MAX & ~(uint32_t)OPTION_FS)
+#define WORDS_MAX 32
 
 /* "test a.scn --seeds 1..5": words at single spaces; '_' stands for a space in a word. */
 static int parse(const char *line, uint32_t allowed, struct options *ret, struct lab_error *err)
@@ -113,6 +113,32 @@ static void sets_and_defects_add_up(void **state)
 	assert_int_equal(o.defects & LAB_DEFECT(NO_RETRY_503), LAB_DEFECT(NO_RETRY_503));
 }
 
+static void options_of_fs(void **state)
+{
+	struct lab_error err;
+	struct options o;
+
+	(void)state;
+	assert_int_equal(
+		parse("fs put --filter obox_fs --user u@d --var home=/h --var service=imap "
+		      "--meta a=b --map h:1=127.0.0.1:2 --root /r --ca /c -f in -R --null "
+		      "--remote -v - path",
+			OPTION_FS, &o, &err),
+		0);
+	assert_int_equal(o.argument_count, 3);
+	assert_string_equal(o.arguments[1], "-");
+	assert_string_equal(o.fs.filter, "obox fs"); /* a word with a space */
+	assert_string_equal(o.fs.user, "u@d");
+	assert_int_equal(o.fs.variable_count, 2);
+	assert_string_equal(o.fs.variables[1], "service=imap");
+	assert_string_equal(o.fs.metadata[0], "a=b");
+	assert_string_equal(o.fs.maps[0], "h:1=127.0.0.1:2");
+	assert_string_equal(o.fs.root, "/r");
+	assert_string_equal(o.fs.ca_file, "/c");
+	assert_string_equal(o.fs.file, "in");
+	assert_true(o.fs.is_recursive && o.fs.is_null && o.fs.is_remote && o.fs.is_verbose);
+}
+
 static void what_is_wrong_gets_one_sentence(void **state)
 {
 	static const struct {
@@ -199,6 +225,7 @@ int main(void)
 		cmocka_unit_test(seeds_are_a_number_or_a_range),
 		cmocka_unit_test(every_option_sets_its_field),
 		cmocka_unit_test(sets_and_defects_add_up),
+		cmocka_unit_test(options_of_fs),
 		cmocka_unit_test(what_is_wrong_gets_one_sentence),
 		cmocka_unit_test(an_option_of_another_command_is_unknown_and_not_suggested),
 		cmocka_unit_test(too_many_are_refused),

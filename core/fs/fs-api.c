@@ -248,6 +248,42 @@ int fs_get_metadata(struct fs_file *file, const char *key, struct lab_arena *are
 		file->fs->driver->get_metadata(file, key, arena, ret, err), err);
 }
 
+static bool is_listed(const struct fs_metadata *items, size_t count, struct lab_view key)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (lab_view_eq(items[i].key, key))
+			return true;
+	}
+	return false;
+}
+
+int fs_list_metadata(struct fs_file *file, struct lab_arena *arena, struct fs_metadata **ret_items,
+	size_t *ret_count, struct lab_error *err)
+{
+	struct fs_metadata *items =
+		lab_arena_array(arena, struct fs_metadata, FS_METADATA_KEYS_MAX);
+	struct lab_view prefix = LAB_VIEW(FS_METADATA_INTERNAL_PREFIX), key, value;
+	size_t count = 0;
+
+	/* A key that nobody has makes the driver read all that there are. */
+	if (fs_get_metadata(file, "", arena, &value, err) < 0)
+		return -1;
+	/* What a driver knows itself counts for more than what is below it. */
+	for (; file != NULL; file = file->parent) {
+		struct lab_map_iter iter = { file->metadata, 0 };
+
+		while (count < FS_METADATA_KEYS_MAX && fs_file_metadata_next(&iter, &key, &value)) {
+			if (lab_view_starts_with(key, prefix) || is_listed(items, count, key))
+				continue;
+			items[count].key = lab_arena_copy(arena, key);
+			items[count++].value = lab_arena_copy(arena, value);
+		}
+	}
+	*ret_items = items;
+	*ret_count = count;
+	return 0;
+}
+
 int fs_read(struct fs_file *file, struct lab_arena *arena, size_t max_bytes, struct lab_view *ret,
 	struct lab_error *err)
 {

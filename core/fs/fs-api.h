@@ -129,6 +129,14 @@ void fs_set_metadata(struct fs_file *file, const char *key, struct lab_view valu
 int fs_get_metadata(struct fs_file *file, const char *key, struct lab_arena *arena,
 	struct lab_view *ret, struct lab_error *err);
 
+/* All that is kept beside the object, without the internal keys, each key once, in the order in
+ * which the storage names them. Asks the storage once if it was not asked yet. */
+struct fs_metadata {
+	struct lab_view key, value;
+};
+int fs_list_metadata(struct fs_file *file, struct lab_arena *arena, struct fs_metadata **ret_items,
+	size_t *ret_count, struct lab_error *err);
+
 int fs_read(struct fs_file *file, struct lab_arena *arena, size_t max_bytes, struct lab_view *ret,
 	struct lab_error *err);
 /* May be UNCERTAIN. */

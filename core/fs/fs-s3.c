@@ -538,8 +538,6 @@ struct listing {
 
 static int listing_add(struct listing *list, struct lab_view name, struct lab_error *err)
 {
-	if (name.len == 0)
-		return 0; /* the place-holder that some tools make for a directory */
 	if (list->count == list->max_entries)
 		return lab_fail(err, LAB_LIMIT, "%.*s has more than %zu entries",
 			LAB_VIEW_ARG(list->prefix), list->max_entries);
@@ -573,8 +571,12 @@ static int listing_take(
 		if (!lab_view_starts_with(items[i], list->prefix))
 			return lab_fail(
 				err, LAB_CORRUPT, "the listing has a key of another prefix");
+		/* A directory may have an empty name ("a//b"); an empty key is the place-holder
+		 * that some tools make for a directory. */
 		if (dirs && lab_view_ends_with(name, LAB_VIEW("/")))
 			name.len--;
+		else if (name.len == 0)
+			continue;
 		if (listing_add(list, name, err) < 0)
 			return -1;
 	}

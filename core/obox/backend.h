@@ -43,6 +43,9 @@ void backend_stop(struct backend **backend);
 
 /* The host it runs on. */
 struct env *backend_env(const struct backend *backend);
+/* What its fs stacks share: dicts, fs-auth, locks. For stacks beside those of users. */
+struct fs_services;
+struct fs_services *backend_get_services(struct backend *backend);
 
 /* The user, opened at first use: builds the fs stack from obox_fs. Counts a reference. `name` is
  * the login name (%u). Blocks. -1: LAB_INVALID (the name, or a setting as expanded for it). */

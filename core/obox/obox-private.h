@@ -97,6 +97,5 @@ struct fs_file *obox_mail_create(struct obox_mailbox *mailbox);
 /* ---- the backend ---- */
 
 const struct backend_settings *backend_get_settings(const struct backend *backend);
-struct fs_services *backend_get_services(struct backend *backend);
 
 #endif

@@ -156,7 +156,10 @@ static bool route_literal(struct lab_view host, uint16_t port, struct live_route
 {
 	char text[64];
 
-	if (lab_view_eq_nocase(host, LAB_VIEW("localhost")))
+	/* Names below localhost are this machine too (RFC 6761): "BUCKET.localhost". */
+	if (lab_view_eq_nocase(host, LAB_VIEW("localhost")) ||
+		(host.len > 10 && lab_view_eq_nocase(lab_view_skip(host, host.len - 10),
+					  LAB_VIEW(".localhost"))))
 		return address_parse("127.0.0.1", port, &ret->address) == 0;
 	return lab_view_to_cstr(host, text, sizeof(text)) == 0 &&
 	       address_parse(text, port, &ret->address) == 0;
@@ -178,6 +181,7 @@ int live_route_find(struct live *live, struct lab_view host, uint16_t port, stru
 	if (live->allow_remote ||
 		(ret->known && live_address_is_loopback((struct sockaddr *)&ret->address)))
 		return 0;
+	live->was_guarded = true;
 	return lab_fail(err, LAB_DENIED,
 		"%.*s:%u does not lead to this machine, and no other may be connected to",
 		LAB_VIEW_ARG(host), port);

@@ -158,7 +158,7 @@ static curl_socket_t curl_open_socket(
 
 	(void)purpose;
 	if (!http->host->live->allow_remote && !live_address_is_loopback(&address->addr)) {
-		exchange->denied = true;
+		exchange->denied = http->host->live->was_guarded = true;
 		return CURL_SOCKET_BAD;
 	}
 	/* No second connection for a request that may have left on the first. */

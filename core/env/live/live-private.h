@@ -61,7 +61,7 @@ struct live_fiber;
 struct live {
 	uint64_t seed;
 	uint64_t start_ns;
-	bool no_sync, allow_remote;
+	bool no_sync, allow_remote, was_guarded;
 	char *ca_file;
 	uint32_t next_pid;
 

@@ -145,6 +145,8 @@ int live_connect(struct env *env, const char *name, uint16_t port, uint64_t dead
 
 	if (live_resolve(host, lab_view_cstr(name), port, deadline_ns, &address, err) < 0)
 		return -1;
+	host->live->was_guarded |=
+		!host->live->allow_remote && !live_address_is_loopback((struct sockaddr *)&address);
 	if (!host->live->allow_remote && !live_address_is_loopback((struct sockaddr *)&address))
 		return lab_fail(err, LAB_DENIED, "only loopback addresses may be connected to");
 	stream = stream_new(host, err);

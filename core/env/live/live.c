@@ -127,6 +127,11 @@ void live_allow_remote(struct live *live)
 	live->allow_remote = true;
 }
 
+bool live_was_guarded(const struct live *live)
+{
+	return live->was_guarded;
+}
+
 /* ---- running ---- */
 
 /* One turn: the sockets, then the time, then the fibers that can run. Fibers come last, so that

@@ -66,6 +66,8 @@ int live_map(struct live *live, const char *pattern, const char *address, uint16
 /* Lifts the ban on addresses that are not loopback, for all hosts of this world. Only for
  * callers that enforce budgets of their own. Cannot be undone. */
 void live_allow_remote(struct live *live);
+/* Whether the ban has kept any connection from being made. */
+bool live_was_guarded(const struct live *live);
 
 /* ---- hosts ---- */
 
