@@ -223,3 +223,23 @@ void lab_json_put_bool(struct lab_json *json, const char *key, bool value)
 	lab_json_key(json, key);
 	lab_json_bool(json, value);
 }
+
+bool lab_json_is_shallow(struct lab_view text, unsigned depth)
+{
+	bool in_string = false;
+	unsigned open = 0;
+
+	for (size_t i = 0; i < text.len; i++) {
+		uint8_t c = text.ptr[i];
+
+		if (in_string && c == '\\')
+			i++;
+		else if (c == '"')
+			in_string = !in_string;
+		else if (!in_string && (c == '[' || c == '{') && ++open > depth)
+			return false;
+		else if (!in_string && (c == ']' || c == '}') && open > 0)
+			open--;
+	}
+	return true;
+}

@@ -139,6 +139,18 @@ static void overflow_is_the_buffers(void **state)
 	lab_buf_done(&small);
 }
 
+static void nesting_is_counted_outside_strings(void **state)
+{
+	(void)state;
+	assert_true(lab_json_is_shallow(LAB_VIEW(""), 0));
+	assert_true(lab_json_is_shallow(LAB_VIEW("[{}]"), 2));
+	assert_false(lab_json_is_shallow(LAB_VIEW("[{}]"), 1));
+	assert_true(lab_json_is_shallow(LAB_VIEW("[],[],{}"), 1));
+	assert_true(lab_json_is_shallow(LAB_VIEW("[\"[[[\\\"[[\"]"), 1));
+	assert_false(lab_json_is_shallow(LAB_VIEW("[\"\\\\\"[[]]]"), 2));
+	assert_true(lab_json_is_shallow(LAB_VIEW("]]]["), 1));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -148,6 +160,7 @@ int main(void)
 		json_test(decimals_are_exact),
 		json_test(wrong_nesting_asserts),
 		json_test(overflow_is_the_buffers),
+		json_test(nesting_is_counted_outside_strings),
 	};
 
 	return cmocka_run_group_tests_name("json", tests, NULL, NULL);

@@ -25,7 +25,7 @@
 #include "core/aws/sigv4.h"
 #include "core/conf/fs-uri.h"
 #include "core/fs/fs-api-private.h"
-#include "core/http/http-client.h"
+#include "core/fs/fs-http.h"
 
 /* Answers without an object in them: errors, results of a copy. */
 #define S3_ANSWER_MAX ((size_t)64 * 1024)

@@ -4,8 +4,6 @@
  */
 #include "core/fs/fs-s3-private.h"
 
-#include "core/conf/var-expand.h"
-
 #define TARGET_MAX 16384
 
 /* ---- where the bucket is ---- */
@@ -175,43 +173,6 @@ void s3_request_body(struct s3_request *request, struct lab_view body, const cha
 
 /* ---- signing ---- */
 
-struct var_lookup {
-	struct lab_view token;
-};
-
-static int lookup_variable(
-	void *ctx, struct lab_view name, struct lab_view *ret, struct lab_error *err)
-{
-	const struct var_lookup *lookup = ctx;
-
-	(void)err;
-	if (!lab_view_eq_cstr(name, "auth:token"))
-		return 0;
-	*ret = lookup->token;
-	return 1;
-}
-
-/* addhdrvar: a header whose value turns out empty is not sent. */
-static int add_variable_headers(const struct s3_fs *fs, struct lab_http_request *request,
-	const struct aws_credentials *credentials, struct lab_arena *arena, struct lab_error *err)
-{
-	struct var_lookup lookup = { credentials->token.ptr == NULL ? LAB_VIEW("")
-								    : credentials->token };
-	struct var_table table = { .lookup = lookup_variable, .ctx = &lookup };
-
-	for (size_t i = 0; i < fs->url.addhdrvar_count; i++) {
-		struct lab_view name = fs->url.addhdrvar[i].name, value = lookup.token;
-
-		if (!lab_view_eq_cstr(fs->url.addhdrvar[i].value, "%{auth:token}") &&
-			var_expand_arena(arena, fs->url.addhdrvar[i].value, &table, &value, err) <
-				0)
-			return lab_error_wrap(err, "addhdrvar=%.*s", LAB_VIEW_ARG(name));
-		if (value.len > 0 && lab_http_header_add(&request->headers, name, value) < 0)
-			return lab_fail(err, LAB_LIMIT, "too many headers in one request");
-	}
-	return 0;
-}
-
 static int sign(
 	void *ctx, struct lab_http_request *http, struct lab_arena *arena, struct lab_error *err)
 {
@@ -228,7 +189,7 @@ static int sign(
 		aws_credentials_get(fs->credentials, arena, &credentials, err) < 0)
 		return -1;
 	request->signed_with = credentials.access_key_id;
-	if (add_variable_headers(fs, http, &credentials, arena, err) < 0)
+	if (fs_http_add_variables(&fs->url, credentials.token, http, arena, err) < 0)
 		return -1;
 	if (fs->credentials == NULL)
 		return 0;

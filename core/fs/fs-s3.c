@@ -16,8 +16,6 @@
 
 #define URL_ARENA_MAX ((size_t)256 * 1024)
 #define OPERATION_ARENA_MAX ((size_t)1024 * 1024)
-#define METADATA_KNOWN_MAX 48
-#define METADATA_KEY_MAX 64
 #define LIST_PAGES_MAX 100000
 
 struct s3_file {
@@ -27,37 +25,6 @@ struct s3_file {
 };
 
 /* ---- the fs ---- */
-
-static struct http_policy policy_of(const struct s3_fs *fs, const struct fs_settings *settings)
-{
-	const struct conf_http_url *url = &fs->url;
-	struct http_policy policy;
-
-	http_policy_init(&policy);
-	policy.absolute_timeout_ns = url->absolute_timeout_ns;
-	policy.connect_timeout_ns = url->connect_timeout_ns;
-	policy.timeout_ns[HTTP_READ] = url->read_timeout_ns;
-	policy.timeout_ns[HTTP_WRITE] = url->write_timeout_ns;
-	policy.timeout_ns[HTTP_DELETE] = url->delete_timeout_ns;
-	policy.max_connect_retries = url->max_connect_retries;
-	policy.max_retries[HTTP_READ] = url->read_max_retries;
-	policy.max_retries[HTTP_WRITE] = url->write_max_retries;
-	policy.max_retries[HTTP_DELETE] = url->delete_max_retries;
-	policy.slow_warn_ns = url->slow_warn_ns;
-	policy.trace_headers = !url->no_trace_headers;
-	policy.reason_header_max_length = url->reason_header_max_length;
-	policy.username = lab_view_cstr(settings->username);
-	policy.session_id = lab_view_cstr(settings->session_id);
-	policy.defects = settings->services == NULL ? 0 : settings->services->defects;
-	policy.add_header_count = url->addhdr_count;
-	for (size_t i = 0; i < url->addhdr_count; i++)
-		policy.add_headers[i] =
-			(struct lab_http_header){ url->addhdr[i].name, url->addhdr[i].value };
-	policy.log_header_count = url->loghdr_count;
-	for (size_t i = 0; i < url->loghdr_count; i++)
-		policy.log_headers[i] = url->loghdr[i];
-	return policy;
-}
 
 static int open_credentials(
 	struct s3_fs *fs, const struct fs_settings *settings, struct lab_error *err)
@@ -125,7 +92,7 @@ static int open_parts(struct s3_fs *fs, const struct fs_settings *settings, stru
 	if (s3_resolve_bucket(fs, err) < 0 || open_credentials(fs, settings, err) < 0)
 		return -1;
 	open_key_cache(fs, settings);
-	policy = policy_of(fs, settings);
+	policy = fs_http_policy(&fs->url, settings);
 	return http_client_new(fs->env, &policy, &fs->client, err);
 }
 
@@ -199,33 +166,10 @@ static struct lab_arena *operation_arena(const struct fs_file *file)
 	return lab_arena_new(fs_of(file)->env->heap, OPERATION_ARENA_MAX);
 }
 
-static bool is_internal(struct lab_view key)
-{
-	return lab_view_starts_with(key, LAB_VIEW(FS_METADATA_INTERNAL_PREFIX));
-}
-
 /* What an answer says about the object. Values that were set here meanwhile stay. */
 static void learn_metadata(struct fs_file *file, const struct lab_http_headers *headers)
 {
-	struct lab_view prefix = LAB_VIEW(S3_META_PREFIX);
-
-	for (size_t i = 0; i < headers->count; i++) {
-		struct lab_view name = headers->items[i].name;
-		char key[METADATA_KEY_MAX];
-
-		if (name.len <= prefix.len || name.len - prefix.len >= sizeof(key) ||
-			!lab_view_eq_nocase(lab_view_sub(name, 0, prefix.len), prefix) ||
-			(file->metadata != NULL &&
-				lab_map_count(file->metadata) >= METADATA_KNOWN_MAX))
-			continue;
-		for (size_t j = prefix.len; j <= name.len; j++) {
-			uint8_t c = j == name.len ? '\0' : name.ptr[j];
-
-			key[j - prefix.len] = (char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
-		}
-		if (fs_file_metadata(file, key).ptr == NULL)
-			fs_file_metadata_store(file, key, headers->items[i].value);
-	}
+	fs_http_metadata_learn(file, S3_META_PREFIX, headers);
 	((struct s3_file *)file)->metadata_known = true;
 }
 
@@ -248,7 +192,7 @@ static int s3_get_metadata(struct fs_file *file, const char *key, struct lab_are
 	struct lab_http_response response;
 
 	if (value.ptr == NULL && !((struct s3_file *)file)->metadata_known &&
-		!is_internal(lab_view_cstr(key))) {
+		!fs_http_is_internal(lab_view_cstr(key))) {
 		if (s3_head(file, &response, arena, err) < 0)
 			return -1;
 		value = fs_file_metadata(file, key);
@@ -320,54 +264,10 @@ static int s3_get_nlinks(struct fs_file *file, unsigned *ret, struct lab_error *
 
 /* ---- writing ---- */
 
-static bool is_metadata_key(struct lab_view key)
-{
-	for (size_t i = 0; i < key.len; i++) {
-		uint8_t c = key.ptr[i];
-
-		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-			    c == '-' || c == '_' || c == '.'))
-			return false;
-	}
-	return key.len > 0 && key.len < METADATA_KEY_MAX;
-}
-
-static bool is_metadata_value(struct lab_view value)
-{
-	for (size_t i = 0; i < value.len; i++) {
-		if (value.ptr[i] < ' ' || value.ptr[i] == 0x7f)
-			return false;
-	}
-	return true;
-}
-
-static int add_metadata(struct s3_request *request, const struct fs_file *file,
-	struct lab_arena *arena, struct lab_error *err)
-{
-	struct lab_map_iter iter = { file->metadata, 0 };
-	struct lab_view key, value;
-
-	while (fs_file_metadata_next(&iter, &key, &value)) {
-		if (is_internal(key))
-			continue;
-		if (!is_metadata_key(key) || !is_metadata_value(value))
-			return lab_fail(err, LAB_INVALID, "metadata %.*s cannot be a header",
-				LAB_VIEW_ARG(key));
-		if (s3_request_header(request,
-			    lab_arena_printf(arena, S3_META_PREFIX "%.*s", LAB_VIEW_ARG(key)),
-			    value, err) < 0)
-			return -1;
-	}
-	return 0;
-}
-
 /* The name of a unique file; and for CREATE, that there is none. */
 static int prepare_write(struct fs_file *file, struct lab_error *err)
 {
 	struct s3_file *own = (struct s3_file *)file;
-	uint8_t guid[ENV_GUID128_SIZE];
-	struct lab_arena *arena;
-	char name[2 * ENV_GUID128_SIZE + 1];
 
 	if (file->mode == FS_OPEN_CREATE) {
 		int exists = s3_exists(file, err);
@@ -376,17 +276,8 @@ static int prepare_write(struct fs_file *file, struct lab_error *err)
 			       ? exists
 			       : lab_fail(err, LAB_EXISTS, "%.*s exists", LAB_VIEW_ARG(file->path));
 	}
-	if (file->mode != FS_OPEN_CREATE_UNIQUE_128 || own->named)
-		return 0;
-	env_guid128_generate(fs_of(file)->env, guid);
-	lab_hex(guid, sizeof(guid), name);
-	arena = operation_arena(file);
-	fs_file_set_path(file,
-		lab_view_cstr(lab_arena_printf(arena, "%.*s%s%s", LAB_VIEW_ARG(file->path),
-			lab_view_ends_with(file->path, LAB_VIEW("/")) || file->path.len == 0 ? ""
-											     : "/",
-			name)));
-	lab_arena_free(&arena);
+	if (file->mode == FS_OPEN_CREATE_UNIQUE_128 && !own->named)
+		fs_http_make_name(file);
 	own->named = true;
 	return 0;
 }
@@ -414,7 +305,7 @@ static int s3_write(struct fs_file *file, struct lab_view contents, struct lab_e
 	s3_request_key(&request, fs_of(file), HTTP_WRITE, "PUT", file->path, arena);
 	s3_request_body(&request, contents, "application/octet-stream", arena);
 	request.inspect = s3_inspect_put;
-	result = add_metadata(&request, file, arena, err);
+	result = fs_http_metadata_add(&request.http, file, S3_META_PREFIX, arena, err);
 	if (result == 0)
 		result = s3_request_run(&request, arena, &response, err);
 	((struct s3_file *)file)->metadata_known = result == 0;
@@ -427,31 +318,11 @@ static int inherit_metadata(
 	struct fs_file *from, struct fs_file *to, struct lab_arena *arena, struct lab_error *err)
 {
 	struct lab_http_response response;
-	struct lab_map_iter iter;
-	struct lab_view key, value;
 
 	if (!((struct s3_file *)from)->metadata_known && s3_head(from, &response, arena, err) < 0)
 		return -1;
-	iter = (struct lab_map_iter){ from->metadata, 0 };
-	while (fs_file_metadata_next(&iter, &key, &value)) {
-		const char *name = lab_arena_cstr(arena, key);
-
-		if (!is_internal(key) && fs_file_metadata(to, name).ptr == NULL)
-			fs_file_metadata_store(to, name, value);
-	}
+	fs_http_metadata_inherit(from, to, arena);
 	return 0;
-}
-
-static bool has_own_metadata(const struct fs_file *file)
-{
-	struct lab_map_iter iter = { file->metadata, 0 };
-	struct lab_view key, value;
-
-	while (fs_file_metadata_next(&iter, &key, &value)) {
-		if (!is_internal(key))
-			return true;
-	}
-	return false;
 }
 
 static struct lab_view copy_source(const struct fs_file *from, struct lab_arena *arena)
@@ -476,7 +347,7 @@ static int copy_in(
 {
 	struct lab_http_response response;
 	struct s3_request request;
-	bool replace = has_own_metadata(to);
+	bool replace = fs_http_has_own_metadata(to);
 
 	if (replace && inherit_metadata(from, to, arena, err) < 0)
 		return -1;
@@ -486,7 +357,7 @@ static int copy_in(
 		s3_request_header(&request, "x-amz-metadata-directive",
 			replace ? LAB_VIEW("REPLACE") : LAB_VIEW("COPY"), err) < 0)
 		return -1;
-	if (replace && add_metadata(&request, to, arena, err) < 0)
+	if (replace && fs_http_metadata_add(&request.http, to, S3_META_PREFIX, arena, err) < 0)
 		return -1;
 	return s3_request_run(&request, arena, &response, err);
 }
