@@ -38,11 +38,18 @@ enum fault_point {
 #define FAULT_S3_WRITES \
 	(FAULT_BIT(s3_put) | FAULT_BIT(s3_copy) | FAULT_BIT(s3_delete) | FAULT_BIT(s3_bulk_delete))
 #define FAULT_S3 (FAULT_S3_WRITES | FAULT_BIT(s3_get) | FAULT_BIT(s3_head) | FAULT_BIT(s3_list))
+#define FAULT_SPROXYD_WRITES (FAULT_BIT(sproxyd_put) | FAULT_BIT(sproxyd_delete))
+#define FAULT_SPROXYD (FAULT_SPROXYD_WRITES | FAULT_BIT(sproxyd_get) | FAULT_BIT(sproxyd_head))
+#define FAULT_CDMI_WRITES (FAULT_BIT(cdmi_put) | FAULT_BIT(cdmi_delete) | FAULT_BIT(cdmi_bulk))
+#define FAULT_CDMI (FAULT_CDMI_WRITES | FAULT_BIT(cdmi_get))
+/* Where objects are stored. */
+#define FAULT_STORAGE_WRITES (FAULT_S3_WRITES | FAULT_SPROXYD_WRITES | FAULT_CDMI_WRITES)
+#define FAULT_STORAGE (FAULT_S3 | FAULT_SPROXYD | FAULT_CDMI)
 #define FAULT_CQL_WRITES (FAULT_BIT(cql_write) | FAULT_BIT(cql_delete))
 #define FAULT_CQL (FAULT_CQL_WRITES | FAULT_BIT(cql_read))
 #define FAULT_IMDS (FAULT_BIT(imds_token) | FAULT_BIT(imds_role))
 #define FAULT_SERVICES \
-	(FAULT_S3 | FAULT_CQL | FAULT_IMDS | FAULT_BIT(cql_connect) | FAULT_BIT(cql_prepare))
+	(FAULT_STORAGE | FAULT_CQL | FAULT_IMDS | FAULT_BIT(cql_connect) | FAULT_BIT(cql_prepare))
 #define FAULT_DISK (FAULT_BIT(disk_write) | FAULT_BIT(disk_sync))
 
 enum fault_kind {
