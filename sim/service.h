@@ -26,7 +26,14 @@ enum sim_fault_kind {
 	SIM_FAULT_DELAY,       /* applied and answered after delay_ns */
 	SIM_FAULT_PARTLY,      /* CQL: applied on `replicas` replicas only, then a timeout */
 	SIM_FAULT_LATE,        /* CQL: answered with a timeout, applied after delay_ns */
-	SIM_FAULT_CORRUPT,     /* reply truncated or bit-flipped */
+	SIM_FAULT_CORRUPT,     /* applied; the reply is cut off */
+	SIM_FAULT_FLIP,        /* applied; one bit of the reply's body is wrong */
+	SIM_FAULT_WRONG_ETAG,  /* applied; the reply's ETag is that of something else */
+	SIM_FAULT_WRONG_DATE,  /* applied; the reply's Date is off by delay_ns and 15 minutes */
+	SIM_FAULT_TRICKLE,     /* applied; the reply's body takes delay_ns */
+	SIM_FAULT_DROP,        /* applied and answered; then closed without notice */
+	SIM_FAULT_STALE,       /* answered as things were delay_ns ago */
+	SIM_FAULT_DUPLICATE,   /* applied and answered; applied once more after delay_ns */
 	SIM_FAULT_KIND_COUNT
 };
 

@@ -415,6 +415,13 @@ void cqle_request_begin(struct cqlemu *emu, struct cqle_op *op, const char *poin
 	case SIM_FAULT_STALL_REPLY:
 	case SIM_FAULT_ALTER_REPLY:
 	case SIM_FAULT_CORRUPT:
+	case SIM_FAULT_FLIP:
+	case SIM_FAULT_WRONG_ETAG:
+	case SIM_FAULT_WRONG_DATE:
+	case SIM_FAULT_TRICKLE:
+	case SIM_FAULT_DROP:
+	case SIM_FAULT_STALE:
+	case SIM_FAULT_DUPLICATE:
 	case SIM_FAULT_KIND_COUNT:
 		break;
 	}

@@ -363,6 +363,13 @@ static void fault_after(struct imdsemu_exchange *x)
 	case SIM_FAULT_STALL:
 	case SIM_FAULT_RESET:
 	case SIM_FAULT_DELAY:
+	case SIM_FAULT_FLIP:
+	case SIM_FAULT_WRONG_ETAG:
+	case SIM_FAULT_WRONG_DATE:
+	case SIM_FAULT_TRICKLE:
+	case SIM_FAULT_DROP:
+	case SIM_FAULT_STALE:
+	case SIM_FAULT_DUPLICATE:
 	case SIM_FAULT_KIND_COUNT:
 		break;
 	}

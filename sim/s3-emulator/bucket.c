@@ -54,6 +54,7 @@ struct s3emu_bucket *s3emu_bucket_new(
 static void bucket_drop(struct s3emu *s3, struct s3emu_bucket *bucket)
 {
 	(void)lab_tree_remove(s3->buckets, bucket->name);
+	s3emu_history_drop(s3, bucket);
 	s3->engine_ops->close(s3->engine, bucket);
 	s3emu_partitions_free(s3, bucket);
 	lab_heap_free(s3->heap, (void *)(uintptr_t)bucket->name.ptr);

@@ -219,8 +219,7 @@ static bool step(struct list *list, struct cursor *cursor)
 	struct s3emu_object *object;
 	struct lab_view key, group;
 
-	if (cursor->at_end || x->s3->engine_ops->next(x->s3->engine, x->bucket, S3EMU_SPACE_OBJECTS,
-				      cursor->from, cursor->after, &key, &object) == 0)
+	if (cursor->at_end || s3emu_read_next(x, cursor->from, cursor->after, &key, &object) == 0)
 		return false;
 	if (!lab_view_starts_with(key, list->prefix)) {
 		s3emu_object_unref(x->s3, object);

@@ -161,7 +161,7 @@ int s3emu_get_object(struct s3emu_exchange *x)
 	if (check_version(x) < 0)
 		return -1;
 	/* The exchange keeps the reference until its body has been sent. */
-	if (s3emu_store_get(x->s3, x->bucket, x->key, &x->object) == 0)
+	if (s3emu_read(x, &x->object) == 0)
 		return no_such_key(x, x->key);
 	return send_object(x, x->object);
 }

@@ -104,6 +104,10 @@ int s3emu_fail_fault(struct s3emu_exchange *x)
 	x->error.message = message != NULL ? message : code;
 	x->error.status = status;
 	x->error.detail_count = 0;
+	if (status == 301 || status == 307) {
+		s3emu_detail(x, "Endpoint", x->request->authority);
+		s3emu_detail(x, "Bucket", x->bucket_name);
+	}
 	return -1;
 }
 
@@ -208,7 +212,11 @@ static void error_xml(struct s3emu_exchange *x)
 	size_t i;
 
 	lab_buf_reset(&x->xml);
-	lab_buf_append_cstr(&x->xml, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error>");
+	lab_buf_append_cstr(&x->xml, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
+	/* Inside a 200 it comes after what was sent to keep the connection awake. */
+	if (x->error.status == 200)
+		lab_buf_append_cstr(&x->xml, "     \n     \n");
+	lab_buf_append_cstr(&x->xml, "<Error>");
 	s3emu_xml_text(x, "Code", lab_view_cstr(x->error.code));
 	s3emu_xml_text(x, "Message", lab_view_cstr(x->error.message));
 	for (i = 0; i < x->error.detail_count; i++)
@@ -254,6 +262,20 @@ static void slow_down(struct s3emu_exchange *x)
 	s3emu_header(x, "server", LAB_VIEW("AmazonS3"));
 }
 
+static void add_number(struct s3emu_exchange *x, const char *name, unsigned number)
+{
+	s3emu_header(x, name, lab_view_cstr(lab_arena_printf(x->arena, "%u", number)));
+}
+
+/* A 307 to the very place that was asked: who follows it finds what it wanted. */
+static void add_location(struct s3emu_exchange *x)
+{
+	s3emu_header(x, "Location",
+		lab_view_cstr(lab_arena_printf(x->arena, "%s://%.*s%.*s",
+			x->request->tls ? "https" : "http", LAB_VIEW_ARG(x->request->authority),
+			LAB_VIEW_ARG(x->request->target))));
+}
+
 static void common_headers(struct s3emu_exchange *x)
 {
 	s3emu_header(x, "x-amz-id-2", lab_view_cstr(x->host_id));
@@ -272,6 +294,10 @@ static void build_error(struct s3emu_exchange *x)
 	x->out.response.body = lab_view_of(NULL, 0);
 	if (has_body)
 		error_xml(x);
+	if (x->error.status == 503 && x->s3->options.retry_after_s > 0)
+		add_number(x, "retry-after", x->s3->options.retry_after_s);
+	if (x->error.status == 307)
+		add_location(x);
 	if (x->error.status == 503 && strcmp(x->error.code, "SlowDown") == 0) {
 		slow_down(x);
 		return;

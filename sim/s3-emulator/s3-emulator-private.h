@@ -100,6 +100,8 @@ struct s3emu_partition {
 	uint32_t verdict; /* ditto, limiter.c */
 };
 
+struct s3emu_change; /* history.c */
+
 struct s3emu_bucket {
 	struct lab_view name, owner;
 	bool refuse_sigv2;
@@ -260,6 +262,9 @@ struct s3emu {
 	int64_t date_second; /* of `date` */
 	char date[LAB_DATE_TEXT_MAX];
 	struct s3emu_counters counters;
+	uint64_t now_ns;              /* of the call in hand */
+	struct s3emu_change *changes; /* ring, history.c; NULL: nothing is remembered */
+	uint64_t change_count;        /* ever */
 };
 #define S3EMU_MAGIC UINT32_C(0x53336d75)
 
@@ -286,6 +291,9 @@ void s3emu_xml_time(struct s3emu_exchange *x, const char *name, int64_t unix_us)
 int s3emu_xml_end(struct s3emu_exchange *x, const char *root);
 /* Turns the outcome into headers and body. */
 void s3emu_reply_build(struct s3emu_exchange *x);
+
+/* reply-fault.c: what the fault in hand does to a finished answer. */
+void s3emu_reply_spoil(struct s3emu_exchange *x);
 
 /* request.c */
 int s3emu_parse(struct s3emu_exchange *x);
@@ -439,6 +447,17 @@ int s3emu_store_put(struct s3emu *s3, struct s3emu_bucket *bucket, struct lab_vi
 int s3emu_store_remove(struct s3emu *s3, struct s3emu_bucket *bucket, struct lab_view key);
 int s3emu_store_get(struct s3emu *s3, struct s3emu_bucket *bucket, struct lab_view key,
 	struct s3emu_object **ret);
+
+/* history.c: stale answers. */
+void s3emu_history_open(struct s3emu *s3);
+/* Before the key changes. */
+void s3emu_history_add(struct s3emu *s3, struct s3emu_bucket *bucket, struct lab_view key);
+void s3emu_history_drop(struct s3emu *s3, const struct s3emu_bucket *bucket);
+/* The object x->key of a read, and the next one of a listing, as the engine's get() and next(); how
+ * they were under SIM_FAULT_STALE. */
+int s3emu_read(struct s3emu_exchange *x, struct s3emu_object **ret);
+int s3emu_read_next(struct s3emu_exchange *x, struct lab_view from, bool after,
+	struct lab_view *ret_key, struct s3emu_object **ret);
 
 /* store-memory.c */
 extern const struct s3emu_engine_ops s3emu_engine_memory;

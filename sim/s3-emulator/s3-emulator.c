@@ -93,6 +93,8 @@ static void exchange_start(struct s3emu_exchange *x)
 	x->keys = NULL;
 	x->key_count = 0;
 	x->out.wire = SIM_WIRE_ANSWER;
+	x->out.cut_at = 0;
+	x->out.bytes_per_s = 0;
 	x->out.response.status = 0;
 	x->out.response.headers.count = 0;
 	x->out.response.body = lab_view_of(NULL, 0);
@@ -260,16 +262,21 @@ static void alter(struct s3emu_exchange *x)
 	case SIM_FAULT_LATE:
 		(void)s3emu_fail_fault(x);
 		break;
-	case SIM_FAULT_CORRUPT:
-		x->out.wire = SIM_WIRE_TRUNCATE;
-		break;
 	case SIM_FAULT_NONE:
+	case SIM_FAULT_CORRUPT: /* what the bytes suffer: reply-fault.c */
 	case SIM_FAULT_REFUSE:
 	case SIM_FAULT_FAIL:
 	case SIM_FAULT_STALL:
 	case SIM_FAULT_RESET:
 	case SIM_FAULT_DELAY:
 	case SIM_FAULT_PARTLY:
+	case SIM_FAULT_FLIP:
+	case SIM_FAULT_WRONG_ETAG:
+	case SIM_FAULT_WRONG_DATE:
+	case SIM_FAULT_TRICKLE:
+	case SIM_FAULT_DROP:
+	case SIM_FAULT_STALE:
+	case SIM_FAULT_DUPLICATE:
 	case SIM_FAULT_KIND_COUNT:
 		break;
 	}
@@ -326,8 +333,7 @@ static void finish(struct s3emu_exchange *x, const struct s3emu_latency *latency
 {
 	s3emu_reply_build(x);
 	x->out.head = x->head;
-	if (x->out.wire == SIM_WIRE_TRUNCATE && (x->out.response.body.len < 2 || x->head))
-		x->out.wire = SIM_WIRE_RESET;
+	s3emu_reply_spoil(x);
 	x->due_ns = x->now_ns;
 	if (latency != NULL)
 		x->due_ns += draw_latency(x, latency);
@@ -404,6 +410,23 @@ static void answer_early(struct s3emu_exchange *x)
 	x->out.wire = SIM_WIRE_ANSWER;
 }
 
+/* SIM_FAULT_DUPLICATE: another exchange carries a copy that is run later, and not answered. */
+static void run_again(struct s3emu_exchange *x)
+{
+	struct s3emu_exchange *copy = exchange_new(x->s3);
+
+	exchange_start(copy);
+	copy->request = x->request;
+	copy->peer = x->peer;
+	copy->received_ns = copy->now_ns = x->now_ns;
+	copy->sequence = x->s3->sequence++;
+	copy->fault = x->fault;
+	copy->muted = true;
+	(void)s3emu_parse(copy);
+	copy->class = ops[copy->op].class;
+	run_later(copy);
+}
+
 static struct sim_fault ask_fault(struct s3emu_exchange *x)
 {
 	const struct sim_hooks *hooks = &x->s3->options.hooks;
@@ -442,6 +465,10 @@ static void begin(struct s3emu_exchange *x)
 	case SIM_FAULT_DELAY:
 		run_later(x);
 		break;
+	case SIM_FAULT_DUPLICATE:
+		run_again(x);
+		run_and_finish(x);
+		break;
 	case SIM_FAULT_NONE:
 	case SIM_FAULT_FAIL:
 	case SIM_FAULT_LOSE_REPLY:
@@ -449,6 +476,12 @@ static void begin(struct s3emu_exchange *x)
 	case SIM_FAULT_ALTER_REPLY:
 	case SIM_FAULT_PARTLY:
 	case SIM_FAULT_CORRUPT:
+	case SIM_FAULT_FLIP:
+	case SIM_FAULT_WRONG_ETAG:
+	case SIM_FAULT_WRONG_DATE:
+	case SIM_FAULT_TRICKLE:
+	case SIM_FAULT_DROP:
+	case SIM_FAULT_STALE:
 	case SIM_FAULT_KIND_COUNT:
 		run_and_finish(x);
 		break;
@@ -468,7 +501,7 @@ static void submit(void *service, const struct lab_http_request *request,
 	x->peer = peer == NULL ? lab_view_of(NULL, 0) : peer->name;
 	x->reply = reply;
 	x->reply_ctx = reply_ctx;
-	x->received_ns = x->now_ns = now_ns;
+	x->received_ns = x->now_ns = s3->now_ns = now_ns;
 	x->sequence = s3->sequence++;
 	s3->counters.requests++;
 	s3->counters.bytes_in += request->body.len;
@@ -499,7 +532,7 @@ static void advance(void *service, uint64_t now_ns)
 			deliver(x);
 			continue;
 		}
-		x->now_ns = x->due_ns;
+		x->now_ns = s3->now_ns = x->due_ns;
 		run_and_finish(x);
 	}
 }
@@ -587,6 +620,9 @@ static int check_options(const struct s3emu_options *options, struct lab_error *
 	if (limits->stored_bytes_max > UINT64_C(1) << 50 ||
 		limits->object_bytes_max > UINT64_C(1) << 50)
 		return lab_fail(err, LAB_INVALID, "S3 limits: more than a petabyte");
+	if (options->stale_changes_max > S3EMU_STALE_CHANGES_MAX)
+		return lab_fail(err, LAB_INVALID, "S3 stale_changes_max: more than %d",
+			S3EMU_STALE_CHANGES_MAX);
 	if (options->region.len == 0 || options->region.len > 64)
 		return lab_fail(err, LAB_INVALID, "S3 region: 1 to 64 bytes");
 	for (i = 0; i < S3EMU_CLASS_COUNT; i++) {
@@ -653,6 +689,7 @@ int s3emu_new(struct lab_pool *pool, const struct s3emu_options *options, struct
 	s3->engine_ops = &s3emu_engine_memory;
 	s3->engine = s3;
 	s3->id_key = lab_draw(options->seed, "s3.request-id", 0, 0);
+	s3emu_history_open(s3);
 	s3->date_second = (int64_t)(options->epoch_unix_us / 1000000);
 	*ret = s3;
 	return 0;

@@ -34,7 +34,14 @@
  *                  error, a right one status and code; nothing applied
  *     LOSE_REPLY, STALL_REPLY, ALTER_REPLY
  *                  applied; then a reset, silence, status and code
- *     CORRUPT      applied; half of the body, then a reset (a reset if the answer has no body)
+ *     CORRUPT      applied; a part of the body, then a reset (a reset if the answer has no body)
+ *     FLIP, WRONG_ETAG, WRONG_DATE
+ *                  applied; one bit of the body, the ETag, the Date header (by 15 minutes and
+ *                  delay_ns, either way) is wrong; no effect on an answer that has none
+ *     TRICKLE      applied; the body takes delay_ns (SIM_WIRE_TRICKLE)
+ *     DROP         applied and answered; then the connection is closed without notice
+ *     STALE        a read is answered as things were delay_ns ago (see stale_changes_max)
+ *     DUPLICATE    applied and answered; delay_ns later applied once more, without an answer
  *     DELAY        applied and answered delay_ns later; only the signature's date is judged by when
  *                  it came
  *     LATE         answered at once with status and code; applied delay_ns later
@@ -42,7 +49,8 @@
  *                  error `code` of its own inside the 200. Other points: as FAIL.
  *     status and code default to 500 InternalError; a code alone gets its own status, a status
  *     alone its usual code. 503 SlowDown looks exactly as in s3 2.2. A status of 200 with an error
- *     code is an <Error> inside a 200 (s3.copy). A stale read is ALTER_REPLY 404 NoSuchKey.
+ *     code is an <Error> inside a 200 (s3.copy), behind the spaces with which S3 keeps such
+ *     connections awake. A redirect names the endpoint and bucket, a 307 also the Location.
  *
  * Access log     One line for each request, also for refused ones, at the moment when it is applied
  *     or refused: the lines' order is the order of effects; answered_ns may lie ahead. `operation`
@@ -128,9 +136,15 @@ struct s3emu_options {
 	struct s3emu_rates rates; /* of buckets that say nothing else */
 	struct s3emu_latency latency[S3EMU_CLASS_COUNT];
 	struct s3emu_latency refused_latency; /* of SlowDown and faults that refuse */
+	/* The last so many changes are kept, with what was there before them, for SIM_FAULT_STALE;
+	 * beyond them, and with 0, it answers what is true. They count against stored_bytes_max. */
+	uint32_t stale_changes_max;
+	unsigned retry_after_s; /* every 503 says "Retry-After"; 0: as AWS, none does (s3 2.2) */
 	struct s3emu_limits limits;
 	struct sim_hooks hooks; /* `fault` and `access` are used */
 };
+#define S3EMU_STALE_CHANGES_MAX 65536
+
 /* 3,500/5,500 a second, everything at once, signatures verified, epoch 2026-01-01. */
 void s3emu_options_init(struct s3emu_options *options);
 /* Figures of s3 2.3 (our assumption: AWS publishes no quantiles): GET 9..60 ms, PUT 18..120 ms. */

@@ -123,7 +123,10 @@ int s3emu_store_get(struct s3emu *s3, struct s3emu_bucket *bucket, struct lab_vi
 int s3emu_store_put(struct s3emu *s3, struct s3emu_bucket *bucket, struct lab_view key,
 	struct s3emu_object *object)
 {
-	int ret = s3->engine_ops->put(s3->engine, bucket, S3EMU_SPACE_OBJECTS, key, object);
+	int ret;
+
+	s3emu_history_add(s3, bucket, key);
+	ret = s3->engine_ops->put(s3->engine, bucket, S3EMU_SPACE_OBJECTS, key, object);
 
 	if (ret == 0)
 		s3->counters.created++;
@@ -134,7 +137,10 @@ int s3emu_store_put(struct s3emu *s3, struct s3emu_bucket *bucket, struct lab_vi
 
 int s3emu_store_remove(struct s3emu *s3, struct s3emu_bucket *bucket, struct lab_view key)
 {
-	int ret = s3->engine_ops->remove(s3->engine, bucket, S3EMU_SPACE_OBJECTS, key);
+	int ret;
+
+	s3emu_history_add(s3, bucket, key);
+	ret = s3->engine_ops->remove(s3->engine, bucket, S3EMU_SPACE_OBJECTS, key);
 
 	if (ret > 0)
 		s3->counters.deleted++;

@@ -60,6 +60,8 @@ static inline void t_on_reply(void *ctx, const struct sim_http_reply *reply)
 	(void)ctx;
 	t.reply.wire = reply->wire;
 	t.reply.head = reply->head;
+	t.reply.cut_at = reply->cut_at;
+	t.reply.bytes_per_s = reply->bytes_per_s;
 	lab_http_response_copy(t.arena, &reply->response, &t.reply.response);
 	t.replies++;
 }
