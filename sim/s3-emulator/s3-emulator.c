@@ -608,11 +608,8 @@ static int check_latency(const struct s3emu_latency *latency, struct lab_error *
 	return 0;
 }
 
-static int check_options(const struct s3emu_options *options, struct lab_error *err)
+static int check_limits(const struct s3emu_limits *limits, struct lab_error *err)
 {
-	const struct s3emu_limits *limits = &options->limits;
-	size_t i;
-
 	if (limits->buckets_max == 0 || limits->objects_max == 0 || limits->stored_bytes_max == 0 ||
 		limits->object_bytes_max == 0 || limits->pending_max == 0 ||
 		limits->credentials_max == 0 || limits->clients_max == 0)
@@ -620,6 +617,15 @@ static int check_options(const struct s3emu_options *options, struct lab_error *
 	if (limits->stored_bytes_max > UINT64_C(1) << 50 ||
 		limits->object_bytes_max > UINT64_C(1) << 50)
 		return lab_fail(err, LAB_INVALID, "S3 limits: more than a petabyte");
+	return 0;
+}
+
+static int check_options(const struct s3emu_options *options, struct lab_error *err)
+{
+	size_t i;
+
+	if (check_limits(&options->limits, err) < 0)
+		return -1;
 	if (options->stale_changes_max > S3EMU_STALE_CHANGES_MAX)
 		return lab_fail(err, LAB_INVALID, "S3 stale_changes_max: more than %d",
 			S3EMU_STALE_CHANGES_MAX);
