@@ -10,6 +10,7 @@
 #include "scenarios/runner/scenario.h"
 #include "sim/faults/faults.h"
 #include "sim/oracle/oracle.h"
+#include "sim/serve/fault-file.h"
 #include "sim/serve/profile.h"
 
 #include <stdio.h>
@@ -67,13 +68,13 @@ static void list_scenario_keys(void)
 	}
 }
 
-static void list_profile_keys(void)
+static void list_keys(const char *title, const struct conf_vocabulary *vocabulary)
 {
 	const char *section = "";
 
-	printf("\nprofile of serve: section, key, default\n");
-	for (size_t i = 0; i < profile_vocabulary.count; i++) {
-		const struct conf_key *key = &profile_vocabulary.keys[i];
+	printf("\n%s: section, key, default\n", title);
+	for (size_t i = 0; i < vocabulary->count; i++) {
+		const struct conf_key *key = &vocabulary->keys[i];
 
 		if (strcmp(section, key->section) != 0)
 			printf("\n  %s { }\n", key->section);
@@ -88,7 +89,8 @@ static void list_settings(void)
 	const struct conf_setting_def *defs = conf_setting_defs(&count);
 
 	list_scenario_keys();
-	list_profile_keys();
+	list_keys("profile of serve", &profile_vocabulary);
+	list_keys("faults of serve", &fault_file_vocabulary);
 	printf("\ndovecot.conf: setting, type, default; '*' stands for digits, '+' for "
 	       "letters\n\n");
 	for (size_t i = 0; i < count; i++)

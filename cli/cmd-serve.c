@@ -11,7 +11,8 @@
 #include <stdio.h>
 #include <time.h>
 
-#define ALLOWED (OPTION_S3 | OPTION_CQL | OPTION_IMDS | OPTION_PROFILE)
+#define ALLOWED \
+	(OPTION_S3 | OPTION_CQL | OPTION_IMDS | OPTION_ADMIN | OPTION_PROFILE | OPTION_FAULTS)
 #define OUTPUT_MAX 65536
 
 static uint64_t clock_ns(clockid_t clock)
@@ -66,12 +67,14 @@ int cmd_serve(int argc, char **argv)
 	options.cql = o.cql;
 	options.imds = o.imds;
 	options.profile = o.profile;
+	options.admin = o.admin;
+	options.faults = o.faults;
 	block_signals(&signals);
 	conf_problems_init(&problems, arena);
 	result = serve_start(&options, arena, &problems, &serve, &err);
 	cli_problems(&problems);
 	if (result < 0)
-		return cli_usage(&err);
+		return err.code == LAB_DENIED ? cli_refused(&err) : cli_usage(&err);
 	say_ready(serve);
 	while (sigwait(&signals, &signal) != 0)
 		;

@@ -21,7 +21,7 @@ static const struct command {
 	{ "replay", "SEED SCN [--until TIME|#EVENT]", "one run again, event by event", cmd_replay },
 	{ "check", "FILE...", "errors and advice for a dovecot.conf or .scn", cmd_check },
 	{ "list", "faults|invariants|settings|events|defects", "what there is", cmd_list },
-	{ "serve", "[--s3 A:P] [--cql A:P] [--imds A:P] [--profile F]",
+	{ "serve", "[--s3 A:P] [--cql A:P] [--imds A:P] [--admin A:P] [...]",
 		"the emulators on sockets, until SIGTERM", cmd_serve },
 	{ "fs", "COMMAND [--conf FILE] [--filter NAME] PATH...",
 		"get, put, copy, delete, iter, stat, metadata", cmd_fs },
@@ -54,6 +54,12 @@ int cli_usage(const struct lab_error *err)
 {
 	fprintf(stderr, "oboxlab: %s\n", err->message);
 	return CLI_USAGE;
+}
+
+int cli_refused(const struct lab_error *err)
+{
+	(void)cli_usage(err);
+	return CLI_REFUSED;
 }
 
 void cli_problems(const struct conf_problems *problems)
@@ -103,6 +109,11 @@ static int usage(FILE *to)
 		"  --json                 machine-readable summary\n"
 		"  --first                stop at the first failure\n"
 		"  --history FILE         run: what clients asked for and were told\n"
+		"\nOptions of serve (port 0: any; without addresses all three on loopback):\n"
+		"  --s3, --cql, --imds A:P  where a service listens; only those named are started\n"
+		"  --admin A:P            health, counters, log, faults; loopback only\n"
+		"  --profile FILE         buckets, keys, rates, latencies, nodes\n"
+		"  --faults FILE          what goes wrong\n"
 		"\nExit status: 0 pass, 1 an invariant was broken, 2 usage or configuration,\n"
 		"3 the laboratory itself is broken, 4 inconclusive, 5 refused by a guard,\n"
 		"6 target unreachable\n");

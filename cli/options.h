@@ -90,6 +90,8 @@ int cli_input(const char *path, size_t max_bytes, struct lab_arena *arena, struc
 
 /* Prints the sentence to standard error and returns CLI_USAGE. */
 int cli_usage(const struct lab_error *err);
+/* The same with CLI_REFUSED. */
+int cli_refused(const struct lab_error *err);
 
 /* Prints what is wrong with files to standard error. */
 struct conf_problems;

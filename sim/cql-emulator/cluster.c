@@ -645,8 +645,7 @@ static void hints_replay(struct cqlemu *emu, size_t from, size_t to)
 		hints_schedule(emu, from, to, emu->options.hint_retry_ns);
 		return;
 	}
-	do {
-		hint = hint_pop(emu, list);
+	while ((hint = hint_pop(emu, list)) != NULL) {
 		struct cqle_event message = { .kind = CQLE_EV_MESSAGE,
 			.message = CQLE_MSG_HINT,
 			.from = (uint8_t)from,
@@ -659,8 +658,20 @@ static void hints_replay(struct cqlemu *emu, size_t from, size_t to)
 		lab_heap_free(emu->heap, hint);
 		if (done)
 			break;
-	} while (list->first != NULL);
+	}
 	hints_schedule(emu, from, to, emu->options.hint_retry_ns);
+}
+
+void cqle_hints_drop(struct cqlemu *emu)
+{
+	struct cqle_hint *hint;
+
+	for (size_t i = 0; i < emu->node_count * emu->node_count; i++) {
+		while ((hint = hint_pop(emu, &emu->hints[i])) != NULL) {
+			cqle_mutation_unref(emu->heap, hint->mutation);
+			lab_heap_free(emu->heap, hint);
+		}
+	}
 }
 
 /* ---- failure detectors ---- */

@@ -622,6 +622,8 @@ const struct cqle_replicas *cqle_placement(
 bool cqle_send(struct cqlemu *emu, const struct cqle_event *message);
 /* Stores a hint for `to` at `from`; takes no reference. */
 void cqle_hint(struct cqlemu *emu, size_t from, size_t to, struct cqle_mutation *mutation);
+/* Forgets all of them. */
+void cqle_hints_drop(struct cqlemu *emu);
 void cqle_apply_at(struct cqlemu *emu, size_t node, struct cqle_mutation *mutation);
 /* Looks at the links soon. */
 void cqle_gossip_wake(struct cqlemu *emu, uint64_t at_ns);

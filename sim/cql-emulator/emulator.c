@@ -188,6 +188,21 @@ int cqlemu_execute(struct cqlemu *emu, struct lab_view cql, struct lab_error *er
 	return result;
 }
 
+void cqlemu_empty(struct cqlemu *emu)
+{
+	lab_check(emu, CQLE_MAGIC);
+	for (size_t i = 0; i < emu->table_count; i++) {
+		struct cqle_table *table = emu->tables[i];
+
+		for (size_t n = 0; n < emu->node_count && !table->keyspace->local; n++) {
+			cqle_store_clear(table->stores[n]);
+			if (table->durable != NULL)
+				cqle_store_clear(table->durable[n]);
+		}
+	}
+	cqle_hints_drop(emu);
+}
+
 void cqlemu_counters(const struct cqlemu *emu, struct cqlemu_counters *ret)
 {
 	lab_check(emu, CQLE_MAGIC);

@@ -98,9 +98,9 @@ void imdsemu_credentials(struct imdsemu_exchange *x, struct lab_view role, struc
 {
 	struct imdsemu *imds = x->imds;
 	const struct imdsemu_options *options = &imds->options;
-	uint64_t now = LAB_MIN(x->now_ns, imds->frozen_at_ns);
+	uint64_t now = LAB_MIN(x->now_ns, imds->frozen_at_ns) + imds->ahead_ns;
 	uint64_t generation = now / (options->rotate_every_s * LAB_SEC);
-	uint64_t issued_ns = generation * options->rotate_every_s * LAB_SEC;
+	uint64_t issued_ns = generation * options->rotate_every_s * LAB_SEC - imds->ahead_ns;
 
 	derive(x, role, generation, &ret->credentials);
 	ret->credentials.expires_unix =

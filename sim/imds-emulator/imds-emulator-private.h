@@ -54,6 +54,7 @@ struct imdsemu {
 	uint8_t key[32]; /* of tokens and credentials, from the seed */
 	uint64_t revocations, ordinal;
 	uint64_t frozen_at_ns; /* UINT64_MAX: not frozen */
+	uint64_t ahead_ns;     /* how far imdsemu_rotate() put the schedule ahead */
 	struct imdsemu_exchange *free_exchanges;
 	struct imdsemu_exchange *pending; /* by due_ns, then arrival */
 	size_t pending_count;

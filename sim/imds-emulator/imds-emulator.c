@@ -642,6 +642,15 @@ void imdsemu_thaw(struct imdsemu *imds)
 	imds->frozen_at_ns = UINT64_MAX;
 }
 
+void imdsemu_rotate(struct imdsemu *imds, uint64_t now_ns)
+{
+	uint64_t every_ns = imds->options.rotate_every_s * LAB_SEC;
+
+	lab_check(imds, IMDSEMU_MAGIC);
+	if (imds->frozen_at_ns == UINT64_MAX)
+		imds->ahead_ns += every_ns - (now_ns + imds->ahead_ns) % every_ns;
+}
+
 const struct imdsemu_counters *imdsemu_counters(const struct imdsemu *imds)
 {
 	lab_check(imds, IMDSEMU_MAGIC);

@@ -101,6 +101,9 @@ void imdsemu_set_skew(struct imdsemu *imds, int64_t skew_us);
 void imdsemu_freeze(struct imdsemu *imds, uint64_t now_ns);
 void imdsemu_thaw(struct imdsemu *imds);
 
+/* A new set is due now, and the schedule goes on from here. Nothing happens while it is frozen. */
+void imdsemu_rotate(struct imdsemu *imds, uint64_t now_ns);
+
 struct imdsemu_counters {
 	uint64_t requests;
 	uint64_t tokens_issued, tokens_refused; /* answers to PUT: 200, anything else */

@@ -113,6 +113,20 @@ int s3emu_bucket_partition(struct s3emu *s3, struct lab_view name,
 	return 0;
 }
 
+void s3emu_empty(struct s3emu *s3)
+{
+	struct lab_tree_iter iter;
+	struct lab_view name;
+	void *bucket;
+
+	lab_check(s3, S3EMU_MAGIC);
+	iter = lab_tree_iterate(s3->buckets, lab_view_of(NULL, 0));
+	while (lab_tree_next(&iter, &name, &bucket)) {
+		s3->engine_ops->close(s3->engine, bucket);
+		s3->engine_ops->open(s3->engine, bucket);
+	}
+}
+
 /* ---- PUT ---- */
 
 struct constraint {

@@ -184,6 +184,9 @@ int s3emu_bucket_partition(struct s3emu *s3, struct lab_view bucket,
 	const struct s3emu_partitions *partitions, const struct s3emu_rates *rates,
 	struct lab_error *err);
 
+/* Removes all objects and uploads of all buckets, and what is remembered of deleted ones. */
+void s3emu_empty(struct s3emu *s3);
+
 /* Adds a key, or replaces the secret, token and expiry of a known one. */
 int s3emu_credentials_add(
 	struct s3emu *s3, const struct sim_credentials *credentials, struct lab_error *err);

@@ -60,11 +60,16 @@ int serve_address_parse(
 	return 0;
 }
 
+bool serve_address_is_v4_loopback(struct lab_view host)
+{
+	return is_v4(host) && lab_view_starts_with(host, LAB_VIEW("127."));
+}
+
 bool serve_address_is_loopback(const struct serve_address *address)
 {
 	struct lab_view host = lab_view_cstr(address->host);
 
-	return lab_view_starts_with(host, LAB_VIEW("127.")) || lab_view_eq_cstr(host, "::1");
+	return serve_address_is_v4_loopback(host) || lab_view_eq_cstr(host, "::1");
 }
 
 void serve_address_print(const char *host, uint16_t port, struct lab_buf *out)

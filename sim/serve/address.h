@@ -15,6 +15,8 @@ struct serve_address {
 /* `option` ("--s3") is what errors begin with. -1 LAB_INVALID. */
 int serve_address_parse(
 	const char *option, const char *text, struct serve_address *ret, struct lab_error *err);
+/* 127.0.0.0/8, as an address. */
+bool serve_address_is_v4_loopback(struct lab_view host);
 /* Only this machine can reach it. */
 bool serve_address_is_loopback(const struct serve_address *address);
 /* "127.0.0.1:9000", "[::1]:9000". */

@@ -193,6 +193,7 @@ static void read_peer(struct loader *loader, const struct conf_section *section)
 	*peer = (struct profile_peer){ .name = section->label, .where = section->where };
 	conf_keys_defaults(&profile_vocabulary, "peer", peer);
 	conf_keys_read(&profile_vocabulary, "peer", section, peer, loader->problems);
+	peer->zone_text = lab_arena_cstr(loader->arena, peer->zone);
 	if (peer->address.len == 0)
 		COMPLAIN(loader, where_of(section, "address"), "peer %.*s has no address",
 			LAB_VIEW_ARG(peer->name));

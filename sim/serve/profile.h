@@ -88,6 +88,7 @@ struct profile_cql {
 
 struct profile_peer {
 	struct lab_view name, address, zone;
+	const char *zone_text; /* the same, ended by a NUL */
 	uint64_t hops;
 	struct conf_where where;
 };

@@ -54,6 +54,7 @@ static void set_s3_options(struct serve *serve, struct s3emu_options *o)
 	o->limits.objects_max = s3->objects_max;
 	o->limits.object_bytes_max = LAB_MIN(s3->object_bytes_max, s3->memory);
 	o->limits.credentials_max = 2 * PROFILE_KEYS_MAX;
+	o->hooks = serve->emulator_hooks;
 }
 
 static int add_bucket(struct serve *serve, const struct profile_bucket *b, struct lab_error *err)
@@ -133,6 +134,7 @@ static int new_imds(struct serve *serve, struct lab_error *err)
 	o.throttle_status = (unsigned)imds->throttle_status;
 	o.latency_low_ns = imds->latency.low;
 	o.latency_high_ns = imds->latency.high;
+	o.hooks = serve->emulator_hooks;
 	o.publish = serve_publish;
 	o.publish_ctx = &serve->publisher;
 	serve->imds_pool = lab_pool_new(POOL_MAX);
@@ -144,25 +146,28 @@ static int new_imds(struct serve *serve, struct lab_error *err)
 /* ---- Cassandra ---- */
 
 /* Drivers find the other nodes in system.peers, so those are the addresses of the sockets. */
-static int name_nodes(struct serve *serve, struct cqlemu_node_options *nodes, struct lab_error *err)
+static int set_nodes(struct serve *serve, struct cqlemu_node_options *nodes, struct lab_error *err)
 {
 	for (size_t i = 0; i < serve->profile->cql.nodes; i++) {
 		char address[SERVE_ADDRESS_MAX];
 
 		if (serve_node_address(serve->cql_address.host, i, address, err) < 0)
 			return lab_error_wrap(err, "--cql");
-		nodes[i].name =
-			lab_view_cstr(lab_arena_printf(serve->arena, "cassandra-%zu", i + 1));
+		nodes[i].name = lab_view_cstr(serve->cql_names[i]);
 		nodes[i].address = lab_arena_copy(serve->arena, lab_view_cstr(address));
-		serve->cql_names[i] = (const char *)nodes[i].name.ptr;
 	}
 	return 0;
+}
+
+static unsigned replicas_of(const struct profile_cql *cql)
+{
+	return (unsigned)LAB_MIN(cql->replication_factor, cql->nodes);
 }
 
 static int create_keyspaces(struct serve *serve, struct lab_error *err)
 {
 	const struct profile_cql *cql = &serve->profile->cql;
-	unsigned rf = (unsigned)LAB_MIN(cql->replication_factor, cql->nodes);
+	unsigned rf = replicas_of(cql);
 	int result = 0;
 
 	for (size_t i = 0; result == 0 && i < cql->keyspaces.count; i++) {
@@ -183,13 +188,14 @@ static int new_cql(struct serve *serve, struct lab_error *err)
 		lab_arena_array(serve->arena, struct cqlemu_node_options, cql->nodes);
 	struct cqlemu_options o;
 
-	if (name_nodes(serve, nodes, err) < 0)
+	if (set_nodes(serve, nodes, err) < 0)
 		return -1;
 	serve->cql_pool = lab_pool_new(POOL_MAX);
 	serve->cql_heap = lab_heap_new(serve->cql_pool, (size_t)cql->memory);
 	cqlemu_options_init(&o);
 	o.heap = serve->cql_heap;
 	o.seed = serve->profile->serve.seed;
+	o.hooks = &serve->emulator_hooks;
 	o.nodes = nodes;
 	o.node_count = cql->nodes;
 	if (serve->cql_address.port != 0)
@@ -216,7 +222,7 @@ static struct serve_socket socket_of(struct serve *serve, const struct serve_add
 		peers[i] = (struct front_end_peer){ .address = lab_arena_cstr(
 							    serve->arena, p->peers[i].address),
 			.name = lab_arena_cstr(serve->arena, p->peers[i].name),
-			.zone = lab_arena_cstr(serve->arena, p->peers[i].zone),
+			.zone = p->peers[i].zone_text,
 			.hops = (unsigned)p->peers[i].hops };
 	return (struct serve_socket){ .address = address->host,
 		.port = address->port,
@@ -255,7 +261,61 @@ static int open_cql(struct serve *serve, struct lab_error *err)
 				 &serve->cql_front, err);
 }
 
+static int open_admin(struct serve *serve, struct lab_error *err)
+{
+	struct serve_socket socket = { .address = serve->admin_address.host,
+		.port = serve->admin_address.port,
+		.start_ns = serve->start_ns,
+		.body_max_bytes = SERVE_ADMIN_BODY_MAX,
+		.memory_max_bytes = 16 * SERVE_ADMIN_BODY_MAX };
+
+	serve->admin = serve_admin_new(serve);
+	return serve_http(
+		serve_admin_service(serve->admin), &socket, "admin", &serve->admin_front, err);
+}
+
+/* ---- faults ---- */
+
+static int open_hooks(struct serve *serve, const struct serve_options *o,
+	struct conf_problems *problems, struct lab_error *err)
+{
+	const struct profile_cql *cql = &serve->profile->cql;
+	struct serve_hooks_settings settings = { .profile = serve->profile,
+		.nodes = { serve->cql_names, serve->has_cql ? cql->nodes : 0 },
+		.replicas = replicas_of(cql),
+		.logs = serve->has_admin };
+	struct fault_file file;
+
+	for (size_t i = 0; i < cql->nodes; i++)
+		serve->cql_names[i] = lab_arena_printf(serve->arena, "cassandra-%zu", i + 1);
+	if (o->faults == NULL && !serve->has_admin)
+		return 0;
+	serve->hooks = serve_hooks_new(&settings);
+	serve_hooks_get(serve->hooks, &serve->emulator_hooks);
+	if (o->faults == NULL)
+		return 0;
+	if (fault_file_load(o->faults, o->reader, serve->arena, problems, &file, err) < 0)
+		return -1;
+	return serve_hooks_add(serve->hooks, &file, 0, err);
+}
+
 /* ---- start and stop ---- */
+
+/* What steers the laboratory is not for others. */
+static int parse_admin(struct serve *serve, const struct serve_options *o, struct lab_error *err)
+{
+	serve->has_admin = o->admin != NULL;
+	if (!serve->has_admin)
+		return 0;
+	if (serve_address_parse("--admin", o->admin, &serve->admin_address, err) < 0)
+		return -1;
+	if (!serve_address_is_loopback(&serve->admin_address))
+		return lab_fail(err, LAB_DENIED,
+			"--admin: %.64s is not a loopback address, and nobody else may steer the "
+			"laboratory",
+			o->admin);
+	return 0;
+}
 
 static int parse_addresses(
 	struct serve *serve, const struct serve_options *o, struct lab_error *err)
@@ -295,11 +355,13 @@ int serve_start(const struct serve_options *options, struct lab_arena *arena,
 	serve->arena = arena;
 	serve->start_ns = options->start_ns;
 	serve->start_unix_us = options->start_unix_us;
-	if (parse_addresses(serve, options, err) < 0 ||
+	if (parse_addresses(serve, options, err) < 0 || parse_admin(serve, options, err) < 0 ||
 		load_profile(serve, options, problems, err) < 0 ||
+		open_hooks(serve, options, problems, err) < 0 ||
 		(serve->has_s3 && open_s3(serve, err) < 0) ||
 		(serve->has_imds && open_imds(serve, err) < 0) ||
-		(serve->has_cql && open_cql(serve, err) < 0)) {
+		(serve->has_cql && open_cql(serve, err) < 0) ||
+		(serve->has_admin && open_admin(serve, err) < 0)) {
 		serve_stop(&serve);
 		return -1;
 	}
@@ -314,13 +376,16 @@ void serve_stop(struct serve **serve_p)
 	if (serve == NULL)
 		return;
 	*serve_p = NULL;
-	/* IMDS first: it calls S3. */
+	/* Who calls others goes first. */
+	http_front_end_free(&serve->admin_front);
 	http_front_end_free(&serve->imds_front);
 	http_front_end_free(&serve->s3_front);
 	stream_front_end_free(&serve->cql_front);
 	imdsemu_free(&serve->imds);
 	s3emu_free(&serve->s3);
 	cqlemu_free(&serve->cql);
+	serve_admin_free(&serve->admin);
+	serve_hooks_free(&serve->hooks);
 	lab_heap_drop(&serve->cql_heap);
 	lab_pool_free(&serve->cql_pool);
 	lab_pool_free(&serve->imds_pool);
@@ -342,6 +407,11 @@ uint16_t serve_imds_port(const struct serve *serve)
 uint16_t serve_cql_port(const struct serve *serve)
 {
 	return serve->has_cql ? stream_front_end_port(serve->cql_front) : 0;
+}
+
+uint16_t serve_admin_port(const struct serve *serve)
+{
+	return serve->has_admin ? http_front_end_port(serve->admin_front) : 0;
 }
 
 static void print_line(
@@ -374,6 +444,9 @@ void serve_print(struct serve *serve, struct lab_buf *out)
 			out);
 	if (serve->has_cql)
 		print_cql(serve, out);
+	if (serve->has_admin)
+		print_line("admin http://", serve->admin_address.host, serve_admin_port(serve),
+			"\n", out);
 	if (serve->has_default_key && serve->has_s3)
 		lab_buf_printf(
 			out, "key %s secret %s\n", PROFILE_DEFAULT_KEY, PROFILE_DEFAULT_SECRET);

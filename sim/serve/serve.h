@@ -14,8 +14,9 @@
  * Threads    serve_start(), serve_stop() and the others belong to one thread; each service has one
  *            of its own.
  * Ownership  The arena and what is in the options must live until serve_stop() has returned.
- * Errors     LAB_INVALID (profile, address), LAB_EXISTS (address in use), LAB_IO...: one sentence;
- *            what is wrong with a file is in `problems` besides, with places.
+ * Errors     LAB_DENIED (an admin interface that others could reach), LAB_INVALID (file, address),
+ * LAB_EXISTS (address in use), LAB_IO...: one sentence; what is wrong with a file is in `problems`
+ * besides, with places.
  */
 #ifndef SIM_SERVE_H
 #define SIM_SERVE_H
@@ -26,7 +27,9 @@ struct serve;
 
 struct serve_options {
 	const char *s3, *cql, *imds; /* where to listen; NULL: see above */
-	const char *profile;         /* file; NULL: none */
+	const char *admin;   /* where the admin interface listens (admin.h); NULL: nowhere */
+	const char *profile; /* file; NULL: none */
+	const char *faults;  /* file (fault-file.h); NULL: none. Its time begins at once */
 	const struct conf_reader *reader;
 	uint64_t start_ns;      /* CLOCK_MONOTONIC now: time 0 of the services */
 	uint64_t start_unix_us; /* the wall clock at that time */
@@ -45,5 +48,6 @@ void serve_print(struct serve *serve, struct lab_buf *out);
 uint16_t serve_s3_port(const struct serve *serve);
 uint16_t serve_imds_port(const struct serve *serve);
 uint16_t serve_cql_port(const struct serve *serve);
+uint16_t serve_admin_port(const struct serve *serve);
 
 #endif

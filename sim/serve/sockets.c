@@ -5,8 +5,8 @@
 
 /* ---- HTTP ---- */
 
-static int serve_http(struct sim_http_service service, const struct serve_socket *socket,
-	const char *name, struct http_front_end **ret, struct lab_error *err)
+int serve_http(struct sim_http_service service, const struct serve_socket *socket, const char *name,
+	struct http_front_end **ret, struct lab_error *err)
 {
 	struct http_front_end_settings settings = { .service = service,
 		.address = socket->address,

@@ -25,6 +25,9 @@ struct serve_socket {
 	size_t peer_count;
 };
 
+/* `name` is what errors begin with. */
+int serve_http(struct sim_http_service service, const struct serve_socket *socket, const char *name,
+	struct http_front_end **ret, struct lab_error *err);
 int serve_s3(struct s3emu *s3, const struct serve_socket *socket, struct http_front_end **ret,
 	struct lab_error *err);
 int serve_imds(struct imdsemu *imds, const struct serve_socket *socket, struct http_front_end **ret,
