@@ -202,7 +202,7 @@ static int check_size(struct s3emu_exchange *x, const struct lab_http_header *he
 		if (is_meta(headers[i].name))
 			bytes += headers[i].name.len - META_PREFIX_LEN + headers[i].value.len;
 	}
-	if (bytes <= S3EMU_METADATA_MAX && count < S3EMU_STORED_HEADERS_MAX)
+	if (bytes <= S3EMU_METADATA_MAX && count + 2 <= S3EMU_STORED_HEADERS_MAX)
 		return 0;
 	(void)s3emu_fail(x, S3EMU_METADATA_TOO_LARGE);
 	s3emu_detail(x, "Size", lab_view_cstr(lab_arena_printf(x->arena, "%zu", bytes)));
@@ -216,8 +216,8 @@ int s3emu_metadata(struct s3emu_exchange *x, struct lab_http_header **ret, size_
 	struct lab_http_header *out;
 	size_t i, count = 0;
 
-	/* One more than there can be: a checksum may be added. */
-	out = lab_arena_array(x->arena, struct lab_http_header, headers->count + 1);
+	/* Two more than there can be: a checksum and its type may be added. */
+	out = lab_arena_array(x->arena, struct lab_http_header, headers->count + 2);
 	for (i = 0; i < headers->count; i++) {
 		if (is_stored(headers->items[i].name))
 			add(x, out, &count, &headers->items[i]);

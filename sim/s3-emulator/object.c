@@ -83,18 +83,16 @@ static int add_overrides(struct s3emu_exchange *x)
 	return 0;
 }
 
-static bool is_checksum(struct lab_view name)
-{
-	return lab_view_starts_with(name, LAB_VIEW("x-amz-checksum-"));
-}
-
 static int object_headers(struct s3emu_exchange *x, const struct s3emu_object *object, bool part)
 {
-	struct lab_view mode = s3emu_request_header(x, "x-amz-checksum-mode");
-	bool show_checksum = !part && lab_view_eq_nocase(mode, LAB_VIEW("ENABLED"));
+	int mode = s3emu_checksum_mode(x);
+	struct s3emu_checksum checksum;
+	const char *type;
 	bool typed = false;
 	size_t i;
 
+	if (mode < 0)
+		return -1;
 	last_modified(x, object);
 	s3emu_header(x, "ETag", s3emu_object_etag(object));
 	s3emu_header(x, "x-amz-server-side-encryption", LAB_VIEW("AES256"));
@@ -106,9 +104,13 @@ static int object_headers(struct s3emu_exchange *x, const struct s3emu_object *o
 		if (lab_view_eq_cstr(header->name, "content-type"))
 			typed = true;
 		if (is_overridden(x, header->name) || lab_view_eq(header->value, standard) ||
-			(is_checksum(header->name) && !show_checksum))
+			s3emu_is_checksum_header(header->name))
 			continue;
 		s3emu_header_view(x, header->name, header->value);
+	}
+	if (mode > 0 && !part) {
+		type = s3emu_object_checksum(object, &checksum);
+		s3emu_checksum_reply(x, &checksum, type);
 	}
 	if (!typed && s3emu_param(x, "response-content-type") == NULL)
 		s3emu_header(x, "Content-Type", LAB_VIEW("binary/octet-stream"));
@@ -270,10 +272,7 @@ int s3emu_put_object(struct s3emu_exchange *x)
 		s3emu_body_check(x, true, md5, &checksum) < 0 || check_write_conditions(x) < 0 ||
 		s3emu_commit(x) < 0)
 		return -1;
-	if (checksum.name != NULL) {
-		headers[header_count].name = lab_view_cstr(checksum.name);
-		headers[header_count++].value = checksum.value;
-	}
+	s3emu_checksum_store(&checksum, S3EMU_FULL_OBJECT, headers, &header_count);
 	object = make_object(x, s3emu_blob_new(x->s3, body), headers, header_count);
 	if (object == NULL)
 		return -1;
@@ -284,8 +283,7 @@ int s3emu_put_object(struct s3emu_exchange *x)
 	x->out.response.status = 200;
 	s3emu_header(x, "ETag", lab_arena_copy(x->arena, s3emu_object_etag(object)));
 	s3emu_header(x, "x-amz-server-side-encryption", LAB_VIEW("AES256"));
-	if (checksum.name != NULL)
-		s3emu_header(x, checksum.name, checksum.value);
+	s3emu_checksum_reply(x, &checksum, S3EMU_FULL_OBJECT);
 	return 0;
 }
 

@@ -214,6 +214,8 @@ struct s3emu_exchange {
 
 	enum s3emu_auth auth;
 	struct s3emu_chain chain;
+	bool has_sha256; /* of the body, if something had to be compared with it */
+	uint8_t sha256[32];
 	struct s3emu_trailer trailer; /* the checksum behind the body; ptr NULL without one */
 	struct lab_view account;
 	struct s3emu_bucket *bucket;
@@ -371,18 +373,65 @@ int s3emu_metadata(struct s3emu_exchange *x, struct lab_http_header **ret, size_
 int s3emu_write_headers_check(struct s3emu_exchange *x);
 
 /* checksum.c */
-struct s3emu_checksum {
-	const char *name; /* of the header; NULL without one */
-	struct lab_view value;
+enum s3emu_algorithm {
+	S3EMU_NO_ALGORITHM,
+	S3EMU_CRC32,
+	S3EMU_CRC32C,
+	S3EMU_CRC64NVME,
+	S3EMU_SHA1,
+	S3EMU_SHA256,
+	S3EMU_SHA512,
+	S3EMU_MD5,
+	S3EMU_XXHASH64,
+	S3EMU_XXHASH3,
+	S3EMU_XXHASH128,
+	S3EMU_ALGORITHM_COUNT
 };
-/* Content-MD5 and x-amz-checksum-* against the body. `md5` is filled (16 bytes) if Content-MD5 was
- * sent or `want_md5`; *ret_checksum says which checksum was sent. */
-int s3emu_body_check(
-	struct s3emu_exchange *x, bool want_md5, uint8_t *md5, struct s3emu_checksum *ret_checksum);
+/* "CRC32", in either case; S3EMU_NO_ALGORITHM if unknown. */
+enum s3emu_algorithm s3emu_algorithm_named(struct lab_view name);
+/* "CRC32", "x-amz-checksum-crc32", "ChecksumCRC32"; NULL of S3EMU_NO_ALGORITHM. */
+const char *s3emu_algorithm_name(enum s3emu_algorithm which);
+const char *s3emu_algorithm_header(enum s3emu_algorithm which);
+const char *s3emu_algorithm_element(enum s3emu_algorithm which);
+/* Bytes; and those bytes, the CRCs and hashes big-endian. */
+size_t s3emu_algorithm_size(enum s3emu_algorithm which);
+void s3emu_algorithm_compute(enum s3emu_algorithm which, struct lab_view data, uint8_t *out);
 
+struct s3emu_checksum {
+	const char *name;      /* of the header, in lower case; NULL without one */
+	struct lab_view value; /* base64 */
+	enum s3emu_algorithm algorithm;
+	bool computed; /* by the service: the client sent none */
+};
+#define S3EMU_FULL_OBJECT "FULL_OBJECT" /* values of x-amz-checksum-type */
+#define S3EMU_COMPOSITE "COMPOSITE"
+/* Content-MD5 and x-amz-checksum-* against x->body. *ret_checksum says which checksum was sent. If
+ * the body is going to be stored, `md5` (16 bytes) is filled, and CRC64NVME is computed when the
+ * client sent no checksum; neither without hash_bodies. */
+int s3emu_body_check(
+	struct s3emu_exchange *x, bool stored, uint8_t *md5, struct s3emu_checksum *ret_checksum);
+void s3emu_checksum_make(struct s3emu_exchange *x, enum s3emu_algorithm which, struct lab_view body,
+	struct s3emu_checksum *ret);
 /* The name, in lower case, of an x-amz-checksum-* header that is known; NULL if it is not. */
 const char *s3emu_checksum_header(struct lab_view name);
 int s3emu_fail_two_checksums(struct s3emu_exchange *x);
+/* "Value for <name> <kind> is invalid." */
+int s3emu_fail_checksum_value(struct s3emu_exchange *x, const char *name, const char *kind);
+struct lab_view s3emu_base64(struct s3emu_exchange *x, const uint8_t *data, size_t len);
+/* Adds the two headers that remember a checksum with an object (there must be room), or that show
+ * it in the answer (without the second one if `type` is NULL). Nothing if there is no checksum. */
+void s3emu_checksum_store(const struct s3emu_checksum *checksum, const char *type,
+	struct lab_http_header *headers, size_t *count);
+void s3emu_checksum_reply(
+	struct s3emu_exchange *x, const struct s3emu_checksum *checksum, const char *type);
+/* Of stored headers: whether it is one of those two. */
+bool s3emu_is_checksum_header(struct lab_view name);
+/* What is remembered, borrowed from the object, and its type; NULL if nothing is. */
+const char *s3emu_object_checksum(const struct s3emu_object *object, struct s3emu_checksum *ret);
+/* x-amz-checksum-mode: 1 enabled, 0 not, -1 after s3emu_fail(). */
+int s3emu_checksum_mode(struct s3emu_exchange *x);
+/* x-amz-checksum-algorithm: 1 and it, 0 not asked for, -1 after s3emu_fail(). */
+int s3emu_checksum_algorithm_asked(struct s3emu_exchange *x, enum s3emu_algorithm *ret);
 
 /* xml.c: request bodies. `open` and `close` get the path of element names joined with '/'; `text`
  * is all the text of a leaf, untrimmed. Non-zero stops the parser. -1 after
