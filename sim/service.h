@@ -150,6 +150,23 @@ static inline uint64_t sim_connection_idle_ns(const struct sim_connection_life *
 	return life->idle_ns == 0 ? SIM_CONNECTION_IDLE_NS : life->idle_ns;
 }
 
+/* Why a front end cannot give the service a request: what came is not one, or is too much. */
+enum sim_http_refusal {
+	SIM_REFUSE_MALFORMED,   /* request line, header or framing that HTTP does not allow */
+	SIM_REFUSE_URI,         /* a target with a space, a control character, or none */
+	SIM_REFUSE_VERSION,     /* neither HTTP/1.0 nor HTTP/1.1 */
+	SIM_REFUSE_HEADERS,     /* request line and headers are too large, or too many */
+	SIM_REFUSE_LENGTH,      /* a Content-Length that is none, or two of them */
+	SIM_REFUSE_NO_LENGTH,   /* a PUT or POST that does not say how long it is */
+	SIM_REFUSE_CODING,      /* a Transfer-Encoding other than chunked */
+	SIM_REFUSE_SHORT,       /* the client stopped sending before the end of the body */
+	SIM_REFUSE_BODY,        /* the body is too large */
+	SIM_REFUSE_TIMEOUT,     /* the request did not come in time */
+	SIM_REFUSE_MEMORY,      /* too much is being received at the moment */
+	SIM_REFUSE_CONNECTIONS, /* too many connections */
+	SIM_REFUSE_COUNT
+};
+
 struct sim_http_ops {
 	/* `request` is borrowed during the call. `reply` is called exactly once: in this call, or
 	 * in a later advance(). */
@@ -160,6 +177,15 @@ struct sim_http_ops {
 	void (*advance)(void *service, uint64_t now_ns);
 	/* When advance() has something to do; UINT64_MAX if nothing is pending. */
 	uint64_t (*next_deadline)(void *service);
+	/* Answers, in the service's own form, what is no request for submit(). `request` has what
+	 * could be read of it, perhaps nothing, and no body. `reply` as for submit(); the connection
+	 * is closed after it. NULL: the front end answers with a line of text. */
+	void (*refuse)(void *service, enum sim_http_refusal why,
+		const struct lab_http_request *request, const struct sim_peer *peer,
+		uint64_t now_ns, sim_http_reply_fn reply, void *reply_ctx);
+	/* A PUT or POST with neither Content-Length nor Transfer-Encoding is not submitted but
+	 * refused (SIM_REFUSE_NO_LENGTH). */
+	bool length_required;
 };
 struct sim_http_service {
 	const struct sim_http_ops *ops;
