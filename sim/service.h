@@ -4,7 +4,7 @@
  *
  * It is given requests, bytes and the time; it answers through callbacks, now or later. What it
  * must know of the world it asks through `struct sim_hooks`. Front ends adapt it: the simulated
- * link of sim/world, libmicrohttpd and a libuv TCP server for real sockets.
+ * link of sim/world, and HTTP and TCP servers on libuv for real sockets.
  */
 #ifndef LAB_SIM_SERVICE_H
 #define LAB_SIM_SERVICE_H
@@ -178,8 +178,8 @@ struct sim_http_ops {
 	/* When advance() has something to do; UINT64_MAX if nothing is pending. */
 	uint64_t (*next_deadline)(void *service);
 	/* Answers, in the service's own form, what is no request for submit(). `request` has what
-	 * could be read of it, perhaps nothing, and no body. `reply` as for submit(); the connection
-	 * is closed after it. NULL: the front end answers with a line of text. */
+	 * could be read of it, perhaps nothing, and no body. `reply` as for submit(); the
+	 * connection is closed after it. NULL: the front end answers with a line of text. */
 	void (*refuse)(void *service, enum sim_http_refusal why,
 		const struct lab_http_request *request, const struct sim_peer *peer,
 		uint64_t now_ns, sim_http_reply_fn reply, void *reply_ctx);

@@ -30,10 +30,13 @@ const char *imdsemu_reason(unsigned status)
 	static const struct {
 		unsigned status;
 		const char *reason;
-	} reasons[] = { { 200, "OK" }, { 400, "Bad Request" }, { 401, "Unauthorized" },
-		{ 403, "Forbidden" }, { 404, "Not Found" }, { 405, "Method Not Allowed" },
-		{ 429, "Too Many Requests" }, { 500, "Internal Server Error" },
-		{ 503, "Service Unavailable" } };
+	} reasons[] = { { 200, "OK" }, { 301, "Moved Permanently" }, { 400, "Bad Request" },
+		{ 401, "Unauthorized" }, { 403, "Forbidden" }, { 404, "Not Found" },
+		{ 405, "Method Not Allowed" }, { 408, "Request Timeout" },
+		{ 411, "Length Required" }, { 413, "Request Entity Too Large" },
+		{ 429, "Too Many Requests" }, { 431, "Request Header Fields Too Large" },
+		{ 500, "Internal Server Error" }, { 501, "Not Implemented" },
+		{ 503, "Service Unavailable" }, { 505, "HTTP Version Not Supported" } };
 	size_t i;
 
 	for (i = 0; i < LAB_COUNT_OF(reasons); i++) {

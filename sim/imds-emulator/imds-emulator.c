@@ -394,11 +394,11 @@ static const char *operation_of(const struct imdsemu_exchange *x)
 
 /* ---- the service ---- */
 
-static void submit(void *service, const struct lab_http_request *request,
-	const struct sim_peer *peer, uint64_t now_ns, sim_http_reply_fn reply, void *reply_ctx)
+static struct imdsemu_exchange *exchange_take(struct imdsemu *imds,
+	const struct lab_http_request *request, const struct sim_peer *peer, uint64_t now_ns,
+	sim_http_reply_fn reply, void *reply_ctx)
 {
 	static const struct sim_peer nobody;
-	struct imdsemu *imds = service;
 	struct imdsemu_exchange *x;
 
 	lab_check(imds, IMDSEMU_MAGIC);
@@ -417,14 +417,49 @@ static void submit(void *service, const struct lab_http_request *request,
 	x->host = host_of(imds, x->host_name);
 	x->operation = operation_of(x);
 	imds->counters.requests++;
+	return x;
+}
+
+static void submit(void *service, const struct lab_http_request *request,
+	const struct sim_peer *peer, uint64_t now_ns, sim_http_reply_fn reply, void *reply_ctx)
+{
+	struct imdsemu_exchange *x =
+		exchange_take(service, request, peer, now_ns, reply, reply_ctx);
+
 	x->fault = ask_fault(x);
 	if (x->fault.kind != SIM_FAULT_NONE)
-		imds->counters.faults++;
+		x->imds->counters.faults++;
 	if (!fault_before(x)) {
 		answer(x);
 		fault_after(x);
 	}
 	check_hops(x);
+	finish(x);
+}
+
+/* What the front end could not make a request of. */
+static void refuse(void *service, enum sim_http_refusal why, const struct lab_http_request *request,
+	const struct sim_peer *peer, uint64_t now_ns, sim_http_reply_fn reply, void *reply_ctx)
+{
+	static const unsigned statuses[SIM_REFUSE_COUNT] = {
+		[SIM_REFUSE_MALFORMED] = 400,
+		[SIM_REFUSE_URI] = 400,
+		[SIM_REFUSE_VERSION] = 505,
+		[SIM_REFUSE_HEADERS] = 431,
+		[SIM_REFUSE_LENGTH] = 400,
+		[SIM_REFUSE_NO_LENGTH] = 411,
+		[SIM_REFUSE_CODING] = 501,
+		[SIM_REFUSE_SHORT] = 400,
+		[SIM_REFUSE_BODY] = 413,
+		[SIM_REFUSE_TIMEOUT] = 408,
+		[SIM_REFUSE_MEMORY] = 503,
+		[SIM_REFUSE_CONNECTIONS] = 503,
+	};
+	struct imdsemu_exchange *x =
+		exchange_take(service, request, peer, now_ns, reply, reply_ctx);
+
+	x->operation = "imds.meta";
+	fail(x, statuses[why]);
 	finish(x);
 }
 
@@ -450,7 +485,7 @@ static uint64_t next_deadline(void *service)
 	return imds->pending != NULL ? imds->pending->due_ns : UINT64_MAX;
 }
 
-static const struct sim_http_ops http_ops = { submit, advance, next_deadline };
+static const struct sim_http_ops http_ops = { submit, advance, next_deadline, refuse, false };
 
 struct sim_http_service imdsemu_service(struct imdsemu *imds)
 {

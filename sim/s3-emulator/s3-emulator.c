@@ -488,10 +488,10 @@ static void begin(struct s3emu_exchange *x)
 	}
 }
 
-static void submit(void *service, const struct lab_http_request *request,
-	const struct sim_peer *peer, uint64_t now_ns, sim_http_reply_fn reply, void *reply_ctx)
+static struct s3emu_exchange *exchange_take(struct s3emu *s3,
+	const struct lab_http_request *request, const struct sim_peer *peer, uint64_t now_ns,
+	sim_http_reply_fn reply, void *reply_ctx)
 {
-	struct s3emu *s3 = service;
 	struct s3emu_exchange *x;
 
 	lab_check(s3, S3EMU_MAGIC);
@@ -505,6 +505,15 @@ static void submit(void *service, const struct lab_http_request *request,
 	x->sequence = s3->sequence++;
 	s3->counters.requests++;
 	s3->counters.bytes_in += request->body.len;
+	return x;
+}
+
+static void submit(void *service, const struct lab_http_request *request,
+	const struct sim_peer *peer, uint64_t now_ns, sim_http_reply_fn reply, void *reply_ctx)
+{
+	struct s3emu *s3 = service;
+	struct s3emu_exchange *x = exchange_take(s3, request, peer, now_ns, reply, reply_ctx);
+
 	if (s3emu_parse(x) < 0) {
 		x->class = ops[x->op].class;
 		finish(x, NULL);
@@ -518,6 +527,35 @@ static void submit(void *service, const struct lab_http_request *request,
 	}
 	x->fault = ask_fault(x);
 	begin(x);
+}
+
+/* What the front end could not make a request of. */
+static void refuse_malformed(void *service, enum sim_http_refusal why,
+	const struct lab_http_request *request, const struct sim_peer *peer, uint64_t now_ns,
+	sim_http_reply_fn reply, void *reply_ctx)
+{
+	static const enum s3emu_error_id errors[SIM_REFUSE_COUNT] = {
+		[SIM_REFUSE_MALFORMED] = S3EMU_BAD_REQUEST,
+		[SIM_REFUSE_URI] = S3EMU_INVALID_URI,
+		[SIM_REFUSE_VERSION] = S3EMU_BAD_REQUEST,
+		[SIM_REFUSE_HEADERS] = S3EMU_REQUEST_HEADERS_TOO_LARGE,
+		[SIM_REFUSE_LENGTH] = S3EMU_BAD_REQUEST,
+		[SIM_REFUSE_NO_LENGTH] = S3EMU_MISSING_CONTENT_LENGTH,
+		[SIM_REFUSE_CODING] = S3EMU_NOT_IMPLEMENTED,
+		[SIM_REFUSE_SHORT] = S3EMU_INCOMPLETE_BODY,
+		[SIM_REFUSE_BODY] = S3EMU_MAX_MESSAGE_LENGTH,
+		[SIM_REFUSE_TIMEOUT] = S3EMU_REQUEST_TIMEOUT,
+		[SIM_REFUSE_MEMORY] = S3EMU_SERVICE_UNAVAILABLE,
+		[SIM_REFUSE_CONNECTIONS] = S3EMU_SERVICE_UNAVAILABLE,
+	};
+	struct s3emu_exchange *x = exchange_take(service, request, peer, now_ns, reply, reply_ctx);
+	bool put = lab_view_eq_cstr(request->method, "PUT");
+
+	x->op = S3EMU_OP_UNAVAILABLE;
+	x->class = ops[x->op].class;
+	x->head = lab_view_eq_cstr(request->method, "HEAD");
+	(void)s3emu_fail(x, why == SIM_REFUSE_BODY && put ? S3EMU_ENTITY_TOO_LARGE : errors[why]);
+	finish(x, NULL);
 }
 
 static void advance(void *service, uint64_t now_ns)
@@ -545,7 +583,8 @@ static uint64_t next_deadline(void *service)
 	return s3->counters.pending > 0 ? s3->pending[0]->due_ns : UINT64_MAX;
 }
 
-static const struct sim_http_ops http_ops = { submit, advance, next_deadline };
+static const struct sim_http_ops http_ops = { submit, advance, next_deadline, refuse_malformed,
+	true };
 
 struct sim_http_service s3emu_service(struct s3emu *s3)
 {
