@@ -15,7 +15,7 @@
 #define FIBERS_MAX 16384
 #define ALLOWED \
 	(OPTION_SEED | OPTION_DEFECT | OPTION_SET | OPTION_CONF | OPTION_MBOX | OPTION_WORLD | \
-		OPTION_JSON | OPTION_HISTORY)
+		OPTION_JSON | OPTION_HISTORY | OPTION_S3)
 
 struct single {
 	struct options options;
@@ -111,6 +111,22 @@ static int write_history(const char *path, const struct lab_buf *text, struct la
 	return ok ? 0 : lab_fail(err, LAB_IO, "%s: cannot be written", path);
 }
 
+static int not_run(const struct lab_error *err)
+{
+	(void)cli_usage(err);
+	switch ((int)err->code) {
+	case LAB_DENIED:
+		return CLI_REFUSED;
+	case LAB_REFUSED:
+	case LAB_TIMEOUT:
+	case LAB_UNAVAILABLE:
+	case LAB_UNCERTAIN:
+		return CLI_UNREACHABLE;
+	default:
+		return CLI_USAGE;
+	}
+}
+
 int cmd_run(int argc, char **argv)
 {
 	struct single s = { .arena = lab_arena_new(cli_heap(), SIZE_MAX / 8) };
@@ -125,6 +141,10 @@ int cmd_run(int argc, char **argv)
 		lab_fail(&err, LAB_INVALID, "run needs one scenario");
 		return cli_usage(&err);
 	}
+	if (s.options.s3 != NULL && !s.options.is_live) {
+		lab_fail(&err, LAB_INVALID, "--s3 is a server on a socket: it needs --world live");
+		return cli_usage(&err);
+	}
 	if (prepare(&s, s.options.arguments[0], &err) < 0)
 		return cli_usage(&err);
 	lab_buf_init(&history, cli_heap(), 1024u * 1024 * 1024);
@@ -132,8 +152,10 @@ int cmd_run(int argc, char **argv)
 		s.run.canonical = &history;
 	status = (s.options.is_live ? run_live : run_timed)(&s.run, s.result, &wall_ns, &err);
 	if (status < 0)
-		return cli_usage(&err);
+		return not_run(&err);
 	status = summarise(&s, wall_ns);
+	if (s.result->is_left && status == CLI_PASS)
+		status = CLI_LEFT;
 	if (s.options.history != NULL && write_history(s.options.history, &history, &err) < 0)
 		status = cli_usage(&err);
 	lab_buf_done(&history);

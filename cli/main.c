@@ -78,7 +78,8 @@ void cli_problems(const struct conf_problems *problems)
 int cli_scenario(const struct options *options, const char *path, struct lab_arena *arena,
 	const struct scenario **ret, struct lab_error *err)
 {
-	struct scenario_overrides overrides = { options->sets, options->set_count, options->conf };
+	struct scenario_overrides overrides = { options->sets, options->set_count, options->conf,
+		options->s3 };
 	struct conf_problems problems;
 	struct scenario *scenario;
 	int result;
@@ -109,6 +110,10 @@ static int usage(FILE *to)
 		"  --json                 machine-readable summary\n"
 		"  --first                stop at the first failure\n"
 		"  --history FILE         run: what clients asked for and were told\n"
+		"  --s3 URL               run --world live: an S3 server that is not ours, with a "
+		"key\n"
+		"                         and an empty bucket: "
+		"http://KEY:SECRET@HOST:PORT/?bucket=B\n"
 		"\nOptions of serve (port 0: any; without addresses all three on loopback):\n"
 		"  --s3, --cql, --imds A:P  where a service listens; only those named are started\n"
 		"  --admin A:P            health, counters, log, faults; loopback only\n"

@@ -20,7 +20,8 @@ enum cli_status {
 	CLI_BROKEN = 3,
 	CLI_INCONCLUSIVE = 4,
 	CLI_REFUSED = 5,
-	CLI_UNREACHABLE = 6
+	CLI_UNREACHABLE = 6,
+	CLI_LEFT = 7
 };
 
 enum cli_option {

@@ -40,6 +40,11 @@ static void on_event(void *ctx, const struct lab_event *event)
 	if (run->world.told_ns != 0)
 		told.time_ns = run->world.told_ns;
 	oracle_event(run->oracle, &told);
+	/* A foreign S3 has no access log: its requests are counted where they were made. */
+	if (o->scenario->is_foreign_s3 && event->id == LAB_EV_http_request_finished) {
+		run->result->s3_requests++;
+		run->result->storage_requests++;
+	}
 	if (o->on_event != NULL)
 		o->on_event(o->on_event_ctx, &told, live_hostname(run->world.live, event->host));
 }
@@ -186,9 +191,33 @@ static void interrupted(struct live_run *run)
 		run->options->scenario->path, r->seed);
 }
 
+/* Nothing is known of what the storage holds: no verdict. */
+static void unread(struct live_run *run, const struct lab_error *err)
+{
+	struct run_result *r = run->result;
+
+	r->verdict = RUN_INCONCLUSIVE;
+	snprintf(r->report, sizeof(r->report), "INCONCLUSIVE  %s  seed %" PRIu64 "  %s\n",
+		run->options->scenario->path, r->seed, err->message);
+}
+
+static void clean(struct live_run *run)
+{
+	struct lab_error err;
+
+	run->result->is_left = live_world_clean(&run->world, &err) < 0;
+	if (run->result->is_left)
+		fprintf(stderr, "live: the bucket is not empty again: %s\n", err.message);
+}
+
 static void finish(struct live_run *run, bool is_broken, const struct lab_error *err)
 {
+	struct lab_error unreadable = { .code = LAB_OK };
 	struct judge_case c;
+
+	if (!run->is_interrupted && !is_broken)
+		(void)live_world_mirror(&run->world, &unreadable);
+	clean(run);
 
 	live_world_stop(&run->world);
 	c = case_of(run);
@@ -196,6 +225,8 @@ static void finish(struct live_run *run, bool is_broken, const struct lab_error 
 		interrupted(run);
 	else if (is_broken)
 		judge_broken(run->options, err, run->result);
+	else if (unreadable.code != LAB_OK)
+		unread(run, &unreadable);
 	else
 		judge(&c, run->result);
 	judge_collect(&c, run->result);

@@ -5,6 +5,7 @@
 
 #define CQL_ADDRESS "127.0.2.1"
 #define FIBERS_MAX 65536
+#define FOREIGN_PATIENCE (10 * LAB_MINUTE)
 #define SERVICE_BYTES_MAX ((size_t)SCENE_MEMORY_MAX)
 /* Kinds that only the simulated world can do. */
 #define MISSING_POINTS (FAULT_DISK | FAULT_BIT(world_partition) | FAULT_BIT(world_clock))
@@ -42,12 +43,11 @@ static int new_lab(struct live_world *w, struct lab_error *err)
 	struct live_host_settings settings = {
 		.hostname = "lab", .root = w->root, .heap_max_bytes = (size_t)SCENE_MEMORY_MAX
 	};
-	struct live_host *host;
 
-	if (live_host_new(w->live, &settings, &host, err) < 0)
+	if (live_host_new(w->live, &settings, &w->lab_host, err) < 0)
 		return -1;
-	w->lab = live_host_env(host);
-	return live_start(host, "main", lab_main, NULL, err);
+	w->lab = live_host_env(w->lab_host);
+	return live_start(w->lab_host, "main", lab_main, NULL, err);
 }
 
 static int new_host(struct live_world *w, struct node *node, struct lab_error *err)
@@ -118,13 +118,14 @@ static void list_peers(struct live_world *w, struct peers *ret)
 static int new_services(struct live_world *w, struct lab_error *err)
 {
 	struct scene *scene = &w->scene;
-	struct sim_hooks hooks;
+	struct sim_hooks hooks, none = { 0 };
+	bool is_foreign = w->options->scenario->is_foreign_s3;
 
 	live_tap_hooks(w->tap, &hooks);
 	w->s3_pool = lab_pool_new(SERVICE_BYTES_MAX);
 	w->imds_pool = lab_pool_new(SERVICE_BYTES_MAX);
 	w->cql_pool = lab_pool_new(SERVICE_BYTES_MAX);
-	if (scene_new_s3(scene, w->s3_pool, &hooks, err) < 0 ||
+	if (scene_new_s3(scene, w->s3_pool, is_foreign ? &none : &hooks, err) < 0 ||
 		scene_new_imds(scene, w->imds_pool, &hooks, serve_publish, &w->publisher, err) < 0)
 		return -1;
 	return scene_new_cql(scene, w->cql_pool, &hooks, err);
@@ -139,7 +140,7 @@ static int serve_all(struct live_world *w, struct lab_error *err)
 
 	list_peers(w, peers);
 	socket.peer_count = peers->count;
-	if (serve_s3(scene->s3, &socket, &w->s3, err) < 0)
+	if (!w->options->scenario->is_foreign_s3 && serve_s3(scene->s3, &socket, &w->s3, err) < 0)
 		return -1;
 	w->publisher = (struct serve_publisher){ scene->s3, w->s3 };
 	if (scene->imds != NULL && serve_imds(scene->imds, &socket, &w->imds, err) < 0)
@@ -181,8 +182,8 @@ static int map_names(struct live_world *w, struct lab_error *err)
 	const struct scenario_endpoints *e = &w->options->scenario->endpoints;
 	const struct dict_cql_connect *connect = scene_connect(&w->scene);
 
-	if (map(w, e->s3_authority, e->s3.tls ? 443 : 80, "127.0.0.1", http_front_end_port(w->s3),
-		    e->s3.tls, err) < 0)
+	if (w->s3 != NULL && map(w, e->s3_authority, e->s3.tls ? 443 : 80, "127.0.0.1",
+				     http_front_end_port(w->s3), e->s3.tls, err) < 0)
 		return -1;
 	if (w->imds != NULL && map(w, e->s3.auth_host, 80, "127.0.0.1",
 				       http_front_end_port(w->imds), false, err) < 0)
@@ -335,12 +336,15 @@ static void on_episode(void *ctx, const struct fault_episode *episode)
 		at(w, episode->start_ns, on_episode_begin, run);
 }
 
-static uint64_t kinds_here(void)
+static uint64_t kinds_here(const struct live_world *w)
 {
+	bool is_foreign = w->options->scenario->is_foreign_s3;
 	uint64_t kinds = 0;
 
 	for (unsigned k = 0; k < FAULT_KIND_COUNT; k++) {
-		if ((fault_kind_points((enum fault_kind)k) & MISSING_POINTS) == 0)
+		uint64_t points = fault_kind_points((enum fault_kind)k);
+
+		if ((points & MISSING_POINTS) == 0 && !(is_foreign && (points & ~FAULT_S3) == 0))
 			kinds |= UINT64_C(1) << k;
 	}
 	return kinds;
@@ -348,9 +352,11 @@ static uint64_t kinds_here(void)
 
 static void on_skipped(void *ctx, const struct scenario_fault *fault)
 {
-	(void)ctx;
-	fprintf(stderr, "live: fault %.*s is left out: it is for the simulated world only\n",
-		LAB_VIEW_ARG(fault->name));
+	const struct live_world *w = ctx;
+
+	fprintf(stderr, "live: fault %.*s is left out: it is for the simulated world%s only\n",
+		LAB_VIEW_ARG(fault->name),
+		w->options->scenario->is_foreign_s3 ? " or for the emulated S3" : "");
 }
 
 static void on_fault(void *ctx, const struct fault_record *record)
@@ -381,6 +387,89 @@ void live_world_drain(struct live_world *w)
 		live_tap_drain(w->tap, &sink);
 }
 
+/* ---- an S3 that is not ours ---- */
+
+enum foreign_work {
+	FOREIGN_CHECK,
+	FOREIGN_MIRROR,
+	FOREIGN_CLEAN
+};
+
+struct foreign_job {
+	struct live_world *world;
+	enum foreign_work work;
+	bool is_done;
+	int result;
+	struct lab_error error;
+};
+
+static void foreign_main(struct env *env, void *arg)
+{
+	struct foreign_job *job = arg;
+	struct live_world *w = job->world;
+	const struct scenario_endpoints *e = &w->options->scenario->endpoints;
+	struct foreign_s3 s3 = { .env = env, .url = &e->s3, .authority = e->s3_authority };
+
+	switch (job->work) {
+	case FOREIGN_CHECK:
+		job->result = foreign_s3_check_empty(&s3, &job->error);
+		break;
+	case FOREIGN_MIRROR:
+		job->result = foreign_s3_mirror(&s3, w->scene.s3, &job->error);
+		break;
+	case FOREIGN_CLEAN:
+		job->result = foreign_s3_clean(&s3, &job->error);
+		break;
+	}
+	job->is_done = true;
+}
+
+static bool is_foreign_done(void *ctx)
+{
+	return ((struct foreign_job *)ctx)->is_done;
+}
+
+/* A fiber of the laboratory's host. */
+static int foreign_run(struct live_world *w, enum foreign_work work, struct lab_error *err)
+{
+	struct foreign_job *job;
+	int result;
+
+	if (!w->options->scenario->is_foreign_s3)
+		return 0;
+	/* The fiber may outlive the wait. */
+	job = lab_new(w->heap, struct foreign_job);
+	job->world = w;
+	job->work = work;
+	if (live_start(w->lab_host, "foreign-s3", foreign_main, job, err) < 0)
+		return -1;
+	if (live_run(w->live, live_now(w->live) + FOREIGN_PATIENCE, is_foreign_done, job) != 0)
+		return lab_fail(
+			err, LAB_TIMEOUT, "the foreign S3 is too slow to be looked through");
+	result = job->result;
+	if (result < 0)
+		*err = job->error;
+	return result;
+}
+
+static int claim_bucket(struct live_world *w, struct lab_error *err)
+{
+	if (foreign_run(w, FOREIGN_CHECK, err) < 0)
+		return -1;
+	w->is_bucket_ours = w->options->scenario->is_foreign_s3;
+	return 0;
+}
+
+int live_world_mirror(struct live_world *w, struct lab_error *err)
+{
+	return foreign_run(w, FOREIGN_MIRROR, err);
+}
+
+int live_world_clean(struct live_world *w, struct lab_error *err)
+{
+	return w->is_bucket_ours ? foreign_run(w, FOREIGN_CLEAN, err) : 0;
+}
+
 /* ---- the whole world ---- */
 
 /* The services' wall clock is the machine's. */
@@ -392,7 +481,7 @@ static int new_scene(struct live_world *w, struct lab_error *err)
 		return -1;
 	w->tap = live_tap_new(&w->scene);
 	return scene_new_faults(
-		&w->scene, live_tap_heap(w->tap), kinds_here(), on_skipped, NULL, err);
+		&w->scene, live_tap_heap(w->tap), kinds_here(w), on_skipped, w, err);
 }
 
 int live_world_build(struct live_world *w, const struct run_options *options, void *ctx,
@@ -408,7 +497,8 @@ int live_world_build(struct live_world *w, const struct run_options *options, vo
 	w->heap = lab_heap_new(w->pool, SERVICE_BYTES_MAX);
 	if (live_directory_new(w->root, err) < 0 || live_new(&settings, &w->live, err) < 0 ||
 		new_lab(w, err) < 0 || new_scene(w, err) < 0 || new_hosts(w, err) < 0 ||
-		new_services(w, err) < 0 || serve_all(w, err) < 0 || map_names(w, err) < 0)
+		new_services(w, err) < 0 || serve_all(w, err) < 0 || map_names(w, err) < 0 ||
+		claim_bucket(w, err) < 0)
 		return -1;
 	live_add_sink(w->live, follow_hosts, w);
 	live_tap_observe(w->tap, w->scene.plan, on_episode, w);

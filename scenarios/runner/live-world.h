@@ -7,6 +7,8 @@
  *            Cassandra nodes on 127.0.2.1, 127.0.2.2..., all on ports that were free. The settings'
  *            names lead there.
  * Threads    The caller's, and one for each service. Everything here is the caller's.
+ * Foreign S3 A server that is not ours in the place of the emulator: its bucket must be there and
+ *            empty. It has no faults and no access log; scene.s3 is the mirror for the audit.
  * Files      Of each host in a directory of its own under $TMPDIR or /tmp, removed at the end.
  * Faults     Those of services, crashes and node_down. The kinds that this world does not have
  *            (partitions, clocks, the disk) are left out; a fault that has no others is named on
@@ -18,6 +20,7 @@
 
 #include "core/env/live/live.h"
 #include "scenarios/runner/live-directory.h"
+#include "scenarios/runner/foreign-s3.h"
 #include "scenarios/runner/live-tap.h"
 #include "scenarios/runner/scene.h"
 #include "sim/serve/sockets.h"
@@ -37,6 +40,7 @@ struct live_world {
 	struct lab_pool *pool; /* of the main thread */
 	struct lab_heap *heap;
 	struct live *live;
+	struct live_host *lab_host;
 	struct env *lab;
 	char root[LIVE_DIRECTORY_MAX];
 	struct live_host_place places[SCENE_NODES_MAX]; /* as scene.nodes */
@@ -49,6 +53,7 @@ struct live_world {
 	struct stream_front_end *cql;
 	uint64_t crashes;
 	bool is_closing;
+	bool is_bucket_ours; /* of a foreign S3: it was empty when we came */
 	/* While a fault that a service's thread told of is traced: when it was. */
 	uint64_t told_ns;
 };
@@ -57,6 +62,11 @@ struct live_world {
  * log; faults become events. Take it down in either case. -1 LAB_INVALID, LAB_LIMIT, LAB_IO. */
 int live_world_build(struct live_world *w, const struct run_options *options, void *ctx,
 	void (*access)(void *ctx, const struct sim_access *access), struct lab_error *err);
+/* With a foreign S3 (scenario.is_foreign_s3): scene.s3 becomes what its bucket holds, for the
+ * oracle. Else nothing. Not from a fiber. */
+int live_world_mirror(struct live_world *w, struct lab_error *err);
+/* And all that is in its bucket is deleted. */
+int live_world_clean(struct live_world *w, struct lab_error *err);
 /* Ends the services' threads: from now on the scene's services may be read. */
 void live_world_stop(struct live_world *w);
 void live_world_free(struct live_world *w);

@@ -54,6 +54,7 @@ struct run_result {
 	uint64_t s3_requests, cql_requests, imds_requests;
 	uint64_t users, crashes;
 	uint64_t leaked_objects, findings, excused;
+	bool is_left; /* objects in a foreign bucket that could not be deleted */
 	char signature[ORACLE_SIGNATURE_MAX]; /* of the first finding */
 	char report[RUN_REPORT_MAX]; /* the failure report (simulation 6.2); "" for a pass */
 };

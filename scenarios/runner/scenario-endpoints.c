@@ -143,6 +143,47 @@ static int read_obox_fs(struct scenario *s, struct lab_arena *arena, struct lab_
 	return check_dictmap(s, err);
 }
 
+/* The URL must say everything: nobody else knows a key or a bucket for it. */
+static int check_foreign(const char *url, struct lab_arena *arena, struct lab_error *err)
+{
+	struct conf_http_url parsed;
+
+	if (fs_uri_http(lab_view_cstr(url), FS_URI_HTTP_AWS_S3, arena, &parsed, err) < 0)
+		return -1;
+	if (parsed.user.ptr == NULL || parsed.auth_role.ptr != NULL)
+		return lab_fail(err, LAB_INVALID, "the URL needs a key: http://KEY:SECRET@...");
+	return parsed.bucket.len > 0 ? 0 : lab_fail(err, LAB_INVALID, "the URL needs bucket=");
+}
+
+int scenario_replace_s3(
+	struct scenario *s, const char *url, struct lab_arena *arena, struct lab_error *err)
+{
+	struct lab_view text = s->conf.obox_fs.text, args, rest = lab_view_cstr(url), part;
+	struct fs_uri_dictmap dictmap = { 0 };
+	enum fs_uri_http_flavour flavour;
+	const char *escaped = "";
+	size_t before;
+	int found;
+
+	if (check_foreign(url, arena, err) < 0)
+		return -1;
+	found = find_http(text, &args, &flavour, &dictmap, err);
+	if (found <= 0)
+		return found < 0
+			       ? -1
+			       : lab_fail(err, LAB_INVALID, "obox_fs has no URL to take its place");
+	/* It becomes part of a text with %variables. */
+	while (lab_view_split(&rest, '%', &part))
+		escaped = lab_arena_printf(arena, "%s%s%.*s", escaped,
+			escaped[0] == '\0' ? "" : "%%", LAB_VIEW_ARG(part));
+	before = (size_t)(args.ptr - text.ptr);
+	s->conf.obox_fs.text = lab_view_cstr(
+		lab_arena_printf(arena, "%.*s%s%.*s", LAB_VIEW_ARG(lab_view_sub(text, 0, before)),
+			escaped, LAB_VIEW_ARG(lab_view_skip(text, before + args.len))));
+	s->is_foreign_s3 = true;
+	return 0;
+}
+
 int scenario_endpoints_find(
 	struct scenario *scenario, struct lab_arena *arena, struct lab_error *err)
 {

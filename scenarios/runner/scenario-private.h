@@ -19,6 +19,9 @@ int scenario_read_disks(
 int scenario_read_phases(
 	const struct conf_key *key, struct lab_view text, void *object, struct lab_error *err);
 
+/* Puts another URL into obox_fs. */
+int scenario_replace_s3(
+	struct scenario *scenario, const char *url, struct lab_arena *arena, struct lab_error *err);
 /* Finds S3 in the settings (scenario-endpoints.c), and sees whether a run can have their stacks. */
 int scenario_endpoints_find(
 	struct scenario *scenario, struct lab_arena *arena, struct lab_error *err);

@@ -293,13 +293,15 @@ static int load_dict(struct loader *loader, const struct conf_dict *dict, struct
 	return 0;
 }
 
-static int load_settings(
-	struct loader *loader, const struct conf_section *conf, struct lab_error *err)
+static int load_settings(struct loader *loader, const struct conf_section *conf, const char *s3_url,
+	struct lab_error *err)
 {
 	struct scenario *s = loader->scenario;
 
 	if (conf_settings_load(conf, loader->arena, &s->conf, err) < 0)
 		return -1;
+	if (s3_url != NULL && scenario_replace_s3(s, s3_url, loader->arena, err) < 0)
+		return lab_error_wrap(err, "--s3");
 	for (size_t i = 0; i < s->conf.dict_count; i++) {
 		if (load_dict(loader, &s->conf.dicts[i], err) < 0)
 			return -1;
@@ -346,7 +348,7 @@ int scenario_load(const char *path, const struct conf_reader *reader,
 	if (conf != NULL)
 		(void)conf_check(conf, CONF_FILE_DOVECOT, NULL, 0, problems);
 	if (count_errors(&loader, err) < 0 ||
-		load_settings(&loader, conf == NULL ? root : conf, err) < 0)
+		load_settings(&loader, conf == NULL ? root : conf, overrides->s3_url, err) < 0)
 		return -1;
 	scenario_check(s, root, overrides, problems);
 	if (count_errors(&loader, err) < 0)

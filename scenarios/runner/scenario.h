@@ -136,6 +136,7 @@ struct scenario {
 	const char *dict_names[SCENARIO_DICTS_MAX]; /* the same, ended by a NUL */
 	size_t dict_count;
 	struct scenario_endpoints endpoints;
+	bool is_foreign_s3; /* endpoints.s3 is a server that is not ours */
 };
 
 /* --set SECTION.KEY=VALUE and --conf FILE: read after the file, so that they win. */
@@ -143,6 +144,9 @@ struct scenario_overrides {
 	const char *const *sets; /* "user.count=10", "scenario.storm=2 min" */
 	size_t set_count;
 	const char *conf; /* a dovecot.conf instead of the one the scenario includes; or NULL */
+	/* An S3 server that is not ours, with a key and bucket=, for the live world; or NULL. It
+	 * takes the place of the URL in obox_fs. */
+	const char *s3_url;
 };
 
 int scenario_load(const char *path, const struct conf_reader *reader,

@@ -167,6 +167,12 @@ static void set_s3_options(
 		o->latency[c] = (struct s3emu_latency){ .low_ns = r->low, .high_ns = r->high };
 	}
 	o->hooks = *hooks;
+	if (!s->is_foreign_s3)
+		return;
+	/* A mirror of what somebody else's holds. */
+	o->verify_signatures = false;
+	o->rates.writes_per_s = o->rates.reads_per_s = 0;
+	memset(o->latency, 0, sizeof(o->latency));
 }
 
 int scene_new_s3(struct scene *scene, struct lab_pool *pool, const struct sim_hooks *hooks,
