@@ -179,8 +179,8 @@ int cqlemu_execute(struct cqlemu *emulator, struct lab_view cql, struct lab_erro
  * compared with; `bytes` those of keys and values, about; `body_hash` of the first value written. A
  * request that is lost with its coordinator is not logged: its replicas may have applied it. */
 
-/* Every row of every table is gone, on every node and in hints; the schema stays. What is on its way
- * (messages, requests) goes on. */
+/* Every row of every table is gone, on every node and in hints; the schema stays. What is on its
+ * way (messages, requests) goes on. */
 void cqlemu_empty(struct cqlemu *emulator);
 
 /* ---- nodes ---- */

@@ -126,8 +126,9 @@ static bool is_first(struct loader *loader, const struct conf_section *section)
 	for (; c != section; c = c->next) {
 		if (!lab_view_eq(c->name, section->name) || !lab_view_eq(c->label, section->label))
 			continue;
-		COMPLAIN(loader, section->where, "%.*s %.*s is there twice",
-			LAB_VIEW_ARG(section->name), LAB_VIEW_ARG(section->label));
+		COMPLAIN(loader, section->where, "%.*s%s%.*s is there twice",
+			LAB_VIEW_ARG(section->name), section->label.len > 0 ? " " : "",
+			LAB_VIEW_ARG(section->label));
 		return false;
 	}
 	return true;
