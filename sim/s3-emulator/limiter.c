@@ -95,7 +95,9 @@ void s3emu_partitions_make(struct s3emu *s3, struct s3emu_bucket *bucket,
 {
 	size_t i;
 
+	bucket->s3 = s3;
 	bucket->rates = *rates;
+	bucket->merge_at_ns = s3->now_ns + s3->options.scaling.merge_after_ns;
 	bucket->partition_count = partition_count(partitions);
 	bucket->partitions =
 		lab_new_array(s3->heap, struct s3emu_partition, bucket->partition_count);
@@ -104,6 +106,7 @@ void s3emu_partitions_make(struct s3emu *s3, struct s3emu_bucket *bucket,
 
 		partition->start = partition_start(s3, partitions, i);
 		partition->write_ps = partition->read_ps = rates->burst_ns * 1000;
+		partition->overload_ns = UINT64_MAX;
 	}
 }
 
@@ -112,7 +115,7 @@ void s3emu_partitions_free(struct s3emu *s3, struct s3emu_bucket *bucket)
 	size_t i;
 
 	for (i = 0; i < bucket->partition_count; i++)
-		lab_heap_free(s3->heap, (void *)(uintptr_t)bucket->partitions[i].start.ptr);
+		s3emu_partition_done(s3, &bucket->partitions[i]);
 	lab_heap_free(s3->heap, bucket->partitions);
 	bucket->partitions = NULL;
 	bucket->partition_count = 0;
@@ -135,15 +138,14 @@ struct s3emu_partition *s3emu_partition_of(struct s3emu_bucket *bucket, struct l
 }
 
 static void partition_refill(
-	const struct s3emu_rates *rates, struct s3emu_partition *partition, uint64_t now_ns)
+	const struct s3emu_bucket *bucket, struct s3emu_partition *partition, uint64_t now_ns)
 {
-	uint64_t full = rates->burst_ns * 1000;
-	uint64_t elapsed = now_ns - partition->updated_ns;
+	uint64_t full = bucket->rates.burst_ns * 1000;
 	uint64_t credit;
 
 	if (now_ns <= partition->updated_ns)
 		return;
-	credit = LAB_MIN(elapsed, rates->burst_ns) * 1000;
+	credit = s3emu_scaling_credit(bucket, partition, partition->updated_ns, now_ns);
 	partition->write_ps = LAB_MIN(full, partition->write_ps + credit);
 	partition->read_ps = LAB_MIN(full, partition->read_ps + credit);
 	partition->updated_ns = now_ns;
@@ -172,16 +174,18 @@ bool s3emu_rate_take(
 	uint64_t cost = price(&bucket->rates, budget, 1);
 	struct s3emu_partition *partition;
 	uint64_t *credit;
+	bool passes;
 
 	if (cost == 0)
 		return true;
 	partition = s3emu_partition_of(bucket, key);
-	partition_refill(&bucket->rates, partition, now_ns);
+	partition_refill(bucket, partition, now_ns);
 	credit = purse(&bucket->rates, partition, budget);
-	if (*credit < cost)
-		return false;
-	*credit -= cost;
-	return true;
+	passes = *credit >= cost;
+	if (passes)
+		*credit -= cost;
+	s3emu_scaling_observe(bucket, partition, key, budget, cost, !passes);
+	return passes;
 }
 
 enum {
@@ -195,7 +199,7 @@ static void decide(struct s3emu_bucket *bucket, struct s3emu_partition *partitio
 {
 	uint64_t cost = price(&bucket->rates, S3EMU_BUDGET_WRITE, partition->wanted);
 
-	partition_refill(&bucket->rates, partition, now_ns);
+	partition_refill(bucket, partition, now_ns);
 	partition->verdict = partition->write_ps < cost ? REFUSED : ADMITTED;
 }
 
@@ -227,5 +231,10 @@ int s3emu_rate_take_bulk(struct s3emu_bucket *bucket, const struct lab_view *key
 		partition->verdict = UNDECIDED;
 		partition->wanted = 0;
 	}
+	/* Only now: this may split them. */
+	for (i = 0; i < count; i++)
+		s3emu_scaling_observe(bucket, s3emu_partition_of(bucket, keys[i]), keys[i],
+			S3EMU_BUDGET_WRITE, price(&bucket->rates, S3EMU_BUDGET_WRITE, 1),
+			!all && (refused[i] || !bucket->rates.bulk_per_key));
 	return all || bucket->rates.bulk_per_key ? 0 : -1;
 }

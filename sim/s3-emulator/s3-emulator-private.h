@@ -98,6 +98,17 @@ struct s3emu_partition {
 	uint64_t updated_ns;
 	uint32_t wanted;  /* of the bulk delete in hand */
 	uint32_t verdict; /* ditto, limiter.c */
+	/* scaling.c */
+	bool is_split; /* made by a split, not given */
+	uint64_t since_ns, span_ns, span_refused;
+	uint64_t overload_ns; /* when it began; UINT64_MAX: it is not overloaded */
+	uint64_t load_ps;     /* what was asked for since the last look for cold ranges */
+	uint64_t accepted_writes, accepted_reads, refused;
+	struct s3emu_samples *samples; /* of keys, while overloaded */
+};
+struct s3emu_fast_key {
+	uint64_t hash, at_ns;
+	bool is_set;
 };
 
 struct s3emu_change; /* history.c */
@@ -107,9 +118,11 @@ struct s3emu_bucket {
 	bool refuse_sigv2;
 	int64_t created_us;
 	struct s3emu_rates rates;
+	struct s3emu *s3;
 	struct s3emu_partition *partitions;
 	size_t partition_count;
-	void *engine; /* the storage engine's */
+	uint64_t merge_at_ns; /* the next look for cold ranges */
+	void *engine;         /* the storage engine's */
 };
 
 /* A storage engine: in each space of a bucket keys to objects, in byte order. Keys are any bytes,
@@ -264,9 +277,10 @@ struct s3emu {
 	int64_t date_second; /* of `date` */
 	char date[LAB_DATE_TEXT_MAX];
 	struct s3emu_counters counters;
-	uint64_t now_ns;              /* of the call in hand */
-	struct s3emu_change *changes; /* ring, history.c; NULL: nothing is remembered */
-	uint64_t change_count;        /* ever */
+	uint64_t now_ns;                  /* of the call in hand */
+	struct s3emu_change *changes;     /* ring, history.c; NULL: nothing is remembered */
+	uint64_t change_count;            /* ever */
+	struct s3emu_fast_key *fast_keys; /* NULL until one is written */
 };
 #define S3EMU_MAGIC UINT32_C(0x53336d75)
 
@@ -463,6 +477,19 @@ bool s3emu_rate_take(struct s3emu_bucket *bucket, struct lab_view key, enum s3em
  * refused by key); -1 none may pass. */
 int s3emu_rate_take_bulk(struct s3emu_bucket *bucket, const struct lab_view *keys, size_t count,
 	uint64_t now_ns, bool *refused);
+
+/* scaling.c */
+int s3emu_scaling_check(const struct s3emu_scaling *scaling, struct lab_error *err);
+/* A write to that key came too soon after the last one that was let through. */
+bool s3emu_key_is_too_fast(
+	struct s3emu *s3, const struct s3emu_bucket *bucket, struct lab_view key);
+void s3emu_partition_done(struct s3emu *s3, struct s3emu_partition *partition);
+/* What flows into the partition's purses between two times; picoseconds. */
+uint64_t s3emu_scaling_credit(const struct s3emu_bucket *bucket,
+	const struct s3emu_partition *partition, uint64_t from_ns, uint64_t to_ns);
+/* After a decision. May split and merge: pointers to partitions are void. */
+void s3emu_scaling_observe(struct s3emu_bucket *bucket, struct s3emu_partition *partition,
+	struct lab_view key, enum s3emu_budget budget, uint64_t cost_ps, bool is_refused);
 
 /* store.c */
 struct s3emu_blob *s3emu_blob_new(struct s3emu *s3, struct lab_view body);

@@ -211,6 +211,12 @@ int s3emu_commit(struct s3emu_exchange *x)
 	return s3emu_fail_fault(x);
 }
 
+static bool writes_too_fast(const struct s3emu_exchange *x)
+{
+	return (x->class == S3EMU_PUT || x->class == S3EMU_COPY) &&
+	       s3emu_key_is_too_fast(x->s3, x->bucket, x->key);
+}
+
 static int throttle(struct s3emu_exchange *x)
 {
 	enum s3emu_budget budget = ops[x->op].budget;
@@ -223,7 +229,7 @@ static int throttle(struct s3emu_exchange *x)
 		if (x->bucket->rates.list_is_write)
 			budget = S3EMU_BUDGET_WRITE;
 	}
-	if (s3emu_rate_take(x->bucket, key, budget, x->now_ns))
+	if (!writes_too_fast(x) && s3emu_rate_take(x->bucket, key, budget, x->now_ns))
 		return 0;
 	x->s3->counters.throttled++;
 	return s3emu_fail(x, S3EMU_SLOW_DOWN);
@@ -675,6 +681,8 @@ static int check_options(const struct s3emu_options *options, struct lab_error *
 			return -1;
 	}
 	if (check_latency(&options->refused_latency, err) < 0)
+		return -1;
+	if (s3emu_scaling_check(&options->scaling, err) < 0)
 		return -1;
 	return s3emu_rates_check(&options->rates, err);
 }

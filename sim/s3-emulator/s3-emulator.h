@@ -107,6 +107,24 @@ struct s3emu_rates {
 	bool bulk_per_key;
 };
 
+/* How key ranges come and go by themselves (s3 2.1; AWS gives no numbers but "30 to 60 minutes").
+ * All zero: never. */
+struct s3emu_scaling {
+	/* A range that refused something in each minute for so long is split at the key that halves
+	 * what was asked for lately. One key alone cannot be split. */
+	uint64_t split_after_ns;
+	uint32_t partitions_max; /* of a bucket; none is split beyond */
+	/* "Gradual": the halves begin at half of the rates and reach them after so long, linearly.
+	 */
+	uint64_t ramp_ns;
+	/* A range that came of a split goes back when it and the one before it together were asked
+	 * for less than half a range's budget over so long. 0: never */
+	uint64_t merge_after_ns;
+	/* PUTs and COPYs to one key closer together than this are SlowDown (s3 2.1). 0: none is */
+	uint64_t key_write_interval_ns;
+};
+#define S3EMU_SPLIT_AFTER_NS (30 * LAB_MINUTE)
+
 struct s3emu_limits {
 	uint32_t buckets_max;
 	uint64_t objects_max;      /* in all buckets, remembered deleted keys included */
@@ -134,6 +152,7 @@ struct s3emu_options {
 			   */
 	bool remember_deleted;    /* keep the counts of deleted keys, so that re-creation shows */
 	struct s3emu_rates rates; /* of buckets that say nothing else */
+	struct s3emu_scaling scaling;
 	struct s3emu_latency latency[S3EMU_CLASS_COUNT];
 	struct s3emu_latency refused_latency; /* of SlowDown and faults that refuse */
 	/* The last so many changes are kept, with what was there before them, for SIM_FAULT_STALE;
@@ -227,6 +246,19 @@ int s3emu_object_find(struct s3emu *s3, struct lab_view bucket, struct lab_view 
 /* Names in byte order; the first after `previous` (empty: the first). False at the end. */
 bool s3emu_bucket_next(struct s3emu *s3, struct lab_view previous, struct lab_view *ret_name);
 
+struct s3emu_partition_info {
+	struct lab_view start; /* borrowed until the next call of submit() or advance() */
+	bool is_split;         /* it came of a split by itself */
+	uint64_t since_ns;     /* when it got its bounds that way; 0: with the bucket */
+	uint64_t accepted_writes, accepted_reads, refused; /* requests; keys of bulk deletes */
+};
+/* Partitions of a bucket in key order. Counts are kept only where a rate limits. 0: no such
+ * bucket. */
+size_t s3emu_partition_count(struct s3emu *s3, struct lab_view bucket);
+/* False beyond the last one. */
+bool s3emu_partition_at(
+	struct s3emu *s3, struct lab_view bucket, size_t index, struct s3emu_partition_info *ret);
+
 #define S3EMU_STATUS_COUNT 600
 struct s3emu_counters {
 	uint64_t requests;
@@ -239,6 +271,7 @@ struct s3emu_counters {
 	uint64_t objects, stored_bytes;                          /* now; bytes of bodies */
 	uint64_t upload_entries, upload_bytes; /* now: uploads in progress and their parts */
 	uint64_t pending, pending_high;        /* answers that wait, and the most that ever did */
+	uint64_t splits, merges;               /* of partitions */
 };
 /* Borrowed for the life of the emulator; always current. */
 const struct s3emu_counters *s3emu_counters(const struct s3emu *s3);

@@ -82,3 +82,29 @@ bool s3emu_bucket_next(struct s3emu *s3, struct lab_view previous, struct lab_vi
 	}
 	return false;
 }
+
+size_t s3emu_partition_count(struct s3emu *s3, struct lab_view bucket)
+{
+	const struct s3emu_bucket *found;
+
+	lab_check(s3, S3EMU_MAGIC);
+	found = lab_tree_get(s3->buckets, bucket);
+	return found == NULL ? 0 : found->partition_count;
+}
+
+bool s3emu_partition_at(
+	struct s3emu *s3, struct lab_view bucket, size_t index, struct s3emu_partition_info *ret)
+{
+	const struct s3emu_partition *partition;
+
+	if (index >= s3emu_partition_count(s3, bucket))
+		return false;
+	partition = &((struct s3emu_bucket *)lab_tree_get(s3->buckets, bucket))->partitions[index];
+	*ret = (struct s3emu_partition_info){ .start = partition->start,
+		.is_split = partition->is_split,
+		.since_ns = partition->since_ns,
+		.accepted_writes = partition->accepted_writes,
+		.accepted_reads = partition->accepted_reads,
+		.refused = partition->refused };
+	return true;
+}
