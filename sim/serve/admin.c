@@ -565,7 +565,9 @@ void serve_admin_free(struct serve_admin **admin)
 
 struct sim_http_service serve_admin_service(struct serve_admin *admin)
 {
-	static const struct sim_http_ops ops = { submit, advance, next_deadline };
+	static const struct sim_http_ops ops = {
+		.submit = submit, .advance = advance, .next_deadline = next_deadline
+	};
 
 	return (struct sim_http_service){ &ops, admin };
 }
