@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/base/arena.h"
 #include "core/base/assert.h"
 
 #define FIRST_BYTES 64
@@ -13,6 +14,13 @@ void lab_buf_init(struct lab_buf *buf, struct lab_heap *heap, size_t max_bytes)
 {
 	lab_assert(max_bytes < SIZE_MAX);
 	*buf = (struct lab_buf){ .heap = heap, .max_bytes = max_bytes };
+}
+
+void lab_buf_init_arena(struct lab_buf *buf, struct lab_arena *arena, size_t bytes)
+{
+	lab_buf_init(buf, NULL, bytes);
+	buf->data = lab_arena_alloc(arena, bytes + 1);
+	buf->capacity = bytes;
 }
 
 void lab_buf_done(struct lab_buf *buf)

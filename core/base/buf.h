@@ -11,6 +11,8 @@
 #include "core/base/heap.h"
 #include "core/base/view.h"
 
+struct lab_arena;
+
 struct lab_buf {
 	struct lab_heap *heap;
 	uint8_t *data; /* NULL while nothing was appended */
@@ -21,6 +23,8 @@ struct lab_buf {
 };
 
 void lab_buf_init(struct lab_buf *buf, struct lab_heap *heap, size_t max_bytes);
+/* Of exactly that size, in the arena's memory: nothing to be freed, overflow when it is full. */
+void lab_buf_init_arena(struct lab_buf *buf, struct lab_arena *arena, size_t bytes);
 /* Frees the contents; the buffer may be used again. */
 void lab_buf_done(struct lab_buf *buf);
 /* Empties it and clears `overflow`, keeping the memory. */

@@ -14,6 +14,10 @@ struct binder {
 	const struct cqle_plan *plan;
 	const struct cql_bind *values;
 	struct lab_error *err;
+	/* Of a change that needs to know what is there: */
+	const struct cqle_change *known;
+	struct lab_view key;           /* partition in hand */
+	const struct cqle_row *before; /* row in hand, NULL if it is not there */
 };
 
 /* ---- single values ---- */
@@ -114,19 +118,12 @@ static int get_values(const struct binder *b, const struct cqle_restriction *r,
 
 /* ---- comparable bytes in the arena ---- */
 
-static void temporary(struct lab_buf *buf, struct lab_arena *arena, size_t bytes)
-{
-	lab_buf_init(buf, NULL, bytes);
-	buf->data = lab_arena_alloc(arena, bytes + 1);
-	buf->capacity = bytes;
-}
-
 /* prefix + comparable(value). */
 static struct lab_view extend(const struct binder *b, struct lab_view prefix,
 	const struct cqle_column *column, struct lab_view value)
 {
 	struct lab_buf buf;
-	temporary(&buf, b->arena, prefix.len + 2 * value.len + 40);
+	lab_buf_init_arena(&buf, b->arena, prefix.len + 2 * value.len + 40);
 	lab_buf_append_view(&buf, prefix);
 	cqle_comparable_put(&buf, &column->type, column->descending, value);
 	return lab_buf_view(&buf);
@@ -236,7 +233,7 @@ static int many_keys(const struct binder *b, struct cqle_keys *ret)
 		size_t at = 0;
 		for (size_t j = 0; j < t->pk_count; j++) {
 			struct lab_buf buf;
-			temporary(&buf, b->arena, encoded[i].len);
+			lab_buf_init_arena(&buf, b->arena, encoded[i].len);
 			at += cqle_comparable_take(
 				lab_view_skip(encoded[i], at), &cqle_pk(t, j)->type, false, &buf);
 			parts[j] = lab_buf_view(&buf);
@@ -310,7 +307,7 @@ static int single_prefix(const struct binder *b, struct lab_view *ret, bool *ret
 		bytes += 2 * values[i].len + 40;
 	}
 	struct lab_buf buf;
-	temporary(&buf, b->arena, bytes);
+	lab_buf_init_arena(&buf, b->arena, bytes);
 	for (size_t i = 0; i < w->ck_count; i++)
 		cqle_comparable_put(
 			&buf, &w->ck[i].column->type, w->ck[i].column->descending, values[i]);
@@ -412,10 +409,24 @@ static int bind_filters(const struct binder *b, struct cqle_select *ret)
 	ret->filters = lab_arena_array(b->arena, struct cqle_filter, w->filter_count);
 	ret->filter_count = w->filter_count;
 	for (size_t i = 0; i < w->filter_count; i++) {
-		ret->filters[i].column = w->filters[i].column;
-		ret->filters[i].op = w->filters[i].op;
-		if (get_values(b, &w->filters[i], &ret->filters[i].values,
-			    &ret->filters[i].value_count) < 0)
+		struct cqle_filter *f = &ret->filters[i];
+		f->column = w->filters[i].column;
+		f->type = &w->filters[i].values[0].type;
+		f->op = w->filters[i].op;
+		if (get_values(b, &w->filters[i], &f->values, &f->value_count) < 0 ||
+			(w->filters[i].key != NULL &&
+				get_key_value(b, w->filters[i].key, &f->key) < 0))
+			return -1;
+	}
+	return 0;
+}
+
+static int bind_items(const struct binder *b, struct cqle_select *ret)
+{
+	ret->item_keys = lab_arena_array(b->arena, struct lab_view, b->plan->item_count);
+	for (size_t i = 0; i < b->plan->item_count; i++) {
+		if (b->plan->items[i].kind == CQLE_ITEM_ELEMENT &&
+			get_key_value(b, &b->plan->items[i].key, &ret->item_keys[i]) < 0)
 			return -1;
 	}
 	return 0;
@@ -424,7 +435,9 @@ static int bind_filters(const struct binder *b, struct cqle_select *ret)
 int cqle_bind_select(struct cqlemu *emu, struct lab_arena *arena, const struct cqle_plan *plan,
 	const struct cql_bind *values, struct cqle_select *ret, struct lab_error *err)
 {
-	struct binder b = { emu, arena, plan, values, err };
+	struct binder b = {
+		.emu = emu, .arena = arena, .plan = plan, .values = values, .err = err
+	};
 	*ret = (struct cqle_select){ .scan = plan->where.pk == NULL };
 	if (bind_limit(&b, plan->has_limit, &plan->limit, "LIMIT", &ret->limit) < 0 ||
 		bind_limit(&b, plan->has_partition_limit, &plan->partition_limit,
@@ -434,22 +447,18 @@ int cqle_bind_select(struct cqlemu *emu, struct lab_arena *arena, const struct c
 		return -1;
 	if (plan->where.filter_count > 0 && bind_filters(&b, ret) < 0)
 		return -1;
+	if (plan->elements && bind_items(&b, ret) < 0)
+		return -1;
 	return bind_slices(&b, &ret->slices, &ret->slice_count);
 }
 
 /* ---- changes ---- */
 
-struct change {
-	int64_t timestamp;
-	uint32_t ttl_s;
-	uint32_t now_s;
-};
-
-static int bind_using(const struct binder *b, int64_t default_timestamp, struct change *ret)
+static int bind_using(const struct binder *b, int64_t default_timestamp, struct cqle_stamp *ret)
 {
 	bool given;
 	int64_t value;
-	*ret = (struct change){ default_timestamp, b->plan->table->default_ttl_s,
+	*ret = (struct cqle_stamp){ default_timestamp, b->plan->table->default_ttl_s,
 		cqle_wall_s(b->emu) };
 	if (b->plan->has_timestamp) {
 		if (get_number(b, &b->plan->timestamp, &given, &value) < 0)
@@ -478,12 +487,41 @@ static int bind_using(const struct binder *b, int64_t default_timestamp, struct 
 	return 0;
 }
 
-static int set_cell(const struct binder *b, const struct cqle_set *set, const struct change *change,
-	struct cqle_row *row, struct cqle_mutation *m)
+/* A collection that is not frozen: `before` is the row as it is, if the plan needs to know. */
+static int set_collection(const struct binder *b, const struct cqle_set *set,
+	const struct cqle_stamp *change, struct cqle_cell *cell, struct cqle_mutation *m)
+{
+	struct cqle_collect c = { .emu = b->emu,
+		.arena = b->arena,
+		.set = set,
+		.change = change,
+		.before = b->before == NULL ? NULL : &b->before->cells[set->column->position],
+		.err = b->err };
+	enum got got = get_value(b, &set->value, &c.value);
+	if (got == GOT_UNSET || got == GOT_ERROR)
+		return got == GOT_UNSET ? 0 : -1;
+	if (got == GOT_NULL)
+		c.value = lab_view_of(NULL, 0);
+	if (set->kind >= CQLE_SET_ELEMENT) {
+		got = get_value(b, &set->key, &c.key);
+		if (got == GOT_ERROR)
+			return -1;
+		if (got != GOT_VALUE)
+			return cqle_fail(b->err, CQL_E_INVALID, "Invalid %s value for %.*s",
+				got == GOT_NULL ? "null" : "unset", LAB_VIEW_ARG(set->key.name));
+	}
+	m->bytes += (uint32_t)(c.value.len + c.key.len);
+	return cqle_collection_change(&c, cell);
+}
+
+static int set_cell(const struct binder *b, const struct cqle_set *set,
+	const struct cqle_stamp *change, struct cqle_row *row, struct cqle_mutation *m)
 {
 	struct lab_view bytes;
-	enum got got = get_value(b, &set->value, &bytes);
 	struct cqle_cell *cell = &row->cells[set->column->position];
+	if (set->column->multicell)
+		return set_collection(b, set, change, cell, m);
+	enum got got = get_value(b, &set->value, &bytes);
 	if (got == GOT_ERROR)
 		return -1;
 	if (got == GOT_UNSET)
@@ -495,7 +533,7 @@ static int set_cell(const struct binder *b, const struct cqle_set *set, const st
 	cell->value = cqle_bytes_new(b->emu->heap, bytes);
 	m->bytes += (uint32_t)bytes.len;
 	if (change->ttl_s > 0) {
-		cell->ttl_s = change->ttl_s;
+		cell->ttl_s = change->ttl_s & CQLE_TTL_MASK;
 		cell->local_s = change->now_s + change->ttl_s;
 	}
 	return 0;
@@ -510,7 +548,7 @@ static bool sets_kind(const struct cqle_plan *plan, enum cqle_column_kind kind)
 	return false;
 }
 
-static int set_cells(const struct binder *b, const struct change *change,
+static int set_cells(const struct binder *b, const struct cqle_stamp *change,
 	enum cqle_column_kind kind, struct cqle_row *row, struct cqle_mutation *m)
 {
 	for (size_t i = 0; i < b->plan->set_count; i++) {
@@ -521,13 +559,14 @@ static int set_cells(const struct binder *b, const struct change *change,
 	return 0;
 }
 
-static int change_static(
-	const struct binder *b, const struct change *change, struct cqle_mutation *m)
+static int change_static(struct binder *b, const struct cqle_stamp *change, struct cqle_mutation *m)
 {
 	struct lab_heap *heap = b->emu->heap;
 	if (!sets_kind(b->plan, CQLE_STATIC))
 		return 0;
 	struct cqle_row *row = cqle_row_new(heap, lab_view_of("", 0), b->plan->table->static_count);
+	b->before =
+		b->known == NULL ? NULL : cqle_change_row(b->known, b->plan->table, b->key, NULL);
 	if (set_cells(b, change, CQLE_STATIC, row, m) < 0) {
 		cqle_row_unref(heap, row);
 		return -1;
@@ -540,10 +579,12 @@ static int change_static(
 }
 
 /* INSERT, UPDATE, or DELETE of columns, of one row. */
-static int change_row(const struct binder *b, const struct change *change, struct lab_view key,
+static int change_row(struct binder *b, const struct cqle_stamp *change, struct lab_view key,
 	struct cqle_mutation *m)
 {
 	struct cqle_row *row = cqle_row_new(b->emu->heap, key, b->plan->table->regular_count);
+	b->before =
+		b->known == NULL ? NULL : cqle_change_row(b->known, b->plan->table, b->key, &key);
 	if (b->plan->marker_row) {
 		row->marker = change->timestamp;
 		row->marker_ttl_s = change->ttl_s;
@@ -571,7 +612,7 @@ static void delete_slice(const struct binder *b, const struct cqle_deletion dele
 	cqle_mutation_add_range(b->emu->heap, m, slice->start, slice->end, deletion);
 }
 
-static int change_partition(const struct binder *b, const struct change *change,
+static int change_partition(struct binder *b, const struct cqle_stamp *change,
 	const struct cqle_slice *slices, size_t slice_count, struct cqle_mutation *m)
 {
 	const struct cqle_plan *plan = b->plan;
@@ -597,48 +638,53 @@ static int change_partition(const struct binder *b, const struct change *change,
 }
 
 /* The mutation of this partition, made if it is the first statement for it. */
-static struct cqle_mutation *mutation_for(const struct binder *b, struct lab_view key,
-	struct cqle_mutation ***mutations, size_t *count, size_t *capacity)
+static struct cqle_mutation *mutation_for(
+	const struct binder *b, struct lab_view key, struct cqle_mutations *all)
 {
 	int64_t token = cqle_token(key);
-	for (size_t i = *count; i > 0; i--) {
-		struct cqle_mutation *m = (*mutations)[i - 1];
+	for (size_t i = all->count; i > 0; i--) {
+		struct cqle_mutation *m = all->items[i - 1];
 		if (m->token == token && m->table == b->plan->table &&
 			lab_view_eq(cqle_bytes_view(m->key), key))
 			return m;
 	}
-	if (*count == *capacity) {
-		size_t wanted = *capacity == 0 ? 1 : *capacity * 4;
+	if (all->count == all->capacity) {
+		size_t wanted = all->capacity == 0 ? 1 : all->capacity * 4;
 		struct cqle_mutation **larger =
 			lab_arena_array(b->arena, struct cqle_mutation *, wanted);
-		if (*count > 0)
-			memcpy(larger, *mutations, *count * sizeof(*larger));
-		*mutations = larger;
-		*capacity = wanted;
+		if (all->count > 0)
+			memcpy(larger, all->items, all->count * sizeof(*larger));
+		all->items = larger;
+		all->capacity = wanted;
 	}
 	struct cqle_mutation *m = cqle_mutation_new(b->emu->heap, b->plan->table, key, token);
-	(*mutations)[(*count)++] = m;
+	all->items[all->count++] = m;
 	return m;
 }
 
-int cqle_bind_change(struct cqlemu *emu, struct lab_arena *arena, const struct cqle_plan *plan,
-	const struct cql_bind *values, int64_t default_timestamp, struct cqle_mutation ***mutations,
-	size_t *count, size_t *capacity, int64_t *ret_timestamp, struct lab_error *err)
+int cqle_bind_change(struct cqlemu *emu, struct lab_arena *arena,
+	const struct cqle_change_item *item, const struct cqle_change *change, int64_t *timestamp,
+	struct cqle_mutations *mutations, struct lab_error *err)
 {
-	struct binder b = { emu, arena, plan, values, err };
-	struct change change;
+	struct binder b = { .emu = emu,
+		.arena = arena,
+		.plan = item->plan,
+		.values = item->values,
+		.err = err,
+		.known = item->plan->needs_read ? change : NULL };
+	struct cqle_stamp stamp;
 	struct cqle_keys keys;
 	struct cqle_slice *slices;
 	size_t slice_count;
 
-	if (bind_using(&b, default_timestamp, &change) < 0 || bind_keys(&b, &keys) < 0 ||
+	if (bind_using(&b, *timestamp, &stamp) < 0 || bind_keys(&b, &keys) < 0 ||
 		bind_slices(&b, &slices, &slice_count) < 0)
 		return -1;
-	*ret_timestamp = change.timestamp;
+	*timestamp = stamp.timestamp;
 	for (size_t i = 0; i < keys.count; i++) {
-		struct cqle_mutation *m =
-			mutation_for(&b, keys.keys[i], mutations, count, capacity);
-		if (change_partition(&b, &change, slices, slice_count, m) < 0)
+		struct cqle_mutation *m = mutation_for(&b, keys.keys[i], mutations);
+		b.key = keys.keys[i];
+		if (change_partition(&b, &stamp, slices, slice_count, m) < 0)
 			return -1;
 	}
 	return 0;

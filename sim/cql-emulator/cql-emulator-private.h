@@ -16,10 +16,12 @@
 
 #define CQLE_NO_TIMESTAMP INT64_MIN
 #define CQLE_TTL_MAX 630720000 /* 20 years (cql-imds 1.9) */
+#define CQLE_TTL_MASK ((1u << 30) - 1)
 #define CQLE_KEY_COLUMNS_MAX CQLEMU_COLUMNS_MAX
 #define CQLE_DCS_MAX 16
 
 struct cqle_table;
+struct cqle_op;
 
 /* ---- type.c: types and values ---- */
 
@@ -28,6 +30,8 @@ struct cqle_table;
 int cqle_type_resolve(struct lab_arena *arena, struct lab_view keyspace,
 	const struct type_name *name, struct cql_type *ret, struct lab_view *ret_text,
 	bool *ret_multicell, struct lab_error *err);
+/* The type's name, "map<text, int>"; frozen inner collections as "frozen<...>". */
+struct lab_view cqle_type_text(struct lab_arena *arena, const struct cql_type *type);
 /* Are these bytes a value of the type? Errors as Cassandra's marshallers word them. */
 int cqle_value_validate(const struct cql_type *type, struct lab_view value, struct lab_error *err);
 /* A constant's bytes. `column` and `type_text` are for the error. */
@@ -63,7 +67,7 @@ struct cqle_column {
 	enum cqle_column_kind kind;
 	size_t position; /* among its kind */
 	bool descending; /* clustering */
-	bool multicell;  /* an unfrozen collection: declared, but not written to */
+	bool multicell;  /* a collection that is not frozen: a cell for each element */
 };
 
 struct cqle_keyspace {
@@ -166,12 +170,68 @@ struct cqle_deletion {
 };
 #define CQLE_NOT_DELETED ((struct cqle_deletion){ CQLE_NO_TIMESTAMP, 0 })
 
-struct cqle_cell {
-	int64_t timestamp;        /* CQLE_NO_TIMESTAMP: never written */
-	struct cqle_bytes *value; /* NULL: tombstone */
-	uint32_t ttl_s;
-	uint32_t local_s; /* of a tombstone: when deleted; with a TTL: when it expires */
+enum cqle_cell_kind {
+	CQLE_CELL_SIMPLE,
+	CQLE_CELL_COLLECTION, /* of a column that is not frozen */
+	CQLE_CELL_COUNTER
 };
+
+struct cqle_cell {
+	int64_t timestamp; /* CQLE_NO_TIMESTAMP: never written. Collection: of its deletion */
+	union {
+		struct cqle_bytes *value;       /* NULL: tombstone. Counter: its shards */
+		struct cqle_elements *elements; /* of a collection; NULL: none */
+	};
+	uint32_t ttl_s : 30;
+	uint32_t kind : 2; /* enum cqle_cell_kind */
+	uint32_t local_s;  /* of a tombstone: when deleted; with a TTL: when it expires */
+};
+
+/* A simple cell of a collection. The path, in the order of memcmp(): of a set the element, of a map
+ * the key as comparable bytes, of a list the place (bind.c). */
+struct cqle_element {
+	struct cqle_bytes *path;
+	struct cqle_cell cell;
+};
+struct cqle_elements { /* does not change while it is shared */
+	uint32_t refs, count;
+	struct cqle_element items[];
+};
+struct cqle_elements *cqle_elements_new(struct lab_heap *heap, size_t count);
+void cqle_elements_unref(struct lab_heap *heap, struct cqle_elements *elements);
+
+/* One of a counter's shards: replica's host id, clock, count. */
+#define CQLE_SHARD_BYTES (CQL_UUID_BYTES + 16)
+int64_t cqle_counter_value(const struct cqle_bytes *shards);
+
+static inline bool cqle_cell_is_written(const struct cqle_cell *cell)
+{
+	return cell->timestamp != CQLE_NO_TIMESTAMP ||
+	       (cell->kind == CQLE_CELL_COLLECTION && cell->elements != NULL);
+}
+bool cqle_collection_is_live(const struct cqle_cell *cell, uint32_t now_s);
+static inline bool cqle_cell_is_live(const struct cqle_cell *cell, uint32_t now_s)
+{
+	if (cell->kind == CQLE_CELL_COLLECTION)
+		return cqle_collection_is_live(cell, now_s);
+	return cell->value != NULL && (cell->ttl_s == 0 || cell->local_s > now_s);
+}
+unsigned cqle_cell_tombstones(const struct cqle_cell *cell, uint32_t now_s);
+void cqle_cell_ref(const struct cqle_cell *cell);
+void cqle_cell_unref(struct lab_heap *heap, const struct cqle_cell *cell);
+/* Same contents? / the same memory, too? */
+bool cqle_cell_equal(const struct cqle_cell *a, const struct cqle_cell *b);
+bool cqle_cell_same(const struct cqle_cell *a, const struct cqle_cell *b);
+/* Of two simple ones. */
+const struct cqle_cell *cqle_cell_winner(const struct cqle_cell *a, const struct cqle_cell *b);
+/* Of two collections or counters, without what is not newer than `cutoff`; with a reference. Either
+ * may be never written. */
+struct cqle_cell cqle_cell_merge(struct lab_heap *heap, const struct cqle_cell *a,
+	const struct cqle_cell *b, int64_t cutoff);
+bool cqle_cell_is_purgeable(const struct cqle_cell *cell, uint32_t gc_before_s);
+/* Without what can be purged; with a reference. */
+struct cqle_cell cqle_cell_purge(
+	struct lab_heap *heap, const struct cqle_cell *cell, uint32_t gc_before_s);
 
 /* A row, or a change of one: the same thing, since rows only ever merge. Shared; whoever wants to
  * change one that is referenced more than once copies it first. The clustering key (comparable
@@ -199,10 +259,8 @@ static inline struct cqle_row *cqle_row_ref(struct cqle_row *row)
 }
 /* Would a SELECT return it? */
 bool cqle_row_is_live(const struct cqle_row *row, uint32_t now_s);
-static inline bool cqle_cell_is_live(const struct cqle_cell *cell, uint32_t now_s)
-{
-	return cell->value != NULL && (cell->ttl_s == 0 || cell->local_s > now_s);
-}
+/* Nothing written, nothing deleted. */
+bool cqle_row_is_empty(const struct cqle_row *row);
 /* Without tombstones from before `gc_before_s`. A new reference, maybe to itself; NULL if nothing
  * is left. */
 struct cqle_row *cqle_row_purge(struct lab_heap *heap, struct cqle_row *row, uint32_t gc_before_s);
@@ -395,7 +453,8 @@ struct cqle_value {
 
 struct cqle_restriction {
 	const struct cqle_column *column; /* NULL: none */
-	enum operator op;                 /* EQ, IN or a bound */
+	struct cqle_value *key;           /* column[key]; NULL: the column itself */
+	enum operator op;                 /* EQ, IN, CONTAINS or a bound */
 	struct cqle_value *values;        /* EQ: 1, IN: n, or 1 that is_list */
 	size_t value_count;
 };
@@ -426,16 +485,28 @@ enum cqle_item_kind {
 	CQLE_ITEM_WRITETIME,
 	CQLE_ITEM_TTL,
 	CQLE_ITEM_COUNT,
-	CQLE_ITEM_TOKEN
+	CQLE_ITEM_TOKEN,
+	CQLE_ITEM_ELEMENT /* of a map: its value, of a set: itself */
 };
 struct cqle_item {
 	enum cqle_item_kind kind;
 	const struct cqle_column *column; /* NULL: count(*), token */
+	struct cqle_value key;            /* of an element */
 };
 
+enum cqle_set_kind {
+	CQLE_SET_VALUE,   /* the whole column */
+	CQLE_SET_ADD,     /* to a collection, at the end of a list; to a counter */
+	CQLE_SET_REMOVE,  /* from a collection, a counter */
+	CQLE_SET_PREPEND, /* to a list */
+	CQLE_SET_ELEMENT, /* of a map by key, of a list by index */
+	CQLE_SET_DELETE_ELEMENT
+};
 struct cqle_set {
 	const struct cqle_column *column;
+	enum cqle_set_kind kind;
 	struct cqle_value value; /* null: a tombstone */
+	struct cqle_value key;   /* of an element */
 };
 
 struct cqle_plan {
@@ -454,12 +525,14 @@ struct cqle_plan {
 	size_t item_count;
 	struct cql_column *result_columns;
 	bool distinct, counting, reversed, filtering, wants_statics;
+	bool elements;                            /* some item is one */
 	struct cqle_value limit, partition_limit; /* column NULL and no bytes: none */
 	bool has_limit, has_partition_limit, ordered;
 
 	/* INSERT, UPDATE, DELETE */
 	struct cqle_set *sets;
 	size_t set_count;
+	bool needs_read;  /* lists: by index, by value; the row has to be known first */
 	bool marker_row;  /* INSERT: the row exists even without cells */
 	bool static_only; /* only static columns, no clustering key given */
 	bool has_timestamp, has_ttl;
@@ -483,6 +556,8 @@ int cqle_plan_build(struct cqlemu *emu, struct lab_arena *arena, const struct st
 void cqle_plan_unref(struct cqlemu *emu, struct cqle_plan *plan);
 bool cqle_plan_is_stale(const struct cqle_plan *plan);
 
+const char *cqle_operator_text(enum operator op); /* "=", "CONTAINS KEY" */
+
 /* ---- bind.c: a plan and bound values to keys, slices and mutations ---- */
 
 struct cqle_keys {
@@ -502,21 +577,68 @@ struct cqle_select {
 	bool token_from_minimum, token_empty;
 	struct cqle_filter *filters;
 	size_t filter_count;
+	struct lab_view *item_keys; /* of items that are elements */
 };
 struct cqle_filter {
 	const struct cqle_column *column;
+	const struct cql_type *type; /* of what is compared: the column's, an element's */
+	struct lab_view key;         /* column[key]; ptr NULL: the column */
 	enum operator op;
 	struct lab_view *values;
 	size_t value_count;
 };
 
+/* What a change is stamped with. */
+struct cqle_stamp {
+	int64_t timestamp;
+	uint32_t ttl_s, now_s;
+};
+
 int cqle_bind_select(struct cqlemu *emu, struct lab_arena *arena, const struct cqle_plan *plan,
 	const struct cql_bind *values, struct cqle_select *ret, struct lab_error *err);
-/* Adds the statement's changes to mutations[*count..]; one for each partition, merged with those
- * there for the same one. `default_timestamp` is the protocol's or the server's. */
-int cqle_bind_change(struct cqlemu *emu, struct lab_arena *arena, const struct cqle_plan *plan,
-	const struct cql_bind *values, int64_t default_timestamp, struct cqle_mutation ***mutations,
-	size_t *count, size_t *capacity, int64_t *ret_timestamp, struct lab_error *err);
+/* One statement of a change, and its values. */
+struct cqle_change_item {
+	struct cqle_plan *plan;
+	const struct cql_bind *values;
+};
+struct cqle_mutations {
+	struct cqle_mutation **items;
+	size_t count, capacity;
+};
+/* Adds the statement's changes to `mutations`; one for each partition, merged with those there for
+ * the same one. *timestamp is the protocol's or the server's, and becomes the one that is used.
+ * `change` has the rows that a plan which needs_read wants to know; or NULL. */
+struct cqle_change;
+int cqle_bind_change(struct cqlemu *emu, struct lab_arena *arena,
+	const struct cqle_change_item *item, const struct cqle_change *change, int64_t *timestamp,
+	struct cqle_mutations *mutations, struct lab_error *err);
+/* ---- collection.c ---- */
+
+/* One change of a collection column; `value` and `key` are bound, ptr NULL for null. */
+struct cqle_collect {
+	struct cqlemu *emu;
+	struct lab_arena *arena;
+	const struct cqle_set *set;
+	const struct cqle_stamp *change;
+	struct lab_view value, key;
+	const struct cqle_cell *before; /* the column as it is, if the plan needs it; or NULL */
+	struct lab_error *err;
+};
+/* Adds the change to what `cell` of the row-to-be has. */
+int cqle_collection_change(const struct cqle_collect *c, struct cqle_cell *cell);
+/* The collection of its live elements; ptr NULL if there are none. */
+struct lab_view cqle_collection_value(struct lab_arena *arena, const struct cql_type *type,
+	const struct cqle_cell *cell, uint32_t now_s);
+/* The element of a serialized map or set at `key`; ptr NULL if there is none. */
+struct lab_view cqle_collection_at(
+	const struct cql_type *type, struct lab_view value, struct lab_view key);
+/* Is `item` among the elements (of a map: its values, or its keys)? */
+bool cqle_collection_has(
+	const struct cql_type *type, struct lab_view value, bool keys, struct lab_view item);
+/* What a SELECT shows of any cell; ptr NULL is null. Borrows from the cell or the arena. */
+struct lab_view cqle_cell_value(struct lab_arena *arena, const struct cqle_column *column,
+	const struct cqle_cell *cell, uint32_t now_s);
+
 /* Named values into the order of the markers. */
 int cqle_bind_names(struct lab_arena *arena, const struct cqle_plan *plan,
 	const struct cql_bind *values, size_t count, struct cql_bind **ret, struct lab_error *err);
@@ -650,6 +772,25 @@ struct cqle_write {
 	uint64_t replicas, sent, acked;
 };
 
+/* What a change was asked to do, until it has become `writes`. */
+struct cqle_known {
+	const struct cqle_table *table;
+	struct cqle_bytes *key;
+	struct cqle_row *row;
+	bool is_static;
+};
+struct cqle_change {
+	struct cqle_change_item *items;
+	size_t count;
+	const struct cql_bind *values; /* of a batch written as text */
+	bool is_batch;
+	enum cql_batch_type batch_type;
+	bool reading; /* rows have to be read first */
+	size_t next;  /* item to read for */
+	struct cqle_known *known;
+	size_t known_count, known_capacity;
+};
+
 #define CQLE_TRIES_MAX 24 /* of one sub-read: digest mismatch, short reads */
 
 struct cqle_op {
@@ -686,6 +827,7 @@ struct cqle_op {
 	uint8_t new_id[16];          /* of PREPARE */
 
 	/* WRITE */
+	struct cqle_change change;
 	struct cqle_write *writes;
 	size_t write_count;
 	const char *write_type;
@@ -699,6 +841,7 @@ struct cqle_op {
 	enum cql_consistency consistency;
 
 	/* READ: one sub-read after the other, of a partition or a part of the ring */
+	const struct cqle_plan *reading; /* the plan, or a change's that has to read first */
 	struct cqle_select select;
 	struct cqle_read read;
 	size_t next_key;               /* of select.keys */
@@ -830,6 +973,30 @@ void cqle_prepared_forget(struct cqlemu *emu, struct cqle_node *node, struct lab
 void cqle_prepare_run(struct cqlemu *emu, struct cqle_op *op);
 int cqle_setup(struct cqlemu *emu, struct lab_view text, struct lab_error *err);
 
+/* Answers with an error that is not the cluster's, and ends the operation. */
+void cqle_op_refuse(struct cqlemu *emu, struct cqle_op *op, uint32_t code, const char *text);
+/* Why this consistency level makes no sense here; NULL if it does. */
+const char *cqle_refused_consistency(const struct cqle_op *op, bool write);
+/* Begins to read for op->select, which is bound. */
+void cqle_read_prepare(struct cqlemu *emu, struct cqle_op *op);
+
+/* ---- change.c ---- */
+
+void cqle_do_change(struct cqlemu *emu, struct cqle_op *op, const struct cql_bind *values);
+/* Of BATCH: op->change.items has room. */
+void cqle_change_add(struct cqle_op *op, struct cqle_plan *plan, const struct cql_bind *values);
+void cqle_change_start(struct cqlemu *emu, struct cqle_op *op);
+/* Rows that were read for a change; all of them have been. */
+void cqle_change_known(struct cqlemu *emu, struct cqle_op *op, const struct cqle_answer *answer);
+void cqle_change_read_done(struct cqlemu *emu, struct cqle_op *op);
+/* The row (NULL: the static one) as it was read before; NULL if it is not there. */
+const struct cqle_row *cqle_change_row(const struct cqle_change *change,
+	const struct cqle_table *table, struct lab_view key, const struct lab_view *row);
+void cqle_change_release(struct cqlemu *emu, struct cqle_op *op);
+/* Applies a change on every replica at once. */
+int cqle_change_setup(
+	struct cqlemu *emu, struct cqle_op *op, struct cqle_plan *plan, struct lab_error *err);
+
 /* ---- result.c: rows to cells ---- */
 
 struct cqle_result {
@@ -910,6 +1077,7 @@ struct cqlemu {
 	struct lab_buf out;
 	struct cqlemu_counters counters;
 	int64_t last_timestamp_us; /* server-side, monotone */
+	uint64_t list_place;       /* the last one given to an element of a list */
 };
 
 /* Wall clock. */

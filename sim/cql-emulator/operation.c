@@ -54,7 +54,7 @@ static void unlink_op(struct cqlemu *emu, struct cqle_op *op)
 
 static void drop_answers(struct cqlemu *emu, struct cqle_op *op)
 {
-	for (size_t i = 0; op->kind == CQLE_OP_READ && i < emu->node_count; i++) {
+	for (size_t i = 0; op->reading != NULL && i < emu->node_count; i++) {
 		cqle_answer_unref(emu->heap, op->answers[i]);
 		op->answers[i] = NULL;
 	}
@@ -72,6 +72,7 @@ void cqle_op_release(struct cqlemu *emu, struct cqle_op *op)
 	drop_answers(emu, op);
 	for (size_t i = 0; i < op->write_count; i++)
 		cqle_mutation_unref(emu->heap, op->writes[i].mutation);
+	cqle_change_release(emu, op);
 	cqle_plan_unref(emu, op->plan);
 	if (op->session != NULL)
 		op->session->inflight--;
@@ -132,4 +133,11 @@ void cqle_op_forget(struct cqlemu *emu, struct cqle_op *op)
 	}
 	cqle_op_finish(emu, op);
 	cqle_op_release(emu, op);
+}
+
+void cqle_op_refuse(struct cqlemu *emu, struct cqle_op *op, uint32_t code, const char *text)
+{
+	struct cql_error error = { .code = code, .message = lab_view_cstr(text) };
+	cqle_op_answer_error(emu, op, &error);
+	cqle_op_finish(emu, op);
 }

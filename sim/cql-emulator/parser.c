@@ -447,8 +447,7 @@ static int relation_operator(struct parser *p, enum operator* ret)
 		return 0;
 	}
 	if (parser_take(p, "contains")) {
-		(void)parser_take(p, "key");
-		*ret = OP_CONTAINS;
+		*ret = parser_take(p, "key") ? OP_CONTAINS_KEY : OP_CONTAINS;
 		return 0;
 	}
 	return parser_no_viable(p);
@@ -481,6 +480,10 @@ static int relation(struct parser *p, struct relation *ret)
 			return -1;
 	} else if (parser_name(p, &ret->column) < 0) {
 		return -1;
+	} else if (parser_take_symbol(p, "[")) {
+		ret->has_key = true;
+		if (parser_term(p, &ret->key) < 0 || parser_expect_symbol(p, "]") < 0)
+			return -1;
 	}
 	if (relation_operator(p, &ret->op) < 0)
 		return -1;
@@ -565,6 +568,10 @@ static int selector(struct parser *p, struct selector *ret)
 	} else if (p->token.kind == TOKEN_WORD || p->token.kind == TOKEN_QUOTED_NAME) {
 		ret->kind = SELECT_COLUMN;
 		result = parser_name(p, &ret->name);
+		if (result == 0 && parser_take_symbol(p, "[")) {
+			ret->kind = SELECT_ELEMENT;
+			result = parser_term(p, &ret->key) < 0 ? -1 : parser_expect_symbol(p, "]");
+		}
 	} else {
 		size_t begin = p->token.begin, end = p->token.end;
 		ret->kind = SELECT_TERM;
@@ -743,60 +750,80 @@ static int condition_clause(struct parser *p, struct statement *s)
 	return parser_where(p, &conditions);
 }
 
-static bool at_sign(const struct parser *p)
+/* The column on the right side must be the one on the left. */
+static int same_column(struct parser *p, const struct assignment *a, struct lab_view name)
 {
-	return parser_at_symbol(p, "+") || parser_at_symbol(p, "-") ||
-	       (p->token.kind == TOKEN_INTEGER && p->token.text.ptr[0] == '-');
+	if (lab_view_eq(a->column, name))
+		return 0;
+	return cqle_fail(p->err, CQL_E_SYNTAX,
+		a->kind == ASSIGN_PREPEND
+			? "Only expressions of the form X = <value> + X are supported."
+		: a->kind == ASSIGN_REMOVE
+			? "Only expressions of the form X = X -<value> are supported."
+			: "Only expressions of the form X = X +<value> are supported.");
 }
 
-/* The right side of "c = ...": a term, or arithmetic on a column. */
+static bool at_own_column(const struct parser *p)
+{
+	return p->token.kind == TOKEN_QUOTED_NAME ||
+	       (p->token.kind == TOKEN_WORD && !parser_next_is_symbol(p, "(") &&
+		       (parser_next_is_symbol(p, "+") || parser_next_is_symbol(p, "-") ||
+			       p->next.kind == TOKEN_INTEGER));
+}
+
+/* c + term, c - term. "c-1" is lexed as c and -1, which is added. */
+static int own_arithmetic(struct parser *p, struct assignment *a)
+{
+	struct lab_view name;
+	if (parser_name(p, &name) < 0)
+		return -1;
+	bool negative = p->token.kind == TOKEN_INTEGER && p->token.text.ptr[0] == '-';
+	a->kind = parser_at_symbol(p, "-") ? ASSIGN_REMOVE : ASSIGN_ADD;
+	if (!negative && !parser_take_symbol(p, "+") && !parser_take_symbol(p, "-"))
+		return parser_no_viable(p);
+	return parser_term(p, &a->value) < 0 ? -1 : same_column(p, a, name);
+}
+
+/* The right side of "c = ...": a term, or arithmetic on the column. */
 static int assigned_value(struct parser *p, struct assignment *a)
 {
 	struct lab_view name;
-	bool column = p->token.kind == TOKEN_QUOTED_NAME ||
-		      (p->token.kind == TOKEN_WORD && !parser_next_is_symbol(p, "(") &&
-			      (parser_next_is_symbol(p, "+") || parser_next_is_symbol(p, "-") ||
-				      p->next.kind == TOKEN_INTEGER));
-	if (column) {
-		a->arithmetic = true;
-		if (parser_name(p, &name) < 0)
-			return -1;
-		if (!at_sign(p))
-			return parser_no_viable(p);
-		if (p->token.kind == TOKEN_SYMBOL)
-			parser_advance(p);
-		return parser_term(p, &a->value);
-	}
+	if (at_own_column(p))
+		return own_arithmetic(p, a);
 	if (parser_term(p, &a->value) < 0)
 		return -1;
-	if (!parser_at_symbol(p, "+"))
+	if (!parser_take_symbol(p, "+"))
 		return 0;
-	a->arithmetic = true;
-	parser_advance(p);
-	return parser_name(p, &name);
+	a->kind = ASSIGN_PREPEND;
+	return parser_name(p, &name) < 0 ? -1 : same_column(p, a, name);
+}
+
+/* c[key] or c.field, behind the column's name. */
+static int assigned_part(struct parser *p, struct assignment *a)
+{
+	struct lab_view field;
+	if (parser_take_symbol(p, "[")) {
+		a->kind = ASSIGN_ELEMENT;
+		return parser_term(p, &a->key) < 0 ? -1 : parser_expect_symbol(p, "]");
+	}
+	if (!parser_take_symbol(p, "."))
+		return 0;
+	a->kind = ASSIGN_FIELD;
+	return parser_name(p, &field);
 }
 
 static int set_assignment(struct parser *p, struct assignment *a)
 {
-	struct term key;
-	struct lab_view field;
-	if (parser_name(p, &a->column) < 0)
+	if (parser_name(p, &a->column) < 0 || assigned_part(p, a) < 0)
 		return -1;
-	if (parser_take_symbol(p, "[")) {
-		a->arithmetic = true;
-		if (parser_term(p, &key) < 0 || parser_expect_symbol(p, "]") < 0)
-			return -1;
-	} else if (parser_take_symbol(p, ".")) {
-		a->arithmetic = true;
-		if (parser_name(p, &field) < 0)
-			return -1;
-	} else if (parser_take_symbol(p, "+=") || parser_take_symbol(p, "-=")) {
-		a->arithmetic = true;
+	if (a->kind == ASSIGN_VALUE && (parser_at_symbol(p, "+=") || parser_at_symbol(p, "-="))) {
+		a->kind = parser_at_symbol(p, "+=") ? ASSIGN_ADD : ASSIGN_REMOVE;
+		parser_advance(p);
 		return parser_term(p, &a->value);
 	}
 	if (parser_expect_symbol(p, "=") < 0)
 		return -1;
-	return assigned_value(p, a);
+	return a->kind == ASSIGN_VALUE ? assigned_value(p, a) : parser_term(p, &a->value);
 }
 
 static int parse_update(struct parser *p, struct statement *s)
@@ -818,20 +845,8 @@ static int parse_update(struct parser *p, struct statement *s)
 
 static int delete_column(struct parser *p, struct statement *s, size_t *capacity)
 {
-	struct term key;
-	struct lab_view field;
 	struct assignment *a = PARSER_GROW(p, s->assignments, s->assignment_count, *capacity);
-	if (a == NULL || parser_name(p, &a->column) < 0)
-		return -1;
-	if (parser_take_symbol(p, "[")) {
-		a->arithmetic = true;
-		return parser_term(p, &key) < 0 ? -1 : parser_expect_symbol(p, "]");
-	}
-	if (parser_take_symbol(p, ".")) {
-		a->arithmetic = true;
-		return parser_name(p, &field);
-	}
-	return 0;
+	return a == NULL || parser_name(p, &a->column) < 0 ? -1 : assigned_part(p, a);
 }
 
 static int parse_delete(struct parser *p, struct statement *s)

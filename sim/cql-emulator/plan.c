@@ -3,22 +3,12 @@
  * plan.c - a parsed statement resolved against the schema: which columns, which keys, which
  * markers. Done once for a prepared statement. Errors as in the golden semantics.
  */
-#include "sim/cql-emulator/cql-emulator-private.h"
+#include "sim/cql-emulator/plan-private.h"
 
 #define FILTERING_TEXT \
 	"Cannot execute this query as it might involve data filtering and thus may have " \
 	"unpredictable performance. If you want to execute this query despite the performance " \
 	"unpredictability, use ALLOW FILTERING"
-
-struct builder {
-	struct cqlemu *emu;
-	struct lab_arena *arena;
-	const struct statement *s;
-	struct cqle_plan *plan;  /* of this statement */
-	struct cqle_plan *outer; /* has the markers */
-	struct cqle_table *table;
-	struct lab_error *err;
-};
 
 /* ---- values ---- */
 
@@ -42,28 +32,36 @@ static bool is_user_column(const struct cqle_column *column)
 	return lab_view_eq_cstr(column->name, "u");
 }
 
-/* A term as a value of a column. */
-static int column_value(struct builder *b, const struct term *term,
-	const struct cqle_column *column, struct cqle_value *ret)
+int plan_value(struct builder *b, const struct term *term, const struct plan_spec *spec,
+	struct cqle_value *ret)
 {
-	*ret = (struct cqle_value){ .column = column, .type = column->type, .name = column->name };
+	*ret = (struct cqle_value){ .type = spec->type, .name = spec->name };
 	if (term->kind == TERM_MARKER) {
 		ret->is_marker = true;
 		ret->marker = term->marker;
-		note_marker(b, ret, term->text.ptr != NULL ? term->text : column->name);
-		if (is_user_column(column) && b->outer->user_marker == SIZE_MAX)
-			b->outer->user_marker = term->marker;
+		note_marker(b, ret, term->text.ptr != NULL ? term->text : spec->name);
 		return 0;
 	}
-	if (term->kind == TERM_NULL) {
-		ret->is_null = true;
+	ret->is_null = term->kind == TERM_NULL;
+	if (ret->is_null)
 		return 0;
-	}
-	if (cqle_constant(b->arena, term, column->name, &column->type, column->type_text,
-		    &ret->bytes, b->err) < 0)
+	return cqle_constant(
+		b->arena, term, spec->name, &spec->type, spec->type_text, &ret->bytes, b->err);
+}
+
+int plan_column_value(struct builder *b, const struct term *term, const struct cqle_column *column,
+	struct cqle_value *ret)
+{
+	struct plan_spec spec = { column->name, column->type, column->type_text };
+	if (plan_value(b, term, &spec, ret) < 0)
 		return -1;
-	if (is_user_column(column))
+	ret->column = column;
+	if (!is_user_column(column) || ret->is_null)
+		return 0;
+	if (!ret->is_marker)
 		b->outer->user_constant = ret->bytes;
+	else if (b->outer->user_marker == SIZE_MAX)
+		b->outer->user_marker = term->marker;
 	return 0;
 }
 
@@ -71,18 +69,12 @@ static int column_value(struct builder *b, const struct term *term,
 static int number_value(struct builder *b, const struct term *term, const char *name,
 	enum cql_type_id type, struct cqle_value *ret)
 {
-	*ret = (struct cqle_value){ .type = { .id = (uint16_t)type }, .name = lab_view_cstr(name) };
-	if (term->kind == TERM_MARKER) {
-		ret->is_marker = true;
-		ret->marker = term->marker;
-		note_marker(b, ret, term->text.ptr != NULL ? term->text : ret->name);
-		return 0;
-	}
-	return cqle_constant(b->arena, term, ret->name, &ret->type,
-		lab_view_cstr(cql_type_name((uint16_t)type)), &ret->bytes, b->err);
+	struct plan_spec spec = { lab_view_cstr(name), { .id = (uint16_t)type },
+		lab_view_cstr(cql_type_name((uint16_t)type)) };
+	return plan_value(b, term, &spec, ret);
 }
 
-static int using_values(struct builder *b)
+int plan_using(struct builder *b)
 {
 	b->plan->has_timestamp = b->s->timestamp.kind != TERM_NONE;
 	b->plan->has_ttl = b->s->ttl.kind != TERM_NONE;
@@ -93,13 +85,19 @@ static int using_values(struct builder *b)
 				: 0;
 }
 
-static int undefined_column(const struct builder *b, struct lab_view name)
+bool plan_is_collection(const struct cqle_column *c)
+{
+	uint16_t id = c->type.id;
+	return id == CQL_TYPE_LIST || id == CQL_TYPE_SET || id == CQL_TYPE_MAP;
+}
+
+int plan_undefined_column(const struct builder *b, struct lab_view name)
 {
 	return cqle_fail(b->err, CQL_E_INVALID, "Undefined column name %.*s in table %.*s",
 		LAB_VIEW_ARG(name), LAB_VIEW_ARG(b->table->full_name));
 }
 
-static bool is_counter_table(const struct cqle_table *t)
+bool plan_is_counter_table(const struct cqle_table *t)
 {
 	return t->regular_count > 0 && cqle_regular(t, 0)->type.id == CQL_TYPE_COUNTER;
 }
@@ -136,10 +134,62 @@ static int resolve_in(struct builder *b, const struct relation *relation, struct
 	ret->r.values = lab_arena_array(b->arena, struct cqle_value, relation->item_count);
 	ret->r.value_count = relation->item_count;
 	for (size_t i = 0; i < relation->item_count; i++) {
-		if (column_value(b, &relation->items[i], c, &ret->r.values[i]) < 0)
+		if (plan_column_value(b, &relation->items[i], c, &ret->r.values[i]) < 0)
 			return -1;
 	}
 	return 0;
+}
+
+const char *cqle_operator_text(enum operator op)
+{
+	static const char *const texts[] = { [OP_EQ] = "=",
+		[OP_LT] = "<",
+		[OP_LE] = "<=",
+		[OP_GT] = ">",
+		[OP_GE] = ">=",
+		[OP_NE] = "!=",
+		[OP_IN] = "IN",
+		[OP_LIKE] = "LIKE",
+		[OP_CONTAINS] = "CONTAINS",
+		[OP_CONTAINS_KEY] = "CONTAINS KEY" };
+	return texts[op];
+}
+
+/* An element's type, and how messages call it. */
+static struct plan_spec element_spec(
+	struct builder *b, const struct cqle_column *c, const char *part, bool keys)
+{
+	struct plan_spec spec = { .type = c->type.params[c->type.id == CQL_TYPE_MAP && !keys] };
+	spec.name =
+		lab_view_cstr(lab_arena_printf(b->arena, "%s(%.*s)", part, LAB_VIEW_ARG(c->name)));
+	spec.type_text = cqle_type_text(b->arena, &spec.type);
+	return spec;
+}
+
+/* c CONTAINS x, c CONTAINS KEY x, c[key] = x. */
+static int resolve_element(struct builder *b, const struct relation *relation, struct resolved *ret)
+{
+	const struct cqle_column *c = ret->column;
+	bool keys = relation->op == OP_CONTAINS_KEY, map = c->type.id == CQL_TYPE_MAP;
+	if (!plan_is_collection(c) || ((keys || relation->has_key) && !map))
+		return cqle_fail(b->err, CQL_E_INVALID,
+			relation->has_key ? "Column %.*s cannot be used as a map"
+			: keys            ? "Cannot use CONTAINS KEY on non-map column %.*s"
+					  : "Cannot use CONTAINS on non-collection column %.*s",
+			LAB_VIEW_ARG(c->name));
+	if (relation->has_key && relation->op != OP_EQ)
+		return cqle_fail(
+			b->err, CQL_E_INVALID, "Only EQ relations are supported on map entries");
+	struct plan_spec value = element_spec(b, c, keys ? "key" : "value", keys);
+	struct plan_spec key = element_spec(b, c, "key", true);
+	ret->r.values = lab_arena_new_of(b->arena, struct cqle_value);
+	ret->r.value_count = 1;
+	if (relation->has_key) {
+		ret->r.key = lab_arena_new_of(b->arena, struct cqle_value);
+		if (plan_value(b, &relation->key, &key, ret->r.key) < 0)
+			return -1;
+	}
+	return plan_value(b, &relation->value, &value, ret->r.values);
 }
 
 static int resolve_relation(
@@ -152,13 +202,20 @@ static int resolve_relation(
 						 "Multi-column relations are not supported here");
 	ret->column = cqle_column_find(b->table, relation->column);
 	if (ret->column == NULL)
-		return undefined_column(b, relation->column);
+		return plan_undefined_column(b, relation->column);
 	ret->r = (struct cqle_restriction){ .column = ret->column, .op = relation->op };
+	if (relation->has_key || relation->op == OP_CONTAINS || relation->op == OP_CONTAINS_KEY)
+		return resolve_element(b, relation, ret);
+	if (ret->column->multicell && relation->op != OP_NE)
+		return cqle_fail(b->err, CQL_E_INVALID,
+			"Collection column '%.*s' (%.*s) cannot be restricted by a '%s' relation",
+			LAB_VIEW_ARG(relation->column), LAB_VIEW_ARG(ret->column->type_text),
+			cqle_operator_text(relation->op));
 	if (relation->op == OP_IN)
 		return resolve_in(b, relation, ret);
 	ret->r.values = lab_arena_new_of(b->arena, struct cqle_value);
 	ret->r.value_count = 1;
-	if (column_value(b, &relation->value, ret->column, ret->r.values) < 0)
+	if (plan_column_value(b, &relation->value, ret->column, ret->r.values) < 0)
 		return -1;
 	if (relation->op == OP_LIKE)
 		return cqle_fail(b->err, CQL_E_INVALID,
@@ -168,8 +225,6 @@ static int resolve_relation(
 	if (relation->op == OP_NE)
 		return cqle_fail(b->err, CQL_E_INVALID, "Unsupported \"!=\" relation: %.*s != %.*s",
 			LAB_VIEW_ARG(relation->column), LAB_VIEW_ARG(relation->value.text));
-	if (relation->op == OP_CONTAINS)
-		return cqle_fail(b->err, CQL_E_INVALID, "CONTAINS is not supported here");
 	return 0;
 }
 
@@ -181,7 +236,9 @@ static bool is_equal(enum operator op)
 static int check_twice(struct builder *b, struct resolved *all, size_t count, size_t at)
 {
 	for (size_t i = 0; i < at && i < count; i++) {
-		if (all[i].column == NULL || all[i].column != all[at].column)
+		bool element = all[i].r.key != NULL || all[i].r.op >= OP_CONTAINS ||
+			       all[at].r.key != NULL || all[at].r.op >= OP_CONTAINS;
+		if (all[i].column == NULL || all[i].column != all[at].column || element)
 			continue;
 		if (is_equal(all[i].r.op) || is_equal(all[at].r.op))
 			return cqle_fail(b->err, CQL_E_INVALID,
@@ -296,7 +353,7 @@ static int missing_pk(struct builder *b, struct resolved *all)
 		LAB_VIEW_ARG(names));
 }
 
-static int missing_ck(struct builder *b, size_t from)
+int plan_missing_clustering(struct builder *b, size_t from)
 {
 	struct lab_view names = { NULL, 0 };
 	for (size_t i = from; i < b->table->ck_count; i++)
@@ -307,7 +364,7 @@ static int missing_ck(struct builder *b, size_t from)
 }
 
 /* UPDATE and DELETE: the whole partition key, nothing that would need filtering. */
-static int where_of_change(struct builder *b)
+int plan_where_of_change(struct builder *b)
 {
 	struct resolved *all;
 	if (resolve_relations(b, &all) < 0)
@@ -466,12 +523,31 @@ static int item_function(struct builder *b, const struct selector *selector, str
 	return 0;
 }
 
+static int item_element(struct builder *b, const struct selector *selector, struct cqle_item *item,
+	struct cql_column *column)
+{
+	const struct cqle_column *c = item->column;
+	if (!plan_is_collection(c) || c->type.id == CQL_TYPE_LIST)
+		return cqle_fail(b->err, CQL_E_INVALID,
+			"Invalid element selection: %.*s is of type %.*s is not a collection",
+			LAB_VIEW_ARG(c->name), LAB_VIEW_ARG(c->type_text));
+	struct plan_spec key = element_spec(b, c, "key", true);
+	struct lab_view text = cqle_term_text(b->arena, &selector->key);
+	item->kind = CQLE_ITEM_ELEMENT;
+	b->plan->elements = true;
+	column->name = lab_view_cstr(lab_arena_printf(
+		b->arena, "%.*s[%.*s]", LAB_VIEW_ARG(c->name), LAB_VIEW_ARG(text)));
+	column->type = element_spec(b, c, "value", false).type;
+	return plan_value(b, &selector->key, &key, &item->key);
+}
+
 static int select_item(struct builder *b, const struct selector *selector, size_t index)
 {
 	static const uint16_t types[] = { [CQLE_ITEM_WRITETIME] = CQL_TYPE_BIGINT,
 		[CQLE_ITEM_TTL] = CQL_TYPE_INT,
 		[CQLE_ITEM_COUNT] = CQL_TYPE_BIGINT,
-		[CQLE_ITEM_TOKEN] = CQL_TYPE_BIGINT };
+		[CQLE_ITEM_TOKEN] = CQL_TYPE_BIGINT,
+		[CQLE_ITEM_ELEMENT] = 0 };
 	struct cqle_item *item = &b->plan->items[index];
 	struct cql_column *column = &b->plan->result_columns[index];
 	if (selector->kind == SELECT_TERM)
@@ -486,9 +562,12 @@ static int select_item(struct builder *b, const struct selector *selector, size_
 	if (selector->name.ptr != NULL) {
 		item->column = cqle_column_find(b->table, selector->name);
 		if (item->column == NULL)
-			return undefined_column(b, selector->name);
+			return plan_undefined_column(b, selector->name);
 	}
-	if (selector->kind == SELECT_COLUMN) {
+	if (selector->kind == SELECT_ELEMENT) {
+		if (item_element(b, selector, item, column) < 0)
+			return -1;
+	} else if (selector->kind == SELECT_COLUMN) {
 		column->name = selector->name;
 		column->type = item->column->type;
 	} else {
@@ -563,7 +642,7 @@ static int select_order(struct builder *b)
 				"EQ or an IN.");
 		const struct cqle_column *c = cqle_column_find(b->table, o->column);
 		if (c == NULL)
-			return undefined_column(b, o->column);
+			return plan_undefined_column(b, o->column);
 		if (c->kind != CQLE_CLUSTERING)
 			return cqle_fail(b->err, CQL_E_INVALID,
 				"Order by is currently only supported on the clustered columns of "
@@ -621,220 +700,6 @@ static int build_select(struct builder *b)
 	return 0;
 }
 
-/* ---- INSERT, UPDATE, DELETE ---- */
-
-static int check_condition(struct builder *b)
-{
-	if (!b->s->conditional)
-		return 0;
-	if (b->s->timestamp.kind != TERM_NONE)
-		return cqle_fail(b->err, CQL_E_INVALID,
-			"Cannot provide custom timestamp for conditional updates");
-	return cqle_fail(
-		b->err, CQL_E_INVALID, "Conditional updates (IF ...) are not supported here");
-}
-
-static int check_settable(struct builder *b, const struct cqle_column *c)
-{
-	if (c->multicell)
-		return cqle_fail(b->err, CQL_E_INVALID,
-			"Writing the non-frozen collection %.*s is not supported here",
-			LAB_VIEW_ARG(c->name));
-	return 0;
-}
-
-static int insert_column(struct builder *b, const struct assignment *a)
-{
-	struct cqle_plan *plan = b->plan;
-	const struct cqle_column *c = cqle_column_find(b->table, a->column);
-	struct cqle_value value;
-	if (c == NULL)
-		return undefined_column(b, a->column);
-	if (column_value(b, &a->value, c, &value) < 0)
-		return -1;
-	if (c->kind == CQLE_STATIC || c->kind == CQLE_REGULAR) {
-		for (size_t i = 0; i < plan->set_count; i++) {
-			if (plan->sets[i].column == c)
-				return cqle_fail(b->err, CQL_E_INVALID,
-					"Multiple definitions found for column %.*s",
-					LAB_VIEW_ARG(c->name));
-		}
-		plan->sets[plan->set_count++] = (struct cqle_set){ c, value };
-		return check_settable(b, c);
-	}
-	struct cqle_restriction *r = c->kind == CQLE_PARTITION_KEY ? &plan->where.pk[c->position]
-								   : &plan->where.ck[c->position];
-	if (r->column != NULL)
-		return cqle_fail(b->err, CQL_E_INVALID,
-			"The column names contains duplicates: %.*s", LAB_VIEW_ARG(c->name));
-	*r = (struct cqle_restriction){ .column = c, .op = OP_EQ, .value_count = 1 };
-	r->values = lab_arena_new_of(b->arena, struct cqle_value);
-	r->values[0] = value;
-	return 0;
-}
-
-static bool sets_statics_only(const struct cqle_plan *plan)
-{
-	for (size_t i = 0; i < plan->set_count; i++) {
-		if (plan->sets[i].column->kind != CQLE_STATIC)
-			return false;
-	}
-	return plan->set_count > 0;
-}
-
-/* No clustering key is needed, or even allowed to be half there, if only statics change. */
-static int check_clustering(struct builder *b)
-{
-	struct cqle_plan *plan = b->plan;
-	size_t given = 0;
-	for (size_t i = 0; i < b->table->ck_count; i++)
-		given += plan->where.ck[i].column != NULL;
-	if (given == b->table->ck_count) {
-		plan->where.ck_count = given;
-		return 0;
-	}
-	if (given == 0 && sets_statics_only(plan)) {
-		plan->static_only = true;
-		plan->where.ck_count = 0;
-		return 0;
-	}
-	for (size_t i = 0; i < b->table->ck_count; i++) {
-		if (plan->where.ck[i].column == NULL)
-			return missing_ck(b, i);
-	}
-	return 0;
-}
-
-static int build_insert(struct builder *b)
-{
-	struct cqle_plan *plan = b->plan;
-	if (is_counter_table(b->table))
-		return cqle_fail(b->err, CQL_E_INVALID,
-			"INSERT statements are not allowed on counter tables, use UPDATE instead");
-	if (b->s->json_insert)
-		return cqle_fail(b->err, CQL_E_INVALID, "INSERT JSON is not supported here");
-	if (b->s->value_count != b->s->assignment_count)
-		return cqle_fail(b->err, CQL_E_INVALID, "Unmatched column names/values");
-	plan->sets = lab_arena_array(b->arena, struct cqle_set, b->s->assignment_count);
-	plan->where.pk = lab_arena_array(b->arena, struct cqle_restriction, b->table->pk_count);
-	plan->where.ck = lab_arena_array(b->arena, struct cqle_restriction, b->table->ck_count + 1);
-	for (size_t i = 0; i < b->s->assignment_count; i++) {
-		if (insert_column(b, &b->s->assignments[i]) < 0)
-			return -1;
-	}
-	for (size_t i = 0; i < b->table->pk_count; i++) {
-		if (plan->where.pk[i].column == NULL)
-			return cqle_fail(b->err, CQL_E_INVALID,
-				"Some partition key parts are missing: %.*s",
-				LAB_VIEW_ARG(cqle_pk(b->table, i)->name));
-	}
-	if (check_clustering(b) < 0)
-		return -1;
-	plan->marker_row = !plan->static_only;
-	return check_condition(b);
-}
-
-static int update_counter(struct builder *b, const struct assignment *a)
-{
-	if (b->s->timestamp.kind != TERM_NONE)
-		return cqle_fail(b->err, CQL_E_INVALID,
-			"Cannot provide custom timestamp for counter updates");
-	if (b->s->ttl.kind != TERM_NONE)
-		return cqle_fail(
-			b->err, CQL_E_INVALID, "Cannot provide custom TTL for counter updates");
-	if (!a->arithmetic)
-		return cqle_fail(b->err, CQL_E_INVALID,
-			"Cannot set the value of counter column %.*s (counters can only be "
-			"incremented/decremented, not set)",
-			LAB_VIEW_ARG(a->column));
-	return cqle_fail(b->err, CQL_E_INVALID, "Counter updates are not supported here");
-}
-
-static int update_column(struct builder *b, const struct assignment *a)
-{
-	const struct cqle_column *c = cqle_column_find(b->table, a->column);
-	if (c == NULL)
-		return undefined_column(b, a->column);
-	if (c->kind == CQLE_PARTITION_KEY || c->kind == CQLE_CLUSTERING)
-		return cqle_fail(b->err, CQL_E_INVALID, "PRIMARY KEY part %.*s found in SET part",
-			LAB_VIEW_ARG(c->name));
-	if (c->type.id == CQL_TYPE_COUNTER)
-		return update_counter(b, a);
-	if (check_settable(b, c) < 0)
-		return -1;
-	if (a->arithmetic)
-		return cqle_fail(b->err, CQL_E_INVALID,
-			"Invalid operation for non counter column %.*s", LAB_VIEW_ARG(c->name));
-	for (size_t i = 0; i < b->plan->set_count; i++) {
-		if (b->plan->sets[i].column == c)
-			return cqle_fail(b->err, CQL_E_INVALID,
-				"Multiple incompatible setting of column %.*s",
-				LAB_VIEW_ARG(c->name));
-	}
-	struct cqle_set *set = &b->plan->sets[b->plan->set_count++];
-	set->column = c;
-	return column_value(b, &a->value, c, &set->value);
-}
-
-static int build_update(struct builder *b)
-{
-	b->plan->sets = lab_arena_array(b->arena, struct cqle_set, b->s->assignment_count);
-	for (size_t i = 0; i < b->s->assignment_count; i++) {
-		if (update_column(b, &b->s->assignments[i]) < 0)
-			return -1;
-	}
-	if (where_of_change(b) < 0)
-		return -1;
-	if (b->plan->where.range_column != NULL)
-		return cqle_fail(b->err, CQL_E_INVALID,
-			"Slice restrictions are not supported on the clustering columns in UPDATE "
-			"statements");
-	return check_clustering(b) < 0 ? -1 : check_condition(b);
-}
-
-static int delete_column(struct builder *b, const struct assignment *a)
-{
-	const struct cqle_column *c = cqle_column_find(b->table, a->column);
-	if (c == NULL)
-		return undefined_column(b, a->column);
-	if (c->kind == CQLE_PARTITION_KEY || c->kind == CQLE_CLUSTERING)
-		return cqle_fail(b->err, CQL_E_INVALID,
-			"Invalid identifier %.*s for deletion (should not be a PRIMARY KEY part)",
-			LAB_VIEW_ARG(c->name));
-	if (check_settable(b, c) < 0)
-		return -1;
-	if (a->arithmetic)
-		return cqle_fail(b->err, CQL_E_INVALID,
-			"Invalid deletion operation for non collection column %.*s",
-			LAB_VIEW_ARG(c->name));
-	struct cqle_set *set = &b->plan->sets[b->plan->set_count++];
-	set->column = c;
-	set->value = (struct cqle_value){ .column = c, .type = c->type, .is_null = true };
-	return 0;
-}
-
-static int build_delete(struct builder *b)
-{
-	struct cqle_plan *plan = b->plan;
-	plan->sets = lab_arena_array(b->arena, struct cqle_set, b->s->assignment_count);
-	for (size_t i = 0; i < b->s->assignment_count; i++) {
-		if (delete_column(b, &b->s->assignments[i]) < 0)
-			return -1;
-	}
-	if (where_of_change(b) < 0)
-		return -1;
-	if (is_counter_table(b->table))
-		return cqle_fail(b->err, CQL_E_INVALID, "Counter updates are not supported here");
-	if (plan->set_count > 0) {
-		if (plan->where.range_column != NULL)
-			return cqle_fail(b->err, CQL_E_INVALID,
-				"Range deletions are not supported for specific columns");
-		if (check_clustering(b) < 0)
-			return -1;
-	}
-	return check_condition(b);
-}
-
 /* ---- top ---- */
 
 static int build_statement(struct builder *b);
@@ -843,14 +708,14 @@ static int build_statement(struct builder *b);
 static int check_batch_table(const struct builder *outer, const struct cqle_table *table)
 {
 	enum cql_batch_type type = outer->s->batch_type;
-	bool counter = is_counter_table(table);
+	bool counter = plan_is_counter_table(table);
 	if (counter && type == CQL_BATCH_LOGGED)
 		return cqle_fail(outer->err, CQL_E_INVALID,
 			"Cannot include a counter statement in a logged batch");
 	if (!counter && type == CQL_BATCH_COUNTER)
 		return cqle_fail(outer->err, CQL_E_INVALID,
 			"Cannot include non-counter statement in a counter batch");
-	if (outer->plan->table != NULL && counter != is_counter_table(outer->plan->table))
+	if (outer->plan->table != NULL && counter != plan_is_counter_table(outer->plan->table))
 		return cqle_fail(outer->err, CQL_E_INVALID,
 			"Counter and non-counter mutations cannot exist in the same batch");
 	return 0;
@@ -885,19 +750,7 @@ static int build_batch(struct builder *b)
 			return -1;
 	}
 	b->table = plan->table;
-	return b->table == NULL ? 0 : using_values(b);
-}
-
-static int build_change(struct builder *b)
-{
-	if (b->table->keyspace->local && b->emu->system_ready && !b->emu->filling)
-		return cqle_fail(
-			b->err, CQL_E_UNAUTHORIZED, "system keyspace is not user-modifiable.");
-	if (using_values(b) < 0)
-		return -1;
-	return b->s->kind == STATEMENT_INSERT   ? build_insert(b)
-	       : b->s->kind == STATEMENT_UPDATE ? build_update(b)
-						: build_delete(b);
+	return b->table == NULL ? 0 : plan_using(b);
 }
 
 /* Cassandra's own refusal, where it would refuse as well. */
@@ -955,7 +808,7 @@ static int build_statement(struct builder *b)
 			       ? cqle_fail(b->err, CQL_E_UNAUTHORIZED,
 					 "system keyspace is not user-modifiable.")
 			       : 0;
-	return build_change(b);
+	return plan_change(b);
 }
 
 /* The markers of one statement's partition key, if each of its columns is = one marker. */

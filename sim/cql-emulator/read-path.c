@@ -32,7 +32,7 @@ static void fail_read(struct cqlemu *emu, struct cqle_op *op, const struct cql_e
 
 static unsigned received(const struct cqlemu *emu, const struct cqle_op *op, uint64_t nodes)
 {
-	return cqle_received(emu, op->plan->table->keyspace, op->consistency, op->node, nodes);
+	return cqle_received(emu, op->reading->table->keyspace, op->consistency, op->node, nodes);
 }
 
 void cqle_read_timeout(struct cqlemu *emu, struct cqle_op *op)
@@ -106,7 +106,10 @@ static void take_result(struct cqlemu *emu, struct cqle_op *op, const struct cql
 	op->round++; /* later answers are of no interest */
 	cqle_op_disarm(emu, &op->speculation);
 	warn_tombstones(emu, op, answer);
-	cqle_result_add(emu, op, answer, room(op));
+	if (op->change.reading)
+		cqle_change_known(emu, op, answer);
+	else
+		cqle_result_add(emu, op, answer, room(op));
 	release_answers(emu, op);
 	op->resume_at = NULL;
 	op->again = true;
@@ -175,7 +178,7 @@ static void repair(struct cqlemu *emu, struct cqle_op *op, uint64_t nodes)
 	for (size_t i = 0; i < emu->node_count; i++) {
 		struct repair_ctx ctx = { emu, op, i };
 		if ((nodes & cqle_bit(i)) != 0)
-			(void)cqle_answer_repair(emu->heap, op->plan->table, op->answers[i],
+			(void)cqle_answer_repair(emu->heap, op->reading->table, op->answers[i],
 				op->merged, send_repair, &ctx);
 	}
 	cqle_repair_ack(emu, op);
@@ -311,7 +314,7 @@ static void ask_enough(struct cqlemu *emu, struct cqle_op *op)
 
 static bool begin_round(struct cqlemu *emu, struct cqle_op *op, const struct cqle_replicas *r)
 {
-	struct cqle_keyspace *ks = op->plan->table->keyspace;
+	struct cqle_keyspace *ks = op->reading->table->keyspace;
 	struct cql_error error;
 	uint64_t replicas = 0, live = cqle_live_view(emu, op->node);
 	for (size_t i = 0; i < r->count; i++)
@@ -365,16 +368,16 @@ static void set_resume(struct cqle_op *op)
 
 static void set_limits(struct cqlemu *emu, struct cqle_op *op)
 {
-	bool everything = op->plan->filtering || op->plan->counting;
+	bool everything = op->reading->filtering || op->reading->counting;
 	op->read.limit = everything ? SIZE_MAX : room(op);
-	op->read.partition_limit = op->plan->filtering ? SIZE_MAX : op->select.partition_limit;
-	if (op->plan->distinct && !op->plan->filtering)
+	op->read.partition_limit = op->reading->filtering ? SIZE_MAX : op->select.partition_limit;
+	if (op->reading->distinct && !op->reading->filtering)
 		op->read.partition_limit = 1;
 	op->read.resume_limit = op->read.partition_limit;
 	if (op->resume_at != NULL && op->read.partition_limit != SIZE_MAX)
 		op->read.resume_limit = op->resume_at->partition_remaining;
 	op->read.now_s = cqle_wall_s(emu);
-	uint32_t grace = op->plan->table->gc_grace_s;
+	uint32_t grace = op->reading->table->gc_grace_s;
 	op->read.gc_before_s = op->read.now_s > grace ? op->read.now_s - grace : 0;
 }
 
@@ -392,11 +395,11 @@ static void read_key(struct cqlemu *emu, struct cqle_op *op)
 	op->read.token = cqle_token(op->read.key);
 	set_resume(op);
 	set_limits(emu, op);
-	if (op->plan->table->keyspace->local)
+	if (op->reading->table->keyspace->local)
 		read_local(emu, op);
 	else
-		ask_replicas(
-			emu, op, cqle_replicas_of(emu, op->plan->table->keyspace, op->read.token));
+		ask_replicas(emu, op,
+			cqle_replicas_of(emu, op->reading->table->keyspace, op->read.token));
 }
 
 static bool same_replicas(const struct cqle_replicas *a, const struct cqle_replicas *b)
@@ -412,7 +415,7 @@ static bool same_replicas(const struct cqle_replicas *a, const struct cqle_repli
 /* Range i of the ring is (token i-1, token i]; the last one is behind the last token. */
 static const struct cqle_replicas *range_replicas(struct cqlemu *emu, struct cqle_op *op, size_t i)
 {
-	return cqle_placement(emu, op->plan->table->keyspace, i % emu->ring_count);
+	return cqle_placement(emu, op->reading->table->keyspace, i % emu->ring_count);
 }
 
 static bool range_is_wanted(const struct cqlemu *emu, const struct cqle_op *op, size_t i)
@@ -472,7 +475,7 @@ static void sub_read(struct cqlemu *emu, struct cqle_op *op)
 {
 	if (!op->select.scan)
 		read_key(emu, op);
-	else if (op->plan->table->keyspace->local)
+	else if (op->reading->table->keyspace->local)
 		read_local_scan(emu, op);
 	else
 		read_ranges(emu, op);
@@ -485,10 +488,14 @@ void cqle_read_start(struct cqlemu *emu, struct cqle_op *op)
 	op->looping = true;
 	while (op->again && !op->finished) {
 		op->again = false;
-		bool full = !op->plan->counting && (op->result->more || room(op) == 0);
+		bool full = !op->reading->counting && (op->result->more || room(op) == 0);
 		if (!full && has_next(emu, op)) {
 			sub_read(emu, op);
 			continue;
+		}
+		if (op->change.reading) {
+			cqle_change_read_done(emu, op);
+			break;
 		}
 		cqle_result_finish(emu, op);
 		cqle_op_finish(emu, op);

@@ -481,17 +481,6 @@ static struct cqle_row *merge_next_row(struct merger *m)
 	return merged != NULL ? merged : cqle_row_new(m->heap, key, first->cell_count);
 }
 
-static bool row_has_anything(const struct cqle_row *row)
-{
-	if (row->marker != CQLE_NO_TIMESTAMP || row->deletion.timestamp != CQLE_NO_TIMESTAMP)
-		return true;
-	for (size_t i = 0; i < row->cell_count; i++) {
-		if (row->cells[i].timestamp != CQLE_NO_TIMESTAMP)
-			return true;
-	}
-	return false;
-}
-
 static bool merge_is_done(const struct merger *m, size_t live_before)
 {
 	if (m->ret->live >= m->read->limit)
@@ -516,7 +505,7 @@ static void merge_rows(struct merger *m)
 		struct cqle_row *row = merge_next_row(m);
 		if (row == NULL)
 			return;
-		if (!row_has_anything(row)) {
+		if (cqle_row_is_empty(row)) {
 			cqle_row_unref(m->heap, row);
 			continue;
 		}

@@ -4,16 +4,7 @@
  */
 #include "sim/cql-emulator/cql-emulator-private.h"
 
-#define BATCH_PARTITIONS_MAX 10000
-#define UNLOGGED_PARTITIONS_WARN 10
 #define PLAN_ARENA_BYTES ((size_t)64 << 20)
-
-static void answer_fail(struct cqlemu *emu, struct cqle_op *op, uint32_t code, const char *text)
-{
-	struct cql_error error = { .code = code, .message = lab_view_cstr(text) };
-	cqle_op_answer_error(emu, op, &error);
-	cqle_op_finish(emu, op);
-}
 
 static struct lab_view session_keyspace(const struct cqlemu *emu, const struct cqle_op *op)
 {
@@ -71,22 +62,6 @@ static void note(struct cqle_op *op, struct cqle_plan *plan, const struct cql_bi
 	note_user(op, plan, values);
 }
 
-/* ---- consistency levels that make no sense ---- */
-
-static const char *refused_consistency(const struct cqle_op *op, bool write)
-{
-	bool serial = op->consistency == CQL_SERIAL || op->consistency == CQL_LOCAL_SERIAL;
-	if (op->consistency == CQL_NODE_LOCAL)
-		return "NODE_LOCAL consistency level is highly dangerous and should be used only "
-		       "for "
-		       "debugging purposes";
-	if (!write && op->consistency == CQL_ANY)
-		return "ANY ConsistencyLevel is only supported for writes";
-	if (write && serial)
-		return "You must use conditional updates for serializable writes";
-	return NULL;
-}
-
 /* ---- SELECT ---- */
 
 static int select_resume(struct cqlemu *emu, struct cqle_op *op)
@@ -113,9 +88,9 @@ static int select_resume(struct cqlemu *emu, struct cqle_op *op)
 	return 0;
 }
 
-static void select_prepare(struct cqlemu *emu, struct cqle_op *op)
+void cqle_read_prepare(struct cqlemu *emu, struct cqle_op *op)
 {
-	const struct cqle_plan *plan = op->plan;
+	const struct cqle_plan *plan = op->reading;
 	bool paged = (op->params.flags & CQL_PARAM_PAGE_SIZE) != 0 && op->params.page_size > 0 &&
 		     !plan->counting;
 	op->kind = CQLE_OP_READ;
@@ -123,6 +98,7 @@ static void select_prepare(struct cqlemu *emu, struct cqle_op *op)
 	op->remaining = plan->counting ? SIZE_MAX : op->select.limit;
 	op->result = lab_arena_new_of(op->arena, struct cqle_result);
 	op->result->counts = lab_arena_array(op->arena, uint64_t, plan->item_count);
+	op->next_key = 0;
 	op->again = true;
 	op->read = (struct cqle_read){ .table = plan->table,
 		.slices = op->select.slices,
@@ -136,19 +112,20 @@ static void select_prepare(struct cqlemu *emu, struct cqle_op *op)
 static void do_select(struct cqlemu *emu, struct cqle_op *op, const struct cql_bind *values)
 {
 	struct lab_error err;
-	const char *refused = refused_consistency(op, false);
+	const char *refused = cqle_refused_consistency(op, false);
 	emu->counters.selects++;
 	if (refused != NULL) {
-		answer_fail(emu, op, CQL_E_INVALID, refused);
+		cqle_op_refuse(emu, op, CQL_E_INVALID, refused);
 		return;
 	}
 	if (cqle_bind_select(emu, op->arena, op->plan, values, &op->select, &err) < 0) {
 		cqle_op_fail(emu, op, &err);
 		return;
 	}
-	select_prepare(emu, op);
+	op->reading = op->plan;
+	cqle_read_prepare(emu, op);
 	if (select_resume(emu, op) < 0) {
-		answer_fail(emu, op, CQL_E_PROTOCOL, "Invalid value for the paging state");
+		cqle_op_refuse(emu, op, CQL_E_PROTOCOL, "Invalid value for the paging state");
 		return;
 	}
 	if (op->plan->table->keyspace->local) {
@@ -159,161 +136,6 @@ static void do_select(struct cqlemu *emu, struct cqle_op *op, const struct cql_b
 	cqle_request_begin(emu, op, "cql.read");
 }
 
-/* ---- INSERT, UPDATE, DELETE, BATCH ---- */
-
-struct collected {
-	struct cqle_mutation **mutations;
-	size_t count, capacity;
-};
-
-static int64_t default_timestamp(struct cqlemu *emu, const struct cqle_op *op)
-{
-	if ((op->params.flags & CQL_PARAM_TIMESTAMP) != 0)
-		return op->params.timestamp_us;
-	emu->last_timestamp_us = LAB_MAX(emu->last_timestamp_us + 1, cqle_wall_us(emu));
-	return emu->last_timestamp_us;
-}
-
-static int collect(struct cqlemu *emu, struct cqle_op *op, const struct cqle_plan *plan,
-	const struct cql_bind *values, int64_t timestamp, struct collected *c,
-	struct lab_error *err)
-{
-	if (cqle_bind_change(emu, op->arena, plan, values, timestamp, &c->mutations, &c->count,
-		    &c->capacity, &op->timestamp_us, err) < 0)
-		return -1;
-	if (c->count > BATCH_PARTITIONS_MAX)
-		return cqle_fail(err, CQL_E_INVALID, "Batch too large");
-	return 0;
-}
-
-static int collect_batch(struct cqlemu *emu, struct cqle_op *op, const struct cqle_plan *batch,
-	const struct cql_bind *values, int64_t timestamp, struct collected *c,
-	struct lab_error *err)
-{
-	if (batch->has_timestamp) {
-		struct lab_view bytes = batch->timestamp.is_marker
-						? values[batch->timestamp.marker].bytes
-						: batch->timestamp.bytes;
-		if (cql_value_to_i64(CQL_TYPE_BIGINT, bytes, &timestamp) < 0)
-			return cqle_fail(err, CQL_E_INVALID, "Invalid value of timestamp");
-	}
-	for (size_t i = 0; i < batch->batch_count; i++) {
-		if (collect(emu, op, batch->batch[i], values, timestamp, c, err) < 0)
-			return -1;
-	}
-	return 0;
-}
-
-static int check_batch_size(struct cqlemu *emu, struct cqle_op *op, const struct collected *c,
-	enum cql_batch_type type, struct lab_error *err)
-{
-	uint64_t bytes = 0;
-	const char *table =
-		c->count == 0 ? "" : lab_arena_cstr(op->arena, c->mutations[0]->table->full_name);
-	for (size_t i = 0; i < c->count; i++)
-		bytes += c->mutations[i]->bytes;
-	if (c->count < 2)
-		return 0;
-	if (bytes > emu->options.batch_fail_bytes)
-		return cqle_fail(err, CQL_E_INVALID, "Batch too large");
-	if (bytes > emu->options.batch_warn_bytes)
-		cqle_op_warn(op, lab_arena_printf(op->arena,
-					 "Batch for [%s] is of size %" PRIu64
-					 ", exceeding specified threshold of %u by %" PRIu64 ".",
-					 table, bytes, emu->options.batch_warn_bytes,
-					 bytes - emu->options.batch_warn_bytes));
-	else if (type == CQL_BATCH_UNLOGGED && c->count > UNLOGGED_PARTITIONS_WARN)
-		cqle_op_warn(op, lab_arena_printf(op->arena,
-					 "Unlogged batch covering %zu partitions detected against "
-					 "table [%s]. You "
-					 "should use a logged batch for atomicity, or asynchronous "
-					 "writes for "
-					 "performance.",
-					 c->count, table));
-	return 0;
-}
-
-static void drop_collected(struct cqlemu *emu, struct collected *c)
-{
-	for (size_t i = 0; i < c->count; i++)
-		cqle_mutation_unref(emu->heap, c->mutations[i]);
-	c->count = 0;
-}
-
-/* A hash of the first value, so that an oracle can tell two writes apart. */
-static void note_value(struct cqle_op *op, const struct cqle_mutation *m)
-{
-	const struct cqle_row *row = m->row_count > 0 ? m->rows[0] : m->static_row;
-	for (size_t i = 0; row != NULL && i < row->cell_count; i++) {
-		if (row->cells[i].value == NULL)
-			continue;
-		op->body_hash = lab_hash_view(0, cqle_bytes_view(row->cells[i].value));
-		return;
-	}
-}
-
-static void write_begin(struct cqlemu *emu, struct cqle_op *op, const struct collected *c,
-	const char *write_type, const char *point)
-{
-	op->kind = CQLE_OP_WRITE;
-	op->write_type = write_type;
-	op->writes = lab_arena_array(op->arena, struct cqle_write, c->count);
-	op->write_count = c->count;
-	for (size_t i = 0; i < c->count; i++) {
-		op->writes[i].mutation = c->mutations[i];
-		op->bytes += c->mutations[i]->bytes;
-	}
-	if (c->count == 0) { /* an empty batch is legal */
-		struct cql_response response = { .opcode = CQL_RESULT, .kind = CQL_RESULT_VOID };
-		cqle_op_answer(emu, op, &response);
-		cqle_op_finish(emu, op);
-		return;
-	}
-	if (emu->hooks.access != NULL)
-		note_value(op, c->mutations[0]);
-	cqle_request_begin(emu, op, point);
-}
-
-static const char *batch_write_type(enum cql_batch_type type, size_t partitions)
-{
-	if (partitions < 2)
-		return "SIMPLE";
-	return type == CQL_BATCH_LOGGED ? "BATCH" : "UNLOGGED_BATCH";
-}
-
-static void count_change(struct cqlemu *emu, const struct cqle_plan *plan)
-{
-	emu->counters.deletes += plan->kind == STATEMENT_DELETE;
-	emu->counters.batches += plan->kind == STATEMENT_BATCH;
-	emu->counters.writes += plan->kind == STATEMENT_INSERT || plan->kind == STATEMENT_UPDATE;
-}
-
-static void do_change(struct cqlemu *emu, struct cqle_op *op, const struct cql_bind *values)
-{
-	const struct cqle_plan *plan = op->plan;
-	bool batch = plan->kind == STATEMENT_BATCH;
-	struct collected c = { NULL, 0, 0 };
-	struct lab_error err;
-	const char *refused = refused_consistency(op, true);
-	count_change(emu, plan);
-	if (refused != NULL) {
-		answer_fail(emu, op, CQL_E_INVALID, refused);
-		return;
-	}
-	int64_t timestamp = default_timestamp(emu, op);
-	int result = batch ? collect_batch(emu, op, plan, values, timestamp, &c, &err)
-			   : collect(emu, op, plan, values, timestamp, &c, &err);
-	if (result == 0 && batch)
-		result = check_batch_size(emu, op, &c, plan->batch_type, &err);
-	if (result < 0) {
-		drop_collected(emu, &c);
-		cqle_op_fail(emu, op, &err);
-		return;
-	}
-	write_begin(emu, op, &c, batch ? batch_write_type(plan->batch_type, c.count) : "SIMPLE",
-		plan->kind == STATEMENT_DELETE ? "cql.delete" : "cql.write");
-}
-
 /* ---- USE, DDL, TRUNCATE ---- */
 
 static void do_use(struct cqlemu *emu, struct cqle_op *op)
@@ -321,7 +143,7 @@ static void do_use(struct cqlemu *emu, struct cqle_op *op)
 	struct lab_view name = op->plan->statement->keyspace;
 	const struct cqle_keyspace *ks = cqle_keyspace_find(emu, name);
 	if (ks == NULL) {
-		answer_fail(emu, op, CQL_E_INVALID,
+		cqle_op_refuse(emu, op, CQL_E_INVALID,
 			lab_arena_printf(
 				op->arena, "Keyspace '%.*s' does not exist", LAB_VIEW_ARG(name)));
 		return;
@@ -367,7 +189,7 @@ static void do_truncate(struct cqlemu *emu, struct cqle_op *op)
 	for (size_t i = 0; i < emu->node_count; i++) {
 		bool seen = i == op->node || emu->nodes[op->node].views[i].up;
 		if (!seen) {
-			answer_fail(emu, op, CQL_E_TRUNCATE,
+			cqle_op_refuse(emu, op, CQL_E_TRUNCATE,
 				"Error during truncate: Cannot achieve consistency level ALL");
 			return;
 		}
@@ -408,7 +230,7 @@ static void run_plan(struct cqlemu *emu, struct cqle_op *op, struct cqle_plan *p
 	case STATEMENT_UPDATE:
 	case STATEMENT_DELETE:
 	case STATEMENT_BATCH:
-		do_change(emu, op, values);
+		cqle_do_change(emu, op, values);
 		break;
 	case STATEMENT_USE:
 		do_use(emu, op);
@@ -480,7 +302,7 @@ void cqle_do_query(struct cqlemu *emu, struct cqle_op *op, const struct cql_requ
 		return;
 	}
 	if (arranged == 0 && request->params.value_count != plan->marker_count) {
-		answer_fail(emu, op, CQL_E_INVALID, "Invalid amount of bind variables");
+		cqle_op_refuse(emu, op, CQL_E_INVALID, "Invalid amount of bind variables");
 		return;
 	}
 	run_plan(emu, op, plan, values);
@@ -682,7 +504,7 @@ static bool wrong_count(
 {
 	if (count == plan->marker_count)
 		return false;
-	answer_fail(emu, op, CQL_E_INVALID,
+	cqle_op_refuse(emu, op, CQL_E_INVALID,
 		lab_arena_printf(op->arena,
 			"there were %zu markers(?) in CQL but %zu bound variables",
 			plan->marker_count, count));
@@ -735,7 +557,7 @@ static int batch_plan(struct cqlemu *emu, struct cqle_op *op, const struct cql_b
 }
 
 static int batch_item(struct cqlemu *emu, struct cqle_op *op, const struct cql_batch_item *item,
-	int64_t timestamp, struct collected *c, struct lab_error *err)
+	struct lab_error *err)
 {
 	struct cqle_plan *plan;
 	int result = batch_plan(emu, op, item, &plan, err);
@@ -757,73 +579,37 @@ static int batch_item(struct cqlemu *emu, struct cqle_op *op, const struct cql_b
 		note_user(op, plan, item->values);
 		op->user = op->user.ptr == NULL ? op->user : lab_arena_copy(op->arena, op->user);
 	}
-	return collect(emu, op, plan, item->values, timestamp, c, err);
-}
-
-static int batch_items(struct cqlemu *emu, struct cqle_op *op, const struct cql_request *request,
-	struct collected *c, struct lab_error *err)
-{
-	int64_t timestamp = default_timestamp(emu, op);
-	for (size_t i = 0; i < request->batch_count; i++) {
-		int result = batch_item(emu, op, &request->batch[i], timestamp, c, err);
-		if (result != 0)
-			return result;
-	}
-	return check_batch_size(emu, op, c, request->batch_type, err);
+	cqle_change_add(op, plan, item->values);
+	return 0;
 }
 
 void cqle_do_batch(struct cqlemu *emu, struct cqle_op *op, const struct cql_request *request)
 {
-	struct collected c = { NULL, 0, 0 };
 	struct lab_error err;
-	const char *refused = refused_consistency(op, true);
 	op->operation = LAB_VIEW("BATCH");
 	emu->counters.batches++;
-	if (refused != NULL || request->batch_type == CQL_BATCH_COUNTER) {
-		answer_fail(emu, op, CQL_E_INVALID,
-			refused != NULL
-				? refused
-				: "Cannot include non-counter statement in a counter batch");
+	if (request->batch_type == CQL_BATCH_COUNTER) {
+		cqle_op_refuse(emu, op, CQL_E_INVALID,
+			"Cannot include non-counter statement in a counter batch");
 		return;
 	}
-	int result = batch_items(emu, op, request, &c, &err);
-	if (result != 0) {
-		drop_collected(emu, &c);
+	op->change.is_batch = true;
+	op->change.batch_type = request->batch_type;
+	op->change.items =
+		lab_arena_array(op->arena, struct cqle_change_item, request->batch_count + 1);
+	for (size_t i = 0; i < request->batch_count; i++) {
+		int result = batch_item(emu, op, &request->batch[i], &err);
 		if (result < 0)
 			cqle_op_fail(emu, op, &err);
-		else
+		else if (result > 0)
 			cqle_op_finish(emu, op);
-		return;
+		if (result != 0)
+			return;
 	}
-	write_begin(emu, op, &c, batch_write_type(request->batch_type, c.count), "cql.write");
+	cqle_change_start(emu, op);
 }
 
 /* ---- set-up ---- */
-
-static void apply_everywhere(struct cqlemu *emu, struct collected *c)
-{
-	for (size_t i = 0; i < c->count; i++) {
-		struct cqle_mutation *m = c->mutations[i];
-		const struct cqle_replicas *r = cqle_replicas_of(emu, m->table->keyspace, m->token);
-		for (size_t j = 0; j < r->count; j++)
-			cqle_apply_at(emu, r->nodes[j], m);
-	}
-	drop_collected(emu, c);
-}
-
-static int setup_change(
-	struct cqlemu *emu, struct cqle_op *op, const struct cqle_plan *plan, struct lab_error *err)
-{
-	struct collected c = { NULL, 0, 0 };
-	int64_t timestamp = default_timestamp(emu, op);
-	int result = plan->kind == STATEMENT_BATCH
-			     ? collect_batch(emu, op, plan, NULL, timestamp, &c, err)
-			     : collect(emu, op, plan, NULL, timestamp, &c, err);
-	if (result == 0)
-		apply_everywhere(emu, &c);
-	drop_collected(emu, &c);
-	return result;
-}
 
 static int setup_ddl(struct cqlemu *emu, const struct cqle_plan *plan, struct lab_error *err)
 {
@@ -836,7 +622,7 @@ static int setup_ddl(struct cqlemu *emu, const struct cqle_plan *plan, struct la
 }
 
 static int setup_plan(
-	struct cqlemu *emu, struct cqle_op *op, const struct cqle_plan *plan, struct lab_error *err)
+	struct cqlemu *emu, struct cqle_op *op, struct cqle_plan *plan, struct lab_error *err)
 {
 	if (plan->marker_count > 0)
 		return cqle_fail(err, CQL_E_INVALID, "Invalid amount of bind variables");
@@ -847,7 +633,7 @@ static int setup_plan(
 	case STATEMENT_UPDATE:
 	case STATEMENT_DELETE:
 	case STATEMENT_BATCH:
-		return setup_change(emu, op, plan, err);
+		return cqle_change_setup(emu, op, plan, err);
 	case STATEMENT_USE: {
 		const struct cqle_keyspace *ks = cqle_keyspace_find(emu, plan->statement->keyspace);
 		if (ks == NULL)

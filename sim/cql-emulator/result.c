@@ -35,9 +35,7 @@ static void decode_clustering(struct row_view *v)
 	for (size_t i = 0; i < v->table->ck_count; i++) {
 		const struct cqle_column *c = cqle_ck(v->table, i);
 		struct lab_buf buf;
-		lab_buf_init(&buf, NULL, rest.len);
-		buf.data = lab_arena_alloc(v->arena, rest.len + 1);
-		buf.capacity = rest.len;
+		lab_buf_init_arena(&buf, v->arena, rest.len);
 		size_t used = cqle_comparable_take(rest, &c->type, c->descending, &buf);
 		v->clustering[i] = lab_buf_view(&buf);
 		rest = lab_view_skip(rest, used);
@@ -65,17 +63,27 @@ static struct lab_view column_of(struct row_view *v, const struct cqle_column *c
 		return v->clustering[c->position];
 	}
 	const struct cqle_cell *cell = cell_of(v, c);
-	return cell == NULL ? lab_view_of(NULL, 0) : cqle_bytes_view(cell->value);
+	return cell == NULL ? lab_view_of(NULL, 0) : cqle_cell_value(v->arena, c, cell, v->now_s);
 }
 
-static struct lab_view item_of(struct row_view *v, const struct cqle_item *item)
+/* A copy: rows go before the answer is encoded. */
+static struct lab_view copied(struct row_view *v, struct lab_view value)
+{
+	return value.ptr == NULL ? value : lab_arena_copy(v->arena, value);
+}
+
+static struct lab_view item_of(
+	struct row_view *v, const struct cqle_item *item, const struct lab_view *key)
 {
 	const struct cqle_cell *cell;
 	switch (item->kind) {
-	case CQLE_ITEM_COLUMN: {
+	case CQLE_ITEM_COLUMN:
+		return copied(v, column_of(v, item->column));
+	case CQLE_ITEM_ELEMENT: {
 		struct lab_view value = column_of(v, item->column);
-		/* Rows go before the answer is encoded. */
-		return value.ptr == NULL ? value : lab_arena_copy(v->arena, value);
+		return value.ptr == NULL
+			       ? value
+			       : copied(v, cqle_collection_at(&item->column->type, value, *key));
 	}
 	case CQLE_ITEM_WRITETIME:
 		cell = cell_of(v, item->column);
@@ -96,17 +104,41 @@ static struct lab_view item_of(struct row_view *v, const struct cqle_item *item)
 
 /* ---- filters ---- */
 
+static bool order_matches(enum operator op, int order)
+{
+	switch (op) {
+	case OP_EQ:
+	case OP_IN:
+		return order == 0;
+	case OP_LT:
+		return order < 0;
+	case OP_LE:
+		return order <= 0;
+	case OP_GT:
+		return order > 0;
+	case OP_GE:
+		return order >= 0;
+	case OP_NE:
+		return order != 0;
+	case OP_LIKE:
+	case OP_CONTAINS:
+	case OP_CONTAINS_KEY:
+		break;
+	}
+	return false;
+}
+
 static bool filter_matches(struct row_view *v, const struct cqle_filter *f)
 {
 	struct lab_view value = column_of(v, f->column);
-	if (value.ptr == NULL)
-		return false;
-	for (size_t i = 0; i < f->value_count; i++) {
-		int order = cqle_value_compare(v->arena, &f->column->type, value, f->values[i]);
-		if ((f->op == OP_EQ || f->op == OP_IN) && order == 0)
-			return true;
-		if ((f->op == OP_LT && order < 0) || (f->op == OP_LE && order <= 0) ||
-			(f->op == OP_GT && order > 0) || (f->op == OP_GE && order >= 0))
+	bool keys = f->op == OP_CONTAINS_KEY;
+	if (value.ptr != NULL && (f->op == OP_CONTAINS || keys))
+		return cqle_collection_has(&f->column->type, value, keys, f->values[0]);
+	if (value.ptr != NULL && f->key.ptr != NULL)
+		value = cqle_collection_at(&f->column->type, value, f->key);
+	for (size_t i = 0; value.ptr != NULL && i < f->value_count; i++) {
+		if (order_matches(
+			    f->op, cqle_value_compare(v->arena, f->type, value, f->values[i])))
 			return true;
 	}
 	return false;
@@ -163,7 +195,8 @@ static bool add_row(struct adder *a, struct row_view *v)
 	}
 	struct lab_view *cells = &result->cells[result->row_count++ * plan->item_count];
 	for (size_t i = 0; i < plan->item_count; i++)
-		cells[i] = item_of(v, &plan->items[i]);
+		cells[i] = item_of(
+			v, &plan->items[i], plan->elements ? &a->op->select.item_keys[i] : NULL);
 	result->live++;
 	return --a->room > 0;
 }
@@ -328,23 +361,15 @@ static int take_bytes(struct lab_view *rest, struct lab_view *ret)
 	return 0;
 }
 
-/* A little more than everything in it. */
-static void state_buf(struct lab_buf *buf, struct lab_arena *arena, size_t bytes)
-{
-	lab_buf_init(buf, NULL, bytes);
-	buf->data = lab_arena_alloc(arena, bytes + 1);
-	buf->capacity = bytes;
-}
-
 struct lab_view cqle_paging_write(struct lab_arena *arena, const struct cqle_table *table,
 	struct lab_view key, struct lab_view row, size_t remaining, size_t partition_remaining)
 {
 	struct lab_buf out, mark, value;
-	state_buf(&out, arena, key.len + 4 * row.len + 64);
-	state_buf(&mark, arena, 4 * row.len + 8);
+	lab_buf_init_arena(&out, arena, key.len + 4 * row.len + 64);
+	lab_buf_init_arena(&mark, arena, 4 * row.len + 8);
 	for (size_t i = 0; row.ptr != NULL && i < table->ck_count; i++) {
 		const struct cqle_column *c = cqle_ck(table, i);
-		state_buf(&value, arena, row.len + 1);
+		lab_buf_init_arena(&value, arena, row.len + 1);
 		row = lab_view_skip(
 			row, cqle_comparable_take(row, &c->type, c->descending, &value));
 		cql_put_short_bytes(&mark, lab_buf_view(&value));
@@ -367,7 +392,7 @@ static int read_mark(struct lab_arena *arena, const struct cqle_table *table, st
 	*ret = lab_view_of(NULL, 0);
 	if (mark.len == 0)
 		return 0;
-	state_buf(&out, arena, 2 * mark.len + 40 * table->ck_count + 8);
+	lab_buf_init_arena(&out, arena, 2 * mark.len + 40 * table->ck_count + 8);
 	for (size_t i = 0; i < table->ck_count; i++) {
 		const struct cqle_column *c = cqle_ck(table, i);
 		struct lab_view value = cql_read_short_bytes(&reader);

@@ -1,26 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * row.c - cells and rows: which of two wins. The rules are Cassandra 4.0's (golden semantics):
- * higher timestamp; at a tie what is deleted or expires before what stays, a tombstone before what
- * expires, the later expiry, and last the larger value.
+ * row.c - rows: markers, deletions and cells (cell.c), and what two of them merge to.
  */
 #include "sim/cql-emulator/cql-emulator-private.h"
-
-struct cqle_bytes *cqle_bytes_new(struct lab_heap *heap, struct lab_view v)
-{
-	struct cqle_bytes *bytes = lab_heap_alloc(heap, sizeof(*bytes) + v.len);
-	bytes->refs = 1;
-	bytes->len = (uint32_t)v.len;
-	if (v.len > 0)
-		memcpy(bytes->data, v.ptr, v.len);
-	return bytes;
-}
-
-void cqle_bytes_unref(struct lab_heap *heap, struct cqle_bytes *bytes)
-{
-	if (bytes != NULL && --bytes->refs == 0)
-		lab_heap_free(heap, bytes);
-}
 
 struct cqle_row *cqle_row_new(struct lab_heap *heap, struct lab_view key, size_t cell_count)
 {
@@ -43,7 +25,7 @@ void cqle_row_unref(struct lab_heap *heap, struct cqle_row *row)
 	if (row == NULL || --row->refs > 0)
 		return;
 	for (size_t i = 0; i < row->cell_count; i++)
-		cqle_bytes_unref(heap, row->cells[i].value);
+		cqle_cell_unref(heap, &row->cells[i]);
 	lab_heap_free(heap, row);
 }
 
@@ -67,25 +49,9 @@ bool cqle_row_is_live(const struct cqle_row *row, uint32_t now_s)
 unsigned cqle_row_tombstones(const struct cqle_row *row, uint32_t now_s)
 {
 	unsigned count = row->deletion.timestamp != CQLE_NO_TIMESTAMP;
-	for (size_t i = 0; i < row->cell_count; i++) {
-		if (row->cells[i].timestamp != CQLE_NO_TIMESTAMP &&
-			!cqle_cell_is_live(&row->cells[i], now_s))
-			count++;
-	}
+	for (size_t i = 0; i < row->cell_count; i++)
+		count += cqle_cell_tombstones(&row->cells[i], now_s);
 	return count;
-}
-
-static bool bytes_equal(const struct cqle_bytes *a, const struct cqle_bytes *b)
-{
-	if (a == b)
-		return true;
-	return a != NULL && b != NULL && a->len == b->len && memcmp(a->data, b->data, a->len) == 0;
-}
-
-static bool cell_equal(const struct cqle_cell *a, const struct cqle_cell *b)
-{
-	return a->timestamp == b->timestamp && bytes_equal(a->value, b->value) &&
-	       a->ttl_s == b->ttl_s && (a->ttl_s == 0 || a->local_s == b->local_s);
 }
 
 bool cqle_row_equal(const struct cqle_row *a, const struct cqle_row *b)
@@ -98,35 +64,13 @@ bool cqle_row_equal(const struct cqle_row *a, const struct cqle_row *b)
 		!lab_view_eq(cqle_row_key(a), cqle_row_key(b)))
 		return false;
 	for (size_t i = 0; i < a->cell_count; i++) {
-		if (!cell_equal(&a->cells[i], &b->cells[i]))
+		if (!cqle_cell_equal(&a->cells[i], &b->cells[i]))
 			return false;
 	}
 	return true;
 }
 
 /* ---- which one wins ---- */
-
-static int compare_values(const struct cqle_bytes *a, const struct cqle_bytes *b)
-{
-	return a == b ? 0 : lab_view_cmp(cqle_bytes_view(a), cqle_bytes_view(b));
-}
-
-static const struct cqle_cell *cell_winner(const struct cqle_cell *a, const struct cqle_cell *b)
-{
-	if (a->timestamp != b->timestamp)
-		return a->timestamp > b->timestamp ? a : b;
-	if (a->timestamp == CQLE_NO_TIMESTAMP)
-		return a;
-	bool a_stays = a->value != NULL && a->ttl_s == 0;
-	bool b_stays = b->value != NULL && b->ttl_s == 0;
-	if (a_stays != b_stays)
-		return a_stays ? b : a;
-	if ((a->value == NULL) != (b->value == NULL))
-		return a->value == NULL ? a : b;
-	if (!a_stays && a->local_s != b->local_s)
-		return a->local_s > b->local_s ? a : b;
-	return a->value == NULL || compare_values(a->value, b->value) >= 0 ? a : b;
-}
 
 static bool marker_wins(const struct cqle_row *a, const struct cqle_row *b)
 {
@@ -155,23 +99,12 @@ struct verdict {
 	struct cqle_deletion deletion;
 	int64_t cutoff;
 	bool is_a, is_b, is_empty;
+	size_t mixed_count; /* cells of collections and counters */
 };
 
 static const struct cqle_cell *cell_of(const struct cqle_row *row, size_t i)
 {
 	return row->cell_count == 0 ? &no_cell : &row->cells[i];
-}
-
-static const struct cqle_cell *verdict_cell(const struct verdict *v, size_t i)
-{
-	const struct cqle_cell *winner = cell_winner(cell_of(v->a, i), cell_of(v->b, i));
-	return winner->timestamp <= v->cutoff ? &no_cell : winner;
-}
-
-static bool same_cell(const struct cqle_cell *a, const struct cqle_cell *b)
-{
-	return a == b || (a->timestamp == b->timestamp && a->value == b->value &&
-				 a->ttl_s == b->ttl_s && a->local_s == b->local_s);
 }
 
 static bool same_marker(const struct cqle_row *a, const struct cqle_row *b)
@@ -180,13 +113,27 @@ static bool same_marker(const struct cqle_row *a, const struct cqle_row *b)
 	       a->marker_expires_s == b->marker_expires_s;
 }
 
-static void verdict_cells(struct verdict *v)
+/* The merged cell: one of the two, or if they have to be mixed, one that is made in `slot`. */
+static const struct cqle_cell *merged_cell(
+	struct lab_heap *heap, const struct verdict *v, size_t i, struct cqle_cell *slot)
+{
+	const struct cqle_cell *a = cell_of(v->a, i), *b = cell_of(v->b, i);
+	if (a->kind != CQLE_CELL_SIMPLE || b->kind != CQLE_CELL_SIMPLE) {
+		*slot = cqle_cell_merge(heap, a, b, v->cutoff);
+		return slot;
+	}
+	const struct cqle_cell *winner = cqle_cell_winner(a, b);
+	return winner->timestamp <= v->cutoff ? &no_cell : winner;
+}
+
+static void verdict_cells(struct lab_heap *heap, struct verdict *v, struct cqle_cell *mixed)
 {
 	for (size_t i = 0; i < v->cell_count; i++) {
-		const struct cqle_cell *cell = verdict_cell(v, i);
-		v->is_empty = v->is_empty && cell->timestamp == CQLE_NO_TIMESTAMP;
-		v->is_a = v->is_a && same_cell(cell, cell_of(v->a, i));
-		v->is_b = v->is_b && same_cell(cell, cell_of(v->b, i));
+		const struct cqle_cell *cell = merged_cell(heap, v, i, &mixed[v->mixed_count]);
+		v->mixed_count += cell == &mixed[v->mixed_count];
+		v->is_empty = v->is_empty && !cqle_cell_is_written(cell);
+		v->is_a = v->is_a && cqle_cell_same(cell, cell_of(v->a, i));
+		v->is_b = v->is_b && cqle_cell_same(cell, cell_of(v->b, i));
 	}
 }
 
@@ -208,8 +155,29 @@ static struct verdict verdict_of(
 		 v.deletion.timestamp == v.a->deletion.timestamp;
 	v.is_b = b != NULL && same_marker(v.marker, v.b) &&
 		 v.deletion.timestamp == v.b->deletion.timestamp;
-	verdict_cells(&v);
 	return v;
+}
+
+/* Takes the references of the mixed cells. */
+static struct cqle_row *merged_row(struct lab_heap *heap, const struct verdict *v,
+	struct lab_view key, const struct cqle_cell *mixed)
+{
+	struct cqle_row *row = cqle_row_new(heap, key, v->cell_count);
+	row->marker = v->marker->marker;
+	row->marker_ttl_s = v->marker->marker_ttl_s;
+	row->marker_expires_s = v->marker->marker_expires_s;
+	row->deletion = v->deletion;
+	for (size_t i = 0, used = 0; i < v->cell_count; i++) {
+		const struct cqle_cell *a = cell_of(v->a, i), *b = cell_of(v->b, i);
+		if (a->kind != CQLE_CELL_SIMPLE || b->kind != CQLE_CELL_SIMPLE) {
+			row->cells[i] = mixed[used++];
+			continue;
+		}
+		const struct cqle_cell *winner = cqle_cell_winner(a, b);
+		row->cells[i] = winner->timestamp <= v->cutoff ? no_cell : *winner;
+		(void)cqle_bytes_ref(row->cells[i].value);
+	}
+	return row;
 }
 
 struct cqle_row *cqle_row_merge(
@@ -218,28 +186,14 @@ struct cqle_row *cqle_row_merge(
 	if (a == NULL && b == NULL)
 		return NULL;
 	lab_assert(a == NULL || b == NULL || a->cell_count == b->cell_count);
+	struct cqle_cell mixed[CQLEMU_COLUMNS_MAX];
 	struct verdict v = verdict_of(a, b, around);
-	if (v.is_empty)
-		return NULL;
-	if (v.is_a || v.is_b)
-		return cqle_row_ref(v.is_a ? a : b);
-
-	struct cqle_row *row = cqle_row_new(heap, cqle_row_key(a == NULL ? b : a), v.cell_count);
-	row->marker = v.marker->marker;
-	row->marker_ttl_s = v.marker->marker_ttl_s;
-	row->marker_expires_s = v.marker->marker_expires_s;
-	row->deletion = v.deletion;
-	for (size_t i = 0; i < v.cell_count; i++) {
-		row->cells[i] = *verdict_cell(&v, i);
-		(void)cqle_bytes_ref(row->cells[i].value);
-	}
-	return row;
-}
-
-static bool cell_is_purgeable(const struct cqle_cell *cell, uint32_t gc_before_s)
-{
-	return cell->timestamp != CQLE_NO_TIMESTAMP && (cell->value == NULL || cell->ttl_s != 0) &&
-	       cell->local_s < gc_before_s;
+	verdict_cells(heap, &v, mixed);
+	if (!v.is_empty && !v.is_a && !v.is_b)
+		return merged_row(heap, &v, cqle_row_key(a == NULL ? b : a), mixed);
+	for (size_t i = 0; i < v.mixed_count; i++)
+		cqle_cell_unref(heap, &mixed[i]);
+	return v.is_empty ? NULL : cqle_row_ref(v.is_a ? a : b);
 }
 
 static bool row_is_purgeable(const struct cqle_row *row, uint32_t gc_before_s)
@@ -249,16 +203,16 @@ static bool row_is_purgeable(const struct cqle_row *row, uint32_t gc_before_s)
 	if (row->marker_ttl_s != 0 && row->marker_expires_s < gc_before_s)
 		return true;
 	for (size_t i = 0; i < row->cell_count; i++) {
-		if (cell_is_purgeable(&row->cells[i], gc_before_s))
+		if (cqle_cell_is_purgeable(&row->cells[i], gc_before_s))
 			return true;
 	}
 	return false;
 }
 
-static bool row_is_empty(const struct cqle_row *row)
+bool cqle_row_is_empty(const struct cqle_row *row)
 {
 	for (size_t i = 0; i < row->cell_count; i++) {
-		if (row->cells[i].timestamp != CQLE_NO_TIMESTAMP)
+		if (cqle_cell_is_written(&row->cells[i]))
 			return false;
 	}
 	return row->marker == CQLE_NO_TIMESTAMP && row->deletion.timestamp == CQLE_NO_TIMESTAMP;
@@ -276,13 +230,9 @@ struct cqle_row *cqle_row_purge(struct lab_heap *heap, struct cqle_row *row, uin
 		kept->marker_ttl_s = row->marker_ttl_s;
 		kept->marker_expires_s = row->marker_expires_s;
 	}
-	for (size_t i = 0; i < row->cell_count; i++) {
-		if (cell_is_purgeable(&row->cells[i], gc_before_s))
-			continue;
-		kept->cells[i] = row->cells[i];
-		(void)cqle_bytes_ref(kept->cells[i].value);
-	}
-	if (!row_is_empty(kept))
+	for (size_t i = 0; i < row->cell_count; i++)
+		kept->cells[i] = cqle_cell_purge(heap, &row->cells[i], gc_before_s);
+	if (!cqle_row_is_empty(kept))
 		return kept;
 	cqle_row_unref(heap, kept);
 	return NULL;

@@ -290,9 +290,10 @@ static int add_key_columns(struct table_builder *b, const struct lab_view *names
 			return -1;
 		const struct cqle_column *c = &b->table->columns[b->table->column_count - 1];
 		if (c->multicell)
-			return builder_fail(b,
-				"Invalid non-frozen collection type for PRIMARY KEY column '%.*s'",
-				names[i]);
+			return cqle_fail(b->err, CQL_E_INVALID,
+				"Invalid non-frozen collection type %.*s for PRIMARY KEY column "
+				"'%.*s'",
+				LAB_VIEW_ARG(c->type_text), LAB_VIEW_ARG(names[i]));
 		if (c->type.id == CQL_TYPE_COUNTER)
 			return builder_fail(b,
 				"counter type is not supported for PRIMARY KEY column '%.*s'",

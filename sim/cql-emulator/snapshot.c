@@ -68,9 +68,7 @@ static struct lab_view decode(struct lab_arena *arena, const struct cqle_column 
 	struct lab_view bytes, size_t *ret_used)
 {
 	struct lab_buf buf;
-	lab_buf_init(&buf, NULL, bytes.len);
-	buf.data = lab_arena_alloc(arena, bytes.len + 1);
-	buf.capacity = bytes.len;
+	lab_buf_init_arena(&buf, arena, bytes.len);
 	*ret_used = cqle_comparable_take(bytes, &c->type, c->descending, &buf);
 	return lab_buf_view(&buf);
 }
@@ -135,8 +133,8 @@ static void tell(const struct teller *t, enum cqlemu_entry_kind kind, const stru
 									: cqle_regular(t->table, i);
 		bool live = cqle_cell_is_live(cell, now_s);
 		cells[entry.cell_count++] = (struct cqlemu_cell){ .column = c->name,
-			.value = live ? cqle_bytes_view(cell->value) : lab_view_of(NULL, 0),
-			.tombstone = cell->timestamp != CQLE_NO_TIMESTAMP && !live,
+			.value = cqle_cell_value(t->emu->scratch, c, cell, now_s),
+			.tombstone = cqle_cell_is_written(cell) && !live,
 			.timestamp_us = cell->timestamp,
 			.ttl_s = cell->ttl_s,
 			.expires_s = cell->ttl_s > 0 ? cell->local_s : 0 };

@@ -84,12 +84,15 @@ enum operator{
 	OP_NE,
 	OP_IN,
 	OP_LIKE,
-	OP_CONTAINS
+	OP_CONTAINS,
+	OP_CONTAINS_KEY
 };
 
 struct relation {
 	struct lab_view column; /* ptr NULL: token(...) or a tuple of columns */
 	bool token;
+	bool has_key; /* column[key] */
+	struct term key;
 	struct lab_view *columns; /* of token() and tuples */
 	size_t column_count;
 	enum operator op;
@@ -104,14 +107,16 @@ enum selector_kind {
 	SELECT_TTL,
 	SELECT_COUNT, /* count(*), count(1), count(c) */
 	SELECT_TOKEN,
-	SELECT_TERM, /* a constant or marker */
-	SELECT_CALL  /* any other function, by name */
+	SELECT_ELEMENT, /* name[key] */
+	SELECT_TERM,    /* a constant or marker */
+	SELECT_CALL     /* any other function, by name */
 };
 
 struct selector {
 	enum selector_kind kind;
 	struct lab_view name;     /* of the column or function; ptr NULL: count(*) */
 	struct lab_view alias;    /* ptr NULL: none */
+	struct term key;          /* SELECT_ELEMENT */
 	struct lab_view *columns; /* token(a, b) */
 	size_t column_count;
 	struct lab_view text; /* SELECT_TERM: as written */
@@ -122,11 +127,20 @@ struct ordering {
 	bool descending;
 };
 
-/* One change in SET, or one column of INSERT. */
+enum assignment_kind {
+	ASSIGN_VALUE,   /* c = value; c alone in DELETE */
+	ASSIGN_ADD,     /* c = c + value, c += value */
+	ASSIGN_REMOVE,  /* c = c - value, c -= value */
+	ASSIGN_PREPEND, /* c = value + c */
+	ASSIGN_ELEMENT, /* c[key] = value; c[key] in DELETE */
+	ASSIGN_FIELD    /* c.field */
+};
+
+/* One change in SET, or one column of INSERT or DELETE. */
 struct assignment {
+	enum assignment_kind kind;
 	struct lab_view column;
-	struct term value;
-	bool arithmetic; /* v = v + x, m[k] = x and the like: counters and collections */
+	struct term key, value;
 };
 
 enum property_kind {
@@ -223,6 +237,9 @@ struct statement {
  * CQL_E_SYNTAX. */
 int cqle_parse(struct lab_arena *arena, struct lab_view text, struct statement **ret,
 	struct lab_error *err);
+
+/* The term as Cassandra writes it in messages: 'x', [1, 2], {'a': 1}, ?. */
+struct lab_view cqle_term_text(struct lab_arena *arena, const struct term *term);
 
 /* Sets the CQL error code beside the message; returns -1. */
 int cqle_fail(struct lab_error *err, unsigned code, const char *format, ...)

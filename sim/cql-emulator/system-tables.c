@@ -102,20 +102,18 @@ struct filler {
 static void insert(const struct filler *f, const char *cql)
 {
 	struct statement *statement;
-	struct cqle_plan *plan;
-	struct cqle_mutation **mutations = NULL;
-	size_t count = 0, capacity = 0;
-	int64_t timestamp;
+	struct cqle_change_item item = { NULL, NULL };
+	struct cqle_mutations m = { NULL, 0, 0 };
+	int64_t timestamp = 1;
 	struct lab_error err;
 	if (cqle_parse(f->arena, lab_view_cstr(cql), &statement, &err) < 0 ||
-		cqle_plan_build(f->emu, f->arena, statement, lab_view_of(NULL, 0), &plan, &err) <
-			0 ||
-		cqle_bind_change(f->emu, f->arena, plan, NULL, 1, &mutations, &count, &capacity,
-			&timestamp, &err) < 0)
+		cqle_plan_build(
+			f->emu, f->arena, statement, lab_view_of(NULL, 0), &item.plan, &err) < 0 ||
+		cqle_bind_change(f->emu, f->arena, &item, NULL, &timestamp, &m, &err) < 0)
 		lab_bug("a row of a system table is not good CQL");
-	for (size_t i = 0; i < count; i++) {
-		cqle_store_apply(f->table->stores[f->node], mutations[i]);
-		cqle_mutation_unref(f->emu->heap, mutations[i]);
+	for (size_t i = 0; i < m.count; i++) {
+		cqle_store_apply(f->table->stores[f->node], m.items[i]);
+		cqle_mutation_unref(f->emu->heap, m.items[i]);
 	}
 }
 

@@ -35,9 +35,10 @@ static void tokens_are_those_of_cassandra(void **state)
 #define COLUMNS "[('c', '0x9'), ('s', '0xd'), ('v', '0xd'), ('w', '0xd')] "
 
 /* Two changes of the same thing; the result must not depend on which comes first. */
-static const struct {
+struct pair {
 	const char *a, *b, *rows;
-} pairs[] = {
+};
+static const struct pair pairs[] = {
 	{ "INSERT INTO k.t (p, c, v) VALUES (1, 1, 'a') USING TIMESTAMP 5",
 		"INSERT INTO k.t (p, c, v) VALUES (1, 1, 'b') USING TIMESTAMP 5",
 		"[[1, None, 'b', None]]" },
@@ -117,35 +118,114 @@ static const char *dump(struct test_world *w)
 	return text;
 }
 
+/* In both orders, and one of them again: the same rows, and the same inside. */
+static void check_pair(struct test_world *w, struct test_client *c, const struct pair *pair,
+	const char *select, const char *columns)
+{
+	const char *first = NULL;
+	for (unsigned round = 0; round < 3; round++) {
+		test_setup_cql(w, "TRUNCATE k.t");
+		test_setup_cql(w, round == 1 ? pair->b : pair->a);
+		test_setup_cql(w, round == 1 ? pair->a : pair->b);
+		if (round == 2) /* again: nothing may change */
+			test_setup_cql(w, pair->a);
+		struct cql_response r = test_query(c, select, CQL_ONE);
+		char expected[200];
+		(void)snprintf(expected, sizeof(expected), "%s%s", columns, pair->rows);
+		if (strcmp(test_text(w, &r), expected) != 0)
+			fail_msg("%s; %s; round %u: %s", pair->a, pair->b, round, test_text(w, &r));
+		if (first == NULL)
+			first = dump(w);
+		/* Identical inside as well, except for what a wider delete has swallowed. */
+		assert_string_equal(dump(w), first);
+	}
+}
+
 static void result_does_not_depend_on_the_order(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < LAB_COUNT_OF(pairs); i++) {
 		struct test_world *w = test_world(1);
-		const char *first = NULL;
 		test_start(w);
 		test_setup_cql(w, SCHEMA);
 		struct test_client *c = test_client(w, "n1");
-		for (unsigned round = 0; round < 3; round++) {
-			test_setup_cql(w, "TRUNCATE k.t");
-			test_setup_cql(w, round == 1 ? pairs[i].b : pairs[i].a);
-			test_setup_cql(w, round == 1 ? pairs[i].a : pairs[i].b);
-			if (round == 2) /* again: nothing may change */
-				test_setup_cql(w, pairs[i].a);
-			struct cql_response r = test_query(c, SELECT_ALL, CQL_ONE);
-			char expected[160];
-			(void)snprintf(expected, sizeof(expected), COLUMNS "%s", pairs[i].rows);
-			if (strcmp(test_text(w, &r), expected) != 0)
-				fail_msg("pair %zu, round %u: %s", i, round, test_text(w, &r));
-			if (first == NULL)
-				first = dump(w);
-			/* Identical inside as well, except for what a wider delete has swallowed.
-			 */
-			assert_string_equal(dump(w), first);
-		}
+		check_pair(w, c, &pairs[i], SELECT_ALL, COLUMNS);
 		test_disconnect(c);
 		test_end(w);
 	}
+}
+
+#define MAPS \
+	"CREATE KEYSPACE k WITH replication = {'class': 'SimpleStrategy', 'replication_factor': " \
+	"1};" \
+	"CREATE TABLE k.t (p int PRIMARY KEY, m map<int, int>, s set<int>);"
+
+static const struct pair map_pairs[] = {
+	{ "UPDATE k.t USING TIMESTAMP 5 SET m[1] = 1 WHERE p = 1",
+		"UPDATE k.t USING TIMESTAMP 5 SET m[2] = 2 WHERE p = 1",
+		"[[0x00000002000000040000000100000004000000010000000400000002000000040000"
+		"0002, None]]" },
+	{ "UPDATE k.t USING TIMESTAMP 5 SET m[1] = 1 WHERE p = 1",
+		"UPDATE k.t USING TIMESTAMP 5 SET m[1] = 2 WHERE p = 1",
+		"[[0x0000000100000004000000010000000400000002, None]]" },
+	{ "UPDATE k.t USING TIMESTAMP 5 SET m[1] = 1 WHERE p = 1",
+		"UPDATE k.t USING TIMESTAMP 6 SET m = {3: 3} WHERE p = 1",
+		"[[0x0000000100000004000000030000000400000003, None]]" },
+	{ "UPDATE k.t USING TIMESTAMP 7 SET m[1] = 1 WHERE p = 1",
+		"UPDATE k.t USING TIMESTAMP 6 SET m = {} WHERE p = 1",
+		"[[0x0000000100000004000000010000000400000001, None]]" },
+	{ "UPDATE k.t USING TIMESTAMP 5 SET s = s + {1, 2} WHERE p = 1",
+		"UPDATE k.t USING TIMESTAMP 5 SET s = s - {1} WHERE p = 1",
+		"[[None, 0x000000010000000400000002]]" },
+	{ "UPDATE k.t USING TIMESTAMP 5 SET s = s + {1} WHERE p = 1",
+		"DELETE s[1] FROM k.t USING TIMESTAMP 6 WHERE p = 1", "[]" },
+	{ "UPDATE k.t USING TIMESTAMP 5 SET s = s + {1}, m[1] = 1 WHERE p = 1",
+		"DELETE FROM k.t USING TIMESTAMP 5 WHERE p = 1", "[]" },
+	{ "UPDATE k.t USING TIMESTAMP 5 SET m[1] = 1 WHERE p = 1",
+		"UPDATE k.t USING TIMESTAMP 5 AND TTL 100 SET m[1] = 0 WHERE p = 1",
+		"[[0x0000000100000004000000010000000400000000, None]]" },
+};
+
+static void collections_merge_element_by_element(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < LAB_COUNT_OF(map_pairs); i++) {
+		struct test_world *w = test_world(1);
+		test_start(w);
+		test_setup_cql(w, MAPS);
+		struct test_client *c = test_client(w, "n1");
+		check_pair(w, c, &map_pairs[i], "SELECT m, s FROM k.t WHERE p = 1",
+			"[('m', (33, 9, 9)), ('s', (34, 9))] ");
+		test_disconnect(c);
+		test_end(w);
+	}
+}
+
+/* A list survives compaction; what was deleted in it is gone after gc_grace, and only then. */
+static void elements_are_purged_one_by_one(void **state)
+{
+	struct test_world *w = test_world(1);
+	(void)state;
+	test_start(w);
+	test_setup_cql(w, "CREATE KEYSPACE k WITH replication = {'class': 'SimpleStrategy', "
+			  "'replication_factor': 1};"
+			  "CREATE TABLE k.t (p int PRIMARY KEY, l list<int>, m map<int, int>) "
+			  "WITH gc_grace_seconds = 10;");
+	struct test_client *c = test_client(w, "n1");
+	test_expect(c, "UPDATE k.t SET l = [1, 2, 3], m[1] = 1 WHERE p = 1", CQL_ONE,
+		"RESULT kind=1 b''");
+	test_expect(c, "DELETE l[1], m[1] FROM k.t WHERE p = 1", CQL_ONE, "RESULT kind=1 b''");
+	const char *rows = "[('l', (32, 9)), ('m', (33, 9, 9))] "
+			   "[[0x0000000200000004000000010000000400000003, None]]";
+	const char *before = dump(w);
+	cqlemu_node_compact(w->emu, 0, w->now_ns);
+	assert_string_equal(dump(w), before);
+	test_sleep(w, 60 * LAB_SEC);
+	cqlemu_node_compact(w->emu, 0, w->now_ns);
+	assert_true(strcmp(dump(w), before) != 0);
+	test_expect(c, "SELECT l, m FROM k.t WHERE p = 1", CQL_ONE, rows);
+	test_disconnect(c);
+	test_end(w);
 }
 
 static void ttl_runs_out(void **state)
@@ -310,6 +390,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(tokens_are_those_of_cassandra),
 		cmocka_unit_test(result_does_not_depend_on_the_order),
+		cmocka_unit_test(collections_merge_element_by_element),
+		cmocka_unit_test(elements_are_purged_one_by_one),
 		cmocka_unit_test(ttl_runs_out),
 		cmocka_unit_test(large_partitions_stay_in_order),
 		cmocka_unit_test(snapshot_shows_cells_and_tombstones),

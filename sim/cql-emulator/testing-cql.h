@@ -294,15 +294,22 @@ static inline void test_put_value(
 	}
 }
 
-static inline void test_put_type(struct lab_buf *out, const struct cql_type *type)
+/* As the golden answers have it: 0x9 alone, plain numbers inside. */
+static inline void test_put_type(struct lab_buf *out, const struct cql_type *type, bool inside)
 {
-	if (type->param_count == 0)
-		lab_buf_printf(out, "'0x%x'", type->id);
-	else if (type->param_count == 1)
-		lab_buf_printf(out, "(%u, %u)", type->id, type->params[0].id);
-	else
-		lab_buf_printf(
-			out, "(%u, %u, %u)", type->id, type->params[0].id, type->params[1].id);
+	if (type->param_count == 0) {
+		if (inside)
+			lab_buf_printf(out, "%u", type->id);
+		else
+			lab_buf_printf(out, "'0x%x'", type->id);
+		return;
+	}
+	lab_buf_printf(out, "(%u", type->id);
+	for (size_t i = 0; i < type->param_count; i++) {
+		lab_buf_append_cstr(out, ", ");
+		test_put_type(out, &type->params[i], true);
+	}
+	lab_buf_append_cstr(out, ")");
 }
 
 static inline void test_put_rows(struct lab_buf *out, const struct cql_rows *rows)
@@ -310,9 +317,11 @@ static inline void test_put_rows(struct lab_buf *out, const struct cql_rows *row
 	const struct cql_metadata *m = &rows->metadata;
 	lab_buf_append_cstr(out, "[");
 	for (size_t i = 0; i < m->column_count; i++) {
+		struct lab_view name = m->columns[i].name;
+		char quote = lab_view_find_byte(name, '\'') == SIZE_MAX ? '\'' : '"';
 		lab_buf_printf(
-			out, "%s('%.*s', ", i > 0 ? ", " : "", LAB_VIEW_ARG(m->columns[i].name));
-		test_put_type(out, &m->columns[i].type);
+			out, "%s(%c%.*s%c, ", i > 0 ? ", " : "", quote, LAB_VIEW_ARG(name), quote);
+		test_put_type(out, &m->columns[i].type, false);
 		lab_buf_append_cstr(out, ")");
 	}
 	lab_buf_append_cstr(out, "] [");

@@ -42,22 +42,24 @@ static int resolve_params(struct lab_arena *arena, struct lab_view keyspace,
 {
 	struct cql_type *params = lab_arena_array(arena, struct cql_type, name->param_count);
 	const char *text = base;
+	bool nested = false;
 	for (size_t i = 0; i < name->param_count; i++) {
 		struct lab_view param_text;
 		bool multicell;
 		if (cqle_type_resolve(arena, keyspace, &name->params[i], &params[i], &param_text,
 			    &multicell, err) < 0)
 			return -1;
-		if (multicell)
-			return cqle_fail(err, CQL_E_INVALID,
-				"Non-frozen collections are not allowed inside collections: %s",
-				base);
+		nested = nested || multicell;
 		text = lab_arena_printf(
 			arena, "%s%s%.*s", text, i == 0 ? "<" : ", ", LAB_VIEW_ARG(param_text));
 	}
 	ret->params = params;
 	ret->param_count = name->param_count;
 	*ret_text = lab_view_cstr(lab_arena_printf(arena, "%s>", text));
+	if (nested)
+		return cqle_fail(err, CQL_E_INVALID,
+			"Non-frozen collections are not allowed inside collections: %.*s",
+			LAB_VIEW_ARG(*ret_text));
 	return 0;
 }
 
@@ -87,6 +89,18 @@ int cqle_type_resolve(struct lab_arena *arena, struct lab_view keyspace,
 	if (name->param_count == 0)
 		return 0;
 	return resolve_params(arena, keyspace, name, type_names[index].name, ret, ret_text, err);
+}
+
+struct lab_view cqle_type_text(struct lab_arena *arena, const struct cql_type *type)
+{
+	const char *text = cql_type_name(type->id);
+	for (size_t i = 0; i < type->param_count; i++) {
+		struct lab_view inner = cqle_type_text(arena, &type->params[i]);
+		bool frozen = is_collection(type->params[i].id);
+		text = lab_arena_printf(arena, frozen ? "%s%sfrozen<%.*s>" : "%s%s%.*s", text,
+			i == 0 ? "<" : ", ", LAB_VIEW_ARG(inner));
+	}
+	return lab_view_cstr(type->param_count == 0 ? text : lab_arena_printf(arena, "%s>", text));
 }
 
 /* ---- validation ---- */
@@ -423,6 +437,41 @@ static bool is_uuid_of(const struct term *term, uint16_t id)
 	return term->kind == TERM_UUID && (id == CQL_TYPE_UUID || id == CQL_TYPE_TIMEUUID);
 }
 
+/* Could the term be a value of the type at all? */
+static bool fits(const struct term *term, const struct cql_type *type)
+{
+	uint16_t id = type->id;
+	return (term->kind == TERM_INTEGER && takes_integer(id)) ||
+	       (term->kind == TERM_STRING && takes_string(id)) ||
+	       (term->kind == TERM_HEX && id == CQL_TYPE_BLOB) ||
+	       (term->kind == TERM_BOOLEAN && id == CQL_TYPE_BOOLEAN) || is_uuid_of(term, id) ||
+	       is_fraction_of(term, id) || takes_collection(term, id);
+}
+
+/* The items of a collection constant. */
+static int check_items(struct lab_arena *arena, const struct term *term, struct lab_view column,
+	const struct cql_type *type, struct lab_error *err)
+{
+	bool map = type->id == CQL_TYPE_MAP;
+	for (size_t i = 0; i < term->item_count; i++) {
+		const struct term *item = &term->items[i];
+		const struct cql_type *wanted = &type->params[map ? i % 2 : 0];
+		if (item->kind == TERM_NULL)
+			return cqle_fail(
+				err, CQL_E_INVALID, "null is not supported inside collections");
+		if (fits(item, wanted))
+			continue;
+		struct lab_view text = cqle_term_text(arena, item);
+		struct lab_view type_text = cqle_type_text(arena, wanted);
+		return cqle_fail(err, CQL_E_INVALID,
+			"Invalid %s literal for %.*s: %s %.*s is not of type %.*s",
+			cql_type_name(type->id), LAB_VIEW_ARG(column),
+			map && i % 2 == 0 ? "key" : "value", LAB_VIEW_ARG(text),
+			LAB_VIEW_ARG(type_text));
+	}
+	return 0;
+}
+
 int cqle_constant(struct lab_arena *arena, const struct term *term, struct lab_view column,
 	const struct cql_type *type, struct lab_view type_text, struct lab_view *ret,
 	struct lab_error *err)
@@ -437,7 +486,10 @@ int cqle_constant(struct lab_arena *arena, const struct term *term, struct lab_v
 	if (is_uuid_of(term, id))
 		return constant_uuid(arena, term, type, ret, err);
 	if (takes_collection(term, id))
-		return constant_collection(arena, term, column, type, type_text, ret, err);
+		return check_items(arena, term, column, type, err) < 0
+			       ? -1
+			       : constant_collection(
+					 arena, term, column, type, type_text, ret, err);
 	if (term->kind == TERM_BOOLEAN && id == CQL_TYPE_BOOLEAN) {
 		*ret = cql_value_boolean(arena, lab_view_eq_cstr(term->text, "true"));
 		return 0;
@@ -581,10 +633,7 @@ static struct lab_view comparable(
 {
 	/* Collections and numbers of any length: bytes are good enough to tell them apart. */
 	struct lab_buf out;
-	uint8_t *bytes = lab_arena_alloc(arena, 2 * value.len + 40);
-	lab_buf_init(&out, NULL, 0);
-	out.data = bytes;
-	out.capacity = out.max_bytes = 2 * value.len + 40;
+	lab_buf_init_arena(&out, arena, 2 * value.len + 40);
 	cqle_comparable_put(&out, type, false, value);
 	return lab_buf_view(&out);
 }

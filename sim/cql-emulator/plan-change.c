@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * plan-change.c - INSERT, UPDATE and DELETE resolved against the schema.
+ */
+#include "sim/cql-emulator/plan-private.h"
+
+static int check_condition(struct builder *b)
+{
+	if (!b->s->conditional)
+		return 0;
+	if (b->s->timestamp.kind != TERM_NONE)
+		return cqle_fail(b->err, CQL_E_INVALID,
+			"Cannot provide custom timestamp for conditional updates");
+	return cqle_fail(
+		b->err, CQL_E_INVALID, "Conditional updates (IF ...) are not supported here");
+}
+
+static int insert_column(struct builder *b, const struct assignment *a)
+{
+	struct cqle_plan *plan = b->plan;
+	const struct cqle_column *c = cqle_column_find(b->table, a->column);
+	struct cqle_value value;
+	if (c == NULL)
+		return plan_undefined_column(b, a->column);
+	if (plan_column_value(b, &a->value, c, &value) < 0)
+		return -1;
+	if (c->kind == CQLE_STATIC || c->kind == CQLE_REGULAR) {
+		for (size_t i = 0; i < plan->set_count; i++) {
+			if (plan->sets[i].column == c)
+				return cqle_fail(b->err, CQL_E_INVALID,
+					"Multiple definitions found for column %.*s",
+					LAB_VIEW_ARG(c->name));
+		}
+		plan->sets[plan->set_count++] = (struct cqle_set){ .column = c, .value = value };
+		return 0;
+	}
+	struct cqle_restriction *r = c->kind == CQLE_PARTITION_KEY ? &plan->where.pk[c->position]
+								   : &plan->where.ck[c->position];
+	if (r->column != NULL)
+		return cqle_fail(b->err, CQL_E_INVALID,
+			"The column names contains duplicates: %.*s", LAB_VIEW_ARG(c->name));
+	*r = (struct cqle_restriction){ .column = c, .op = OP_EQ, .value_count = 1 };
+	r->values = lab_arena_new_of(b->arena, struct cqle_value);
+	r->values[0] = value;
+	return 0;
+}
+
+static bool sets_statics_only(const struct cqle_plan *plan)
+{
+	for (size_t i = 0; i < plan->set_count; i++) {
+		if (plan->sets[i].column->kind != CQLE_STATIC)
+			return false;
+	}
+	return plan->set_count > 0;
+}
+
+/* No clustering key is needed, or even allowed to be half there, if only statics change. */
+static int check_clustering(struct builder *b)
+{
+	struct cqle_plan *plan = b->plan;
+	size_t given = 0;
+	for (size_t i = 0; i < b->table->ck_count; i++)
+		given += plan->where.ck[i].column != NULL;
+	if (given == b->table->ck_count) {
+		plan->where.ck_count = given;
+		return 0;
+	}
+	if (given == 0 && sets_statics_only(plan)) {
+		plan->static_only = true;
+		plan->where.ck_count = 0;
+		return 0;
+	}
+	for (size_t i = 0; i < b->table->ck_count; i++) {
+		if (plan->where.ck[i].column == NULL)
+			return plan_missing_clustering(b, i);
+	}
+	return 0;
+}
+
+static int build_insert(struct builder *b)
+{
+	struct cqle_plan *plan = b->plan;
+	if (plan_is_counter_table(b->table))
+		return cqle_fail(b->err, CQL_E_INVALID,
+			"INSERT statements are not allowed on counter tables, use UPDATE instead");
+	if (b->s->json_insert)
+		return cqle_fail(b->err, CQL_E_INVALID, "INSERT JSON is not supported here");
+	if (b->s->value_count != b->s->assignment_count)
+		return cqle_fail(b->err, CQL_E_INVALID, "Unmatched column names/values");
+	plan->sets = lab_arena_array(b->arena, struct cqle_set, b->s->assignment_count);
+	plan->where.pk = lab_arena_array(b->arena, struct cqle_restriction, b->table->pk_count);
+	plan->where.ck = lab_arena_array(b->arena, struct cqle_restriction, b->table->ck_count + 1);
+	for (size_t i = 0; i < b->s->assignment_count; i++) {
+		if (insert_column(b, &b->s->assignments[i]) < 0)
+			return -1;
+	}
+	for (size_t i = 0; i < b->table->pk_count; i++) {
+		if (plan->where.pk[i].column == NULL)
+			return cqle_fail(b->err, CQL_E_INVALID,
+				"Some partition key parts are missing: %.*s",
+				LAB_VIEW_ARG(cqle_pk(b->table, i)->name));
+	}
+	if (check_clustering(b) < 0)
+		return -1;
+	plan->marker_row = !plan->static_only;
+	return check_condition(b);
+}
+
+/* ---- SET ---- */
+
+/* "l = l + [3]", as Cassandra repeats it (what is put in front, too, with its minus). */
+static struct lab_view operation_text(struct builder *b, const struct assignment *a)
+{
+	struct lab_view left = a->column, right = cqle_term_text(b->arena, &a->value);
+	if (a->kind == ASSIGN_ELEMENT) {
+		struct lab_view key = cqle_term_text(b->arena, &a->key);
+		return lab_view_cstr(lab_arena_printf(b->arena, "%.*s[%.*s] = %.*s",
+			LAB_VIEW_ARG(a->column), LAB_VIEW_ARG(key), LAB_VIEW_ARG(right)));
+	}
+	if (a->kind == ASSIGN_PREPEND) {
+		left = right;
+		right = a->column;
+	}
+	return lab_view_cstr(lab_arena_printf(b->arena, "%.*s = %.*s %c %.*s",
+		LAB_VIEW_ARG(a->column), LAB_VIEW_ARG(left), a->kind == ASSIGN_ADD ? '+' : '-',
+		LAB_VIEW_ARG(right)));
+}
+
+static int invalid_operation(struct builder *b, const struct assignment *a,
+	const struct cqle_column *c, const char *kind)
+{
+	struct lab_view text = operation_text(b, a);
+	return cqle_fail(b->err, CQL_E_INVALID, "Invalid operation (%.*s) for %s column %.*s",
+		LAB_VIEW_ARG(text), kind, LAB_VIEW_ARG(c->name));
+}
+
+/* What is not a plain value needs a collection that is not frozen, or a counter. */
+static int check_operation(
+	struct builder *b, const struct assignment *a, const struct cqle_column *c)
+{
+	if (a->kind == ASSIGN_FIELD)
+		return cqle_fail(b->err, CQL_E_INVALID,
+			"Invalid operation (%.*s) for non-UDT column %.*s", LAB_VIEW_ARG(c->name),
+			LAB_VIEW_ARG(c->name));
+	if (plan_is_collection(c) && !c->multicell)
+		return invalid_operation(b, a, c, "frozen collection");
+	if (a->kind == ASSIGN_ELEMENT)
+		return !c->multicell                ? invalid_operation(b, a, c, "non collection")
+		       : c->type.id == CQL_TYPE_SET ? invalid_operation(b, a, c, "set")
+						    : 0;
+	if (a->kind == ASSIGN_PREPEND)
+		return c->type.id != CQL_TYPE_LIST ? invalid_operation(b, a, c, "non list") : 0;
+	return c->multicell ? 0 : invalid_operation(b, a, c, "non counter");
+}
+
+static struct plan_spec part_spec(
+	struct builder *b, const struct cqle_column *c, const char *part, size_t param)
+{
+	struct plan_spec spec = { .type = c->type.params[param] };
+	spec.name =
+		lab_view_cstr(lab_arena_printf(b->arena, "%s(%.*s)", part, LAB_VIEW_ARG(c->name)));
+	spec.type_text = cqle_type_text(b->arena, &spec.type);
+	return spec;
+}
+
+static struct plan_spec index_spec(struct builder *b, const struct cqle_column *c)
+{
+	return (struct plan_spec){ lab_view_cstr(lab_arena_printf(
+					   b->arena, "idx(%.*s)", LAB_VIEW_ARG(c->name))),
+		{ .id = CQL_TYPE_INT }, LAB_VIEW("int") };
+}
+
+/* What is removed from a map is a set of its keys. */
+static struct plan_spec removal_spec(struct builder *b, const struct cqle_column *c)
+{
+	struct plan_spec spec = { c->name, c->type, c->type_text };
+	if (c->type.id == CQL_TYPE_MAP) {
+		spec.type.id = CQL_TYPE_SET;
+		spec.type.param_count = 1;
+		spec.type_text = cqle_type_text(b->arena, &spec.type);
+	}
+	return spec;
+}
+
+static int update_counter(
+	struct builder *b, const struct assignment *a, const struct cqle_column *c)
+{
+	if (b->s->timestamp.kind != TERM_NONE)
+		return cqle_fail(b->err, CQL_E_INVALID,
+			"Cannot provide custom timestamp for counter updates");
+	if (b->s->ttl.kind != TERM_NONE)
+		return cqle_fail(
+			b->err, CQL_E_INVALID, "Cannot provide custom TTL for counter updates");
+	if (a->kind != ASSIGN_ADD && a->kind != ASSIGN_REMOVE)
+		return cqle_fail(b->err, CQL_E_INVALID,
+			"Cannot set the value of counter column %.*s (counters can only be "
+			"incremented/decremented, not set)",
+			LAB_VIEW_ARG(a->column));
+	(void)c;
+	return cqle_fail(b->err, CQL_E_INVALID, "Counter updates are not supported here");
+}
+
+static int update_element(
+	struct builder *b, const struct assignment *a, const struct cqle_column *c)
+{
+	struct cqle_set *set = &b->plan->sets[b->plan->set_count++];
+	bool list = c->type.id == CQL_TYPE_LIST;
+	struct plan_spec key = list ? index_spec(b, c) : part_spec(b, c, "key", 0);
+	struct plan_spec value = part_spec(b, c, "value", list ? 0 : 1);
+	*set = (struct cqle_set){ .column = c, .kind = CQLE_SET_ELEMENT };
+	b->plan->needs_read = b->plan->needs_read || list;
+	return plan_value(b, &a->key, &key, &set->key) < 0
+		       ? -1
+		       : plan_value(b, &a->value, &value, &set->value);
+}
+
+static int update_collection(
+	struct builder *b, const struct assignment *a, const struct cqle_column *c)
+{
+	static const enum cqle_set_kind kinds[] = { [ASSIGN_ADD] = CQLE_SET_ADD,
+		[ASSIGN_REMOVE] = CQLE_SET_REMOVE,
+		[ASSIGN_PREPEND] = CQLE_SET_PREPEND };
+	if (a->kind == ASSIGN_ELEMENT)
+		return update_element(b, a, c);
+	struct cqle_set *set = &b->plan->sets[b->plan->set_count++];
+	struct plan_spec spec = { c->name, c->type, c->type_text };
+	*set = (struct cqle_set){ .column = c, .kind = kinds[a->kind] };
+	if (a->kind == ASSIGN_REMOVE) {
+		spec = removal_spec(b, c);
+		b->plan->needs_read = b->plan->needs_read || c->type.id == CQL_TYPE_LIST;
+	}
+	return plan_value(b, &a->value, &spec, &set->value);
+}
+
+/* A column is set once, or changed in parts as often as one likes. */
+static int check_set_twice(
+	struct builder *b, const struct assignment *a, const struct cqle_column *c)
+{
+	for (size_t i = 0; i < b->plan->set_count; i++) {
+		const struct cqle_set *other = &b->plan->sets[i];
+		if (other->column == c &&
+			(a->kind == ASSIGN_VALUE || other->kind == CQLE_SET_VALUE))
+			return cqle_fail(b->err, CQL_E_SYNTAX,
+				"Multiple incompatible setting of column %.*s",
+				LAB_VIEW_ARG(c->name));
+	}
+	return 0;
+}
+
+static int update_column(struct builder *b, const struct assignment *a)
+{
+	const struct cqle_column *c = cqle_column_find(b->table, a->column);
+	if (c == NULL)
+		return plan_undefined_column(b, a->column);
+	if (c->kind == CQLE_PARTITION_KEY || c->kind == CQLE_CLUSTERING)
+		return cqle_fail(b->err, CQL_E_INVALID, "PRIMARY KEY part %.*s found in SET part",
+			LAB_VIEW_ARG(c->name));
+	if (check_set_twice(b, a, c) < 0)
+		return -1;
+	if (c->type.id == CQL_TYPE_COUNTER)
+		return update_counter(b, a, c);
+	if (a->kind != ASSIGN_VALUE)
+		return check_operation(b, a, c) < 0 ? -1 : update_collection(b, a, c);
+	struct cqle_set *set = &b->plan->sets[b->plan->set_count++];
+	*set = (struct cqle_set){ .column = c };
+	return plan_column_value(b, &a->value, c, &set->value);
+}
+
+static int build_update(struct builder *b)
+{
+	b->plan->sets = lab_arena_array(b->arena, struct cqle_set, b->s->assignment_count);
+	for (size_t i = 0; i < b->s->assignment_count; i++) {
+		if (update_column(b, &b->s->assignments[i]) < 0)
+			return -1;
+	}
+	if (plan_where_of_change(b) < 0)
+		return -1;
+	if (b->plan->where.range_column != NULL)
+		return cqle_fail(b->err, CQL_E_INVALID,
+			"Slice restrictions are not supported on the clustering columns in UPDATE "
+			"statements");
+	return check_clustering(b) < 0 ? -1 : check_condition(b);
+}
+
+static int delete_element(struct builder *b, const struct assignment *a,
+	const struct cqle_column *c, struct cqle_set *set)
+{
+	bool list = c->type.id == CQL_TYPE_LIST;
+	struct plan_spec key = list                         ? index_spec(b, c)
+			       : c->type.id == CQL_TYPE_SET ? part_spec(b, c, "value", 0)
+							    : part_spec(b, c, "key", 0);
+	set->kind = CQLE_SET_DELETE_ELEMENT;
+	b->plan->needs_read = b->plan->needs_read || list;
+	return plan_value(b, &a->key, &key, &set->key);
+}
+
+static int delete_column(struct builder *b, const struct assignment *a)
+{
+	const struct cqle_column *c = cqle_column_find(b->table, a->column);
+	if (c == NULL)
+		return plan_undefined_column(b, a->column);
+	if (c->kind == CQLE_PARTITION_KEY || c->kind == CQLE_CLUSTERING)
+		return cqle_fail(b->err, CQL_E_INVALID,
+			"Invalid identifier %.*s for deletion (should not be a PRIMARY KEY part)",
+			LAB_VIEW_ARG(c->name));
+	if (a->kind != ASSIGN_VALUE && !c->multicell)
+		return cqle_fail(b->err, CQL_E_INVALID,
+			"Invalid deletion operation for %s column %.*s",
+			plan_is_collection(c) ? "frozen collection" : "non collection",
+			LAB_VIEW_ARG(c->name));
+	struct cqle_set *set = &b->plan->sets[b->plan->set_count++];
+	*set = (struct cqle_set){ .column = c,
+		.value = { .column = c, .type = c->type, .is_null = true } };
+	return a->kind == ASSIGN_ELEMENT ? delete_element(b, a, c, set) : 0;
+}
+
+static int build_delete(struct builder *b)
+{
+	struct cqle_plan *plan = b->plan;
+	plan->sets = lab_arena_array(b->arena, struct cqle_set, b->s->assignment_count);
+	for (size_t i = 0; i < b->s->assignment_count; i++) {
+		if (delete_column(b, &b->s->assignments[i]) < 0)
+			return -1;
+	}
+	if (plan_where_of_change(b) < 0)
+		return -1;
+	if (plan_is_counter_table(b->table))
+		return cqle_fail(b->err, CQL_E_INVALID, "Counter updates are not supported here");
+	if (plan->set_count > 0) {
+		if (plan->where.range_column != NULL)
+			return cqle_fail(b->err, CQL_E_INVALID,
+				"Range deletions are not supported for specific columns");
+		if (check_clustering(b) < 0)
+			return -1;
+	}
+	return check_condition(b);
+}
+
+int plan_change(struct builder *b)
+{
+	if (b->table->keyspace->local && b->emu->system_ready && !b->emu->filling)
+		return cqle_fail(
+			b->err, CQL_E_UNAUTHORIZED, "system keyspace is not user-modifiable.");
+	if (plan_using(b) < 0)
+		return -1;
+	return b->s->kind == STATEMENT_INSERT   ? build_insert(b)
+	       : b->s->kind == STATEMENT_UPDATE ? build_update(b)
+						: build_delete(b);
+}

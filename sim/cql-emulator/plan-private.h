@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * plan-private.h - a statement on its way to a plan: shared by plan.c and plan-change.c.
+ */
+#ifndef LAB_CQL_EMULATOR_PLAN_PRIVATE_H
+#define LAB_CQL_EMULATOR_PLAN_PRIVATE_H
+
+#include "sim/cql-emulator/cql-emulator-private.h"
+
+struct builder {
+	struct cqlemu *emu;
+	struct lab_arena *arena;
+	const struct statement *s;
+	struct cqle_plan *plan;  /* of this statement */
+	struct cqle_plan *outer; /* has the markers */
+	struct cqle_table *table;
+	struct lab_error *err;
+};
+
+/* What a value must be, and how messages and marker metadata call it. */
+struct plan_spec {
+	struct lab_view name; /* "m", "key(m)" */
+	struct cql_type type;
+	struct lab_view type_text;
+};
+/* A term as a value of that kind; notes the marker. */
+int plan_value(struct builder *b, const struct term *term, const struct plan_spec *spec,
+	struct cqle_value *ret);
+/* A term as a value of a column. */
+int plan_column_value(struct builder *b, const struct term *term, const struct cqle_column *column,
+	struct cqle_value *ret);
+/* USING TIMESTAMP and TTL. */
+int plan_using(struct builder *b);
+int plan_undefined_column(const struct builder *b, struct lab_view name);
+int plan_missing_clustering(struct builder *b, size_t from);
+/* WHERE of UPDATE and DELETE: the whole partition key, nothing that would need filtering. */
+int plan_where_of_change(struct builder *b);
+bool plan_is_collection(const struct cqle_column *c); /* frozen or not */
+bool plan_is_counter_table(const struct cqle_table *t);
+/* INSERT, UPDATE and DELETE; the table is known. */
+int plan_change(struct builder *b);
+
+#endif

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * term.c - terms as text, for messages that repeat what was asked.
+ */
+#include "sim/cql-emulator/syntax.h"
+
+#define TEXT_MAX 4096
+
+static void append_items(struct lab_buf *out, const struct term *term);
+
+static void append_term(struct lab_buf *out, const struct term *term)
+{
+	switch (term->kind) {
+	case TERM_NONE:
+	case TERM_NULL:
+		lab_buf_append_cstr(out, "null");
+		break;
+	case TERM_STRING:
+		lab_buf_append_byte(out, '\'');
+		lab_buf_append_view(out, term->text);
+		lab_buf_append_byte(out, '\'');
+		break;
+	case TERM_MARKER:
+		lab_buf_append_byte(out, '?');
+		break;
+	case TERM_INTEGER:
+	case TERM_FLOAT:
+	case TERM_BOOLEAN:
+	case TERM_HEX:
+	case TERM_UUID:
+		lab_buf_append_view(out, term->text);
+		break;
+	case TERM_CALL:
+		lab_buf_append_view(out, term->text);
+		append_items(out, term);
+		break;
+	case TERM_LIST:
+	case TERM_SET:
+	case TERM_MAP:
+	case TERM_TUPLE:
+		append_items(out, term);
+		break;
+	}
+}
+
+static void append_items(struct lab_buf *out, const struct term *term)
+{
+	static const char *const brackets[] = { [TERM_LIST] = "[]",
+		[TERM_SET] = "{}",
+		[TERM_MAP] = "{}",
+		[TERM_TUPLE] = "()",
+		[TERM_CALL] = "()" };
+	bool map = term->kind == TERM_MAP;
+	lab_buf_append_byte(out, (uint8_t)brackets[term->kind][0]);
+	for (size_t i = 0; i < term->item_count; i++) {
+		if (i > 0)
+			lab_buf_append_cstr(out, map && i % 2 == 1 ? ": " : ", ");
+		append_term(out, &term->items[i]);
+	}
+	lab_buf_append_byte(out, (uint8_t)brackets[term->kind][1]);
+}
+
+struct lab_view cqle_term_text(struct lab_arena *arena, const struct term *term)
+{
+	struct lab_buf out;
+	lab_buf_init_arena(&out, arena, TEXT_MAX);
+	append_term(&out, term);
+	return lab_buf_view(&out);
+}
