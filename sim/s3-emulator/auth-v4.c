@@ -1,25 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * auth-v4.c - verifies Signature Version 4, in the header and in the query (s3 1.8). The arithmetic
- * is written here again, apart from the client's signer: a mistake in one of them shows.
+ * auth-v4.c - verifies Signature Version 4, in the header and in the query (s3 1.8).
  */
 #include "sim/s3-emulator/s3-emulator-private.h"
 
 #define ALGORITHM "AWS4-HMAC-SHA256"
-#define SIGNED_HEADERS_MAX LAB_HTTP_HEADERS_MAX
 #define EXPIRES_MAX 604800
-
-struct v4 {
-	struct lab_view credential; /* as sent */
-	struct lab_view id, date, region, service, terminal, scope;
-	struct lab_view signed_headers, signature;
-	struct lab_view time; /* X-Amz-Date as it stands in the string to sign */
-	struct lab_view payload;
-	struct lab_view token;
-	int64_t unix_time;
-	struct lab_view names[SIGNED_HEADERS_MAX];
-	size_t name_count;
-};
 
 /* ---- taking the Authorization header apart ---- */
 
@@ -36,30 +22,15 @@ static int malformed(struct s3emu_exchange *x, const char *what)
 	return s3emu_fail_text(x, S3EMU_AUTHORIZATION_HEADER_MALFORMED, message);
 }
 
-/* "AKID/20130524/us-east-1/s3/aws4_request"; the id itself may contain '/'. */
-static int split_credential(struct s3emu_exchange *x, struct v4 *v4)
+static int split_credential(struct s3emu_exchange *x, struct s3emu_v4 *v4)
 {
-	struct lab_view *parts[] = { &v4->terminal, &v4->service, &v4->region, &v4->date };
-	struct lab_view rest = v4->credential;
-	size_t i, end;
-
-	for (i = 0; i < LAB_COUNT_OF(parts); i++) {
-		for (end = rest.len; end > 0 && rest.ptr[end - 1] != '/'; end--)
-			;
-		if (end == 0) {
-			return malformed(x,
-				"the Credential is mal-formed; expecting "
-				"\"<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request\".");
-		}
-		*parts[i] = lab_view_skip(rest, end);
-		rest.len = end - 1;
-	}
-	v4->id = rest;
-	v4->scope = lab_view_skip(v4->credential, rest.len + 1);
-	return 0;
+	if (s3emu_v4_split_credential(v4) == 0)
+		return 0;
+	return malformed(x, "the Credential is mal-formed; expecting "
+			    "\"<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request\".");
 }
 
-static int wrong_region(struct s3emu_exchange *x, const struct v4 *v4)
+static int wrong_region(struct s3emu_exchange *x, const struct s3emu_v4 *v4)
 {
 	struct lab_view region = x->s3->options.region;
 	char *text = lab_arena_printf(x->arena, "the region '%.*s' is wrong; expecting '%.*s'",
@@ -70,7 +41,7 @@ static int wrong_region(struct s3emu_exchange *x, const struct v4 *v4)
 	return -1;
 }
 
-static int check_scope(struct s3emu_exchange *x, const struct v4 *v4)
+static int check_scope(struct s3emu_exchange *x, const struct s3emu_v4 *v4)
 {
 	char *text;
 
@@ -99,27 +70,7 @@ static int check_scope(struct s3emu_exchange *x, const struct v4 *v4)
 	return 0;
 }
 
-/* Names must be in lower case, ascending, each once. */
-static int split_signed_headers(struct v4 *v4)
-{
-	struct lab_view rest = v4->signed_headers, name;
-	size_t i;
-
-	while (lab_view_split(&rest, ';', &name)) {
-		if (v4->name_count == SIGNED_HEADERS_MAX || name.len == 0)
-			return -1;
-		for (i = 0; i < name.len; i++) {
-			if (name.ptr[i] >= 'A' && name.ptr[i] <= 'Z')
-				return -1;
-		}
-		if (v4->name_count > 0 && lab_view_cmp(v4->names[v4->name_count - 1], name) >= 0)
-			return -1;
-		v4->names[v4->name_count++] = name;
-	}
-	return 0;
-}
-
-static bool is_signed(const struct v4 *v4, struct lab_view name)
+static bool is_signed(const struct s3emu_v4 *v4, struct lab_view name)
 {
 	size_t i;
 
@@ -138,7 +89,7 @@ static bool must_be_signed(const struct s3emu_exchange *x, struct lab_view name)
 	return x->auth == S3EMU_AUTH_V4 && lab_view_eq_nocase(name, LAB_VIEW("content-type"));
 }
 
-static int check_all_signed(struct s3emu_exchange *x, const struct v4 *v4)
+static int check_all_signed(struct s3emu_exchange *x, const struct s3emu_v4 *v4)
 {
 	const struct lab_http_headers *headers = &x->request->headers;
 	struct lab_view missing = lab_view_of(NULL, 0);
@@ -160,177 +111,35 @@ static int check_all_signed(struct s3emu_exchange *x, const struct v4 *v4)
 	return -1;
 }
 
-/* ---- the canonical request ---- */
-
-static void append_trimmed(struct lab_buf *buf, struct lab_view value)
-{
-	size_t i;
-
-	value = lab_view_trim(value);
-	for (i = 0; i < value.len; i++) {
-		/* Runs of spaces count as one. */
-		if (value.ptr[i] == ' ' && value.ptr[i - 1] == ' ')
-			continue;
-		lab_buf_append_byte(buf, value.ptr[i]);
-	}
-}
-
-/* -1: a header that was signed is not there. */
-static int append_header(struct s3emu_exchange *x, struct lab_view name)
-{
-	const struct lab_http_headers *headers = &x->request->headers;
-	size_t i, found = 0;
-
-	lab_buf_append_view(&x->scratch, name);
-	lab_buf_append_byte(&x->scratch, ':');
-	if (lab_view_eq_cstr(name, "host")) {
-		append_trimmed(&x->scratch, x->request->authority);
-		found = 1;
-	}
-	for (i = 0; i < headers->count; i++) {
-		if (!lab_view_eq_nocase(headers->items[i].name, name))
-			continue;
-		if (found++ > 0)
-			lab_buf_append_byte(&x->scratch, ',');
-		append_trimmed(&x->scratch, headers->items[i].value);
-	}
-	if (found == 0 && lab_view_eq_cstr(name, "content-length")) {
-		lab_buf_printf(&x->scratch, "%zu", x->request->body.len);
-		found = 1;
-	}
-	lab_buf_append_byte(&x->scratch, '\n');
-	return found > 0 ? 0 : -1;
-}
-
-static struct lab_view encode(struct s3emu_exchange *x, struct lab_view text)
-{
-	size_t i;
-	struct lab_buf buf;
-	struct lab_view encoded;
-
-	for (i = 0; i < text.len; i++) {
-		uint8_t c = text.ptr[i];
-		bool plain = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
-			     (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_' || c == '~';
-
-		if (!plain)
-			break;
-	}
-	if (i == text.len)
-		return text;
-	lab_buf_init(&buf, x->s3->heap, 3 * S3EMU_TARGET_MAX);
-	lab_buf_append_percent(&buf, text, false);
-	encoded = lab_arena_copy(x->arena, lab_buf_view(&buf));
-	lab_buf_done(&buf);
-	return encoded;
-}
-
-static void append_query(struct s3emu_exchange *x)
-{
-	struct lab_http_header sorted[S3EMU_PARAMS_MAX];
-	size_t i, j, count = 0;
-
-	for (i = 0; i < x->param_count; i++) {
-		struct lab_http_header param = { encode(x, x->params[i].name),
-			encode(x, x->params[i].value) };
-
-		if (x->auth == S3EMU_AUTH_V4_QUERY &&
-			lab_view_eq_cstr(x->params[i].name, "X-Amz-Signature"))
-			continue;
-		for (j = count; j > 0 && lab_view_cmp(sorted[j - 1].name, param.name) > 0; j--)
-			sorted[j] = sorted[j - 1];
-		/* Of a repeated name only the first counts (s3 1.8). */
-		if (j > 0 && lab_view_eq(sorted[j - 1].name, param.name)) {
-			memmove(&sorted[j], &sorted[j + 1], (count - j) * sizeof(sorted[0]));
-			continue;
-		}
-		sorted[j] = param;
-		count++;
-	}
-	for (i = 0; i < count; i++) {
-		if (i > 0)
-			lab_buf_append_byte(&x->scratch, '&');
-		lab_buf_append_view(&x->scratch, sorted[i].name);
-		lab_buf_append_byte(&x->scratch, '=');
-		lab_buf_append_view(&x->scratch, sorted[i].value);
-	}
-}
-
-/* Into x->scratch. -1: a signed header is missing. */
-static int canonical_request(struct s3emu_exchange *x, const struct v4 *v4)
-{
-	struct lab_view path;
-	size_t i;
-
-	lab_buf_reset(&x->scratch);
-	lab_buf_append_view(&x->scratch, x->request->method);
-	lab_buf_append_byte(&x->scratch, '\n');
-	/* It decoded once before, when the key was taken from it. */
-	if (s3emu_unpercent(x->arena, x->raw_path, false, &path) < 0)
-		return -1;
-	lab_buf_append_percent(&x->scratch, path, true);
-	lab_buf_append_byte(&x->scratch, '\n');
-	append_query(x);
-	lab_buf_append_byte(&x->scratch, '\n');
-	for (i = 0; i < v4->name_count; i++) {
-		if (append_header(x, v4->names[i]) < 0)
-			return -1;
-	}
-	lab_buf_append_byte(&x->scratch, '\n');
-	lab_buf_append_view(&x->scratch, v4->signed_headers);
-	lab_buf_append_byte(&x->scratch, '\n');
-	lab_buf_append_view(&x->scratch, v4->payload);
-	return x->scratch.overflow ? -1 : 0;
-}
-
 /* ---- the signature ---- */
 
+/* Kept with the credentials for as long as the date is the same. */
 static const uint8_t *signing_key(
 	struct s3emu_exchange *x, struct s3emu_credentials *credentials, struct lab_view date)
 {
 	uint8_t *key = credentials->signing_key;
-	struct lab_view derived = lab_view_of(key, 32);
-	char *secret;
 
-	if (date.len == 8 && memcmp(credentials->scope_date, date.ptr, 8) == 0)
+	if (memcmp(credentials->scope_date, date.ptr, sizeof(credentials->scope_date)) == 0)
 		return key;
-	secret = lab_arena_printf(x->arena, "AWS4%.*s", LAB_VIEW_ARG(credentials->secret));
-	lab_hmac(LAB_SHA256, lab_view_cstr(secret), date, key);
-	lab_hmac(LAB_SHA256, derived, x->s3->options.region, key);
-	lab_hmac(LAB_SHA256, derived, LAB_VIEW("s3"), key);
-	lab_hmac(LAB_SHA256, derived, LAB_VIEW("aws4_request"), key);
-	memcpy(credentials->scope_date, date.ptr, 8);
+	s3emu_v4_key(credentials->secret, date, x->s3->options.region, LAB_VIEW("s3"), key);
+	memcpy(credentials->scope_date, date.ptr, sizeof(credentials->scope_date));
 	return key;
 }
 
 static int verify(
-	struct s3emu_exchange *x, const struct v4 *v4, struct s3emu_credentials *credentials)
+	struct s3emu_exchange *x, const struct s3emu_v4 *v4, struct s3emu_credentials *credentials)
 {
-	uint8_t digest[LAB_DIGEST_MAX];
-	char hex[2 * LAB_DIGEST_MAX + 1];
-	const uint8_t *key;
-	size_t canonical_len;
 	struct lab_view canonical, to_sign;
+	char signature[S3EMU_V4_HEX_SIZE];
+	const uint8_t *key;
 
-	if (canonical_request(x, v4) < 0)
+	if (s3emu_v4_canonical(x, v4) < 0)
 		return s3emu_fail(x, S3EMU_SIGNATURE_DOES_NOT_MATCH);
-	canonical_len = x->scratch.len;
-	lab_digest(LAB_SHA256, lab_buf_view(&x->scratch), digest);
-	lab_hex(digest, 32, hex);
-	lab_buf_append_cstr(&x->scratch, ALGORITHM "\n");
-	lab_buf_append_view(&x->scratch, v4->time);
-	lab_buf_append_byte(&x->scratch, '\n');
-	lab_buf_append_view(&x->scratch, v4->scope);
-	lab_buf_append_byte(&x->scratch, '\n');
-	lab_buf_append_cstr(&x->scratch, hex);
-	if (x->scratch.overflow)
+	if (s3emu_v4_string(x, v4, &canonical, &to_sign) < 0)
 		return s3emu_fail(x, S3EMU_REQUEST_HEADERS_TOO_LARGE);
-	canonical = lab_view_sub(lab_buf_view(&x->scratch), 0, canonical_len);
-	to_sign = lab_view_skip(lab_buf_view(&x->scratch), canonical_len);
 	key = signing_key(x, credentials, v4->date);
-	lab_hmac(LAB_SHA256, lab_view_of(key, 32), to_sign, digest);
-	lab_hex(digest, 32, hex);
-	if (!lab_view_eq_secret(lab_view_cstr(hex), v4->signature))
+	s3emu_v4_signature(key, to_sign, signature);
+	if (!lab_view_eq_secret(lab_view_cstr(signature), v4->signature))
 		return s3emu_auth_mismatch(x, v4->id, v4->signature, to_sign, canonical);
 	x->chain = (struct s3emu_chain){ key, v4->id, v4->time, v4->scope, v4->signature };
 	return 0;
@@ -339,7 +148,7 @@ static int verify(
 /* ---- in the header ---- */
 
 /* "AWS4-HMAC-SHA256 Credential=..., SignedHeaders=..., Signature=..." */
-static int parse_authorization(struct v4 *v4, struct lab_view authorization)
+static int parse_authorization(struct s3emu_v4 *v4, struct lab_view authorization)
 {
 	struct lab_view rest, part;
 
@@ -373,7 +182,7 @@ static int parse_authorization(struct v4 *v4, struct lab_view authorization)
 }
 
 /* x-amz-date in ISO form or Date in HTTP form; v4->time is its ISO form. */
-static int request_time(struct s3emu_exchange *x, struct v4 *v4)
+static int request_time(struct s3emu_exchange *x, struct s3emu_v4 *v4)
 {
 	struct lab_view amz_date = lab_view_trim(s3emu_request_header(x, "x-amz-date"));
 	struct lab_view date = lab_view_trim(s3emu_request_header(x, "Date"));
@@ -394,7 +203,7 @@ static int request_time(struct s3emu_exchange *x, struct v4 *v4)
 		"AWS authentication requires a valid Date or x-amz-date header");
 }
 
-static int from_header(struct s3emu_exchange *x, struct v4 *v4, struct lab_view authorization)
+static int from_header(struct s3emu_exchange *x, struct s3emu_v4 *v4, struct lab_view authorization)
 {
 	struct s3emu_credentials *credentials;
 
@@ -416,7 +225,7 @@ static int from_header(struct s3emu_exchange *x, struct v4 *v4, struct lab_view 
 	credentials = s3emu_auth_credentials(x, v4->id, v4->token);
 	if (credentials == NULL || s3emu_auth_skew(x, v4->unix_time, v4->time) < 0)
 		return -1;
-	if (split_signed_headers(v4) < 0)
+	if (s3emu_v4_split_headers(v4) < 0)
 		return s3emu_fail(x, S3EMU_SIGNATURE_DOES_NOT_MATCH);
 	if (check_all_signed(x, v4) < 0)
 		return -1;
@@ -437,7 +246,7 @@ static struct lab_view param_value(const struct s3emu_exchange *x, const char *n
 	return param == NULL ? lab_view_of(NULL, 0) : param->value;
 }
 
-static int parse_query(struct s3emu_exchange *x, struct v4 *v4, int64_t *ret_expires)
+static int parse_query(struct s3emu_exchange *x, struct s3emu_v4 *v4, int64_t *ret_expires)
 {
 	struct lab_view algorithm = param_value(x, "X-Amz-Algorithm");
 	struct lab_view expires = param_value(x, "X-Amz-Expires");
@@ -474,7 +283,7 @@ static int parse_query(struct s3emu_exchange *x, struct v4 *v4, int64_t *ret_exp
 	return 0;
 }
 
-static int check_expiry(struct s3emu_exchange *x, const struct v4 *v4, int64_t expires)
+static int check_expiry(struct s3emu_exchange *x, const struct s3emu_v4 *v4, int64_t expires)
 {
 	int64_t now = s3emu_received_unix(x);
 	char until[LAB_DATE_TEXT_MAX], server[LAB_DATE_TEXT_MAX];
@@ -492,7 +301,7 @@ static int check_expiry(struct s3emu_exchange *x, const struct v4 *v4, int64_t e
 	return -1;
 }
 
-static int from_query(struct s3emu_exchange *x, struct v4 *v4)
+static int from_query(struct s3emu_exchange *x, struct s3emu_v4 *v4)
 {
 	struct lab_view hash = lab_view_trim(s3emu_request_header(x, "x-amz-content-sha256"));
 	struct s3emu_credentials *credentials;
@@ -507,7 +316,7 @@ static int from_query(struct s3emu_exchange *x, struct v4 *v4)
 	credentials = s3emu_auth_credentials(x, v4->id, v4->token);
 	if (credentials == NULL || check_expiry(x, v4, expires) < 0)
 		return -1;
-	if (split_signed_headers(v4) < 0)
+	if (s3emu_v4_split_headers(v4) < 0)
 		return s3emu_fail(x, S3EMU_SIGNATURE_DOES_NOT_MATCH);
 	if (check_all_signed(x, v4) < 0)
 		return -1;
@@ -516,10 +325,10 @@ static int from_query(struct s3emu_exchange *x, struct v4 *v4)
 
 int s3emu_auth_v4(struct s3emu_exchange *x, struct lab_view authorization)
 {
-	struct v4 v4;
+	struct s3emu_v4 v4;
 
 	/* Not the array of names: it is filled as far as name_count says. */
-	memset(&v4, 0, offsetof(struct v4, names));
+	memset(&v4, 0, offsetof(struct s3emu_v4, names));
 	v4.name_count = 0;
 	return x->auth == S3EMU_AUTH_V4 ? from_header(x, &v4, authorization) : from_query(x, &v4);
 }

@@ -198,8 +198,12 @@ int s3emu_credentials_add(
 
 	lab_check(s3, S3EMU_MAGIC);
 	if (credentials->access_key_id.len == 0 || credentials->access_key_id.len > 128 ||
-		credentials->secret_access_key.len == 0)
-		return lab_fail(err, LAB_INVALID, "S3 credentials: a key and a secret are needed");
+		credentials->secret_access_key.len == 0 ||
+		credentials->secret_access_key.len > S3EMU_SECRET_MAX)
+		return lab_fail(err, LAB_INVALID,
+			"S3 credentials: a key of up to 128 bytes and a secret of up to %d are "
+			"needed",
+			S3EMU_SECRET_MAX);
 	known = lab_map_get(s3->credentials, credentials->access_key_id);
 	if (known == NULL && lab_map_count(s3->credentials) >= s3->options.limits.credentials_max &&
 		!forget_expired(s3, s3->date_second))

@@ -325,6 +325,36 @@ bool s3emu_is_utf8(struct lab_view text);
 int s3emu_authenticate(struct s3emu_exchange *x);
 int s3emu_auth_v2(struct s3emu_exchange *x, struct lab_view authorization);
 int s3emu_auth_v4(struct s3emu_exchange *x, struct lab_view authorization);
+/* What a v4 signature says of itself. */
+#define S3EMU_SIGNED_HEADERS_MAX LAB_HTTP_HEADERS_MAX
+#define S3EMU_V4_HEX_SIZE 65
+#define S3EMU_SECRET_MAX 256
+struct s3emu_v4 {
+	struct lab_view credential; /* as sent: "AKID/20130524/us-east-1/s3/aws4_request" */
+	struct lab_view id, date, region, service, terminal, scope;
+	struct lab_view signed_headers, signature;
+	struct lab_view time; /* X-Amz-Date as it stands in the string to sign */
+	struct lab_view payload;
+	struct lab_view token;
+	int64_t unix_time;
+	size_t name_count;
+	struct lab_view names[S3EMU_SIGNED_HEADERS_MAX];
+};
+/* sign-v4.c. The parts of `credential`, the names of `signed_headers` (in lower case, ascending,
+ * each once); -1 if they are not. */
+int s3emu_v4_split_credential(struct s3emu_v4 *v4);
+int s3emu_v4_split_headers(struct s3emu_v4 *v4);
+/* Into x->scratch. -1: a signed header is missing, or it is too long. */
+int s3emu_v4_canonical(struct s3emu_exchange *x, const struct s3emu_v4 *v4);
+/* Behind the canonical request that is in x->scratch; both are borrowed from there. -1: too long.
+ */
+int s3emu_v4_string(struct s3emu_exchange *x, const struct s3emu_v4 *v4,
+	struct lab_view *ret_canonical, struct lab_view *ret_to_sign);
+void s3emu_v4_key(struct lab_view secret, struct lab_view date, struct lab_view region,
+	struct lab_view service, uint8_t key[32]);
+void s3emu_v4_signature(
+	const uint8_t key[32], struct lab_view to_sign, char signature[S3EMU_V4_HEX_SIZE]);
+
 /* The key of a request, with its token and expiry checked. NULL after s3emu_fail(). `token` is
  * what the client sent; ptr NULL if nothing. */
 struct s3emu_credentials *s3emu_auth_credentials(
