@@ -1,181 +1,113 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * list.c - ListObjects, version 1 and 2 (s3 1.3). Keys in byte order; common prefixes count.
+ * list.c - ListObjects, version 1 and 2, and ListObjectVersions of a bucket that has no versions
+ * (s3 1.3). Keys in byte order; common prefixes count.
  */
 #include "sim/s3-emulator/s3-emulator-private.h"
 
-struct list {
-	struct s3emu_exchange *x;
-	bool v2, encode, fetch_owner;
-	struct lab_view prefix, delimiter, marker, start_after, token;
-	bool has_marker, has_start_after, has_token;
-	uint64_t max_keys;
-	/* what came out */
-	struct lab_buf contents, prefixes;
-	uint64_t count;
-	bool truncated;
+enum form {
+	V1,
+	V2,
+	VERSIONS
+};
+
+struct listing {
+	struct s3emu_list list;
+	enum form form;
+	bool fetch_owner;
+	struct lab_view marker, start_after, token;
+	bool has_version_marker, has_start_after, has_token;
 	struct lab_view last; /* key or common prefix, in the arena */
+	bool last_is_group;
 };
 
 /* ---- parameters ---- */
 
-static bool take(const struct s3emu_exchange *x, const char *name, struct lab_view *ret)
-{
-	const struct s3emu_param *param = s3emu_param(x, name);
-
-	*ret = param == NULL ? lab_view_of(NULL, 0) : param->value;
-	return param != NULL;
-}
-
-static int parse_max_keys(struct list *list)
-{
-	struct lab_view text;
-
-	list->max_keys = S3EMU_LIST_MAX;
-	if (!take(list->x, "max-keys", &text) || text.len == 0)
-		return 0;
-	if (lab_view_to_u64(text, &list->max_keys) < 0 || list->max_keys > INT32_MAX) {
-		return s3emu_fail_argument(list->x, "max-keys", text,
-			"Provided max-keys not an integer or within integer range");
-	}
-	list->max_keys = LAB_MIN(list->max_keys, (uint64_t)S3EMU_LIST_MAX);
-	return 0;
-}
-
-static int parse_encoding(struct list *list)
-{
-	struct lab_view text;
-
-	if (!take(list->x, "encoding-type", &text) || text.len == 0)
-		return 0;
-	list->encode = true;
-	if (lab_view_eq_cstr(text, "url"))
-		return 0;
-	return s3emu_fail_argument(
-		list->x, "encoding-type", text, "Invalid Encoding Method specified in Request");
-}
-
 /* A continuation token is base64 of "1" and the last key: opaque, and it must be one of ours. */
-static int parse_token(struct list *list)
+static int parse_token(struct listing *listing)
 {
-	struct lab_buf *buf = &list->x->scratch;
+	struct s3emu_exchange *x = listing->list.x;
+	struct lab_buf *buf = &x->scratch;
 
-	list->has_token = take(list->x, "continuation-token", &list->token);
-	if (!list->has_token)
+	listing->has_token = s3emu_list_take(x, "continuation-token", &listing->token);
+	if (!listing->has_token)
 		return 0;
 	lab_buf_reset(buf);
-	if (lab_buf_append_unbase64(buf, list->token) < 0 || buf->len < 2 || buf->data[0] != '1') {
-		return s3emu_fail_argument(list->x, "continuation-token", list->token,
+	if (lab_buf_append_unbase64(buf, listing->token) < 0 || buf->len < 2 ||
+		buf->data[0] != '1') {
+		return s3emu_fail_argument(x, "continuation-token", listing->token,
 			"The continuation token provided is incorrect");
 	}
-	list->marker = lab_arena_copy(list->x->arena, lab_view_skip(lab_buf_view(buf), 1));
+	listing->marker = lab_arena_copy(x->arena, lab_view_skip(lab_buf_view(buf), 1));
 	return 0;
 }
 
-static int parse_version(struct list *list)
+static int parse_objects(struct listing *listing)
 {
+	struct s3emu_exchange *x = listing->list.x;
 	struct lab_view type, fetch_owner;
 
-	if (!take(list->x, "list-type", &type)) {
-		list->has_marker = take(list->x, "marker", &list->marker);
+	if (!s3emu_list_take(x, "list-type", &type)) {
+		(void)s3emu_list_take(x, "marker", &listing->marker);
 		return 0;
 	}
 	if (!lab_view_eq_cstr(type, "2"))
-		return s3emu_fail_argument(list->x, "list-type", type, "Invalid List Type");
-	list->v2 = true;
-	list->has_start_after = take(list->x, "start-after", &list->start_after);
-	list->marker = list->start_after;
-	(void)take(list->x, "fetch-owner", &fetch_owner);
-	list->fetch_owner = lab_view_eq_cstr(fetch_owner, "true");
-	return parse_token(list);
+		return s3emu_fail_argument(x, "list-type", type, "Invalid List Type");
+	listing->form = V2;
+	listing->has_start_after = s3emu_list_take(x, "start-after", &listing->start_after);
+	listing->marker = listing->start_after;
+	(void)s3emu_list_take(x, "fetch-owner", &fetch_owner);
+	listing->fetch_owner = lab_view_eq_cstr(fetch_owner, "true");
+	return parse_token(listing);
 }
 
-static int parse(struct list *list)
+/* Each key has one version, "null": a marker with it is behind the whole key, as one without is. */
+static int parse_versions(struct listing *listing)
 {
-	(void)take(list->x, "prefix", &list->prefix);
-	(void)take(list->x, "delimiter", &list->delimiter);
-	if (parse_max_keys(list) < 0 || parse_encoding(list) < 0)
-		return -1;
-	return parse_version(list);
+	struct s3emu_exchange *x = listing->list.x;
+	struct lab_view version;
+
+	listing->form = VERSIONS;
+	(void)s3emu_list_take(x, "key-marker", &listing->marker);
+	listing->has_version_marker = s3emu_list_take(x, "version-id-marker", &version);
+	if (!listing->has_version_marker)
+		return 0;
+	if (version.len == 0) {
+		return s3emu_fail_argument(
+			x, "version-id-marker", version, "A version-id marker cannot be empty.");
+	}
+	if (listing->marker.len == 0) {
+		return s3emu_fail_argument(x, "version-id-marker", version,
+			"A version-id marker cannot be specified without a key marker.");
+	}
+	if (!lab_view_eq_cstr(version, "null")) {
+		return s3emu_fail_argument(
+			x, "version-id-marker", version, "Invalid version id specified");
+	}
+	return 0;
 }
 
 /* ---- the answer's parts ---- */
 
-static void append_name(
-	struct list *list, struct lab_buf *buf, const char *name, struct lab_view value)
+static void append_object(
+	struct listing *listing, struct lab_view key, const struct s3emu_object *object)
 {
-	lab_buf_printf(buf, "<%s>", name);
-	if (list->encode)
-		lab_buf_append_percent(buf, value, true);
-	else
-		lab_buf_append_xml(buf, value);
-	lab_buf_printf(buf, "</%s>", name);
-}
-
-static void append_owner(struct list *list)
-{
-	struct lab_view owner = list->x->bucket->owner;
-
-	if (owner.len == 0)
-		owner = list->x->account;
-	lab_buf_append_cstr(&list->contents, "<Owner><ID>");
-	lab_buf_append_xml(&list->contents, owner);
-	lab_buf_append_cstr(&list->contents, "</ID></Owner>");
-}
-
-static void append_object(struct list *list, struct lab_view key, const struct s3emu_object *object)
-{
-	struct lab_view class = s3emu_object_header(object, "x-amz-storage-class");
-	char modified[LAB_DATE_TEXT_MAX];
+	struct s3emu_list *list = &listing->list;
 	struct lab_buf *buf = &list->contents;
+	const char *element = listing->form == VERSIONS ? "Version" : "Contents";
 
-	lab_date_iso_extended(object->modified_us / 1000000 * 1000, modified);
-	lab_buf_append_cstr(buf, "<Contents>");
-	append_name(list, buf, "Key", key);
-	lab_buf_append_cstr(buf, "<LastModified>");
-	lab_buf_append_cstr(buf, modified);
-	lab_buf_append_cstr(buf, "</LastModified><ETag>");
+	lab_buf_printf(buf, "<%s>", element);
+	s3emu_list_name(list, buf, "Key", key);
+	if (listing->form == VERSIONS)
+		lab_buf_append_cstr(buf, "<VersionId>null</VersionId><IsLatest>true</IsLatest>");
+	s3emu_list_time(buf, "LastModified", object->modified_us);
+	lab_buf_append_cstr(buf, "<ETag>");
 	lab_buf_append_xml(buf, s3emu_object_etag(object));
 	lab_buf_printf(buf, "</ETag><Size>%" PRIu64 "</Size>", object->size);
-	if (!list->v2 || list->fetch_owner)
-		append_owner(list);
-	lab_buf_append_cstr(buf, "<StorageClass>");
-	lab_buf_append_xml(buf, class.ptr == NULL ? LAB_VIEW("STANDARD") : class);
-	lab_buf_append_cstr(buf, "</StorageClass></Contents>");
-}
-
-static void append_prefix(struct list *list, struct lab_view prefix)
-{
-	lab_buf_append_cstr(&list->prefixes, "<CommonPrefixes>");
-	append_name(list, &list->prefixes, "Prefix", prefix);
-	lab_buf_append_cstr(&list->prefixes, "</CommonPrefixes>");
-}
-
-/* The part of a key up to and with the delimiter behind the prefix; ptr NULL if there is none. */
-static struct lab_view common_prefix(const struct list *list, struct lab_view key)
-{
-	size_t at;
-
-	if (list->delimiter.len == 0)
-		return lab_view_of(NULL, 0);
-	at = lab_view_find(lab_view_skip(key, list->prefix.len), list->delimiter);
-	if (at == SIZE_MAX)
-		return lab_view_of(NULL, 0);
-	return lab_view_sub(key, 0, list->prefix.len + at + list->delimiter.len);
-}
-
-/* The smallest key above all that begin with `prefix`; ptr NULL if there is none. */
-static struct lab_view above_prefix(struct list *list, struct lab_view prefix)
-{
-	struct lab_view copy = lab_arena_copy(list->x->arena, prefix);
-	uint8_t *bytes = (uint8_t *)(uintptr_t)copy.ptr;
-
-	while (copy.len > 0 && bytes[copy.len - 1] == 0xff)
-		copy.len--;
-	if (copy.len == 0)
-		return lab_view_of(NULL, 0);
-	bytes[copy.len - 1]++;
-	return copy;
+	if (listing->form != V2 || listing->fetch_owner)
+		s3emu_list_account(buf, "Owner", s3emu_list_owner(list->x));
+	s3emu_list_class(buf, object);
+	lab_buf_printf(buf, "</%s>", element);
 }
 
 /* ---- the walk ---- */
@@ -187,136 +119,165 @@ struct cursor {
 };
 
 /* Behind everything that begins with `group`. */
-static void skip_group(struct list *list, struct cursor *cursor, struct lab_view group)
+static void skip_group(struct listing *listing, struct cursor *cursor, struct lab_view group)
 {
-	cursor->from = above_prefix(list, group);
+	cursor->from = s3emu_list_above(listing->list.x->arena, group);
 	cursor->after = false;
 	cursor->at_end = cursor->from.ptr == NULL;
 }
 
-static void start(struct list *list, struct cursor *cursor)
+static void start(struct listing *listing, struct cursor *cursor)
 {
-	struct lab_view marker = list->marker, group;
+	struct lab_view marker = listing->marker, prefix = listing->list.prefix, group;
 
-	cursor->from = list->prefix;
+	cursor->from = prefix;
 	cursor->after = cursor->at_end = false;
-	if (lab_view_cmp(marker, list->prefix) < 0)
+	if (lab_view_cmp(marker, prefix) < 0)
 		return;
 	cursor->from = marker;
 	cursor->after = marker.len > 0;
-	if (!lab_view_starts_with(marker, list->prefix))
+	if (!lab_view_starts_with(marker, prefix))
 		return;
 	/* A common prefix as marker stands for all of its keys. */
-	group = common_prefix(list, marker);
+	group = s3emu_list_group(&listing->list, marker);
 	if (group.ptr != NULL && group.len == marker.len)
-		skip_group(list, cursor, group);
+		skip_group(listing, cursor, group);
 }
 
-/* Takes one key, or the group it is in, and moves on. False at the end. */
-static bool step(struct list *list, struct cursor *cursor)
+/* Takes one key, or the group it is in, and moves on. */
+static void take(struct listing *listing, struct cursor *cursor, struct lab_view key,
+	const struct s3emu_object *object)
 {
-	struct s3emu_exchange *x = list->x;
+	struct lab_arena *arena = listing->list.x->arena;
+	struct lab_view group = s3emu_list_group(&listing->list, key);
+
+	listing->list.count++;
+	listing->last_is_group = group.ptr != NULL;
+	if (group.ptr != NULL) {
+		listing->last = lab_arena_copy(arena, group);
+		s3emu_list_prefix(&listing->list, group);
+		skip_group(listing, cursor, listing->last);
+	} else {
+		listing->last = lab_arena_copy(arena, key);
+		append_object(listing, key, object);
+		cursor->from = listing->last;
+		cursor->after = true;
+	}
+}
+
+/* False at the end. */
+static bool step(struct listing *listing, struct cursor *cursor)
+{
+	struct s3emu_exchange *x = listing->list.x;
 	struct s3emu_object *object;
-	struct lab_view key, group;
+	struct lab_view key;
+	bool more;
 
 	if (cursor->at_end || s3emu_read_next(x, cursor->from, cursor->after, &key, &object) == 0)
 		return false;
-	if (!lab_view_starts_with(key, list->prefix)) {
-		s3emu_object_unref(x->s3, object);
-		return false;
-	}
-	if (list->count == list->max_keys) {
-		s3emu_object_unref(x->s3, object);
-		list->truncated = true;
-		return false;
-	}
-	list->count++;
-	group = common_prefix(list, key);
-	if (group.ptr != NULL) {
-		list->last = lab_arena_copy(x->arena, group);
-		append_prefix(list, group);
-		skip_group(list, cursor, list->last);
-	} else {
-		list->last = lab_arena_copy(x->arena, key);
-		append_object(list, key, object);
-		cursor->from = list->last;
-		cursor->after = true;
-	}
+	more = lab_view_starts_with(key, listing->list.prefix) &&
+	       !s3emu_list_is_full(&listing->list);
+	if (more)
+		take(listing, cursor, key, object);
 	s3emu_object_unref(x->s3, object);
-	return true;
+	return more;
 }
 
 /* ---- the document ---- */
 
-static void append_token(struct list *list)
+static void append_token(struct listing *listing)
 {
-	struct lab_buf *buf = &list->x->scratch;
+	struct s3emu_exchange *x = listing->list.x;
+	struct lab_buf *buf = &x->scratch;
 
 	lab_buf_reset(buf);
 	lab_buf_append_byte(buf, '1');
-	lab_buf_append_view(buf, list->last);
-	lab_buf_append_cstr(&list->x->xml, "<NextContinuationToken>");
-	lab_buf_append_base64(&list->x->xml, lab_buf_view(buf));
-	lab_buf_append_cstr(&list->x->xml, "</NextContinuationToken>");
+	lab_buf_append_view(buf, listing->last);
+	lab_buf_append_cstr(&x->xml, "<NextContinuationToken>");
+	lab_buf_append_base64(&x->xml, lab_buf_view(buf));
+	lab_buf_append_cstr(&x->xml, "</NextContinuationToken>");
 }
 
-static void head_v1(struct list *list)
+static void head_v1(struct listing *listing)
 {
-	append_name(list, &list->x->xml, "Marker", list->marker);
+	struct s3emu_list *list = &listing->list;
+	struct lab_buf *xml = &list->x->xml;
+
+	s3emu_list_name(list, xml, "Marker", listing->marker);
 	if (list->truncated && list->delimiter.len > 0)
-		append_name(list, &list->x->xml, "NextMarker", list->last);
+		s3emu_list_name(list, xml, "NextMarker", listing->last);
 }
 
-static void head_v2(struct list *list)
+static void head_v2(struct listing *listing)
 {
-	s3emu_xml_u64(list->x, "KeyCount", list->count);
-	if (list->has_token)
-		s3emu_xml_text(list->x, "ContinuationToken", list->token);
-	if (list->has_start_after)
-		append_name(list, &list->x->xml, "StartAfter", list->start_after);
-	if (list->truncated)
-		append_token(list);
-}
-
-static int answer(struct list *list)
-{
+	struct s3emu_list *list = &listing->list;
 	struct s3emu_exchange *x = list->x;
 
-	s3emu_xml_begin(x, "ListBucketResult");
+	s3emu_xml_u64(x, "KeyCount", list->count);
+	if (listing->has_token)
+		s3emu_xml_text(x, "ContinuationToken", listing->token);
+	if (listing->has_start_after)
+		s3emu_list_name(list, &x->xml, "StartAfter", listing->start_after);
+	if (list->truncated)
+		append_token(listing);
+}
+
+static void head_versions(struct listing *listing)
+{
+	struct s3emu_list *list = &listing->list;
+	struct s3emu_exchange *x = list->x;
+
+	s3emu_list_name(list, &x->xml, "KeyMarker", listing->marker);
+	s3emu_xml_text(x, "VersionIdMarker",
+		listing->has_version_marker ? LAB_VIEW("null") : LAB_VIEW(""));
+	if (!list->truncated)
+		return;
+	s3emu_list_name(list, &x->xml, "NextKeyMarker", listing->last);
+	if (!listing->last_is_group)
+		s3emu_xml_text(x, "NextVersionIdMarker", LAB_VIEW("null"));
+}
+
+static int answer(struct listing *listing)
+{
+	static void (*const heads[])(struct listing *) = { head_v1, head_v2, head_versions };
+	struct s3emu_exchange *x = listing->list.x;
+	const char *root = listing->form == VERSIONS ? "ListVersionsResult" : "ListBucketResult";
+
+	s3emu_xml_begin(x, root);
 	s3emu_xml_text(x, "Name", x->bucket_name);
-	append_name(list, &x->xml, "Prefix", list->prefix);
-	if (list->v2)
-		head_v2(list);
-	else
-		head_v1(list);
-	s3emu_xml_u64(x, "MaxKeys", list->max_keys);
-	if (list->delimiter.len > 0)
-		append_name(list, &x->xml, "Delimiter", list->delimiter);
-	if (list->encode)
-		s3emu_xml_text(x, "EncodingType", LAB_VIEW("url"));
-	s3emu_xml_text(x, "IsTruncated", list->truncated ? LAB_VIEW("true") : LAB_VIEW("false"));
-	lab_buf_append_view(&x->xml, lab_buf_view(&list->contents));
-	lab_buf_append_view(&x->xml, lab_buf_view(&list->prefixes));
-	if (list->contents.overflow || list->prefixes.overflow)
-		return s3emu_fail(x, S3EMU_INTERNAL_ERROR);
-	return s3emu_xml_end(x, "ListBucketResult");
+	heads[listing->form](listing);
+	s3emu_xml_u64(x, "MaxKeys", listing->list.max);
+	s3emu_list_scope(&listing->list);
+	return s3emu_list_end(&listing->list, root);
+}
+
+static int walk(struct listing *listing)
+{
+	struct cursor cursor;
+
+	if (s3emu_commit(listing->list.x) < 0)
+		return -1;
+	s3emu_list_begin(&listing->list);
+	start(listing, &cursor);
+	while (listing->list.max > 0 && step(listing, &cursor))
+		;
+	return answer(listing);
 }
 
 int s3emu_list_objects(struct s3emu_exchange *x)
 {
-	struct list list = { .x = x };
-	struct cursor cursor;
-	int ret;
+	struct listing listing = { .form = V1 };
 
-	if (parse(&list) < 0 || s3emu_commit(x) < 0)
+	if (s3emu_list_parse(&listing.list, x, "max-keys") < 0 || parse_objects(&listing) < 0)
 		return -1;
-	lab_buf_init(&list.contents, x->s3->heap, S3EMU_XML_OUT_MAX / 2);
-	lab_buf_init(&list.prefixes, x->s3->heap, S3EMU_XML_OUT_MAX / 2 - 65536);
-	start(&list, &cursor);
-	while (list.max_keys > 0 && step(&list, &cursor))
-		;
-	ret = answer(&list);
-	lab_buf_done(&list.contents);
-	lab_buf_done(&list.prefixes);
-	return ret;
+	return walk(&listing);
+}
+
+int s3emu_list_versions(struct s3emu_exchange *x)
+{
+	struct listing listing = { .form = VERSIONS };
+
+	if (s3emu_list_parse(&listing.list, x, "max-keys") < 0 || parse_versions(&listing) < 0)
+		return -1;
+	return walk(&listing);
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * object.c - GET, HEAD, PUT, DELETE and copy of one object (s3 1.2, 1.3).
+ * object.c - GET, HEAD, PUT and DELETE of one object (s3 1.2, 1.3).
  */
 #include "sim/s3-emulator/s3-emulator-private.h"
 
-static int no_such_key(struct s3emu_exchange *x, struct lab_view key)
+int s3emu_no_such_key(struct s3emu_exchange *x, struct lab_view key)
 {
 	(void)s3emu_fail(x, S3EMU_NO_SUCH_KEY);
 	s3emu_detail(x, "Key", key);
@@ -12,13 +12,24 @@ static int no_such_key(struct s3emu_exchange *x, struct lab_view key)
 }
 
 /* The bucket has no versions: every object's is "null". */
-static int check_version(struct s3emu_exchange *x)
+int s3emu_version_check(struct s3emu_exchange *x)
 {
 	const struct s3emu_param *version = s3emu_param(x, "versionId");
 
 	if (version == NULL || lab_view_eq_cstr(version->value, "null"))
 		return 0;
 	return s3emu_fail_argument(x, "versionId", version->value, "Invalid version id specified");
+}
+
+int s3emu_readable(struct s3emu_exchange *x, const struct s3emu_object *object)
+{
+	struct lab_view class = s3emu_object_header(object, "x-amz-storage-class");
+
+	if (!lab_view_eq_cstr(class, "GLACIER") && !lab_view_eq_cstr(class, "DEEP_ARCHIVE"))
+		return 0;
+	(void)s3emu_fail(x, S3EMU_INVALID_OBJECT_STATE);
+	s3emu_detail(x, "StorageClass", class);
+	return -1;
 }
 
 static void last_modified(struct s3emu_exchange *x, const struct s3emu_object *object)
@@ -103,7 +114,8 @@ static int object_headers(struct s3emu_exchange *x, const struct s3emu_object *o
 
 		if (lab_view_eq_cstr(header->name, "content-type"))
 			typed = true;
-		if (is_overridden(x, header->name) || lab_view_eq(header->value, standard) ||
+		if (s3emu_header_is_ours(header->name) || is_overridden(x, header->name) ||
+			lab_view_eq(header->value, standard) ||
 			s3emu_is_checksum_header(header->name))
 			continue;
 		s3emu_header_view(x, header->name, header->value);
@@ -124,8 +136,54 @@ static void send_part(struct s3emu_exchange *x, const struct s3emu_object *objec
 		range->first, range->first + range->count - 1, object->size);
 
 	x->out.response.status = 206;
-	s3emu_header(x, "Content-Range", lab_view_cstr(text));
+	if (range->count > 0) /* the last part may be empty */
+		s3emu_header(x, "Content-Range", lab_view_cstr(text));
 	x->out.response.body = lab_view_sub(s3emu_object_body(object), range->first, range->count);
+}
+
+/* ?partNumber counts the parts from 1, whatever numbers they were uploaded under: clients read
+ * 1 to x-amz-mp-parts-count. 1 that part, 0 not asked for. */
+static int part_range(
+	struct s3emu_exchange *x, const struct s3emu_object *object, struct s3emu_range *ret)
+{
+	size_t i, count = LAB_MAX(object->part_count, (size_t)1);
+	uint32_t number;
+	int found = s3emu_part_number(x, &number);
+
+	if (found <= 0)
+		return found;
+	if (s3emu_request_header(x, "Range").ptr != NULL) {
+		return s3emu_fail_text(x, S3EMU_INVALID_REQUEST,
+			"Cannot specify both Range header and partNumber query parameter");
+	}
+	if (number > count) {
+		(void)s3emu_fail(x, S3EMU_INVALID_PART_NUMBER);
+		s3emu_detail_u64(x, "PartNumberRequested", number);
+		s3emu_detail_u64(x, "ActualPartCount", count);
+		return -1;
+	}
+	*ret = (struct s3emu_range){ 0, object->size };
+	for (i = 0; i < object->part_count && i < number; i++) {
+		ret->first = i == 0 ? 0 : ret->first + ret->count;
+		ret->count = object->parts[i].size;
+	}
+	return object->size > 0;
+}
+
+static void parts_count(struct s3emu_exchange *x, const struct s3emu_object *object)
+{
+	if (object->part_count > 0 && s3emu_param(x, "partNumber") != NULL)
+		s3emu_header(x, "x-amz-mp-parts-count",
+			lab_view_cstr(lab_arena_printf(x->arena, "%zu", object->part_count)));
+}
+
+/* 1 that part of the object, 0 all of it. */
+static int which_part(
+	struct s3emu_exchange *x, const struct s3emu_object *object, struct s3emu_range *ret)
+{
+	int part = part_range(x, object, ret);
+
+	return part == 0 ? s3emu_range_parse(x, object, ret) : part;
 }
 
 static int send_object(struct s3emu_exchange *x, const struct s3emu_object *object)
@@ -144,9 +202,10 @@ static int send_object(struct s3emu_exchange *x, const struct s3emu_object *obje
 		s3emu_header(x, "ETag", s3emu_object_etag(object));
 		return 0;
 	}
-	part = s3emu_range_parse(x, object, &range);
+	part = which_part(x, object, &range);
 	if (part < 0 || s3emu_commit(x) < 0 || object_headers(x, object, part > 0) < 0)
 		return -1;
+	parts_count(x, object);
 	if (part > 0) {
 		send_part(x, object, &range);
 	} else {
@@ -160,17 +219,19 @@ static int send_object(struct s3emu_exchange *x, const struct s3emu_object *obje
 
 int s3emu_get_object(struct s3emu_exchange *x)
 {
-	if (check_version(x) < 0)
+	if (s3emu_version_check(x) < 0)
 		return -1;
 	/* The exchange keeps the reference until its body has been sent. */
 	if (s3emu_read(x, &x->object) == 0)
-		return no_such_key(x, x->key);
+		return s3emu_no_such_key(x, x->key);
+	if (!x->head && s3emu_readable(x, x->object) < 0)
+		return -1;
 	return send_object(x, x->object);
 }
 
 /* ---- writing ---- */
 
-static int check_write_conditions(struct s3emu_exchange *x)
+int s3emu_write_conditions_check(struct s3emu_exchange *x)
 {
 	struct s3emu_object *old = NULL;
 	int ret;
@@ -185,23 +246,41 @@ static int check_write_conditions(struct s3emu_exchange *x)
 	return ret;
 }
 
-static void set_etag(struct s3emu_object *object, const uint8_t *md5)
+void s3emu_digest(const struct s3emu *s3, struct lab_view body, uint8_t *md5)
 {
+	uint64_t hash;
+	size_t i;
+
+	if (s3->options.hash_bodies) {
+		lab_digest(LAB_MD5, body, md5);
+		return;
+	}
+	for (i = 0; i < 16; i += 8) {
+		hash = lab_hash_view(i, body);
+		memcpy(md5 + i, &hash, 8);
+	}
+}
+
+void s3emu_object_digest_set(struct s3emu_object *object, const uint8_t *md5)
+{
+	size_t i;
+
 	object->etag[0] = '"';
 	lab_hex(md5, 16, object->etag + 1);
 	object->etag[33] = '"';
 	object->etag[34] = '\0';
+	object->body_hash = 0;
+	for (i = 0; i < 8; i++)
+		object->body_hash = object->body_hash << 8 | md5[i];
 }
 
-/* Takes the reference on the blob. */
-static struct s3emu_object *make_object(struct s3emu_exchange *x, struct s3emu_blob *blob,
-	const struct lab_http_header *headers, size_t header_count)
+struct s3emu_object *s3emu_object_make(struct s3emu_exchange *x, struct s3emu_blob *blob,
+	size_t key_len, const struct s3emu_content *content)
 {
-	struct s3emu_content content = { .headers = headers, .header_count = header_count };
 	struct s3emu_object *object = NULL;
 
 	if (blob != NULL)
-		object = s3emu_object_new(x->s3, blob, x->key.len, &content);
+		object = s3emu_object_new(x->s3, blob, key_len, content);
 	if (object != NULL) {
 		object->modified_us = s3emu_wall_us(x);
 		return object;
@@ -212,11 +291,18 @@ static struct s3emu_object *make_object(struct s3emu_exchange *x, struct s3emu_b
 	return NULL;
 }
 
-/* Takes the reference on the object. */
-static int store(struct s3emu_exchange *x, struct s3emu_object *object)
+int s3emu_object_keep(struct s3emu_exchange *x, enum s3emu_space space, struct lab_view key,
+	struct s3emu_object *object)
 {
-	if (s3emu_store_put(x->s3, x->bucket, x->key, object) < 0) {
-		s3emu_object_unref(x->s3, object);
+	struct s3emu *s3 = x->s3;
+	int ret;
+
+	if (space == S3EMU_SPACE_OBJECTS)
+		ret = s3emu_store_put(s3, x->bucket, key, object);
+	else
+		ret = s3->engine_ops->put(s3->engine, x->bucket, space, key, object);
+	if (ret < 0) {
+		s3emu_object_unref(s3, object);
 		return s3emu_fail(x, S3EMU_SERVICE_UNAVAILABLE);
 	}
 	x->applied = true;
@@ -225,221 +311,76 @@ static int store(struct s3emu_exchange *x, struct s3emu_object *object)
 	return 0;
 }
 
-static int too_large(struct s3emu_exchange *x, uint64_t size)
+int s3emu_size_check(struct s3emu_exchange *x, uint64_t size)
 {
 	uint64_t max = x->s3->options.limits.object_bytes_max;
 
+	if (size <= max)
+		return 0;
 	(void)s3emu_fail(x, S3EMU_ENTITY_TOO_LARGE);
-	s3emu_detail(
-		x, "ProposedSize", lab_view_cstr(lab_arena_printf(x->arena, "%" PRIu64, size)));
-	s3emu_detail(
-		x, "MaxSizeAllowed", lab_view_cstr(lab_arena_printf(x->arena, "%" PRIu64, max)));
+	s3emu_detail_u64(x, "ProposedSize", size);
+	s3emu_detail_u64(x, "MaxSizeAllowed", max);
 	return -1;
 }
 
-/* Without hash_bodies an ETag is something cheap that looks like one. */
-static uint64_t hash_body(struct s3emu_exchange *x, uint8_t md5[16])
+int s3emu_body_read(struct s3emu_exchange *x, struct s3emu_body *ret)
 {
-	uint64_t hash;
-	size_t i;
-
-	if (!x->s3->options.hash_bodies) {
-		for (i = 0; i < 16; i += 8) {
-			hash = lab_hash_view(i, x->body);
-			memcpy(md5 + i, &hash, 8);
-		}
-	}
-	hash = 0;
-	for (i = 0; i < 8; i++)
-		hash = hash << 8 | md5[i];
-	return hash;
+	if (s3emu_body_check(x, true, ret->md5, &ret->checksum) < 0)
+		return -1;
+	if (!x->s3->options.hash_bodies)
+		s3emu_digest(x->s3, x->body, ret->md5);
+	return 0;
 }
 
-int s3emu_put_object(struct s3emu_exchange *x)
+int s3emu_body_keep(struct s3emu_exchange *x, enum s3emu_space space, struct lab_view key,
+	const struct s3emu_content *content, const struct s3emu_body *body)
 {
-	struct lab_view body = x->body;
-	struct s3emu_checksum checksum;
-	struct lab_http_header *headers;
-	struct s3emu_object *object;
-	size_t header_count;
-	uint8_t md5[16];
+	struct s3emu_object *object =
+		s3emu_object_make(x, s3emu_blob_new(x->s3, x->body), key.len, content);
 
-	if (check_version(x) < 0 || s3emu_write_headers_check(x) < 0)
-		return -1;
-	if (body.len > x->s3->options.limits.object_bytes_max)
-		return too_large(x, body.len);
-	if (s3emu_metadata(x, &headers, &header_count) < 0 ||
-		s3emu_body_check(x, true, md5, &checksum) < 0 || check_write_conditions(x) < 0 ||
-		s3emu_commit(x) < 0)
-		return -1;
-	s3emu_checksum_store(&checksum, S3EMU_FULL_OBJECT, headers, &header_count);
-	object = make_object(x, s3emu_blob_new(x->s3, body), headers, header_count);
 	if (object == NULL)
 		return -1;
-	object->body_hash = hash_body(x, md5);
-	set_etag(object, md5);
-	if (store(x, object) < 0)
+	s3emu_object_digest_set(object, body->md5);
+	if (s3emu_object_keep(x, space, key, object) < 0)
 		return -1;
 	x->out.response.status = 200;
 	s3emu_header(x, "ETag", lab_arena_copy(x->arena, s3emu_object_etag(object)));
 	s3emu_header(x, "x-amz-server-side-encryption", LAB_VIEW("AES256"));
-	s3emu_checksum_reply(x, &checksum, S3EMU_FULL_OBJECT);
+	s3emu_checksum_reply(
+		x, &body->checksum, space == S3EMU_SPACE_OBJECTS ? S3EMU_FULL_OBJECT : NULL);
 	return 0;
+}
+
+int s3emu_put_object(struct s3emu_exchange *x)
+{
+	struct lab_http_header *headers;
+	struct s3emu_content content = { 0 };
+	struct s3emu_body body;
+
+	if (s3emu_version_check(x) < 0 || s3emu_write_headers_check(x) < 0 ||
+		s3emu_size_check(x, x->body.len) < 0 ||
+		s3emu_metadata(x, &headers, &content.header_count) < 0 ||
+		s3emu_body_read(x, &body) < 0 || s3emu_write_conditions_check(x) < 0 ||
+		s3emu_commit(x) < 0)
+		return -1;
+	s3emu_checksum_store(&body.checksum, S3EMU_FULL_OBJECT, headers, &content.header_count);
+	content.headers = headers;
+	return s3emu_body_keep(x, S3EMU_SPACE_OBJECTS, x->key, &content, &body);
 }
 
 int s3emu_delete_object(struct s3emu_exchange *x)
 {
-	if (check_version(x) < 0)
+	if (s3emu_version_check(x) < 0)
 		return -1;
 	if (s3emu_request_header(x, "If-None-Match").ptr != NULL) {
 		(void)s3emu_fail(x, S3EMU_NOT_IMPLEMENTED);
 		s3emu_detail(x, "Header", LAB_VIEW("If-None-Match"));
 		return -1;
 	}
-	if (check_write_conditions(x) < 0 || s3emu_commit(x) < 0)
+	if (s3emu_write_conditions_check(x) < 0 || s3emu_commit(x) < 0)
 		return -1;
 	(void)s3emu_store_remove(x->s3, x->bucket, x->key);
 	x->applied = true;
 	x->out.response.status = 204;
 	return 0;
-}
-
-/* ---- copying ---- */
-
-struct source {
-	struct s3emu_bucket *bucket;
-	struct lab_view key;
-};
-
-static int bad_source(struct s3emu_exchange *x, struct lab_view header)
-{
-	return s3emu_fail_argument(x, "x-amz-copy-source", header,
-		"Copy Source must mention the source bucket and key: sourcebucket/sourcekey");
-}
-
-/* "/bucket/key", "bucket/key", percent-encoded, perhaps "?versionId=null". */
-static int parse_source(struct s3emu_exchange *x, struct source *ret)
-{
-	struct lab_view header = lab_view_trim(s3emu_request_header(x, "x-amz-copy-source"));
-	struct lab_view path = header, version, bucket;
-	size_t mark = lab_view_find_byte(header, '?'), slash;
-
-	if (mark != SIZE_MAX) {
-		path = lab_view_sub(header, 0, mark);
-		version = lab_view_skip(header, mark + 1);
-		if (!lab_view_eq_cstr(version, "versionId=null")) {
-			return s3emu_fail_argument(
-				x, "x-amz-copy-source", header, "Invalid version id specified");
-		}
-	}
-	if (s3emu_unpercent(x->arena, path, false, &path) < 0)
-		return bad_source(x, header);
-	if (path.len > 0 && path.ptr[0] == '/')
-		path = lab_view_skip(path, 1);
-	slash = lab_view_find_byte(path, '/');
-	if (slash == SIZE_MAX || slash + 1 == path.len)
-		return bad_source(x, header);
-	bucket = lab_view_sub(path, 0, slash);
-	ret->key = lab_view_skip(path, slash + 1);
-	ret->bucket = lab_tree_get(x->s3->buckets, bucket);
-	if (ret->bucket == NULL) {
-		(void)s3emu_fail(x, S3EMU_NO_SUCH_BUCKET);
-		s3emu_detail(x, "BucketName", bucket);
-		return -1;
-	}
-	return s3emu_may_use(x, ret->bucket) ? 0 : s3emu_fail(x, S3EMU_ACCESS_DENIED);
-}
-
-/* 1 REPLACE, 0 COPY. */
-static int parse_directive(struct s3emu_exchange *x)
-{
-	struct lab_view directive = s3emu_request_header(x, "x-amz-metadata-directive");
-	struct lab_view tagging = s3emu_request_header(x, "x-amz-tagging-directive");
-
-	if (tagging.ptr != NULL && !lab_view_eq_cstr(tagging, "COPY")) {
-		(void)s3emu_fail(x, S3EMU_NOT_IMPLEMENTED);
-		s3emu_detail(x, "Header", LAB_VIEW("x-amz-tagging-directive"));
-		return -1;
-	}
-	if (directive.ptr == NULL || lab_view_eq_cstr(directive, "COPY"))
-		return 0;
-	if (lab_view_eq_cstr(directive, "REPLACE"))
-		return 1;
-	return s3emu_fail_argument(
-		x, "x-amz-metadata-directive", directive, "Unknown metadata directive.");
-}
-
-static bool copies_to_itself(const struct s3emu_exchange *x, const struct source *source)
-{
-	return source->bucket == x->bucket && lab_view_eq(source->key, x->key) &&
-	       s3emu_request_header(x, "x-amz-storage-class").ptr == NULL &&
-	       s3emu_request_header(x, "x-amz-website-redirect-location").ptr == NULL;
-}
-
-/* Everything that may be wrong with a copy whose source is `from`. */
-static int check_copy(struct s3emu_exchange *x, const struct source *source,
-	const struct s3emu_object *from, bool replace)
-{
-	if (!replace && copies_to_itself(x, source)) {
-		return s3emu_fail_text(x, S3EMU_INVALID_REQUEST,
-			"This copy request is illegal because it is trying to copy an object to "
-			"itself without changing the object's metadata, storage class, website "
-			"redirect location or encryption attributes.");
-	}
-	if (s3emu_read_conditions(x, "x-amz-copy-source-", from) < 0 ||
-		check_write_conditions(x) < 0)
-		return -1;
-	return s3emu_commit(x);
-}
-
-static int copy_result(struct s3emu_exchange *x, const struct s3emu_object *object)
-{
-	s3emu_xml_begin(x, "CopyObjectResult");
-	s3emu_xml_time(x, "LastModified", object->modified_us);
-	s3emu_xml_text(x, "ETag", s3emu_object_etag(object));
-	s3emu_header(x, "x-amz-server-side-encryption", LAB_VIEW("AES256"));
-	return s3emu_xml_end(x, "CopyObjectResult");
-}
-
-/* The body is shared, not copied. */
-static int copy_from(struct s3emu_exchange *x, const struct source *source,
-	const struct s3emu_object *from, bool replace)
-{
-	const struct lab_http_header *headers = from->headers;
-	size_t header_count = from->header_count;
-	struct lab_http_header *given;
-	struct s3emu_object *object;
-
-	if (replace) {
-		if (s3emu_metadata(x, &given, &header_count) < 0)
-			return -1;
-		headers = given;
-	}
-	if (check_copy(x, source, from, replace) < 0)
-		return -1;
-	from->blob->references++;
-	object = make_object(x, from->blob, headers, header_count);
-	if (object == NULL)
-		return -1;
-	object->body_hash = from->body_hash;
-	memcpy(object->etag, from->etag, sizeof(object->etag));
-	if (store(x, object) < 0)
-		return -1;
-	return copy_result(x, object);
-}
-
-int s3emu_copy_object(struct s3emu_exchange *x)
-{
-	struct s3emu_object *from;
-	struct source source;
-	int replace, ret;
-
-	replace = parse_directive(x);
-	if (replace < 0 || s3emu_write_headers_check(x) < 0 || parse_source(x, &source) < 0)
-		return -1;
-	if (s3emu_store_get(x->s3, source.bucket, source.key, &from) == 0)
-		return no_such_key(x, source.key);
-	ret = copy_from(x, &source, from, replace > 0);
-	s3emu_object_unref(x->s3, from);
-	return ret;
 }

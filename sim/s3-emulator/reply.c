@@ -66,6 +66,11 @@ void s3emu_detail(struct s3emu_exchange *x, const char *name, struct lab_view va
 	x->error.detail_count++;
 }
 
+void s3emu_detail_u64(struct s3emu_exchange *x, const char *name, uint64_t value)
+{
+	s3emu_detail(x, name, lab_view_cstr(lab_arena_printf(x->arena, "%" PRIu64, value)));
+}
+
 /* The first code of the table with that status. */
 static const struct s3emu_error_entry *usual_error(unsigned status)
 {

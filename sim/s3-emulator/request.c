@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * request.c - from a request to an operation on a bucket and a key (s3 1.1, 1.3). Keys are decoded
- * once and never normalised.
+ * request.c - from a request to a bucket and a key (s3 1.1, 1.3). Keys are decoded once and never
+ * normalised.
  */
 #include "sim/s3-emulator/s3-emulator-private.h"
 
@@ -309,160 +309,6 @@ static void make_subject(struct s3emu_exchange *x)
 	x->subject = subject;
 }
 
-/* ---- which operation ---- */
-
-/* Sub-resources that are not there. AWS answers a GET of some of them with a code of its own on a
- * bucket that was never configured; all the rest is NotImplemented. */
-static const struct subresource {
-	const char *name;
-	enum s3emu_error_id on_get;
-} subresources[] = {
-	{ "accelerate", S3EMU_NOT_IMPLEMENTED },
-	{ "acl", S3EMU_NOT_IMPLEMENTED },
-	{ "analytics", S3EMU_NOT_IMPLEMENTED },
-	{ "attributes", S3EMU_NOT_IMPLEMENTED },
-	{ "cors", S3EMU_NO_SUCH_CORS },
-	{ "encryption", S3EMU_ENCRYPTION_NOT_FOUND },
-	{ "intelligent-tiering", S3EMU_NOT_IMPLEMENTED },
-	{ "inventory", S3EMU_NOT_IMPLEMENTED },
-	{ "legal-hold", S3EMU_NOT_IMPLEMENTED },
-	{ "lifecycle", S3EMU_NO_SUCH_LIFECYCLE },
-	{ "logging", S3EMU_NOT_IMPLEMENTED },
-	{ "metrics", S3EMU_NOT_IMPLEMENTED },
-	{ "notification", S3EMU_NOT_IMPLEMENTED },
-	{ "object-lock", S3EMU_OBJECT_LOCK_NOT_FOUND },
-	{ "ownershipControls", S3EMU_OWNERSHIP_NOT_FOUND },
-	{ "partNumber", S3EMU_NOT_IMPLEMENTED },
-	{ "policy", S3EMU_NO_SUCH_BUCKET_POLICY },
-	{ "policyStatus", S3EMU_NO_SUCH_BUCKET_POLICY },
-	{ "publicAccessBlock", S3EMU_NO_SUCH_PUBLIC_ACCESS_BLOCK },
-	{ "replication", S3EMU_REPLICATION_NOT_FOUND },
-	{ "requestPayment", S3EMU_NOT_IMPLEMENTED },
-	{ "restore", S3EMU_NOT_IMPLEMENTED },
-	{ "retention", S3EMU_NOT_IMPLEMENTED },
-	{ "select", S3EMU_NOT_IMPLEMENTED },
-	{ "tagging", S3EMU_NO_SUCH_TAG_SET },
-	{ "torrent", S3EMU_NOT_IMPLEMENTED },
-	{ "uploadId", S3EMU_NOT_IMPLEMENTED },
-	{ "uploads", S3EMU_NOT_IMPLEMENTED },
-	{ "versioning", S3EMU_NOT_IMPLEMENTED },
-	{ "versions", S3EMU_NOT_IMPLEMENTED },
-	{ "website", S3EMU_NO_SUCH_WEBSITE },
-};
-
-static const struct subresource *subresource_find(struct lab_view name)
-{
-	size_t i;
-
-	for (i = 0; i < LAB_COUNT_OF(subresources); i++) {
-		if (lab_view_eq_cstr(name, subresources[i].name))
-			return &subresources[i];
-	}
-	return NULL;
-}
-
-static void unavailable(struct s3emu_exchange *x, enum s3emu_error_id why)
-{
-	x->op = S3EMU_OP_UNAVAILABLE;
-	x->unavailable = why;
-}
-
-static bool find_unavailable(struct s3emu_exchange *x)
-{
-	bool get = lab_view_eq_cstr(x->request->method, "GET");
-	const struct subresource *sub;
-	size_t i;
-
-	for (i = 0; i < x->param_count; i++) {
-		sub = subresource_find(x->params[i].name);
-		if (sub == NULL)
-			continue;
-		/* A bucket's configuration is missing; an object's feature is not there. */
-		unavailable(x, get && x->key.len == 0 ? sub->on_get : S3EMU_NOT_IMPLEMENTED);
-		return true;
-	}
-	return false;
-}
-
-enum method {
-	GET,
-	HEAD,
-	PUT,
-	DELETE,
-	POST,
-	OPTIONS,
-	OTHER
-};
-
-static enum method method_of(struct lab_view name)
-{
-	static const char *const names[] = { "GET", "HEAD", "PUT", "DELETE", "POST", "OPTIONS" };
-	size_t i;
-
-	for (i = 0; i < LAB_COUNT_OF(names); i++) {
-		if (lab_view_eq_cstr(name, names[i]))
-			return (enum method)i;
-	}
-	return OTHER;
-}
-
-static void classify_object(struct s3emu_exchange *x, enum method method)
-{
-	if (method == GET)
-		x->op = S3EMU_OP_GET_OBJECT;
-	else if (method == HEAD)
-		x->op = S3EMU_OP_HEAD_OBJECT;
-	else if (method == DELETE)
-		x->op = S3EMU_OP_DELETE_OBJECT;
-	else if (method == PUT && s3emu_request_header(x, "x-amz-copy-source").ptr != NULL)
-		x->op = S3EMU_OP_COPY_OBJECT;
-	else if (method == PUT)
-		x->op = S3EMU_OP_PUT_OBJECT;
-	else
-		unavailable(
-			x, method == OPTIONS ? S3EMU_ACCESS_FORBIDDEN : S3EMU_METHOD_NOT_ALLOWED);
-}
-
-static void classify_bucket(struct s3emu_exchange *x, enum method method)
-{
-	if (method == POST && s3emu_param(x, "delete") != NULL)
-		x->op = S3EMU_OP_BULK_DELETE;
-	else if (method == GET && s3emu_param(x, "location") != NULL)
-		x->op = S3EMU_OP_LOCATION;
-	else if (method == GET)
-		x->op = S3EMU_OP_LIST_OBJECTS;
-	else if (method == HEAD)
-		x->op = S3EMU_OP_HEAD_BUCKET;
-	else if (method == PUT)
-		x->op = S3EMU_OP_PUT_BUCKET;
-	else if (method == DELETE)
-		x->op = S3EMU_OP_DELETE_BUCKET;
-	else if (method == POST) /* browser upload */
-		unavailable(x, S3EMU_NOT_IMPLEMENTED);
-	else
-		unavailable(
-			x, method == OPTIONS ? S3EMU_ACCESS_FORBIDDEN : S3EMU_METHOD_NOT_ALLOWED);
-}
-
-static void classify(struct s3emu_exchange *x)
-{
-	enum method method = method_of(x->request->method);
-
-	x->head = method == HEAD;
-	if (x->bucket_name.ptr == NULL) {
-		if (method == GET)
-			x->op = S3EMU_OP_LIST_BUCKETS;
-		else
-			unavailable(x, S3EMU_METHOD_NOT_ALLOWED);
-	} else if (x->param_count > 0 && find_unavailable(x)) {
-		return;
-	} else if (x->key.len > 0) {
-		classify_object(x, method);
-	} else {
-		classify_bucket(x, method);
-	}
-}
-
 /* ---- the rest of the header ---- */
 
 static int check_header_size(struct s3emu_exchange *x)
@@ -517,6 +363,6 @@ int s3emu_parse(struct s3emu_exchange *x)
 	if (check_header_size(x) < 0 || parse_query(x) < 0 || parse_path(x) < 0)
 		return -1;
 	make_subject(x);
-	classify(x);
+	s3emu_route(x);
 	return check_length(x);
 }

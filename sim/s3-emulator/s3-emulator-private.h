@@ -22,6 +22,7 @@
 #define S3EMU_PARAMS_MAX 64
 #define S3EMU_BULK_KEYS_MAX 1000
 #define S3EMU_LIST_MAX 1000
+#define S3EMU_PARTS_MAX 10000
 #define S3EMU_XML_IN_MAX (8 << 20) /* 1000 keys of 1024 bytes, each byte escaped */
 #define S3EMU_XML_OUT_MAX (32 << 20)
 #define S3EMU_SKEW_SECONDS 900
@@ -78,7 +79,7 @@ struct s3emu_object {
 	uint32_t references;
 	uint32_t creations, overwritten;
 	bool deleted;            /* only its counts are remembered */
-	struct s3emu_blob *blob; /* the body; NULL if there is none, and as next() says */
+	struct s3emu_blob *blob; /* the body; NULL if deleted, and where next() says so */
 	uint64_t size;           /* of the body */
 	uint64_t body_hash;
 	int64_t modified_us;
@@ -171,6 +172,14 @@ enum s3emu_op {
 	S3EMU_OP_DELETE_BUCKET,
 	S3EMU_OP_LOCATION,
 	S3EMU_OP_LIST_BUCKETS,
+	S3EMU_OP_CREATE_UPLOAD,
+	S3EMU_OP_UPLOAD_PART,
+	S3EMU_OP_UPLOAD_PART_COPY,
+	S3EMU_OP_COMPLETE_UPLOAD,
+	S3EMU_OP_ABORT_UPLOAD,
+	S3EMU_OP_LIST_PARTS,
+	S3EMU_OP_LIST_UPLOADS,
+	S3EMU_OP_LIST_VERSIONS,
 	S3EMU_OP_UNAVAILABLE, /* a feature, or a method, that is not there */
 	S3EMU_OP_COUNT
 };
@@ -290,6 +299,7 @@ int s3emu_fail_text(struct s3emu_exchange *x, enum s3emu_error_id id, const char
 int s3emu_fail_argument(
 	struct s3emu_exchange *x, const char *name, struct lab_view value, const char *message);
 void s3emu_detail(struct s3emu_exchange *x, const char *name, struct lab_view value);
+void s3emu_detail_u64(struct s3emu_exchange *x, const char *name, uint64_t value);
 /* What a fault asks for. */
 int s3emu_fail_fault(struct s3emu_exchange *x);
 const char *s3emu_error_code(enum s3emu_error_id id);
@@ -320,6 +330,9 @@ const struct s3emu_param *s3emu_param(const struct s3emu_exchange *x, const char
 int s3emu_unpercent(struct lab_arena *arena, struct lab_view text, bool plus, struct lab_view *ret);
 bool s3emu_bucket_name_ok(struct lab_view name);
 bool s3emu_is_utf8(struct lab_view text);
+
+/* route.c: x->op, by method, bucket, key and query. */
+void s3emu_route(struct s3emu_exchange *x);
 
 /* auth.c; x->account is set, or -1. */
 int s3emu_authenticate(struct s3emu_exchange *x);
@@ -386,6 +399,14 @@ int s3emu_put_bucket(struct s3emu_exchange *x);
 int s3emu_delete_bucket(struct s3emu_exchange *x);
 int s3emu_location(struct s3emu_exchange *x);
 int s3emu_list_buckets(struct s3emu_exchange *x);
+int s3emu_create_upload(struct s3emu_exchange *x);
+int s3emu_upload_part(struct s3emu_exchange *x);
+int s3emu_upload_part_copy(struct s3emu_exchange *x);
+int s3emu_complete_upload(struct s3emu_exchange *x);
+int s3emu_abort_upload(struct s3emu_exchange *x);
+int s3emu_list_parts(struct s3emu_exchange *x);
+int s3emu_list_uploads(struct s3emu_exchange *x);
+int s3emu_list_versions(struct s3emu_exchange *x);
 int s3emu_unavailable(struct s3emu_exchange *x);
 
 /* s3-emulator.c: every handler calls this when all is checked, before it changes or shows
@@ -397,6 +418,42 @@ int s3emu_bucket_find(struct s3emu_exchange *x);
 struct s3emu_bucket *s3emu_bucket_new(
 	struct s3emu *s3, struct lab_view name, struct lab_view owner, int64_t created_us);
 bool s3emu_may_use(const struct s3emu_exchange *x, const struct s3emu_bucket *bucket);
+
+/* listing.c: what all listings share. */
+struct s3emu_list {
+	struct s3emu_exchange *x;
+	bool encode; /* encoding-type=url */
+	struct lab_view prefix, delimiter;
+	uint64_t max;
+	/* what comes out */
+	struct lab_buf contents, prefixes;
+	uint64_t count; /* keys and common prefixes */
+	bool truncated;
+};
+/* The value of a parameter; false if it is absent. */
+bool s3emu_list_take(const struct s3emu_exchange *x, const char *name, struct lab_view *ret);
+/* prefix, delimiter, encoding-type, and the maximum by its parameter's name. */
+int s3emu_list_parse(struct s3emu_list *list, struct s3emu_exchange *x, const char *max_name);
+/* From here on s3emu_list_end() must be called. */
+void s3emu_list_begin(struct s3emu_list *list);
+/* There is one more: does it fit? If not, the listing is truncated. */
+bool s3emu_list_is_full(struct s3emu_list *list);
+/* An element whose text is encoded if the client asked for it. */
+void s3emu_list_name(const struct s3emu_list *list, struct lab_buf *buf, const char *name,
+	struct lab_view value);
+/* "<Owner><ID>...". */
+void s3emu_list_account(struct lab_buf *buf, const char *name, struct lab_view account);
+struct lab_view s3emu_list_owner(const struct s3emu_exchange *x);
+void s3emu_list_class(struct lab_buf *buf, const struct s3emu_object *object);
+void s3emu_list_time(struct lab_buf *buf, const char *name, int64_t unix_us);
+/* The part of a key up to and with the delimiter behind the prefix; ptr NULL if there is none. */
+struct lab_view s3emu_list_group(const struct s3emu_list *list, struct lab_view key);
+void s3emu_list_prefix(struct s3emu_list *list, struct lab_view prefix);
+/* The smallest key above all that begin with `prefix`; ptr NULL if there is none. */
+struct lab_view s3emu_list_above(struct lab_arena *arena, struct lab_view prefix);
+/* Prefix, Delimiter, EncodingType, IsTruncated. */
+void s3emu_list_scope(struct s3emu_list *list);
+int s3emu_list_end(struct s3emu_list *list, const char *root);
 
 /* conditions.c: false conditions. 0 all hold; 1 NotModified; -1 after s3emu_fail(). `prefix` is ""
  * or "x-amz-copy-source-". */
@@ -522,6 +579,8 @@ void s3emu_scaling_observe(struct s3emu_bucket *bucket, struct s3emu_partition *
 	struct lab_view key, enum s3emu_budget budget, uint64_t cost_ps, bool is_refused);
 
 /* store.c */
+/* A body of that size, to be filled in. NULL: over the bound. */
+struct s3emu_blob *s3emu_blob_alloc(struct s3emu *s3, uint64_t size);
 struct s3emu_blob *s3emu_blob_new(struct s3emu *s3, struct lab_view body);
 void s3emu_blob_unref(struct s3emu *s3, struct s3emu_blob *blob);
 /* What an object has beside its body. Copied. */
@@ -545,6 +604,10 @@ static inline struct lab_view s3emu_object_etag(const struct s3emu_object *objec
 {
 	return lab_view_cstr(object->etag);
 }
+static inline bool s3emu_header_is_ours(struct lab_view name)
+{
+	return name.len > 0 && name.ptr[0] == ':';
+}
 /* Room for so many more bytes of objects? */
 bool s3emu_store_has_room(const struct s3emu *s3, uint64_t bytes);
 /* Of the engine, in the space of objects; put and remove are counted. */
@@ -564,6 +627,76 @@ void s3emu_history_drop(struct s3emu *s3, const struct s3emu_bucket *bucket);
 int s3emu_read(struct s3emu_exchange *x, struct s3emu_object **ret);
 int s3emu_read_next(struct s3emu_exchange *x, struct lab_view from, bool after,
 	struct lab_view *ret_key, struct s3emu_object **ret);
+
+/* object.c */
+int s3emu_no_such_key(struct s3emu_exchange *x, struct lab_view key);
+/* InvalidObjectState: an archived object's body cannot be read. */
+int s3emu_readable(struct s3emu_exchange *x, const struct s3emu_object *object);
+/* versionId: 0 if it is absent or "null". */
+int s3emu_version_check(struct s3emu_exchange *x);
+/* If-Match and If-None-Match against what is stored under x->key. */
+int s3emu_write_conditions_check(struct s3emu_exchange *x);
+/* EntityTooLarge? */
+int s3emu_size_check(struct s3emu_exchange *x, uint64_t size);
+struct s3emu_body {
+	uint8_t md5[16]; /* without hash_bodies: something cheap that looks like one */
+	struct s3emu_checksum checksum;
+};
+/* x->body against what is said about it. */
+int s3emu_body_read(struct s3emu_exchange *x, struct s3emu_body *ret);
+void s3emu_digest(const struct s3emu *s3, struct lab_view body, uint8_t *md5);
+/* The ETag and the hash for the log. */
+void s3emu_object_digest_set(struct s3emu_object *object, const uint8_t *md5);
+/* Modified now. Takes the reference on the blob; NULL blob or no room: ServiceUnavailable. */
+struct s3emu_object *s3emu_object_make(struct s3emu_exchange *x, struct s3emu_blob *blob,
+	size_t key_len, const struct s3emu_content *content);
+/* Takes the reference on the object: stored, and x says so. */
+int s3emu_object_keep(struct s3emu_exchange *x, enum s3emu_space space, struct lab_view key,
+	struct s3emu_object *object);
+/* Stores x->body, and answers as to a PUT. */
+int s3emu_body_keep(struct s3emu_exchange *x, enum s3emu_space space, struct lab_view key,
+	const struct s3emu_content *content, const struct s3emu_body *body);
+
+/* copy.c */
+struct s3emu_source {
+	struct s3emu_bucket *bucket;
+	struct lab_view key;
+	struct s3emu_object *object; /* a reference */
+};
+/* x-amz-copy-source: found, readable, and its conditions hold. */
+int s3emu_source_open(struct s3emu_exchange *x, struct s3emu_source *ret);
+
+/* multipart.c: uploads in progress */
+#define S3EMU_INITIATOR ":initiator" /* header of an upload: the account that began it */
+#define S3EMU_UPLOAD_ID ":upload-id" /* header of an object: the upload that it was made by */
+/* A stored key's parts, in the arena. `part` is 0 for the upload itself. */
+struct s3emu_upload_name {
+	struct lab_view key, id;
+	uint32_t part;
+};
+/* What the stored keys of all uploads of keys that begin with `key` begin with. */
+void s3emu_upload_key_begin(struct lab_buf *out, struct lab_view key);
+/* In the arena; part 0 is the upload itself. */
+struct lab_view s3emu_upload_key(
+	struct s3emu_exchange *x, struct lab_view key, struct lab_view id, uint32_t part);
+void s3emu_upload_key_parse(
+	struct s3emu_exchange *x, struct lab_view stored, struct s3emu_upload_name *ret);
+/* The engine's next(), in the space of uploads. */
+int s3emu_upload_next(struct s3emu_exchange *x, struct lab_view from, bool after,
+	struct lab_view *ret_key, struct s3emu_object **ret);
+/* 1 and a reference, perhaps without body; or 0. */
+int s3emu_upload_head(struct s3emu_exchange *x, struct lab_view key, struct s3emu_object **ret);
+struct s3emu_upload {
+	struct lab_view id, store_key;
+	struct s3emu_object *object; /* a reference */
+};
+/* The one that ?uploadId names; -1 after s3emu_fail(). */
+int s3emu_upload_find(struct s3emu_exchange *x, struct s3emu_upload *ret);
+int s3emu_no_such_upload(struct s3emu_exchange *x);
+/* It and its parts. */
+void s3emu_upload_drop(struct s3emu_exchange *x, const struct s3emu_upload *upload);
+/* ?partNumber: 1 and the number, 0 absent, -1 after s3emu_fail(). */
+int s3emu_part_number(struct s3emu_exchange *x, uint32_t *ret);
 
 /* store-memory.c */
 extern const struct s3emu_engine_ops s3emu_engine_memory;

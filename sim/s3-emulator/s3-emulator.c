@@ -40,6 +40,22 @@ static const struct op_info {
 	[S3EMU_OP_LOCATION] = { "LOCATION", S3EMU_BUCKET, NULL, S3EMU_BUDGET_NONE, s3emu_location },
 	[S3EMU_OP_LIST_BUCKETS] = { "LIST-BUCKETS", S3EMU_BUCKET, NULL, S3EMU_BUDGET_NONE,
 		s3emu_list_buckets },
+	[S3EMU_OP_CREATE_UPLOAD] = { "CREATE-UPLOAD", S3EMU_PUT, "s3.multipart", S3EMU_BUDGET_WRITE,
+		s3emu_create_upload },
+	[S3EMU_OP_UPLOAD_PART] = { "UPLOAD-PART", S3EMU_PUT, "s3.upload_part", S3EMU_BUDGET_WRITE,
+		s3emu_upload_part },
+	[S3EMU_OP_UPLOAD_PART_COPY] = { "UPLOAD-PART-COPY", S3EMU_COPY, "s3.upload_part",
+		S3EMU_BUDGET_WRITE, s3emu_upload_part_copy },
+	[S3EMU_OP_COMPLETE_UPLOAD] = { "COMPLETE-UPLOAD", S3EMU_COPY, "s3.multipart",
+		S3EMU_BUDGET_WRITE, s3emu_complete_upload },
+	[S3EMU_OP_ABORT_UPLOAD] = { "ABORT-UPLOAD", S3EMU_DELETE, "s3.multipart",
+		S3EMU_BUDGET_WRITE, s3emu_abort_upload },
+	[S3EMU_OP_LIST_PARTS] = { "LIST-PARTS", S3EMU_LIST, "s3.list", S3EMU_BUDGET_READ,
+		s3emu_list_parts },
+	[S3EMU_OP_LIST_UPLOADS] = { "LIST-UPLOADS", S3EMU_LIST, "s3.list", S3EMU_BUDGET_READ,
+		s3emu_list_uploads },
+	[S3EMU_OP_LIST_VERSIONS] = { "LIST-VERSIONS", S3EMU_LIST, "s3.list", S3EMU_BUDGET_READ,
+		s3emu_list_versions },
 	[S3EMU_OP_UNAVAILABLE] = { "OTHER", S3EMU_OTHER, NULL, S3EMU_BUDGET_NONE,
 		s3emu_unavailable },
 };
@@ -221,11 +237,10 @@ static int throttle(struct s3emu_exchange *x)
 {
 	enum s3emu_budget budget = ops[x->op].budget;
 	struct lab_view key = x->key;
-	const struct s3emu_param *prefix;
 
-	if (x->op == S3EMU_OP_LIST_OBJECTS) {
-		prefix = s3emu_param(x, "prefix");
-		key = prefix == NULL ? lab_view_of(NULL, 0) : prefix->value;
+	if (ops[x->op].class == S3EMU_LIST) {
+		if (x->op != S3EMU_OP_LIST_PARTS)
+			(void)s3emu_list_take(x, "prefix", &key);
 		if (x->bucket->rates.list_is_write)
 			budget = S3EMU_BUDGET_WRITE;
 	}
@@ -615,6 +630,7 @@ void s3emu_options_init(struct s3emu_options *options)
 	options->limits.objects_max = UINT64_C(1) << 28;
 	options->limits.stored_bytes_max = UINT64_C(4) << 30;
 	options->limits.object_bytes_max = UINT64_C(5) << 30;
+	options->limits.part_bytes_min = UINT64_C(5) << 20;
 	options->limits.credentials_max = 4096;
 	options->limits.clients_max = 4096;
 	options->limits.pending_max = 65536;

@@ -129,7 +129,8 @@ struct s3emu_limits {
 	uint32_t buckets_max;
 	uint64_t objects_max;      /* in all buckets, remembered deleted keys included */
 	uint64_t stored_bytes_max; /* bodies, metadata, keys, overhead; the pool has room for it */
-	uint64_t object_bytes_max; /* EntityTooLarge above; AWS: 5 GiB */
+	uint64_t object_bytes_max; /* of one PUT, part or copy: EntityTooLarge; AWS: 5 GiB */
+	uint64_t part_bytes_min;   /* but the last part; EntityTooSmall; AWS: 5 MiB */
 	uint32_t credentials_max;  /* when full, the first of the expired ones goes */
 	uint32_t clients_max;      /* whose ordinals are counted apart; the rest shares one */
 	uint32_t pending_max;      /* answers that wait for their time */

@@ -9,19 +9,26 @@ bool s3emu_store_has_room(const struct s3emu *s3, uint64_t bytes)
 	return bytes <= s3->options.limits.stored_bytes_max - s3->stored_charge;
 }
 
-struct s3emu_blob *s3emu_blob_new(struct s3emu *s3, struct lab_view body)
+struct s3emu_blob *s3emu_blob_alloc(struct s3emu *s3, uint64_t size)
 {
 	struct s3emu_blob *blob;
-	uint64_t charge = sizeof(*blob) + body.len;
+	uint64_t charge = sizeof(*blob) + size;
 
 	if (!s3emu_store_has_room(s3, charge))
 		return NULL;
-	blob = lab_heap_alloc(s3->heap, sizeof(*blob) + body.len);
+	blob = lab_heap_alloc(s3->heap, sizeof(*blob) + size);
 	blob->references = 1;
-	blob->size = body.len;
-	if (body.len > 0)
-		memcpy(blob->data, body.ptr, body.len);
+	blob->size = size;
 	s3->stored_charge += charge;
+	return blob;
+}
+
+struct s3emu_blob *s3emu_blob_new(struct s3emu *s3, struct lab_view body)
+{
+	struct s3emu_blob *blob = s3emu_blob_alloc(s3, body.len);
+
+	if (blob != NULL && body.len > 0)
+		memcpy(blob->data, body.ptr, body.len);
 	return blob;
 }
 

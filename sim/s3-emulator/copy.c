@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * copy.c - PUT with x-amz-copy-source, of an object or of a part's source (s3 1.3).
+ */
+#include "sim/s3-emulator/s3-emulator-private.h"
+
+static int bad_source(struct s3emu_exchange *x, struct lab_view header)
+{
+	return s3emu_fail_argument(x, "x-amz-copy-source", header,
+		"Copy Source must mention the source bucket and key: sourcebucket/sourcekey");
+}
+
+/* "/bucket/key", "bucket/key", percent-encoded, perhaps "?versionId=null". */
+static int parse_source(struct s3emu_exchange *x, struct s3emu_source *ret)
+{
+	struct lab_view header = lab_view_trim(s3emu_request_header(x, "x-amz-copy-source"));
+	struct lab_view path = header, version, bucket;
+	size_t mark = lab_view_find_byte(header, '?'), slash;
+
+	if (mark != SIZE_MAX) {
+		path = lab_view_sub(header, 0, mark);
+		version = lab_view_skip(header, mark + 1);
+		if (!lab_view_eq_cstr(version, "versionId=null")) {
+			return s3emu_fail_argument(
+				x, "x-amz-copy-source", header, "Invalid version id specified");
+		}
+	}
+	if (s3emu_unpercent(x->arena, path, false, &path) < 0)
+		return bad_source(x, header);
+	if (path.len > 0 && path.ptr[0] == '/')
+		path = lab_view_skip(path, 1);
+	slash = lab_view_find_byte(path, '/');
+	if (slash == SIZE_MAX || slash + 1 == path.len)
+		return bad_source(x, header);
+	bucket = lab_view_sub(path, 0, slash);
+	ret->key = lab_view_skip(path, slash + 1);
+	ret->bucket = lab_tree_get(x->s3->buckets, bucket);
+	if (ret->bucket == NULL) {
+		(void)s3emu_fail(x, S3EMU_NO_SUCH_BUCKET);
+		s3emu_detail(x, "BucketName", bucket);
+		return -1;
+	}
+	return s3emu_may_use(x, ret->bucket) ? 0 : s3emu_fail(x, S3EMU_ACCESS_DENIED);
+}
+
+int s3emu_source_open(struct s3emu_exchange *x, struct s3emu_source *ret)
+{
+	struct s3emu_object *object;
+
+	if (parse_source(x, ret) < 0)
+		return -1;
+	if (s3emu_store_get(x->s3, ret->bucket, ret->key, &object) == 0)
+		return s3emu_no_such_key(x, ret->key);
+	ret->object = object;
+	if (s3emu_readable(x, object) == 0 &&
+		s3emu_read_conditions(x, "x-amz-copy-source-", object) == 0)
+		return 0;
+	s3emu_object_unref(x->s3, object);
+	return -1;
+}
+
+/* ---- objects ---- */
+
+/* 1 REPLACE, 0 COPY. */
+static int parse_directive(struct s3emu_exchange *x)
+{
+	struct lab_view directive = s3emu_request_header(x, "x-amz-metadata-directive");
+	struct lab_view tagging = s3emu_request_header(x, "x-amz-tagging-directive");
+
+	if (tagging.ptr != NULL && !lab_view_eq_cstr(tagging, "COPY")) {
+		(void)s3emu_fail(x, S3EMU_NOT_IMPLEMENTED);
+		s3emu_detail(x, "Header", LAB_VIEW("x-amz-tagging-directive"));
+		return -1;
+	}
+	if (directive.ptr == NULL || lab_view_eq_cstr(directive, "COPY"))
+		return 0;
+	if (lab_view_eq_cstr(directive, "REPLACE"))
+		return 1;
+	return s3emu_fail_argument(
+		x, "x-amz-metadata-directive", directive, "Unknown metadata directive.");
+}
+
+static bool copies_to_itself(const struct s3emu_exchange *x, const struct s3emu_source *source)
+{
+	return source->bucket == x->bucket && lab_view_eq(source->key, x->key) &&
+	       s3emu_request_header(x, "x-amz-storage-class").ptr == NULL &&
+	       s3emu_request_header(x, "x-amz-website-redirect-location").ptr == NULL;
+}
+
+static int check_copy(struct s3emu_exchange *x, const struct s3emu_source *source, bool replace)
+{
+	uint64_t max = x->s3->options.limits.object_bytes_max;
+
+	if (!replace && copies_to_itself(x, source)) {
+		return s3emu_fail_text(x, S3EMU_INVALID_REQUEST,
+			"This copy request is illegal because it is trying to copy an object to "
+			"itself without changing the object's metadata, storage class, website "
+			"redirect location or encryption attributes.");
+	}
+	if (source->object->size > max) {
+		return s3emu_fail_text(x, S3EMU_INVALID_REQUEST,
+			lab_arena_printf(x->arena,
+				"The specified copy source is larger than the maximum allowable "
+				"size for a copy source: %" PRIu64,
+				max));
+	}
+	return s3emu_write_conditions_check(x);
+}
+
+static int copy_result(struct s3emu_exchange *x, const struct s3emu_object *object)
+{
+	s3emu_xml_begin(x, "CopyObjectResult");
+	s3emu_xml_time(x, "LastModified", object->modified_us);
+	s3emu_xml_text(x, "ETag", s3emu_object_etag(object));
+	s3emu_header(x, "x-amz-server-side-encryption", LAB_VIEW("AES256"));
+	return s3emu_xml_end(x, "CopyObjectResult");
+}
+
+/* What the source has is kept, but for our own notes. */
+static struct lab_http_header *shown_headers(
+	struct s3emu_exchange *x, const struct s3emu_object *from, size_t *ret_count)
+{
+	struct lab_http_header *headers =
+		lab_arena_array(x->arena, struct lab_http_header, from->header_count);
+	size_t i;
+
+	*ret_count = 0;
+	for (i = 0; i < from->header_count; i++) {
+		if (!s3emu_header_is_ours(from->headers[i].name))
+			headers[(*ret_count)++] = from->headers[i];
+	}
+	return headers;
+}
+
+/* The body is shared, not copied. A copy is in one piece, whatever its source was made of. */
+static int copy_from(struct s3emu_exchange *x, const struct s3emu_source *source, bool replace)
+{
+	struct s3emu_object *from = source->object, *object;
+	struct s3emu_content content = { 0 };
+	struct lab_http_header *headers;
+	uint8_t md5[16];
+
+	if (!replace)
+		headers = shown_headers(x, from, &content.header_count);
+	else if (s3emu_metadata(x, &headers, &content.header_count) < 0)
+		return -1;
+	content.headers = headers;
+	if (check_copy(x, source, replace) < 0 || s3emu_commit(x) < 0)
+		return -1;
+	from->blob->references++;
+	object = s3emu_object_make(x, from->blob, x->key.len, &content);
+	if (object == NULL)
+		return -1;
+	if (from->part_count > 0) {
+		s3emu_digest(x->s3, s3emu_object_body(from), md5);
+		s3emu_object_digest_set(object, md5);
+	} else {
+		memcpy(object->etag, from->etag, sizeof(object->etag));
+		object->body_hash = from->body_hash;
+	}
+	if (s3emu_object_keep(x, S3EMU_SPACE_OBJECTS, x->key, object) < 0)
+		return -1;
+	return copy_result(x, object);
+}
+
+int s3emu_copy_object(struct s3emu_exchange *x)
+{
+	struct s3emu_source source;
+	int replace, ret;
+
+	replace = parse_directive(x);
+	if (replace < 0 || s3emu_write_headers_check(x) < 0 || s3emu_source_open(x, &source) < 0)
+		return -1;
+	ret = copy_from(x, &source, replace > 0);
+	s3emu_object_unref(x->s3, source.object);
+	return ret;
+}
