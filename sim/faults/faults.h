@@ -36,7 +36,8 @@ enum fault_point {
 /* A set of points. */
 #define FAULT_BIT(id) (UINT64_C(1) << FAULT_POINT_##id)
 #define FAULT_S3_WRITES \
-	(FAULT_BIT(s3_put) | FAULT_BIT(s3_copy) | FAULT_BIT(s3_delete) | FAULT_BIT(s3_bulk_delete))
+	(FAULT_BIT(s3_put) | FAULT_BIT(s3_copy) | FAULT_BIT(s3_delete) | \
+		FAULT_BIT(s3_bulk_delete) | FAULT_BIT(s3_upload_part) | FAULT_BIT(s3_multipart))
 #define FAULT_S3 (FAULT_S3_WRITES | FAULT_BIT(s3_get) | FAULT_BIT(s3_head) | FAULT_BIT(s3_list))
 #define FAULT_SPROXYD_WRITES (FAULT_BIT(sproxyd_put) | FAULT_BIT(sproxyd_delete))
 #define FAULT_SPROXYD (FAULT_SPROXYD_WRITES | FAULT_BIT(sproxyd_get) | FAULT_BIT(sproxyd_head))

@@ -221,6 +221,10 @@ static int part_target(struct s3emu_exchange *x, struct lab_view *ret_key)
 		return s3emu_fail_argument(x, "partNumber", lab_view_of(NULL, 0),
 			"Part number must be an integer between 1 and 10000, inclusive");
 	}
+	if (s3emu_param(x, "uploadId") == NULL) {
+		return s3emu_fail_argument(
+			x, "uploadId", lab_view_of(NULL, 0), "This operation requires an uploadId");
+	}
 	if (s3emu_upload_find(x, &upload) < 0)
 		return -1;
 	s3emu_object_unref(x->s3, upload.object);

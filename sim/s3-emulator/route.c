@@ -23,6 +23,7 @@ static const struct route {
 } routes[] = {
 	{ "delete", false, POST, S3EMU_OP_BULK_DELETE },
 	{ "location", false, GET, S3EMU_OP_LOCATION },
+	{ "partNumber", true, PUT, S3EMU_OP_UPLOAD_PART },
 	{ "uploadId", true, DELETE, S3EMU_OP_ABORT_UPLOAD },
 	{ "uploadId", true, GET, S3EMU_OP_LIST_PARTS },
 	{ "uploadId", true, POST, S3EMU_OP_COMPLETE_UPLOAD },
@@ -128,8 +129,12 @@ static bool route_subresource(struct s3emu_exchange *x, enum method method)
 		if (sub == NULL)
 			continue;
 		/* A bucket's configuration is missing; an object's feature is not there. */
-		unavailable(
-			x, method == GET && x->key.len == 0 ? sub->on_get : S3EMU_NOT_IMPLEMENTED);
+		if (method == HEAD || method == OTHER)
+			unavailable(x, S3EMU_METHOD_NOT_ALLOWED);
+		else if (method == GET && x->key.len == 0)
+			unavailable(x, sub->on_get);
+		else
+			unavailable(x, S3EMU_NOT_IMPLEMENTED);
 		return true;
 	}
 	return false;

@@ -27,7 +27,9 @@
  *            is a request while pending_max answers wait.
  *
  * Fault points (sim/service.h)   s3.get s3.head s3.put s3.delete s3.bulk_delete s3.list s3.copy
- *     The subject is "bucket/key". Buckets' own calls have no fault point.
+ *     s3.upload_part (UploadPart and its copy), s3.multipart (begin, complete, abort); lists of
+ *     parts, uploads and versions are s3.list. The subject is "bucket/key". Buckets' own calls and
+ *     sub-resources have no fault point.
  *     REFUSE       answered with status and code; nothing was looked at
  *     STALL, RESET the same with silence, a reset
  *     FAIL         the request is checked (signature, limits, conditions); a wrong one gets its own
@@ -49,14 +51,16 @@
  *                  error `code` of its own inside the 200. Other points: as FAIL.
  *     status and code default to 500 InternalError; a code alone gets its own status, a status
  *     alone its usual code. 503 SlowDown looks exactly as in s3 2.2. A status of 200 with an error
- *     code is an <Error> inside a 200 (s3.copy), behind the spaces with which S3 keeps such
- *     connections awake. A redirect names the endpoint and bucket, a 307 also the Location.
+ *     code is an <Error> inside a 200 (s3.copy, s3.multipart), behind the spaces with which S3
+ *     keeps such connections awake. A redirect names the endpoint and bucket, a 307 also the Location.
  *
  * Access log     One line for each request, also for refused ones, at the moment when it is applied
  *     or refused: the lines' order is the order of effects; answered_ns may lie ahead. `operation`
- *     is HEAD GET PUT DELETE POST-DELETE LIST COPY for objects, and HEAD-BUCKET PUT-BUCKET
- *     DELETE-BUCKET LOCATION LIST-BUCKETS OTHER. `applied`: a write took effect; for deletes also
- *     if the key was not there. `keys` of a POST-DELETE are those that were deleted.
+ *     is HEAD GET PUT DELETE POST-DELETE LIST COPY for objects, CREATE-UPLOAD UPLOAD-PART
+ *     UPLOAD-PART-COPY COMPLETE-UPLOAD ABORT-UPLOAD LIST-PARTS LIST-UPLOADS LIST-VERSIONS, and
+ *     HEAD-BUCKET PUT-BUCKET DELETE-BUCKET LOCATION LIST-BUCKETS OTHER. `applied`: a write took
+ *     effect; for deletes also if the key was not there. `keys` of a POST-DELETE are those that
+ * were deleted.
  *
  * Source     spec s3 sections 1, 2.1, 2.2, 6.2; obox 8.2
  */
@@ -97,8 +101,8 @@ struct s3emu_latency {
 /* Requests a second of one partition: two token buckets, full at the start, each holding burst_ns
  * worth of tokens (s3 2.1). A rate of 0 does not limit. */
 struct s3emu_rates {
-	uint32_t writes_per_s; /* PUT COPY DELETE, and each key of a bulk delete */
-	uint32_t reads_per_s;  /* GET HEAD, and LIST unless list_is_write */
+	uint32_t writes_per_s; /* PUT POST COPY DELETE, and each key of a bulk delete */
+	uint32_t reads_per_s;  /* GET HEAD, and all lists unless list_is_write */
 	uint64_t burst_ns;
 	bool shared_budget; /* the other reading of AWS's text: one budget, used by both */
 	bool list_is_write;
