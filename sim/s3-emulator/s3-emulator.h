@@ -52,7 +52,8 @@
  *     status and code default to 500 InternalError; a code alone gets its own status, a status
  *     alone its usual code. 503 SlowDown looks exactly as in s3 2.2. A status of 200 with an error
  *     code is an <Error> inside a 200 (s3.copy, s3.multipart), behind the spaces with which S3
- *     keeps such connections awake. A redirect names the endpoint and bucket, a 307 also the Location.
+ *     keeps such connections awake. A redirect names the endpoint and bucket, a 307 also the
+ *     Location.
  *
  * Access log     One line for each request, also for refused ones, at the moment when it is applied
  *     or refused: the lines' order is the order of effects; answered_ns may lie ahead. `operation`
@@ -60,7 +61,7 @@
  *     UPLOAD-PART-COPY COMPLETE-UPLOAD ABORT-UPLOAD LIST-PARTS LIST-UPLOADS LIST-VERSIONS, and
  *     HEAD-BUCKET PUT-BUCKET DELETE-BUCKET LOCATION LIST-BUCKETS OTHER. `applied`: a write took
  *     effect; for deletes also if the key was not there. `keys` of a POST-DELETE are those that
- * were deleted.
+ *     were deleted.
  *
  * Source     spec s3 sections 1, 2.1, 2.2, 6.2; obox 8.2
  */
