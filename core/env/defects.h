@@ -13,7 +13,9 @@
 	X(CERTAIN_AFTER_UNCERTAIN, "certain-after-uncertain", \
 		"treat a write timeout as failed and clean up the object (obox 3.8)") \
 	X(NO_RETRY_503, "no-retry-503", "give up at the first 503 (obox 1.6)") \
-	X(ACK_BEFORE_PUT, "ack-before-put", "acknowledge a delivery before its body is stored")
+	X(ACK_BEFORE_PUT, "ack-before-put", "acknowledge a delivery before its body is stored") \
+	X(SESSION_CREDENTIALS, "session-credentials", \
+		"keep a session's first IAM credentials to its end (PRO-01)")
 
 enum lab_defect {
 #define X(name, text, doc) LAB_DEFECT_##name##_BIT,

@@ -43,6 +43,7 @@ struct s3_fs {
 	struct conf_http_url url;
 	struct http_client *client;
 	struct aws_credentials_source *credentials; /* NULL: requests are not signed */
+	struct aws_credentials session_credentials; /* LAB_DEFECT(SESSION_CREDENTIALS) only */
 	bool own_credentials;
 	struct sigv4_key_cache *key_cache;
 	bool own_key_cache;

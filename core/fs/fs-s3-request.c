@@ -4,6 +4,8 @@
  */
 #include "core/fs/fs-s3-private.h"
 
+#include "core/env/defects.h"
+
 #define TARGET_MAX 16384
 
 /* ---- where the bucket is ---- */
@@ -173,6 +175,30 @@ void s3_request_body(struct s3_request *request, struct lab_view body, const cha
 
 /* ---- signing ---- */
 
+/* PRO-01: before 2.3.11 a session asked once, and then went on with what it had. */
+static int get_session_credentials(
+	struct s3_fs *fs, struct aws_credentials *ret, struct lab_error *err)
+{
+	if (fs->session_credentials.access_key_id.ptr == NULL &&
+		aws_credentials_get(fs->credentials, fs->arena, &fs->session_credentials, err) < 0)
+		return -1;
+	*ret = fs->session_credentials;
+	return 0;
+}
+
+/* For this attempt: asked each time, so that a session of any length has living ones. */
+static int get_credentials(struct s3_fs *fs, struct lab_arena *arena, struct aws_credentials *ret,
+	struct lab_error *err)
+{
+	const struct fs_services *services = fs->fs.settings.services;
+
+	if (fs->credentials == NULL)
+		return 0;
+	if (services != NULL && (services->defects & LAB_DEFECT(SESSION_CREDENTIALS)) != 0)
+		return get_session_credentials(fs, ret, err);
+	return aws_credentials_get(fs->credentials, arena, ret, err);
+}
+
 static int sign(
 	void *ctx, struct lab_http_request *http, struct lab_arena *arena, struct lab_error *err)
 {
@@ -185,8 +211,7 @@ static int sign(
 		.cache = fs->key_cache,
 		.heap = fs->env->heap };
 
-	if (fs->credentials != NULL &&
-		aws_credentials_get(fs->credentials, arena, &credentials, err) < 0)
+	if (get_credentials(fs, arena, &credentials, err) < 0)
 		return -1;
 	request->signed_with = credentials.access_key_id;
 	if (fs_http_add_variables(&fs->url, credentials.token, http, arena, err) < 0)
