@@ -617,6 +617,13 @@ int s3emu_store_remove(struct s3emu *s3, struct s3emu_bucket *bucket, struct lab
 int s3emu_store_get(struct s3emu *s3, struct s3emu_bucket *bucket, struct lab_view key,
 	struct s3emu_object **ret);
 
+/* latency.c */
+int s3emu_latency_check(const struct s3emu_latency *latency, struct lab_error *err);
+/* Copies its tables into the emulator. */
+void s3emu_latency_own(struct s3emu *s3, struct s3emu_latency *latency);
+/* Moves x->due_ns, and slows the body down. */
+void s3emu_latency_apply(struct s3emu_exchange *x, const struct s3emu_latency *latency);
+
 /* history.c: stale answers. */
 void s3emu_history_open(struct s3emu *s3);
 /* Before the key changes. */

@@ -176,46 +176,6 @@ static struct s3emu_exchange *pending_pop(struct s3emu *s3)
 	return first;
 }
 
-/* ---- latency ---- */
-
-static struct s3emu_client *client_of(struct s3emu *s3, struct lab_view peer)
-{
-	struct s3emu_client *client = lab_map_get(s3->clients, peer);
-	void **slot;
-
-	if (client != NULL)
-		return client;
-	if (lab_map_count(s3->clients) >= s3->options.limits.clients_max)
-		return &s3->other_clients;
-	slot = lab_map_slot(s3->clients, peer);
-	lab_assert(slot != NULL);
-	client = lab_new(s3->heap, struct s3emu_client);
-	client->actor = lab_hash_view(0, peer);
-	*slot = client;
-	return client;
-}
-
-static uint64_t draw_latency(struct s3emu_exchange *x, const struct s3emu_latency *latency)
-{
-	uint64_t seed = x->s3->options.seed, ordinal;
-	struct s3emu_client *client;
-	uint64_t draw;
-
-	if (latency->high_ns == 0 && latency->tail_ppm == 0)
-		return 0;
-	client = client_of(x->s3, x->peer);
-	ordinal = client->ordinals[x->class]++ * S3EMU_CLASS_COUNT + x->class;
-	draw = lab_draw(seed, "s3.latency.tail", client->actor, ordinal);
-	if (latency->tail_ppm > 0 && lab_chance(draw, latency->tail_ppm)) {
-		draw = lab_draw(seed, "s3.latency.tail.value", client->actor, ordinal);
-		return lab_pick_qlog(draw, latency->tail_low_ns, latency->tail_high_ns);
-	}
-	if (latency->high_ns == 0)
-		return 0;
-	draw = lab_draw(seed, "s3.latency", client->actor, ordinal);
-	return lab_pick_lognormal(draw, latency->low_ns, latency->high_ns);
-}
-
 /* ---- a request's way ---- */
 
 int s3emu_commit(struct s3emu_exchange *x)
@@ -357,7 +317,7 @@ static void finish(struct s3emu_exchange *x, const struct s3emu_latency *latency
 	s3emu_reply_spoil(x);
 	x->due_ns = x->now_ns;
 	if (latency != NULL)
-		x->due_ns += draw_latency(x, latency);
+		s3emu_latency_apply(x, latency);
 	count(x);
 	log_access(x);
 	if (x->muted) {
@@ -636,39 +596,6 @@ void s3emu_options_init(struct s3emu_options *options)
 	options->limits.pending_max = 65536;
 }
 
-static void set_latency(struct s3emu_latency *latency, uint64_t low_ms, uint64_t high_ms)
-{
-	*latency = (struct s3emu_latency){ low_ms * LAB_MSEC, high_ms * LAB_MSEC, 500, LAB_SEC / 2,
-		5 * LAB_SEC };
-}
-
-void s3emu_options_typical_latency(struct s3emu_options *options)
-{
-	set_latency(&options->latency[S3EMU_GET], 9, 60);
-	set_latency(&options->latency[S3EMU_HEAD], 6, 40);
-	set_latency(&options->latency[S3EMU_PUT], 18, 120);
-	set_latency(&options->latency[S3EMU_DELETE], 12, 80);
-	set_latency(&options->latency[S3EMU_BULK_DELETE], 40, 400);
-	set_latency(&options->latency[S3EMU_LIST], 25, 150);
-	set_latency(&options->latency[S3EMU_COPY], 25, 160);
-	set_latency(&options->latency[S3EMU_BUCKET], 15, 100);
-	set_latency(&options->latency[S3EMU_OTHER], 3, 20);
-	options->refused_latency = (struct s3emu_latency){ 2 * LAB_MSEC, 15 * LAB_MSEC, 0, 0, 0 };
-}
-
-static int check_latency(const struct s3emu_latency *latency, struct lab_error *err)
-{
-	bool body = latency->low_ns != 0 || latency->high_ns != 0;
-
-	if (latency->low_ns > latency->high_ns || (body && latency->low_ns == 0))
-		return lab_fail(err, LAB_INVALID, "S3 latency: low must be 1 or more, up to high");
-	if (latency->tail_ppm > 1000000 ||
-		(latency->tail_ppm > 0 && (latency->tail_low_ns == 0 ||
-						  latency->tail_low_ns > latency->tail_high_ns)))
-		return lab_fail(err, LAB_INVALID, "S3 latency: the tail's range is empty");
-	return 0;
-}
-
 static int check_limits(const struct s3emu_limits *limits, struct lab_error *err)
 {
 	if (limits->buckets_max == 0 || limits->objects_max == 0 || limits->stored_bytes_max == 0 ||
@@ -693,10 +620,10 @@ static int check_options(const struct s3emu_options *options, struct lab_error *
 	if (options->region.len == 0 || options->region.len > 64)
 		return lab_fail(err, LAB_INVALID, "S3 region: 1 to 64 bytes");
 	for (i = 0; i < S3EMU_CLASS_COUNT; i++) {
-		if (check_latency(&options->latency[i], err) < 0)
+		if (s3emu_latency_check(&options->latency[i], err) < 0)
 			return -1;
 	}
-	if (check_latency(&options->refused_latency, err) < 0)
+	if (s3emu_latency_check(&options->refused_latency, err) < 0)
 		return -1;
 	if (s3emu_scaling_check(&options->scaling, err) < 0)
 		return -1;
@@ -740,6 +667,7 @@ int s3emu_new(struct lab_pool *pool, const struct s3emu_options *options, struct
 {
 	struct lab_heap *heap;
 	struct s3emu *s3;
+	size_t i;
 
 	if (check_options(options, err) < 0)
 		return -1;
@@ -758,6 +686,9 @@ int s3emu_new(struct lab_pool *pool, const struct s3emu_options *options, struct
 	s3->engine_ops = &s3emu_engine_memory;
 	s3->engine = s3;
 	s3->id_key = lab_draw(options->seed, "s3.request-id", 0, 0);
+	for (i = 0; i < S3EMU_CLASS_COUNT; i++)
+		s3emu_latency_own(s3, &s3->options.latency[i]);
+	s3emu_latency_own(s3, &s3->options.refused_latency);
 	s3emu_history_open(s3);
 	s3->date_second = (int64_t)(options->epoch_unix_us / 1000000);
 	*ret = s3;

@@ -90,14 +90,34 @@ enum s3emu_class {
 /* "GET", "POST-DELETE", ... */
 const char *s3emu_class_name(enum s3emu_class class);
 
-/* How long the service itself takes (not the network): log-normal with these 5 % and 95 %
- * quantiles, and for tail_ppm of the requests log-uniform in the tail's range instead. All zero: at
- * once. Drawn from (seed, client, the client's n-th request of this class). */
+/* How long the service itself takes (not the network), up to the first byte of its answer. One of
+ * three models, and a rare slow mode; all zero: at once. Keyed by (seed, client, the client's n-th
+ * request of this class). S3 publishes no quantiles; CloudWatch's FirstByteLatency is what a
+ * customer has (s3 2.3), as a table of quantiles or a trace. */
+struct s3emu_quantile {
+	uint32_t ppm; /* 990,000: 99 % take `ns` or less */
+	uint64_t ns;
+};
 struct s3emu_latency {
-	uint64_t low_ns, high_ns;
+	uint64_t low_ns, high_ns; /* log-normal with these 5 % and 95 % quantiles */
+	/* Ascending; between two the values are spread evenly. Below the first and above the last
+	 * they are those. Copied, as is the trace. */
+	const struct s3emu_quantile *table;
+	size_t table_count;
+	/* One after the other as recorded, again and again; each client begins at a place of its
+	 * own. */
+	const uint64_t *trace;
+	size_t trace_count;
+	/* For tail_ppm of the requests, log-uniform in this range instead. */
 	uint32_t tail_ppm;
 	uint64_t tail_low_ns, tail_high_ns;
+	/* Bodies in both directions take time: an answer's comes so slowly (SIM_WIRE_TRICKLE), and
+	 * the answer to a request waits for as long as its body took. 0: not limited */
+	uint64_t bytes_per_s;
 };
+#define S3EMU_QUANTILES_MAX 1000
+#define S3EMU_TRACE_MAX 1000000
+#define S3EMU_LATENCY_MAX_NS (86400 * LAB_SEC)
 
 /* Requests a second of one partition: two token buckets, full at the start, each holding burst_ns
  * worth of tokens (s3 2.1). A rate of 0 does not limit. */

@@ -389,7 +389,7 @@ static void latency_has_its_quantiles_and_its_tail(void **state)
 	(void)state;
 
 	t.options.latency[S3EMU_GET] =
-		(struct s3emu_latency){ 10 * LAB_MSEC, 60 * LAB_MSEC, 0, 0, 0 };
+		(struct s3emu_latency){ .low_ns = 10 * LAB_MSEC, .high_ns = 60 * LAB_MSEC };
 	start_unsigned();
 	for (i = 0; i < 2000; i++)
 		(void)t_get("/mail/k");
@@ -402,12 +402,107 @@ static void latency_has_its_quantiles_and_its_tail(void **state)
 	assert_in_range(timed.at[100], 9 * LAB_MSEC, 11 * LAB_MSEC);
 	assert_in_range(timed.at[1900], 54 * LAB_MSEC, 66 * LAB_MSEC);
 	t.now = 0;
-	t.options.latency[S3EMU_GET] = (struct s3emu_latency){ 0, 0, 100000, LAB_SEC, 2 * LAB_SEC };
+	t.options.latency[S3EMU_GET] = (struct s3emu_latency){
+		.tail_ppm = 100000, .tail_low_ns = LAB_SEC, .tail_high_ns = 2 * LAB_SEC
+	};
 	start_unsigned();
 	for (i = 0; i < 2000; i++)
 		above += t_get("/mail/k") == 0;
 	assert_in_range(above, 150, 250);
 	assert_in_range(t.service.ops->next_deadline(t.service.service), LAB_SEC, 2 * LAB_SEC);
+}
+
+/* When the answers of n GETs come, in the order of the requests. */
+static void answer_times(size_t n, uint64_t *times)
+{
+	for (size_t i = 0; i < n; i++) {
+		uint64_t start = t.now;
+
+		if (t_get("/mail/k") == 0)
+			t_advance(t.service.ops->next_deadline(t.service.service) - t.now);
+		times[i] = t.now - start;
+	}
+}
+
+static void latency_may_be_a_table_of_quantiles(void **state)
+{
+	static const struct s3emu_quantile table[] = { { 100000, 10 * LAB_MSEC },
+		{ 500000, 20 * LAB_MSEC }, { 990000, 1000 * LAB_MSEC } };
+	static uint64_t times[4000];
+	(void)state;
+
+	t.options.latency[S3EMU_GET] = (struct s3emu_latency){ .table = table, .table_count = 3 };
+	start_unsigned();
+	answer_times(4000, times);
+	qsort(times, 4000, sizeof(times[0]), compare_u64);
+	assert_int_equal(times[0], 10 * LAB_MSEC);
+	assert_int_equal(times[300], 10 * LAB_MSEC);
+	assert_in_range(times[2000], 18 * LAB_MSEC, 40 * LAB_MSEC);
+	assert_in_range(times[2980], 460 * LAB_MSEC, 560 * LAB_MSEC); /* half-way */
+	assert_int_equal(times[3999], 1000 * LAB_MSEC);
+}
+
+static void latency_may_be_a_trace(void **state)
+{
+	static const uint64_t trace[] = { 1, 20, 300, 4000, 50000 };
+	uint64_t times[10];
+	size_t start = 0, i;
+	(void)state;
+
+	t.options.latency[S3EMU_GET] = (struct s3emu_latency){ .trace = trace, .trace_count = 5 };
+	start_unsigned();
+	answer_times(10, times);
+	while (trace[start] != times[0])
+		start++;
+	for (i = 0; i < 10; i++)
+		assert_int_equal(times[i], trace[(start + i) % 5]);
+}
+
+static void bodies_take_time(void **state)
+{
+	uint64_t time;
+	(void)state;
+
+	t.options.latency[S3EMU_GET].bytes_per_s = 1000;
+	t.options.latency[S3EMU_PUT].bytes_per_s = 10;
+	start_unsigned();
+	assert_int_equal(t_put("/mail/k", "0123456789abcde"), 0);
+	assert_int_equal(t.service.ops->next_deadline(t.service.service), 1500 * LAB_MSEC);
+	t_advance(1500 * LAB_MSEC);
+	assert_int_equal(t.reply.response.status, 200);
+	assert_int_equal(t.reply.wire, SIM_WIRE_ANSWER);
+	answer_times(1, &time);
+	assert_int_equal(time, 0);
+	assert_int_equal(t.reply.wire, SIM_WIRE_TRICKLE);
+	assert_int_equal(t.reply.bytes_per_s, 1000);
+}
+
+static void refused_latency(const struct s3emu_latency *latency)
+{
+	struct lab_error err;
+	struct s3emu *s3;
+
+	t.options.latency[S3EMU_PUT] = *latency;
+	assert_int_equal(s3emu_new(testing_pool, &t.options, &s3, &err), -1);
+	assert_true(err.code == LAB_INVALID || err.code == LAB_LIMIT);
+}
+
+static void models_without_sense_are_refused(void **state)
+{
+	static const struct s3emu_quantile falling[] = { { 1, 2 }, { 2, 1 } },
+					   equal[] = { { 1, 2 }, { 1, 3 } },
+					   much[] = { { 1000001, 1 } };
+	static const uint64_t trace[] = { 86401 * LAB_SEC };
+	(void)state;
+
+	refused_latency(&(struct s3emu_latency){ .table = falling, .table_count = 2 });
+	refused_latency(&(struct s3emu_latency){ .table = equal, .table_count = 2 });
+	refused_latency(&(struct s3emu_latency){ .table = much, .table_count = 1 });
+	refused_latency(&(struct s3emu_latency){ .table = much, .table_count = 1001 });
+	refused_latency(&(struct s3emu_latency){ .trace = trace, .trace_count = 1 });
+	refused_latency(&(struct s3emu_latency){ .trace = trace, .trace_count = 1000001 });
+	refused_latency(&(struct s3emu_latency){
+		.low_ns = 1, .high_ns = 2, .table = falling, .table_count = 1 });
 }
 
 static void clients_beyond_the_bound_share_their_ordinals(void **state)
@@ -447,6 +542,10 @@ int main(void)
 		t_test(answers_that_wait_keep_what_they_say),
 		t_test(latency_is_drawn_by_client_and_ordinal),
 		t_test(latency_has_its_quantiles_and_its_tail),
+		t_test(latency_may_be_a_table_of_quantiles),
+		t_test(latency_may_be_a_trace),
+		t_test(bodies_take_time),
+		t_test(models_without_sense_are_refused),
 		t_test(clients_beyond_the_bound_share_their_ordinals),
 	};
 
