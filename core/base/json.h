@@ -34,8 +34,8 @@ void lab_json_bool(struct lab_json *json, bool value);
 /* value / 10^decimals, printed exactly: (1234, 2) is 12.34. No floating point. */
 void lab_json_decimal(struct lab_json *json, int64_t value, unsigned decimals);
 
-/* Whether brackets and braces outside strings nest no deeper than `depth`: to be asked before a text
- * goes to a recursive parser, as fibers have little stack. The text need not be JSON. */
+/* Whether brackets and braces outside strings nest no deeper than `depth`: to be asked before a
+ * text goes to a recursive parser, as fibers have little stack. The text need not be JSON. */
 bool lab_json_is_shallow(struct lab_view text, unsigned depth);
 
 /* key + value in one call. */

@@ -9,6 +9,7 @@
 
 #define URL_BYTES_MAX 8192
 #define HOST_BYTES_MAX 253
+#define OBJECT_CLASS_MAX 15u /* four bits */
 
 enum param_type {
 	PARAM_MSECS,
@@ -58,7 +59,7 @@ static const struct param {
 	{ "class", SPROXYD, PARAM_UINT, FIELD(object_class) },
 	{ "by-path", SPROXYD, PARAM_BOOL, FIELD(by_path) },
 	{ "avoid_423", SPROXYD, PARAM_MSECS, FIELD(avoid_423_ns) },
-	{ "preserve_objectid_prefix", SCALITY, PARAM_BOOL, FIELD(preserve_objectid_prefix) },
+	{ "preserve_objectid_prefix", SCALITY, PARAM_TEXT, FIELD(preserve_objectid_prefix) },
 	{ "use_listing", SCALITY, PARAM_BOOL, FIELD(use_listing) },
 	{ "bulk_link_limit", SCALITY, PARAM_UINT, FIELD(bulk_link_limit) },
 	/* the names of 2.2 */
@@ -353,6 +354,10 @@ static int url_check(const struct conf_http_url *url, struct lab_error *err)
 	if (url->auth_role.ptr != NULL && url->user.ptr != NULL)
 		return lab_fail(err, LAB_INVALID,
 			"the URL has both credentials and auth_role: one of them must go");
+	if (url->object_class > OBJECT_CLASS_MAX)
+		return lab_fail(err, LAB_INVALID,
+			"URL parameter class is %u, and a key has room for 0 to %u",
+			url->object_class, OBJECT_CLASS_MAX);
 	if (url->timeout_ns == 0)
 		return lab_fail(err, LAB_INVALID, "URL parameter timeout must be above 0");
 	return 0;

@@ -176,8 +176,9 @@ struct conf_http_url {
 	bool no_trace_headers;
 	unsigned reason_header_max_length;
 	/* sproxyd and scality only */
-	bool by_path, preserve_objectid_prefix, use_listing;
-	unsigned object_class;
+	bool by_path, use_listing;
+	struct lab_view preserve_objectid_prefix; /* ptr NULL: none */
+	unsigned object_class;                    /* 2; at most 15 */
 	unsigned bulk_link_limit;
 	uint64_t avoid_423_ns;
 };

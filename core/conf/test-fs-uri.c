@@ -244,6 +244,17 @@ static void other_storages_have_their_own_parameters(void **state)
 				 FS_URI_HTTP_SPROXYD, world.arena, &url, NULL),
 		0);
 	assert_int_equal(url.object_class, 3);
+	assert_int_equal(fs_uri_http(LAB_VIEW("http://x/?class=16"), FS_URI_HTTP_SPROXYD,
+				 world.arena, &url, &world.err),
+		-1);
+	assert_non_null(strstr(world.err.message, "class is 16"));
+	assert_int_equal(fs_uri_http(LAB_VIEW("http://x/?preserve_objectid_prefix=rest/cdmi"),
+				 FS_URI_HTTP_SCALITY, world.arena, &url, &world.err),
+		0);
+	assert_true(lab_view_eq_cstr(url.preserve_objectid_prefix, "rest/cdmi"));
+	assert_int_equal(fs_uri_http(LAB_VIEW("http://x/?class=3&by-path&avoid_423=60s"),
+				 FS_URI_HTTP_SPROXYD, world.arena, &url, &world.err),
+		0);
 	assert_true(url.by_path && url.avoid_423_ns == LAB_MINUTE);
 	assert_int_equal(fs_uri_http(LAB_VIEW("http://x/mails/?addhdr=X-Dovecot-Hash:5d/9c6"
 					      "&bulk_delete=1&bulk_link=0&connect_timeout_msecs=9"),
@@ -279,10 +290,10 @@ static void whole_stacks_are_checked(void **state)
 			fail_msg("%s: %s", good[i], world.err.message);
 		assert_null(known_only.ptr);
 	}
-	assert_int_equal(fs_uri_check(LAB_VIEW("compress:gz:6:scality:http://x/"), world.arena,
+	assert_int_equal(fs_uri_check(LAB_VIEW("compress:gz:6:azure:http://x/"), world.arena,
 				 &known_only, NULL),
 		0);
-	assert_view(known_only, "scality");
+	assert_view(known_only, "azure");
 	assert_int_equal(
 		fs_uri_check(LAB_VIEW("crypt:anything"), world.arena, &known_only, NULL), 0);
 	assert_view(known_only, "crypt");

@@ -135,8 +135,8 @@ static void warnings_do_not_fail_the_check(void **state)
 			"setting obox_allow_inconsistency is gone since 3.0: serve from the "
 			"metacache "
 			"when the storage fails" },
-		{ "obox_fs = compress:gz:6:scality:http://x/\n",
-			"fs driver scality is not part of oboxlab: this configuration can be "
+		{ "obox_fs = compress:gz:6:azure:http://x/\n",
+			"fs driver azure is not part of oboxlab: this configuration can be "
 			"checked, "
 			"not run" },
 		{ "obox_fs = s3:https://{{BUCKET}}.example.com/\n", "{{BUCKET}} is not filled in" },

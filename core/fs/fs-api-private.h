@@ -102,7 +102,14 @@ int fs_wrapper_iter(struct fs *fs, struct lab_view path, uint32_t flags, size_t 
 int fs_delete_one_by_one(
 	struct fs_file **files, size_t count, struct lab_error *results, struct lab_error *err);
 
+/* The same with settings.max_parallel_deletes requests at a time. */
+int fs_delete_side_by_side(
+	struct fs_file **files, size_t count, struct lab_error *results, struct lab_error *err);
+/* 0 if all results are LAB_OK, else -1 and the first that is not. */
+int fs_first_failure(const struct lab_error *results, size_t count, struct lab_error *err);
+
 extern const struct fs_driver fs_driver_fscache, fs_driver_fts_cache, fs_driver_compress,
-	fs_driver_dictmap, fs_driver_s3, fs_driver_aws_s3, fs_driver_posix, fs_driver_randomfail;
+	fs_driver_dictmap, fs_driver_s3, fs_driver_aws_s3, fs_driver_posix, fs_driver_randomfail,
+	fs_driver_sproxyd, fs_driver_scality;
 
 #endif

@@ -18,6 +18,8 @@ static const struct fs_driver *const drivers[] = {
 	&fs_driver_posix,
 	&fs_driver_randomfail,
 	&fs_driver_s3,
+	&fs_driver_scality,
+	&fs_driver_sproxyd,
 };
 
 static const char *const op_names[] = {

@@ -66,8 +66,17 @@ static bool is_passthrough(const struct dictmap_fs *fs)
 /* Somebody must make the object ids. */
 static int check_ids(struct dictmap_fs *fs, struct lab_error *err)
 {
-	if (fs->conf.storage_objectid_prefix.ptr != NULL || is_passthrough(fs) ||
-		(fs_get_properties(fs->fs.parent) & FS_PROPERTY_OBJECTIDS) != 0)
+	uint32_t properties = fs_get_properties(fs->fs.parent);
+	bool names = fs->conf.storage_objectid_prefix.ptr != NULL || is_passthrough(fs);
+
+	/* sproxyd: the id is all there is to name an object by. */
+	if (names && (properties & FS_PROPERTY_OBJECTIDS) != 0 &&
+		(properties & FS_PROPERTY_ITER) == 0)
+		return lab_fail(err, LAB_INVALID,
+			"%s stores by object id: storage-objectid-prefix and "
+			"storage-passthrough-paths need by-path",
+			fs_driver_name(fs->fs.parent));
+	if (names || (properties & FS_PROPERTY_OBJECTIDS) != 0)
 		return 0;
 	return lab_fail(err, LAB_INVALID,
 		"%s gives no object ids: storage-objectid-prefix or storage-passthrough-paths is "
@@ -493,17 +502,41 @@ static int put_object(struct fs_file *file, struct lab_view contents, struct lab
 	return -1;
 }
 
+static bool storage_makes_ids(struct dictmap_fs *fs)
+{
+	return fs->conf.storage_objectid_prefix.ptr == NULL && !is_passthrough(fs);
+}
+
 /* The storage's own id, if it makes them. */
 static int stored_id(
 	struct fs_file *file, struct lab_arena *arena, struct lab_view *oid, struct lab_error *err)
 {
-	if (fs_of(file)->conf.storage_objectid_prefix.ptr != NULL || is_passthrough(fs_of(file)))
+	int found;
+
+	if (!storage_makes_ids(fs_of(file)))
 		return 0;
-	if (fs_get_metadata(file->parent, FS_METADATA_OBJECTID, arena, oid, err) > 0)
+	found = fs_get_metadata(file->parent, FS_METADATA_OBJECTID, arena, oid, err);
+	if (found > 0)
 		return 0;
 	(void)drop_object(file);
+	if (found < 0)
+		return -1;
 	return lab_fail(err, LAB_UNSUPPORTED, "dictmap: %s gave no object id",
 		fs_driver_name(file->parent->fs));
+}
+
+/* A storage that knows the id before the object is there: it is the one to tell of if this fails.
+ */
+static void take_early_id(struct fs_file *file, struct lab_arena *arena, struct lab_view *oid)
+{
+	struct lab_view early;
+	struct lab_error ignored;
+
+	if (storage_makes_ids(fs_of(file)) &&
+		fs_get_metadata(file->parent, FS_METADATA_OBJECTID, arena, &early, &ignored) > 0) {
+		*oid = early;
+		fs_file_metadata_store(file, FS_METADATA_OBJECTID, early);
+	}
 }
 
 static int put_and_insert(struct fs_file *file, const struct dictmap_path *path, uint32_t bucket,
@@ -519,6 +552,8 @@ static int put_and_insert(struct fs_file *file, const struct dictmap_path *path,
 	fs_file_close(&file->parent);
 	file->parent =
 		fs_file_open(fs->fs.parent, storage_path(fs, file, oid, arena), FS_OPEN_REPLACE);
+	fs_set_metadata(file->parent, FS_METADATA_ORIG_PATH, file->path);
+	take_early_id(file, arena, &oid);
 	if (put_object(file, contents, err) < 0 || stored_id(file, arena, &oid, err) < 0)
 		return -1;
 	if (!is_passthrough(fs))

@@ -202,20 +202,6 @@ static void bulk_init(struct bulk *bulk, struct s3_fs *fs, struct fs_file **file
 	lab_map_free(&by_key);
 }
 
-struct side_by_side {
-	struct fs_file **files;
-	struct lab_error *results;
-};
-
-static void delete_at(void *ctx, size_t index)
-{
-	struct side_by_side *all = ctx;
-	struct lab_error err = { .code = LAB_OK };
-
-	s3_delete_one(all->files[index], &err);
-	all->results[index] = err;
-}
-
 /* Arena for keys, bodies and answers of all rounds: bounded by what fs_delete_many() is given. */
 #define BULK_ARENA_MAX ((size_t)1 << 30)
 
@@ -225,30 +211,19 @@ int s3_delete_many(
 	struct s3_fs *fs = (struct s3_fs *)files[0]->fs;
 	unsigned parallel = LAB_MAX(fs->fs.settings.max_parallel_deletes, 1U);
 	unsigned request_max = LAB_MIN(fs->url.bulk_delete_limit, parallel);
+	struct lab_arena *arena;
+	struct bulk bulk;
 
-	if (request_max <= 1) {
-		struct side_by_side all = { files, results };
-
-		env_for_each(fs->env, count, parallel, delete_at, &all);
-	} else {
-		struct lab_arena *arena = lab_arena_new(fs->env->heap, BULK_ARENA_MAX);
-		struct bulk bulk;
-
-		bulk_init(&bulk, fs, files, count, results, arena);
-		bulk.request_max = request_max;
-		delete_in_bulk(&bulk);
-		for (size_t i = 0; i < count; i++) {
-			if (bulk.items[i].same != NULL)
-				results[i] = *bulk.items[i].same->result;
-		}
-		lab_arena_free(&arena);
-	}
+	if (request_max <= 1)
+		return fs_delete_side_by_side(files, count, results, err);
+	arena = lab_arena_new(fs->env->heap, BULK_ARENA_MAX);
+	bulk_init(&bulk, fs, files, count, results, arena);
+	bulk.request_max = request_max;
+	delete_in_bulk(&bulk);
 	for (size_t i = 0; i < count; i++) {
-		if (results[i].code == LAB_OK)
-			continue;
-		if (err != NULL)
-			*err = results[i];
-		return -1;
+		if (bulk.items[i].same != NULL)
+			results[i] = *bulk.items[i].same->result;
 	}
-	return 0;
+	lab_arena_free(&arena);
+	return fs_first_failure(results, count, err);
 }

@@ -106,7 +106,6 @@ unsigned s3_status_of_code(struct lab_view code);
 /* "<prefix><path>" */
 struct lab_view s3_key(const struct s3_fs *fs, struct lab_view path, struct lab_arena *arena);
 
-int s3_delete_one(struct fs_file *file, struct lab_error *err);
 int s3_delete_many(
 	struct fs_file **files, size_t count, struct lab_error *results, struct lab_error *err);
 

@@ -382,7 +382,7 @@ static int s3_rename(struct fs_file *from, struct fs_file *to, struct lab_error 
 	return lab_fail(err, LAB_UNSUPPORTED, "S3 does not rename");
 }
 
-int s3_delete_one(struct fs_file *file, struct lab_error *err)
+static int s3_delete_one(struct fs_file *file, struct lab_error *err)
 {
 	struct lab_arena *arena = operation_arena(file);
 	struct lab_http_response response;

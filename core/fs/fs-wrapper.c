@@ -141,6 +141,43 @@ int fs_delete_one_by_one(
 	return result;
 }
 
+int fs_first_failure(const struct lab_error *results, size_t count, struct lab_error *err)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (results[i].code == LAB_OK)
+			continue;
+		if (err != NULL)
+			*err = results[i];
+		return -1;
+	}
+	return 0;
+}
+
+struct side_by_side {
+	struct fs_file **files;
+	struct lab_error *results;
+};
+
+static void delete_at(void *ctx, size_t index)
+{
+	struct side_by_side *all = ctx;
+	struct lab_error err = { .code = LAB_OK };
+
+	all->files[index]->fs->driver->delete_file(all->files[index], &err);
+	all->results[index] = err;
+}
+
+int fs_delete_side_by_side(
+	struct fs_file **files, size_t count, struct lab_error *results, struct lab_error *err)
+{
+	const struct fs_settings *settings = &files[0]->fs->settings;
+	struct side_by_side all = { files, results };
+
+	env_for_each(
+		settings->env, count, LAB_MAX(settings->max_parallel_deletes, 1U), delete_at, &all);
+	return fs_first_failure(results, count, err);
+}
+
 /* ---- fts-cache ---- */
 
 static int fts_cache_init(const struct fs_driver *driver, struct lab_view args,

@@ -22,8 +22,8 @@ RIG_TEST(a_driver_that_does_not_exist_is_named_with_a_suggestion)
 	FAILS(init(rig, "dictmapp:x", &err), LAB_INVALID);
 	SAYS("Unknown fs driver: dictmapp");
 	SAYS("did you mean dictmap?");
-	FAILS(init(rig, "sproxyd:http://x/", &err), LAB_UNSUPPORTED);
-	SAYS("fs driver sproxyd is not part of oboxlab");
+	FAILS(init(rig, "azure:http://x/", &err), LAB_UNSUPPORTED);
+	SAYS("fs driver azure is not part of oboxlab");
 	FAILS(init(rig, "", &err), LAB_INVALID);
 }
 
