@@ -151,6 +151,25 @@ static bool entry_matches(const struct live_map_entry *entry, struct lab_view ho
 	       lab_view_eq_nocase(lab_view_skip(host, tail), entry->host);
 }
 
+/* Of several addresses the one that has worked for the longest. */
+static struct live_map_entry *entry_choose(struct live *live, struct live_map_entry *first)
+{
+	struct live_map_entry *best = first;
+
+	for (struct live_map_entry *e = first; e < live->maps + live->map_count; e++) {
+		if (e->port == first->port && e->wildcard == first->wildcard &&
+			lab_view_eq_nocase(e->host, first->host) && e->failed_ns < best->failed_ns)
+			best = e;
+	}
+	return best;
+}
+
+void live_route_failed(struct live *live, const struct live_route *route)
+{
+	if (route->entry != NULL)
+		route->entry->failed_ns = live_now(live) + 1;
+}
+
 /* A name that needs no map and no look-up. */
 static bool route_literal(struct lab_view host, uint16_t port, struct live_route *ret)
 {
@@ -172,9 +191,10 @@ int live_route_find(struct live *live, struct lab_view host, uint16_t port, stru
 	for (size_t i = 0; i < live->map_count && !ret->known; i++) {
 		if (!entry_matches(&live->maps[i], host, port))
 			continue;
+		ret->entry = entry_choose(live, &live->maps[i]);
 		ret->known = true;
-		ret->address = live->maps[i].address;
-		ret->strip_tls = live->maps[i].strip_tls;
+		ret->address = ret->entry->address;
+		ret->strip_tls = ret->entry->strip_tls;
 	}
 	if (!ret->known)
 		ret->known = route_literal(host, port, ret);

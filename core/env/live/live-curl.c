@@ -257,8 +257,7 @@ static int curl_before_request(
 	if (exchange->attempts++ > 0)
 		return CURL_PREREQFUNC_ABORT;
 	exchange->connected_ns = exchange->sent_ns = live_now(exchange->http->host->live);
-	live_fiber_set_deadline(exchange->fiber,
-		live_deadline_after(exchange->sent_ns, exchange->response_timeout_ns));
+	live_fiber_set_deadline(exchange->fiber, live_exchange_deadline(exchange));
 	return CURL_PREREQFUNC_OK;
 }
 
@@ -271,8 +270,7 @@ static size_t curl_read_body(char *out, size_t size, size_t count, void *ctx)
 		memcpy(out, part.ptr, part.len);
 	exchange->body_taken += part.len;
 	exchange->sent_ns = live_now(exchange->http->host->live);
-	live_fiber_set_deadline(exchange->fiber,
-		live_deadline_after(exchange->sent_ns, exchange->response_timeout_ns));
+	live_fiber_set_deadline(exchange->fiber, live_exchange_deadline(exchange));
 	return part.len;
 }
 

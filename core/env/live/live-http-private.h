@@ -35,7 +35,7 @@ struct live_exchange {
 	size_t body_taken;
 	bool tls;
 
-	uint64_t connect_timeout_ns, response_timeout_ns;
+	uint64_t connect_timeout_ns, response_timeout_ns, deadline_ns;
 	uint64_t started_ns, connected_ns, sent_ns;
 	unsigned attempts; /* times that libcurl was about to send it: at most once for real */
 	bool denied;       /* not loopback */
@@ -68,5 +68,7 @@ void live_curl_give(struct live_exchange *exchange);
 /* The exchange is on its way; its fiber is made runnable when it has finished. */
 void live_curl_begin(struct live_exchange *exchange);
 void live_curl_end(struct live_exchange *exchange);
+/* When it has taken too long, as far as it is now. */
+uint64_t live_exchange_deadline(const struct live_exchange *exchange);
 
 #endif

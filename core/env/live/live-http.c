@@ -4,6 +4,8 @@
  */
 #include "core/env/live/live-http-private.h"
 
+#define DNS_SECONDS 60L /* how long the address of a name is remembered */
+
 #include <inttypes.h>
 
 /* ---- the request ---- */
@@ -205,6 +207,7 @@ static void exchange_reset(struct live_exchange *exchange, const struct env_http
 	exchange->body_taken = 0;
 	exchange->connect_timeout_ns = limits->connect_timeout_ns;
 	exchange->response_timeout_ns = limits->response_timeout_ns;
+	exchange->deadline_ns = limits->deadline_ns == 0 ? ENV_FOREVER : limits->deadline_ns;
 	exchange->started_ns = live_now(exchange->http->host->live);
 	exchange->connected_ns = exchange->sent_ns = 0;
 	exchange->attempts = 0;
@@ -217,21 +220,27 @@ static void exchange_reset(struct live_exchange *exchange, const struct env_http
 	exchange->too_long = false;
 	(void)curl_easy_setopt(
 		exchange->easy, CURLOPT_FRESH_CONNECT, limits->fresh_connection ? 1L : 0L);
+	/* After a failure the name is looked up anew, too (s3 2.5). */
+	(void)curl_easy_setopt(exchange->easy, CURLOPT_DNS_CACHE_TIMEOUT,
+		limits->fresh_connection ? 0L : DNS_SECONDS);
 }
 
-static uint64_t exchange_deadline(const struct live_exchange *exchange)
+uint64_t live_exchange_deadline(const struct live_exchange *exchange)
 {
-	return exchange->attempts == 0
-		       ? live_deadline_after(exchange->started_ns, exchange->connect_timeout_ns)
-		       : live_deadline_after(exchange->sent_ns, exchange->response_timeout_ns);
+	uint64_t own =
+		exchange->attempts == 0
+			? live_deadline_after(exchange->started_ns, exchange->connect_timeout_ns)
+			: live_deadline_after(exchange->sent_ns, exchange->response_timeout_ns);
+
+	return LAB_MIN(own, exchange->deadline_ns);
 }
 
 static void exchange_wait(struct live_exchange *exchange)
 {
 	while (!exchange->finished && !exchange->timed_out) {
 		/* The callbacks move the deadline on while we wait. */
-		if (live_fiber_park(exchange->fiber, exchange_deadline(exchange)) == 1 &&
-			live_now(exchange->http->host->live) >= exchange_deadline(exchange))
+		if (live_fiber_park(exchange->fiber, live_exchange_deadline(exchange)) == 1 &&
+			live_now(exchange->http->host->live) >= live_exchange_deadline(exchange))
 			exchange->timed_out = !exchange->finished;
 	}
 }
@@ -417,6 +426,8 @@ int live_http(struct env *env, const struct lab_http_request *request,
 	live_curl_begin(exchange);
 	exchange_wait(exchange);
 	result = exchange_outcome(exchange, arena, ret, ret_stats, err);
+	if (result < 0 && exchange->attempts == 0)
+		live_route_failed(host->live, &route);
 	live_curl_end(exchange);
 	live_curl_give(exchange);
 	return result;

@@ -49,6 +49,7 @@ struct live_map_entry {
 	uint16_t port;
 	struct sockaddr_in6 address; /* or sockaddr_in: see the family */
 	bool strip_tls;
+	uint64_t failed_ns; /* when it last could not be connected to; 0: never */
 };
 
 struct live_sink {
@@ -158,7 +159,10 @@ struct live_route {
 	bool known; /* the address; otherwise the name must be looked up */
 	struct sockaddr_in6 address;
 	bool strip_tls;
+	struct live_map_entry *entry; /* or NULL */
 };
+/* Nobody is there: the next one that asks gets another of its addresses, if there is one. */
+void live_route_failed(struct live *live, const struct live_route *route);
 /* -1 LAB_DENIED: not mapped, not loopback, and remote ones are not allowed. */
 int live_route_find(struct live *live, struct lab_view host, uint16_t port, struct live_route *ret,
 	struct lab_error *err);

@@ -56,9 +56,10 @@ void live_free(struct live **live);
 /* Connections to `pattern`, "host:port" as in a URL with the port spelled out, go to
  * address:port (an IP literal). The first part of the host may be "*", for one or more parts:
  * "*.s3.eu-central-1.amazonaws.com:443". The first matching pattern in the order of the calls
- * counts. What the request says (Host header, TLS server name) stays as it is. With `strip_tls`
- * plain HTTP is spoken where the URL says https.
- * -1 LAB_INVALID (pattern, address), LAB_LIMIT (LIVE_MAPS_MAX). */
+ * counts. The same pattern once more adds an address, as a name with two has: when one cannot be
+ * connected to, the next connection goes to another. What the request says (Host header, TLS server
+ * name) stays as it is. With `strip_tls` plain HTTP is spoken where the URL says https. -1
+ * LAB_INVALID (pattern, address), LAB_LIMIT (LIVE_MAPS_MAX). */
 #define LIVE_MAPS_MAX 256
 int live_map(struct live *live, const char *pattern, const char *address, uint16_t port,
 	bool strip_tls, struct lab_error *err);

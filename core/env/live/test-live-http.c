@@ -378,6 +378,66 @@ static void silence_body(struct bed *bed)
 	assert_false(exchange.stats.reused);
 }
 
+/* The caller's own end, whatever the timeouts say: while connecting, waiting, and while a body
+ * trickles. */
+static void deadline_body(struct bed *bed)
+{
+	static const char *const targets[] = { "/silence", "/trickle" };
+	struct exchange exchange;
+	uint64_t before;
+
+	for (size_t i = 0; i < LAB_COUNT_OF(targets); i++) {
+		before = env_now(bed->env);
+		exchange_init(bed, &exchange, "PUT", targets[i]);
+		exchange.limits.deadline_ns = before + 60 * LAB_MSEC;
+		exchange_run(bed, &exchange);
+		assert_uncertain(&exchange);
+		assert_in_range(env_now(bed->env) - before, 60 * LAB_MSEC, 2 * LAB_SEC);
+	}
+	exchange_init(bed, &exchange, "GET", "/ok");
+	exchange.limits.deadline_ns = env_now(bed->env) + 5 * LAB_SEC;
+	exchange_run(bed, &exchange);
+	assert_int_equal(exchange.result, 0);
+}
+
+static void a_deadline_ends_an_exchange(void **state)
+{
+	(void)state;
+	run_with_server(deadline_body);
+}
+
+static void two_addresses_body(struct bed *bed)
+{
+	struct exchange exchange;
+
+	/* The first refuses; whoever tries again gets the second, and those after him too. */
+	exchange_do(bed, &exchange, "/ok");
+	assert_int_equal(exchange.err.code, LAB_REFUSED);
+	exchange_do(bed, &exchange, "/ok");
+	assert_int_equal(exchange.result, 0);
+	exchange_init(bed, &exchange, "GET", "/ok");
+	exchange.limits.fresh_connection = true;
+	exchange_run(bed, &exchange);
+	assert_int_equal(exchange.result, 0);
+	assert_int_equal(server_requests(&the_server), 2);
+}
+
+/* Two gateways behind one name, and one of them is down. */
+static void another_address_is_tried_after_a_refusal(void **state)
+{
+	struct bed bed;
+
+	(void)state;
+	server_start(&the_server);
+	bed_open(&bed);
+	assert_int_equal(live_map(bed.live, BUCKET ":443", "127.0.0.2", 1, true, NULL), 0);
+	assert_int_equal(
+		live_map(bed.live, BUCKET ":443", "127.0.0.1", the_server.port, true, NULL), 0);
+	bed_run(&bed, two_addresses_body);
+	bed_close(&bed);
+	server_stop(&the_server);
+}
+
 static void silence_is_an_uncertain_timeout(void **state)
 {
 	(void)state;
@@ -847,6 +907,8 @@ int main(void)
 		cmocka_unit_test(request_headers_are_limited),
 		cmocka_unit_test(failures_after_sending_are_uncertain),
 		cmocka_unit_test(silence_is_an_uncertain_timeout),
+		cmocka_unit_test(a_deadline_ends_an_exchange),
+		cmocka_unit_test(another_address_is_tried_after_a_refusal),
 		cmocka_unit_test(a_long_response_is_a_limit),
 		cmocka_unit_test(responses_share_a_limited_memory),
 		cmocka_unit_test(a_closed_port_refuses),

@@ -179,6 +179,14 @@ static inline bool server_answer(struct server_connection *connection)
 			server_reset(fd);
 		return false;
 	}
+	if (server_has(head, " /trickle")) {
+		server_say(fd, "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n");
+		for (unsigned i = 0; i < 100; i++) {
+			server_say(fd, "x");
+			test_wait_ms(10);
+		}
+		return false;
+	}
 	if (server_has(head, " /silence")) {
 		server_wait_for_peer(fd);
 		return false;
