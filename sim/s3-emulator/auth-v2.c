@@ -70,7 +70,14 @@ static void append_amz_headers(struct s3emu_exchange *x)
 		lab_buf_append_byte(&x->scratch, '\n');
 }
 
-static void append_resource(struct s3emu_exchange *x)
+/* "/bucket" without a slash behind it. */
+static bool is_bare_bucket(const struct s3emu_exchange *x)
+{
+	return !x->virtual_host && x->raw_path.len > 1 &&
+	       lab_view_find_byte(lab_view_skip(x->raw_path, 1), '/') == SIZE_MAX;
+}
+
+static void append_resource(struct s3emu_exchange *x, bool with_slash)
 {
 	char separator = '?';
 	size_t i;
@@ -80,6 +87,8 @@ static void append_resource(struct s3emu_exchange *x)
 		lab_buf_append_view(&x->scratch, x->bucket_name);
 	}
 	lab_buf_append_view(&x->scratch, x->raw_path);
+	if (with_slash)
+		lab_buf_append_byte(&x->scratch, '/');
 	for (i = 0; x->param_count > 0 && i < LAB_COUNT_OF(signed_params); i++) {
 		const struct s3emu_param *param = s3emu_param(x, signed_params[i]);
 
@@ -95,7 +104,7 @@ static void append_resource(struct s3emu_exchange *x)
 	}
 }
 
-static void string_to_sign(struct s3emu_exchange *x, struct lab_view date)
+static void string_to_sign(struct s3emu_exchange *x, struct lab_view date, bool with_slash)
 {
 	lab_buf_reset(&x->scratch);
 	lab_buf_append_view(&x->scratch, x->request->method);
@@ -107,26 +116,45 @@ static void string_to_sign(struct s3emu_exchange *x, struct lab_view date)
 	lab_buf_append_view(&x->scratch, date);
 	lab_buf_append_byte(&x->scratch, '\n');
 	append_amz_headers(x);
-	append_resource(x);
+	append_resource(x, with_slash);
 }
 
-static int verify(struct s3emu_exchange *x, const struct s3emu_credentials *credentials,
-	struct lab_view access_key_id, struct lab_view provided, struct lab_view date)
+/* 1: `provided` is the signature of scratch's contents; 0: it is not. */
+static int matches(struct s3emu_exchange *x, const struct s3emu_credentials *credentials,
+	struct lab_view provided)
 {
+	size_t length = x->scratch.len;
 	uint8_t mac[LAB_DIGEST_MAX];
-	struct lab_view to_sign;
-	size_t length;
+	bool equal;
 
-	string_to_sign(x, date);
-	length = x->scratch.len;
 	lab_hmac(LAB_SHA1, credentials->secret, lab_buf_view(&x->scratch), mac);
 	lab_buf_append_base64(&x->scratch, lab_view_of(mac, lab_digest_size(LAB_SHA1)));
 	if (x->scratch.overflow)
 		return s3emu_fail(x, S3EMU_REQUEST_HEADERS_TOO_LARGE);
-	to_sign = lab_view_sub(lab_buf_view(&x->scratch), 0, length);
-	if (lab_view_eq_secret(lab_view_skip(lab_buf_view(&x->scratch), length), provided))
-		return 0;
-	return s3emu_auth_mismatch(x, access_key_id, provided, to_sign, lab_view_of(NULL, 0));
+	equal = lab_view_eq_secret(lab_view_skip(lab_buf_view(&x->scratch), length), provided);
+	x->scratch.len = length;
+	return equal;
+}
+
+/* The published rule is the path as sent. botocore signs "/bucket/" where it sends "/bucket", "to
+ * generate a signature that S3 will accept": AWS takes both. */
+static int verify(struct s3emu_exchange *x, const struct s3emu_credentials *credentials,
+	struct lab_view access_key_id, struct lab_view provided, struct lab_view date)
+{
+	int result = 0;
+
+	if (is_bare_bucket(x)) {
+		string_to_sign(x, date, true);
+		result = matches(x, credentials, provided);
+	}
+	if (result == 0) {
+		string_to_sign(x, date, false);
+		result = matches(x, credentials, provided);
+	}
+	if (result != 0)
+		return result < 0 ? -1 : 0;
+	return s3emu_auth_mismatch(
+		x, access_key_id, provided, lab_buf_view(&x->scratch), lab_view_of(NULL, 0));
 }
 
 static int no_date(struct s3emu_exchange *x)

@@ -200,6 +200,13 @@ static const struct v2_row {
 	{ "s3.us-west-1.amazonaws.com", "DELETE", "/awsexamplebucket1/photos/puppy.jpg",
 		"Tue, 27 Mar 2007 21:20:27 +0000", "Tue, 27 Mar 2007 21:20:26 +0000", NULL,
 		"Ri1hpB1zpS9pGqR7y8kuNFCl4sE=", 1175030426, 204 },
+	/* Not published: a bucket without a slash behind it, signed with one, and as sent. */
+	{ "s3.us-west-1.amazonaws.com", "GET", "/dictionary?location",
+		"Wed, 28 Mar 2007 01:49:49 +0000", NULL, NULL,
+		"H4foxqIaLTnCEASjAGDYfoz1sds=", 1175046589, 200 },
+	{ "s3.us-west-1.amazonaws.com", "GET", "/dictionary?location",
+		"Wed, 28 Mar 2007 01:49:49 +0000", NULL, NULL,
+		"PTJqhhUUsawLkqkNw/0khVqS4po=", 1175046589, 200 },
 };
 
 static void start_v2(int64_t unix_time)
