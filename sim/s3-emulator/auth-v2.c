@@ -12,11 +12,6 @@ static const char *const signed_params[] = { "acl", "cors", "delete", "lifecycle
 	"tagging", "torrent", "uploadId", "uploads", "versionId", "versioning", "versions",
 	"website" };
 
-static bool is_amz(struct lab_view name)
-{
-	return name.len > 6 && lab_view_eq_nocase(lab_view_sub(name, 0, 6), LAB_VIEW("x-amz-"));
-}
-
 static struct lab_view lower(struct lab_arena *arena, struct lab_view text)
 {
 	uint8_t *out = lab_arena_alloc(arena, text.len);
@@ -39,7 +34,7 @@ static size_t amz_headers(struct s3emu_exchange *x, struct lab_http_header *sort
 	for (i = 0; i < headers->count; i++) {
 		struct lab_http_header header = headers->items[i];
 
-		if (!is_amz(header.name))
+		if (!s3emu_is_amz(header.name))
 			continue;
 		header.name = lower(x->arena, header.name);
 		for (j = count; j > 0 && lab_view_cmp(sorted[j - 1].name, header.name) > 0; j--)
@@ -206,7 +201,6 @@ static int from_query(struct s3emu_exchange *x)
 	const struct s3emu_param *id = s3emu_param(x, "AWSAccessKeyId");
 	const struct s3emu_param *expires = s3emu_param(x, "Expires");
 	const struct s3emu_param *signature = s3emu_param(x, "Signature");
-	const struct s3emu_param *token = s3emu_param(x, "x-amz-security-token");
 	const struct s3emu_credentials *credentials;
 	int64_t seconds;
 
@@ -219,8 +213,11 @@ static int from_query(struct s3emu_exchange *x)
 		return s3emu_fail_text(
 			x, S3EMU_ACCESS_DENIED, "Invalid date (should be seconds since epoch)");
 	}
+	/* Signed as if they were headers: the token, too. */
+	if (s3emu_auth_hoist(x) < 0)
+		return -1;
 	credentials = s3emu_auth_credentials(
-		x, id->value, token == NULL ? lab_view_of(NULL, 0) : token->value);
+		x, id->value, s3emu_request_header(x, "x-amz-security-token"));
 	if (credentials == NULL)
 		return -1;
 	if (verify(x, credentials, id->value, signature->value, expires->value) < 0)

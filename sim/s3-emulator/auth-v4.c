@@ -41,6 +41,38 @@ static int wrong_region(struct s3emu_exchange *x, const struct s3emu_v4 *v4)
 	return -1;
 }
 
+static bool is_scope_date(struct lab_view date)
+{
+	size_t i;
+
+	for (i = 0; i < date.len && date.ptr[i] >= '0' && date.ptr[i] <= '9'; i++)
+		;
+	return i == 8 && date.len == 8;
+}
+
+static int check_scope_date(struct s3emu_exchange *x, const struct s3emu_v4 *v4)
+{
+	struct lab_view day = lab_view_sub(v4->time, 0, 8);
+	char *text;
+
+	if (!is_scope_date(v4->date)) {
+		text = lab_arena_printf(x->arena,
+			"incorrect date format \"%.*s\". This date in the credential must be in "
+			"the format \"yyyyMMdd\".",
+			LAB_VIEW_ARG(v4->date));
+		return malformed(x, text);
+	}
+	if (lab_view_eq(v4->date, day))
+		return 0;
+	text = lab_arena_printf(x->arena,
+		"Invalid credential date \"%.*s\". This date is not the same as X-Amz-Date: "
+		"\"%.*s\".",
+		LAB_VIEW_ARG(v4->date), LAB_VIEW_ARG(day));
+	return x->auth == S3EMU_AUTH_V4_QUERY
+		       ? s3emu_fail_text(x, S3EMU_AUTHORIZATION_QUERY_PARAMETERS, text)
+		       : malformed(x, text);
+}
+
 static int check_scope(struct s3emu_exchange *x, const struct s3emu_v4 *v4)
 {
 	char *text;
@@ -59,15 +91,7 @@ static int check_scope(struct s3emu_exchange *x, const struct s3emu_v4 *v4)
 	}
 	if (!lab_view_eq(v4->region, x->s3->options.region))
 		return wrong_region(x, v4);
-	if (!lab_view_eq(v4->date, lab_view_sub(v4->time, 0, 8))) {
-		text = lab_arena_printf(x->arena,
-			"Invalid credential date \"%.*s\". This date is not the same as "
-			"X-Amz-Date: "
-			"\"%.*s\".",
-			LAB_VIEW_ARG(v4->date), LAB_VIEW_ARG(lab_view_sub(v4->time, 0, 8)));
-		return malformed(x, text);
-	}
-	return 0;
+	return check_scope_date(x, v4);
 }
 
 static bool is_signed(const struct s3emu_v4 *v4, struct lab_view name)
@@ -81,33 +105,28 @@ static bool is_signed(const struct s3emu_v4 *v4, struct lab_view name)
 	return false;
 }
 
-static bool must_be_signed(const struct s3emu_exchange *x, struct lab_view name)
-{
-	if (name.len > 6 && lab_view_eq_nocase(lab_view_sub(name, 0, 6), LAB_VIEW("x-amz-")))
-		return true;
-	/* Presigned URLs are used by those who cannot know the header (browsers). */
-	return x->auth == S3EMU_AUTH_V4 && lab_view_eq_nocase(name, LAB_VIEW("content-type"));
-}
-
+/* Content-Type need not be: the JavaScript SDK v2 leaves it out, and AWS lets it. */
 static int check_all_signed(struct s3emu_exchange *x, const struct s3emu_v4 *v4)
 {
 	const struct lab_http_headers *headers = &x->request->headers;
-	struct lab_view missing = lab_view_of(NULL, 0);
+	const char *missing = NULL;
 	size_t i;
 
 	if (!is_signed(v4, LAB_VIEW("host")))
-		missing = LAB_VIEW("host");
-	for (i = 0; i < headers->count && missing.ptr == NULL; i++) {
+		missing = "host";
+	for (i = 0; i < headers->count; i++) {
 		struct lab_view name = headers->items[i].name;
 
-		if (must_be_signed(x, name) && !is_signed(v4, name))
-			missing = name;
+		if (!s3emu_is_amz(name) || is_signed(v4, name))
+			continue;
+		missing = lab_arena_printf(x->arena, "%s%s%.*s", missing == NULL ? "" : missing,
+			missing == NULL ? "" : ", ", LAB_VIEW_ARG(name));
 	}
-	if (missing.ptr == NULL)
+	if (missing == NULL)
 		return 0;
 	(void)s3emu_fail_text(x, S3EMU_ACCESS_DENIED,
 		"There were headers present in the request which were not signed");
-	s3emu_detail(x, "HeadersNotSigned", missing);
+	s3emu_detail(x, "HeadersNotSigned", lab_view_cstr(missing));
 	return -1;
 }
 
@@ -147,38 +166,58 @@ static int verify(
 
 /* ---- in the header ---- */
 
-/* "AWS4-HMAC-SHA256 Credential=..., SignedHeaders=..., Signature=..." */
-static int parse_authorization(struct s3emu_v4 *v4, struct lab_view authorization)
+/* Where a component belongs; NULL if there is none of that name. */
+static struct lab_view *component(struct s3emu_v4 *v4, struct lab_view name)
 {
-	struct lab_view rest, part;
+	if (lab_view_eq_cstr(name, "Credential"))
+		return &v4->credential;
+	if (lab_view_eq_cstr(name, "SignedHeaders"))
+		return &v4->signed_headers;
+	return lab_view_eq_cstr(name, "Signature") ? &v4->signature : NULL;
+}
+
+static int check_components(struct s3emu_exchange *x, const struct s3emu_v4 *v4)
+{
+	if (v4->credential.len == 0)
+		return malformed(x, "missing Credential.");
+	if (v4->signed_headers.len == 0)
+		return malformed(x, "missing SignedHeaders.");
+	if (v4->signature.len == 0)
+		return malformed(x, "missing Signature.");
+	return 0;
+}
+
+/* "AWS4-HMAC-SHA256 Credential=..., SignedHeaders=..., Signature=..." */
+static int parse_authorization(
+	struct s3emu_exchange *x, struct s3emu_v4 *v4, struct lab_view authorization)
+{
+	struct lab_view rest = lab_view_skip(authorization, sizeof(ALGORITHM)), part;
+	size_t count = 0;
 
 	if (!lab_view_starts_with(authorization, LAB_VIEW(ALGORITHM " ")))
-		return -1;
-	rest = lab_view_skip(authorization, sizeof(ALGORITHM));
+		rest = lab_view_of(NULL, 0);
 	while (lab_view_split(&rest, ',', &part)) {
-		struct lab_view *field;
 		size_t equals;
+		struct lab_view *field;
 
 		part = lab_view_trim(part);
 		equals = lab_view_find_byte(part, '=');
-		if (equals == SIZE_MAX)
-			return -1;
-		if (lab_view_starts_with(part, LAB_VIEW("Credential=")))
-			field = &v4->credential;
-		else if (lab_view_starts_with(part, LAB_VIEW("SignedHeaders=")))
-			field = &v4->signed_headers;
-		else if (lab_view_starts_with(part, LAB_VIEW("Signature=")))
-			field = &v4->signature;
-		else
-			return -1;
-		if (field->ptr != NULL)
-			return -1;
+		field = component(v4, lab_view_sub(part, 0, equals));
+		if (equals == SIZE_MAX || field == NULL || field->ptr != NULL) {
+			return malformed(x, lab_arena_printf(x->arena,
+						    "the authorization component \"%.*s\" is "
+						    "malformed.",
+						    LAB_VIEW_ARG(part)));
+		}
 		*field = lab_view_skip(part, equals + 1);
+		count++;
 	}
-	return v4->credential.len > 0 && v4->signed_headers.len > 0 &&
-			       s3emu_is_hex_digest(v4->signature)
-		       ? 0
-		       : -1;
+	if (count == 0) {
+		return malformed(x,
+			"the authorization header requires three components: Credential, "
+			"SignedHeaders, and Signature.");
+	}
+	return check_components(x, v4);
 }
 
 /* x-amz-date in ISO form or Date in HTTP form; v4->time is its ISO form. */
@@ -207,11 +246,8 @@ static int from_header(struct s3emu_exchange *x, struct s3emu_v4 *v4, struct lab
 {
 	struct s3emu_credentials *credentials;
 
-	if (parse_authorization(v4, authorization) < 0) {
-		return malformed(x,
-			"the authorization header requires three components: Credential, "
-			"SignedHeaders, and Signature.");
-	}
+	if (parse_authorization(x, v4, authorization) < 0)
+		return -1;
 	if (request_time(x, v4) < 0 || split_credential(x, v4) < 0 || check_scope(x, v4) < 0)
 		return -1;
 	v4->payload = lab_view_trim(s3emu_request_header(x, "x-amz-content-sha256"));
@@ -307,6 +343,9 @@ static int from_query(struct s3emu_exchange *x, struct s3emu_v4 *v4)
 	struct s3emu_credentials *credentials;
 	int64_t expires;
 
+	if (hash.ptr == NULL)
+		hash = param_value(x, "X-Amz-Content-Sha256");
+
 	if (parse_query(x, v4, &expires) < 0 || split_credential(x, v4) < 0 ||
 		check_scope(x, v4) < 0)
 		return -1;
@@ -320,7 +359,7 @@ static int from_query(struct s3emu_exchange *x, struct s3emu_v4 *v4)
 		return s3emu_fail(x, S3EMU_SIGNATURE_DOES_NOT_MATCH);
 	if (check_all_signed(x, v4) < 0)
 		return -1;
-	return verify(x, v4, credentials);
+	return verify(x, v4, credentials) < 0 ? -1 : s3emu_auth_hoist(x);
 }
 
 int s3emu_auth_v4(struct s3emu_exchange *x, struct lab_view authorization)

@@ -87,6 +87,55 @@ int s3emu_auth_mismatch(struct s3emu_exchange *x, struct lab_view access_key_id,
 	return -1;
 }
 
+bool s3emu_is_amz(struct lab_view name)
+{
+	return name.len > 6 && lab_view_eq_nocase(lab_view_sub(name, 0, 6), LAB_VIEW("x-amz-"));
+}
+
+static bool is_about_signature(struct lab_view name)
+{
+	static const char *const own[] = { "x-amz-algorithm", "x-amz-credential", "x-amz-date",
+		"x-amz-expires", "x-amz-signature", "x-amz-signedheaders" };
+	size_t i;
+
+	for (i = 0; i < LAB_COUNT_OF(own); i++) {
+		if (lab_view_eq_nocase(name, lab_view_cstr(own[i])))
+			return true;
+	}
+	return false;
+}
+
+static bool is_header(const struct lab_http_headers *headers, struct lab_view name)
+{
+	size_t i;
+
+	for (i = 0; i < headers->count; i++) {
+		if (lab_view_eq_nocase(headers->items[i].name, name))
+			return true;
+	}
+	return false;
+}
+
+int s3emu_auth_hoist(struct s3emu_exchange *x)
+{
+	size_t i;
+
+	for (i = 0; i < x->param_count; i++) {
+		struct lab_view name = x->params[i].name;
+
+		if (!s3emu_is_amz(name) || is_about_signature(name) ||
+			is_header(&x->request->headers, name))
+			continue;
+		if (x->request != &x->copy) {
+			x->copy = *x->request;
+			x->request = &x->copy;
+		}
+		if (lab_http_header_add(&x->copy.headers, name, x->params[i].value) < 0)
+			return s3emu_fail(x, S3EMU_REQUEST_HEADERS_TOO_LARGE);
+	}
+	return 0;
+}
+
 static bool bucket_refuses_v2(struct s3emu_exchange *x)
 {
 	struct s3emu_bucket *bucket;
@@ -95,6 +144,13 @@ static bool bucket_refuses_v2(struct s3emu_exchange *x)
 		return false;
 	bucket = lab_tree_get(x->s3->buckets, x->bucket_name);
 	return bucket != NULL && bucket->refuse_sigv2;
+}
+
+static int mechanism_not_supported(struct s3emu_exchange *x)
+{
+	return s3emu_fail_text(x, S3EMU_INVALID_REQUEST,
+		"The authorization mechanism you have provided is not supported. Please use "
+		"AWS4-HMAC-SHA256.");
 }
 
 /* Sets x->auth, or fails if nothing, or more than one thing, identifies the client. */
@@ -106,6 +162,7 @@ static int choose(struct s3emu_exchange *x, struct lab_view authorization)
 	bool v2_query = x->param_count > 0 && (s3emu_param(x, "AWSAccessKeyId") != NULL ||
 						      s3emu_param(x, "Signature") != NULL);
 	bool header = lab_view_trim(authorization).len > 0;
+	bool v4_header = lab_view_starts_with(authorization, LAB_VIEW("AWS4-"));
 
 	if (v4_query + v2_query + header > 1) {
 		return s3emu_fail_argument(x, "Authorization", authorization,
@@ -120,7 +177,9 @@ static int choose(struct s3emu_exchange *x, struct lab_view authorization)
 		x->auth = S3EMU_AUTH_V2_QUERY;
 	else if (!header)
 		return s3emu_fail(x, S3EMU_ACCESS_DENIED);
-	else if (lab_view_starts_with(authorization, LAB_VIEW("AWS4-")))
+	else if (v4_header && !lab_view_starts_with(authorization, LAB_VIEW("AWS4-HMAC-SHA256")))
+		return mechanism_not_supported(x);
+	else if (v4_header)
 		x->auth = S3EMU_AUTH_V4;
 	else if (lab_view_starts_with(authorization, LAB_VIEW("AWS ")))
 		x->auth = S3EMU_AUTH_V2;
@@ -142,12 +201,8 @@ int s3emu_authenticate(struct s3emu_exchange *x)
 		return -1;
 	if (x->auth == S3EMU_AUTH_V4 || x->auth == S3EMU_AUTH_V4_QUERY)
 		return s3emu_auth_v4(x, authorization);
-	if (bucket_refuses_v2(x)) {
-		return s3emu_fail_text(x, S3EMU_INVALID_REQUEST,
-			"The authorization mechanism you have provided is not supported. Please "
-			"use "
-			"AWS4-HMAC-SHA256.");
-	}
+	if (bucket_refuses_v2(x))
+		return mechanism_not_supported(x);
 	return s3emu_auth_v2(x, authorization);
 }
 

@@ -7,7 +7,20 @@
 
 struct lab_view s3emu_request_header(const struct s3emu_exchange *x, const char *name)
 {
-	return lab_http_header_get(&x->request->headers, name);
+	const struct lab_http_headers *headers = &x->request->headers;
+	struct lab_view wanted = lab_view_cstr(name), value = lab_view_of(NULL, 0);
+	size_t i;
+
+	for (i = 0; i < headers->count; i++) {
+		if (!lab_view_eq_nocase(headers->items[i].name, wanted))
+			continue;
+		if (value.ptr == NULL)
+			value = headers->items[i].value;
+		else
+			value = lab_view_cstr(lab_arena_printf(x->arena, "%.*s,%.*s",
+				LAB_VIEW_ARG(value), LAB_VIEW_ARG(headers->items[i].value)));
+	}
+	return value;
 }
 
 const struct s3emu_param *s3emu_param(const struct s3emu_exchange *x, const char *name)

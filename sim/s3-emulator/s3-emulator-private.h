@@ -323,7 +323,7 @@ void s3emu_reply_spoil(struct s3emu_exchange *x);
 
 /* request.c */
 int s3emu_parse(struct s3emu_exchange *x);
-/* The value of a header; ptr NULL if absent. */
+/* The value of a header, of a repeated one all of them with ',' between; ptr NULL if absent. */
 struct lab_view s3emu_request_header(const struct s3emu_exchange *x, const char *name);
 const struct s3emu_param *s3emu_param(const struct s3emu_exchange *x, const char *name);
 /* Percent-decoding into the arena ('+' is a space if plus). 0, or -1. */
@@ -374,6 +374,10 @@ struct s3emu_credentials *s3emu_auth_credentials(
 	struct s3emu_exchange *x, struct lab_view access_key_id, struct lab_view token);
 int s3emu_auth_mismatch(struct s3emu_exchange *x, struct lab_view access_key_id,
 	struct lab_view provided, struct lab_view string_to_sign, struct lab_view canonical);
+bool s3emu_is_amz(struct lab_view name);
+/* Makes headers of the x-amz-* parameters that are not the signature's own: who presigns a URL may
+ * write them there. Headers that were sent stay as they are. */
+int s3emu_auth_hoist(struct s3emu_exchange *x);
 int s3emu_auth_skew(struct s3emu_exchange *x, int64_t request_unix, struct lab_view request_time);
 /* The service's clock when the request came. */
 int64_t s3emu_received_unix(const struct s3emu_exchange *x);

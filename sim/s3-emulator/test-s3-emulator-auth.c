@@ -272,6 +272,73 @@ static void published_v2_query_until_it_expires(void **state)
 	assert_string_equal(t_xml("Expires"), "1175139620");
 }
 
+/* With a CNAME for a bucket, repeated metadata, and the port in Host (s3 1.7: by the page's rule,
+ * and with the names of its older text by what it printed). */
+static void published_v2_uploads_pass(void **state)
+{
+	static const struct {
+		const char *domain, *signature;
+	} rows[] = { { "example.com", "jtBQa0Aq+DkULFI8qrpwIjGEx0E=" },
+		{ "johnsmith.net", "ilyl83RwaSoYIEdixDQcA4OnAnc=" } };
+	(void)state;
+
+	for (size_t i = 0; i < LAB_COUNT_OF(rows); i++) {
+		const char *host = lab_arena_printf(t.arena, "static.%s", rows[i].domain);
+
+		t.options.cname = true;
+		start_v2(1175029568);
+		t_bucket(host);
+		t_header("Date", "Tue, 27 Mar 2007 21:06:08 +0000");
+		t_header("x-amz-acl", "public-read");
+		t_header("content-type", "application/x-download");
+		t_header("Content-MD5", "4gJE4saaMU4BqNR0kLY+lw==");
+		t_header("X-Amz-Meta-ReviewedBy",
+			lab_arena_printf(t.arena, "joe@%s", rows[i].domain));
+		t_header("X-Amz-Meta-ReviewedBy",
+			lab_arena_printf(t.arena, "jane@%s", rows[i].domain));
+		t_header("X-Amz-Meta-FileChecksum", "0x02661779");
+		t_header("X-Amz-Meta-ChecksumAlgorithm", "crc32");
+		t_header("Authorization",
+			lab_arena_printf(t.arena, "AWS " T_KEY ":%s", rows[i].signature));
+		/* The signature stands: what is refused is the ACL. */
+		assert_row(i, t_send_to(lab_arena_printf(t.arena, "%s:8080", host), "PUT",
+				      "/db-backup.dat.gz", LAB_VIEW("x")) == 400);
+		assert_string_equal(t_xml("Code"), "AccessControlListNotSupported");
+	}
+}
+
+static void published_v2_query_of_the_bucket_in_the_text(void **state)
+{
+	(void)state;
+
+	start_v2(1175139620);
+	assert_code(t_send_to("awsexamplebucket1.s3.us-west-1.amazonaws.com", "GET",
+			    "/photos/puppy.jpg?AWSAccessKeyId=" T_KEY
+			    "&Signature=1No4mq5ETf02z8aet9voy6gui6E%3D&Expires=1175139620",
+			    lab_view_of(NULL, 0)),
+		404, "NoSuchKey");
+}
+
+static void v2_dates_far_away_are_skewed(void **state)
+{
+	static const struct {
+		const char *date, *code;
+	} rows[] = { { "Tue, 07 Jul 2010 21:53:04 GMT", "RequestTimeTooSkewed" },
+		{ "Fri, 31 Dec 9999 23:59:59 GMT", "RequestTimeTooSkewed" },
+		{ "Bad Date", "AccessDenied" }, { "", "AccessDenied" } };
+	(void)state;
+
+	t.sign = T_UNSIGNED;
+	for (size_t i = 0; i < LAB_COUNT_OF(rows); i++) {
+		t_header("Date", rows[i].date);
+		t_header("Authorization", "AWS " T_KEY ":AAAA");
+		assert_row(i, t_get("/mail/k") == 403);
+		assert_row(i, strcmp(t_xml("Code"), rows[i].code) == 0);
+		if (rows[i].date[0] != '\0' && rows[i].date[0] != 'B')
+			assert_string_equal(t_xml("RequestTime"), rows[i].date);
+	}
+}
+
 static void v2_query_parameters_are_checked(void **state)
 {
 	static const char *const targets[] = { "/mail/k?AWSAccessKeyId=" T_KEY "&Signature=a",
@@ -371,9 +438,13 @@ static void nobody_is_refused(void **state)
 		{ "AWS a:", 400, "InvalidArgument" },
 		{ "AWS a:b", 403, "AccessDenied" },
 		{ "AWS4-HMAC-SHA256", 400, "AuthorizationHeaderMalformed" },
-		{ "AWS4-HMAC-SHA512 Credential=a", 400, "AuthorizationHeaderMalformed" },
-		{ "AWS4-HMAC-SHA256 Credential=a, SignedHeaders=host, Signature=b", 400,
+		{ "AWS4-HMAC-SHA512 Credential=a", 400, "InvalidRequest" },
+		{ "AWS4-ECDSA-P256-SHA256 Credential=a", 400, "InvalidRequest" },
+		{ "AWS4-HMAC-SHA256 Credential=a,SignedHeaders=host", 400,
 			"AuthorizationHeaderMalformed" },
+		/* no date */
+		{ "AWS4-HMAC-SHA256 Credential=a, SignedHeaders=host, Signature=b", 403,
+			"AccessDenied" },
 		{ "AWS4-HMAC-SHA256 Credential=a,Credential=a,SignedHeaders=host,"
 		  "Signature=" GET_RANGE,
 			400, "AuthorizationHeaderMalformed" },
@@ -486,9 +557,9 @@ static void unsigned_headers_are_refused(void **state)
 		const char *name, *signed_headers, *missing;
 	} rows[] = {
 		{ "x-amz-meta-a", "host;x-amz-content-sha256;x-amz-date", "x-amz-meta-a" },
-		{ "Content-Type", "host;x-amz-content-sha256;x-amz-date", "Content-Type" },
 		{ "Range", "x-amz-content-sha256;x-amz-date", "host" },
 		{ "Range", "host;x-amz-content-sha256", "x-amz-date" },
+		{ "x-amz-meta-a", "host;x-amz-date", "x-amz-meta-a, x-amz-content-sha256" },
 	};
 	size_t i;
 	(void)state;
@@ -499,6 +570,83 @@ static void unsigned_headers_are_refused(void **state)
 		v4_headers(rows[i].signed_headers, GET_RANGE, EMPTY_HASH);
 		assert_row(i, t_get("/mail/k") == 403);
 		assert_row(i, strcmp(t_xml("HeadersNotSigned"), rows[i].missing) == 0);
+	}
+}
+
+/* The JavaScript SDK v2 never signs it. */
+static void content_type_need_not_be_signed(void **state)
+{
+	(void)state;
+
+	start_at(V4_EPOCH);
+	t_header("Content-Type", "text/plain");
+	t_header("Range", "bytes=0-9");
+	v4_headers("host;range;x-amz-content-sha256;x-amz-date", GET_RANGE, EMPTY_HASH);
+	assert_code(t_send_to(V4_HOST, "GET", "/test.txt", lab_view_of(NULL, 0)), 404, "NoSuchKey");
+}
+
+static void malformed_authorization_says_what_is_wrong(void **state)
+{
+	static const struct {
+		const char *components, *message;
+	} rows[] = {
+		{ "", "the authorization header requires three components: Credential, "
+		      "SignedHeaders, and Signature." },
+		{ " Credential=" V4_SCOPE ",SignedHeaders=host", "missing Signature." },
+		{ " SignedHeaders=host,Signature=" GET_RANGE, "missing Credential." },
+		{ " Credential=" V4_SCOPE ",Signature=" GET_RANGE, "missing SignedHeaders." },
+		{ " Credential=" V4_SCOPE ",SignedHeaders=host,Signature", "Signature" },
+		{ " Credential=a/b/c,SignedHeaders=host,Signature=" GET_RANGE,
+			"the Credential is mal-formed" },
+		{ " Credential=a/2013-05-24/us-east-1/s3/aws4_request,SignedHeaders=host,"
+		  "Signature=" GET_RANGE,
+			"incorrect date format" },
+		{ " Credential=a/20130525/us-east-1/s3/aws4_request,SignedHeaders=host,"
+		  "Signature=" GET_RANGE,
+			"Invalid credential date" },
+	};
+	(void)state;
+
+	start_at(V4_EPOCH);
+	for (size_t i = 0; i < LAB_COUNT_OF(rows); i++) {
+		t_header("x-amz-date", "20130524T000000Z");
+		t_header("x-amz-content-sha256", EMPTY_HASH);
+		t_header("Authorization",
+			lab_arena_printf(t.arena, "AWS4-HMAC-SHA256%s", rows[i].components));
+		assert_row(i, t_get("/mail/k") == 400);
+		assert_row(i, strcmp(t_xml("Code"), "AuthorizationHeaderMalformed") == 0);
+		assert_row(i, strstr(t_xml("Message"), rows[i].message) != NULL);
+	}
+}
+
+/* Each of these means one thing; twice, it means nothing. */
+static void repeated_headers_of_the_signature_are_refused(void **state)
+{
+	static const struct {
+		const char *name, *value;
+		unsigned status;
+		const char *code;
+	} rows[] = {
+		{ "x-amz-date", "20130524T000000Z", 403, "AccessDenied" },
+		{ "x-amz-content-sha256", EMPTY_HASH, 400, "InvalidArgument" },
+		{ "x-amz-security-token", "t", 400, "InvalidToken" },
+		{ "Authorization", "AWS4-HMAC-SHA256 Credential=" V4_SCOPE, 400,
+			"AuthorizationHeaderMalformed" },
+	};
+	(void)state;
+
+	start_at(V4_EPOCH);
+	t_credentials(T_KEY, "1", "t", 0);
+	for (size_t i = 0; i < LAB_COUNT_OF(rows); i++) {
+		t_header(rows[i].name, rows[i].value);
+		if (strcmp(rows[i].name, "x-amz-security-token") != 0)
+			t_header("x-amz-security-token", "t");
+		else
+			t_header(rows[i].name, rows[i].value);
+		v4_headers("host;x-amz-content-sha256;x-amz-date;x-amz-security-token", GET_RANGE,
+			EMPTY_HASH);
+		assert_row(i, t_get("/mail/k") == rows[i].status);
+		assert_row(i, strcmp(t_xml("Code"), rows[i].code) == 0);
 	}
 }
 
@@ -693,6 +841,122 @@ static void buckets_belong_to_their_owner(void **state)
 	assert_int_equal(t_put("/theirs/k", "x"), 200);
 }
 
+/* ---- presigned by botocore 1.43 for a temporary key at 2026-01-01 ---- */
+
+#define TOKEN_V2 "x-amz-security-token=the%2Ftoken%2Bwith%3Dsigns&Expires=1767229200"
+#define BOTO_V2_GET \
+	"/mail/k?AWSAccessKeyId=ASIATEMP&Signature=Wd51As0gnz4EQxTcE5HKFhWNXlc%3D&" TOKEN_V2
+#define BOTO_V2_PUT \
+	"/mail/k?AWSAccessKeyId=ASIATEMP&Signature=S5%2FqVwfBYgtW0eW22VAQMbIOSY8%3D&" \
+	"x-amz-meta-a=b%20c&content-type=text%2Fplain&" TOKEN_V2
+#define BOTO_V4 \
+	"X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=ASIATEMP%2F20260101%2F" \
+	"us-east-1%2Fs3%2Faws4_request&X-Amz-Date=20260101T000000Z&X-Amz-Expires=3600&" \
+	"X-Amz-SignedHeaders=host"
+#define TOKEN_V4 "&X-Amz-Security-Token=the%2Ftoken%2Bwith%3Dsigns"
+#define BOTO_V4_GET \
+	"/mail/k?response-content-type=text%2Fplain&" BOTO_V4 TOKEN_V4 \
+	"&X-Amz-Signature=795aaa239208748ebaf9554b7a2ccf33eb14631aea155dd7989e93509acba336"
+#define BOTO_V4_PUT \
+	"/mail/k?" BOTO_V4 "%3Bx-amz-meta-a" TOKEN_V4 \
+	"&X-Amz-Signature=ee1647a686bddcc9d22dfaf3153a4f5e4b8ee18a25d686fd60428404d0d23b04"
+
+static void start_boto(void)
+{
+	t.now = 0;
+	t_start();
+	t_credentials("ASIATEMP", "1", "the/token+with=signs", T_EPOCH + 1000);
+	t.sign = T_UNSIGNED;
+}
+
+static void botocore_s_presigned_urls_pass_until_they_or_their_token_expire(void **state)
+{
+	static const struct {
+		const char *put, *get;
+	} rows[] = { { BOTO_V2_PUT, BOTO_V2_GET }, { BOTO_V4_PUT, BOTO_V4_GET } };
+	(void)state;
+
+	for (size_t i = 0; i < LAB_COUNT_OF(rows); i++) {
+		start_boto();
+		t_header("Content-Type", "text/plain");
+		if (i == 1)
+			t_header("x-amz-meta-a", "b c");
+		assert_row(i, t_put(rows[i].put, "x") == 200);
+		assert_row(i, t_get(rows[i].get) == 200);
+		/* SigV2: the metadata was in the query only. */
+		assert_string_equal(t_reply_header("x-amz-meta-a"), "b c");
+		t_advance(1000 * LAB_SEC);
+		assert_row(i, t_get(rows[i].get) == 400);
+		assert_string_equal(t_xml("Code"), "ExpiredToken");
+		t_credentials("ASIATEMP", "1", "the/token+with=signs", 0);
+		t_advance(2600 * LAB_SEC);
+		assert_row(i, t_get(rows[i].get) == 200);
+		t_advance(LAB_SEC);
+		assert_row(i, t_get(rows[i].get) == 403);
+		assert_string_equal(t_xml("Message"), "Request has expired");
+		t_credentials("ASIATEMP", "1", "another", 0);
+		assert_row(i, t_get(rows[i].get) == 400);
+		assert_string_equal(t_xml("Code"), "InvalidToken");
+	}
+}
+
+/* Some SDKs write headers into a presigned URL: they count, unless the header is sent as well. */
+static void parameters_of_a_presigned_url_are_headers(void **state)
+{
+	struct lab_http_request request = { .method = LAB_VIEW("PUT"),
+		.authority = LAB_VIEW(T_HOST),
+		.target = LAB_VIEW("/mail/k?x-amz-meta-a=1&x-amz-checksum-crc32=NhCmhg%3D%3D&"
+				   "x-amz-sdk-checksum-algorithm=CRC32&x-id=PutObject&"
+				   "X-Amz-Content-Sha256=UNSIGNED-PAYLOAD"),
+		.body = LAB_VIEW("hello") };
+	struct sigv4_signer signer = { .credentials = &t.credentials,
+		.region = LAB_VIEW("us-east-1"),
+		.service = LAB_VIEW("s3"),
+		.now_unix = T_EPOCH,
+		.heap = testing_heap };
+	struct lab_error err;
+	(void)state;
+
+	assert_int_equal(sigv4_presign(&request, &signer, 60, LAB_VIEW(SIGV4_UNSIGNED_PAYLOAD),
+				 t.arena, &err),
+		0);
+	t_submit(&request, "x");
+	assert_int_equal(t.reply.response.status, 200);
+	assert_string_equal(t_reply_header("x-amz-checksum-crc32"), "NhCmhg==");
+	assert_int_equal(t_get("/mail/k"), 200);
+	assert_string_equal(t_reply_header("x-amz-meta-a"), "1");
+	request.body = LAB_VIEW("hellO");
+	t_submit(&request, "x");
+	assert_code(t.reply.response.status, 400, "BadDigest");
+}
+
+/* As core/aws signs: a hash in the URL is the payload's. */
+static void a_hash_in_a_presigned_url_binds_the_body(void **state)
+{
+	struct lab_http_request request = {
+		.method = LAB_VIEW("PUT"), .authority = LAB_VIEW(T_HOST), .body = LAB_VIEW("hello")
+	};
+	struct sigv4_signer signer = { .credentials = &t.credentials,
+		.region = LAB_VIEW("us-east-1"),
+		.service = LAB_VIEW("s3"),
+		.now_unix = T_EPOCH,
+		.heap = testing_heap };
+	char hash[SIGV4_HEX_SIZE];
+	struct lab_error err;
+	(void)state;
+
+	sigv4_payload_hash(request.body, hash);
+	request.target =
+		lab_view_cstr(lab_arena_printf(t.arena, "/mail/k?X-Amz-Content-Sha256=%s", hash));
+	assert_int_equal(
+		sigv4_presign(&request, &signer, 60, lab_view_cstr(hash), t.arena, &err), 0);
+	t_submit(&request, "x");
+	assert_int_equal(t.reply.response.status, 200);
+	request.body = LAB_VIEW("hellO");
+	t_submit(&request, "x");
+	assert_code(t.reply.response.status, 400, "XAmzContentSHA256Mismatch");
+}
+
 /* ---- presigned requests gone wrong ---- */
 
 static void v4_query_parameters_are_checked(void **state)
@@ -723,6 +987,9 @@ static void v4_query_parameters_are_checked(void **state)
 		{ Q_ALGORITHM "X-Amz-Credential=AKIAIOSFODNN7EXAMPLE/20260101/eu-west-1/s3/"
 			      "aws4_request&" Q_DATE "X-Amz-Expires=1&" Q_REST,
 			"AuthorizationQueryParametersError", "region" },
+		{ Q_ALGORITHM "X-Amz-Credential=AKIAIOSFODNN7EXAMPLE/20260102/us-east-1/s3/"
+			      "aws4_request&" Q_DATE "X-Amz-Expires=1&" Q_REST,
+			"AuthorizationQueryParametersError", "Invalid credential date" },
 		{ Q_ALGORITHM Q_CREDENTIAL Q_DATE "X-Amz-Expires=604800&" Q_REST,
 			"SignatureDoesNotMatch", "signature" },
 		{ Q_ALGORITHM Q_CREDENTIAL Q_DATE
@@ -760,6 +1027,9 @@ int main(void)
 		t_test(mismatch_shows_what_was_signed),
 		t_test(published_v2_requests_pass),
 		t_test(published_v2_query_until_it_expires),
+		t_test(published_v2_uploads_pass),
+		t_test(published_v2_query_of_the_bucket_in_the_text),
+		t_test(v2_dates_far_away_are_skewed),
 		t_test(v2_query_parameters_are_checked),
 		t_test(both_signatures_cover_odd_requests),
 		t_test(virtual_host_style_is_signed_too),
@@ -777,6 +1047,12 @@ int main(void)
 		t_test(the_signing_key_follows_the_date),
 		t_test(full_registry_forgets_only_expired_keys),
 		t_test(buckets_belong_to_their_owner),
+		t_test(parameters_of_a_presigned_url_are_headers),
+		t_test(a_hash_in_a_presigned_url_binds_the_body),
+		t_test(botocore_s_presigned_urls_pass_until_they_or_their_token_expire),
+		t_test(content_type_need_not_be_signed),
+		t_test(malformed_authorization_says_what_is_wrong),
+		t_test(repeated_headers_of_the_signature_are_refused),
 		t_test(v4_query_parameters_are_checked),
 		t_test(two_ways_of_signing_at_once_are_refused),
 	};
