@@ -450,7 +450,9 @@ static uint64_t next_deadline(void *service)
 	return ring->pending != NULL ? ring->pending->due_ns : UINT64_MAX;
 }
 
-static const struct sim_http_ops http_ops = { submit, advance, next_deadline };
+static const struct sim_http_ops http_ops = {
+	.submit = submit, .advance = advance, .next_deadline = next_deadline
+};
 
 struct sim_http_service scalemu_service(struct scalemu *ring)
 {
