@@ -514,6 +514,34 @@ static int set_collection(const struct binder *b, const struct cqle_set *set,
 	return cqle_collection_change(&c, cell);
 }
 
+/* A delta, for the leader to add; null: the counter is deleted. */
+static int set_counter(const struct binder *b, const struct cqle_set *set,
+	const struct cqle_stamp *change, struct cqle_cell *cell)
+{
+	struct cqle_cell delta = {
+		.kind = CQLE_CELL_COUNTER, .timestamp = change->timestamp, .local_s = change->now_s
+	};
+	struct lab_view bytes;
+	int64_t number = 0;
+	enum got got = get_value(b, &set->value, &bytes);
+	if (got == GOT_ERROR ||
+		(got == GOT_VALUE && cql_value_to_i64(CQL_TYPE_BIGINT, bytes, &number) < 0))
+		return -1;
+	if (got == GOT_UNSET)
+		return 0;
+	if (got == GOT_NULL && set->kind != CQLE_SET_VALUE)
+		return cqle_fail(b->err, CQL_E_INVALID,
+			"Invalid null value for counter increment/decrement");
+	if (got == GOT_VALUE)
+		delta.value = cqle_counter_delta(b->emu->heap,
+			set->kind == CQLE_SET_REMOVE ? 0 - (uint64_t)number : (uint64_t)number);
+	struct cqle_cell both = cqle_cell_merge(b->emu->heap, cell, &delta, CQLE_NO_TIMESTAMP);
+	cqle_cell_unref(b->emu->heap, cell);
+	cqle_cell_unref(b->emu->heap, &delta);
+	*cell = both;
+	return 0;
+}
+
 static int set_cell(const struct binder *b, const struct cqle_set *set,
 	const struct cqle_stamp *change, struct cqle_row *row, struct cqle_mutation *m)
 {
@@ -521,6 +549,8 @@ static int set_cell(const struct binder *b, const struct cqle_set *set,
 	struct cqle_cell *cell = &row->cells[set->column->position];
 	if (set->column->multicell)
 		return set_collection(b, set, change, cell, m);
+	if (set->column->type.id == CQL_TYPE_COUNTER)
+		return set_counter(b, set, change, cell);
 	enum got got = get_value(b, &set->value, &bytes);
 	if (got == GOT_ERROR)
 		return -1;

@@ -164,29 +164,31 @@ static const struct cqle_element *peek(const struct cqle_elements *e, size_t i)
 	return e != NULL && i < e->count ? &e->items[i] : NULL;
 }
 
+/* The winner of the two at hand, of which at least one is there, and a step behind both. */
+static const struct cqle_element *walk_step(struct walk *w)
+{
+	const struct cqle_element *a = peek(w->a, w->ia), *b = peek(w->b, w->ib), *winner;
+	int order = a == NULL ? 1 : b == NULL ? -1 : compare_values(a->path, b->path);
+	w->ia += order <= 0;
+	w->ib += order >= 0;
+	if (order == 0)
+		winner = cqle_cell_winner(&a->cell, &b->cell) == &a->cell ? a : b;
+	else
+		winner = order < 0 ? a : b;
+	bool dropped = winner->cell.timestamp <= w->cutoff;
+	w->only_a = w->only_a && !dropped && order <= 0 && cqle_cell_same(&winner->cell, &a->cell);
+	w->only_b = w->only_b && !dropped && order >= 0 && cqle_cell_same(&winner->cell, &b->cell);
+	return dropped ? NULL : winner;
+}
+
 /* The next element that survives; NULL behind the last. */
 static const struct cqle_element *walk_next(struct walk *w)
 {
-	for (;;) {
-		const struct cqle_element *a = peek(w->a, w->ia), *b = peek(w->b, w->ib), *winner;
-		if (a == NULL && b == NULL)
-			return NULL;
-		int order = a == NULL ? 1 : b == NULL ? -1 : compare_values(a->path, b->path);
-		w->ia += order <= 0;
-		w->ib += order >= 0;
-		winner = order < 0 ? a : order > 0 ? b : NULL;
-		if (winner == NULL)
-			winner = cqle_cell_winner(&a->cell, &b->cell) == &a->cell ? a : b;
-		bool dropped = winner->cell.timestamp <= w->cutoff;
-		w->only_a = w->only_a && !dropped && order <= 0 &&
-			    cqle_cell_same(&winner->cell, &a->cell);
-		w->only_b = w->only_b && !dropped && order >= 0 &&
-			    cqle_cell_same(&winner->cell, &b->cell);
-		if (!dropped) {
-			w->count++;
-			return winner;
-		}
-	}
+	const struct cqle_element *element = NULL;
+	while (element == NULL && (peek(w->a, w->ia) != NULL || peek(w->b, w->ib) != NULL))
+		element = walk_step(w);
+	w->count += element != NULL;
+	return element;
 }
 
 static struct walk walk_start(
@@ -241,26 +243,6 @@ static struct cqle_cell merge_collections(
 
 /* ---- counters ---- */
 
-/* Of each shard the one with the higher clock; shards are in the order of their ids. */
-static struct cqle_bytes *merge_shards(
-	struct lab_heap *heap, const struct cqle_bytes *a, const struct cqle_bytes *b)
-{
-	struct cqle_bytes *merged = lab_heap_alloc(heap, sizeof(*merged) + (size_t)a->len + b->len);
-	size_t ia = 0, ib = 0;
-	merged->refs = 1;
-	while (ia < a->len || ib < b->len) {
-		const uint8_t *x = ia < a->len ? a->data + ia : NULL;
-		const uint8_t *y = ib < b->len ? b->data + ib : NULL;
-		int order = x == NULL ? 1 : y == NULL ? -1 : memcmp(x, y, CQL_UUID_BYTES);
-		bool take_x = order < 0 || (order == 0 && memcmp(x, y, CQLE_SHARD_BYTES) >= 0);
-		memcpy(merged->data + merged->len, take_x ? x : y, CQLE_SHARD_BYTES);
-		merged->len += CQLE_SHARD_BYTES;
-		ia += order <= 0 ? CQLE_SHARD_BYTES : 0;
-		ib += order >= 0 ? CQLE_SHARD_BYTES : 0;
-	}
-	return merged;
-}
-
 /* A deleted counter stays deleted, whatever the timestamps (CASSANDRA-7346). */
 static struct cqle_cell merge_counters(
 	struct lab_heap *heap, const struct cqle_cell *a, const struct cqle_cell *b, int64_t cutoff)
@@ -275,8 +257,10 @@ static struct cqle_cell merge_counters(
 	if (merged.timestamp <= cutoff)
 		return (struct cqle_cell){ .kind = CQLE_CELL_COUNTER,
 			.timestamp = CQLE_NO_TIMESTAMP };
-	if (both && a->value != NULL && b->value != NULL && !bytes_equal(a->value, b->value))
-		merged.value = merge_shards(heap, a->value, b->value);
+	bool values = both && a->value != NULL && b->value != NULL;
+	bool deltas = values && a->value->len == CQLE_DELTA_BYTES; /* equal ones add up, too */
+	if (deltas || (values && !bytes_equal(a->value, b->value)))
+		merged.value = cqle_counter_merge(heap, a->value, b->value);
 	else
 		(void)cqle_bytes_ref(merged.value);
 	return merged;
@@ -288,17 +272,6 @@ struct cqle_cell cqle_cell_merge(
 	if (a->kind == CQLE_CELL_COLLECTION || b->kind == CQLE_CELL_COLLECTION)
 		return merge_collections(heap, a, b, cutoff);
 	return merge_counters(heap, a, b, cutoff);
-}
-
-int64_t cqle_counter_value(const struct cqle_bytes *shards)
-{
-	uint64_t sum = 0;
-	for (size_t i = 0; i < shards->len; i += CQLE_SHARD_BYTES) {
-		struct cql_reader reader =
-			cql_reader_of(lab_view_of(shards->data + i + CQL_UUID_BYTES + 8, 8));
-		sum += (uint64_t)cql_read_long(&reader);
-	}
-	return (int64_t)sum;
 }
 
 /* ---- purge ---- */

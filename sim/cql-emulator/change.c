@@ -173,8 +173,11 @@ static void write_changes(struct cqlemu *emu, struct cqle_op *op)
 		return;
 	}
 	bool delete = !op->change.is_batch && op->plan->kind == STATEMENT_DELETE;
+	op->counter = m.count > 0 && cqle_table_is_counter(m.items[0]->table);
 	write_begin(emu, op, &m,
-		op->change.is_batch ? batch_write_type(op->change.batch_type, m.count) : "SIMPLE",
+		op->counter           ? "COUNTER"
+		: op->change.is_batch ? batch_write_type(op->change.batch_type, m.count)
+				      : "SIMPLE",
 		delete ? "cql.delete" : "cql.write");
 }
 
@@ -299,6 +302,11 @@ static void apply_everywhere(struct cqlemu *emu, struct cqle_mutations *m)
 		struct cqle_mutation *change = m->items[i];
 		const struct cqle_replicas *r =
 			cqle_replicas_of(emu, change->table->keyspace, change->token);
+		if (cqle_table_is_counter(change->table) && r->count > 0) {
+			m->items[i] = cqle_counter_resolve(emu, r->nodes[0], change);
+			cqle_mutation_unref(emu->heap, change);
+			change = m->items[i];
+		}
 		for (size_t j = 0; j < r->count; j++)
 			cqle_apply_at(emu, r->nodes[j], change);
 	}

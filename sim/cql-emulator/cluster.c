@@ -510,6 +510,10 @@ static void deliver(struct cqlemu *emu, const struct cqle_event *message)
 	case CQLE_MSG_WRITE:
 		deliver_write(emu, message);
 		break;
+	case CQLE_MSG_COUNTER:
+		cqle_counter_lead(emu, message, op_is_current(message));
+		reply(emu, message, message->from, CQLE_MSG_WRITE_ACK, NULL);
+		break;
 	case CQLE_MSG_WRITE_ACK:
 		deliver_ack(emu, message);
 		break;

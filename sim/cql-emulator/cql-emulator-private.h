@@ -120,6 +120,13 @@ static inline const struct cqle_column *cqle_regular(const struct cqle_table *t,
 	return &t->columns[t->pk_count + t->ck_count + t->static_count + i];
 }
 
+/* All of its columns outside of the key are counters, or none is. */
+static inline bool cqle_table_is_counter(const struct cqle_table *t)
+{
+	return (t->regular_count > 0 && cqle_regular(t, 0)->type.id == CQL_TYPE_COUNTER) ||
+	       (t->static_count > 0 && cqle_static(t, 0)->type.id == CQL_TYPE_COUNTER);
+}
+
 struct cqle_keyspace *cqle_keyspace_find(const struct cqlemu *emu, struct lab_view name);
 struct cqle_table *cqle_table_find(
 	const struct cqlemu *emu, struct lab_view keyspace, struct lab_view name);
@@ -202,7 +209,12 @@ void cqle_elements_unref(struct lab_heap *heap, struct cqle_elements *elements);
 
 /* One of a counter's shards: replica's host id, clock, count. */
 #define CQLE_SHARD_BYTES (CQL_UUID_BYTES + 16)
+#define CQLE_DELTA_BYTES 8 /* of an increment that has not reached its leader */
 int64_t cqle_counter_value(const struct cqle_bytes *shards);
+struct cqle_bytes *cqle_counter_delta(struct lab_heap *heap, uint64_t delta);
+/* Two sets of shards, or two deltas. */
+struct cqle_bytes *cqle_counter_merge(
+	struct lab_heap *heap, const struct cqle_bytes *a, const struct cqle_bytes *b);
 
 static inline bool cqle_cell_is_written(const struct cqle_cell *cell)
 {
@@ -554,6 +566,10 @@ struct cqle_plan {
 int cqle_plan_build(struct cqlemu *emu, struct lab_arena *arena, const struct statement *statement,
 	struct lab_view current_keyspace, struct cqle_plan **ret, struct lab_error *err);
 void cqle_plan_unref(struct cqlemu *emu, struct cqle_plan *plan);
+/* Counters go with counters only, and never into a log. `first` is the table of the batch's first
+ * statement, or NULL. */
+int cqle_batch_check(enum cql_batch_type type, const struct cqle_table *first,
+	const struct cqle_table *table, struct lab_error *err);
 bool cqle_plan_is_stale(const struct cqle_plan *plan);
 
 const char *cqle_operator_text(enum operator op); /* "=", "CONTAINS KEY" */
@@ -698,6 +714,7 @@ enum cqle_event_kind {
 
 enum cqle_message_kind {
 	CQLE_MSG_WRITE,
+	CQLE_MSG_COUNTER, /* to the leader; `forward` are the replicas that it may tell */
 	CQLE_MSG_WRITE_ACK,
 	CQLE_MSG_READ,
 	CQLE_MSG_READ_ANSWER,
@@ -770,6 +787,7 @@ enum cqle_op_kind {
 struct cqle_write {
 	struct cqle_mutation *mutation;
 	uint64_t replicas, sent, acked;
+	bool resolved; /* of a counter: the leader has made shards of the deltas */
 };
 
 /* What a change was asked to do, until it has become `writes`. */
@@ -831,6 +849,7 @@ struct cqle_op {
 	struct cqle_write *writes;
 	size_t write_count;
 	const char *write_type;
+	bool counter;  /* a leader for each write */
 	bool batchlog; /* the batch log's nodes are asked first */
 	bool batchlog_done;
 	unsigned batchlog_required, batchlog_acks;
@@ -887,6 +906,14 @@ void cqle_repair_ack(struct cqlemu *emu, struct cqle_op *op);
 struct cqle_answer *cqle_read_at(struct cqlemu *emu, struct cqle_op *op, size_t node);
 /* The applying part of a LATE write. */
 void cqle_write_late(struct cqlemu *emu, struct cqle_op *op);
+
+/* counter.c */
+size_t cqle_counter_leader(const struct cqlemu *emu, size_t coordinator, uint64_t live);
+/* What a mutation of deltas comes to at a node. A new reference. */
+struct cqle_mutation *cqle_counter_resolve(
+	struct cqlemu *emu, size_t node, const struct cqle_mutation *mutation);
+/* A CQLE_MSG_COUNTER has come; `current`: its operation still waits. */
+void cqle_counter_lead(struct cqlemu *emu, const struct cqle_event *message, bool current);
 
 /* consistency.c */
 unsigned cqle_block_for(const struct cqlemu *emu, const struct cqle_keyspace *ks,

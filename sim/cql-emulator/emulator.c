@@ -17,6 +17,7 @@ void cqlemu_options_init(struct cqlemu_options *o)
 		.read_timeout_ns = 5 * LAB_SEC,
 		.range_timeout_ns = 10 * LAB_SEC,
 		.write_timeout_ns = 2 * LAB_SEC,
+		.counter_timeout_ns = 5 * LAB_SEC,
 		.truncate_timeout_ns = 60 * LAB_SEC,
 		.conviction_ns = 18 * LAB_SEC,
 		.conviction_jitter_ns = 1500 * LAB_MSEC,

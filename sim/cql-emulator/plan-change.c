@@ -8,6 +8,9 @@ static int check_condition(struct builder *b)
 {
 	if (!b->s->conditional)
 		return 0;
+	if (cqle_table_is_counter(b->table))
+		return cqle_fail(b->err, CQL_E_INVALID,
+			"Conditional updates are not supported on counter tables");
 	if (b->s->timestamp.kind != TERM_NONE)
 		return cqle_fail(b->err, CQL_E_INVALID,
 			"Cannot provide custom timestamp for conditional updates");
@@ -80,7 +83,7 @@ static int check_clustering(struct builder *b)
 static int build_insert(struct builder *b)
 {
 	struct cqle_plan *plan = b->plan;
-	if (plan_is_counter_table(b->table))
+	if (cqle_table_is_counter(b->table))
 		return cqle_fail(b->err, CQL_E_INVALID,
 			"INSERT statements are not allowed on counter tables, use UPDATE instead");
 	if (b->s->json_insert)
@@ -196,8 +199,15 @@ static int update_counter(
 			"Cannot set the value of counter column %.*s (counters can only be "
 			"incremented/decremented, not set)",
 			LAB_VIEW_ARG(a->column));
-	(void)c;
-	return cqle_fail(b->err, CQL_E_INVALID, "Counter updates are not supported here");
+	struct cqle_set *set = &b->plan->sets[b->plan->set_count++];
+	*set = (struct cqle_set){ .column = c,
+		.kind = a->kind == ASSIGN_ADD ? CQLE_SET_ADD : CQLE_SET_REMOVE };
+	if (plan_column_value(b, &a->value, c, &set->value) < 0)
+		return -1;
+	if (set->value.is_null)
+		return cqle_fail(b->err, CQL_E_INVALID,
+			"Invalid null value for counter increment/decrement");
+	return 0;
 }
 
 static int update_element(
@@ -324,8 +334,6 @@ static int build_delete(struct builder *b)
 	}
 	if (plan_where_of_change(b) < 0)
 		return -1;
-	if (plan_is_counter_table(b->table))
-		return cqle_fail(b->err, CQL_E_INVALID, "Counter updates are not supported here");
 	if (plan->set_count > 0) {
 		if (plan->where.range_column != NULL)
 			return cqle_fail(b->err, CQL_E_INVALID,

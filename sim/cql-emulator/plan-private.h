@@ -36,7 +36,6 @@ int plan_missing_clustering(struct builder *b, size_t from);
 /* WHERE of UPDATE and DELETE: the whole partition key, nothing that would need filtering. */
 int plan_where_of_change(struct builder *b);
 bool plan_is_collection(const struct cqle_column *c); /* frozen or not */
-bool plan_is_counter_table(const struct cqle_table *t);
 /* INSERT, UPDATE and DELETE; the table is known. */
 int plan_change(struct builder *b);
 

@@ -97,11 +97,6 @@ int plan_undefined_column(const struct builder *b, struct lab_view name)
 		LAB_VIEW_ARG(name), LAB_VIEW_ARG(b->table->full_name));
 }
 
-bool plan_is_counter_table(const struct cqle_table *t)
-{
-	return t->regular_count > 0 && cqle_regular(t, 0)->type.id == CQL_TYPE_COUNTER;
-}
-
 /* ---- WHERE ---- */
 
 /* A relation with its column and values. */
@@ -704,19 +699,18 @@ static int build_select(struct builder *b)
 
 static int build_statement(struct builder *b);
 
-/* Counters go with counters only, and never into a log. */
-static int check_batch_table(const struct builder *outer, const struct cqle_table *table)
+int cqle_batch_check(enum cql_batch_type type, const struct cqle_table *first,
+	const struct cqle_table *table, struct lab_error *err)
 {
-	enum cql_batch_type type = outer->s->batch_type;
-	bool counter = plan_is_counter_table(table);
+	bool counter = cqle_table_is_counter(table);
 	if (counter && type == CQL_BATCH_LOGGED)
-		return cqle_fail(outer->err, CQL_E_INVALID,
-			"Cannot include a counter statement in a logged batch");
+		return cqle_fail(
+			err, CQL_E_INVALID, "Cannot include a counter statement in a logged batch");
 	if (!counter && type == CQL_BATCH_COUNTER)
-		return cqle_fail(outer->err, CQL_E_INVALID,
+		return cqle_fail(err, CQL_E_INVALID,
 			"Cannot include non-counter statement in a counter batch");
-	if (outer->plan->table != NULL && counter != plan_is_counter_table(outer->plan->table))
-		return cqle_fail(outer->err, CQL_E_INVALID,
+	if (first != NULL && counter != cqle_table_is_counter(first))
+		return cqle_fail(err, CQL_E_INVALID,
 			"Counter and non-counter mutations cannot exist in the same batch");
 	return 0;
 }
@@ -732,7 +726,7 @@ static int batch_item(struct builder *outer, size_t i)
 			"Timestamp must be set either on BATCH or individual statements");
 	if (cqle_table_resolve(outer->emu, outer->plan->keyspace_used, b.s->keyspace, b.s->table,
 		    &b.table, outer->err) < 0 ||
-		check_batch_table(outer, b.table) < 0)
+		cqle_batch_check(outer->s->batch_type, outer->plan->table, b.table, outer->err) < 0)
 		return -1;
 	if (outer->plan->table == NULL)
 		outer->plan->table = b.table;

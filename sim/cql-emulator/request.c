@@ -571,6 +571,10 @@ static int batch_item(struct cqlemu *emu, struct cqle_op *op, const struct cql_b
 		return cqle_fail(err, CQL_E_INVALID,
 			"there were %zu markers(?) in CQL but %zu bound variables",
 			plan->marker_count, item->value_count);
+	if (cqle_batch_check(op->change.batch_type,
+		    op->change.count == 0 ? NULL : op->change.items[0].plan->table, plan->table,
+		    err) < 0)
+		return -1;
 	if (op->subject.len == 0) {
 		op->subject = plan->table->full_name;
 		op->text = lab_arena_copy(op->arena, plan->text);
@@ -588,11 +592,6 @@ void cqle_do_batch(struct cqlemu *emu, struct cqle_op *op, const struct cql_requ
 	struct lab_error err;
 	op->operation = LAB_VIEW("BATCH");
 	emu->counters.batches++;
-	if (request->batch_type == CQL_BATCH_COUNTER) {
-		cqle_op_refuse(emu, op, CQL_E_INVALID,
-			"Cannot include non-counter statement in a counter batch");
-		return;
-	}
 	op->change.is_batch = true;
 	op->change.batch_type = request->batch_type;
 	op->change.items =

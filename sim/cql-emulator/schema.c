@@ -295,9 +295,9 @@ static int add_key_columns(struct table_builder *b, const struct lab_view *names
 				"'%.*s'",
 				LAB_VIEW_ARG(c->type_text), LAB_VIEW_ARG(names[i]));
 		if (c->type.id == CQL_TYPE_COUNTER)
-			return builder_fail(b,
+			return cqle_fail(b->err, CQL_E_INVALID,
 				"counter type is not supported for PRIMARY KEY column '%.*s'",
-				names[i]);
+				LAB_VIEW_ARG(names[i]));
 		if (kind == CQLE_CLUSTERING && !orders_by_bytes(c->type.id))
 			return builder_fail(b,
 				"The type of clustering column '%.*s' is not supported here",

@@ -89,9 +89,16 @@ static void collections_are_those_of_cassandra(void **state)
 	compare(GOLDEN "collections.txt", 80);
 }
 
+static void counters_are_those_of_cassandra(void **state)
+{
+	(void)state;
+	compare(GOLDEN "counters.txt", 25);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(answers_are_those_of_cassandra),
-		cmocka_unit_test(collections_are_those_of_cassandra) };
+		cmocka_unit_test(collections_are_those_of_cassandra),
+		cmocka_unit_test(counters_are_those_of_cassandra) };
 	return cmocka_run_group_tests_name("cql-emulator-golden", tests, NULL, NULL);
 }

@@ -94,9 +94,38 @@ static uint64_t first_replicas(const struct cqle_replicas *replicas, unsigned co
 	return mask;
 }
 
+static void send_to_leader(
+	struct cqlemu *emu, struct cqle_op *op, uint32_t slot, uint64_t live, uint64_t chosen)
+{
+	struct cqle_write *w = &op->writes[slot];
+	uint64_t to = w->replicas & live & chosen;
+	if (to == 0)
+		return;
+	size_t leader = cqle_counter_leader(emu, op->node, to);
+	struct cqle_event message = { .kind = CQLE_EV_MESSAGE,
+		.message = CQLE_MSG_COUNTER,
+		.from = (uint8_t)op->node,
+		.to = (uint8_t)leader,
+		.forward = chosen,
+		.op = op,
+		.op_serial = op->serial,
+		.slot = slot,
+		.mutation = w->mutation };
+	w->sent |= cqle_bit(leader);
+	op->applied = cqle_send(emu, &message) || op->applied;
+}
+
 static void send_one(struct cqlemu *emu, struct cqle_op *op, uint32_t slot, uint64_t live)
 {
 	struct cqle_write *w = &op->writes[slot];
+	if (op->counter) {
+		const struct cqle_replicas *r =
+			cqle_replicas_of(emu, w->mutation->table->keyspace, w->mutation->token);
+		send_to_leader(emu, op, slot, live,
+			op->fault.kind == SIM_FAULT_PARTLY ? first_replicas(r, op->fault.replicas)
+							   : UINT64_MAX);
+		return;
+	}
 	uint64_t to = w->replicas & live, dead = w->replicas & ~live;
 	if (op->fault.kind == SIM_FAULT_PARTLY) {
 		uint64_t chosen = first_replicas(
@@ -210,7 +239,9 @@ void cqle_write_start(struct cqlemu *emu, struct cqle_op *op)
 	op->placed = true;
 	cqle_op_hold(op);
 	if (op->fault.kind != SIM_FAULT_PARTLY)
-		cqle_op_arm(emu, op, CQLE_EV_TIMEOUT, emu->now_ns + emu->options.write_timeout_ns);
+		cqle_op_arm(emu, op, CQLE_EV_TIMEOUT,
+			emu->now_ns + (op->counter ? emu->options.counter_timeout_ns
+						   : emu->options.write_timeout_ns));
 	if (op->fault.kind == SIM_FAULT_PARTLY) {
 		send_mutations(emu, op);
 		cqle_fault_answer_later(emu, op);
@@ -238,6 +269,23 @@ void cqle_write_ack(struct cqlemu *emu, struct cqle_op *op, size_t slot, size_t 
 	cqle_op_release(emu, op);
 }
 
+/* The leader did its part, and says who did not (cql-imds 4.2). */
+static void answer_counter_failure(
+	struct cqlemu *emu, struct cqle_op *op, const struct cqle_write *w, struct cql_error *error)
+{
+	unsigned failures = 0;
+	const char *who = "";
+	for (uint64_t rest = w->sent & ~w->acked; rest != 0; rest &= rest - 1, failures++)
+		who = lab_arena_printf(op->arena, "%s%sTIMEOUT from /%s:%u", who,
+			failures > 0 ? ", " : "", emu->nodes[first_of(rest)].address_text,
+			emu->options.storage_port);
+	error->code = CQL_E_WRITE_FAILURE;
+	error->failures = (int32_t)failures;
+	error->message = lab_view_cstr(lab_arena_printf(op->arena,
+		"Operation failed - received %d responses and %u failures: %s", error->received,
+		failures, who));
+}
+
 static void answer_timeout(struct cqlemu *emu, struct cqle_op *op)
 {
 	struct cql_error error = { .code = CQL_E_WRITE_TIMEOUT,
@@ -261,6 +309,13 @@ static void answer_timeout(struct cqlemu *emu, struct cqle_op *op)
 		unsigned received = cqle_received(emu, ks, op->consistency, op->node, w->acked);
 		error.required = (int32_t)required;
 		error.received = (int32_t)LAB_MIN(received, required - 1);
+		if (op->counter && !w->resolved) {
+			error.consistency = CQL_ONE;
+			error.received = 0;
+			error.required = 1;
+		} else if (op->counter && op->fault.kind != SIM_FAULT_LATE) {
+			answer_counter_failure(emu, op, w, &error);
+		}
 	}
 	cqle_op_answer_error(emu, op, &error);
 }
@@ -272,6 +327,8 @@ void cqle_write_timeout(struct cqlemu *emu, struct cqle_op *op)
 		answer_timeout(emu, op);
 	for (size_t i = 0; i < op->write_count; i++) {
 		struct cqle_write *w = &op->writes[i];
+		if (op->counter && !w->resolved)
+			continue; /* a delta must not be repeated */
 		for (uint64_t rest = w->sent & ~w->acked; rest != 0; rest &= rest - 1)
 			cqle_hint(emu, op->node, first_of(rest), w->mutation);
 	}
@@ -279,11 +336,29 @@ void cqle_write_timeout(struct cqlemu *emu, struct cqle_op *op)
 	cqle_op_release(emu, op);
 }
 
+/* The first replica that is up leads. False: none is. */
+static bool lead_late(struct cqlemu *emu, struct cqle_write *w)
+{
+	for (uint64_t rest = w->replicas; rest != 0; rest &= rest - 1) {
+		size_t node = first_of(rest);
+		if (emu->nodes[node].state != CQLEMU_NODE_UP)
+			continue;
+		struct cqle_mutation *m = cqle_counter_resolve(emu, node, w->mutation);
+		cqle_mutation_unref(emu->heap, w->mutation);
+		w->mutation = m;
+		w->resolved = true;
+		return true;
+	}
+	return false;
+}
+
 /* The fault said: later. Wherever the coordinator is by then, the replicas get it. */
 void cqle_write_late(struct cqlemu *emu, struct cqle_op *op)
 {
 	for (size_t i = 0; i < op->write_count; i++) {
 		struct cqle_write *w = &op->writes[i];
+		if (op->counter && !lead_late(emu, w))
+			continue;
 		for (uint64_t rest = w->replicas; rest != 0; rest &= rest - 1) {
 			size_t node = first_of(rest);
 			if (emu->nodes[node].state == CQLEMU_NODE_UP)
