@@ -135,14 +135,18 @@ static int serve_all(struct live_world *w, struct lab_error *err)
 {
 	struct scene *scene = &w->scene;
 	struct peers *peers = lab_new(w->heap, struct peers);
+	struct sim_connection_life life = scene_s3_life(scene);
 	struct serve_socket socket = { .start_ns = live_start_ns(w->live), .peers = peers->items };
 	const char *names[SCENE_CQL_NODES_MAX];
 
 	list_peers(w, peers);
 	socket.peer_count = peers->count;
+	socket.life = &life;
+	socket.life_seed = w->options->seed;
 	if (!w->options->scenario->is_foreign_s3 && serve_s3(scene->s3, &socket, &w->s3, err) < 0)
 		return -1;
 	w->publisher = (struct serve_publisher){ scene->s3, w->s3 };
+	socket.life = NULL;
 	if (scene->imds != NULL && serve_imds(scene->imds, &socket, &w->imds, err) < 0)
 		return -1;
 	for (size_t i = 0; i < scene->cql_count; i++)

@@ -4,6 +4,8 @@
  */
 #include "scenarios/runner/scenario-private.h"
 
+#include "sim/serve/latency-file.h"
+
 /* Sections of a scenario; everything else at the top level is dovecot.conf's. `store` is written
  * with a label: store s3, store cql. */
 static const char *const sections[] = { "scenario", "site", "user", "store", "imds", "network",
@@ -309,6 +311,35 @@ static int load_settings(struct loader *loader, const struct conf_section *conf,
 	return scenario_endpoints_find(s, loader->arena, err);
 }
 
+/* Where the setting is; the file as a whole if it came by --set. */
+static struct conf_where where_of_store(
+	const struct loader *loader, const struct conf_section *root, const char *key)
+{
+	const struct conf_setting *setting = conf_setting_of(root, "store", key);
+
+	return setting != NULL ? setting->value_where
+			       : (struct conf_where){ loader->scenario->path, 1, 1 };
+}
+
+static void load_latencies(struct loader *loader, const struct conf_section *root)
+{
+	static const char *const keys[] = { "latency_read_file", "latency_write_file",
+		"latency_list_file" };
+	struct scenario_s3 *s3 = &loader->scenario->s3;
+	const struct lab_view paths[] = { s3->latency_read_file, s3->latency_write_file,
+		s3->latency_list_file };
+
+	for (size_t i = 0; i < LAB_COUNT_OF(keys); i++) {
+		struct lab_error err;
+
+		if (paths[i].len > 0 && latency_file_load(paths[i], loader->reader, loader->arena,
+						&s3->measured[i], &err) < 0)
+			conf_problem_add(loader->problems, true,
+				where_of_store(loader, root, keys[i]), "%s: %s", keys[i],
+				err.message);
+	}
+}
+
 static int parse(
 	struct loader *loader, const char *path, struct conf_section **ret, struct lab_error *err)
 {
@@ -344,6 +375,7 @@ int scenario_load(const char *path, const struct conf_reader *reader,
 	read_sections(&loader, root);
 	for (size_t i = 0; i < overrides->set_count; i++)
 		apply_override(&loader, overrides->sets[i]);
+	load_latencies(&loader, root);
 	(void)conf_check(root, CONF_FILE_DOVECOT, sections, LAB_COUNT_OF(sections), problems);
 	if (conf != NULL)
 		(void)conf_check(conf, CONF_FILE_DOVECOT, NULL, 0, problems);

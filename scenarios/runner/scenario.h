@@ -19,6 +19,7 @@
 #include "core/conf/settings.h"
 #include "core/obox/backend.h"
 #include "sim/faults/faults.h"
+#include "sim/s3-emulator/s3-emulator.h"
 
 #define SCENARIO_SITES_MAX 16
 #define SCENARIO_GROUPS_MAX 16
@@ -80,8 +81,18 @@ struct scenario_fault {
 
 struct scenario_s3 {
 	struct conf_range latency_read, latency_write, latency_list;
+	/* Read, write, list: measured ones (sim/serve/latency-file.h) instead of those ranges. */
+	struct lab_view latency_read_file, latency_write_file, latency_list_file;
+	struct s3emu_latency measured[3]; /* what is in these files */
+	struct conf_range slow_chance, slow_time;
+	struct conf_range body_rate;
 	struct conf_range partitions; /* 1, 16 or 256 */
-	struct conf_range write_rate, read_rate;
+	struct conf_range write_rate, read_rate, burst;
+	bool shared_budget, list_is_write, bulk_per_key;
+	struct conf_range split_after, split_max, split_ramp, merge_after, key_write_interval;
+	struct conf_range retry_after;
+	struct conf_range connection_requests, connection_idle;
+	bool connection_announced;
 	bool refuse_sigv2;
 };
 

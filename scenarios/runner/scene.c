@@ -138,43 +138,6 @@ void scene_free(struct scene *scene)
 
 /* ---- services ---- */
 
-static struct lab_view region_of(const struct scenario_endpoints *endpoints)
-{
-	return endpoints->s3.region.len > 0 ? endpoints->s3.region : LAB_VIEW("us-east-1");
-}
-
-static void set_s3_options(
-	struct scene *scene, const struct sim_hooks *hooks, struct s3emu_options *o)
-{
-	const struct scenario *s = scenario_of(scene);
-
-	s3emu_options_init(o);
-	o->seed = scene->options->seed;
-	o->instance = LAB_VIEW("s3");
-	o->epoch_unix_us = scene->epoch_us;
-	o->region = region_of(&s->endpoints);
-	o->endpoints = &s->endpoints.s3_endpoint;
-	o->endpoint_count = 1;
-	o->remember_deleted = true;
-	o->rates.writes_per_s = (uint32_t)scene_knob(scene, &s->s3.write_rate, "s3.write_rate", 0);
-	o->rates.reads_per_s = (uint32_t)scene_knob(scene, &s->s3.read_rate, "s3.read_rate", 0);
-	for (size_t c = 0; c < S3EMU_CLASS_COUNT; c++) {
-		const struct conf_range *r = c == S3EMU_LIST ? &s->s3.latency_list
-					     : c == S3EMU_GET || c == S3EMU_HEAD
-						     ? &s->s3.latency_read
-						     : &s->s3.latency_write;
-
-		o->latency[c] = (struct s3emu_latency){ .low_ns = r->low, .high_ns = r->high };
-	}
-	o->hooks = *hooks;
-	if (!s->is_foreign_s3)
-		return;
-	/* A mirror of what somebody else's holds. */
-	o->verify_signatures = false;
-	o->rates.writes_per_s = o->rates.reads_per_s = 0;
-	memset(o->latency, 0, sizeof(o->latency));
-}
-
 int scene_new_s3(struct scene *scene, struct lab_pool *pool, const struct sim_hooks *hooks,
 	struct lab_error *err)
 {
@@ -185,7 +148,7 @@ int scene_new_s3(struct scene *scene, struct lab_pool *pool, const struct sim_ho
 	uint64_t partitions = scene_knob(scene, &s->s3.partitions, "s3.partitions", 0);
 	struct s3emu_options o;
 
-	set_s3_options(scene, hooks, &o);
+	scene_s3_options(scene, hooks, &o);
 	bucket.partitions.hex_layers = partitions >= 256 ? 2 : partitions >= 16 ? 1 : 0;
 	if (s3emu_new(pool, &o, &scene->s3, err) < 0 ||
 		s3emu_bucket_add(scene->s3, &bucket, err) < 0)
@@ -211,7 +174,7 @@ int scene_new_imds(struct scene *scene, struct lab_pool *pool, const struct sim_
 	imdsemu_options_init(&o);
 	o.seed = scene->options->seed;
 	o.epoch_unix_us = scene->epoch_us;
-	o.region = region_of(&s->endpoints);
+	o.region = scene_region(scene);
 	o.account = LAB_VIEW(ACCOUNT);
 	o.lifetime_s =
 		(uint32_t)(scene_knob(scene, &s->imds.lifetime, "imds.lifetime", 0) / LAB_SEC);

@@ -55,6 +55,13 @@ const struct dict_cql_connect *scene_connect(const struct scene *scene);
 /* Zone of the n-th Cassandra node. */
 struct lab_view scene_cql_zone(const struct scene *scene, size_t node);
 
+/* scene-s3.c */
+struct lab_view scene_region(const struct scene *scene);
+void scene_s3_options(
+	const struct scene *scene, const struct sim_hooks *hooks, struct s3emu_options *ret);
+/* Of S3's connections: the front end's business, wherever it is. */
+struct sim_connection_life scene_s3_life(const struct scene *scene);
+
 int scene_new_s3(struct scene *scene, struct lab_pool *pool, const struct sim_hooks *hooks,
 	struct lab_error *err);
 /* Nothing if the settings have no auth_role. `publish` gets the credentials for S3. */

@@ -73,7 +73,7 @@ static void register_http(struct sim_world *w)
 	const struct scenario_endpoints *e = &w->options->scenario->endpoints;
 	struct lab_heap *heap = world_heap(w->world);
 	struct sim_http_service s3 = s3emu_service(w->scene.s3);
-	struct world_service_settings settings = { .name = "s3" };
+	struct world_service_settings settings = { .name = "s3", .life = scene_s3_life(&w->scene) };
 	char *authority = lab_heap_alloc(heap, e->s3_authority.len + 8);
 
 	snprintf(authority, e->s3_authority.len + 8, "%.*s%s", LAB_VIEW_ARG(e->s3_authority),

@@ -137,6 +137,23 @@ static void a_key_sets_its_own_field_only(void **state)
 	}
 }
 
+static void latencies_come_from_files(void **state)
+{
+	struct testing_loader l;
+
+	(void)state;
+	testing_loader_init(&l);
+	testing_file_set(&l, "get.lat", LAB_VIEW("p50 20ms\np99 1s\n"));
+	testing_load_ok(&l, TESTING_LEAST "store s3 {\n  latency_read_file = get.lat\n}\n");
+	assert_int_equal(l.scenario->s3.measured[0].table_count, 2);
+	assert_int_equal(l.scenario->s3.measured[1].table_count, 0);
+	testing_load_fails(&l, TESTING_LEAST "store s3 {\n  latency_list_file = none.lat\n}\n",
+		"scenarios/test.scn:7:23: latency_list_file: none.lat: no such file");
+	testing_file_set(&l, "get.lat", LAB_VIEW("20ms\nlong\n"));
+	testing_load_fails(&l, TESTING_LEAST "store s3 {\n  latency_write_file = get.lat\n}\n",
+		"latency_write_file: get.lat:2: ");
+}
+
 static void the_standard_storm_is_valid(void **state)
 {
 	struct testing_loader l;
@@ -698,6 +715,7 @@ int main(void)
 		testing_test(every_key_of_the_vocabulary_can_be_set_in_its_section),
 		testing_test(every_key_is_documented),
 		testing_test(a_key_sets_its_own_field_only),
+		testing_test(latencies_come_from_files),
 		testing_test(the_standard_storm_is_valid),
 		testing_test(a_fault_keeps_what_was_written),
 		testing_test(a_section_may_be_written_in_two_parts),

@@ -282,7 +282,7 @@ static void options_have_bounds(void **state)
 	assert_int_equal(s3emu_new(testing_pool, &t.options, &s3, &err), -1);
 	assert_int_equal(err.code, LAB_INVALID);
 	t.options.scaling.partitions_max = 0;
-	t.options.scaling.key_write_interval_ns = 2 * LAB_MINUTE;
+	t.options.scaling.key_write_interval_ns = 61 * LAB_MINUTE;
 	assert_int_equal(s3emu_new(testing_pool, &t.options, &s3, &err), -1);
 }
 

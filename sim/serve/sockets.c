@@ -14,6 +14,8 @@ int serve_http(struct sim_http_service service, const struct serve_socket *socke
 		.start_ns = socket->start_ns,
 		.body_max_bytes = socket->body_max_bytes,
 		.memory_max_bytes = socket->memory_max_bytes,
+		.life = socket->life,
+		.life_seed = socket->life_seed,
 		.peers = socket->peers,
 		.peer_count = socket->peer_count };
 

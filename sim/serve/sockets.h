@@ -21,7 +21,11 @@ struct serve_socket {
 	uint16_t port;       /* 0: any */
 	uint64_t start_ns;   /* CLOCK_MONOTONIC that is 0 for the service; 0: now */
 	size_t body_max_bytes, memory_max_bytes; /* HTTP; 0: the front end's defaults */
-	const struct front_end_peer *peers;      /* borrowed during the call */
+	/* HTTP: how long connections live, borrowed during the call; NULL: until the client ends
+	 * them. `life_seed` draws for each one. */
+	const struct sim_connection_life *life;
+	uint64_t life_seed;
+	const struct front_end_peer *peers; /* borrowed during the call */
 	size_t peer_count;
 };
 
