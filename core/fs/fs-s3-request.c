@@ -199,6 +199,19 @@ static int get_credentials(struct s3_fs *fs, struct lab_arena *arena, struct aws
 	return aws_credentials_get(fs->credentials, arena, ret, err);
 }
 
+/* After a redirect the bucket may have moved from the path to the host, or back. */
+static struct lab_view host_bucket(const struct s3_fs *fs, struct lab_view authority)
+{
+	struct lab_view rest = lab_view_skip(authority, fs->bucket.len);
+
+	if (lab_view_eq(authority, fs->authority))
+		return fs->host_bucket;
+	return lab_view_starts_with(authority, fs->bucket) &&
+			       lab_view_starts_with(rest, LAB_VIEW("."))
+		       ? fs->bucket
+		       : LAB_VIEW("");
+}
+
 static int sign(
 	void *ctx, struct lab_http_request *http, struct lab_arena *arena, struct lab_error *err)
 {
@@ -222,8 +235,8 @@ static int sign(
 	signer.now_unix = env_wall_seconds(fs->env);
 	if (fs->url.region.ptr != NULL)
 		return sigv4_sign_headers(http, &signer, arena, err);
-	return sigv2_sign_headers(
-		http, fs->host_bucket, &credentials, signer.now_unix, fs->env->heap, arena, err);
+	return sigv2_sign_headers(http, host_bucket(fs, http->authority), &credentials,
+		signer.now_unix, fs->env->heap, arena, err);
 }
 
 static void renew(void *ctx)

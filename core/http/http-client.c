@@ -15,6 +15,7 @@ void http_policy_init(struct http_policy *policy)
 		.max_connect_retries = 2,
 		.slow_warn_ns = 5 * LAB_SEC,
 		.max_parallel_connections = 10,
+		.max_redirects = 2,
 		.trace_headers = true,
 		.user_agent = LAB_VIEW("oboxlab"),
 	};
@@ -174,6 +175,8 @@ static int prepare(struct http_run *run, struct lab_http_request *request)
 	const struct http_call *call = run->call;
 
 	*request = *call->request;
+	if (run->redirects > 0)
+		http_redirect_apply(lab_buf_view(&run->location), request);
 	if (http_add_headers(run->client, call, request, run->scratch, &run->error) < 0)
 		return -1;
 	if (call->sign == NULL)
@@ -287,6 +290,31 @@ static uint64_t connect_wait_ns(unsigned retry)
 	return LAB_MIN(wait, HTTP_CONNECT_WAIT_MAX_NS);
 }
 
+/* Somebody says where to ask instead. What he was asked, he did not do. */
+static bool follow_redirect(struct http_run *run)
+{
+	struct lab_http_request asked = *run->call->request;
+	struct lab_buf next;
+	bool found;
+
+	if (run->redirects > 0)
+		http_redirect_apply(lab_buf_view(&run->location), &asked);
+	lab_buf_init(&next, run->client->env->heap, HTTP_LOCATION_MAX);
+	found = http_redirect_find(&asked, &run->response, &next, &run->why) == 1;
+	if (found && run->redirects == run->client->policy.max_redirects) {
+		run->why = lab_arena_printf(run->scratch, "Redirected more than %u times",
+			run->client->policy.max_redirects);
+		found = false;
+	}
+	if (found) {
+		run->redirects++;
+		lab_buf_reset(&run->location);
+		lab_buf_append_view(&run->location, lab_buf_view(&next));
+	}
+	lab_buf_done(&next);
+	return found;
+}
+
 /* Whether to try again, and after how long. */
 static bool plan_retry(struct http_run *run, uint64_t *ret_wait_ns)
 {
@@ -320,6 +348,11 @@ static void try_until_done(struct http_run *run)
 
 	for (;;) {
 		attempt(run);
+		if (run->response.status >= 300 && run->response.status <= 399 &&
+			!deadline_passed(run) && follow_redirect(run)) {
+			http_report(run, HTTP_REPORT_REDIRECTED, &run->error);
+			continue;
+		}
 		if (run->error.code == LAB_OK || deadline_passed(run) || !plan_retry(run, &wait_ns))
 			return;
 		http_report(run, HTTP_REPORT_RETRIED, &run->error);
@@ -373,6 +406,7 @@ int http_client_request(struct http_client *client, const struct http_call *call
 	client->running++;
 	run.started_ns = env_now(client->env);
 	run.deadline_ns = absolute_ns == 0 ? ENV_FOREVER : run.started_ns + absolute_ns;
+	lab_buf_init(&run.location, client->env->heap, HTTP_LOCATION_MAX);
 	run.scratch = lab_arena_new(client->env->heap,
 		SCRATCH_OVERHEAD + 2 * LAB_MIN(call->response_max_bytes, HTTP_RESPONSE_MAX));
 	try_until_done(&run);
@@ -382,6 +416,7 @@ int http_client_request(struct http_client *client, const struct http_call *call
 	if (result < 0 && err != NULL)
 		*err = outcome;
 	lab_arena_free(&run.scratch);
+	lab_buf_done(&run.location);
 	client->running--;
 	return result;
 }

@@ -11,7 +11,9 @@
  * retry_statuses, after a reset or a timeout, and when inspect() says so. Failed connects have
  * their own count, with waits of 100, 200, 400... ms up to 1 s. absolute_timeout covers all of it,
  * the time in the queue too; a retry whose wait would pass it is not begun. Retry-After is not
- * heeded, as the ladder is what is documented. Outcome    One table, http_classes in
+ * heeded, as the ladder is what is documented. Redirects  301, 302, 307 and 308 with a Location are
+ * followed at once, signed anew, with the same method and body, up to max_redirects; never from
+ * https to http. They count as no retry. Outcome    One table, http_classes in
  * http-classify.c (simulation 5.2). A write or delete that fails after any attempt which may have
  * been applied is LAB_UNCERTAIN, whatever the last attempt said. A 404 for a delete after such an
  * attempt is ok: it was our own. Secrets    Only header values named by log_headers get into
@@ -48,6 +50,7 @@ struct http_policy {
 	unsigned retry_statuses[HTTP_RETRY_STATUSES_MAX]; /* beside 5xx: 423, 409; ends with 0 */
 	uint64_t slow_warn_ns;                            /* 0: never */
 	unsigned max_parallel_connections;
+	unsigned max_redirects; /* 2, as lib-http has it for these drivers */
 	struct lab_http_header add_headers[HTTP_POLICY_HEADERS_MAX];
 	size_t add_header_count;
 	struct lab_view log_headers[HTTP_POLICY_HEADERS_MAX];
@@ -98,7 +101,8 @@ struct http_call {
 	size_t response_max_bytes; /* at most HTTP_RESPONSE_MAX counts */
 	const char *reason;        /* why: X-Dovecot-Reason; NULL: none */
 	void *ctx;
-	/* Called before each attempt with a copy of the request: adds date, token, signature. May
+	/* Called before each attempt with a copy of the request (after a redirect with another
+	 * authority and target): adds date, token, signature. May
 	 * block (credentials). -1 ends the request with this error, certainly or not as the
 	 * attempts before it say. NULL: nothing to add. */
 	int (*sign)(void *ctx, struct lab_http_request *request, struct lab_arena *arena,

@@ -23,7 +23,8 @@ struct http_run {
 	struct lab_arena *scratch; /* of the current attempt: its request and its answer */
 	uint64_t number;
 	uint64_t started_ns, deadline_ns;
-	unsigned attempts, retries, connect_retries;
+	unsigned attempts, retries, connect_retries, redirects;
+	struct lab_buf location; /* where the last redirect leads: "https://host/target" */
 	bool renewed;
 	bool uncertain; /* an attempt that failed may have been applied */
 	bool fresh;     /* the last attempt failed on its connection */
@@ -50,10 +51,19 @@ void http_line_error(const struct http_run *run, struct lab_error *err);
 enum http_report {
 	HTTP_REPORT_FINISHED,
 	HTTP_REPORT_RETRIED,
+	HTTP_REPORT_REDIRECTED,
 	HTTP_REPORT_SLOW
 };
 void http_report(const struct http_run *run, enum http_report report, const struct lab_error *err);
 
+/* Where a 3xx answer leads, as a whole URL: into `out`. 1 there is somewhere; 0 not a redirect that
+ * is followed, *ret_why (a literal, or NULL) says why. `request` is the one that was answered.
+ * Pure. */
+#define HTTP_LOCATION_MAX 8192
+int http_redirect_find(const struct lab_http_request *request,
+	const struct lab_http_response *response, struct lab_buf *out, const char **ret_why);
+/* Points the request to a URL that http_redirect_find() gave. */
+void http_redirect_apply(struct lab_view location, struct lab_http_request *request);
 /* Adds the headers of the policy and the reason. -1 LAB_LIMIT. */
 int http_add_headers(const struct http_client *client, const struct http_call *call,
 	struct lab_http_request *request, struct lab_arena *arena, struct lab_error *err);

@@ -111,7 +111,7 @@ void http_line_error(const struct http_run *run, struct lab_error *err)
 
 /* ---- events ---- */
 
-#define FIELDS_MAX (18 + HTTP_POLICY_HEADERS_MAX)
+#define FIELDS_MAX (19 + HTTP_POLICY_HEADERS_MAX)
 
 struct fields {
 	struct lab_field items[FIELDS_MAX];
@@ -175,6 +175,8 @@ static void add_request(struct fields *fields, const struct http_run *run)
 	add(fields, LAB_F_TEXT("target", request->target));
 	add(fields, LAB_F_TEXT("dest_host", request->authority));
 	add(fields, LAB_F_U64("attempts", run->attempts));
+	if (run->redirects > 0)
+		add(fields, LAB_F_U64("redirects", run->redirects));
 	if (policy->username.ptr != NULL)
 		add(fields, LAB_F_TEXT("user", policy->username));
 	if (policy->session_id.ptr != NULL)
@@ -187,6 +189,7 @@ void http_report(const struct http_run *run, enum http_report report, const stru
 	static const enum lab_event_id ids[] = {
 		[HTTP_REPORT_FINISHED] = LAB_EV_http_request_finished,
 		[HTTP_REPORT_RETRIED] = LAB_EV_http_request_retried,
+		[HTTP_REPORT_REDIRECTED] = LAB_EV_http_request_redirected,
 		[HTTP_REPORT_SLOW] = LAB_EV_http_request_slow,
 	};
 	struct env *env = run->client->env;

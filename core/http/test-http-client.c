@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
@@ -942,6 +943,102 @@ static void a_request_may_time_out_in_the_queue(void **state)
 	assert_non_null(strstr(probes[5].err.message, "+ 500 ms in queue"));
 }
 
+/* ---- redirects ---- */
+
+static void fake_location(struct fake_world *world, unsigned status, const char *location)
+{
+	static char lines[8][256];
+	static unsigned next;
+	char *line = lines[next++ % 8];
+
+	snprintf(line, sizeof(lines[0]), "Location: %s\n", location);
+	fake_body(world, status, line, "");
+}
+
+static void a_redirect_is_followed_and_signed_anew(void **state)
+{
+	struct probe *probe = *state;
+	const char *text;
+
+	fake_location(probe->world, 307, "https://other.example.com:8443/x%20y?z#frag");
+	fake_location(probe->world, 301, "/there#frag");
+	fake_status(probe->world, 200);
+	run(probe);
+	assert_int_equal(probe->result, 0);
+	assert_int_equal(probe->world->request_count, 3);
+	assert_true(lab_view_eq_cstr(
+		probe->world->requests[1].request.authority, "other.example.com:8443"));
+	assert_true(lab_view_eq_cstr(probe->world->requests[1].request.target, "/x%20y?z"));
+	assert_true(lab_view_eq_cstr(
+		probe->world->requests[2].request.authority, "other.example.com:8443"));
+	assert_true(lab_view_eq_cstr(probe->world->requests[2].request.target, "/there"));
+	assert_true(lab_view_eq(probe->world->requests[2].request.method,
+		probe->world->requests[0].request.method));
+	assert_int_equal(probe->world->now_ns, 0);
+	assert_int_equal(fake_events(probe->world, LAB_EV_http_request_redirected, &text), 2);
+	assert_non_null(strstr(text, "redirects=2"));
+}
+
+static void redirects_have_an_end(void **state)
+{
+	struct probe *probe = *state;
+
+	for (unsigned i = 0; i < 3; i++)
+		fake_location(probe->world, 307, "https://other.example.com/");
+	run(probe);
+	assert_int_equal(probe->world->request_count, 3);
+	assert_int_equal(probe->err.code, LAB_UNSUPPORTED);
+	assert_int_equal(probe->err.status, 307);
+	assert_non_null(strstr(probe->err.message, "Redirected more than 2 times"));
+}
+
+static void redirects_that_are_not_followed(void **state)
+{
+	static const struct {
+		unsigned status;
+		const char *location, *why;
+	} rows[] = {
+		{ 307, "http://other.example.com/", "without TLS" },
+		{ 307, "//other.example.com/", "Invalid redirect" },
+		{ 307, "ftp://other.example.com/", "Invalid redirect" },
+		{ 307, "https:///x", "Invalid redirect" },
+		{ 307, "https://user@other.example.com/", "Invalid redirect" },
+		{ 307, "https://other.example.com/a b", "Invalid redirect" },
+		{ 307, "x", "Invalid redirect" },
+		{ 307, "#x", "Invalid redirect" },
+		{ 303, "https://other.example.com/", "" },
+		{ 304, "https://other.example.com/", "" },
+	};
+
+	for (size_t i = 0; i < LAB_COUNT_OF(rows); i++) {
+		struct probe *probe = *state;
+
+		fake_location(probe->world, rows[i].status, rows[i].location);
+		run(probe);
+		assert_failed(probe, LAB_UNSUPPORTED, 1);
+		if (strstr(probe->err.message, rows[i].why) == NULL)
+			fail_msg("row %zu: %s", i, probe->err.message);
+		assert_int_equal(probe_teardown(state), 0);
+		assert_int_equal(probe_setup(state), 0);
+	}
+}
+
+/* Where the second one fails, nothing is forgotten of what the first may have done. */
+static void a_redirect_does_not_use_up_the_ladder(void **state)
+{
+	struct probe *probe = *state;
+
+	fake_location(probe->world, 307, "https://other.example.com/");
+	for (unsigned i = 0; i < 5; i++)
+		fake_status(probe->world, 503);
+	run(probe);
+	assert_int_equal(probe->world->request_count, 6);
+	assert_int_equal(probe->world->now_ns, 15550 * LAB_MSEC);
+	for (size_t i = 1; i < 6; i++)
+		assert_true(lab_view_eq_cstr(
+			probe->world->requests[i].request.authority, "other.example.com"));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, probe_setup, probe_teardown)
 
 int main(void)
@@ -993,6 +1090,10 @@ int main(void)
 		TEST(events_have_dovecot_s_fields),
 		TEST(slow_requests_are_warned_about),
 		TEST(injected_faults_are_named),
+		TEST(a_redirect_is_followed_and_signed_anew),
+		TEST(redirects_have_an_end),
+		TEST(redirects_that_are_not_followed),
+		TEST(a_redirect_does_not_use_up_the_ladder),
 		TEST(at_most_max_parallel_connections_are_used),
 		TEST(a_request_may_time_out_in_the_queue),
 	};
