@@ -26,7 +26,8 @@ struct s3emu_samples {
 int s3emu_scaling_check(const struct s3emu_scaling *scaling, struct lab_error *err)
 {
 	if (scaling->split_after_ns > SCALING_NS_MAX || scaling->merge_after_ns > SCALING_NS_MAX ||
-		scaling->ramp_ns > SCALING_NS_MAX || scaling->key_write_interval_ns > 60 * LAB_MINUTE)
+		scaling->ramp_ns > SCALING_NS_MAX ||
+		scaling->key_write_interval_ns > 60 * LAB_MINUTE)
 		return lab_fail(err, LAB_INVALID,
 			"S3 scaling: at most a year, and an hour between writes of a key");
 	if (scaling->partitions_max > S3EMU_PARTITIONS_MAX)
