@@ -18,7 +18,20 @@ int s3emu_bucket_find(struct s3emu_exchange *x)
 		s3emu_detail(x, "BucketName", x->bucket_name);
 		return -1;
 	}
-	return s3emu_may_use(x, x->bucket) ? 0 : s3emu_fail(x, S3EMU_ACCESS_DENIED);
+	return s3emu_may_use(x, x->bucket)
+		       ? s3emu_expected_owner(x, "x-amz-expected-bucket-owner", x->bucket)
+		       : s3emu_fail(x, S3EMU_ACCESS_DENIED);
+}
+
+int s3emu_expected_owner(
+	struct s3emu_exchange *x, const char *header, const struct s3emu_bucket *bucket)
+{
+	struct lab_view expected = s3emu_request_header(x, header);
+
+	if (expected.ptr == NULL || bucket->owner.len == 0 ||
+		lab_view_eq(lab_view_trim(expected), bucket->owner))
+		return 0;
+	return s3emu_fail(x, S3EMU_ACCESS_DENIED);
 }
 
 static struct lab_view own(struct s3emu *s3, struct lab_view text)
@@ -200,13 +213,34 @@ static int put_existing(struct s3emu_exchange *x, const struct s3emu_bucket *buc
 	return -1;
 }
 
+/* Buckets here have neither locks nor ACLs: who asks for them must not be told that they do. */
+static int check_bucket_headers(struct s3emu_exchange *x)
+{
+	static const char ownership[] = "x-amz-object-ownership",
+			  lock[] = "x-amz-bucket-object-lock-enabled";
+	struct lab_view owner = s3emu_request_header(x, ownership);
+	struct lab_view locked = s3emu_request_header(x, lock);
+	const char *unknown = NULL;
+
+	if (owner.ptr != NULL && !lab_view_eq_cstr(lab_view_trim(owner), "BucketOwnerEnforced"))
+		unknown = ownership;
+	else if (locked.ptr != NULL &&
+		 !lab_view_eq_nocase(lab_view_trim(locked), LAB_VIEW("false")))
+		unknown = lock;
+	if (unknown == NULL)
+		return s3emu_write_headers_check(x);
+	(void)s3emu_fail(x, S3EMU_NOT_IMPLEMENTED);
+	s3emu_detail(x, "Header", lab_view_cstr(unknown));
+	return -1;
+}
+
 int s3emu_put_bucket(struct s3emu_exchange *x)
 {
 	struct s3emu_bucket *bucket = lab_tree_get(x->s3->buckets, x->bucket_name);
 	struct s3emu_checksum checksum;
 	uint8_t md5[16];
 
-	if (s3emu_body_check(x, false, md5, &checksum) < 0 || s3emu_write_headers_check(x) < 0 ||
+	if (s3emu_body_check(x, false, md5, &checksum) < 0 || check_bucket_headers(x) < 0 ||
 		check_location(x) < 0)
 		return -1;
 	if (bucket != NULL)
@@ -253,32 +287,6 @@ int s3emu_location(struct s3emu_exchange *x)
 	if (!lab_view_eq_cstr(x->s3->options.region, "us-east-1"))
 		lab_buf_append_xml(&x->xml, x->s3->options.region);
 	return s3emu_xml_end(x, "LocationConstraint");
-}
-
-static void append_bucket(struct s3emu_exchange *x, const struct s3emu_bucket *bucket)
-{
-	lab_buf_append_cstr(&x->xml, "<Bucket>");
-	s3emu_xml_text(x, "Name", bucket->name);
-	s3emu_xml_time(x, "CreationDate", bucket->created_us);
-	lab_buf_append_cstr(&x->xml, "</Bucket>");
-}
-
-int s3emu_list_buckets(struct s3emu_exchange *x)
-{
-	struct lab_tree_iter iter = lab_tree_iterate(x->s3->buckets, lab_view_of(NULL, 0));
-	struct lab_view name;
-	void *value;
-
-	s3emu_xml_begin(x, "ListAllMyBucketsResult");
-	lab_buf_append_cstr(&x->xml, "<Owner>");
-	s3emu_xml_text(x, "ID", x->account);
-	lab_buf_append_cstr(&x->xml, "</Owner><Buckets>");
-	while (lab_tree_next(&iter, &name, &value)) {
-		if (s3emu_may_use(x, value))
-			append_bucket(x, value);
-	}
-	lab_buf_append_cstr(&x->xml, "</Buckets>");
-	return s3emu_xml_end(x, "ListAllMyBucketsResult");
 }
 
 int s3emu_unavailable(struct s3emu_exchange *x)

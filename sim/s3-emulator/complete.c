@@ -329,6 +329,7 @@ static void fill_content(struct complete *complete, struct s3emu_content *conten
 		if (!s3emu_header_is_ours(upload->headers[i].name))
 			headers[count++] = upload->headers[i];
 	}
+	s3emu_tags_copy(upload, headers, &count);
 	headers[count].name = LAB_VIEW(S3EMU_UPLOAD_ID);
 	headers[count++].value = complete->upload.id;
 	for (i = 0; i < complete->count; i++) {

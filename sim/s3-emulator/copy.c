@@ -14,16 +14,15 @@ static int bad_source(struct s3emu_exchange *x, struct lab_view header)
 static int parse_source(struct s3emu_exchange *x, struct s3emu_source *ret)
 {
 	struct lab_view header = lab_view_trim(s3emu_request_header(x, "x-amz-copy-source"));
-	struct lab_view path = header, version, bucket;
+	struct lab_view path = header, version = LAB_VIEW("null"), bucket;
 	size_t mark = lab_view_find_byte(header, '?'), slash;
 
 	if (mark != SIZE_MAX) {
 		path = lab_view_sub(header, 0, mark);
 		version = lab_view_skip(header, mark + 1);
-		if (!lab_view_eq_cstr(version, "versionId=null")) {
-			return s3emu_fail_argument(
-				x, "x-amz-copy-source", header, "Invalid version id specified");
-		}
+		if (!lab_view_starts_with(version, LAB_VIEW("versionId=")))
+			return bad_source(x, header);
+		version = lab_view_skip(version, 10);
 	}
 	if (s3emu_unpercent(x->arena, path, false, &path) < 0)
 		return bad_source(x, header);
@@ -34,13 +33,17 @@ static int parse_source(struct s3emu_exchange *x, struct s3emu_source *ret)
 		return bad_source(x, header);
 	bucket = lab_view_sub(path, 0, slash);
 	ret->key = lab_view_skip(path, slash + 1);
+	if (s3emu_version_is_null(x, version, ret->key) < 0)
+		return -1;
 	ret->bucket = lab_tree_get(x->s3->buckets, bucket);
 	if (ret->bucket == NULL) {
 		(void)s3emu_fail(x, S3EMU_NO_SUCH_BUCKET);
 		s3emu_detail(x, "BucketName", bucket);
 		return -1;
 	}
-	return s3emu_may_use(x, ret->bucket) ? 0 : s3emu_fail(x, S3EMU_ACCESS_DENIED);
+	if (!s3emu_may_use(x, ret->bucket))
+		return s3emu_fail(x, S3EMU_ACCESS_DENIED);
+	return s3emu_expected_owner(x, "x-amz-source-expected-bucket-owner", ret->bucket);
 }
 
 int s3emu_source_open(struct s3emu_exchange *x, struct s3emu_source *ret)
@@ -61,23 +64,16 @@ int s3emu_source_open(struct s3emu_exchange *x, struct s3emu_source *ret)
 
 /* ---- objects ---- */
 
-/* 1 REPLACE, 0 COPY. */
-static int parse_directive(struct s3emu_exchange *x)
+/* Which of a directive's two values: 1 REPLACE, 0 COPY. */
+static int parse_directive(struct s3emu_exchange *x, const char *name, const char *message)
 {
-	struct lab_view directive = s3emu_request_header(x, "x-amz-metadata-directive");
-	struct lab_view tagging = s3emu_request_header(x, "x-amz-tagging-directive");
+	struct lab_view directive = s3emu_request_header(x, name);
 
-	if (tagging.ptr != NULL && !lab_view_eq_cstr(tagging, "COPY")) {
-		(void)s3emu_fail(x, S3EMU_NOT_IMPLEMENTED);
-		s3emu_detail(x, "Header", LAB_VIEW("x-amz-tagging-directive"));
-		return -1;
-	}
 	if (directive.ptr == NULL || lab_view_eq_cstr(directive, "COPY"))
 		return 0;
 	if (lab_view_eq_cstr(directive, "REPLACE"))
 		return 1;
-	return s3emu_fail_argument(
-		x, "x-amz-metadata-directive", directive, "Unknown metadata directive.");
+	return s3emu_fail_argument(x, name, directive, message);
 }
 
 static bool copies_to_itself(const struct s3emu_exchange *x, const struct s3emu_source *source)
@@ -116,36 +112,76 @@ static int copy_result(struct s3emu_exchange *x, const struct s3emu_object *obje
 	return s3emu_xml_end(x, "CopyObjectResult");
 }
 
-/* What the source has is kept, but for our own notes. */
-static struct lab_http_header *shown_headers(
-	struct s3emu_exchange *x, const struct s3emu_object *from, size_t *ret_count)
+/* What is said of each object anew, in the request or not at all. */
+static const char *const not_copied[] = { "x-amz-storage-class",
+	"x-amz-website-redirect-location" };
+
+static bool is_copied(const struct s3emu_object *from, struct lab_view name)
 {
-	struct lab_http_header *headers =
-		lab_arena_array(x->arena, struct lab_http_header, from->header_count);
 	size_t i;
 
-	*ret_count = 0;
-	for (i = 0; i < from->header_count; i++) {
-		if (!s3emu_header_is_ours(from->headers[i].name))
-			headers[(*ret_count)++] = from->headers[i];
+	for (i = 0; i < LAB_COUNT_OF(not_copied); i++) {
+		if (lab_view_eq_cstr(name, not_copied[i]))
+			return false;
 	}
+	/* A checksum of parts is not one of the copy, which is in one piece. */
+	return !s3emu_header_is_ours(name) &&
+	       (from->part_count == 0 || !s3emu_is_checksum_header(name));
+}
+
+static struct lab_http_header *kept_headers(
+	struct s3emu_exchange *x, const struct s3emu_object *from, size_t *ret_count)
+{
+	struct lab_http_header *headers = lab_arena_array(x->arena, struct lab_http_header,
+		from->header_count + LAB_COUNT_OF(not_copied) + S3EMU_NOTES_MAX);
+	size_t i, count = 0;
+
+	for (i = 0; i < from->header_count; i++) {
+		if (is_copied(from, from->headers[i].name))
+			headers[count++] = from->headers[i];
+	}
+	for (i = 0; i < LAB_COUNT_OF(not_copied); i++) {
+		struct lab_view value = s3emu_request_header(x, not_copied[i]);
+
+		if (value.ptr != NULL)
+			headers[count++] = (struct lab_http_header){ lab_view_cstr(not_copied[i]),
+				lab_view_trim(value) };
+	}
+	*ret_count = count;
 	return headers;
 }
 
+struct directives {
+	int metadata, tagging; /* 1 REPLACE, 0 COPY */
+};
+
+/* Headers and tags of the copy. */
+static int make_content(struct s3emu_exchange *x, const struct s3emu_object *from,
+	const struct directives *directives, struct s3emu_content *ret)
+{
+	struct lab_http_header *headers;
+
+	if (directives->metadata == 0)
+		headers = kept_headers(x, from, &ret->header_count);
+	else if (s3emu_metadata(x, &headers, &ret->header_count) < 0)
+		return -1;
+	ret->headers = headers;
+	if (directives->tagging > 0)
+		return s3emu_tags_take(x, headers, &ret->header_count);
+	s3emu_tags_copy(from, headers, &ret->header_count);
+	return 0;
+}
+
 /* The body is shared, not copied. A copy is in one piece, whatever its source was made of. */
-static int copy_from(struct s3emu_exchange *x, const struct s3emu_source *source, bool replace)
+static int copy_from(struct s3emu_exchange *x, const struct s3emu_source *source,
+	const struct directives *directives)
 {
 	struct s3emu_object *from = source->object, *object;
 	struct s3emu_content content = { 0 };
-	struct lab_http_header *headers;
 	uint8_t md5[16];
 
-	if (!replace)
-		headers = shown_headers(x, from, &content.header_count);
-	else if (s3emu_metadata(x, &headers, &content.header_count) < 0)
-		return -1;
-	content.headers = headers;
-	if (check_copy(x, source, replace) < 0 || s3emu_commit(x) < 0)
+	if (make_content(x, from, directives, &content) < 0 ||
+		check_copy(x, source, directives->metadata > 0) < 0 || s3emu_commit(x) < 0)
 		return -1;
 	from->blob->references++;
 	object = s3emu_object_make(x, from->blob, x->key.len, &content);
@@ -165,13 +201,17 @@ static int copy_from(struct s3emu_exchange *x, const struct s3emu_source *source
 
 int s3emu_copy_object(struct s3emu_exchange *x)
 {
+	struct directives directives = {
+		parse_directive(x, "x-amz-metadata-directive", "Unknown metadata directive."),
+		parse_directive(x, "x-amz-tagging-directive", "Unknown tagging directive."),
+	};
 	struct s3emu_source source;
-	int replace, ret;
+	int ret;
 
-	replace = parse_directive(x);
-	if (replace < 0 || s3emu_write_headers_check(x) < 0 || s3emu_source_open(x, &source) < 0)
+	if (directives.metadata < 0 || directives.tagging < 0 || s3emu_version_refuse(x) < 0 ||
+		s3emu_write_headers_check(x) < 0 || s3emu_source_open(x, &source) < 0)
 		return -1;
-	ret = copy_from(x, &source, replace > 0);
+	ret = copy_from(x, &source, &directives);
 	s3emu_object_unref(x->s3, source.object);
 	return ret;
 }

@@ -23,25 +23,6 @@ struct listing {
 
 /* ---- parameters ---- */
 
-/* A continuation token is base64 of "1" and the last key: opaque, and it must be one of ours. */
-static int parse_token(struct listing *listing)
-{
-	struct s3emu_exchange *x = listing->list.x;
-	struct lab_buf *buf = &x->scratch;
-
-	listing->has_token = s3emu_list_take(x, "continuation-token", &listing->token);
-	if (!listing->has_token)
-		return 0;
-	lab_buf_reset(buf);
-	if (lab_buf_append_unbase64(buf, listing->token) < 0 || buf->len < 2 ||
-		buf->data[0] != '1') {
-		return s3emu_fail_argument(x, "continuation-token", listing->token,
-			"The continuation token provided is incorrect");
-	}
-	listing->marker = lab_arena_copy(x->arena, lab_view_skip(lab_buf_view(buf), 1));
-	return 0;
-}
-
 static int parse_objects(struct listing *listing)
 {
 	struct s3emu_exchange *x = listing->list.x;
@@ -58,7 +39,8 @@ static int parse_objects(struct listing *listing)
 	listing->marker = listing->start_after;
 	(void)s3emu_list_take(x, "fetch-owner", &fetch_owner);
 	listing->fetch_owner = lab_view_eq_cstr(fetch_owner, "true");
-	return parse_token(listing);
+	listing->has_token = s3emu_list_take(x, "continuation-token", &listing->token);
+	return s3emu_token_parse(x, &listing->marker);
 }
 
 /* Each key has one version, "null": a marker with it is behind the whole key, as one without is. */
@@ -185,19 +167,6 @@ static bool step(struct listing *listing, struct cursor *cursor)
 
 /* ---- the document ---- */
 
-static void append_token(struct listing *listing)
-{
-	struct s3emu_exchange *x = listing->list.x;
-	struct lab_buf *buf = &x->scratch;
-
-	lab_buf_reset(buf);
-	lab_buf_append_byte(buf, '1');
-	lab_buf_append_view(buf, listing->last);
-	lab_buf_append_cstr(&x->xml, "<NextContinuationToken>");
-	lab_buf_append_base64(&x->xml, lab_buf_view(buf));
-	lab_buf_append_cstr(&x->xml, "</NextContinuationToken>");
-}
-
 static void head_v1(struct listing *listing)
 {
 	struct s3emu_list *list = &listing->list;
@@ -219,7 +188,7 @@ static void head_v2(struct listing *listing)
 	if (listing->has_start_after)
 		s3emu_list_name(list, &x->xml, "StartAfter", listing->start_after);
 	if (list->truncated)
-		append_token(listing);
+		s3emu_token_append(x, "NextContinuationToken", listing->last);
 }
 
 static void head_versions(struct listing *listing)

@@ -104,6 +104,36 @@ void s3emu_list_time(struct lab_buf *buf, const char *name, int64_t unix_us)
 	lab_buf_printf(buf, "<%s>%s</%s>", name, text, name);
 }
 
+/* ---- continuation tokens: base64 of "1" and the last name ---- */
+
+int s3emu_token_parse(struct s3emu_exchange *x, struct lab_view *marker)
+{
+	struct lab_buf *buf = &x->scratch;
+	struct lab_view token;
+
+	if (!s3emu_list_take(x, "continuation-token", &token))
+		return 0;
+	lab_buf_reset(buf);
+	if (lab_buf_append_unbase64(buf, token) < 0 || buf->len < 2 || buf->data[0] != '1') {
+		return s3emu_fail_argument(x, "continuation-token", token,
+			"The continuation token provided is incorrect");
+	}
+	*marker = lab_arena_copy(x->arena, lab_view_skip(lab_buf_view(buf), 1));
+	return 0;
+}
+
+void s3emu_token_append(struct s3emu_exchange *x, const char *name, struct lab_view last)
+{
+	struct lab_buf *buf = &x->scratch;
+
+	lab_buf_reset(buf);
+	lab_buf_append_byte(buf, '1');
+	lab_buf_append_view(buf, last);
+	lab_buf_printf(&x->xml, "<%s>", name);
+	lab_buf_append_base64(&x->xml, lab_buf_view(buf));
+	lab_buf_printf(&x->xml, "</%s>", name);
+}
+
 /* ---- groups ---- */
 
 struct lab_view s3emu_list_group(const struct s3emu_list *list, struct lab_view key)

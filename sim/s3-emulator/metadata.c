@@ -17,7 +17,7 @@ static const char *const stored[] = { "cache-control", "content-disposition", "c
 static const char *const not_there[] = { "x-amz-object-lock-legal-hold", "x-amz-object-lock-mode",
 	"x-amz-object-lock-retain-until-date", "x-amz-server-side-encryption-aws-kms-key-id",
 	"x-amz-server-side-encryption-context", "x-amz-server-side-encryption-customer-algorithm",
-	"x-amz-server-side-encryption-customer-key", "x-amz-tagging", "x-amz-write-offset-bytes",
+	"x-amz-server-side-encryption-customer-key", "x-amz-write-offset-bytes",
 	"x-amz-copy-source-server-side-encryption-customer-algorithm" };
 
 static const char *const grants[] = { "x-amz-grant-full-control", "x-amz-grant-read",
@@ -216,8 +216,7 @@ int s3emu_metadata(struct s3emu_exchange *x, struct lab_http_header **ret, size_
 	struct lab_http_header *out;
 	size_t i, count = 0;
 
-	/* Two more than there can be: a checksum and its type may be added. */
-	out = lab_arena_array(x->arena, struct lab_http_header, headers->count + 2);
+	out = lab_arena_array(x->arena, struct lab_http_header, headers->count + S3EMU_NOTES_MAX);
 	for (i = 0; i < headers->count; i++) {
 		if (is_stored(headers->items[i].name))
 			add(x, out, &count, &headers->items[i]);

@@ -191,9 +191,10 @@ int s3emu_create_upload(struct s3emu_exchange *x)
 	struct s3emu_body body;
 	struct lab_view key;
 
-	if (refuse_conditions(x) < 0 || s3emu_write_headers_check(x) < 0 ||
-		s3emu_body_read(x, &body) < 0 ||
-		s3emu_metadata(x, &headers, &content.header_count) < 0 || s3emu_commit(x) < 0)
+	if (s3emu_version_refuse(x) < 0 || refuse_conditions(x) < 0 ||
+		s3emu_write_headers_check(x) < 0 || s3emu_body_read(x, &body) < 0 ||
+		s3emu_metadata(x, &headers, &content.header_count) < 0 ||
+		s3emu_tags_take(x, headers, &content.header_count) < 0 || s3emu_commit(x) < 0)
 		return -1;
 	headers[content.header_count].name = LAB_VIEW(S3EMU_INITIATOR);
 	headers[content.header_count++].value = x->account;

@@ -11,14 +11,59 @@ int s3emu_no_such_key(struct s3emu_exchange *x, struct lab_view key)
 	return -1;
 }
 
+/* What a version id of S3 looks like. */
+static bool is_version_id(struct lab_view text)
+{
+	size_t i;
+
+	for (i = 0; i < text.len; i++) {
+		uint8_t c = text.ptr[i];
+
+		if (!(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') && !(c >= '0' && c <= '9') &&
+			c != '.' && c != '_')
+			return false;
+	}
+	return text.len == 32;
+}
+
 /* The bucket has no versions: every object's is "null". */
+int s3emu_version_is_null(struct s3emu_exchange *x, struct lab_view version, struct lab_view key)
+{
+	if (lab_view_eq_cstr(version, "null"))
+		return 0;
+	if (is_version_id(version)) {
+		(void)s3emu_fail(x, S3EMU_NO_SUCH_VERSION);
+		s3emu_detail(x, "Key", key);
+		s3emu_detail(x, "VersionId", version);
+		return -1;
+	}
+	return s3emu_fail_argument(x, "versionId", version,
+		version.len == 0 ? "Version id cannot be the empty string"
+				 : "Invalid version id specified");
+}
+
 int s3emu_version_check(struct s3emu_exchange *x)
 {
 	const struct s3emu_param *version = s3emu_param(x, "versionId");
 
-	if (version == NULL || lab_view_eq_cstr(version->value, "null"))
+	return version == NULL ? 0 : s3emu_version_is_null(x, version->value, x->key);
+}
+
+int s3emu_version_refuse(struct s3emu_exchange *x)
+{
+	const struct s3emu_param *version = s3emu_param(x, "versionId");
+
+	if (version == NULL)
 		return 0;
-	return s3emu_fail_argument(x, "versionId", version->value, "Invalid version id specified");
+	return s3emu_fail_argument(
+		x, "versionId", version->value, "This operation does not accept a version-id.");
+}
+
+/* Who asks for a version is told which one it was. */
+static void version_header(struct s3emu_exchange *x)
+{
+	if (x->param_count > 0 && s3emu_param(x, "versionId") != NULL)
+		s3emu_header(x, "x-amz-version-id", LAB_VIEW("null"));
 }
 
 int s3emu_readable(struct s3emu_exchange *x, const struct s3emu_object *object)
@@ -32,7 +77,7 @@ int s3emu_readable(struct s3emu_exchange *x, const struct s3emu_object *object)
 	return -1;
 }
 
-static void last_modified(struct s3emu_exchange *x, const struct s3emu_object *object)
+void s3emu_last_modified(struct s3emu_exchange *x, const struct s3emu_object *object)
 {
 	char *text = lab_arena_alloc(x->arena, LAB_DATE_TEXT_MAX);
 
@@ -104,7 +149,7 @@ static int object_headers(struct s3emu_exchange *x, const struct s3emu_object *o
 
 	if (mode < 0)
 		return -1;
-	last_modified(x, object);
+	s3emu_last_modified(x, object);
 	s3emu_header(x, "ETag", s3emu_object_etag(object));
 	s3emu_header(x, "x-amz-server-side-encryption", LAB_VIEW("AES256"));
 	s3emu_header(x, "Accept-Ranges", LAB_VIEW("bytes"));
@@ -124,6 +169,8 @@ static int object_headers(struct s3emu_exchange *x, const struct s3emu_object *o
 		type = s3emu_object_checksum(object, &checksum);
 		s3emu_checksum_reply(x, &checksum, type);
 	}
+	version_header(x);
+	s3emu_tags_count(x, object);
 	if (!typed && s3emu_param(x, "response-content-type") == NULL)
 		s3emu_header(x, "Content-Type", LAB_VIEW("binary/octet-stream"));
 	return add_overrides(x);
@@ -198,7 +245,7 @@ static int send_object(struct s3emu_exchange *x, const struct s3emu_object *obje
 		if (s3emu_commit(x) < 0)
 			return -1;
 		x->out.response.status = 304;
-		last_modified(x, object);
+		s3emu_last_modified(x, object);
 		s3emu_header(x, "ETag", s3emu_object_etag(object));
 		return 0;
 	}
@@ -357,9 +404,10 @@ int s3emu_put_object(struct s3emu_exchange *x)
 	struct s3emu_content content = { 0 };
 	struct s3emu_body body;
 
-	if (s3emu_version_check(x) < 0 || s3emu_write_headers_check(x) < 0 ||
+	if (s3emu_version_refuse(x) < 0 || s3emu_write_headers_check(x) < 0 ||
 		s3emu_size_check(x, x->body.len) < 0 ||
 		s3emu_metadata(x, &headers, &content.header_count) < 0 ||
+		s3emu_tags_take(x, headers, &content.header_count) < 0 ||
 		s3emu_body_read(x, &body) < 0 || s3emu_write_conditions_check(x) < 0 ||
 		s3emu_commit(x) < 0)
 		return -1;
@@ -381,6 +429,7 @@ int s3emu_delete_object(struct s3emu_exchange *x)
 		return -1;
 	(void)s3emu_store_remove(x->s3, x->bucket, x->key);
 	x->applied = true;
+	version_header(x);
 	x->out.response.status = 204;
 	return 0;
 }

@@ -376,6 +376,5 @@ int s3emu_parse(struct s3emu_exchange *x)
 	if (check_header_size(x) < 0 || parse_query(x) < 0 || parse_path(x) < 0)
 		return -1;
 	make_subject(x);
-	s3emu_route(x);
-	return check_length(x);
+	return s3emu_route(x) < 0 ? -1 : check_length(x);
 }

@@ -14,16 +14,26 @@ enum method {
 	OTHER
 };
 
-/* Sub-resources that are there. */
+/* Sub-resources that are there, beside the configurations of buckets (subresource.c). */
 static const struct route {
 	const char *param;
 	bool object;
 	enum method method;
 	enum s3emu_op op;
 } routes[] = {
+	{ "acl", true, GET, S3EMU_OP_OBJECT_CONFIG },
+	{ "attributes", true, GET, S3EMU_OP_ATTRIBUTES },
 	{ "delete", false, POST, S3EMU_OP_BULK_DELETE },
+	{ "legal-hold", true, GET, S3EMU_OP_OBJECT_CONFIG },
+	{ "legal-hold", true, PUT, S3EMU_OP_OBJECT_CONFIG },
 	{ "location", false, GET, S3EMU_OP_LOCATION },
 	{ "partNumber", true, PUT, S3EMU_OP_UPLOAD_PART },
+	{ "restore", true, POST, S3EMU_OP_OBJECT_CONFIG },
+	{ "retention", true, GET, S3EMU_OP_OBJECT_CONFIG },
+	{ "retention", true, PUT, S3EMU_OP_OBJECT_CONFIG },
+	{ "tagging", true, DELETE, S3EMU_OP_DELETE_TAGGING },
+	{ "tagging", true, GET, S3EMU_OP_GET_TAGGING },
+	{ "tagging", true, PUT, S3EMU_OP_PUT_TAGGING },
 	{ "uploadId", true, DELETE, S3EMU_OP_ABORT_UPLOAD },
 	{ "uploadId", true, GET, S3EMU_OP_LIST_PARTS },
 	{ "uploadId", true, POST, S3EMU_OP_COMPLETE_UPLOAD },
@@ -33,51 +43,23 @@ static const struct route {
 	{ "versions", false, GET, S3EMU_OP_LIST_VERSIONS },
 };
 
-/* Sub-resources that are not. AWS answers a GET of some of them with a code of its own on a bucket
- * that was never configured; all the rest is NotImplemented. */
-static const struct subresource {
-	const char *name;
-	enum s3emu_error_id on_get;
-} subresources[] = {
-	{ "accelerate", S3EMU_NOT_IMPLEMENTED },
-	{ "acl", S3EMU_NOT_IMPLEMENTED },
-	{ "analytics", S3EMU_NOT_IMPLEMENTED },
-	{ "attributes", S3EMU_NOT_IMPLEMENTED },
-	{ "cors", S3EMU_NO_SUCH_CORS },
-	{ "encryption", S3EMU_ENCRYPTION_NOT_FOUND },
-	{ "intelligent-tiering", S3EMU_NOT_IMPLEMENTED },
-	{ "inventory", S3EMU_NOT_IMPLEMENTED },
-	{ "legal-hold", S3EMU_NOT_IMPLEMENTED },
-	{ "lifecycle", S3EMU_NO_SUCH_LIFECYCLE },
-	{ "logging", S3EMU_NOT_IMPLEMENTED },
-	{ "metrics", S3EMU_NOT_IMPLEMENTED },
-	{ "notification", S3EMU_NOT_IMPLEMENTED },
-	{ "object-lock", S3EMU_OBJECT_LOCK_NOT_FOUND },
-	{ "ownershipControls", S3EMU_OWNERSHIP_NOT_FOUND },
-	{ "policy", S3EMU_NO_SUCH_BUCKET_POLICY },
-	{ "policyStatus", S3EMU_NO_SUCH_BUCKET_POLICY },
-	{ "publicAccessBlock", S3EMU_NO_SUCH_PUBLIC_ACCESS_BLOCK },
-	{ "replication", S3EMU_REPLICATION_NOT_FOUND },
-	{ "requestPayment", S3EMU_NOT_IMPLEMENTED },
-	{ "restore", S3EMU_NOT_IMPLEMENTED },
-	{ "retention", S3EMU_NOT_IMPLEMENTED },
-	{ "select", S3EMU_NOT_IMPLEMENTED },
-	{ "tagging", S3EMU_NO_SUCH_TAG_SET },
-	{ "torrent", S3EMU_NOT_IMPLEMENTED },
-	{ "uploadId", S3EMU_METHOD_NOT_ALLOWED },
-	{ "uploads", S3EMU_NOT_IMPLEMENTED },
-	{ "versioning", S3EMU_NOT_IMPLEMENTED },
-	{ "versions", S3EMU_NOT_IMPLEMENTED },
-	{ "website", S3EMU_NO_SUCH_WEBSITE },
-};
+/* Parameters that make a request one about something else than the bucket or the object itself:
+ * what we do not know of them is never answered as if it were not there. */
+static const char *const subresources[] = { "abac", "accelerate", "acl", "analytics", "attributes",
+	"cors", "delete", "encryption", "intelligent-tiering", "inventory", "legal-hold",
+	"lifecycle", "location", "logging", "metadataConfiguration", "metadataInventoryTable",
+	"metadataJournalTable", "metadataTable", "metrics", "notification", "object-lock",
+	"ownershipControls", "policy", "policyStatus", "publicAccessBlock", "renameObject",
+	"replication", "requestPayment", "restore", "retention", "select", "session", "tagging",
+	"torrent", "uploadId", "uploads", "versioning", "versions", "website" };
 
-static const struct subresource *subresource_find(struct lab_view name)
+static const char *subresource_find(struct lab_view name)
 {
 	size_t i;
 
 	for (i = 0; i < LAB_COUNT_OF(subresources); i++) {
-		if (lab_view_eq_cstr(name, subresources[i].name))
-			return &subresources[i];
+		if (lab_view_eq_cstr(name, subresources[i]))
+			return subresources[i];
 	}
 	return NULL;
 }
@@ -100,7 +82,7 @@ static enum method method_of(struct lab_view name)
 	return OTHER;
 }
 
-static bool find_route(struct s3emu_exchange *x, enum method method, struct lab_view param)
+static bool find_route(struct s3emu_exchange *x, enum method method, const char *param)
 {
 	size_t i;
 
@@ -108,7 +90,7 @@ static bool find_route(struct s3emu_exchange *x, enum method method, struct lab_
 		const struct route *route = &routes[i];
 
 		if (route->method == method && route->object == (x->key.len > 0) &&
-			lab_view_eq_cstr(param, route->param)) {
+			strcmp(param, route->param) == 0) {
 			x->op = route->op;
 			return true;
 		}
@@ -116,28 +98,43 @@ static bool find_route(struct s3emu_exchange *x, enum method method, struct lab_
 	return false;
 }
 
-/* The sub-resource that the query names, if it names one. */
-static bool route_subresource(struct s3emu_exchange *x, enum method method)
+/* 1 and x->subresource, if the query names one; 0; -1 if it names several. */
+static int find_subresource(struct s3emu_exchange *x)
 {
-	const struct subresource *sub;
+	const char *name;
 	size_t i;
 
+	x->subresource = NULL;
 	for (i = 0; i < x->param_count; i++) {
-		if (find_route(x, method, x->params[i].name))
-			return true;
-		sub = subresource_find(x->params[i].name);
-		if (sub == NULL)
+		name = subresource_find(x->params[i].name);
+		if (name == NULL || name == x->subresource)
 			continue;
-		/* A bucket's configuration is missing; an object's feature is not there. */
-		if (method == HEAD || method == OTHER)
-			unavailable(x, S3EMU_METHOD_NOT_ALLOWED);
-		else if (method == GET && x->key.len == 0)
-			unavailable(x, sub->on_get);
-		else
-			unavailable(x, S3EMU_NOT_IMPLEMENTED);
-		return true;
+		if (x->subresource != NULL) {
+			return s3emu_fail_argument(x, "ResourceType", lab_view_cstr(x->subresource),
+				lab_arena_printf(x->arena,
+					"Conflicting query string parameters: %s, %s",
+					x->subresource, name));
+		}
+		x->subresource = name;
 	}
-	return false;
+	return x->subresource != NULL;
+}
+
+static void route_subresource(struct s3emu_exchange *x, enum method method)
+{
+	bool acl = strcmp(x->subresource, "acl") == 0;
+
+	if (find_route(x, method, x->subresource))
+		return;
+	if (method == GET && x->key.len == 0 && s3emu_has_config(x->subresource))
+		x->op = S3EMU_OP_BUCKET_CONFIG;
+	else if (method == OPTIONS)
+		unavailable(x, S3EMU_ACCESS_FORBIDDEN);
+	else if (method == HEAD || method == OTHER || strcmp(x->subresource, "delete") == 0)
+		unavailable(x, S3EMU_METHOD_NOT_ALLOWED);
+	else
+		unavailable(
+			x, method == PUT && acl ? S3EMU_ACL_NOT_SUPPORTED : S3EMU_NOT_IMPLEMENTED);
 }
 
 static void route_object(struct s3emu_exchange *x, enum method method)
@@ -182,21 +179,34 @@ static void route_copy(struct s3emu_exchange *x)
 		x->op = S3EMU_OP_UPLOAD_PART_COPY;
 }
 
-void s3emu_route(struct s3emu_exchange *x)
+/* Of a bucket, or of an object in it. */
+static int route_resource(struct s3emu_exchange *x, enum method method)
+{
+	int found = x->param_count > 0 ? find_subresource(x) : 0;
+
+	if (found < 0)
+		return -1;
+	if (found > 0)
+		route_subresource(x, method);
+	else if (x->key.len == 0)
+		route_bucket(x, method);
+	else if (x->param_count == 0 || s3emu_param(x, "partNumber") == NULL ||
+		 !find_route(x, method, "partNumber"))
+		route_object(x, method);
+	if (method == PUT)
+		route_copy(x);
+	return 0;
+}
+
+int s3emu_route(struct s3emu_exchange *x)
 {
 	enum method method = method_of(x->request->method);
 
-	if (x->bucket_name.ptr == NULL) {
-		if (method == GET)
-			x->op = S3EMU_OP_LIST_BUCKETS;
-		else
-			unavailable(x, S3EMU_METHOD_NOT_ALLOWED);
-	} else if (x->param_count == 0 || !route_subresource(x, method)) {
-		if (x->key.len > 0)
-			route_object(x, method);
-		else
-			route_bucket(x, method);
-	}
-	if (method == PUT)
-		route_copy(x);
+	if (x->bucket_name.ptr != NULL)
+		return route_resource(x, method);
+	if (method == GET)
+		x->op = S3EMU_OP_LIST_BUCKETS;
+	else
+		unavailable(x, S3EMU_METHOD_NOT_ALLOWED);
+	return 0;
 }

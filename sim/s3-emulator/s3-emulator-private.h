@@ -180,6 +180,12 @@ enum s3emu_op {
 	S3EMU_OP_LIST_PARTS,
 	S3EMU_OP_LIST_UPLOADS,
 	S3EMU_OP_LIST_VERSIONS,
+	S3EMU_OP_BUCKET_CONFIG,
+	S3EMU_OP_OBJECT_CONFIG,
+	S3EMU_OP_ATTRIBUTES,
+	S3EMU_OP_GET_TAGGING,
+	S3EMU_OP_PUT_TAGGING,
+	S3EMU_OP_DELETE_TAGGING,
 	S3EMU_OP_UNAVAILABLE, /* a feature, or a method, that is not there */
 	S3EMU_OP_COUNT
 };
@@ -232,6 +238,7 @@ struct s3emu_exchange {
 	struct lab_view subject; /* "bucket/key" */
 	struct s3emu_param params[S3EMU_PARAMS_MAX];
 	size_t param_count;
+	const char *subresource;         /* "acl"; NULL: the bucket or object itself */
 	enum s3emu_error_id unavailable; /* why, for S3EMU_OP_UNAVAILABLE */
 
 	enum s3emu_auth auth;
@@ -331,8 +338,8 @@ int s3emu_unpercent(struct lab_arena *arena, struct lab_view text, bool plus, st
 bool s3emu_bucket_name_ok(struct lab_view name);
 bool s3emu_is_utf8(struct lab_view text);
 
-/* route.c: x->op, by method, bucket, key and query. */
-void s3emu_route(struct s3emu_exchange *x);
+/* route.c: x->op and x->subresource, by method, bucket, key and query. */
+int s3emu_route(struct s3emu_exchange *x);
 
 /* auth.c; x->account is set, or -1. */
 int s3emu_authenticate(struct s3emu_exchange *x);
@@ -411,6 +418,12 @@ int s3emu_abort_upload(struct s3emu_exchange *x);
 int s3emu_list_parts(struct s3emu_exchange *x);
 int s3emu_list_uploads(struct s3emu_exchange *x);
 int s3emu_list_versions(struct s3emu_exchange *x);
+int s3emu_bucket_config(struct s3emu_exchange *x);
+int s3emu_object_config(struct s3emu_exchange *x);
+int s3emu_get_attributes(struct s3emu_exchange *x);
+int s3emu_get_tagging(struct s3emu_exchange *x);
+int s3emu_put_tagging(struct s3emu_exchange *x);
+int s3emu_delete_tagging(struct s3emu_exchange *x);
 int s3emu_unavailable(struct s3emu_exchange *x);
 
 /* s3-emulator.c: every handler calls this when all is checked, before it changes or shows
@@ -421,6 +434,9 @@ int64_t s3emu_wall_us(const struct s3emu_exchange *x);
 int s3emu_bucket_find(struct s3emu_exchange *x);
 struct s3emu_bucket *s3emu_bucket_new(
 	struct s3emu *s3, struct lab_view name, struct lab_view owner, int64_t created_us);
+/* A header that says whose bucket it must be. */
+int s3emu_expected_owner(
+	struct s3emu_exchange *x, const char *header, const struct s3emu_bucket *bucket);
 bool s3emu_may_use(const struct s3emu_exchange *x, const struct s3emu_bucket *bucket);
 
 /* listing.c: what all listings share. */
@@ -450,6 +466,9 @@ void s3emu_list_account(struct lab_buf *buf, const char *name, struct lab_view a
 struct lab_view s3emu_list_owner(const struct s3emu_exchange *x);
 void s3emu_list_class(struct lab_buf *buf, const struct s3emu_object *object);
 void s3emu_list_time(struct lab_buf *buf, const char *name, int64_t unix_us);
+/* ?continuation-token, which must be one of ours: the name behind which to go on. */
+int s3emu_token_parse(struct s3emu_exchange *x, struct lab_view *marker);
+void s3emu_token_append(struct s3emu_exchange *x, const char *name, struct lab_view last);
 /* The part of a key up to and with the delimiter behind the prefix; ptr NULL if there is none. */
 struct lab_view s3emu_list_group(const struct s3emu_list *list, struct lab_view key);
 void s3emu_list_prefix(struct s3emu_list *list, struct lab_view prefix);
@@ -472,7 +491,9 @@ struct s3emu_range {
 int s3emu_range_parse(
 	struct s3emu_exchange *x, const struct s3emu_object *object, struct s3emu_range *ret);
 
-/* metadata.c: the headers that are stored with an object, into the arena. */
+/* metadata.c: the headers that are stored with an object, into the arena. There is room for as many
+ * more: a checksum and its type, and those of our own. */
+#define S3EMU_NOTES_MAX 6
 int s3emu_metadata(struct s3emu_exchange *x, struct lab_http_header **ret, size_t *ret_count);
 /* Headers of the request that ask for what we do not have. */
 int s3emu_write_headers_check(struct s3emu_exchange *x);
@@ -645,6 +666,9 @@ int s3emu_no_such_key(struct s3emu_exchange *x, struct lab_view key);
 int s3emu_readable(struct s3emu_exchange *x, const struct s3emu_object *object);
 /* versionId: 0 if it is absent or "null". */
 int s3emu_version_check(struct s3emu_exchange *x);
+int s3emu_version_is_null(struct s3emu_exchange *x, struct lab_view version, struct lab_view key);
+/* versionId on a write that makes one. */
+int s3emu_version_refuse(struct s3emu_exchange *x);
 /* If-Match and If-None-Match against what is stored under x->key. */
 int s3emu_write_conditions_check(struct s3emu_exchange *x);
 /* EntityTooLarge? */
@@ -667,6 +691,20 @@ int s3emu_object_keep(struct s3emu_exchange *x, enum s3emu_space space, struct l
 /* Stores x->body, and answers as to a PUT. */
 int s3emu_body_keep(struct s3emu_exchange *x, enum s3emu_space space, struct lab_view key,
 	const struct s3emu_content *content, const struct s3emu_body *body);
+
+void s3emu_last_modified(struct s3emu_exchange *x, const struct s3emu_object *object);
+
+/* subresource.c: whether GET of a bucket's sub-resource has an answer of its own. */
+bool s3emu_has_config(const char *subresource);
+
+/* tagging.c */
+#define S3EMU_TAGGING ":tagging" /* header of an object: its tags, as a query string */
+/* Adds that header (there must be room): from x-amz-tagging, or as another object has it. */
+int s3emu_tags_take(struct s3emu_exchange *x, struct lab_http_header *headers, size_t *count);
+void s3emu_tags_copy(
+	const struct s3emu_object *from, struct lab_http_header *headers, size_t *count);
+/* x-amz-tagging-count, if there are tags. */
+void s3emu_tags_count(struct s3emu_exchange *x, const struct s3emu_object *object);
 
 /* copy.c */
 struct s3emu_source {

@@ -58,8 +58,9 @@
  * Access log     One line for each request, also for refused ones, at the moment when it is applied
  *     or refused: the lines' order is the order of effects; answered_ns may lie ahead. `operation`
  *     is HEAD GET PUT DELETE POST-DELETE LIST COPY for objects, CREATE-UPLOAD UPLOAD-PART
- *     UPLOAD-PART-COPY COMPLETE-UPLOAD ABORT-UPLOAD LIST-PARTS LIST-UPLOADS LIST-VERSIONS, and
- *     HEAD-BUCKET PUT-BUCKET DELETE-BUCKET LOCATION LIST-BUCKETS OTHER. `applied`: a write took
+ *     UPLOAD-PART-COPY COMPLETE-UPLOAD ABORT-UPLOAD LIST-PARTS LIST-UPLOADS LIST-VERSIONS
+ *     GET-TAGGING PUT-TAGGING DELETE-TAGGING ATTRIBUTES OBJECT-CONFIG, and HEAD-BUCKET PUT-BUCKET
+ *     DELETE-BUCKET LOCATION LIST-BUCKETS BUCKET-CONFIG OTHER. `applied`: a write took
  *     effect; for deletes also if the key was not there. `keys` of a POST-DELETE are those that
  *     were deleted.
  *
