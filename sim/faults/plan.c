@@ -127,7 +127,7 @@ static int spec_check(const struct fault_spec *spec, struct lab_error *err)
 {
 	uint64_t points = spec->points == 0 ? UINT64_MAX : spec->points;
 
-	if (spec->kinds == 0 || spec->kinds >> FAULT_KIND_COUNT != 0)
+	if (spec->kinds == 0 || spec->kinds >> (FAULT_KIND_COUNT - 1) > 1)
 		return lab_fail(err, LAB_INVALID, "no kinds");
 	for (unsigned kind = 0; kind < FAULT_KIND_COUNT; kind++) {
 		if ((spec->kinds >> kind & 1) != 0 &&

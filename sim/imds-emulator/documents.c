@@ -93,18 +93,25 @@ static void end_object(struct imdsemu_exchange *x)
 
 /* ---- the role ---- */
 
-static void role_keys(struct imdsemu_exchange *x, struct lab_view role)
+/* `without` is left out, `late` says that it ended an hour ago. */
+static void role_keys(
+	struct imdsemu_exchange *x, struct lab_view role, const char *without, bool late)
 {
 	struct imdsemu_set set;
 
 	imdsemu_credentials(x, role, &set);
+	if (late)
+		set.expires_unix = imdsemu_clock(x->imds, x->now_ns) - 3600;
 	member(x, "Code", LAB_VIEW("Success"));
 	member_time(x, "LastUpdated", set.issued_unix);
 	member(x, "Type", LAB_VIEW("AWS-HMAC"));
 	member(x, "AccessKeyId", set.credentials.access_key_id);
-	member(x, "SecretAccessKey", set.credentials.secret_access_key);
-	member(x, "Token", set.credentials.token);
-	member_time(x, "Expiration", set.expires_unix);
+	if (strcmp(without, "SecretAccessKey") != 0)
+		member(x, "SecretAccessKey", set.credentials.secret_access_key);
+	if (strcmp(without, "Token") != 0)
+		member(x, "Token", set.credentials.token);
+	if (strcmp(without, "Expiration") != 0)
+		member_time(x, "Expiration", set.expires_unix);
 }
 
 static void role_refused(struct imdsemu_exchange *x, struct lab_view role, const char *code)
@@ -127,7 +134,7 @@ static unsigned role_document(struct imdsemu_exchange *x, struct lab_view name)
 		return 404;
 	switch (role->state) {
 	case IMDSEMU_ROLE_OK:
-		role_keys(x, name);
+		role_keys(x, name, "", false);
 		break;
 	case IMDSEMU_ROLE_UNAUTHORIZED:
 		role_refused(x, name, "AssumeRoleUnauthorizedAccess");
@@ -139,6 +146,11 @@ static unsigned role_document(struct imdsemu_exchange *x, struct lab_view name)
 	end_object(x);
 	x->imds->counters.role_documents++;
 	return 200;
+}
+
+static bool ends_with_slash(struct lab_view path)
+{
+	return path.len > 0 && path.ptr[path.len - 1] == '/';
 }
 
 static unsigned role_list(struct imdsemu_exchange *x)
@@ -154,6 +166,8 @@ static unsigned role_list(struct imdsemu_exchange *x)
 	}
 	if (x->body.len == 0)
 		return 404;
+	if (!ends_with_slash(x->path))
+		return 301;
 	x->imds->counters.role_lists++;
 	return 200;
 }
@@ -250,20 +264,62 @@ static unsigned local_address(struct imdsemu_exchange *x)
 {
 	return text(x, address(x));
 }
+static unsigned account_id(struct imdsemu_exchange *x)
+{
+	return text(x, x->imds->options.account);
+}
 static unsigned host_name(struct imdsemu_exchange *x)
 {
 	return text(x, x->host_name);
 }
 
+/* "eu-central-1" and "eu-central-1b" to "euc1-az2": AWS's short names. */
+static unsigned zone_id(struct imdsemu_exchange *x)
+{
+	struct lab_view rest = x->imds->options.region, part, name = zone(x);
+	unsigned letter = name.len > 0 ? name.ptr[name.len - 1] : 'a';
+
+	(void)lab_view_split(&rest, '-', &part);
+	lab_buf_append_view(&x->body, part);
+	while (rest.ptr != NULL && lab_view_split(&rest, '-', &part)) {
+		bool number = part.len > 0 && part.ptr[0] >= '0' && part.ptr[0] <= '9';
+
+		lab_buf_append_view(&x->body, lab_view_sub(part, 0, number ? part.len : 1));
+		/* "southeast" is "se". */
+		if (!number && part.len > 5)
+			lab_buf_append_cstr(
+				&x->body, lab_view_ends_with(part, LAB_VIEW("east"))   ? "e"
+					  : lab_view_ends_with(part, LAB_VIEW("west")) ? "w"
+										       : "");
+	}
+	lab_buf_printf(&x->body, "-az%u", letter >= 'a' && letter <= 'z' ? letter - 'a' + 1 : 1);
+	return 200;
+}
+
+static unsigned reservation(struct imdsemu_exchange *x)
+{
+	lab_buf_printf(&x->body, "r-0%016" PRIx64, lab_mix64(x->host->actor));
+	return 200;
+}
+
+static unsigned mac_directory(struct imdsemu_exchange *x)
+{
+	lab_buf_append_view(&x->body, mac(x));
+	lab_buf_append_byte(&x->body, '/');
+	return 200;
+}
+
 /* "iam/" is listed only while there is a role. */
 static unsigned meta_data(struct imdsemu_exchange *x)
 {
-	lab_buf_append_cstr(&x->body, "ami-id\nhostname\n");
+	lab_buf_append_cstr(&x->body, "ami-id\nami-launch-index\nami-manifest-path\n"
+				      "block-device-mapping/\nevents/\nhostname\n");
 	if (lab_tree_count(x->imds->roles) > 0)
 		lab_buf_append_cstr(&x->body, "iam/\n");
 	lab_buf_append_cstr(&x->body,
-		"instance-id\ninstance-type\nlocal-hostname\nlocal-ipv4\nmac\n"
-		"placement/\nservices/");
+		"instance-action\ninstance-id\ninstance-life-cycle\ninstance-type\n"
+		"local-hostname\nlocal-ipv4\nmac\nnetwork/\nplacement/\nprofile\n"
+		"reservation-id\nsecurity-groups\nservices/\nsystem");
 	return 200;
 }
 
@@ -277,6 +333,7 @@ static unsigned iam(struct imdsemu_exchange *x)
 /* ---- the tree ---- */
 
 #define ROLES "meta-data/iam/security-credentials"
+#define MACS "meta-data/network/interfaces/macs"
 
 /* Paths below a version, without a slash at the end. A fixed text or a function. */
 static const struct node {
@@ -285,27 +342,85 @@ static const struct node {
 	const char *text;
 } nodes[] = {
 	{ "", NULL, "dynamic\nmeta-data" },
-	{ "dynamic", NULL, "instance-identity/" },
+	{ "dynamic", NULL, "fws/\ninstance-identity/" },
+	{ "dynamic/fws", NULL, "instance-monitoring" },
+	{ "dynamic/fws/instance-monitoring", NULL, "disabled" },
 	{ "dynamic/instance-identity", NULL, "document" },
 	{ "dynamic/instance-identity/document", identity_document, NULL },
 	{ "meta-data", meta_data, NULL },
 	{ "meta-data/ami-id", NULL, "ami-0123456789abcdef0" },
+	{ "meta-data/ami-launch-index", NULL, "0" },
+	{ "meta-data/ami-manifest-path", NULL, "(unknown)" },
+	{ "meta-data/block-device-mapping", NULL, "ami\nroot" },
+	{ "meta-data/block-device-mapping/ami", NULL, "/dev/xvda" },
+	{ "meta-data/block-device-mapping/root", NULL, "/dev/xvda" },
+	{ "meta-data/events", NULL, "maintenance/" },
+	{ "meta-data/events/maintenance", NULL, "history\nscheduled" },
+	{ "meta-data/events/maintenance/history", NULL, "[]" },
+	{ "meta-data/events/maintenance/scheduled", NULL, "[]" },
 	{ "meta-data/hostname", host_name, NULL },
 	{ "meta-data/iam", iam, NULL },
 	{ "meta-data/iam/info", role_info, NULL },
 	{ ROLES, role_list, NULL },
+	{ "meta-data/instance-action", NULL, "none" },
 	{ "meta-data/instance-id", id, NULL },
+	{ "meta-data/instance-life-cycle", NULL, "on-demand" },
 	{ "meta-data/instance-type", NULL, "m5.large" },
 	{ "meta-data/local-hostname", host_name, NULL },
 	{ "meta-data/local-ipv4", local_address, NULL },
 	{ "meta-data/mac", mac_address, NULL },
-	{ "meta-data/placement", NULL, "availability-zone\nregion" },
+	{ "meta-data/network", NULL, "interfaces/" },
+	{ "meta-data/network/interfaces", NULL, "macs/" },
+	{ MACS, mac_directory, NULL },
+	{ "meta-data/placement", NULL, "availability-zone\navailability-zone-id\nregion" },
 	{ "meta-data/placement/availability-zone", availability_zone, NULL },
+	{ "meta-data/placement/availability-zone-id", zone_id, NULL },
 	{ "meta-data/placement/region", region, NULL },
+	{ "meta-data/profile", NULL, "default-hvm" },
+	{ "meta-data/reservation-id", reservation, NULL },
+	{ "meta-data/security-groups", NULL, "default" },
 	{ "meta-data/services", NULL, "domain\npartition" },
 	{ "meta-data/services/domain", NULL, "amazonaws.com" },
 	{ "meta-data/services/partition", NULL, "aws" },
+	{ "meta-data/system", NULL, "nitro" },
 };
+
+/* Of the one interface, below its MAC. */
+static const struct node interface_nodes[] = {
+	{ "device-number", NULL, "0" },
+	{ "local-hostname", host_name, NULL },
+	{ "local-ipv4s", local_address, NULL },
+	{ "mac", mac_address, NULL },
+	{ "owner-id", account_id, NULL },
+	{ "security-groups", NULL, "default" },
+	{ "subnet-ipv4-cidr-block", NULL, "10.0.0.0/8" },
+	{ "vpc-ipv4-cidr-block", NULL, "10.0.0.0/8" },
+	{ "vpc-ipv4-cidr-blocks", NULL, "10.0.0.0/8" },
+};
+
+static unsigned node_answer(struct imdsemu_exchange *x, const struct node *node)
+{
+	return node->text != NULL ? text(x, lab_view_cstr(node->text)) : node->make(x);
+}
+
+/* "<mac>", "<mac>/name". */
+static unsigned interface_document(struct imdsemu_exchange *x, struct lab_view rest)
+{
+	struct lab_view name;
+	size_t i;
+
+	if (!lab_view_split(&rest, '/', &name) || !lab_view_eq(name, mac(x)))
+		return 404;
+	for (i = 0; i < LAB_COUNT_OF(interface_nodes); i++) {
+		const struct node *node = &interface_nodes[i];
+
+		if (rest.ptr == NULL)
+			lab_buf_printf(&x->body, i == 0 ? "%s" : "\n%s", node->path);
+		else if (lab_view_eq_cstr(rest, node->path))
+			return node_answer(x, node);
+	}
+	return rest.ptr == NULL ? 200 : 404;
+}
 
 /* What follows "/<version>/", without a slash at its end. -1: no such version. */
 static int below_version(struct lab_view path, struct lab_view *ret)
@@ -355,12 +470,31 @@ unsigned imdsemu_document(struct imdsemu_exchange *x)
 		return 404;
 	if (lab_view_starts_with(rest, LAB_VIEW(ROLES "/")))
 		return role_document(x, lab_view_skip(rest, sizeof(ROLES)));
+	if (lab_view_starts_with(rest, LAB_VIEW(MACS "/")))
+		return interface_document(x, lab_view_skip(rest, sizeof(MACS)));
 	for (i = 0; i < LAB_COUNT_OF(nodes); i++) {
-		if (!lab_view_eq_cstr(rest, nodes[i].path))
-			continue;
-		if (nodes[i].text != NULL)
-			return text(x, lab_view_cstr(nodes[i].text));
-		return nodes[i].make(x);
+		if (lab_view_eq_cstr(rest, nodes[i].path))
+			return node_answer(x, &nodes[i]);
 	}
 	return 404;
+}
+
+void imdsemu_document_spoil(struct imdsemu_exchange *x, const char *code)
+{
+	static const char *const fields[] = { "SecretAccessKey", "Token", "Expiration" };
+	uint64_t draw =
+		lab_draw(x->imds->options.seed, "imds.field", x->host->actor, x->host->requests);
+	struct lab_view name;
+
+	lab_buf_reset(&x->body);
+	if (below_version(x->path, &name) < 0 || !lab_view_starts_with(name, LAB_VIEW(ROLES "/")))
+		return;
+	name = lab_view_skip(name, sizeof(ROLES));
+	if (strcmp(code, "MissingField") == 0)
+		role_keys(x, name, fields[lab_pick(draw, LAB_COUNT_OF(fields))], false);
+	else if (strcmp(code, "ExpiredCredentials") == 0)
+		role_keys(x, name, "", true);
+	else
+		role_refused(x, name, code);
+	end_object(x);
 }

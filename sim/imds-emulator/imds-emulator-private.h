@@ -65,8 +65,9 @@ struct imdsemu {
 /* token.c */
 void imdsemu_token_make(struct imdsemu *imds, struct lab_view host, uint64_t expires_ns,
 	char out[IMDSEMU_TOKEN_LEN + 1]);
-bool imdsemu_token_ok(
-	struct imdsemu *imds, struct lab_view host, struct lab_view token, uint64_t now_ns);
+/* 0 and until when it lives; -1: it is not one of this host, or no longer. */
+int imdsemu_token_ok(struct imdsemu *imds, struct lab_view host, struct lab_view token,
+	uint64_t now_ns, uint64_t *ret_expires_ns);
 
 /* credentials.c: the set that this host gets for this role now, published if it is new. Text is in
  * the arena. */
@@ -79,8 +80,11 @@ void imdsemu_credentials(struct imdsemu_exchange *x, struct lab_view role, struc
 /* Unix seconds by the service's own clock. */
 int64_t imdsemu_clock(const struct imdsemu *imds, uint64_t now_ns);
 
-/* documents.c: x->path to a body. The HTTP status: 200 or 404. */
+/* documents.c: x->path to a body. The HTTP status: 200, 404, or 301 to the path with a slash. */
 unsigned imdsemu_document(struct imdsemu_exchange *x);
+/* Replaces a role's document by one that says `code`, lacks a field ("MissingField") or is past its
+ * end ("ExpiredCredentials"). Another document, or a token, is made useless. */
+void imdsemu_document_spoil(struct imdsemu_exchange *x, const char *code);
 bool imdsemu_is_role_path(struct lab_view path);
 /* "latest" or one of the dated versions. */
 bool imdsemu_is_version(struct lab_view name);

@@ -5,7 +5,8 @@
 #define HEAP_MAX ((size_t)1 << 28)
 #define ARENA_MAX ((size_t)1 << 20)
 #define PS_PER_SECOND UINT64_C(1000000000000)
-#define SKEW_MAX_US (INT64_C(366) * 86400 * 1000000)
+#define SKEW_MAX_S (INT64_C(366) * 86400)
+#define SKEW_MAX_US (SKEW_MAX_S * 1000000)
 
 /* ---- hosts ---- */
 
@@ -117,6 +118,11 @@ static void add_header(struct imdsemu_exchange *x, const char *name, struct lab_
 	lab_assert(ret == 0);
 }
 
+static void add_number(struct imdsemu_exchange *x, const char *name, uint64_t value)
+{
+	add_header(x, name, lab_view_cstr(lab_arena_printf(x->arena, "%" PRIu64, value)));
+}
+
 static void fail(struct imdsemu_exchange *x, unsigned status)
 {
 	x->out.response.status = status;
@@ -186,12 +192,36 @@ static uint64_t latency(struct imdsemu_exchange *x)
 	return lab_pick_lognormal(draw, options->latency_low_ns, options->latency_high_ns);
 }
 
+/* SIM_FAULT_WRONG_DATE: in the Date header only. */
+static int64_t date_error_s(const struct imdsemu_exchange *x)
+{
+	if (x->fault.kind != SIM_FAULT_WRONG_DATE)
+		return 0;
+	return (int64_t)LAB_MIN(x->fault.delay_ns / LAB_SEC, (uint64_t)SKEW_MAX_S) + 15 * 60;
+}
+
+/* What the wire can carry of what is meant. */
+static void settle_wire(struct imdsemu_exchange *x)
+{
+	uint64_t ns = LAB_MAX(x->fault.delay_ns, 1);
+	bool empty = x->out.head || x->body.len < 2;
+
+	if (x->out.wire == SIM_WIRE_TRUNCATE && empty)
+		x->out.wire = SIM_WIRE_RESET;
+	if (x->out.wire == SIM_WIRE_TRICKLE && empty)
+		x->out.wire = SIM_WIRE_ANSWER;
+	if (x->out.wire == SIM_WIRE_ANSWER && x->imds->options.close_connections)
+		x->out.wire = SIM_WIRE_ANSWER_CLOSE;
+	x->out.cut_at = 0;
+	x->out.bytes_per_s = LAB_MAX(x->body.len * LAB_SEC / ns, 1);
+}
+
 static void finish(struct imdsemu_exchange *x)
 {
 	struct imdsemu *imds = x->imds;
 	char *date = lab_arena_alloc(x->arena, LAB_DATE_TEXT_MAX);
 
-	lab_date_http(imdsemu_clock(imds, x->now_ns), date);
+	lab_date_http(imdsemu_clock(imds, x->now_ns) + date_error_s(x), date);
 	add_header(x, "Date", lab_view_cstr(date));
 	add_header(x, "Server", LAB_VIEW("EC2ws"));
 	x->out.response.reason = lab_view_cstr(imdsemu_reason(x->out.response.status));
@@ -199,8 +229,7 @@ static void finish(struct imdsemu_exchange *x)
 	x->out.head = lab_view_eq_cstr(x->request->method, "HEAD");
 	if (x->out.head && x->out.response.status != 200)
 		x->out.response.body = lab_view_of(NULL, 0);
-	if (x->out.wire == SIM_WIRE_TRUNCATE && (x->out.head || x->body.len < 2))
-		x->out.wire = SIM_WIRE_RESET;
+	settle_wire(x);
 	x->due_ns = x->now_ns + latency(x);
 	count(x);
 	log_access(x);
@@ -227,7 +256,6 @@ static int parse_ttl(const struct imdsemu_exchange *x, uint64_t *ret_seconds)
 static void answer_token(struct imdsemu_exchange *x)
 {
 	char token[IMDSEMU_TOKEN_LEN + 1];
-	const char *ttl;
 	uint64_t seconds;
 
 	if (lab_http_header_get(&x->request->headers, "X-Forwarded-For").ptr != NULL) {
@@ -241,36 +269,59 @@ static void answer_token(struct imdsemu_exchange *x)
 	imdsemu_token_make(x->imds, x->host_name, x->now_ns + seconds * LAB_SEC, token);
 	lab_buf_append_cstr(&x->body, token);
 	x->out.response.status = 200;
-	ttl = lab_arena_printf(x->arena, "%" PRIu64, seconds);
 	add_header(x, "Content-Type", LAB_VIEW("text/plain"));
-	add_header(x, "X-Aws-Ec2-Metadata-Token-Ttl-Seconds", lab_view_cstr(ttl));
+	add_number(x, "X-Aws-Ec2-Metadata-Token-Ttl-Seconds", seconds);
 }
 
-static bool may_read(struct imdsemu_exchange *x)
+/* Until when the token that was sent lives; 0 without one. -1: it may not read. */
+static int may_read(struct imdsemu_exchange *x, uint64_t *ret_expires_ns)
 {
 	struct lab_view token =
 		lab_http_header_get(&x->request->headers, "X-aws-ec2-metadata-token");
 
+	*ret_expires_ns = 0;
 	if (token.ptr == NULL)
-		return x->imds->options.tokens == IMDSEMU_OPTIONAL;
-	return imdsemu_token_ok(x->imds, x->host_name, lab_view_trim(token), x->now_ns);
+		return x->imds->options.tokens == IMDSEMU_OPTIONAL ? 0 : -1;
+	return imdsemu_token_ok(
+		x->imds, x->host_name, lab_view_trim(token), x->now_ns, ret_expires_ns);
+}
+
+/* A list that was asked for without its slash: where it is. */
+static void redirect(struct imdsemu_exchange *x)
+{
+	struct lab_view host = x->request->authority;
+
+	if (host.len == 0)
+		host = LAB_VIEW("169.254.169.254");
+	fail(x, 301);
+	add_header(x, "Location",
+		lab_view_cstr(lab_arena_printf(
+			x->arena, "http://%.*s%.*s/", LAB_VIEW_ARG(host), LAB_VIEW_ARG(x->path))));
 }
 
 static void answer_document(struct imdsemu_exchange *x)
 {
+	uint64_t expires_ns;
 	unsigned status;
 
-	if (!may_read(x)) {
+	if (may_read(x, &expires_ns) < 0) {
 		fail(x, 401);
 		return;
 	}
 	status = imdsemu_document(x);
-	if (status != 200 || x->body.overflow) {
+	if (status == 301) {
+		redirect(x);
+	} else if (status != 200 || x->body.overflow) {
 		fail(x, status != 200 ? status : 500);
-		return;
+	} else {
+		x->out.response.status = 200;
+		add_header(x, "Content-Type", LAB_VIEW("text/plain"));
+		add_header(x, "Accept-Ranges", LAB_VIEW("none"));
 	}
-	x->out.response.status = 200;
-	add_header(x, "Content-Type", LAB_VIEW("text/plain"));
+	/* The real one tells how long the token still lives. */
+	if (expires_ns > 0)
+		add_number(x, "X-Aws-Ec2-Metadata-Token-Ttl-Seconds",
+			(expires_ns - x->now_ns) / LAB_SEC);
 }
 
 static bool is_dated_token_path(struct lab_view path)
@@ -339,6 +390,45 @@ static bool fault_before(struct imdsemu_exchange *x)
 	return true;
 }
 
+/* 200, and a document that no client may take for one. Which: as the code says, or drawn. */
+static void fault_document(struct imdsemu_exchange *x)
+{
+	static const char *const codes[] = { "AssumeRoleUnauthorizedAccess", "Failed",
+		"InstanceProfileNotFound", "HalfDocument", "EmptyDocument", "MissingField",
+		"ExpiredCredentials" };
+	const char *code = x->fault.code;
+
+	if (code == NULL || strcmp(code, "BadDocument") == 0)
+		code = codes[lab_pick(lab_draw(x->imds->options.seed, "imds.document",
+					      x->host->actor, x->host->requests),
+			LAB_COUNT_OF(codes))];
+	if (strcmp(code, "EmptyDocument") == 0)
+		lab_buf_reset(&x->body);
+	else if (strcmp(code, "HalfDocument") == 0)
+		x->body.len /= 2;
+	else
+		imdsemu_document_spoil(x, code);
+}
+
+static void fault_bit(struct imdsemu_exchange *x)
+{
+	uint64_t draw =
+		lab_draw(x->imds->options.seed, "imds.bit", x->host->actor, x->host->requests);
+
+	if (x->body.len > 0)
+		x->body.data[lab_pick(draw, x->body.len)] ^= (uint8_t)(1U << (draw & 7));
+}
+
+static void fault_answer(struct imdsemu_exchange *x)
+{
+	if (x->out.response.status != 200)
+		return;
+	if (x->fault.kind == SIM_FAULT_ALTER_REPLY && x->fault.status == 200)
+		fault_document(x);
+	else
+		fail_fault(x);
+}
+
 static void fault_after(struct imdsemu_exchange *x)
 {
 	switch (x->fault.kind) {
@@ -346,8 +436,7 @@ static void fault_after(struct imdsemu_exchange *x)
 	case SIM_FAULT_ALTER_REPLY:
 	case SIM_FAULT_LATE:
 	case SIM_FAULT_PARTLY:
-		if (x->out.response.status == 200)
-			fail_fault(x);
+		fault_answer(x);
 		break;
 	case SIM_FAULT_LOSE_REPLY:
 		x->out.wire = SIM_WIRE_RESET;
@@ -358,16 +447,22 @@ static void fault_after(struct imdsemu_exchange *x)
 	case SIM_FAULT_CORRUPT:
 		x->out.wire = SIM_WIRE_TRUNCATE;
 		break;
+	case SIM_FAULT_FLIP:
+		fault_bit(x);
+		break;
+	case SIM_FAULT_TRICKLE:
+		x->out.wire = SIM_WIRE_TRICKLE;
+		break;
+	case SIM_FAULT_DROP:
+		x->out.wire = SIM_WIRE_ANSWER_DROP;
+		break;
 	case SIM_FAULT_NONE:
 	case SIM_FAULT_REFUSE:
 	case SIM_FAULT_STALL:
 	case SIM_FAULT_RESET:
 	case SIM_FAULT_DELAY:
-	case SIM_FAULT_FLIP:
 	case SIM_FAULT_WRONG_ETAG:
 	case SIM_FAULT_WRONG_DATE:
-	case SIM_FAULT_TRICKLE:
-	case SIM_FAULT_DROP:
 	case SIM_FAULT_STALE:
 	case SIM_FAULT_DUPLICATE:
 	case SIM_FAULT_KIND_COUNT:

@@ -20,6 +20,8 @@
  * Replies    Content-Length is the body's length. Documents are text/plain, errors are XHTML.
  * Threads    One. The emulator has its own heap in the caller's pool and copies its options.
  *
+ * Redirect   The role list without its slash is 301, as on EC2.
+ *
  * Answers    400 TTL missing, not a number, 0, over 21600; 401 token missing, wrong, expired; 403
  *            X-Forwarded-For, dated path, service disabled; 404 no such path, role; 405 other
  *            methods; throttle_status when over the rate.
@@ -29,6 +31,10 @@
  *     answer it in place of a success (what is wrong keeps its own status). STALL, RESET,
  *     STALL_REPLY, LOSE_REPLY as named; CORRUPT cuts the body. A slow answer is DELAY: it says what
  *     was true when it was asked for.
+ *     ALTER_REPLY with status 200: a document that is none, with the code
+ * AssumeRoleUnauthorizedAccess, Failed, InstanceProfileNotFound, HalfDocument, EmptyDocument,
+ * MissingField or ExpiredCredentials; with BadDocument or none one of these is drawn. TRICKLE,
+ * FLIP, WRONG_DATE, DROP as named.
  *
  * Access log     One line for each request; operation is imds.token, imds.role or imds.meta.
  *
@@ -70,6 +76,7 @@ struct imdsemu_options {
 	uint32_t throttle_per_s; /* requests of one host; 0 is no limit */
 	uint32_t throttle_burst;
 	unsigned throttle_status;                 /* 429, or 503 */
+	bool close_connections;                   /* after each answer, as the real one does */
 	uint64_t latency_low_ns, latency_high_ns; /* log-normal quantiles; 0: at once */
 	uint32_t roles_max, hosts_max, pending_max;
 	sim_credentials_fn publish; /* NULL: nobody is told */

@@ -34,6 +34,7 @@ static void on_reply(void *ctx, const struct sim_http_reply *reply)
 	(void)ctx;
 	t.reply.wire = reply->wire;
 	t.reply.head = reply->head;
+	t.reply.bytes_per_s = reply->bytes_per_s;
 	lab_http_response_copy(t.arena, &reply->response, &t.reply.response);
 	t.replies++;
 }
@@ -383,18 +384,27 @@ static void what_sdks_ask_for_is_there(void **state)
 		{ "/2021-03-23/meta-data/placement/region", "eu-central-1" },
 		{ "/latest/meta-data/services/domain", "amazonaws.com" },
 		{ "/latest/meta-data/services/partition", "aws" },
-		{ "/latest/meta-data/placement/", "availability-zone\nregion" },
+		{ "/latest/meta-data/placement/",
+			"availability-zone\navailability-zone-id\nregion" },
+		{ "/latest/meta-data/placement/availability-zone-id", "euc1-az2" },
+		{ "/latest/meta-data/events/maintenance/history", "[]" },
+		{ "/latest/meta-data/instance-life-cycle", "on-demand" },
+		{ "/latest/dynamic/fws/instance-monitoring", "disabled" },
 		{ "/latest/meta-data/iam/", "info\nsecurity-credentials/" },
-		{ "/latest/meta-data/iam/security-credentials", "s3access" },
+		{ "/latest/meta-data/iam/security-credentials/", "s3access" },
 		{ "/latest/meta-data/hostname", "backend-1" },
 		{ "/latest/meta-data/instance-type?x=1", "m5.large" },
 		{ "/latest/", "dynamic\nmeta-data" },
 		{ "/latest", "dynamic\nmeta-data" },
 		{ "/latest/dynamic/instance-identity/", "document" },
+		{ "/latest/dynamic/", "fws/\ninstance-identity/" },
 	};
 	static const char *const missing[] = { "/latest/nothing", "/2099-01-01/meta-data/",
 		"/latest/meta-data/iam/security-credentials-extended/", "/latest/api/token",
-		"/latest/meta-data/tags/instance/", "/favicon.ico" };
+		"/latest/meta-data/tags/instance/", "/latest/user-data",
+		"/latest/meta-data/spot/instance-action",
+		"/latest/meta-data/events/recommendations/rebalance",
+		"/latest/meta-data/network/interfaces/macs/06:00:00:00:00:00/", "/favicon.ico" };
 	size_t i;
 	(void)state;
 
@@ -459,6 +469,108 @@ static void odd_targets_are_refused(void **state)
 	assert_int_equal(request("GET", "?"), 400);
 	memset(target, '/', 2999);
 	assert_int_equal(request("GET", target), 400);
+}
+
+static void zone_ids_follow_the_region(void **state)
+{
+	static const struct {
+		const char *region, *zone, *id;
+	} rows[] = {
+		{ "us-east-1", "us-east-1a", "use1-az1" },
+		{ "ap-southeast-2", "ap-southeast-2c", "apse2-az3" },
+		{ "ap-northeast-1", "ap-northeast-1d", "apne1-az4" },
+		{ "eu-north-1", "eu-north-1a", "eun1-az1" },
+	};
+	size_t i;
+	(void)state;
+
+	t.peer.zone = lab_view_of(NULL, 0);
+	for (i = 0; i < LAB_COUNT_OF(rows); i++) {
+		t.options.region = lab_view_cstr(rows[i].region);
+		t.options.zone = lab_view_cstr(rows[i].zone);
+		start();
+		assert_row(i, get("/latest/meta-data/placement/availability-zone-id") == 200);
+		assert_string_equal(body(), rows[i].id);
+	}
+}
+
+static void the_interface_is_listed_by_its_mac(void **state)
+{
+	char path[128], own[18];
+	(void)state;
+
+	assert_int_equal(get("/latest/meta-data/mac"), 200);
+	(void)snprintf(own, sizeof(own), "%s", body());
+	assert_int_equal(get("/latest/meta-data/network/interfaces/macs/"), 200);
+	assert_memory_equal(body(), own, 17);
+	(void)snprintf(path, sizeof(path), "/latest/meta-data/network/interfaces/macs/%s/", own);
+	assert_int_equal(get(path), 200);
+	assert_true(strstr(body(), "device-number\nlocal-hostname\n") != NULL);
+	(void)snprintf(
+		path, sizeof(path), "/latest/meta-data/network/interfaces/macs/%s/owner-id", own);
+	assert_int_equal(get(path), 200);
+	assert_string_equal(body(), "123456789012");
+	(void)snprintf(
+		path, sizeof(path), "/latest/meta-data/network/interfaces/macs/%s/nothing", own);
+	assert_int_equal(get(path), 404);
+}
+
+static void the_list_without_its_slash_is_elsewhere(void **state)
+{
+	(void)state;
+
+	assert_int_equal(get("/latest/meta-data/iam/security-credentials"), 301);
+	assert_string_equal(reply_header("Location"),
+		"http://169.254.169.254/latest/meta-data/iam/security-credentials/");
+	assert_true(strstr(body(), "<title>301 - Moved Permanently</title>") != NULL);
+	imdsemu_role_detach(t.imds, LAB_VIEW("s3access"));
+	assert_int_equal(get("/latest/meta-data/iam/security-credentials"), 404);
+}
+
+static void answers_tell_how_long_the_token_lives(void **state)
+{
+	const char *token = new_token("60");
+	(void)state;
+
+	advance(10 * LAB_SEC);
+	assert_int_equal(get_with(token, "/latest/meta-data/placement/region"), 200);
+	assert_string_equal(reply_header("X-Aws-Ec2-Metadata-Token-Ttl-Seconds"), "50");
+	assert_string_equal(reply_header("Accept-Ranges"), "none");
+	assert_int_equal(get_with(token, "/latest/nothing"), 404);
+	assert_string_equal(reply_header("X-Aws-Ec2-Metadata-Token-Ttl-Seconds"), "50");
+	imdsemu_set_tokens(t.imds, IMDSEMU_OPTIONAL);
+	assert_int_equal(request("GET", "/latest/meta-data/placement/region"), 200);
+	assert_null(reply_header("X-Aws-Ec2-Metadata-Token-Ttl-Seconds"));
+}
+
+static void connections_may_end_with_each_answer(void **state)
+{
+	(void)state;
+
+	t.options.close_connections = true;
+	start();
+	(void)new_token("60");
+	assert_int_equal(t.reply.wire, SIM_WIRE_ANSWER_CLOSE);
+}
+
+static void what_is_no_request_is_refused_in_its_form(void **state)
+{
+	static const unsigned statuses[SIM_REFUSE_COUNT] = { 400, 400, 505, 431, 400, 411, 501, 400,
+		413, 408, 503, 503 };
+	const struct lab_http_request nothing = { .headers.count = 0 };
+	unsigned why;
+	(void)state;
+
+	for (why = 0; why < SIM_REFUSE_COUNT; why++) {
+		t.service.ops->refuse(t.service.service, (enum sim_http_refusal)why, &nothing,
+			&t.peer, t.now, on_reply, NULL);
+		assert_row(why, t.reply.response.status == statuses[why]);
+		assert_string_equal(reply_header("Server"), "EC2ws");
+		assert_true(strstr(body(), "<h1>") != NULL);
+		assert_int_equal(t.logged_status, statuses[why]);
+	}
+	assert_int_equal(imdsemu_counters(t.imds)->requests, SIM_REFUSE_COUNT);
+	assert_false(t.service.ops->length_required);
 }
 
 /* ---- rotation ---- */
@@ -615,6 +727,72 @@ static void faults_at_both_points(void **state)
 	t.asked_point[0] = '\0';
 	assert_int_equal(get_with(token, "/latest/meta-data/hostname"), 200);
 	assert_string_equal(t.asked_point, "");
+}
+
+static void spoilt_documents_are_no_documents(void **state)
+{
+	static const char *const codes[] = { "AssumeRoleUnauthorizedAccess", "Failed",
+		"InstanceProfileNotFound", "HalfDocument", "EmptyDocument", "MissingField" };
+	const char *token = new_token("21600");
+	struct aws_credentials credentials;
+	struct lab_error err;
+	size_t i, bad = 0;
+	(void)state;
+
+	for (i = 0; i < LAB_COUNT_OF(codes); i++) {
+		t.fault = (struct sim_fault){
+			.kind = SIM_FAULT_ALTER_REPLY, .id = 9, .status = 200, .code = codes[i]
+		};
+		assert_row(i, get_with(token, ROLES "s3access") == 200);
+		assert_row(i, imds_document_parse(
+				      t.reply.response.body, t.arena, &credentials, &err) == -1);
+		assert_row(i, strstr(body(), codes[i]) != NULL || i >= 3);
+	}
+	t.fault.code = "ExpiredCredentials";
+	advance(7200 * LAB_SEC);
+	assert_int_equal(get_with(token, ROLES "s3access"), 200);
+	parse(&credentials);
+	assert_int_equal(credentials.expires_unix, T_EPOCH + 3600);
+	t.fault.code = "BadDocument";
+	for (i = 0; i < 40; i++) {
+		assert_int_equal(get_with(token, ROLES "s3access"), 200);
+		bad += imds_document_parse(t.reply.response.body, t.arena, &credentials, &err) < 0;
+	}
+	assert_in_range(bad, 20, 39); /* the rest was past its end */
+	t.fault.code = "Failed";
+	assert_int_equal(get_with(token, ROLES), 200);
+	assert_string_equal(body(), ""); /* a list has no code */
+	t.fault.code = "HalfDocument";
+	header("X-aws-ec2-metadata-token-ttl-seconds", "60");
+	assert_int_equal(request("PUT", "/latest/api/token"), 200);
+	assert_int_equal(t.reply.response.body.len, 28);
+	assert_int_equal(imdsemu_counters(t.imds)->faults, LAB_COUNT_OF(codes) + 43);
+}
+
+static void the_wire_carries_slow_and_dropped_answers(void **state)
+{
+	const char *token = new_token("600");
+	char plain[2000];
+	size_t i, differ = 0;
+	(void)state;
+
+	assert_int_equal(get_with(token, ROLES "s3access"), 200);
+	(void)snprintf(plain, sizeof(plain), "%s", body());
+	t.fault = (struct sim_fault){ .kind = SIM_FAULT_TRICKLE, .delay_ns = 2 * LAB_SEC };
+	assert_int_equal(get_with(token, ROLES "s3access"), 200);
+	assert_int_equal(t.reply.wire, SIM_WIRE_TRICKLE);
+	assert_int_equal(t.reply.bytes_per_s, strlen(plain) / 2);
+	t.fault.kind = SIM_FAULT_DROP;
+	assert_int_equal(get_with(token, ROLES "s3access"), 200);
+	assert_int_equal(t.reply.wire, SIM_WIRE_ANSWER_DROP);
+	t.fault.kind = SIM_FAULT_WRONG_DATE;
+	assert_int_equal(get_with(token, ROLES "s3access"), 200);
+	assert_string_equal(reply_header("Date"), "Thu, 01 Jan 2026 00:15:02 GMT");
+	t.fault.kind = SIM_FAULT_FLIP;
+	assert_int_equal(get_with(token, ROLES "s3access"), 200);
+	for (i = 0; i < strlen(plain); i++)
+		differ += plain[i] != body()[i];
+	assert_int_equal(differ, 1);
 }
 
 static void a_wrong_request_keeps_its_own_error(void **state)
@@ -795,6 +973,12 @@ int main(void)
 		t_test(role_names_are_checked),
 		t_test(what_sdks_ask_for_is_there),
 		t_test(instance_documents_differ_by_host),
+		t_test(zone_ids_follow_the_region),
+		t_test(the_interface_is_listed_by_its_mac),
+		t_test(the_list_without_its_slash_is_elsewhere),
+		t_test(answers_tell_how_long_the_token_lives),
+		t_test(connections_may_end_with_each_answer),
+		t_test(what_is_no_request_is_refused_in_its_form),
 		t_test(head_is_get_without_a_body),
 		t_test(odd_targets_are_refused),
 		t_test(keys_rotate_on_schedule),
@@ -803,6 +987,8 @@ int main(void)
 		t_test(a_wrong_clock_shows_in_documents_only),
 		t_test(hosts_are_throttled_apart),
 		t_test(faults_at_both_points),
+		t_test(spoilt_documents_are_no_documents),
+		t_test(the_wire_carries_slow_and_dropped_answers),
 		t_test(a_wrong_request_keeps_its_own_error),
 		t_test(slow_answers_come_in_their_order),
 		t_test(a_full_queue_answers_at_once),

@@ -57,22 +57,25 @@ void imdsemu_token_make(struct imdsemu *imds, struct lab_view host, uint64_t exp
 	lab_buf_done(&text);
 }
 
-bool imdsemu_token_ok(
-	struct imdsemu *imds, struct lab_view host, struct lab_view token, uint64_t now_ns)
+int imdsemu_token_ok(struct imdsemu *imds, struct lab_view host, struct lab_view token,
+	uint64_t now_ns, uint64_t *ret_expires_ns)
 {
 	uint8_t mac[LAB_DIGEST_MAX];
 	struct lab_buf raw;
-	bool ok = false;
+	int rc = -1;
 
 	if (token.len != IMDSEMU_TOKEN_LEN)
-		return false;
+		return -1;
 	lab_buf_init(&raw, imds->heap, RAW_LEN);
 	if (lab_buf_append_unbase64(&raw, token) == 0 && raw.len == RAW_LEN) {
 		make_mac(imds, host, raw.data, mac);
-		ok = lab_view_eq_secret(
-			     lab_view_of(raw.data + 16, MAC_LEN), lab_view_of(mac, MAC_LEN)) &&
-		     now_ns < get_u64(raw.data);
+		if (lab_view_eq_secret(
+			    lab_view_of(raw.data + 16, MAC_LEN), lab_view_of(mac, MAC_LEN)) &&
+			now_ns < get_u64(raw.data)) {
+			*ret_expires_ns = get_u64(raw.data);
+			rc = 0;
+		}
 	}
 	lab_buf_done(&raw);
-	return ok;
+	return rc;
 }
