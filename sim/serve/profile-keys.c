@@ -25,6 +25,11 @@
 		"s3", name, CONF_KEY_LATENCY, CONF_UNIT_TIME, FIELD(profile_s3, latency[class]), \
 			0, HOUR, "", doc, NULL \
 	}
+#define LATENCY_FILE(name, class, doc) \
+	{ \
+		"s3", name, CONF_KEY_TEXT, CONF_UNIT_TIME, FIELD(profile_s3, latency_file[class]), \
+			0, 0, "", doc, NULL \
+	}
 /* Without defaults, what s3 { } says counts. */
 #define RATES(section, type, writes, reads, time, no) \
 	{ section, "write_rate", CONF_KEY_NUMBER, CONF_UNIT_COUNT, FIELD(type, rates.write_rate), \
@@ -79,6 +84,41 @@ static const struct conf_key keys[] = {
 	LATENCY("latency_list", S3EMU_LIST, "Of listings"),
 	LATENCY("latency_copy", S3EMU_COPY, "Of copies"),
 	LATENCY("latency_bucket", S3EMU_BUCKET, "Of calls on buckets"),
+	LATENCY_FILE("latency_get_file", S3EMU_GET,
+		"File of measured times or quantiles, instead of latency_get"),
+	LATENCY_FILE("latency_head_file", S3EMU_HEAD, "The same for HEAD"),
+	LATENCY_FILE("latency_put_file", S3EMU_PUT, "The same for PUT"),
+	LATENCY_FILE("latency_delete_file", S3EMU_DELETE, "The same for DELETE"),
+	LATENCY_FILE("latency_bulk_delete_file", S3EMU_BULK_DELETE, "The same for POST ?delete"),
+	LATENCY_FILE("latency_list_file", S3EMU_LIST, "The same for listings"),
+	LATENCY_FILE("latency_copy_file", S3EMU_COPY, "The same for copies"),
+	LATENCY_FILE("latency_bucket_file", S3EMU_BUCKET, "The same for calls on buckets"),
+	NUMBER("s3", profile_s3, slow_chance, CONF_UNIT_FRACTION, 0, 1000000, "0",
+		"Chance that a request takes slow_time instead"),
+	{ "s3", "slow_time", CONF_KEY_RANGE, CONF_UNIT_TIME, FIELD(profile_s3, slow_time), 1, HOUR,
+		"qlog 500ms..5s", "Drawn for each such request, log-uniform", NULL },
+	NUMBER("s3", profile_s3, body_rate, CONF_UNIT_SIZE, 0, UINT32_MAX, "0",
+		"Bytes a second of a body, either way; 0: not limited"),
+	NUMBER("s3", profile_s3, split_after, CONF_UNIT_TIME, 0, YEAR, "0",
+		"Overload after which a partition is split; AWS: 30 to 60 min; 0: never"),
+	NUMBER("s3", profile_s3, split_max, CONF_UNIT_COUNT, 1, S3EMU_PARTITIONS_MAX, "256",
+		"Partitions of a bucket beyond which none is split"),
+	NUMBER("s3", profile_s3, split_ramp, CONF_UNIT_TIME, 0, YEAR, "0",
+		"How long the halves take to grow from half of the rates to all"),
+	NUMBER("s3", profile_s3, merge_after, CONF_UNIT_TIME, 0, YEAR, "0",
+		"Calm after which what was split is merged; 0: never"),
+	NUMBER("s3", profile_s3, key_write_interval, CONF_UNIT_TIME, 0, HOUR, "0",
+		"Writes to one key that follow faster are SlowDown; 0: none is"),
+	NUMBER("s3", profile_s3, retry_after, CONF_UNIT_TIME, 0, HOUR, "0",
+		"Retry-After of a 503, whole seconds; 0: it has none, as AWS's"),
+	{ "s3", "connection_requests", CONF_KEY_RANGE, CONF_UNIT_COUNT,
+		FIELD(profile_s3, connection_requests), 0, UINT32_MAX, "0",
+		"Answers after which a connection is closed, drawn for each; AWS: 100; 0: no bound",
+		NULL },
+	NUMBER("s3", profile_s3, connection_idle, CONF_UNIT_TIME, LAB_MSEC, UINT64_MAX, "unlimited",
+		"Without a request a connection is closed after; AWS: 20 s"),
+	SIMPLE("s3", profile_s3, CONF_KEY_BOOL, connection_announced, "no",
+		"The last answer says so (Connection: close)"),
 	NUMBER("s3", profile_s3, memory, CONF_UNIT_SIZE, MEBI, MEMORY_MAX, "1G",
 		"Objects that are held, with their metadata; more is 503"),
 	NUMBER("s3", profile_s3, objects_max, CONF_UNIT_COUNT, 1, UINT64_C(1) << 32, "100000000",

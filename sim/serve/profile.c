@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sim/serve/profile-private.h"
 
+#include "sim/serve/latency-file.h"
+
 #define NAME_MAX_BYTES 63
 #define KEY_ID_MIN 16
 #define KEY_ID_MAX 128
@@ -282,12 +284,29 @@ struct profile *profile_default(struct lab_arena *arena)
 	return p;
 }
 
-static int read_root(const char *path, const struct conf_section *root, struct lab_arena *arena,
-	struct conf_problems *problems, struct profile **ret, struct lab_error *err)
+static void load_latencies(
+	struct loader *loader, const struct conf_section *root, const struct conf_reader *reader)
+{
+	struct profile_s3 *s3 = &loader->profile->s3;
+	const struct conf_section *section = conf_section_next(root, "s3", NULL);
+	struct lab_error err;
+
+	for (size_t c = 0; c < S3EMU_CLASS_COUNT; c++) {
+		if (s3->latency_file[c].len > 0 &&
+			latency_file_load(s3->latency_file[c], reader, loader->arena,
+				&s3->measured[c], &err) < 0)
+			COMPLAIN(loader, section->where, "%s", err.message);
+	}
+}
+
+static int read_root(const char *path, const struct conf_section *root,
+	const struct conf_reader *reader, struct lab_arena *arena, struct conf_problems *problems,
+	struct profile **ret, struct lab_error *err)
 {
 	struct loader loader = { new_profile(path, arena), arena, problems };
 
 	read_file(&loader, root);
+	load_latencies(&loader, root, reader);
 	if (problems->errors > 0)
 		return lab_fail(err, LAB_INVALID, "%s has %zu error%s", path, problems->errors,
 			problems->errors == 1 ? "" : "s");
@@ -303,7 +322,7 @@ int profile_load(const char *path, const struct conf_reader *reader, struct lab_
 	if (conf_parse(lab_view_cstr(path), reader, CONF_PARSE_LITERAL, arena, problems, &root,
 		    err) < 0)
 		return -1;
-	return read_root(path, root, arena, problems, ret, err);
+	return read_root(path, root, reader, arena, problems, ret, err);
 }
 
 int profile_load_text(const char *name, struct lab_view text, struct lab_arena *arena,
@@ -313,5 +332,5 @@ int profile_load_text(const char *name, struct lab_view text, struct lab_arena *
 
 	if (conf_parse_text(name, text, NULL, CONF_PARSE_LITERAL, arena, problems, &root, err) < 0)
 		return -1;
-	return read_root(name, root, arena, problems, ret, err);
+	return read_root(name, root, NULL, arena, problems, ret, err);
 }

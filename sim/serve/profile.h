@@ -8,6 +8,8 @@
  *            NAME, peer NAME, as many as wanted. profile-keys.c has every key with its default;
  *            `oboxlab list settings` prints it.
  * Ownership  Everything lives in the arena.
+ * Files      Of latencies: read by the profile's reader; relative to the working directory. A
+ *            profile from a text has none.
  * Errors     All problems at once in `problems`, with file, line, column and value; -1 LAB_INVALID
  *            if any is an error. Secrets never appear.
  */
@@ -48,6 +50,17 @@ struct profile_s3 {
 	struct profile_rates rates;
 	bool typical_latency;
 	struct conf_range latency[S3EMU_CLASS_COUNT]; /* where it was set; else low is UINT64_MAX */
+	/* Files of measured ones instead (latency-file.h), and what is in them. */
+	struct lab_view latency_file[S3EMU_CLASS_COUNT];
+	struct s3emu_latency measured[S3EMU_CLASS_COUNT];
+	uint64_t slow_chance; /* ppm */
+	struct conf_range slow_time;
+	uint64_t body_rate;
+	uint64_t split_after, split_max, split_ramp, merge_after, key_write_interval;
+	uint64_t retry_after;
+	struct conf_range connection_requests; /* 0: no bound */
+	uint64_t connection_idle;
+	bool connection_announced;
 	uint64_t memory, objects_max, object_bytes_max, body_max, receive_max;
 	uint64_t clock_skew;
 	bool clock_is_behind;

@@ -28,6 +28,49 @@ static struct s3emu_rates rates_of(const struct profile_rates *rates)
 		.bulk_per_key = rates->bulk_per_key };
 }
 
+static void set_latencies(const struct profile_s3 *s3, struct s3emu_options *o)
+{
+	for (size_t c = 0; c < S3EMU_CLASS_COUNT; c++) {
+		struct s3emu_latency *latency = &o->latency[c];
+
+		if (s3->measured[c].table_count + s3->measured[c].trace_count > 0)
+			*latency = s3->measured[c];
+		else if (s3->latency[c].low != UINT64_MAX)
+			*latency = (struct s3emu_latency){ .low_ns = s3->latency[c].low,
+				.high_ns = s3->latency[c].high };
+		latency->bytes_per_s = s3->body_rate;
+		if (s3->slow_chance == 0)
+			continue;
+		latency->tail_ppm = (uint32_t)s3->slow_chance;
+		latency->tail_low_ns = s3->slow_time.low;
+		latency->tail_high_ns = s3->slow_time.high;
+	}
+}
+
+static void set_scaling(const struct profile_s3 *s3, struct s3emu_options *o)
+{
+	o->scaling = (struct s3emu_scaling){ .split_after_ns = s3->split_after,
+		.partitions_max = (uint32_t)s3->split_max,
+		.ramp_ns = s3->split_ramp,
+		.merge_after_ns = s3->merge_after,
+		.key_write_interval_ns = s3->key_write_interval };
+	o->retry_after_s = (unsigned)(s3->retry_after / LAB_SEC);
+}
+
+/* Of a connection: false if nothing bounds it. */
+static bool life_of(const struct profile_s3 *s3, struct sim_connection_life *ret)
+{
+	const struct conf_range *requests = &s3->connection_requests;
+
+	*ret = (struct sim_connection_life){ .requests_low = (uint32_t)requests->low,
+		.requests_high = (uint32_t)requests->high,
+		.idle_ns = s3->connection_idle,
+		.announced = s3->connection_announced };
+	if (requests->high == 0)
+		ret->requests_low = ret->requests_high = UINT32_MAX;
+	return requests->high > 0 || s3->connection_idle != UINT64_MAX;
+}
+
 static void set_s3_options(struct serve *serve, struct s3emu_options *o)
 {
 	const struct profile_s3 *s3 = &serve->profile->s3;
@@ -35,11 +78,8 @@ static void set_s3_options(struct serve *serve, struct s3emu_options *o)
 	s3emu_options_init(o);
 	if (s3->typical_latency)
 		s3emu_options_typical_latency(o);
-	for (size_t c = 0; c < S3EMU_CLASS_COUNT; c++) {
-		if (s3->latency[c].low != UINT64_MAX)
-			o->latency[c] = (struct s3emu_latency){ .low_ns = s3->latency[c].low,
-				.high_ns = s3->latency[c].high };
-	}
+	set_latencies(s3, o);
+	set_scaling(s3, o);
 	o->seed = serve->profile->serve.seed;
 	o->epoch_unix_us = serve->start_unix_us;
 	o->skew_us = skew_us(s3->clock_skew, s3->clock_is_behind);
@@ -234,7 +274,11 @@ static struct serve_socket socket_of(struct serve *serve, const struct serve_add
 static int open_s3(struct serve *serve, struct lab_error *err)
 {
 	struct serve_socket socket = socket_of(serve, &serve->s3_address);
+	struct sim_connection_life life;
 
+	if (life_of(&serve->profile->s3, &life))
+		socket.life = &life;
+	socket.life_seed = serve->profile->serve.seed;
 	socket.body_max_bytes = (size_t)serve->profile->s3.body_max;
 	socket.memory_max_bytes = (size_t)serve->profile->s3.receive_max;
 	if (new_s3(serve, err) < 0 || serve_s3(serve->s3, &socket, &serve->s3_front, err) < 0)

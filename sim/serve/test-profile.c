@@ -40,6 +40,40 @@ static void without_a_file_there_is_one_key(void **state)
 	assert_int_equal(p->imds.tokens, IMDSEMU_REQUIRED);
 }
 
+static int read_file(void *ctx, struct lab_view path, struct lab_arena *arena, struct lab_view *ret,
+	struct lab_error *error)
+{
+	(void)arena;
+	if (lab_view_eq_cstr(path, "p"))
+		*ret = lab_view_cstr(ctx);
+	else if (lab_view_eq_cstr(path, "get.lat"))
+		*ret = LAB_VIEW("p50 20ms\np99 1s\n");
+	else
+		return lab_fail(error, LAB_NOT_FOUND, "%.*s: no such file", LAB_VIEW_ARG(path));
+	return 0;
+}
+
+static void latencies_come_from_files(void **state)
+{
+	static char text[] = "s3 {\n latency_get_file = get.lat\n latency_put = 5ms\n}\n",
+		    away[] = "s3 {\n latency_put_file = none.lat\n}\n";
+	struct conf_reader reader = { .read_file = read_file, .ctx = text };
+	struct profile *p;
+
+	(void)state;
+	assert_int_equal(profile_load("p", &reader, new_arena(), &problems, &p, &err), 0);
+	assert_int_equal(p->s3.measured[S3EMU_GET].table_count, 2);
+	assert_int_equal(p->s3.measured[S3EMU_PUT].table_count, 0);
+	reader.ctx = away;
+	assert_int_equal(profile_load("p", &reader, new_arena(), &problems, &p, &err), -1);
+	assert_int_equal(err.code, LAB_INVALID);
+	assert_non_null(strstr(problems.items[0].message, "none.lat: no such file"));
+	/* A text has no files. */
+	assert_int_equal(
+		profile_load_text("p", lab_view_cstr(text), new_arena(), &problems, &p, &err), -1);
+	assert_non_null(strstr(problems.items[0].message, "no files can be read"));
+}
+
 static void every_section_is_read(void **state)
 {
 	struct profile *p = load_ok(
@@ -280,6 +314,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		testing_test(without_a_file_there_is_one_key),
+		testing_test(latencies_come_from_files),
 		testing_test(every_section_is_read),
 		testing_test(every_error_has_its_place),
 		testing_test(secrets_are_in_no_message),
