@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/fs/fs-http.h"
 
+#include "core/aws/metadata-text.h"
 #include "core/conf/var-expand.h"
 
 #define METADATA_KNOWN_MAX 48
 #define BASIC_MAX 8192
+#define LEARN_ARENA_MAX ((size_t)4 * 1024 * 1024)
 
 struct http_policy fs_http_policy(
 	const struct conf_http_url *url, const struct fs_settings *settings)
@@ -154,6 +156,7 @@ int fs_http_metadata_add(struct lab_http_request *request, const struct fs_file 
 		if (fs_http_metadata_check(key, value, err) < 0)
 			return -1;
 		name = lab_arena_printf(arena, "%s%.*s", prefix, LAB_VIEW_ARG(key));
+		value = metadata_text_encode(value, file->fs->settings.env->heap, arena);
 		if (lab_http_header_add(&request->headers, lab_view_cstr(name), value) < 0)
 			return lab_fail(err, LAB_LIMIT, "too many headers in one request");
 	}
@@ -179,12 +182,46 @@ void fs_http_metadata_learn_one(
 		fs_file_metadata_store(file, key, value);
 }
 
+static bool is_repeated(const struct lab_http_headers *headers, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (lab_view_eq_nocase(headers->items[i].name, headers->items[n].name))
+			return true;
+	}
+	return false;
+}
+
+/* Of a name that comes several times: all values, with commas between them (s3 1.4). */
+static struct lab_view joined_value(
+	const struct lab_http_headers *headers, size_t n, struct lab_arena *arena)
+{
+	struct lab_view value = headers->items[n].value;
+
+	for (size_t i = n + 1; i < headers->count; i++) {
+		if (lab_view_eq_nocase(headers->items[i].name, headers->items[n].name))
+			value = lab_view_cstr(lab_arena_printf(arena, "%.*s,%.*s",
+				LAB_VIEW_ARG(value), LAB_VIEW_ARG(headers->items[i].value)));
+	}
+	return value;
+}
+
 void fs_http_metadata_learn(
 	struct fs_file *file, const char *prefix, const struct lab_http_headers *headers)
 {
-	for (size_t i = 0; i < headers->count; i++)
-		fs_http_metadata_learn_one(
-			file, prefix, headers->items[i].name, headers->items[i].value);
+	struct lab_heap *heap = file->fs->settings.env->heap;
+	struct lab_arena *arena = lab_arena_new(heap, LEARN_ARENA_MAX);
+	struct lab_view start = lab_view_cstr(prefix);
+
+	for (size_t i = 0; i < headers->count; i++) {
+		struct lab_view name = headers->items[i].name;
+
+		if (!lab_view_eq_nocase(lab_view_sub(name, 0, start.len), start) ||
+			is_repeated(headers, i))
+			continue;
+		fs_http_metadata_learn_one(file, prefix, name,
+			metadata_text_decode(joined_value(headers, i, arena), heap, arena));
+	}
+	lab_arena_free(&arena);
 }
 
 void fs_http_metadata_inherit(struct fs_file *from, struct fs_file *to, struct lab_arena *arena)

@@ -174,6 +174,32 @@ static void test_round_trip_both_signatures(void **state)
 	check_round_trip("&region=us-east-1");
 }
 
+/* S3 gives back what is not ASCII as words of RFC 2047, and HTTP drops spaces at ends. */
+static void test_odd_metadata(void **state)
+{
+	static const char *const metadata[] = { "a=gr\xc3\xb6\xc3\x9f"
+						"e",
+		"b= space ", "c==?UTF-8?B?YQ==?=", "d=x,y", "e=" };
+	struct bed bed;
+
+	(void)state;
+	bed_open(&bed, "&region=us-east-1");
+	assert_int_equal(RUN(&bed, .command = FS_TOOL_put, PATHS("k"), .input = LAB_VIEW("x"),
+				 .metadata = metadata, .metadata_count = LAB_COUNT_OF(metadata)),
+		0);
+	assert_int_equal(RUN(&bed, .command = FS_TOOL_metadata, PATHS("k")), 0);
+	assert_string_equal(bed.out, "a=gr\xc3\xb6\xc3\x9f"
+				     "e\nb= space \nc==?UTF-8?B?YQ==?=\nd=x,y\ne=\n");
+	assert_int_equal(RUN(&bed, .command = FS_TOOL_copy, PATHS("k", "l"),
+				 .metadata = metadata + 3, .metadata_count = 1),
+		0);
+	assert_int_equal(RUN(&bed, .command = FS_TOOL_metadata, PATHS("l")), 0);
+	assert_non_null(strstr(bed.out, "a=gr\xc3\xb6\xc3\x9f"
+					"e\n"));
+	assert_non_null(strstr(bed.out, "b= space \n"));
+	bed_close(&bed);
+}
+
 static void test_trees_with_odd_names(void **state)
 {
 	static const char *const keys[] = { "/lead", "a//b", "a/../c", "a/b/c/d", "x" };
@@ -403,6 +429,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_round_trip_both_signatures),
+		cmocka_unit_test(test_odd_metadata),
 		cmocka_unit_test(test_trees_with_odd_names),
 		cmocka_unit_test(test_several_paths),
 		cmocka_unit_test(test_separator),
