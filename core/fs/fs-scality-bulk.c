@@ -270,7 +270,7 @@ int scality_delete_many(
 
 /* ---- links ---- */
 
-/* A copy that waits; on the stack of its fiber. */
+/* A copy that waits. */
 struct scality_link {
 	struct lab_view from, to;
 	struct lab_error result;
@@ -310,11 +310,13 @@ static void send_links(struct scality_fs *fs)
 int scality_link(
 	struct scality_fs *fs, struct lab_view from, struct lab_view to, struct lab_error *err)
 {
-	struct scality_link link = { .from = from, .to = to };
+	struct scality_link *link = lab_new(fs->env->heap, struct scality_link);
+	int result = 0;
 
-	*fs->last_link = &link;
-	fs->last_link = &link.next;
-	while (!link.done) {
+	*link = (struct scality_link){ .from = from, .to = to };
+	*fs->last_link = link;
+	fs->last_link = &link->next;
+	while (!link->done) {
 		if (fs->linking) {
 			(void)env_cond_wait(fs->env, &fs->linked, ENV_FOREVER);
 			continue;
@@ -324,8 +326,10 @@ int scality_link(
 		fs->linking = false;
 		env_cond_broadcast(fs->env, &fs->linked);
 	}
-	if (link.result.code == LAB_OK)
-		return 0;
-	*err = link.result;
-	return -1;
+	if (link->result.code != LAB_OK) {
+		*err = link->result;
+		result = -1;
+	}
+	lab_heap_free(fs->env->heap, link);
+	return result;
 }

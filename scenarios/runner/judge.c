@@ -12,7 +12,11 @@ struct oracle *judge_new_oracle(const struct scene *scene, struct lab_heap *heap
 	const struct conf_http_url *url = &s->endpoints.s3;
 	struct oracle_settings settings = { .heap = heap,
 		.auditor = SCENE_AUDITOR,
-		.bucket = s->endpoints.bucket,
+		.bucket = scenario_is_scality(&s->endpoints)
+				  ? lab_view_cstr(scene_storage_name(scene))
+				  : s->endpoints.bucket,
+		.keys_are_ids =
+			s->endpoints.flavour == FS_URI_HTTP_SPROXYD && !s->endpoints.s3.by_path,
 		.keyspace = c->keyspace,
 		.max_retries = LAB_MAX(url->read_max_retries,
 			LAB_MAX(url->write_max_retries, url->delete_max_retries)),
@@ -42,7 +46,9 @@ void judge_access(struct oracle *oracle, const struct sim_access *access, struct
 {
 	oracle_access(oracle, access);
 	r->storage_requests++;
-	r->s3_requests += strcmp(access->service, "s3") == 0;
+	r->s3_requests += strcmp(access->service, "s3") == 0 ||
+			  strcmp(access->service, "sproxyd") == 0 ||
+			  strcmp(access->service, "cdmi") == 0;
 	r->cql_requests += strcmp(access->service, "cql") == 0;
 	r->imds_requests += strcmp(access->service, "imds") == 0;
 }
@@ -51,6 +57,7 @@ void judge(const struct judge_case *c, struct run_result *r)
 {
 	struct oracle_case oracle_case = { .history = c->history,
 		.s3 = c->scene->s3,
+		.ring = c->scene->ring,
 		.cql = c->scene->cql,
 		.faults = c->scene->plan,
 		.healed_ns = c->healed_ns,

@@ -125,7 +125,7 @@ static int new_services(struct live_world *w, struct lab_error *err)
 	w->s3_pool = lab_pool_new(SERVICE_BYTES_MAX);
 	w->imds_pool = lab_pool_new(SERVICE_BYTES_MAX);
 	w->cql_pool = lab_pool_new(SERVICE_BYTES_MAX);
-	if (scene_new_s3(scene, w->s3_pool, is_foreign ? &none : &hooks, err) < 0 ||
+	if (scene_new_storage(scene, w->s3_pool, is_foreign ? &none : &hooks, err) < 0 ||
 		scene_new_imds(scene, w->imds_pool, &hooks, serve_publish, &w->publisher, err) < 0)
 		return -1;
 	return scene_new_cql(scene, w->cql_pool, &hooks, err);
@@ -143,7 +143,9 @@ static int serve_all(struct live_world *w, struct lab_error *err)
 	socket.peer_count = peers->count;
 	socket.life = &life;
 	socket.life_seed = w->options->seed;
-	if (!w->options->scenario->is_foreign_s3 && serve_s3(scene->s3, &socket, &w->s3, err) < 0)
+	if (!w->options->scenario->is_foreign_s3 &&
+		serve_http(scene_storage_service(scene), &socket, scene_storage_name(scene), &w->s3,
+			err) < 0)
 		return -1;
 	w->publisher = (struct serve_publisher){ scene->s3, w->s3 };
 	socket.life = NULL;

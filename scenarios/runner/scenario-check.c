@@ -188,7 +188,7 @@ static uint64_t points_of(enum scenario_target target)
 {
 	switch (target) {
 	case SCENARIO_TARGET_S3:
-		return FAULT_S3;
+		return FAULT_STORAGE;
 	case SCENARIO_TARGET_IMDS:
 		return FAULT_IMDS;
 	case SCENARIO_TARGET_NODE:

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * scenario-endpoints.c - where the operator's settings say that S3 and IMDS are.
+ * scenario-endpoints.c - where the operator's settings say that the storage and IMDS are.
  */
 #include "scenarios/runner/scenario-private.h"
 
@@ -121,6 +121,26 @@ static int check_dictmap(const struct scenario *s, struct lab_error *err)
 		conf_hint(conf_suggest(dictmap->dict_name, dict_name_at, s), hint));
 }
 
+bool scenario_is_scality(const struct scenario_endpoints *endpoints)
+{
+	return endpoints->flavour == FS_URI_HTTP_SPROXYD ||
+	       endpoints->flavour == FS_URI_HTTP_SCALITY;
+}
+
+/* What names an object, its row must be able to say: else nobody could compare the two. */
+static int check_ids(const struct scenario_endpoints *e, struct lab_error *err)
+{
+	bool has_prefix = e->dictmap.storage_objectid_prefix.len > 0;
+	bool by_key = e->flavour == FS_URI_HTTP_SPROXYD && !e->s3.by_path;
+
+	if (!scenario_is_scality(e) || has_prefix != by_key)
+		return 0;
+	return lab_fail(err, LAB_UNSUPPORTED,
+		by_key ? "sproxyd without by-path stores by object id: storage-objectid-prefix "
+			 "must go"
+		       : "runs with this storage need storage-objectid-prefix");
+}
+
 static int read_obox_fs(struct scenario *s, struct lab_arena *arena, struct lab_error *err)
 {
 	struct scenario_endpoints *e = &s->endpoints;
@@ -133,12 +153,16 @@ static int read_obox_fs(struct scenario *s, struct lab_arena *arena, struct lab_
 	found = find_http(uri, &args, &flavour, &e->dictmap, err);
 	if (found < 0)
 		return -1;
-	if (found == 0 || (flavour != FS_URI_HTTP_S3 && flavour != FS_URI_HTTP_AWS_S3))
-		return lab_fail(err, LAB_UNSUPPORTED, "it does not end in s3 or aws-s3");
+	if (found == 0 || flavour == FS_URI_HTTP_OTHER)
+		return lab_fail(
+			err, LAB_UNSUPPORTED, "it does not end in s3, aws-s3, sproxyd or scality");
 	if (fs_uri_http(args, flavour, arena, &e->s3, err) < 0)
 		return -1;
+	e->flavour = flavour;
 	e->s3_authority = fs_uri_http_authority(&e->s3, arena);
-	if (split_bucket(e, err) < 0)
+	if (!scenario_is_scality(e) && split_bucket(e, err) < 0)
+		return -1;
+	if (check_ids(e, err) < 0)
 		return -1;
 	return check_dictmap(s, err);
 }

@@ -122,6 +122,15 @@ static const struct conf_key keys[] = {
 	OTHER("s3", scenario_s3, CONF_KEY_BOOL, NULL, refuse_sigv2, "yes",
 		"As every bucket made after 2020-06-24"),
 
+	LATENCY("scality", scenario_scality, latency_read, "lognormal 9ms..60ms",
+		"Of GET and HEAD"),
+	LATENCY("scality", scenario_scality, latency_write, "lognormal 18ms..120ms",
+		"Of PUT, DELETE and bulk requests"),
+	LATENCY("scality", scenario_scality, latency_list, "lognormal 20ms..150ms", "Of listings"),
+	RANGE("scality", scenario_scality, lock, CONF_UNIT_TIME, 0, YEAR, "0",
+		"How long an answered request still holds its object: 423 from sproxyd, 409 from "
+		"CDMI"),
+
 	RANGE("cql", scenario_cql, nodes, CONF_UNIT_COUNT, 1, SCENARIO_CQL_NODES_MAX, "3",
 		"Cassandra nodes"),
 	RANGE("cql", scenario_cql, replication_factor, CONF_UNIT_COUNT, 1, SCENARIO_CQL_NODES_MAX,

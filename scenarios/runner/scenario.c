@@ -129,18 +129,22 @@ static void read_fault(struct loader *loader, const struct conf_section *section
 
 static void read_store(struct loader *loader, const struct conf_section *section)
 {
-	static const char *const labels[] = { "s3", "cql" };
+	static const char *const labels[] = { "s3", "scality", "cql" };
 	struct scenario *s = loader->scenario;
 	char hint[CONF_HINT_MAX];
 
 	if (lab_view_eq_cstr(section->label, "s3"))
 		conf_keys_read(&scenario_vocabulary, "s3", section, &s->s3, loader->problems);
+	else if (lab_view_eq_cstr(section->label, "scality"))
+		conf_keys_read(
+			&scenario_vocabulary, "scality", section, &s->scality, loader->problems);
 	else if (lab_view_eq_cstr(section->label, "cql"))
 		conf_keys_read(&scenario_vocabulary, "cql", section, &s->cql, loader->problems);
 	else
 		conf_problem_add(loader->problems, true, section->where, "unknown store %.*s%s",
 			LAB_VIEW_ARG(section->label),
-			conf_hint(conf_suggest_of(section->label, labels, 2), hint));
+			conf_hint(conf_suggest_of(section->label, labels, LAB_COUNT_OF(labels)),
+				hint));
 }
 
 static void read_section(struct loader *loader, const struct conf_section *section)
@@ -193,6 +197,7 @@ static void set_defaults(struct scenario *s)
 {
 	conf_keys_defaults(&scenario_vocabulary, "scenario", s);
 	conf_keys_defaults(&scenario_vocabulary, "s3", &s->s3);
+	conf_keys_defaults(&scenario_vocabulary, "scality", &s->scality);
 	conf_keys_defaults(&scenario_vocabulary, "cql", &s->cql);
 	conf_keys_defaults(&scenario_vocabulary, "imds", &s->imds);
 	conf_keys_defaults(&scenario_vocabulary, "network", &s->network);
@@ -206,7 +211,7 @@ struct set_objects {
 	void *first;
 	size_t count, size;
 };
-#define SET_SECTIONS 9
+#define SET_SECTIONS 10
 
 static void set_objects(struct scenario *s, struct set_objects ret[SET_SECTIONS])
 {
@@ -215,6 +220,7 @@ static void set_objects(struct scenario *s, struct set_objects ret[SET_SECTIONS]
 		{ "site", s->sites, s->site_count, sizeof(s->sites[0]) },
 		{ "user", s->groups, s->group_count, sizeof(s->groups[0]) },
 		{ "s3", &s->s3, 1, 0 },
+		{ "scality", &s->scality, 1, 0 },
 		{ "cql", &s->cql, 1, 0 },
 		{ "imds", &s->imds, 1, 0 },
 		{ "network", &s->network, 1, 0 },

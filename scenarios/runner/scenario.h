@@ -96,6 +96,12 @@ struct scenario_s3 {
 	bool refuse_sigv2;
 };
 
+/* sproxyd or CDMI, if obox_fs ends in one of them. */
+struct scenario_scality {
+	struct conf_range latency_read, latency_write, latency_list;
+	struct conf_range lock; /* how long a request holds an object after its answer */
+};
+
 struct scenario_cql {
 	struct conf_range nodes, replication_factor;
 	struct conf_range conviction; /* of the failure detector */
@@ -116,15 +122,19 @@ struct scenario_hosts {
 	struct conf_range memory;
 };
 
-/* Where the operator's settings say that things are. */
+/* Where the operator's settings say that things are. The names with s3 are of whatever storage it
+ * is; bucket and s3_endpoint are S3's only. */
 struct scenario_endpoints {
-	struct conf_http_url s3; /* of obox_fs; `user` and `password` are in it */
+	enum fs_uri_http_flavour flavour; /* what obox_fs ends in */
+	struct conf_http_url s3;          /* its URL; `user` and `password` are in it */
 	struct lab_view bucket;
 	struct lab_view s3_authority;  /* "bucket.s3.region.amazonaws.com" */
 	struct lab_view s3_endpoint;   /* without the bucket */
 	struct fs_uri_dictmap dictmap; /* of obox_fs, expanded for SCENARIO_PROBE_USER */
 };
 #define SCENARIO_PROBE_USER "probe@example.com"
+/* sproxyd or CDMI, not S3. */
+bool scenario_is_scality(const struct scenario_endpoints *endpoints);
 
 struct scenario {
 	const char *path;
@@ -138,6 +148,7 @@ struct scenario {
 	struct scenario_fault faults[SCENARIO_FAULTS_MAX];
 	size_t fault_count;
 	struct scenario_s3 s3;
+	struct scenario_scality scality;
 	struct scenario_cql cql;
 	struct scenario_imds imds;
 	struct scenario_network network;

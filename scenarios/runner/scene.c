@@ -132,13 +132,14 @@ void scene_free(struct scene *scene)
 	fault_plan_free(&scene->plan);
 	cqlemu_free(&scene->cql);
 	imdsemu_free(&scene->imds);
+	scalemu_free(&scene->ring);
 	s3emu_free(&scene->s3);
 	lab_heap_drop(&scene->cql_heap);
 }
 
 /* ---- services ---- */
 
-int scene_new_s3(struct scene *scene, struct lab_pool *pool, const struct sim_hooks *hooks,
+static int new_s3(struct scene *scene, struct lab_pool *pool, const struct sim_hooks *hooks,
 	struct lab_error *err)
 {
 	const struct scenario *s = scenario_of(scene);
@@ -161,6 +162,28 @@ int scene_new_s3(struct scene *scene, struct lab_pool *pool, const struct sim_ho
 		return s3emu_credentials_add(scene->s3, &fixed, err);
 	}
 	return 0;
+}
+
+int scene_new_storage(struct scene *scene, struct lab_pool *pool, const struct sim_hooks *hooks,
+	struct lab_error *err)
+{
+	return scenario_is_scality(&scenario_of(scene)->endpoints)
+		       ? scene_new_ring(scene, pool, hooks, err)
+		       : new_s3(scene, pool, hooks, err);
+}
+
+const char *scene_storage_name(const struct scene *scene)
+{
+	const struct scenario_endpoints *e = &scenario_of(scene)->endpoints;
+
+	if (!scenario_is_scality(e))
+		return "s3";
+	return e->flavour == FS_URI_HTTP_SPROXYD ? "sproxyd" : "cdmi";
+}
+
+struct sim_http_service scene_storage_service(const struct scene *scene)
+{
+	return scene->ring != NULL ? scalemu_service(scene->ring) : s3emu_service(scene->s3);
 }
 
 int scene_new_imds(struct scene *scene, struct lab_pool *pool, const struct sim_hooks *hooks,
@@ -273,7 +296,7 @@ static void target_names(struct scene *scene, const struct scenario_fault *f,
 		add_name(ret, LAB_VIEW(""), ret->zones[i]);
 	}
 	if (target == SCENARIO_TARGET_S3)
-		add_name(ret, LAB_VIEW(""), "s3");
+		add_name(ret, LAB_VIEW(""), scene_storage_name(scene));
 	if (target == SCENARIO_TARGET_IMDS)
 		add_name(ret, LAB_VIEW(""), "imds");
 	if (target == SCENARIO_TARGET_ANY && is_world)

@@ -18,6 +18,7 @@
 #include "sim/cql-emulator/cql-emulator.h"
 #include "sim/imds-emulator/imds-emulator.h"
 #include "sim/s3-emulator/s3-emulator.h"
+#include "sim/scality-emulator/scality-emulator.h"
 
 #define SCENE_NODES_MAX 256
 #define SCENE_CQL_NODES_MAX 32
@@ -31,7 +32,8 @@ struct scene {
 	uint64_t warmup_end, storm_end, settle_end;
 	struct node nodes[SCENE_NODES_MAX]; /* the auditor is behind the last */
 	size_t node_count;
-	struct s3emu *s3;
+	struct s3emu *s3;     /* NULL if the storage is another one */
+	struct scalemu *ring; /* sproxyd or CDMI; else NULL */
 	struct imdsemu *imds; /* NULL if the settings have no auth_role */
 	struct cqlemu *cql;
 	struct lab_heap *cql_heap;
@@ -62,8 +64,16 @@ void scene_s3_options(
 /* Of S3's connections: the front end's business, wherever it is. */
 struct sim_connection_life scene_s3_life(const struct scene *scene);
 
-int scene_new_s3(struct scene *scene, struct lab_pool *pool, const struct sim_hooks *hooks,
+/* scene-scality.c */
+int scene_new_ring(struct scene *scene, struct lab_pool *pool, const struct sim_hooks *hooks,
 	struct lab_error *err);
+
+/* S3, sproxyd or CDMI: what obox_fs ends in. */
+int scene_new_storage(struct scene *scene, struct lab_pool *pool, const struct sim_hooks *hooks,
+	struct lab_error *err);
+/* The name under which faults and latencies know it: "s3", "sproxyd", "cdmi". */
+const char *scene_storage_name(const struct scene *scene);
+struct sim_http_service scene_storage_service(const struct scene *scene);
 /* Nothing if the settings have no auth_role. `publish` gets the credentials for S3. */
 int scene_new_imds(struct scene *scene, struct lab_pool *pool, const struct sim_hooks *hooks,
 	sim_credentials_fn publish, void *publish_ctx, struct lab_error *err);

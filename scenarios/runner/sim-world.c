@@ -59,7 +59,7 @@ static int build_services(struct sim_world *w, struct lab_error *err)
 	struct sim_hooks hooks;
 
 	world_hooks(w->world, &hooks);
-	if (scene_new_s3(&w->scene, pool, &hooks, err) < 0 ||
+	if (scene_new_storage(&w->scene, pool, &hooks, err) < 0 ||
 		scene_new_imds(&w->scene, pool, &hooks, s3emu_credentials_sink, w->scene.s3, err) <
 			0)
 		return -1;
@@ -72,14 +72,15 @@ static void register_http(struct sim_world *w)
 {
 	const struct scenario_endpoints *e = &w->options->scenario->endpoints;
 	struct lab_heap *heap = world_heap(w->world);
-	struct sim_http_service s3 = s3emu_service(w->scene.s3);
-	struct world_service_settings settings = { .name = "s3", .life = scene_s3_life(&w->scene) };
+	struct sim_http_service storage = scene_storage_service(&w->scene);
+	struct world_service_settings settings = { .name = scene_storage_name(&w->scene),
+		.life = scene_s3_life(&w->scene) };
 	char *authority = lab_heap_alloc(heap, e->s3_authority.len + 8);
 
 	snprintf(authority, e->s3_authority.len + 8, "%.*s%s", LAB_VIEW_ARG(e->s3_authority),
 		e->s3.port_given || !e->s3.tls ? "" : ":443");
 	settings.authority = authority;
-	world_http_service(w->world, &settings, &s3);
+	world_http_service(w->world, &settings, &storage);
 	if (w->scene.imds != NULL) {
 		struct sim_http_service imds = imdsemu_service(w->scene.imds);
 		char *host = lab_heap_alloc(heap, e->s3.auth_host.len + 1);

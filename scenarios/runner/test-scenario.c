@@ -42,6 +42,7 @@ static const char *sample_of(const char *section, const char *key, const char *l
 		{ "site", TESTING_INCLUDE "user u {\n}\nsite az1 {\n", "}\n" },
 		{ "user", TESTING_INCLUDE "site az1 {\n}\nuser u {\n", "}\n" },
 		{ "s3", TESTING_LEAST "store s3 {\n", "}\n" },
+		{ "scality", TESTING_LEAST "store scality {\n", "}\n" },
 		{ "cql", TESTING_LEAST "store cql {\n", "}\n" },
 		{ "imds", TESTING_LEAST "imds {\n", "}\n" },
 		{ "network", TESTING_LEAST "network {\n", "}\n" },
@@ -516,8 +517,10 @@ static void a_stack_that_cannot_be_run_is_refused(void **state)
 	static const struct {
 		const char *fs, *expected;
 	} rows[] = {
-		{ "posix:prefix=/mails", "it does not end in s3 or aws-s3" },
-		{ "scality:http://host/", "it does not end in s3 or aws-s3" },
+		{ "posix:prefix=/mails", "it does not end in s3, aws-s3, sproxyd or scality" },
+		{ "azure:http://host/", "it does not end in s3, aws-s3, sproxyd or scality" },
+		{ "scality:http://host/", "runs with this storage need storage-objectid-prefix" },
+		{ "sproxyd:http://host/", "there is no dictmap in it" },
 		{ "s3:https://host/", "neither bucket= nor a bucket in the host name host" },
 		{ "s3:https://host/?bucket=b", "there is no dictmap in it" },
 		{ "dictmap:cassandra:x ; s3:https://b.host/", "only proxy: is part of oboxlab" },

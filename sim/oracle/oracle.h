@@ -16,6 +16,7 @@
 #include "sim/faults/faults.h"
 #include "sim/oracle/history.h"
 #include "sim/s3-emulator/s3-emulator.h"
+#include "sim/scality-emulator/scality-emulator.h"
 
 #define ORACLE_SIGNATURE_MAX 96
 #define ORACLE_FINDINGS_MAX 256
@@ -25,9 +26,11 @@ struct oracle;
 /* What the configuration promises: limits that requests are held to. Views are copied. */
 struct oracle_settings {
 	struct lab_heap *heap;
-	const char *auditor;           /* history_op.backend of the fresh opens */
-	struct lab_view bucket;        /* S3 bucket of the mails */
+	const char *auditor; /* history_op.backend of the fresh opens */
+	/* S3 bucket of the mails; for the other storages the name of their instance. */
+	struct lab_view bucket;
 	struct lab_view object_prefix; /* what follows the user in a mail's key: "/mails/" */
+	bool keys_are_ids; /* sproxyd: a mail's key is its object id in hex, and nothing else */
 	struct lab_view keyspace;
 	uint64_t bucket_size;        /* dictmap; 0: no buckets */
 	uint64_t bucket_parallelism; /* how many saves may overshoot it */
@@ -56,7 +59,8 @@ void oracle_event(struct oracle *oracle, const struct lab_event *event);
 /* Where a run stands when it is judged. */
 struct oracle_case {
 	const struct history *history;
-	struct s3emu *s3;
+	struct s3emu *s3;     /* or the next one */
+	struct scalemu *ring; /* sproxyd or CDMI */
 	struct cqlemu *cql;
 	const struct fault_plan *faults; /* may be NULL */
 	uint64_t healed_ns, ended_ns;

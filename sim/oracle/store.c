@@ -253,16 +253,25 @@ static void dangling(struct store *store, const struct row *row)
 	f->excuse = excuse_dangling(store, instance);
 }
 
+static bool is_stored(const struct store *store, struct lab_view key)
+{
+	struct scalemu_object_info in_ring;
+	struct s3emu_object_info in_bucket;
+
+	if (store->c->ring != NULL)
+		return scalemu_object_find(store->c->ring, key, &in_ring) != 0;
+	return s3emu_object_find(store->c->s3, store->oracle->settings.bucket, key, &in_bucket) !=
+	       0;
+}
+
 static void check_dangling(struct store *store)
 {
 	struct oracle *oracle = store->oracle;
 
 	for (struct row *row = store->forward.first; row != NULL; row = row->next) {
 		struct lab_arena_mark mark = lab_arena_mark(oracle->work);
-		struct s3emu_object_info info;
 
-		if (s3emu_object_find(store->c->s3, oracle->settings.bucket,
-			    oracle_object_key_text(oracle, row->user, row->oid), &info) == 0)
+		if (!is_stored(store, oracle_object_key_text(oracle, row->user, row->oid)))
 			dangling(store, row);
 		lab_arena_rewind(oracle->work, mark);
 	}
@@ -383,8 +392,8 @@ static struct lab_view key_user(const struct oracle *oracle, struct lab_view key
 	return lab_view_sub(key, 0, at);
 }
 
-static void leaked(struct store *store, const struct s3emu_object_info *info, struct lab_view user,
-	uint64_t key)
+static void leaked(
+	struct store *store, struct lab_view key_text, struct lab_view user, uint64_t key)
 {
 	struct oracle *oracle = store->oracle;
 	struct oracle_object *object = lab_map_get(oracle->model.object_keys, u64_view(&key));
@@ -400,10 +409,39 @@ static void leaked(struct store *store, const struct s3emu_object_info *info, st
 		LAB_VIEW_ARG(user), mail);
 	f->time_ns = store->c->ended_ns;
 	about_object(f, object);
-	oracle_why(f, "object %.*s", LAB_VIEW_ARG(info->key));
+	oracle_why(f, "object %.*s", LAB_VIEW_ARG(key_text));
 	f->excuse = oracle_excuse_clock(oracle, store->c);
 	if (f->excuse == NULL)
 		f->excuse = oracle_excuse_weak(oracle);
+}
+
+static void check_leak(struct store *store, struct lab_view key_text, struct lab_view user)
+{
+	uint64_t key = lab_hash_view(0, key_text);
+
+	if (user.ptr != NULL && lab_map_get(store->referenced, u64_view(&key)) == NULL)
+		leaked(store, key_text, user, key);
+}
+
+/* The user of a mail's object that is named by an id: byte 17 of its key says that it is a mail
+ * (obox 4.1), its metadata whose. */
+static struct lab_view ring_user(
+	const struct oracle *oracle, const struct scalemu_object_info *info)
+{
+	if (!oracle->settings.keys_are_ids)
+		return key_user(oracle, info->key);
+	if (!lab_view_eq_cstr(lab_view_sub(info->key, 34, 2), "01"))
+		return (struct lab_view){ NULL, 0 };
+	return scalemu_metadata(info, "dovecot-username");
+}
+
+static void check_ring_leaks(struct store *store)
+{
+	struct scalemu_iter iter = scalemu_objects(store->c->ring);
+	struct scalemu_object_info info;
+
+	while (scalemu_objects_next(&iter, &info))
+		check_leak(store, info.key, ring_user(store->oracle, &info));
 }
 
 static void check_leaks(struct store *store)
@@ -413,17 +451,16 @@ static void check_leaks(struct store *store)
 	struct s3emu_iter iter;
 	struct lab_error err;
 
+	if (store->c->ring != NULL) {
+		check_ring_leaks(store);
+		return;
+	}
 	if (s3emu_objects(store->c->s3, oracle->settings.bucket, LAB_VIEW(""), &iter, &err) < 0) {
 		oracle_unknown(oracle, "storage: %s", err.message);
 		return;
 	}
-	while (s3emu_objects_next(&iter, &info)) {
-		struct lab_view user = key_user(oracle, info.key);
-		uint64_t key = lab_hash_view(0, info.key);
-
-		if (user.ptr != NULL && lab_map_get(store->referenced, u64_view(&key)) == NULL)
-			leaked(store, &info, user, key);
-	}
+	while (s3emu_objects_next(&iter, &info))
+		check_leak(store, info.key, key_user(oracle, info.key));
 }
 
 /* ---- 16: buckets ---- */

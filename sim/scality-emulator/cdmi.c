@@ -95,10 +95,24 @@ static void set_route(struct scalemu_exchange *x, const char *operation, const c
 	x->latency = *latency;
 }
 
+static bool route_bulk(struct scalemu_exchange *x)
+{
+	bool is_delete = lab_view_eq_cstr(x->query, "bulk_delete");
+
+	if (!x->is_container || x->key.len > 0 ||
+		(!is_delete && !lab_view_eq_cstr(x->query, "bulk_link")))
+		return false;
+	set_route(x, is_delete ? "POST-DELETE" : "POST-LINK", "cdmi.bulk",
+		&x->ring->options.write_latency);
+	return true;
+}
+
 static bool route_method(struct scalemu_exchange *x)
 {
 	const struct scalemu_options *o = &x->ring->options;
 
+	if (is(x, "POST"))
+		return route_bulk(x);
 	if (is(x, "GET") && x->is_container)
 		set_route(x, "LIST", "cdmi.get", &o->list_latency);
 	else if (is(x, "GET"))
@@ -107,12 +121,6 @@ static bool route_method(struct scalemu_exchange *x)
 		set_route(x, x->is_container ? "CONTAINER" : "PUT", "cdmi.put", &o->write_latency);
 	else if (is(x, "DELETE"))
 		set_route(x, "DELETE", "cdmi.delete", &o->write_latency);
-	else if (is(x, "POST") && x->is_container && x->key.len == 0 &&
-		 lab_view_eq_cstr(x->query, "bulk_delete"))
-		set_route(x, "POST-DELETE", "cdmi.bulk", &o->write_latency);
-	else if (is(x, "POST") && x->is_container && x->key.len == 0 &&
-		 lab_view_eq_cstr(x->query, "bulk_link"))
-		set_route(x, "POST-LINK", "cdmi.bulk", &o->write_latency);
 	else
 		return false;
 	return true;
