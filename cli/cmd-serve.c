@@ -9,10 +9,12 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #define ALLOWED \
-	(OPTION_S3 | OPTION_CQL | OPTION_IMDS | OPTION_ADMIN | OPTION_PROFILE | OPTION_FAULTS)
+	(OPTION_S3 | OPTION_CQL | OPTION_IMDS | OPTION_ADMIN | OPTION_PROFILE | OPTION_FAULTS | \
+		OPTION_DATA)
 #define OUTPUT_MAX 65536
 
 static uint64_t clock_ns(clockid_t clock)
@@ -69,6 +71,9 @@ int cmd_serve(int argc, char **argv)
 	options.profile = o.profile;
 	options.admin = o.admin;
 	options.faults = o.faults;
+	options.data = o.data;
+	/* There are secrets among the data. */
+	umask(077);
 	block_signals(&signals);
 	conf_problems_init(&problems, arena);
 	result = serve_start(&options, arena, &problems, &serve, &err);

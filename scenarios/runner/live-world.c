@@ -147,7 +147,7 @@ static int serve_all(struct live_world *w, struct lab_error *err)
 		serve_http(scene_storage_service(scene), &socket, scene_storage_name(scene), &w->s3,
 			err) < 0)
 		return -1;
-	w->publisher = (struct serve_publisher){ scene->s3, w->s3 };
+	w->publisher = (struct serve_publisher){ .s3 = scene->s3, .front_end = w->s3 };
 	socket.life = NULL;
 	if (scene->imds != NULL && serve_imds(scene->imds, &socket, &w->imds, err) < 0)
 		return -1;

@@ -43,7 +43,17 @@ static struct lab_view own(struct s3emu *s3, struct lab_view text)
 	return lab_view_of(copy, text.len);
 }
 
-/* NULL if there are too many. */
+static void bucket_free(struct s3emu *s3, struct s3emu_bucket *bucket)
+{
+	(void)lab_tree_remove(s3->buckets, bucket->name);
+	s3emu_history_drop(s3, bucket);
+	s3emu_partitions_free(s3, bucket);
+	lab_heap_free(s3->heap, (void *)(uintptr_t)bucket->name.ptr);
+	lab_heap_free(s3->heap, (void *)(uintptr_t)bucket->owner.ptr);
+	lab_heap_free(s3->heap, bucket);
+}
+
+/* NULL if there are too many, or the engine cannot have it. */
 struct s3emu_bucket *s3emu_bucket_new(
 	struct s3emu *s3, struct lab_view name, struct lab_view owner, int64_t created_us)
 {
@@ -60,19 +70,10 @@ struct s3emu_bucket *s3emu_bucket_new(
 	bucket->created_us = created_us;
 	bucket->refuse_sigv2 = true;
 	s3emu_partitions_make(s3, bucket, &one_partition, &s3->options.rates);
-	s3->engine_ops->open(s3->engine, bucket);
-	return bucket;
-}
-
-static void bucket_drop(struct s3emu *s3, struct s3emu_bucket *bucket)
-{
-	(void)lab_tree_remove(s3->buckets, bucket->name);
-	s3emu_history_drop(s3, bucket);
-	s3->engine_ops->close(s3->engine, bucket);
-	s3emu_partitions_free(s3, bucket);
-	lab_heap_free(s3->heap, (void *)(uintptr_t)bucket->name.ptr);
-	lab_heap_free(s3->heap, (void *)(uintptr_t)bucket->owner.ptr);
-	lab_heap_free(s3->heap, bucket);
+	if (s3->engine_ops->open(s3->engine, bucket) == 0)
+		return bucket;
+	bucket_free(s3, bucket);
+	return NULL;
 }
 
 /* ---- configuration ---- */
@@ -100,7 +101,8 @@ int s3emu_bucket_add(
 	bucket = s3emu_bucket_new(
 		s3, options->name, options->owner, (int64_t)s3->options.epoch_unix_us);
 	if (bucket == NULL)
-		return lab_fail(err, LAB_LIMIT, "S3 emulator: too many buckets");
+		return lab_fail(err, LAB_LIMIT,
+			"S3 emulator: too many buckets, or no room to store this one");
 	bucket->refuse_sigv2 = options->refuse_sigv2;
 	s3emu_partitions_free(s3, bucket);
 	s3emu_partitions_make(s3, bucket, &options->partitions, rates);
@@ -126,18 +128,50 @@ int s3emu_bucket_partition(struct s3emu *s3, struct lab_view name,
 	return 0;
 }
 
-void s3emu_empty(struct s3emu *s3)
+/* Those of the configuration were there first: this one was made by a client. */
+static int bucket_restore(
+	struct s3emu *s3, struct s3emu_bucket_options *options, struct lab_error *err)
+{
+	options->refuse_sigv2 = true;
+	return s3emu_bucket_add(s3, options, err);
+}
+
+int s3emu_buckets_restore(struct s3emu *s3, struct lab_error *err)
+{
+	struct lab_view name = lab_view_of(NULL, 0), owner;
+	int more;
+
+	lab_check(s3, S3EMU_MAGIC);
+	if (s3->engine_ops->next_bucket == NULL)
+		return 0;
+	while ((more = s3->engine_ops->next_bucket(s3->engine, name, &name, &owner)) > 0) {
+		struct s3emu_bucket_options options = { .name = own(s3, name), .owner = owner };
+		int result = lab_tree_get(s3->buckets, name) != NULL
+				     ? 0
+				     : bucket_restore(s3, &options, err);
+
+		name = options.name;
+		if (result < 0)
+			return -1;
+	}
+	return more == 0 ? 0 : lab_fail(err, LAB_IO, "S3 emulator: the buckets cannot be read");
+}
+
+int s3emu_empty(struct s3emu *s3, struct lab_error *err)
 {
 	struct lab_tree_iter iter;
 	struct lab_view name;
 	void *bucket;
+	int result = 0;
 
 	lab_check(s3, S3EMU_MAGIC);
 	iter = lab_tree_iterate(s3->buckets, lab_view_of(NULL, 0));
-	while (lab_tree_next(&iter, &name, &bucket)) {
-		s3->engine_ops->close(s3->engine, bucket);
-		s3->engine_ops->open(s3->engine, bucket);
+	while (result == 0 && lab_tree_next(&iter, &name, &bucket)) {
+		s3emu_history_drop(s3, bucket);
+		result = s3->engine_ops->empty(s3->engine, bucket);
 	}
+	s3emu_store_begin(s3);
+	return result == 0 ? 0 : lab_fail(err, LAB_IO, "S3 emulator: it cannot be emptied");
 }
 
 /* ---- PUT ---- */
@@ -274,7 +308,10 @@ int s3emu_delete_bucket(struct s3emu_exchange *x)
 		s3emu_detail(x, "BucketName", x->bucket_name);
 		return -1;
 	}
-	bucket_drop(x->s3, x->bucket);
+	/* A failure is the answer already. */
+	if (x->s3->engine_ops->close(x->s3->engine, x->bucket) < 0)
+		return -1;
+	bucket_free(x->s3, x->bucket);
 	x->bucket = NULL;
 	x->applied = true;
 	x->out.response.status = 204;

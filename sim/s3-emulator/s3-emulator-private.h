@@ -127,10 +127,29 @@ struct s3emu_bucket {
 };
 
 /* A storage engine: in each space of a bucket keys to objects, in byte order. Keys are any bytes,
- * up to S3EMU_STORE_KEY_MAX. One for memory; another may come. Engines give and take references. */
+ * up to S3EMU_STORE_KEY_MAX. store-memory.c, and sim/s3-sqlite. Engines give and take references.
+ *
+ * An engine that can fail has finish(). What went wrong in get(), next() and remove() looks like
+ * "not there" and is said there; then all changes since the last finish() are undone, and the
+ * request is answered with an error, whatever its handler made of it. */
+enum s3emu_kept {
+	S3EMU_KEPT,
+	S3EMU_KEPT_BROKEN,  /* 500 */
+	S3EMU_KEPT_NO_ROOM, /* 503 */
+};
 struct s3emu_engine_ops {
-	void (*open)(void *engine, struct s3emu_bucket *bucket);
-	void (*close)(void *engine, struct s3emu_bucket *bucket);
+	/* Whose engine it is, before anything else. May be NULL. */
+	void (*attach)(void *engine, struct s3emu *s3);
+	/* A bucket that was kept from before has its objects, and its created_us. open and close:
+	 * -1 if it cannot be stored; then it is not open, or not closed. */
+	int (*open)(void *engine, struct s3emu_bucket *bucket);
+	/* It is gone, with all that is in it. */
+	int (*close)(void *engine, struct s3emu_bucket *bucket);
+	/* All that is in it is gone. */
+	int (*empty)(void *engine, struct s3emu_bucket *bucket);
+	/* Of the buckets kept from before the first after `previous`: 1, 0, -1. May be NULL. */
+	int (*next_bucket)(void *engine, struct lab_view previous, struct lab_view *ret_name,
+		struct lab_view *ret_owner);
 	/* 1 and a reference, or 0. */
 	int (*get)(void *engine, struct s3emu_bucket *bucket, enum s3emu_space space,
 		struct lab_view key, struct s3emu_object **ret);
@@ -146,6 +165,9 @@ struct s3emu_engine_ops {
 	/* 1: it was there, 0: not. */
 	int (*remove)(void *engine, struct s3emu_bucket *bucket, enum s3emu_space space,
 		struct lab_view key);
+	/* The request ends: what it wrote is kept for good, or not at all. Keys and objects that
+	 * were handed out without a reference end here. NULL: all is kept always. */
+	enum s3emu_kept (*finish)(void *engine);
 };
 
 /* ---- accounts ---- */
@@ -282,8 +304,10 @@ struct s3emu {
 	struct s3emu_client other_clients;
 	const struct s3emu_engine_ops *engine_ops;
 	void *engine;
-	uint64_t stored_charge; /* bytes, against stored_bytes_max */
-	uint64_t remembered;    /* deleted keys of which the counts are kept */
+	uint64_t stored_charge;      /* bytes, against stored_bytes_max */
+	uint64_t remembered;         /* deleted keys of which the counts are kept */
+	struct s3emu_object **shown; /* since the last request began */
+	size_t shown_count, shown_capacity;
 	struct s3emu_exchange *free_exchanges;
 	struct s3emu_exchange **pending; /* binary heap by (due, sequence) */
 	size_t pending_capacity;
@@ -633,6 +657,26 @@ static inline bool s3emu_header_is_ours(struct lab_view name)
 {
 	return name.len > 0 && name.ptr[0] == ':';
 }
+/* For engines: what is in the store changes by one object of that size. */
+void s3emu_store_come(struct s3emu *s3, enum s3emu_space space, uint64_t size);
+void s3emu_store_gone(struct s3emu *s3, enum s3emu_space space, uint64_t size);
+/* ... or by all of a bucket. */
+void s3emu_store_restored(struct s3emu *s3, enum s3emu_space space, uint64_t count, uint64_t bytes);
+void s3emu_store_forgot(struct s3emu *s3, enum s3emu_space space, uint64_t count, uint64_t bytes);
+/* limits.objects_max is reached. */
+bool s3emu_store_is_full(const struct s3emu *s3);
+/* What a request that is undone must put back. */
+struct s3emu_totals {
+	uint64_t created, overwritten, deleted, deleted_missing, bytes_in;
+	uint64_t objects, stored_bytes, upload_entries, upload_bytes, remembered;
+};
+struct s3emu_totals s3emu_totals_get(const struct s3emu *s3);
+void s3emu_totals_set(struct s3emu *s3, const struct s3emu_totals *totals);
+/* An object that somebody still looks at, but the store may not hold (a snapshot, a handler after
+ * its put): it lives until the next request. Takes the reference. */
+void s3emu_store_show(struct s3emu *s3, struct s3emu_object *object);
+/* Before and after a request: nothing is shown any more, failures of snapshots are forgotten. */
+void s3emu_store_begin(struct s3emu *s3);
 /* Room for so many more bytes of objects? */
 bool s3emu_store_has_room(const struct s3emu *s3, uint64_t bytes);
 /* Of the engine, in the space of objects; put and remove are counted. */

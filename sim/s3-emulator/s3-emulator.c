@@ -349,14 +349,40 @@ static const struct s3emu_latency *latency_of(const struct s3emu_exchange *x)
 	return &x->s3->options.latency[x->class];
 }
 
+/* Whatever was answered must be kept; what cannot be kept was not done. */
+static void keep(struct s3emu_exchange *x, const struct s3emu_totals *before)
+{
+	struct s3emu *s3 = x->s3;
+	enum s3emu_kept kept;
+
+	if (s3->engine_ops->finish == NULL)
+		return;
+	kept = s3->engine_ops->finish(s3->engine);
+	if (kept == S3EMU_KEPT)
+		return;
+	s3emu_totals_set(s3, before);
+	x->applied = false;
+	x->keys = NULL;
+	x->key_count = 0;
+	(void)s3emu_fail(
+		x, kept == S3EMU_KEPT_BROKEN ? S3EMU_INTERNAL_ERROR : S3EMU_SERVICE_UNAVAILABLE);
+}
+
 /* Runs a request whose time has come, and answers. */
 static void run_and_finish(struct s3emu_exchange *x)
 {
+	struct s3emu *s3 = x->s3;
+	struct s3emu_totals before;
+
+	s3emu_store_begin(s3);
+	before = s3emu_totals_get(s3);
 	run(x);
+	keep(x, &before);
 	/* A wrong request gets its own error, except that a fault may lose that one too. */
 	if (!x->withheld)
 		alter(x);
 	finish(x, x->muted || x->fault.kind == SIM_FAULT_DELAY ? NULL : latency_of(x));
+	s3emu_store_begin(s3);
 }
 
 static void refuse(struct s3emu_exchange *x, enum sim_wire wire)
@@ -697,6 +723,11 @@ int s3emu_new(struct lab_pool *pool, const struct s3emu_options *options, struct
 	s3->clients = lab_map_new(heap, options->limits.clients_max);
 	s3->engine_ops = &s3emu_engine_memory;
 	s3->engine = s3;
+	if (options->engine_ops != NULL) {
+		s3->engine_ops = options->engine_ops;
+		s3->engine = options->engine;
+		s3->engine_ops->attach(s3->engine, s3);
+	}
 	s3->id_key = lab_draw(options->seed, "s3.request-id", 0, 0);
 	for (i = 0; i < S3EMU_CLASS_COUNT; i++)
 		s3emu_latency_own(s3, &s3->options.latency[i]);

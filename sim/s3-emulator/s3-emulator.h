@@ -73,6 +73,7 @@
 #include "sim/service.h"
 
 struct s3emu;
+struct s3emu_engine_ops;
 
 /* ---- what a request is counted, delayed and limited as ---- */
 
@@ -187,6 +188,10 @@ struct s3emu_options {
 	uint32_t stale_changes_max;
 	unsigned retry_after_s; /* every 503 says "Retry-After"; 0: as AWS, none does (s3 2.2) */
 	struct s3emu_limits limits;
+	/* Where everything is kept: NULL for memory; sim/s3-sqlite. The engine must outlive the
+	 * emulator. */
+	const struct s3emu_engine_ops *engine_ops;
+	void *engine;
 	struct sim_hooks hooks; /* `fault` and `access` are used */
 };
 #define S3EMU_STALE_CHANGES_MAX 65536
@@ -230,8 +235,12 @@ int s3emu_bucket_partition(struct s3emu *s3, struct lab_view bucket,
 	const struct s3emu_partitions *partitions, const struct s3emu_rates *rates,
 	struct lab_error *err);
 
-/* Removes all objects and uploads of all buckets, and what is remembered of deleted ones. */
-void s3emu_empty(struct s3emu *s3);
+/* Adds those that the engine has kept from before and that were not added yet: with one partition,
+ * as if clients had made them. */
+int s3emu_buckets_restore(struct s3emu *s3, struct lab_error *err);
+/* Removes all objects and uploads of all buckets, and what is remembered of deleted ones. -1
+ * LAB_IO: some are left. */
+int s3emu_empty(struct s3emu *s3, struct lab_error *err);
 
 /* Adds a key, or replaces the secret, token and expiry of a known one. */
 int s3emu_credentials_add(
@@ -251,6 +260,7 @@ struct s3emu_object_info {
 	int64_t modified_unix_us;
 	const struct lab_http_header *headers; /* as stored: content-type, x-amz-meta-*, ... */
 	size_t header_count;
+	/* An engine other than memory gives it to s3emu_object_find() only. */
 	struct lab_view body;
 	uint64_t body_hash;   /* the same as in the access log */
 	uint32_t creations;   /* how often the key came to exist (needs remember_deleted) */

@@ -45,8 +45,7 @@ bool s3emu_objects_next(struct s3emu_iter *iter, struct s3emu_object_info *ret)
 		    iter->after, &key, &object) == 0)
 		return false;
 	fill(ret, key, object);
-	/* The store still holds it, until the next change. */
-	s3emu_object_unref(s3, object);
+	s3emu_store_show(s3, object);
 	iter->next = key;
 	iter->after = true;
 	return true;
@@ -63,7 +62,7 @@ int s3emu_object_find(struct s3emu *s3, struct lab_view bucket, struct lab_view 
 	if (found == NULL || s3emu_store_get(s3, found, key, &object) == 0)
 		return 0;
 	fill(ret, key, object);
-	s3emu_object_unref(s3, object);
+	s3emu_store_show(s3, object);
 	return 1;
 }
 

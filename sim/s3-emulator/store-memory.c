@@ -11,7 +11,7 @@ struct memory_bucket {
 	uint64_t remembered;
 };
 
-static void memory_open(void *engine, struct s3emu_bucket *bucket)
+static int memory_open(void *engine, struct s3emu_bucket *bucket)
 {
 	struct s3emu *s3 = engine;
 	struct memory_bucket *memory = lab_new(s3->heap, struct memory_bucket);
@@ -20,33 +20,7 @@ static void memory_open(void *engine, struct s3emu_bucket *bucket)
 	for (i = 0; i < S3EMU_SPACE_COUNT; i++)
 		memory->spaces[i] = lab_tree_new(s3->heap, s3->options.limits.objects_max);
 	bucket->engine = memory;
-}
-
-/* What is in the store changes by this object. */
-static void gone(struct s3emu *s3, enum s3emu_space space, const struct s3emu_object *object)
-{
-	struct s3emu_counters *counters = &s3->counters;
-
-	if (space == S3EMU_SPACE_OBJECTS) {
-		counters->objects--;
-		counters->stored_bytes -= object->size;
-	} else {
-		counters->upload_entries--;
-		counters->upload_bytes -= object->size;
-	}
-}
-
-static void come(struct s3emu *s3, enum s3emu_space space, const struct s3emu_object *object)
-{
-	struct s3emu_counters *counters = &s3->counters;
-
-	if (space == S3EMU_SPACE_OBJECTS) {
-		counters->objects++;
-		counters->stored_bytes += object->size;
-	} else {
-		counters->upload_entries++;
-		counters->upload_bytes += object->size;
-	}
+	return 0;
 }
 
 static void close_space(struct s3emu *s3, struct memory_bucket *memory, enum s3emu_space space)
@@ -59,13 +33,13 @@ static void close_space(struct s3emu *s3, struct memory_bucket *memory, enum s3e
 		struct s3emu_object *object = value;
 
 		if (!object->deleted)
-			gone(s3, space, object);
+			s3emu_store_gone(s3, space, object->size);
 		s3emu_object_unref(s3, object);
 	}
 	lab_tree_free(&memory->spaces[space]);
 }
 
-static void memory_close(void *engine, struct s3emu_bucket *bucket)
+static int memory_close(void *engine, struct s3emu_bucket *bucket)
 {
 	struct s3emu *s3 = engine;
 	struct memory_bucket *memory = bucket->engine;
@@ -75,6 +49,13 @@ static void memory_close(void *engine, struct s3emu_bucket *bucket)
 	s3->remembered -= memory->remembered;
 	lab_heap_free(s3->heap, memory);
 	bucket->engine = NULL;
+	return 0;
+}
+
+static int memory_empty(void *engine, struct s3emu_bucket *bucket)
+{
+	(void)memory_close(engine, bucket);
+	return memory_open(engine, bucket);
 }
 
 static int memory_get(void *engine, struct s3emu_bucket *bucket, enum s3emu_space space,
@@ -113,12 +94,6 @@ static int memory_next(void *engine, struct s3emu_bucket *bucket, enum s3emu_spa
 	return 0;
 }
 
-static bool is_full(const struct s3emu *s3)
-{
-	return s3->counters.objects + s3->counters.upload_entries + s3->remembered >=
-	       s3->options.limits.objects_max;
-}
-
 static int memory_put(void *engine, struct s3emu_bucket *bucket, enum s3emu_space space,
 	struct lab_view key, struct s3emu_object *object)
 {
@@ -128,16 +103,16 @@ static int memory_put(void *engine, struct s3emu_bucket *bucket, enum s3emu_spac
 	bool existed = old != NULL && !old->deleted;
 	void **slot;
 
-	if (old == NULL && is_full(s3))
+	if (old == NULL && s3emu_store_is_full(s3))
 		return -1;
 	slot = lab_tree_slot(memory->spaces[space], key);
 	lab_assert(slot != NULL);
 	object->creations = old == NULL ? 1 : old->creations + (existed ? 0 : 1);
 	object->overwritten = old == NULL ? 0 : old->overwritten + (existed ? 1 : 0);
 	*slot = object;
-	come(s3, space, object);
+	s3emu_store_come(s3, space, object->size);
 	if (existed) {
-		gone(s3, space, old);
+		s3emu_store_gone(s3, space, old->size);
 	} else if (old != NULL) {
 		s3->remembered--;
 		memory->remembered--;
@@ -176,7 +151,7 @@ static int memory_remove(
 
 	if (object == NULL || object->deleted)
 		return 0;
-	gone(s3, space, object);
+	s3emu_store_gone(s3, space, object->size);
 	if (space == S3EMU_SPACE_OBJECTS && s3->options.remember_deleted)
 		memory_remember(s3, memory, key, object);
 	else
@@ -188,6 +163,7 @@ static int memory_remove(
 const struct s3emu_engine_ops s3emu_engine_memory = {
 	.open = memory_open,
 	.close = memory_close,
+	.empty = memory_empty,
 	.get = memory_get,
 	.next = memory_next,
 	.put = memory_put,

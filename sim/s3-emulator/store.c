@@ -155,3 +155,96 @@ int s3emu_store_remove(struct s3emu *s3, struct s3emu_bucket *bucket, struct lab
 		s3->counters.deleted_missing++;
 	return ret;
 }
+
+/* ---- accounts ---- */
+
+void s3emu_store_restored(struct s3emu *s3, enum s3emu_space space, uint64_t count, uint64_t bytes)
+{
+	struct s3emu_counters *counters = &s3->counters;
+
+	if (space == S3EMU_SPACE_OBJECTS) {
+		counters->objects += count;
+		counters->stored_bytes += bytes;
+	} else {
+		counters->upload_entries += count;
+		counters->upload_bytes += bytes;
+	}
+}
+
+void s3emu_store_forgot(struct s3emu *s3, enum s3emu_space space, uint64_t count, uint64_t bytes)
+{
+	struct s3emu_counters *counters = &s3->counters;
+
+	if (space == S3EMU_SPACE_OBJECTS) {
+		counters->objects -= count;
+		counters->stored_bytes -= bytes;
+	} else {
+		counters->upload_entries -= count;
+		counters->upload_bytes -= bytes;
+	}
+}
+
+void s3emu_store_come(struct s3emu *s3, enum s3emu_space space, uint64_t size)
+{
+	s3emu_store_restored(s3, space, 1, size);
+}
+
+void s3emu_store_gone(struct s3emu *s3, enum s3emu_space space, uint64_t size)
+{
+	s3emu_store_forgot(s3, space, 1, size);
+}
+
+bool s3emu_store_is_full(const struct s3emu *s3)
+{
+	return s3->counters.objects + s3->counters.upload_entries + s3->remembered >=
+	       s3->options.limits.objects_max;
+}
+
+struct s3emu_totals s3emu_totals_get(const struct s3emu *s3)
+{
+	const struct s3emu_counters *c = &s3->counters;
+
+	return (struct s3emu_totals){ c->created, c->overwritten, c->deleted, c->deleted_missing,
+		c->bytes_in, c->objects, c->stored_bytes, c->upload_entries, c->upload_bytes,
+		s3->remembered };
+}
+
+void s3emu_totals_set(struct s3emu *s3, const struct s3emu_totals *totals)
+{
+	struct s3emu_counters *c = &s3->counters;
+
+	c->created = totals->created;
+	c->overwritten = totals->overwritten;
+	c->deleted = totals->deleted;
+	c->deleted_missing = totals->deleted_missing;
+	c->bytes_in = totals->bytes_in;
+	c->objects = totals->objects;
+	c->stored_bytes = totals->stored_bytes;
+	c->upload_entries = totals->upload_entries;
+	c->upload_bytes = totals->upload_bytes;
+	s3->remembered = totals->remembered;
+}
+
+/* ---- what snapshots show ---- */
+
+void s3emu_store_show(struct s3emu *s3, struct s3emu_object *object)
+{
+	if (object->references > 1) { /* the store has it */
+		s3emu_object_unref(s3, object);
+		return;
+	}
+	if (s3->shown_count == s3->shown_capacity) {
+		s3->shown_capacity = LAB_MAX(2 * s3->shown_capacity, (size_t)64);
+		s3->shown = lab_heap_realloc(
+			s3->heap, s3->shown, s3->shown_capacity * sizeof(struct s3emu_object *));
+	}
+	s3->shown[s3->shown_count++] = object;
+}
+
+void s3emu_store_begin(struct s3emu *s3)
+{
+	while (s3->shown_count > 0)
+		s3emu_object_unref(s3, s3->shown[--s3->shown_count]);
+	if (s3->engine_ops->finish != NULL)
+		(void)s3->engine_ops->finish(s3->engine);
+}

@@ -460,6 +460,8 @@ static void object_size_and_store_are_bounded(void **state)
 	struct lab_view big;
 	(void)state;
 
+	if (!T_STORES_IN_MEMORY)
+		skip();
 	t.options.limits.object_bytes_max = 1000;
 	t.options.limits.stored_bytes_max = 3400;
 	t.options.limits.objects_max = 3;

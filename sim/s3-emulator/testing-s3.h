@@ -10,6 +10,14 @@
 #include "core/aws/sigv4.h"
 #include "core/base/testing.h"
 #include "sim/s3-emulator/s3-emulator.h"
+#ifdef TESTING_S3_SQLITE
+/* sim/s3-sqlite builds all tests a second time. */
+#include "sim/s3-sqlite/s3-sqlite.h"
+static struct s3sqlite *testing_s3_engine;
+#define T_STORES_IN_MEMORY 0
+#else
+#define T_STORES_IN_MEMORY 1
+#endif
 
 #define T_KEY "AKIAIOSFODNN7EXAMPLE"
 #define T_SECRET "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
@@ -128,12 +136,28 @@ static inline void t_credentials(
 	assert_int_equal(s3emu_credentials_add(t.s3, &credentials, &err), 0);
 }
 
+static inline void t_stop(void)
+{
+	s3emu_free(&t.s3);
+#ifdef TESTING_S3_SQLITE
+	s3sqlite_close(&testing_s3_engine);
+#endif
+}
+
 /* Makes the emulator from t.options, with the bucket and a key. */
 static inline void t_start(void)
 {
 	struct lab_error err;
 
-	s3emu_free(&t.s3);
+	t_stop();
+#ifdef TESTING_S3_SQLITE
+	assert_int_equal(
+		s3sqlite_open(testing_heap, &(struct s3sqlite_settings){ .path = ":memory:" },
+			&testing_s3_engine, &err),
+		0);
+	t.options.engine_ops = &s3sqlite_ops;
+	t.options.engine = testing_s3_engine;
+#endif
 	assert_int_equal(s3emu_new(testing_pool, &t.options, &t.s3, &err), 0);
 	t.service = s3emu_service(t.s3);
 	t_bucket(T_BUCKET);
@@ -160,7 +184,7 @@ static inline int t_setup(void **state)
 
 static inline int t_teardown(void **state)
 {
-	s3emu_free(&t.s3);
+	t_stop();
 	return testing_teardown(state);
 }
 

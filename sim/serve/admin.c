@@ -31,6 +31,7 @@ struct call {
 	struct param params[PARAMS_MAX];
 	size_t param_count;
 	struct lab_json json;
+	bool has_failed;
 };
 
 /* ---- answers: the status ---- */
@@ -248,6 +249,21 @@ static void print_front_end(struct call *c, const char *name, struct http_front_
 	lab_json_end(&c->json);
 }
 
+/* On S3's thread. */
+static void print_data(void *ctx)
+{
+	struct call *c = ctx;
+	struct s3sqlite_stats stats;
+
+	s3sqlite_stats(c->serve->s3_data, &stats);
+	lab_json_key(&c->json, "s3_data");
+	lab_json_object(&c->json);
+	lab_json_put_u64(&c->json, "commits", stats.commits);
+	lab_json_put_u64(&c->json, "failures", stats.failures);
+	lab_json_put_cstr(&c->json, "last_failure", stats.last_failure);
+	lab_json_end(&c->json);
+}
+
 static unsigned get_counters(struct call *c)
 {
 	struct serve *serve = c->serve;
@@ -256,6 +272,8 @@ static unsigned get_counters(struct call *c)
 	lab_json_put_u64(&c->json, "faults_injected", serve_hooks_fired(serve->hooks));
 	if (serve->has_s3) {
 		http_front_end_call(serve->s3_front, print_s3_counters, c);
+		if (serve->s3_data != NULL)
+			http_front_end_call(serve->s3_front, print_data, c);
 		print_front_end(c, "s3_front_end", serve->s3_front);
 	}
 	if (serve->has_imds) {
@@ -355,7 +373,10 @@ static unsigned post_rotate(struct call *c)
 
 static void empty_s3(void *ctx)
 {
-	s3emu_empty(((struct call *)ctx)->serve->s3);
+	struct call *c = ctx;
+	struct lab_error err;
+
+	c->has_failed = s3emu_empty(c->serve->s3, &err) < 0;
 }
 
 static void empty_cql(void *ctx)
@@ -367,6 +388,8 @@ static unsigned post_reset(struct call *c)
 {
 	if (c->serve->has_s3)
 		http_front_end_call(c->serve->s3_front, empty_s3, c);
+	if (c->has_failed)
+		return fail(c, 500, "the buckets could not be emptied");
 	if (c->serve->has_cql)
 		stream_front_end_call(c->serve->cql_front, empty_cql, c);
 	return done(c);

@@ -120,7 +120,12 @@ static const struct conf_key keys[] = {
 	SIMPLE("s3", profile_s3, CONF_KEY_BOOL, connection_announced, "no",
 		"The last answer says so (Connection: close)"),
 	NUMBER("s3", profile_s3, memory, CONF_UNIT_SIZE, MEBI, MEMORY_MAX, "1G",
-		"Objects that are held, with their metadata; more is 503"),
+		"Objects that are held, with their metadata; more is 503. With --data: bodies on "
+		"their way"),
+	NUMBER("s3", profile_s3, disk, CONF_UNIT_SIZE, 0, MEMORY_MAX, "0",
+		"With --data: the file; 0: not limited"),
+	SIMPLE("s3", profile_s3, CONF_KEY_BOOL, sync, "yes",
+		"With --data: wait for the disk, once for each write"),
 	NUMBER("s3", profile_s3, objects_max, CONF_UNIT_COUNT, 1, UINT64_C(1) << 32, "100000000",
 		"How many objects"),
 	NUMBER("s3", profile_s3, object_bytes_max, CONF_UNIT_SIZE, 1, UINT64_C(5) << 30, "5G",

@@ -48,7 +48,7 @@ struct profile_s3 {
 	struct profile_words endpoints;
 	bool cname, verify_signatures, hash_bodies;
 	struct profile_rates rates;
-	bool typical_latency;
+	bool typical_latency, sync;
 	struct conf_range latency[S3EMU_CLASS_COUNT]; /* where it was set; else low is UINT64_MAX */
 	/* Files of measured ones instead (latency-file.h), and what is in them. */
 	struct lab_view latency_file[S3EMU_CLASS_COUNT];
@@ -61,7 +61,7 @@ struct profile_s3 {
 	struct conf_range connection_requests; /* 0: no bound */
 	uint64_t connection_idle;
 	bool connection_announced;
-	uint64_t memory, objects_max, object_bytes_max, body_max, receive_max;
+	uint64_t memory, disk, objects_max, object_bytes_max, body_max, receive_max;
 	uint64_t clock_skew;
 	bool clock_is_behind;
 };

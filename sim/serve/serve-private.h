@@ -5,6 +5,7 @@
 #ifndef SIM_SERVE_PRIVATE_H
 #define SIM_SERVE_PRIVATE_H
 
+#include "sim/s3-sqlite/s3-sqlite.h"
 #include "sim/serve/address.h"
 #include "sim/serve/admin.h"
 #include "sim/serve/hooks.h"
@@ -16,12 +17,15 @@ struct serve {
 	struct profile *profile;
 	bool has_default_key;
 	uint64_t start_ns, start_unix_us;
+	const char *data;
 
 	bool has_s3, has_imds, has_cql, has_admin;
 	struct serve_address s3_address, imds_address, cql_address, admin_address;
 	struct lab_pool *s3_pool, *imds_pool, *cql_pool;
 	struct lab_heap *cql_heap;
 	const char *cql_names[CQLEMU_NODES_MAX];
+	struct lab_heap *s3_heap; /* of the engine */
+	struct s3sqlite *s3_data; /* NULL: in memory */
 	struct s3emu *s3;
 	struct imdsemu *imds;
 	struct cqlemu *cql;

@@ -5,6 +5,7 @@
 
 #define POOL_MAX (SIZE_MAX / 4)
 #define DDL_MAX 65536
+#define ENGINE_HEAP_MAX ((size_t)4 << 30)
 #define S3_DEFAULT "127.0.0.1:9000"
 #define IMDS_DEFAULT "127.0.0.1:1338"
 #define CQL_DEFAULT "127.0.0.1:9042"
@@ -133,6 +134,35 @@ static int add_key(struct serve *serve, const struct profile_key *k, struct lab_
 		k->where.column, LAB_VIEW_ARG(k->id));
 }
 
+static int open_data(struct serve *serve, struct s3emu_options *o, struct lab_error *err)
+{
+	const struct profile_s3 *s3 = &serve->profile->s3;
+	struct s3sqlite_settings settings = { .sync = s3->sync, .bytes_max = s3->disk };
+
+	if (serve->data == NULL)
+		return 0;
+	settings.path = lab_arena_printf(serve->arena, "%s/s3.sqlite", serve->data);
+	serve->s3_heap = lab_heap_new(serve->s3_pool, ENGINE_HEAP_MAX);
+	if (s3sqlite_open(serve->s3_heap, &settings, &serve->s3_data, err) < 0)
+		return -1;
+	o->engine_ops = &s3sqlite_ops;
+	o->engine = serve->s3_data;
+	serve->publisher.store = serve->s3_data;
+	return 0;
+}
+
+/* What was there when it ended. */
+static int restore(struct serve *serve, struct lab_error *err)
+{
+	int64_t now_unix = (int64_t)(serve->start_unix_us / 1000000);
+
+	if (serve->s3_data == NULL)
+		return 0;
+	return s3emu_buckets_restore(serve->s3, err) < 0
+		       ? -1
+		       : s3sqlite_credentials_restore(serve->s3_data, serve->s3, now_unix, err);
+}
+
 static int new_s3(struct serve *serve, struct lab_error *err)
 {
 	const struct profile *p = serve->profile;
@@ -140,7 +170,7 @@ static int new_s3(struct serve *serve, struct lab_error *err)
 
 	set_s3_options(serve, &o);
 	serve->s3_pool = lab_pool_new(POOL_MAX);
-	if (s3emu_new(serve->s3_pool, &o, &serve->s3, err) < 0)
+	if (open_data(serve, &o, err) < 0 || s3emu_new(serve->s3_pool, &o, &serve->s3, err) < 0)
 		return -1;
 	for (size_t i = 0; i < p->bucket_count; i++) {
 		if (add_bucket(serve, &p->buckets[i], err) < 0)
@@ -150,7 +180,7 @@ static int new_s3(struct serve *serve, struct lab_error *err)
 		if (add_key(serve, &p->keys[i], err) < 0)
 			return -1;
 	}
-	return 0;
+	return restore(serve, err);
 }
 
 static int new_imds(struct serve *serve, struct lab_error *err)
@@ -283,7 +313,8 @@ static int open_s3(struct serve *serve, struct lab_error *err)
 	socket.memory_max_bytes = (size_t)serve->profile->s3.receive_max;
 	if (new_s3(serve, err) < 0 || serve_s3(serve->s3, &socket, &serve->s3_front, err) < 0)
 		return -1;
-	serve->publisher = (struct serve_publisher){ serve->s3, serve->s3_front };
+	serve->publisher.s3 = serve->s3;
+	serve->publisher.front_end = serve->s3_front;
 	return 0;
 }
 
@@ -398,6 +429,7 @@ int serve_start(const struct serve_options *options, struct lab_arena *arena,
 
 	serve->arena = arena;
 	serve->start_ns = options->start_ns;
+	serve->data = options->data;
 	serve->start_unix_us = options->start_unix_us;
 	if (parse_addresses(serve, options, err) < 0 || parse_admin(serve, options, err) < 0 ||
 		load_profile(serve, options, problems, err) < 0 ||
@@ -427,6 +459,8 @@ void serve_stop(struct serve **serve_p)
 	stream_front_end_free(&serve->cql_front);
 	imdsemu_free(&serve->imds);
 	s3emu_free(&serve->s3);
+	s3sqlite_close(&serve->s3_data);
+	lab_heap_drop(&serve->s3_heap);
 	cqlemu_free(&serve->cql);
 	serve_admin_free(&serve->admin);
 	serve_hooks_free(&serve->hooks);

@@ -89,7 +89,7 @@ int serve_cql(struct cqlemu *cql, const char *const *names, size_t count,
 /* ---- from IMDS to S3 ---- */
 
 struct handover {
-	struct s3emu *s3;
+	const struct serve_publisher *publisher;
 	const struct sim_credentials *credentials;
 };
 
@@ -97,13 +97,15 @@ static void hand_over(void *ctx)
 {
 	const struct handover *handover = ctx;
 
-	s3emu_credentials_sink(handover->s3, handover->credentials);
+	s3emu_credentials_sink(handover->publisher->s3, handover->credentials);
+	if (handover->publisher->store != NULL)
+		s3sqlite_credentials_keep(handover->publisher->store, handover->credentials);
 }
 
 void serve_publish(void *publisher, const struct sim_credentials *credentials)
 {
 	const struct serve_publisher *p = publisher;
-	struct handover handover = { p->s3, credentials };
+	struct handover handover = { p, credentials };
 
 	if (p->s3 != NULL)
 		http_front_end_call(p->front_end, hand_over, &handover);

@@ -15,6 +15,7 @@
 #include "sim/front-end/stream-front-end.h"
 #include "sim/imds-emulator/imds-emulator.h"
 #include "sim/s3-emulator/s3-emulator.h"
+#include "sim/s3-sqlite/s3-sqlite.h"
 
 struct serve_socket {
 	const char *address; /* NULL: "127.0.0.1"; CQL: of the first node */
@@ -51,6 +52,7 @@ int serve_cql(struct cqlemu *cql, const char *const *names, size_t count,
 struct serve_publisher {
 	struct s3emu *s3; /* NULL: nobody is told */
 	struct http_front_end *front_end;
+	struct s3sqlite *store; /* keeps them too; NULL: does not */
 };
 void serve_publish(void *publisher, const struct sim_credentials *credentials);
 
