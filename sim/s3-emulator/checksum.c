@@ -332,6 +332,16 @@ void s3emu_checksum_reply(
 		s3emu_header(x, TYPE_HEADER, lab_view_cstr(type));
 }
 
+void s3emu_xml_checksum(
+	struct s3emu_exchange *x, const struct s3emu_checksum *checksum, const char *type)
+{
+	if (checksum->name == NULL)
+		return;
+	s3emu_xml_text(x, algorithms[checksum->algorithm].element, checksum->value);
+	if (type != NULL)
+		s3emu_xml_text(x, "ChecksumType", lab_view_cstr(type));
+}
+
 const char *s3emu_object_checksum(const struct s3emu_object *object, struct s3emu_checksum *ret)
 {
 	size_t i;

@@ -22,6 +22,8 @@ struct item {
 	struct lab_view algorithm, checksum; /* "CRC32", and its value in base64; perhaps absent */
 	uint64_t size;
 	uint8_t md5[16];
+	uint32_t sum_len; /* of the checksum that was agreed; 0: the part has none */
+	uint8_t sum[S3EMU_CHECKSUM_MAX];
 };
 
 struct complete {
@@ -32,6 +34,9 @@ struct complete {
 	bool has_root;
 	uint64_t total;
 	char etag[48]; /* of the object, with quotes */
+	struct s3emu_part *parts;
+	struct s3emu_upload_checksum agreed;
+	struct s3emu_checksum checksum; /* of the object */
 };
 
 /* ---- the body of the request ---- */
@@ -197,7 +202,10 @@ static int check_part(struct complete *complete, struct item *item)
 	right = lab_view_eq(etag, item->etag) && checksum_matches(item, part) &&
 		lab_unhex(etag, item->md5, sizeof(item->md5)) == 0;
 	item->size = part->size;
+	item->sum_len = s3emu_part_checksum_bytes(x, part, complete->agreed.algorithm, item->sum);
 	s3emu_object_unref(x->s3, part);
+	if (item->algorithm.ptr == NULL && strcmp(complete->agreed.type, S3EMU_COMPOSITE) == 0)
+		return s3emu_part_checksum_missing(x, &complete->agreed, item->number);
 	return right ? 0 : invalid_part(complete, item);
 }
 
@@ -245,15 +253,40 @@ static int check_whole_size(struct complete *complete)
 			size, complete->total));
 }
 
+/* What is remembered of the parts, and the object's checksum. */
+static void make_parts(struct complete *complete)
+{
+	struct s3emu_exchange *x = complete->x;
+	size_t i;
+
+	complete->parts = lab_arena_array(x->arena, struct s3emu_part, complete->count);
+	for (i = 0; i < complete->count; i++) {
+		const struct item *item = &complete->items[i];
+		struct s3emu_part *part = &complete->parts[i];
+
+		memset(part, 0, sizeof(*part));
+		part->number = (uint32_t)item->number;
+		part->size = item->size;
+		part->checksum_len = item->sum_len;
+		memcpy(part->checksum, item->sum, item->sum_len);
+	}
+	(void)s3emu_parts_checksum(
+		x, &complete->agreed, complete->parts, complete->count, &complete->checksum);
+}
+
 static int check_list(struct complete *complete)
 {
 	size_t i;
 
+	s3emu_upload_checksum_of(complete->upload.object, &complete->agreed);
 	for (i = 0; i < complete->count; i++) {
 		if (check_part(complete, &complete->items[i]) < 0)
 			return -1;
 	}
 	if (check_sizes(complete) < 0 || check_whole_size(complete) < 0)
+		return -1;
+	make_parts(complete);
+	if (s3emu_complete_checksum_check(complete->x, &complete->agreed, &complete->checksum) < 0)
 		return -1;
 	return s3emu_write_conditions_check(complete->x);
 }
@@ -320,9 +353,8 @@ static void fill_content(struct complete *complete, struct s3emu_content *conten
 {
 	const struct s3emu_object *upload = complete->upload.object;
 	struct lab_arena *arena = complete->x->arena;
-	struct lab_http_header *headers =
-		lab_arena_array(arena, struct lab_http_header, upload->header_count + 1);
-	struct s3emu_part *parts = lab_arena_array(arena, struct s3emu_part, complete->count);
+	struct lab_http_header *headers = lab_arena_array(
+		arena, struct lab_http_header, upload->header_count + S3EMU_NOTES_MAX);
 	size_t i, count = 0;
 
 	for (i = 0; i < upload->header_count; i++) {
@@ -332,11 +364,8 @@ static void fill_content(struct complete *complete, struct s3emu_content *conten
 	s3emu_tags_copy(upload, headers, &count);
 	headers[count].name = LAB_VIEW(S3EMU_UPLOAD_ID);
 	headers[count++].value = complete->upload.id;
-	for (i = 0; i < complete->count; i++) {
-		parts[i].number = (uint32_t)complete->items[i].number;
-		parts[i].size = complete->items[i].size;
-	}
-	*content = (struct s3emu_content){ headers, count, parts, complete->count };
+	s3emu_checksum_store(&complete->checksum, complete->agreed.type, headers, &count);
+	*content = (struct s3emu_content){ headers, count, complete->parts, complete->count };
 }
 
 static int assemble(struct complete *complete)
@@ -378,6 +407,7 @@ static int answer(struct complete *complete)
 	s3emu_xml_text(x, "Bucket", x->bucket_name);
 	s3emu_xml_text(x, "Key", x->key);
 	s3emu_xml_text(x, "ETag", lab_view_cstr(complete->etag));
+	s3emu_xml_checksum(x, &complete->checksum, complete->agreed.type);
 	s3emu_header(x, "x-amz-server-side-encryption", LAB_VIEW("AES256"));
 	return s3emu_xml_end(x, "CompleteMultipartUploadResult");
 }
@@ -412,6 +442,8 @@ static int repeat(struct complete *complete)
 	if (s3emu_store_get(x->s3, x->bucket, x->key, &object) == 0)
 		return s3emu_no_such_upload(x);
 	same = same_parts(complete, object);
+	complete->agreed.type = s3emu_object_checksum(object, &complete->checksum);
+	complete->checksum.value = lab_arena_copy(x->arena, complete->checksum.value);
 	s3emu_object_unref(x->s3, object);
 	if (!same)
 		return s3emu_no_such_upload(x);

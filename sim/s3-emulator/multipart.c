@@ -187,17 +187,20 @@ int s3emu_create_upload(struct s3emu_exchange *x)
 	char id[S3EMU_UPLOAD_ID_LEN + 1];
 	struct lab_http_header *headers;
 	struct s3emu_content content = { 0 };
+	struct s3emu_upload_checksum checksum;
 	struct s3emu_object *upload;
 	struct s3emu_body body;
 	struct lab_view key;
 
 	if (s3emu_version_refuse(x) < 0 || refuse_conditions(x) < 0 ||
-		s3emu_write_headers_check(x) < 0 || s3emu_body_read(x, &body) < 0 ||
+		s3emu_write_headers_check(x) < 0 || s3emu_upload_checksum_asked(x, &checksum) < 0 ||
+		s3emu_body_read(x, &body) < 0 ||
 		s3emu_metadata(x, &headers, &content.header_count) < 0 ||
 		s3emu_tags_take(x, headers, &content.header_count) < 0 || s3emu_commit(x) < 0)
 		return -1;
 	headers[content.header_count].name = LAB_VIEW(S3EMU_INITIATOR);
 	headers[content.header_count++].value = x->account;
+	s3emu_upload_checksum_store(x, &checksum, headers, &content.header_count);
 	content.headers = headers;
 	key = new_upload(x, id);
 	upload = s3emu_object_make(
@@ -209,8 +212,10 @@ int s3emu_create_upload(struct s3emu_exchange *x)
 
 /* ---- PUT ?partNumber&uploadId ---- */
 
-/* The number, and the key that the part is stored under; the upload must be there. */
-static int part_target(struct s3emu_exchange *x, struct lab_view *ret_key)
+/* The number, the key that the part is stored under, and which checksum it must have; the upload
+ * must be there. */
+static int part_target(struct s3emu_exchange *x, struct lab_view *ret_key,
+	struct s3emu_upload_checksum *ret_checksum)
 {
 	struct s3emu_upload upload;
 	uint32_t number = 0;
@@ -228,6 +233,7 @@ static int part_target(struct s3emu_exchange *x, struct lab_view *ret_key)
 	}
 	if (s3emu_upload_find(x, &upload) < 0)
 		return -1;
+	s3emu_upload_checksum_of(upload.object, ret_checksum);
 	s3emu_object_unref(x->s3, upload.object);
 	*ret_key = s3emu_upload_key(x, x->key, upload.id, number);
 	return 0;
@@ -237,11 +243,14 @@ int s3emu_upload_part(struct s3emu_exchange *x)
 {
 	struct lab_http_header headers[2];
 	struct s3emu_content content = { .headers = headers };
+	struct s3emu_upload_checksum checksum;
 	struct s3emu_body body;
 	struct lab_view key;
 
-	if (part_target(x, &key) < 0 || s3emu_size_check(x, x->body.len) < 0 ||
-		s3emu_body_read(x, &body) < 0 || s3emu_commit(x) < 0)
+	if (part_target(x, &key, &checksum) < 0 || s3emu_size_check(x, x->body.len) < 0 ||
+		s3emu_body_read(x, &body) < 0 ||
+		s3emu_part_checksum(x, &checksum, x->body, &body.checksum) < 0 ||
+		s3emu_commit(x) < 0)
 		return -1;
 	s3emu_checksum_store(&body.checksum, S3EMU_FULL_OBJECT, headers, &content.header_count);
 	return s3emu_body_keep(x, S3EMU_SPACE_UPLOADS, key, &content, &body);
@@ -286,18 +295,23 @@ static int source_range(struct s3emu_exchange *x, uint64_t size, struct s3emu_ra
 	return 0;
 }
 
-static int copy_part_result(struct s3emu_exchange *x, const struct s3emu_object *part)
+static int copy_part_result(struct s3emu_exchange *x, const struct s3emu_object *part,
+	const struct s3emu_checksum *checksum)
 {
 	s3emu_xml_begin(x, "CopyPartResult");
 	s3emu_xml_time(x, "LastModified", part->modified_us);
 	s3emu_xml_text(x, "ETag", s3emu_object_etag(part));
+	s3emu_xml_checksum(x, checksum, NULL);
 	s3emu_header(x, "x-amz-server-side-encryption", LAB_VIEW("AES256"));
 	return s3emu_xml_end(x, "CopyPartResult");
 }
 
-static int copy_part(struct s3emu_exchange *x, struct lab_view key, struct s3emu_object *from)
+static int copy_part(struct s3emu_exchange *x, struct lab_view key, struct s3emu_object *from,
+	const struct s3emu_upload_checksum *upload)
 {
-	static const struct s3emu_content nothing;
+	struct lab_http_header headers[2];
+	struct s3emu_content content = { .headers = headers };
+	struct s3emu_checksum checksum;
 	struct s3emu_blob *blob = from->blob;
 	struct s3emu_object *part;
 	struct s3emu_range range;
@@ -312,25 +326,28 @@ static int copy_part(struct s3emu_exchange *x, struct lab_view key, struct s3emu
 		blob->references++;
 	else
 		blob = s3emu_blob_new(x->s3, body);
-	part = s3emu_object_make(x, blob, key.len, &nothing);
+	s3emu_part_checksum_copy(x, upload, body, &checksum);
+	s3emu_checksum_store(&checksum, S3EMU_FULL_OBJECT, headers, &content.header_count);
+	part = s3emu_object_make(x, blob, key.len, &content);
 	if (part == NULL)
 		return -1;
 	s3emu_digest(x->s3, body, md5);
 	s3emu_object_digest_set(part, md5);
 	if (s3emu_object_keep(x, S3EMU_SPACE_UPLOADS, key, part) < 0)
 		return -1;
-	return copy_part_result(x, part);
+	return copy_part_result(x, part, &checksum);
 }
 
 int s3emu_upload_part_copy(struct s3emu_exchange *x)
 {
+	struct s3emu_upload_checksum checksum;
 	struct s3emu_source source;
 	struct lab_view key;
 	int ret;
 
-	if (part_target(x, &key) < 0 || s3emu_source_open(x, &source) < 0)
+	if (part_target(x, &key, &checksum) < 0 || s3emu_source_open(x, &source) < 0)
 		return -1;
-	ret = copy_part(x, key, source.object);
+	ret = copy_part(x, key, source.object, &checksum);
 	s3emu_object_unref(x->s3, source.object);
 	return ret;
 }

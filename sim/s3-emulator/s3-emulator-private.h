@@ -574,6 +574,9 @@ void s3emu_checksum_store(const struct s3emu_checksum *checksum, const char *typ
 	struct lab_http_header *headers, size_t *count);
 void s3emu_checksum_reply(
 	struct s3emu_exchange *x, const struct s3emu_checksum *checksum, const char *type);
+/* The same as elements, <ChecksumCRC32> and <ChecksumType>. */
+void s3emu_xml_checksum(
+	struct s3emu_exchange *x, const struct s3emu_checksum *checksum, const char *type);
 /* Of stored headers: whether it is one of those two. */
 bool s3emu_is_checksum_header(struct lab_view name);
 /* What is remembered, borrowed from the object, and its type; NULL if nothing is. */
@@ -582,6 +585,38 @@ const char *s3emu_object_checksum(const struct s3emu_object *object, struct s3em
 int s3emu_checksum_mode(struct s3emu_exchange *x);
 /* x-amz-checksum-algorithm: 1 and it, 0 not asked for, -1 after s3emu_fail(). */
 int s3emu_checksum_algorithm_asked(struct s3emu_exchange *x, enum s3emu_algorithm *ret);
+
+/* multipart-checksum.c: what was agreed when an upload began. */
+struct s3emu_upload_checksum {
+	enum s3emu_algorithm
+		algorithm; /* S3EMU_NO_ALGORITHM: nothing; then CRC64NVME is computed */
+	const char *type;
+};
+/* x-amz-checksum-algorithm and -type of the request; -1 after s3emu_fail(). */
+int s3emu_upload_checksum_asked(struct s3emu_exchange *x, struct s3emu_upload_checksum *ret);
+/* Adds the upload's note (there must be room for one header) and the answer's headers. */
+void s3emu_upload_checksum_store(struct s3emu_exchange *x,
+	const struct s3emu_upload_checksum *checksum, struct lab_http_header *headers,
+	size_t *count);
+void s3emu_upload_checksum_of(const struct s3emu_object *upload, struct s3emu_upload_checksum *ret);
+/* Whether a part's checksum is what was agreed; if the client sent none and need not, it is
+ * computed from `body`. */
+int s3emu_part_checksum(struct s3emu_exchange *x, const struct s3emu_upload_checksum *upload,
+	struct lab_view body, struct s3emu_checksum *checksum);
+/* The same of a part that is copied: always computed. */
+void s3emu_part_checksum_copy(struct s3emu_exchange *x, const struct s3emu_upload_checksum *upload,
+	struct lab_view body, struct s3emu_checksum *ret);
+/* What is remembered of a part, decoded; how many bytes, 0 if there is none of that algorithm. */
+uint32_t s3emu_part_checksum_bytes(struct s3emu_exchange *x, const struct s3emu_object *part,
+	enum s3emu_algorithm which, uint8_t out[S3EMU_CHECKSUM_MAX]);
+/* The object's from its parts'; false if not all of them have one. */
+bool s3emu_parts_checksum(struct s3emu_exchange *x, const struct s3emu_upload_checksum *upload,
+	const struct s3emu_part *parts, size_t count, struct s3emu_checksum *ret);
+/* The headers of a Complete against it. */
+int s3emu_complete_checksum_check(struct s3emu_exchange *x,
+	const struct s3emu_upload_checksum *upload, const struct s3emu_checksum *computed);
+int s3emu_part_checksum_missing(
+	struct s3emu_exchange *x, const struct s3emu_upload_checksum *upload, uint64_t number);
 
 /* xml.c: request bodies. `open` and `close` get the path of element names joined with '/'; `text`
  * is all the text of a leaf, untrimmed. Non-zero stops the parser. -1 after

@@ -38,6 +38,7 @@ static struct s3emu_v4 make_canonical(
 
 	x->request = request;
 	x->param_count = 0;
+	x->bucket_name = x->key = lab_view_of(NULL, 0);
 	x->auth = c->query ? S3EMU_AUTH_V4_QUERY : S3EMU_AUTH_V4;
 	/* Most paths have no bucket; the query and the raw path are there nevertheless. */
 	(void)s3emu_parse(x);
