@@ -67,9 +67,16 @@ static int do_put(
 static int do_stat(
 	const struct run *run, struct fs_file *file, struct lab_arena *arena, struct lab_error *err)
 {
-	uint64_t size;
+	struct lab_view contents = LAB_VIEW("");
+	uint64_t size = 0;
+	int result = fs_stat(file, &size, err);
 
-	if (fs_stat(file, &size, err) < 0)
+	/* Behind compress the size is that of the plain text: known when it was read. */
+	if (result < 0 && err->code == LAB_UNSUPPORTED) {
+		result = fs_read(file, arena, FS_TOOL_OBJECT_MAX, &contents, err);
+		size = contents.len;
+	}
+	if (result < 0)
 		return -1;
 	return print_line(run,
 		lab_view_cstr(lab_arena_printf(
@@ -193,7 +200,9 @@ static int tree_walk(struct tree *tree, struct lab_view dir, unsigned depth, str
 	if (depth == FS_TOOL_DEPTH_MAX)
 		return lab_fail(err, LAB_LIMIT, "more than %d directories in directories",
 			FS_TOOL_DEPTH_MAX);
-	if (list(tree->run, dir, 0, tree->arena, &files, err) < 0 ||
+	/* A level of dictmap's paths that has only directories is no path of files. */
+	if ((list(tree->run, dir, 0, tree->arena, &files, err) < 0 &&
+		    !(has_dirs && err->code == LAB_INVALID && err->status == 0)) ||
 		(has_dirs && list(tree->run, dir, FS_ITER_DIRS, tree->arena, &dirs, err) < 0))
 		return -1;
 	for (size_t i = 0; i < files.count; i++) {

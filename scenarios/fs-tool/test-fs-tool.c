@@ -335,6 +335,8 @@ static void test_wrappers_and_maps(void **state)
 	assert_int_equal(RUN(&bed, .command = FS_TOOL_get, PATHS("m")), 0);
 	assert_string_equal(bed.out, "text text text");
 	assert_non_null(strstr(bed.log, "status_code=200"));
+	assert_int_equal(RUN(&bed, .command = FS_TOOL_stat, PATHS("m")), 0);
+	assert_string_equal(bed.out, "m size=14\n");
 	assert_null(strstr(bed.log, "se/cr:et"));
 	variables[0] = "hmoe=/h";
 	assert_int_equal(RUN(&bed, .command = FS_TOOL_get, PATHS("m")), 2);
