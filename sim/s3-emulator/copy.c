@@ -103,11 +103,13 @@ static int check_copy(struct s3emu_exchange *x, const struct s3emu_source *sourc
 	return s3emu_write_conditions_check(x);
 }
 
-static int copy_result(struct s3emu_exchange *x, const struct s3emu_object *object)
+static int copy_result(struct s3emu_exchange *x, const struct s3emu_object *object,
+	const struct s3emu_checksum *checksum)
 {
 	s3emu_xml_begin(x, "CopyObjectResult");
 	s3emu_xml_time(x, "LastModified", object->modified_us);
 	s3emu_xml_text(x, "ETag", s3emu_object_etag(object));
+	s3emu_xml_checksum(x, checksum, S3EMU_FULL_OBJECT);
 	s3emu_header(x, "x-amz-server-side-encryption", LAB_VIEW("AES256"));
 	return s3emu_xml_end(x, "CopyObjectResult");
 }
@@ -116,7 +118,7 @@ static int copy_result(struct s3emu_exchange *x, const struct s3emu_object *obje
 static const char *const not_copied[] = { "x-amz-storage-class",
 	"x-amz-website-redirect-location" };
 
-static bool is_copied(const struct s3emu_object *from, struct lab_view name)
+static bool is_copied(struct lab_view name)
 {
 	size_t i;
 
@@ -124,9 +126,7 @@ static bool is_copied(const struct s3emu_object *from, struct lab_view name)
 		if (lab_view_eq_cstr(name, not_copied[i]))
 			return false;
 	}
-	/* A checksum of parts is not one of the copy, which is in one piece. */
-	return !s3emu_header_is_ours(name) &&
-	       (from->part_count == 0 || !s3emu_is_checksum_header(name));
+	return !s3emu_header_is_ours(name) && !s3emu_is_checksum_header(name);
 }
 
 static struct lab_http_header *kept_headers(
@@ -137,7 +137,7 @@ static struct lab_http_header *kept_headers(
 	size_t i, count = 0;
 
 	for (i = 0; i < from->header_count; i++) {
-		if (is_copied(from, from->headers[i].name))
+		if (is_copied(from->headers[i].name))
 			headers[count++] = from->headers[i];
 	}
 	for (i = 0; i < LAB_COUNT_OF(not_copied); i++) {
@@ -151,13 +151,34 @@ static struct lab_http_header *kept_headers(
 	return headers;
 }
 
+/* The source's, if it is one of the whole and no other was asked for; else it is computed anew: a
+ * checksum of parts is none of the copy, which is in one piece (s3 1.9). */
+static int copy_checksum(
+	struct s3emu_exchange *x, const struct s3emu_object *from, struct s3emu_checksum *ret)
+{
+	const char *type = s3emu_object_checksum(from, ret);
+	enum s3emu_algorithm wanted;
+	int asked = s3emu_checksum_algorithm_asked(x, &wanted);
+
+	if (asked <= 0)
+		wanted = type == NULL ? S3EMU_CRC64NVME : ret->algorithm;
+	if (asked < 0 ||
+		(type != NULL && strcmp(type, S3EMU_FULL_OBJECT) == 0 && wanted == ret->algorithm))
+		return asked < 0 ? -1 : 0;
+	*ret = (struct s3emu_checksum){ 0 };
+	if (x->s3->options.hash_bodies)
+		s3emu_checksum_make(x, wanted, s3emu_object_body(from), ret);
+	return 0;
+}
+
 struct directives {
 	int metadata, tagging; /* 1 REPLACE, 0 COPY */
 };
 
-/* Headers and tags of the copy. */
+/* Headers, checksum, and tags of the copy. */
 static int make_content(struct s3emu_exchange *x, const struct s3emu_object *from,
-	const struct directives *directives, struct s3emu_content *ret)
+	const struct directives *directives, struct s3emu_checksum *checksum,
+	struct s3emu_content *ret)
 {
 	struct lab_http_header *headers;
 
@@ -166,6 +187,9 @@ static int make_content(struct s3emu_exchange *x, const struct s3emu_object *fro
 	else if (s3emu_metadata(x, &headers, &ret->header_count) < 0)
 		return -1;
 	ret->headers = headers;
+	if (copy_checksum(x, from, checksum) < 0)
+		return -1;
+	s3emu_checksum_store(checksum, S3EMU_FULL_OBJECT, headers, &ret->header_count);
 	if (directives->tagging > 0)
 		return s3emu_tags_take(x, headers, &ret->header_count);
 	s3emu_tags_copy(from, headers, &ret->header_count);
@@ -178,9 +202,10 @@ static int copy_from(struct s3emu_exchange *x, const struct s3emu_source *source
 {
 	struct s3emu_object *from = source->object, *object;
 	struct s3emu_content content = { 0 };
+	struct s3emu_checksum checksum;
 	uint8_t md5[16];
 
-	if (make_content(x, from, directives, &content) < 0 ||
+	if (make_content(x, from, directives, &checksum, &content) < 0 ||
 		check_copy(x, source, directives->metadata > 0) < 0 || s3emu_commit(x) < 0)
 		return -1;
 	from->blob->references++;
@@ -196,7 +221,7 @@ static int copy_from(struct s3emu_exchange *x, const struct s3emu_source *source
 	}
 	if (s3emu_object_keep(x, S3EMU_SPACE_OBJECTS, x->key, object) < 0)
 		return -1;
-	return copy_result(x, object);
+	return copy_result(x, object, &checksum);
 }
 
 int s3emu_copy_object(struct s3emu_exchange *x)

@@ -199,6 +199,71 @@ static void capacity_runs_compute_nothing(void **state)
 	assert_code(t_put("/mail/k", "123456789"), 400, "InvalidRequest");
 }
 
+static unsigned copy(const char *algorithm, const char *directive)
+{
+	t_header("x-amz-copy-source", "/mail/k");
+	t_header("x-amz-metadata-directive", directive);
+	if (algorithm != NULL)
+		t_header("x-amz-checksum-algorithm", algorithm);
+	return t_put("/mail/copy", "");
+}
+
+static void copies_keep_or_get_checksums(void **state)
+{
+	static const char *const directives[] = { "COPY", "REPLACE" };
+	size_t i, j;
+	(void)state;
+
+	for (i = 0; i < LAB_COUNT_OF(rows); i++) {
+		t_header(rows[i].header, rows[i].value);
+		assert_row(i, t_put("/mail/k", "123456789") == 200);
+		for (j = 0; j < LAB_COUNT_OF(directives); j++) {
+			assert_row(i, copy(NULL, directives[j]) == 200);
+			assert_row(i, t_body_has(rows[i].value));
+			assert_string_equal(t_xml("ChecksumType"), "FULL_OBJECT");
+			t_header("x-amz-checksum-mode", "ENABLED");
+			assert_int_equal(t_get("/mail/copy"), 200);
+			assert_shown(i, &rows[i]);
+			/* another one */
+			assert_row(i, copy(rows[(i + 1) % LAB_COUNT_OF(rows)].name,
+					      directives[j]) == 200);
+			t_header("x-amz-checksum-mode", "ENABLED");
+			assert_int_equal(t_get("/mail/copy"), 200);
+			assert_shown(i, &rows[(i + 1) % LAB_COUNT_OF(rows)]);
+			assert_null(t_reply_header(rows[i].header));
+		}
+	}
+	assert_row(i, copy("MD4", "COPY") == 400);
+}
+
+static void copies_of_parts_get_a_checksum_of_the_whole(void **state)
+{
+	const char *id, *etag;
+	(void)state;
+
+	t_header("x-amz-checksum-algorithm", "CRC32");
+	assert_int_equal(t_send("POST", "/mail/k?uploads", lab_view_of(NULL, 0)), 200);
+	id = t_xml("UploadId");
+	t_header(rows[0].header, rows[0].value);
+	assert_int_equal(t_put(lab_arena_printf(t.arena, "/mail/k?partNumber=1&uploadId=%s", id),
+				 "123456789"),
+		200);
+	etag = t_reply_header("ETag");
+	assert_int_equal(t_send("POST", lab_arena_printf(t.arena, "/mail/k?uploadId=%s", id),
+				 lab_view_cstr(lab_arena_printf(t.arena,
+					 "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber>"
+					 "<ETag>%s</ETag><ChecksumCRC32>%s</ChecksumCRC32></Part>"
+					 "</CompleteMultipartUpload>",
+					 etag, rows[0].value))),
+		200);
+	assert_string_equal(t_xml("ChecksumType"), "COMPOSITE");
+	assert_int_equal(copy(NULL, "COPY"), 200);
+	assert_string_equal(t_xml("ChecksumCRC32"), rows[0].value);
+	t_header("x-amz-checksum-mode", "ENABLED");
+	assert_int_equal(t_get("/mail/copy"), 200);
+	assert_shown(0, &rows[0]);
+}
+
 /* A hash that was compared with the payload's is not computed again: it must be the same one. */
 static void payload_hash_and_sha256_are_one(void **state)
 {
@@ -227,6 +292,8 @@ int main(void)
 		t_test(one_checksum_and_the_one_that_was_said),
 		t_test(crc64nvme_is_computed_for_who_sent_none),
 		t_test(capacity_runs_compute_nothing),
+		t_test(copies_keep_or_get_checksums),
+		t_test(copies_of_parts_get_a_checksum_of_the_whole),
 		t_test(payload_hash_and_sha256_are_one),
 	};
 
