@@ -526,6 +526,7 @@ static void stats_take(void *ctx)
 	struct stats_call *call = ctx;
 
 	call->stats = call->front_end->stats;
+	call->stats.memory_bytes = lab_heap_used(call->front_end->heap);
 }
 
 struct http_front_end_stats http_front_end_stats(struct http_front_end *front_end)

@@ -72,12 +72,13 @@ uint16_t http_front_end_port(const struct http_front_end *front_end);
 void http_front_end_call(struct http_front_end *front_end, void (*fn)(void *ctx), void *ctx);
 
 struct http_front_end_stats {
-	uint64_t connections; /* accepted */
-	uint64_t requests;    /* given to the service */
-	uint64_t refused;     /* by refuse(), or without it */
-	uint64_t open;        /* connections that there are now */
-	uint64_t silenced;    /* connections that are now being kept waiting for ever */
-	uint64_t pending;     /* requests that the service has not answered yet */
+	uint64_t connections;  /* accepted */
+	uint64_t requests;     /* given to the service */
+	uint64_t refused;      /* by refuse(), or without it */
+	uint64_t open;         /* connections that there are now */
+	uint64_t silenced;     /* connections that are now being kept waiting for ever */
+	uint64_t memory_bytes; /* all that the front end has allocated */
+	uint64_t pending;      /* requests that the service has not answered yet */
 };
 struct http_front_end_stats http_front_end_stats(struct http_front_end *front_end);
 

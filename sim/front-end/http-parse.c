@@ -220,7 +220,9 @@ int http_head_parse(struct lab_view data, struct http_head *ret, enum sim_http_r
 			take_header(ret, &header, ret_why) < 0)
 			return -1;
 	}
-	return at == data.len ? check_head(ret, ret_why) : refuse(SIM_REFUSE_MALFORMED, ret_why);
+	if (at != data.len || line.len > 0)
+		return refuse(SIM_REFUSE_MALFORMED, ret_why);
+	return check_head(ret, ret_why);
 }
 
 static bool is_framing(struct lab_view name)

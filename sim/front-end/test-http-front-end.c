@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -50,6 +51,8 @@ struct echo {
 	char text[1 << 16];
 	uint8_t *big;
 	unsigned refused, refusals[SIM_REFUSE_COUNT];
+	uint64_t bytes_per_s; /* of a trickle */
+	size_t cut_at;        /* of a truncated body */
 };
 
 static void echo_copy(char *out, size_t size, struct lab_view text)
@@ -100,9 +103,10 @@ static uint64_t echo_number(const struct lab_http_request *request)
 static void echo_answer(struct echo *echo, enum sim_wire wire, struct lab_view body, bool head,
 	sim_http_reply_fn fn, void *ctx)
 {
-	struct sim_http_reply reply = { .wire = wire, .head = head };
+	struct sim_http_reply reply = {
+		.wire = wire, .head = head, .bytes_per_s = echo->bytes_per_s, .cut_at = echo->cut_at
+	};
 
-	(void)echo;
 	reply.response.status = 200;
 	reply.response.body = body;
 	(void)lab_http_header_add(
@@ -111,6 +115,24 @@ static void echo_answer(struct echo *echo, enum sim_wire wire, struct lab_view b
 	(void)lab_http_header_add(&reply.response.headers, LAB_VIEW("x-amz-a"), LAB_VIEW("2"));
 	(void)lab_http_header_add(
 		&reply.response.headers, LAB_VIEW("Content-Length"), LAB_VIEW("7"));
+	fn(ctx, &reply);
+}
+
+/* As S3 throttles (s3 2.2), and an empty header. */
+static void echo_slow_down(sim_http_reply_fn fn, void *ctx)
+{
+	static const char *const headers[][2] = { { "x-amz-request-id", "R" },
+		{ "content-type", "application/xml" }, { "transfer-encoding", "chunked" },
+		{ "date", "now" }, { "connection", "close" }, { "x-empty", "" },
+		{ "x-broken", "a\r\nb" } };
+	struct sim_http_reply reply = { .wire = SIM_WIRE_ANSWER_CLOSE };
+
+	reply.response.status = 503;
+	reply.response.reason = LAB_VIEW("Slow Down");
+	reply.response.body = LAB_VIEW("<Error/>");
+	for (size_t i = 0; i < LAB_COUNT_OF(headers); i++)
+		(void)lab_http_header_add(&reply.response.headers, lab_view_cstr(headers[i][0]),
+			lab_view_cstr(headers[i][1]));
 	fn(ctx, &reply);
 }
 
@@ -139,7 +161,9 @@ static void echo_submit(void *service, const struct lab_http_request *request,
 				.wire = wire ? (enum sim_wire)number : SIM_WIRE_ANSWER };
 		return;
 	}
-	if (lab_view_starts_with(target, LAB_VIEW("/wire/")))
+	if (lab_view_starts_with(target, LAB_VIEW("/slow-down/")))
+		echo_slow_down(reply, ctx);
+	else if (lab_view_starts_with(target, LAB_VIEW("/wire/")))
 		echo_answer(echo, (enum sim_wire)number, lab_view_of(echo->text, 10000), head,
 			reply, ctx);
 	else if (lab_view_starts_with(target, LAB_VIEW("/empty/")))
@@ -754,6 +778,408 @@ static void bodies_share_a_limited_memory(void **state)
 	bench_close(&bench);
 }
 
+static void what_is_no_request_is_refused_by_the_service(void **state)
+{
+#define LINE "GET / HTTP/1.1\r\nHost: h\r\n"
+#define PUT_HEAD "PUT /p HTTP/1.1\r\nHost: h\r\n"
+#define CHUNKED PUT_HEAD "Transfer-Encoding: chunked\r\n\r\n"
+	static const struct {
+		const char *text;
+		enum sim_http_refusal why;
+	} rows[] = {
+		{ "GARBAGE\r\n\r\n", SIM_REFUSE_MALFORMED },
+		{ "GET /\r\n\r\n", SIM_REFUSE_MALFORMED },
+		{ "\x16\x03\x01\x02\r\n\r\n", SIM_REFUSE_MALFORMED },
+		{ "GET / HTTP/1.1\nHost: h\n\n", SIM_REFUSE_MALFORMED },
+		{ "GET / HTTP/1.1\r\n\r\n", SIM_REFUSE_MALFORMED },
+		{ "GET / HTTP/3.1\r\n\r\n", SIM_REFUSE_VERSION },
+		{ "GET /a b HTTP/1.1\r\nHost: h\r\n\r\n", SIM_REFUSE_URI },
+		{ LINE "Host: h\r\n\r\n", SIM_REFUSE_MALFORMED },
+		{ LINE "A: b\r\n c\r\n\r\n", SIM_REFUSE_MALFORMED },
+		{ PUT_HEAD "Content-Length: 1\r\nContent-Length: 2\r\n\r\nab", SIM_REFUSE_LENGTH },
+		{ PUT_HEAD "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+			SIM_REFUSE_MALFORMED },
+		{ PUT_HEAD "Transfer-Encoding: gzip\r\n\r\n", SIM_REFUSE_CODING },
+		{ CHUNKED "ZZ\r\nab\r\n0\r\n\r\n", SIM_REFUSE_MALFORMED },
+		{ CHUNKED "2\r\nabcd\r\n0\r\n\r\n", SIM_REFUSE_MALFORMED },
+		{ CHUNKED "0\r\nHost: x\r\n\r\n", SIM_REFUSE_MALFORMED },
+		{ CHUNKED "ffffffffff\r\na", SIM_REFUSE_COUNT }, /* no end: the client gives up */
+		{ PUT_HEAD "Content-Length: 99999999999\r\n\r\nab", SIM_REFUSE_BODY },
+		{ PUT_HEAD "Content-Length: 10\r\n\r\nabc", SIM_REFUSE_SHORT },
+		{ PUT_HEAD "Conten", SIM_REFUSE_MALFORMED },
+	};
+	struct bench bench;
+
+	(void)state;
+	bench_open(&bench);
+	for (size_t i = 0; i < LAB_COUNT_OF(rows); i++) {
+		enum sim_http_refusal why = rows[i].why;
+		unsigned before = bench.echo->refusals[LAB_MIN(why, SIM_REFUSE_COUNT - 1)];
+		int fd = dial(&bench, NULL);
+		char id[32], shape[16];
+		const char *answer;
+
+		(void)snprintf(id, sizeof(id), "x-amz-request-id: R%zu\r\n", i + 1);
+		(void)snprintf(shape, sizeof(shape), "<Error>%u", why);
+		say(fd, rows[i].text);
+		(void)shutdown(fd, SHUT_WR);
+		answer = hear(fd, SIZE_MAX);
+		(void)close(fd);
+		if (why == SIM_REFUSE_COUNT) {
+			assert_non_null(strstr(answer, "<Error>7")); /* short */
+			continue;
+		}
+		if (strstr(answer, id) == NULL || strstr(answer, shape) == NULL ||
+			strncmp(answer, "HTTP/1.1 400 ", 13) != 0 ||
+			strstr(answer, "Connection: close\r\n") == NULL ||
+			bench.echo->refusals[why] != before + 1)
+			fail_msg("row %zu: %s", i, answer);
+	}
+	assert_int_equal(bench.echo->submits, 0);
+	assert_get(&bench, "/");
+	bench_close(&bench);
+}
+
+static void a_refusal_reaches_those_who_go_on_sending(void **state)
+{
+	static char much[1 << 20];
+	struct bench bench;
+	ssize_t n = 0;
+	int fd;
+
+	(void)state;
+	bench_open(&bench);
+	fd = dial(&bench, NULL);
+	say(fd, "PUT /p HTTP/1.1\r\nHost: h\r\nContent-Length: 99999999999\r\n\r\n");
+	memset(much, 'm', sizeof(much));
+	for (unsigned i = 0; i < 8 && n >= 0; i++)
+		n = send(fd, much, sizeof(much), MSG_NOSIGNAL);
+	assert_true(n > 0);
+	assert_non_null(strstr(hear(fd, SIZE_MAX), "<Error>8 /p</Error>"));
+	(void)close(fd);
+	bench_close(&bench);
+}
+
+static void lengths_are_asked_for_where_the_service_needs_them(void **state)
+{
+	const struct http_front_end_settings settings = { .service = { .ops = &mute_ops } };
+	struct bench bench;
+
+	(void)state;
+	bench_open_with(&bench, settings);
+	assert_non_null(strstr(ask(&bench, "PUT /p HTTP/1.1\r\nHost: h\r\n\r\n"),
+		"HTTP/1.1 411 Length Required\r\n"));
+	assert_non_null(strstr(
+		ask(&bench, "GET /p HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"), "200 OK"));
+	bench_close(&bench);
+}
+
+static void slow_heads_and_bodies_time_out(void **state)
+{
+	static const char *const starts[] = { "GET / HTTP/1.1\r\nHost: ",
+		"PUT /p HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\nabc",
+		"PUT /p HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n64\r\nabc" };
+	struct bench bench;
+
+	(void)state;
+	bench_open_with(&bench, (struct http_front_end_settings){ .head_timeout_ns = 300 * LAB_MSEC,
+					.body_timeout_ns = 300 * LAB_MSEC });
+	for (unsigned i = 0; i < LAB_COUNT_OF(starts); i++) {
+		int fd = dial(&bench, NULL);
+		const char *answer;
+
+		say(fd, starts[i]);
+		/* A byte now and then does not help. */
+		for (unsigned j = 0; j < 20; j++) {
+			test_wait_ms(20);
+			say(fd, "x");
+		}
+		answer = hear(fd, SIZE_MAX);
+		if (strstr(answer, "<Error>9 ") == NULL)
+			fail_msg("row %u: %s", i, answer);
+		(void)close(fd);
+	}
+	assert_int_equal(bench.echo->refusals[SIM_REFUSE_TIMEOUT], LAB_COUNT_OF(starts));
+	assert_int_equal(bench.echo->submits, 0);
+	bench_close(&bench);
+}
+
+static void a_body_that_goes_on_coming_is_waited_for(void **state)
+{
+	static char part[5000];
+	struct bench bench;
+	int fd;
+
+	(void)state;
+	bench_open_with(
+		&bench, (struct http_front_end_settings){ .body_timeout_ns = 400 * LAB_MSEC });
+	fd = dial(&bench, NULL);
+	say(fd, "PUT /p HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: 30000\r\n\r\n");
+	for (unsigned i = 0; i < 6; i++) {
+		test_wait_ms(100);
+		assert_int_equal(send(fd, part, sizeof(part), MSG_NOSIGNAL), sizeof(part));
+	}
+	assert_non_null(strstr(hear(fd, SIZE_MAX), "200 OK"));
+	(void)close(fd);
+	assert_int_equal(bench.echo->body_len, 30000);
+	bench_close(&bench);
+}
+
+static void continue_is_said_if_the_head_is_acceptable(void **state)
+{
+	static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
+	struct bench bench;
+	int fd;
+
+	(void)state;
+	bench_open(&bench);
+	fd = dial(&bench, NULL);
+	say(fd, "PUT /p HTTP/1.1\r\nHost: h\r\nConnection: close\r\nExpect: 100-continue\r\n"
+		"Content-Length: 4\r\n\r\n");
+	assert_string_equal(hear(fd, strlen(go_on)), go_on);
+	say(fd, "data");
+	assert_memory_equal(hear(fd, SIZE_MAX), "HTTP/1.1 200 OK\r\n", 17);
+	(void)close(fd);
+	assert_memory_equal(ask(&bench, "PUT /p HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\n"
+					"Content-Length: 99999999999\r\n\r\n"),
+		"HTTP/1.1 400 ", 13);
+	/* Who does not wait is not kept waiting. */
+	assert_memory_equal(ask(&bench, "PUT /p HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\n"
+					"Connection: close\r\nContent-Length: 4\r\n\r\ndata"),
+		"HTTP/1.1 200 ", 13);
+	bench_close(&bench);
+}
+
+static void older_and_odder_requests_are_understood(void **state)
+{
+	struct bench bench;
+	const char *answer;
+
+	(void)state;
+	bench_open(&bench);
+	answer = ask(&bench, "\r\n\r\nGET /one HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"
+			     "GET /two HTTP/1.0\r\n\r\n");
+	assert_non_null(strstr(answer, "Connection: keep-alive\r\n"));
+	assert_non_null(strstr(answer, "Connection: close\r\n"));
+	assert_int_equal(bench.echo->submits, 2);
+	answer = ask(&bench, "get http://h/x HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+	assert_non_null(strstr(answer, "200 OK"));
+	assert_string_equal(bench.echo->method, "get");
+	assert_string_equal(bench.echo->target, "http://h/x");
+	answer = ask(&bench, "HEAD /h HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nbody"
+			     "GET /g HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+	assert_int_equal(bench.echo->submits, 5);
+	assert_string_equal(bench.echo->target, "/g");
+	assert_non_null(strstr(answer, "\r\n\r\nhello"));
+	bench_close(&bench);
+}
+
+static void trailers_follow_the_headers(void **state)
+{
+	struct bench bench;
+
+	(void)state;
+	bench_open(&bench);
+	assert_non_null(
+		strstr(ask(&bench, "PUT /c HTTP/1.1\r\nHost: h\r\nConnection: close\r\n"
+				   "Transfer-Encoding: chunked\r\n\r\n"
+				   "4\r\ndata\r\n0\r\nx-amz-checksum-crc32: rfP4rQ==\r\n\r\n"),
+			"200 OK"));
+	assert_int_equal(bench.echo->headers, 3);
+	assert_string_equal(bench.echo->last_header, "rfP4rQ==");
+	bench_close(&bench);
+}
+
+static void many_pipelined_requests_are_all_answered(void **state)
+{
+	static const char one[] = "GET /delay/1 HTTP/1.1\r\nHost: h\r\nA: 0123456789012345\r\n\r\n";
+	struct bench bench;
+	size_t heard = 0;
+	char in[65536];
+	ssize_t n;
+	int fd;
+
+	(void)state;
+	bench_open(&bench);
+	fd = dial(&bench, NULL);
+	/* Far more than is kept: the rest waits in the socket. */
+	for (unsigned i = 0; i < 400; i++)
+		say(fd, one);
+	(void)shutdown(fd, SHUT_WR);
+	while ((n = recv(fd, in, sizeof(in), 0)) > 0)
+		heard += (size_t)n;
+	(void)close(fd);
+	sync_with_service();
+	assert_int_equal(bench.echo->submits, 400);
+	assert_true(heard > 400 * (size_t)10000);
+	bench_close(&bench);
+}
+
+static void answers_leave_exactly_as_the_service_says(void **state)
+{
+	struct bench bench;
+
+	(void)state;
+	bench_open(&bench);
+	assert_string_equal(ask(&bench, "GET /slow-down/ HTTP/1.1\r\nHost: h\r\n\r\n"),
+		"HTTP/1.1 503 Slow Down\r\nx-amz-request-id: R\r\n"
+		"content-type: application/xml\r\ntransfer-encoding: chunked\r\ndate: now\r\n"
+		"connection: close\r\nx-empty: \r\n\r\n8\r\n<Error/>\r\n0\r\n\r\n");
+	bench_close(&bench);
+}
+
+static void bodies_are_cut_where_the_service_says(void **state)
+{
+	struct bench bench;
+	long status;
+
+	(void)state;
+	bench_open(&bench);
+	bench.echo->cut_at = 123;
+	assert_int_equal(bench_get(&bench, "GET", "/wire/3", NULL, 0, &status), CURLE_RECV_ERROR);
+	assert_int_equal(bench.got, 123);
+	bench_close(&bench);
+}
+
+static void a_trickle_takes_its_time(void **state)
+{
+	struct bench bench;
+	double took;
+
+	(void)state;
+	bench_open(&bench);
+	bench.echo->bytes_per_s = 20000;
+	assert_get(&bench, "/wire/6");
+	(void)curl_easy_getinfo(bench.curl, CURLINFO_TOTAL_TIME, &took);
+	assert_true(took >= 0.45 && took < 2.5);
+	assert_int_equal(bench.got, 10000);
+	assert_get(&bench, "/"); /* on the same connection */
+	assert_int_equal(bench.echo->connection, bench.echo->first_connection);
+	bench_close(&bench);
+}
+
+static void a_trickle_ends_when_the_client_goes(void **state)
+{
+	struct bench bench;
+	int fd;
+
+	(void)state;
+	bench_open(&bench);
+	bench.echo->bytes_per_s = 2;
+	fd = dial(&bench, NULL);
+	say(fd, "GET /wire/6 HTTP/1.1\r\nHost: h\r\n\r\n");
+	assert_memory_equal(hear(fd, 20), "HTTP/1.1 200 OK\r\n", 17);
+	(void)close(fd);
+	for (unsigned i = 0; http_front_end_stats(bench.front_end).open > 0; i++) {
+		assert_true(i < 3000);
+		test_wait_ms(1);
+	}
+	bench_close(&bench);
+}
+
+static void dropped_connections_end_without_notice(void **state)
+{
+	const struct sim_connection_life life = { 3, 3, UINT64_MAX, false };
+	struct bench bench;
+	const char *answer;
+
+	(void)state;
+	bench_open_with(&bench, (struct http_front_end_settings){ .life = &life });
+	answer = ask(&bench, "GET /wire/5 HTTP/1.1\r\nHost: h\r\n\r\n");
+	assert_non_null(strstr(answer, "200 OK"));
+	assert_null(strstr(answer, "onnection:"));
+	/* The same after the third answer. */
+	answer =
+		ask(&bench, "GET /1 HTTP/1.1\r\nHost: h\r\n\r\nGET /2 HTTP/1.1\r\nHost: h\r\n\r\n"
+			    "GET /3 HTTP/1.1\r\nHost: h\r\n\r\nGET /4 HTTP/1.1\r\nHost: h\r\n\r\n");
+	assert_null(strstr(answer, "onnection:"));
+	assert_string_equal(bench.echo->target, "/3");
+	bench_close(&bench);
+}
+
+static void too_many_connections_are_told_so(void **state)
+{
+	struct bench bench;
+	int fds[3];
+
+	(void)state;
+	bench_open_with(&bench, (struct http_front_end_settings){ .connections_max = 3 });
+	for (unsigned i = 0; i < 3; i++)
+		fds[i] = dial(&bench, NULL);
+	assert_non_null(strstr(ask(&bench, "GET / HTTP/1.1\r\nHost: h\r\n\r\n"), "<Error>11 "));
+	assert_int_equal(bench.echo->submits, 0);
+	for (unsigned i = 0; i < 3; i++)
+		(void)close(fds[i]);
+	for (unsigned i = 0; http_front_end_stats(bench.front_end).open > 0; i++) {
+		assert_true(i < 3000);
+		test_wait_ms(1);
+	}
+	assert_get(&bench, "/");
+	bench_close(&bench);
+}
+
+#define CROWD 2500
+
+static void thousands_of_idle_connections_do_not_hinder(void **state)
+{
+	struct rlimit limit;
+	struct bench bench;
+	int *fds;
+
+	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	limit.rlim_cur = LAB_MIN(limit.rlim_max, 2 * CROWD + 200);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	if (limit.rlim_cur < 2 * CROWD + 200)
+		skip();
+	fds = calloc(CROWD, sizeof(*fds));
+	bench_open(&bench);
+	for (unsigned i = 0; i < CROWD; i++) {
+		fds[i] = dial(&bench, NULL);
+		/* Every second one has asked once, with a body; every third is in a head. */
+		if (i % 2 == 0)
+			say(fds[i], "PUT /p HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\ndata");
+		if (i % 3 == 0)
+			say(fds[i], "GET / HTTP/1.1\r\nHo");
+	}
+	for (unsigned i = 0; i < 200; i++)
+		assert_get(&bench, "/");
+	assert_int_equal(bench.echo->submits, CROWD / 2 + 200);
+	assert_int_equal(http_front_end_stats(bench.front_end).open, CROWD + 1);
+	assert_true(http_front_end_stats(bench.front_end).memory_bytes < (size_t)CROWD * 2048);
+	for (unsigned i = 0; i < CROWD; i++)
+		(void)close(fds[i]);
+	free(fds);
+	bench_close(&bench);
+}
+
+static void answers_that_nobody_reads_are_limited(void **state)
+{
+	struct bench bench;
+	int fds[4];
+
+	(void)state;
+	bench_open_with(&bench, (struct http_front_end_settings){ .memory_max_bytes = 12 << 20 });
+	for (unsigned i = 0; i < 4; i++) {
+		int small = 4096;
+
+		fds[i] = dial(&bench, NULL);
+		(void)setsockopt(fds[i], SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
+		say(fds[i], "GET /big/8388608 HTTP/1.1\r\nHost: h\r\n\r\n");
+	}
+	/* One of them fits; the others are reset, and the memory comes back. */
+	for (unsigned i = 0; http_front_end_stats(bench.front_end).open > 1; i++) {
+		assert_true(i < 3000);
+		test_wait_ms(1);
+	}
+	assert_true(http_front_end_stats(bench.front_end).memory_bytes < (size_t)20 << 20);
+	for (unsigned i = 0; i < 4; i++)
+		(void)close(fds[i]);
+	assert_get(&bench, "/big/8388608");
+	assert_int_equal(bench.got, 8388608);
+	bench_close(&bench);
+}
+
 static void silenced_connections_are_limited_in_number(void **state)
 {
 	struct bench bench;
@@ -1043,6 +1469,23 @@ int main(void)
 		cmocka_unit_test(too_much_is_refused_in_the_services_own_words),
 		cmocka_unit_test(too_many_headers_are_refused),
 		cmocka_unit_test(bodies_share_a_limited_memory),
+		cmocka_unit_test(what_is_no_request_is_refused_by_the_service),
+		cmocka_unit_test(a_refusal_reaches_those_who_go_on_sending),
+		cmocka_unit_test(lengths_are_asked_for_where_the_service_needs_them),
+		cmocka_unit_test(slow_heads_and_bodies_time_out),
+		cmocka_unit_test(a_body_that_goes_on_coming_is_waited_for),
+		cmocka_unit_test(continue_is_said_if_the_head_is_acceptable),
+		cmocka_unit_test(older_and_odder_requests_are_understood),
+		cmocka_unit_test(trailers_follow_the_headers),
+		cmocka_unit_test(many_pipelined_requests_are_all_answered),
+		cmocka_unit_test(answers_leave_exactly_as_the_service_says),
+		cmocka_unit_test(bodies_are_cut_where_the_service_says),
+		cmocka_unit_test(a_trickle_takes_its_time),
+		cmocka_unit_test(a_trickle_ends_when_the_client_goes),
+		cmocka_unit_test(dropped_connections_end_without_notice),
+		cmocka_unit_test(too_many_connections_are_told_so),
+		cmocka_unit_test(thousands_of_idle_connections_do_not_hinder),
+		cmocka_unit_test(answers_that_nobody_reads_are_limited),
 		cmocka_unit_test(silenced_connections_are_limited_in_number),
 		cmocka_unit_test(connections_are_closed_after_their_share_of_requests),
 		cmocka_unit_test(idle_connections_are_closed),
