@@ -226,14 +226,14 @@ static bool is_valid(const struct lab_date *date)
 	return date->day <= days && date->hour <= 23 && date->minute <= 59 && date->second <= 60;
 }
 
-/* " GMT", or as S3's SigV2 examples have it, " +0000". */
+/* " GMT", or as S3's SigV2 examples have it, " +0000", or as Go's clients sign, " UTC". */
 static bool take_zone(struct lab_view *in, int *ret_minutes)
 {
 	bool west;
 	int hours, minutes;
 
 	*ret_minutes = 0;
-	if (take_text(in, "GMT"))
+	if (take_text(in, "GMT") || take_text(in, "UTC"))
 		return true;
 	west = take_text(in, "-");
 	if (!west && !take_text(in, "+"))

@@ -104,6 +104,7 @@ static void http_takes_all_forms(void **state)
 		{ "Sun Nov  6 08:49:37 1994", 784111777 },
 		{ "Wed Nov 16 08:49:37 1994", 784975777 },
 		{ "Tue, 27 Mar 2007 19:36:42 +0000", 1175024202 },
+		{ "Tue, 27 Mar 2007 19:36:42 UTC", 1175024202 },
 		{ "Tue, 27 Mar 2007 21:36:42 +0200", 1175024202 },
 		{ "Tue, 27 Mar 2007 14:06:42 -0530", 1175024202 },
 		{ "Thursday, 01-Jan-70 00:00:00 GMT", 0 },
@@ -123,7 +124,7 @@ static void http_takes_all_forms(void **state)
 static void http_refuses_everything_else(void **state)
 {
 	static const char *const wrong[] = { "", "Sun", "Sun, 06 Nov 1994 08:49:37",
-		"Sun, 06 Nov 1994 08:49:37 GMT ", "Sun, 06 Nov 1994 08:49:37 UTC",
+		"Sun, 06 Nov 1994 08:49:37 GMT ", "Sun, 06 Nov 1994 08:49:37 CET",
 		"sun, 06 Nov 1994 08:49:37 GMT", "Sun, 6 Nov 1994 08:49:37 GMT",
 		"Sun, 06 nov 1994 08:49:37 GMT", "Sun, 06 Nov 94 08:49:37 GMT",
 		"Sun, 31 Nov 1994 08:49:37 GMT", "Sun, 00 Nov 1994 08:49:37 GMT",

@@ -91,7 +91,8 @@ static void append_resource(struct s3emu_exchange *x, bool with_slash)
 			continue;
 		lab_buf_append_byte(&x->scratch, (uint8_t)separator);
 		lab_buf_append_view(&x->scratch, param->name);
-		if (param->has_value) {
+		/* Go's clients send "?uploads=" and sign "?uploads". */
+		if (param->value.len > 0) {
 			lab_buf_append_byte(&x->scratch, '=');
 			lab_buf_append_view(&x->scratch, param->value);
 		}
