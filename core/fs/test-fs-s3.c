@@ -450,6 +450,21 @@ static void get_returns_body_and_metadata(void **state)
 	assert_int_equal(probe->world->request_count, 2);
 }
 
+/* S3 joins what comes several times, others may not; words of RFC 2047 are decoded. */
+static void odd_metadata_is_understood(void **state)
+{
+	struct probe *probe = *state;
+
+	probe->key = "fname";
+	fake_body(probe->world, 200,
+		META "Fname: a\nx-amz-meta-dovecot-fname: =?UTF-8?Q?b=C3=B6?=\nX-Other: c",
+		"hello");
+	run(probe, step_read);
+	assert_int_equal(probe->result, 1);
+	assert_view(probe->view, "a,b\xc3\xb6");
+	assert_int_equal(probe->world->request_count, 1);
+}
+
 static void truncated_and_altered_bodies_are_never_returned(void **state)
 {
 	static const char *const headers[] = { "Content-Length: 6", "Content-Length: x",
@@ -681,6 +696,25 @@ static void without_region_it_is_version_2(void **state)
 	assert_view(fake_header(probe->world, 0, "Date"), "Fri, 24 May 2013 00:00:00 GMT");
 	assert_null(fake_header(probe->world, 0, "x-amz-date").ptr);
 	assert_null(fake_header(probe->world, 0, "x-amz-content-sha256").ptr);
+}
+
+/* The bucket moved from the path into the host: version 2 signs both alike. */
+static void redirects_are_signed_for_where_they_lead(void **state)
+{
+	struct probe *probe = *state;
+	struct lab_view there;
+
+	probe->uri = "s3:http://KEY:SECRET@s3.example.com/?bucket=mails";
+	fake_body(probe->world, 307, "Location: http://mails.s3-west.example.com/user/mails/1", "");
+	fake_status(probe->world, 200);
+	run(probe, step_read);
+	assert_ok(probe);
+	assert_int_equal(probe->world->request_count, 2);
+	assert_view(request_at(probe, 0)->target, "/mails/user/mails/1");
+	assert_view(request_at(probe, 1)->target, "/user/mails/1");
+	there = fake_header(probe->world, 1, "Authorization");
+	assert_true(lab_view_starts_with(there, LAB_VIEW("AWS KEY:")));
+	assert_true(lab_view_eq(there, fake_header(probe->world, 0, "Authorization")));
 }
 
 static void retries_have_a_new_date(void **state)
@@ -1459,6 +1493,7 @@ int main(void)
 		TEST(create_looks_first),
 		TEST(unique_files_get_a_guid_for_a_name),
 		TEST(get_returns_body_and_metadata),
+		TEST(odd_metadata_is_understood),
 		TEST(truncated_and_altered_bodies_are_never_returned),
 		TEST(bodies_longer_than_asked_for_are_refused),
 		TEST(errors_are_mapped),
@@ -1469,6 +1504,7 @@ int main(void)
 		TEST(bad_urls_are_refused),
 		TEST(region_chooses_version_4_of_the_signature),
 		TEST(without_region_it_is_version_2),
+		TEST(redirects_are_signed_for_where_they_lead),
 		TEST(retries_have_a_new_date),
 		TEST(the_secret_is_in_no_event_and_no_message),
 		TEST(aws_s3_signs_with_the_role_s_key_and_token),

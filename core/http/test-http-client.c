@@ -846,6 +846,38 @@ static void events_have_dovecot_s_fields(void **state)
 	assert_int_equal(fake_events(probe->world, LAB_EV_http_request_slow, &text), 0);
 }
 
+/* Whatever is said about a request: errors, retries, redirects, warnings. */
+static void every_line_has_the_logged_headers(void **state)
+{
+	static const enum lab_event_id ids[] = { LAB_EV_http_request_redirected,
+		LAB_EV_http_request_retried, LAB_EV_http_request_slow,
+		LAB_EV_http_request_finished };
+	struct probe *probe = *state;
+
+	log_headers(probe);
+	probe->policy.max_retries[HTTP_WRITE] = 1;
+	fake_body(probe->world, 307, "Location: https://other.example.com/\nx-amz-request-id: R0",
+		"");
+	fake_body(probe->world, 503, "x-amz-request-id: R1", "SlowDown");
+	fake_reply(probe->world, (struct fake_reply){ .status = 503,
+					 .delay_ns = 6 * LAB_SEC,
+					 .headers = "x-amz-request-id: R2",
+					 .body = LAB_VIEW("SlowDown") });
+	run(probe);
+	assert_failed(probe, LAB_THROTTLED, 3);
+	assert_non_null(strstr(probe->err.message, "(x-amz-request-id:R2)"));
+	for (size_t i = 0; i < LAB_COUNT_OF(ids); i++) {
+		char field[32], line[32];
+		const char *text;
+
+		assert_int_equal(fake_events(probe->world, ids[i], &text), 1);
+		snprintf(field, sizeof(field), "request-id=R%zu", LAB_MIN(i, 2));
+		snprintf(line, sizeof(line), "(x-amz-request-id:R%zu)", LAB_MIN(i, 2));
+		if (strstr(text, field) == NULL || strstr(text, line) == NULL)
+			fail_msg("%s", text);
+	}
+}
+
 static void slow_requests_are_warned_about(void **state)
 {
 	struct probe *probe = *state;
@@ -1088,6 +1120,7 @@ int main(void)
 		TEST(errors_have_dovecot_s_line_with_the_logged_headers),
 		TEST(long_urls_are_cut_in_the_middle_so_that_the_ids_stay),
 		TEST(events_have_dovecot_s_fields),
+		TEST(every_line_has_the_logged_headers),
 		TEST(slow_requests_are_warned_about),
 		TEST(injected_faults_are_named),
 		TEST(a_redirect_is_followed_and_signed_anew),
