@@ -4,6 +4,8 @@
  */
 #include "core/fs/fs-scality-private.h"
 
+#include "core/aws/metadata-text.h"
+
 #define URL_ARENA_MAX ((size_t)256 * 1024)
 #define OPERATION_ARENA_MAX ((size_t)16 * 1024 * 1024)
 #define VALUE_MAX ((size_t)192 << 20)
@@ -127,7 +129,9 @@ static void learn(struct fs_file *file, const json_t *root, struct lab_arena *ar
 	{
 		if (json_is_string(value))
 			fs_http_metadata_learn_one(file, SCALITY_META_PREFIX, lab_view_cstr(name),
-				lab_view_of(json_string_value(value), json_string_length(value)));
+				metadata_text_decode(lab_view_of(json_string_value(value),
+							     json_string_length(value)),
+					fs_of(file)->env->heap, arena));
 	}
 }
 
@@ -295,7 +299,8 @@ static int put_metadata(struct lab_json *json, const struct fs_file *file, struc
 			return -1;
 		lab_json_key(json,
 			lab_arena_printf(arena, SCALITY_META_PREFIX "%.*s", LAB_VIEW_ARG(key)));
-		lab_json_view(json, value);
+		/* As a header would have it: JSON has no bytes that are not UTF-8. */
+		lab_json_view(json, metadata_text_encode(value, fs_of(file)->env->heap, arena));
 	}
 	lab_json_end(json);
 	return 0;
