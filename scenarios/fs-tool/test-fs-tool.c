@@ -351,6 +351,30 @@ static void test_wrappers_and_maps(void **state)
 	bed_close(&bed);
 }
 
+/* Two gateways behind one name, and the first of them is down. */
+static void test_two_gateways(void **state)
+{
+	char second[128];
+	const char *maps[] = { "gateway.example.com:80=127.0.0.2:1", second };
+	struct bed bed;
+
+	(void)state;
+	bed_open(&bed, "");
+	(void)snprintf(second, sizeof(second), "gateway.example.com:80=127.0.0.1:%u",
+		http_front_end_port(bed.front_end));
+	bed.settings.uri =
+		"s3:http://AKID:se%2fcr%3Aet@gateway.example.com/?bucket=mails&max_retries=0";
+	bed.settings.maps = maps;
+	bed.settings.map_count = 2;
+	assert_int_equal(put(&bed, "k", "text"), 0);
+	assert_non_null(strstr(bed.log, "http_request_retried"));
+	assert_int_equal(RUN(&bed, .command = FS_TOOL_get, PATHS("k")), 0);
+	assert_string_equal(bed.out, "text");
+	bed.settings.map_count = 1;
+	assert_int_equal(RUN(&bed, .command = FS_TOOL_get, PATHS("k")), 6);
+	bed_close(&bed);
+}
+
 static void test_posix_below_root(void **state)
 {
 	char root[] = "/tmp/lab-fs-tool-XXXXXX", path[64];
@@ -437,6 +461,7 @@ int main(void)
 		cmocka_unit_test(test_separator),
 		cmocka_unit_test(test_settings),
 		cmocka_unit_test(test_wrappers_and_maps),
+		cmocka_unit_test(test_two_gateways),
 		cmocka_unit_test(test_posix_below_root),
 		cmocka_unit_test(test_statuses),
 		cmocka_unit_test(test_wrong_keys),

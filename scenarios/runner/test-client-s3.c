@@ -424,6 +424,84 @@ static void bursts_around_the_ladders_length(void **state)
 	rig_close();
 }
 
+/* ---- answers that are not what they say ---- */
+
+static void write_and_copy(struct rig *r, struct fs *fs)
+{
+	do_write(r, fs);
+	assert_int_equal(r->result, 0);
+	r->fault_from_ns = env_now(r->env);
+	r->fault_until_ns = ENV_FOREVER;
+	do_copy(r, fs);
+}
+
+/* S3 says 200 and then that it failed: not a success, and retried as what it is (s3 0.7). */
+static void an_error_inside_a_200_is_an_error(void **state)
+{
+	static const uint64_t waits[] = { 50 * LAB_MSEC, 500 * LAB_MSEC };
+
+	(void)state;
+	rig_open(0, 0);
+	rig.fault = (struct sim_fault){
+		.kind = SIM_FAULT_FAIL, .status = 200, .code = "InternalError"
+	};
+	rig.fire_max = 2;
+	run(BASE, write_and_copy);
+	assert_int_equal(rig.fired, 2);
+	assert_int_equal(rig.result, 0);
+	/* Without the PUT before it. */
+	memmove(rig.lines, rig.lines + 1, 3 * sizeof(rig.lines[0]));
+	rig.count--;
+	check_times("COPY", waits, 2);
+	assert_int_equal(rig.lines[0].status, 200);
+	assert_false(rig.lines[1].applied);
+	assert_true(rig.lines[2].applied);
+	rig_close();
+
+	rig_open(0, 0);
+	rig.fault = (struct sim_fault){
+		.kind = SIM_FAULT_FAIL, .status = 200, .code = "InternalError"
+	};
+	run(BASE "&max_retries=1", write_and_copy);
+	assert_int_equal(rig.result, -1);
+	assert_int_equal(rig.err.code, LAB_UNCERTAIN);
+	rig_close();
+}
+
+static void put_two(struct rig *r, struct fs *fs)
+{
+	static const char *const names[] = { "a", "b" };
+
+	for (size_t i = 0; i < 2; i++) {
+		struct fs_file *file = fs_file_open(fs, lab_view_cstr(names[i]), FS_OPEN_REPLACE);
+
+		assert_int_equal(fs_write(file, LAB_VIEW("x"), &r->err), 0);
+		fs_file_close(&file);
+	}
+	r->fault_from_ns = env_now(r->env);
+	r->fault_until_ns = ENV_FOREVER;
+	do_bulk_delete(r, fs);
+}
+
+/* One key deleted, one not, in a 200: only the other one goes out again. */
+static void keys_of_a_bulk_delete_that_are_refused_go_out_again(void **state)
+{
+	(void)state;
+	rig_open(0, 0);
+	rig.fault =
+		(struct sim_fault){ .kind = SIM_FAULT_PARTLY, .replicas = 1, .code = "SlowDown" };
+	rig.fire_max = 1;
+	run(BASE, put_two);
+	assert_int_equal(rig.fired, 1);
+	assert_int_equal(rig.result, 0);
+	assert_int_equal(rig.count, 4);
+	assert_int_equal(s3emu_counters(rig.s3)->deleted, 2);
+	assert_int_equal(s3emu_counters(rig.s3)->deleted_missing, 0);
+	assert_in_range(rig.lines[3].received_ns - rig.lines[2].received_ns, 50 * LAB_MSEC,
+		50 * LAB_MSEC + NETWORK_NS);
+	rig_close();
+}
+
 /* ---- IAM over rotations ---- */
 
 #define ROTATE_S 3000
@@ -533,6 +611,8 @@ int main(void)
 		testing_test(timeouts_of_the_classes),
 		testing_test(absolute_timeout_ends_the_ladder),
 		testing_test(bursts_around_the_ladders_length),
+		testing_test(an_error_inside_a_200_is_an_error),
+		testing_test(keys_of_a_bulk_delete_that_are_refused_go_out_again),
 		testing_test(a_session_outlives_its_credentials),
 		testing_test(pro_01_is_seen),
 		testing_test(an_expired_token_is_replaced_at_once),
