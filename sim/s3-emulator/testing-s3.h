@@ -14,6 +14,7 @@
 /* sim/s3-sqlite builds all tests a second time. */
 #include "sim/s3-sqlite/s3-sqlite.h"
 static struct s3sqlite *testing_s3_engine;
+static struct s3sqlite_settings testing_s3_settings = { .path = ":memory:" };
 #define T_STORES_IN_MEMORY 0
 #else
 #define T_STORES_IN_MEMORY 1
@@ -151,10 +152,8 @@ static inline void t_start(void)
 
 	t_stop();
 #ifdef TESTING_S3_SQLITE
-	assert_int_equal(
-		s3sqlite_open(testing_heap, &(struct s3sqlite_settings){ .path = ":memory:" },
-			&testing_s3_engine, &err),
-		0);
+	if (s3sqlite_open(testing_heap, &testing_s3_settings, &testing_s3_engine, &err) < 0)
+		fail_msg("%s", err.message);
 	t.options.engine_ops = &s3sqlite_ops;
 	t.options.engine = testing_s3_engine;
 #endif

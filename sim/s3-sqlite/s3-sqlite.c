@@ -74,14 +74,24 @@ static int begin(struct s3sqlite *db)
 	return 0;
 }
 
+static int commit(struct s3sqlite *db)
+{
+	if (db->failed != 0)
+		return -1;
+	if (!db->in_transaction)
+		return 0;
+	if (s3sqlite_finish_statement(db, s3sqlite_use(db, S3SQLITE_COMMIT)) < 0)
+		return -1;
+	db->in_transaction = false;
+	db->stats.commits++;
+	return 0;
+}
+
 static enum s3emu_kept end(struct s3sqlite *db)
 {
 	int failed;
 
-	if (db->failed == 0 && db->in_transaction) {
-		if (s3sqlite_finish_statement(db, s3sqlite_use(db, S3SQLITE_COMMIT)) == 0)
-			db->stats.commits++;
-	}
+	(void)commit(db);
 	failed = db->failed;
 	/* SQLite may have rolled back by itself. */
 	if (failed != 0 && !sqlite3_get_autocommit(db->sql))
@@ -462,11 +472,9 @@ static int engine_open(void *engine, struct s3emu_bucket *bucket)
 	struct s3sqlite *db = engine;
 	struct s3sqlite_bucket known = { 0 };
 
-	if (begin(db) < 0 || bucket_row(db, bucket, &known.id) < 0 || end(db) != S3EMU_KEPT ||
-		count_bucket(db, &known) < 0) {
-		(void)s3sqlite_broken(db, SQLITE_IOERR);
+	if (begin(db) < 0 || bucket_row(db, bucket, &known.id) < 0 || commit(db) < 0 ||
+		count_bucket(db, &known) < 0)
 		return -1;
-	}
 	bucket->engine = lab_new(db->heap, struct s3sqlite_bucket);
 	*(struct s3sqlite_bucket *)bucket->engine = known;
 	return 0;
@@ -518,7 +526,7 @@ static int empty_bucket(struct s3sqlite *db, struct s3sqlite_bucket *known, bool
 		if (s3sqlite_finish_statement(db, drop) < 0)
 			return -1;
 	}
-	return end(db) == S3EMU_KEPT ? 0 : s3sqlite_broken(db, SQLITE_IOERR);
+	return commit(db);
 }
 
 static int engine_empty(void *engine, struct s3emu_bucket *bucket)

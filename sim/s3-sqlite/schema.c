@@ -129,12 +129,10 @@ static int limit_size(struct s3sqlite *db, uint64_t bytes_max)
 	return ask(db, text, &pages);
 }
 
-/* Exclusive: nobody else has it, and the WAL needs no shared memory. A write of the same value
- * takes the lock now, so that a second program hears of it here. */
+/* An empty transaction takes the lock now, so that a second program hears of it here. */
 static int configure(struct s3sqlite *db, const struct s3sqlite_settings *settings)
 {
-	return execute(db, "PRAGMA locking_mode = EXCLUSIVE;"
-			   "PRAGMA journal_mode = WAL;"
+	return execute(db, "PRAGMA journal_mode = WAL;"
 			   "PRAGMA cache_size = -16384;"
 			   "PRAGMA mmap_size = 0;"
 			   "PRAGMA cell_size_check = ON;"
@@ -171,6 +169,9 @@ int s3sqlite_setup(
 {
 	int is_new;
 
+	/* Nobody else has it while we do, and the WAL needs no shared memory. */
+	if (execute(db, "PRAGMA locking_mode = EXCLUSIVE") < 0)
+		return fail(db, settings->path, err);
 	/* Before anything is written: it may not be ours. */
 	is_new = check_identity(db, settings->path, err);
 	if (is_new < 0)
