@@ -342,16 +342,16 @@ static void on_episode(void *ctx, const struct fault_episode *episode)
 		at(w, episode->start_ns, on_episode_begin, run);
 }
 
-static uint64_t kinds_here(const struct live_world *w)
+static fault_kind_set kinds_here(const struct live_world *w)
 {
 	bool is_foreign = w->options->scenario->is_foreign_s3;
-	uint64_t kinds = 0;
+	fault_kind_set kinds = 0;
 
 	for (unsigned k = 0; k < FAULT_KIND_COUNT; k++) {
 		uint64_t points = fault_kind_points((enum fault_kind)k);
 
 		if ((points & MISSING_POINTS) == 0 && !(is_foreign && (points & ~FAULT_S3) == 0))
-			kinds |= UINT64_C(1) << k;
+			kinds |= FAULT_KIND_BIT(k);
 	}
 	return kinds;
 }

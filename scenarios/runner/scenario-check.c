@@ -204,7 +204,7 @@ static uint64_t points_of(enum scenario_target target)
 static void check_world_kind(const struct check *check, const struct scenario_fault *f,
 	enum fault_kind kind, struct conf_where where)
 {
-	uint64_t bit = UINT64_C(1) << kind;
+	fault_kind_set bit = FAULT_KIND_BIT(kind);
 	bool is_service = f->target == SCENARIO_TARGET_NODE || f->target == SCENARIO_TARGET_S3 ||
 			  f->target == SCENARIO_TARGET_IMDS;
 

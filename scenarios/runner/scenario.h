@@ -71,7 +71,8 @@ enum scenario_target {
 struct scenario_fault {
 	struct lab_view name;
 	struct conf_where where;
-	uint64_t kinds, points;
+	fault_kind_set kinds;
+	uint64_t points;
 	enum scenario_target target, other;
 	struct lab_view only; /* a single target by name; empty: all of the sort */
 	struct conf_range episodes, length, rate, amount;

@@ -320,10 +320,10 @@ static enum fault_scope scope_of(enum scenario_target target)
 	return FAULT_EVERYWHERE;
 }
 
-static bool is_world_fault(uint64_t kinds)
+static bool is_world_fault(fault_kind_set kinds)
 {
 	for (unsigned k = 0; k < FAULT_KIND_COUNT; k++) {
-		if ((kinds & (UINT64_C(1) << k)) != 0)
+		if ((kinds & FAULT_KIND_BIT(k)) != 0)
 			return fault_kind_is_world((enum fault_kind)k);
 	}
 	return false;
@@ -342,7 +342,7 @@ static struct fault_range amount_of(const struct scenario_fault *f, bool is_worl
 }
 
 static int add_fault(struct scene *scene, struct lab_heap *heap, const struct scenario_fault *f,
-	uint64_t kinds, struct lab_error *err)
+	fault_kind_set kinds, struct lab_error *err)
 {
 	bool is_world = is_world_fault(kinds);
 	struct names *targets = lab_new(heap, struct names);
@@ -374,7 +374,7 @@ static int add_fault(struct scene *scene, struct lab_heap *heap, const struct sc
 	return 0;
 }
 
-int scene_new_faults(struct scene *scene, struct lab_heap *heap, uint64_t kinds,
+int scene_new_faults(struct scene *scene, struct lab_heap *heap, fault_kind_set kinds,
 	void (*skipped)(void *ctx, const struct scenario_fault *fault), void *ctx,
 	struct lab_error *err)
 {

@@ -82,7 +82,7 @@ int scene_new_cql(struct scene *scene, struct lab_pool *pool, const struct sim_h
 	struct lab_error *err);
 /* Draws the episodes. Of each fault only the kinds in `kinds` are left; one of which none is left
  * is handed to `skipped` (may be NULL) and does not happen. */
-int scene_new_faults(struct scene *scene, struct lab_heap *heap, uint64_t kinds,
+int scene_new_faults(struct scene *scene, struct lab_heap *heap, fault_kind_set kinds,
 	void (*skipped)(void *ctx, const struct scenario_fault *fault), void *ctx,
 	struct lab_error *err);
 

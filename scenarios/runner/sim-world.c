@@ -156,7 +156,7 @@ static void boot(struct sim_world *w, struct node *node)
 
 static int build_faults(struct sim_world *w, struct lab_error *err)
 {
-	if (scene_new_faults(&w->scene, world_heap(w->world), UINT64_MAX, NULL, NULL, err) < 0)
+	if (scene_new_faults(&w->scene, world_heap(w->world), FAULT_KINDS_ALL, NULL, NULL, err) < 0)
 		return -1;
 	world_set_faults(w->world, w->scene.plan);
 	return 0;

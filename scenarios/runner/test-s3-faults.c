@@ -264,7 +264,7 @@ static void try_kind(enum fault_kind kind, uint32_t rate_ppm)
 		.rate_ppm = rate_ppm };
 
 	memset(&rig, 0, sizeof(rig));
-	rig.lies = (LIES >> kind & 1) != 0;
+	rig.lies = (LIES & FAULT_KIND_BIT(kind)) != 0;
 	rig.pool = lab_pool_new(POOL_MAX);
 	rig.fibers = lab_fiber_pool_new((size_t)128 << 10, 64, NULL);
 	build();

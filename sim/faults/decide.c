@@ -154,13 +154,6 @@ static unsigned fault_replicas(const struct fault_plan *plan, enum fault_kind ki
 	return fault_kinds[kind].answer == SIM_FAULT_PARTLY ? 1 : 0;
 }
 
-static bool has_amount(enum sim_fault_kind answer)
-{
-	return answer == SIM_FAULT_DELAY || answer == SIM_FAULT_LATE ||
-	       answer == SIM_FAULT_TRICKLE || answer == SIM_FAULT_WRONG_DATE ||
-	       answer == SIM_FAULT_STALE || answer == SIM_FAULT_DUPLICATE;
-}
-
 static struct sim_fault make_fault(
 	struct fault_plan *plan, const struct fault_episode *episode, uint64_t key)
 {
@@ -172,7 +165,7 @@ static struct sim_fault make_fault(
 		.replicas = fault_replicas(plan, episode->kind),
 	};
 
-	if (has_amount(info->answer))
+	if (fault_kind_has_amount(episode->kind))
 		fault.delay_ns = fault_range_pick(
 			&episode->amount, lab_draw(plan->seed, "fault.delay", key, 0));
 	return fault;

@@ -60,7 +60,10 @@ enum fault_kind {
 	FAULT_KIND_COUNT
 };
 /* A set of kinds. */
-#define FAULT_KIND(id) (UINT64_C(1) << FAULT_##id)
+typedef unsigned __int128 fault_kind_set;
+#define FAULT_KIND_BIT(kind) ((fault_kind_set)1 << (kind))
+#define FAULT_KIND(id) FAULT_KIND_BIT(FAULT_##id)
+#define FAULT_KINDS_ALL (~(fault_kind_set)0)
 
 /* "s3.put"; its sentence. */
 const char *fault_point_name(enum fault_point point);
@@ -74,6 +77,8 @@ uint64_t fault_points_matching(struct lab_view pattern);
 const char *fault_kind_name(enum fault_kind kind);
 const char *fault_kind_doc(enum fault_kind kind);
 uint64_t fault_kind_points(enum fault_kind kind);
+/* A delay, a duration: an amount that is drawn for each fault. */
+bool fault_kind_has_amount(enum fault_kind kind);
 /* FAULT_KIND_COUNT if there is none of that name. */
 enum fault_kind fault_kind_find(struct lab_view name);
 /* Carried out by the world on its own time line, not asked for by fault_decide(). */
@@ -106,9 +111,9 @@ enum fault_disk {
 };
 
 struct fault_spec {
-	const char *name; /* unique in the plan: keys its draws */
-	uint64_t kinds;   /* FAULT_KIND()s; each episode draws one */
-	uint64_t points;  /* narrows the kinds' points; 0: all of them */
+	const char *name;     /* unique in the plan: keys its draws */
+	fault_kind_set kinds; /* FAULT_KIND()s; each episode draws one */
+	uint64_t points;      /* narrows the kinds' points; 0: all of them */
 	/* Each episode draws one target. Services: by `scope`, unused for FAULT_EVERYWHERE. World:
 	 * crash and clock_*: hosts; node_down: instances; partition*: one side, a name or
 	 * "zone:NAME" or "*", the other side is drawn from `others`. */
@@ -121,7 +126,7 @@ struct fault_spec {
 	uint64_t window_start_ns, window_end_ns; /* they begin and end in here */
 	struct fault_range length_ns;
 	struct fault_range rate_ppm; /* services and disk only */
-	/* Drawn for each fault: delay, write_timeout_late, disk_slow: nanoseconds; 0..0 stands for
+	/* Drawn for each fault that has one (fault_kind_has_amount()): nanoseconds; 0..0 stands for
 	 * qlog 10 ms..10 s. Drawn for each episode: clock_*: microseconds, the sign is drawn too;
 	 * 0..0 stands for qlog 100 ms..10 min. */
 	struct fault_range amount;

@@ -7,7 +7,6 @@
 #define SPECS_MAX 1024
 #define DELAY_DEFAULT ((struct fault_range){ FAULT_QLOG, 10 * LAB_MSEC, 10 * LAB_SEC })
 #define CLOCK_DEFAULT ((struct fault_range){ FAULT_QLOG, 100000, 600000000 })
-#define DELAY_KINDS (FAULT_KIND(delay) | FAULT_KIND(write_timeout_late) | FAULT_KIND(disk_slow))
 #define CLOCK_KINDS (FAULT_KIND(clock_skew) | FAULT_KIND(clock_step))
 #define PARTITION_KINDS (FAULT_KIND(partition) | FAULT_KIND(partition_one_way))
 
@@ -174,6 +173,19 @@ static unsigned pick_bit(uint64_t set, uint64_t draw)
 	return (unsigned)__builtin_ctzll(set);
 }
 
+static enum fault_kind pick_kind(fault_kind_set kinds, uint64_t draw)
+{
+	uint64_t low = (uint64_t)kinds, high = (uint64_t)(kinds >> 64);
+	uint64_t n =
+		lab_pick(draw, (uint64_t)(__builtin_popcountll(low) + __builtin_popcountll(high)));
+
+	for (; n > 0; n--)
+		kinds &= kinds - 1;
+	low = (uint64_t)kinds;
+	return (enum fault_kind)(
+		low != 0 ? __builtin_ctzll(low) : 64 + __builtin_ctzll((uint64_t)(kinds >> 64)));
+}
+
 static void pick_name(
 	char out[FAULT_NAME_MAX], const char *const *names, size_t count, uint64_t draw)
 {
@@ -185,12 +197,12 @@ static void pick_name(
 static void draw_amount(
 	const struct fault_plan *plan, const struct fault_spec *spec, struct fault_episode *episode)
 {
-	uint64_t kind = UINT64_C(1) << episode->kind;
+	fault_kind_set kind = FAULT_KIND_BIT(episode->kind);
 	bool is_default = spec->amount.high == 0;
 	uint64_t draw = lab_draw(plan->seed, "fault.amount", episode->key, 0);
 	struct fault_range range = spec->amount;
 
-	if ((kind & DELAY_KINDS) != 0)
+	if (fault_kind_has_amount(episode->kind))
 		episode->amount = is_default ? DELAY_DEFAULT : spec->amount;
 	if ((kind & CLOCK_KINDS) != 0) {
 		if (is_default)
@@ -220,7 +232,7 @@ static void draw_episode(struct fault_plan *plan, const struct fault_spec *spec,
 	struct fault_episode episode = { .key = key, .scope = spec->scope };
 	uint64_t seed = plan->seed;
 
-	episode.kind = (enum fault_kind)pick_bit(spec->kinds, lab_draw(seed, "fault.kind", key, 0));
+	episode.kind = pick_kind(spec->kinds, lab_draw(seed, "fault.kind", key, 0));
 	episode.points = fault_kind_points(episode.kind);
 	if (spec->points != 0)
 		episode.points &= spec->points;
@@ -292,7 +304,7 @@ int fault_plan_add_episode(struct fault_plan *plan, const struct fault_episode *
 	added.points = fault_kind_points(episode->kind);
 	if (episode->points != 0)
 		added.points &= episode->points;
-	if ((UINT64_C(1) << added.kind & DELAY_KINDS) != 0 && added.amount.high == 0)
+	if (fault_kind_has_amount(added.kind) && added.amount.high == 0)
 		added.amount = DELAY_DEFAULT;
 	if (added.length_ns > UINT64_MAX - added.start_ns)
 		added.length_ns = UINT64_MAX - added.start_ns;

@@ -24,7 +24,7 @@ const struct fault_kind_info fault_kinds[FAULT_KIND_COUNT] = {
 };
 
 _Static_assert(FAULT_POINT_COUNT <= 64, "a set of points is 64 bits");
-_Static_assert(FAULT_KIND_COUNT <= 64, "a set of kinds is 64 bits");
+_Static_assert(FAULT_KIND_COUNT <= 128, "a set of kinds is 128 bits");
 
 #define WORLD_POINTS \
 	(FAULT_BIT(world_clock) | FAULT_BIT(world_crash) | FAULT_BIT(world_partition) | \
@@ -100,6 +100,17 @@ enum fault_kind fault_kind_find(struct lab_view name)
 			return (enum fault_kind)i;
 	}
 	return FAULT_KIND_COUNT;
+}
+
+bool fault_kind_has_amount(enum fault_kind kind)
+{
+	enum sim_fault_kind answer;
+
+	lab_assert((unsigned)kind < FAULT_KIND_COUNT);
+	answer = fault_kinds[kind].answer;
+	return answer == SIM_FAULT_DELAY || answer == SIM_FAULT_LATE ||
+	       answer == SIM_FAULT_TRICKLE || answer == SIM_FAULT_WRONG_DATE ||
+	       answer == SIM_FAULT_STALE || answer == SIM_FAULT_DUPLICATE;
 }
 
 bool fault_kind_is_world(enum fault_kind kind)

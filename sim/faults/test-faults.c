@@ -157,6 +157,59 @@ static void every_kind_fires_at_each_of_its_points(void **state)
 	assert_true(fired_points == (UINT64_C(1) << FAULT_POINT_COUNT) - 1);
 }
 
+/* A slow body that takes no time, an answer as old as now: nothing would have happened. */
+static void what_needs_an_amount_has_one(void **state)
+{
+	struct test *test = *state;
+	unsigned count = 0;
+
+	for (unsigned k = 0; k < FAULT_KIND_COUNT; k++) {
+		struct fault_episode episode = always((enum fault_kind)k);
+		unsigned point = (unsigned)__builtin_ctzll(fault_kind_points((enum fault_kind)k));
+		struct sim_fault fault;
+
+		if (fault_kind_is_world((enum fault_kind)k))
+			continue;
+		renew(test, 1);
+		(void)add(test, &episode);
+		fault = ask(test->plan, fault_point_name((enum fault_point)point), "i", "b1", 5);
+		if (fault_kind_has_amount((enum fault_kind)k))
+			assert_in_range(fault.delay_ns, 10 * LAB_MSEC, 10 * LAB_SEC);
+		else
+			assert_int_equal(fault.delay_ns, 0);
+		count += fault_kind_has_amount((enum fault_kind)k) ? 1 : 0;
+	}
+	assert_true(count >= 7);
+}
+
+/* Also those beyond the 64th. */
+static void a_spec_draws_from_all_of_its_kinds(void **state)
+{
+	struct test *test = *state;
+	bool seen[FAULT_KIND_COUNT] = { false };
+	const struct fault_episode *episodes;
+	size_t count, kinds = 0;
+	struct fault_spec spec = { .name = "all",
+		.episodes = { FAULT_UNIFORM, 2000, 2000 },
+		.window_end_ns = LAB_MINUTE,
+		.length_ns = { FAULT_UNIFORM, 1, 1 },
+		.rate_ppm = { FAULT_UNIFORM, 1, 1 } };
+
+	for (unsigned k = 0; k < FAULT_KIND_COUNT; k++) {
+		if (!fault_kind_is_world((enum fault_kind)k)) {
+			spec.kinds |= FAULT_KIND_BIT(k);
+			kinds++;
+		}
+	}
+	assert_int_equal(fault_plan_add(test->plan, &spec, &test->err), 0);
+	episodes = fault_plan_episodes(test->plan, &count);
+	for (size_t i = 0; i < count; i++)
+		seen[episodes[i].kind] = true;
+	for (unsigned k = 0; k < FAULT_KIND_COUNT; k++)
+		kinds -= seen[k] ? 1 : 0;
+	assert_int_equal(kinds, 0);
+}
+
 static void faults_say_what_to_answer(void **state)
 {
 	static const struct {
@@ -481,7 +534,7 @@ static void a_disabled_episode_does_not_happen(void **state)
 static const char *const hosts[] = { "b1", "b2", "b3" };
 static const char *const nodes[] = { "cassandra-1", "zone:az1" };
 
-static struct fault_spec spec_of(uint64_t kinds)
+static struct fault_spec spec_of(fault_kind_set kinds)
 {
 	return (struct fault_spec){ .name = "spec",
 		.kinds = kinds,
@@ -719,6 +772,8 @@ int main(void)
 		T(points_are_matched_by_pattern),
 		T(kinds_are_found_by_name),
 		T(every_kind_fires_at_each_of_its_points),
+		T(what_needs_an_amount_has_one),
+		T(a_spec_draws_from_all_of_its_kinds),
 		T(faults_say_what_to_answer),
 		T(the_measured_rate_is_the_stated_rate),
 		T(a_decision_does_not_depend_on_other_traffic),

@@ -29,7 +29,8 @@ enum fault_file_target {
 struct fault_file_section {
 	struct lab_view name;
 	struct conf_where where;
-	uint64_t kinds, points;
+	fault_kind_set kinds;
+	uint64_t points;
 	enum fault_file_target target;
 	struct lab_view only; /* a node, client or zone by name; empty: any of them */
 	struct conf_range episodes, length, rate, amount;

@@ -16,7 +16,7 @@ static const char *point_name_at(const void *ctx, size_t i)
 int fault_text_kinds(
 	const struct conf_key *key, struct lab_view text, void *object, struct lab_error *err)
 {
-	uint64_t *ret = (uint64_t *)(void *)((char *)object + key->offset);
+	fault_kind_set *ret = (fault_kind_set *)(void *)((char *)object + key->offset);
 	struct conf_choices choices;
 	char hint[CONF_HINT_MAX];
 
@@ -31,7 +31,7 @@ int fault_text_kinds(
 				LAB_VIEW_ARG(choices.items[i]),
 				conf_hint(
 					conf_suggest(choices.items[i], kind_name_at, NULL), hint));
-		*ret |= UINT64_C(1) << kind;
+		*ret |= FAULT_KIND_BIT(kind);
 	}
 	return 0;
 }

@@ -11,7 +11,7 @@
 #include "core/conf/conf-keys.h"
 #include "sim/faults/faults.h"
 
-/* "a | b | c"; the field is a uint64_t, a set of FAULT_KIND()s. conf_key.read. */
+/* "a | b | c"; the field is a fault_kind_set. conf_key.read. */
 int fault_text_kinds(
 	const struct conf_key *key, struct lab_view text, void *object, struct lab_error *err);
 /* "s3.put | cql.*"; a set of points. conf_key.read. */
