@@ -335,6 +335,15 @@ static void ended(struct http_connection *connection)
 	}
 }
 
+static void input_resume(struct http_connection *connection)
+{
+	if (!connection->paused ||
+		connection->in.len > connection->front_end->settings.header_max_bytes / 2)
+		return;
+	connection->paused = false;
+	(void)uv_read_start((uv_stream_t *)&connection->tcp, http_allocate, http_received);
+}
+
 void http_continue(struct http_connection *connection)
 {
 	size_t done = process(connection, lab_buf_view(&connection->in));
@@ -342,13 +351,9 @@ void http_continue(struct http_connection *connection)
 	if (connection->closing)
 		return;
 	input_consume(connection, done);
-	if (connection->state != HTTP_READING && connection->state != HTTP_BODY)
-		return;
-	if (connection->paused) {
-		connection->paused = false;
-		(void)uv_read_start((uv_stream_t *)&connection->tcp, http_allocate, http_received);
-	}
-	if (connection->eof)
+	input_resume(connection);
+	if (connection->eof &&
+		(connection->state == HTTP_READING || connection->state == HTTP_BODY))
 		ended(connection);
 }
 

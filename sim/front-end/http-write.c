@@ -42,7 +42,7 @@ static void written(struct http_connection *connection)
 	case HTTP_KEEP:
 		connection->state = HTTP_READING;
 		http_timer_set(connection, HTTP_TIMER_IDLE);
-		if (connection->in.len > 0 || connection->eof)
+		if (connection->in.len > 0 || connection->eof || connection->paused)
 			http_ready(connection);
 		break;
 	case HTTP_CLOSE:
