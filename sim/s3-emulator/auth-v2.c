@@ -72,7 +72,14 @@ static bool is_bare_bucket(const struct s3emu_exchange *x)
 	       lab_view_find_byte(lab_view_skip(x->raw_path, 1), '/') == SIZE_MAX;
 }
 
-static void append_resource(struct s3emu_exchange *x, bool with_slash)
+/* How clients sign what they send, beside the published rule. AWS takes all of it. */
+enum form {
+	AS_SENT = 0,
+	WITH_SLASH = 1,    /* botocore: "/bucket/" where it sends "/bucket" */
+	WITHOUT_EQUALS = 2 /* Go's: "?uploads" where they send "?uploads=" */
+};
+
+static void append_resource(struct s3emu_exchange *x, unsigned form)
 {
 	char separator = '?';
 	size_t i;
@@ -82,7 +89,7 @@ static void append_resource(struct s3emu_exchange *x, bool with_slash)
 		lab_buf_append_view(&x->scratch, x->bucket_name);
 	}
 	lab_buf_append_view(&x->scratch, x->raw_path);
-	if (with_slash)
+	if ((form & WITH_SLASH) != 0)
 		lab_buf_append_byte(&x->scratch, '/');
 	for (i = 0; x->param_count > 0 && i < LAB_COUNT_OF(signed_params); i++) {
 		const struct s3emu_param *param = s3emu_param(x, signed_params[i]);
@@ -91,8 +98,7 @@ static void append_resource(struct s3emu_exchange *x, bool with_slash)
 			continue;
 		lab_buf_append_byte(&x->scratch, (uint8_t)separator);
 		lab_buf_append_view(&x->scratch, param->name);
-		/* Go's clients send "?uploads=" and sign "?uploads". */
-		if (param->value.len > 0) {
+		if (param->value.len > 0 || (param->has_value && (form & WITHOUT_EQUALS) == 0)) {
 			lab_buf_append_byte(&x->scratch, '=');
 			lab_buf_append_view(&x->scratch, param->value);
 		}
@@ -100,7 +106,7 @@ static void append_resource(struct s3emu_exchange *x, bool with_slash)
 	}
 }
 
-static void string_to_sign(struct s3emu_exchange *x, struct lab_view date, bool with_slash)
+static void string_to_sign(struct s3emu_exchange *x, struct lab_view date, unsigned form)
 {
 	lab_buf_reset(&x->scratch);
 	lab_buf_append_view(&x->scratch, x->request->method);
@@ -112,7 +118,7 @@ static void string_to_sign(struct s3emu_exchange *x, struct lab_view date, bool 
 	lab_buf_append_view(&x->scratch, date);
 	lab_buf_append_byte(&x->scratch, '\n');
 	append_amz_headers(x);
-	append_resource(x, with_slash);
+	append_resource(x, form);
 }
 
 /* 1: `provided` is the signature of scratch's contents; 0: it is not. */
@@ -132,20 +138,34 @@ static int matches(struct s3emu_exchange *x, const struct s3emu_credentials *cre
 	return equal;
 }
 
-/* The published rule is the path as sent. botocore signs "/bucket/" where it sends "/bucket", "to
- * generate a signature that S3 will accept": AWS takes both. */
+static bool has_empty_value(const struct s3emu_exchange *x)
+{
+	size_t i;
+
+	for (i = 0; i < x->param_count; i++) {
+		if (x->params[i].has_value && x->params[i].value.len == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Tries every form that makes a difference; the published one last, so that it is what a mismatch
+ * shows. */
 static int verify(struct s3emu_exchange *x, const struct s3emu_credentials *credentials,
 	struct lab_view access_key_id, struct lab_view provided, struct lab_view date)
 {
+	unsigned other =
+		(is_bare_bucket(x) ? WITH_SLASH : 0) | (has_empty_value(x) ? WITHOUT_EQUALS : 0);
+	unsigned form = WITH_SLASH | WITHOUT_EQUALS;
 	int result = 0;
 
-	if (is_bare_bucket(x)) {
-		string_to_sign(x, date, true);
-		result = matches(x, credentials, provided);
-	}
-	if (result == 0) {
-		string_to_sign(x, date, false);
-		result = matches(x, credentials, provided);
+	for (;; form--) {
+		if ((form & ~other) == 0) {
+			string_to_sign(x, date, form);
+			result = matches(x, credentials, provided);
+		}
+		if (result != 0 || form == AS_SENT)
+			break;
 	}
 	if (result != 0)
 		return result < 0 ? -1 : 0;

@@ -213,8 +213,11 @@ static int check_location(struct s3emu_exchange *x)
 		return 0;
 	if (constraint.location.len > 0 && !classic && lab_view_eq(constraint.location, region))
 		return 0;
-	if (constraint.location.len > 0 && classic)
-		return s3emu_fail(x, S3EMU_INVALID_LOCATION_CONSTRAINT);
+	if (constraint.location.len > 0 && classic) {
+		(void)s3emu_fail(x, S3EMU_INVALID_LOCATION_CONSTRAINT);
+		s3emu_detail(x, "LocationConstraint", constraint.location);
+		return -1;
+	}
 	text = lab_arena_printf(x->arena,
 		"The %.*s location constraint is incompatible for the region specific endpoint "
 		"this request was sent to.",
@@ -333,7 +336,8 @@ int s3emu_unavailable(struct s3emu_exchange *x)
 						    : "SERVICE";
 
 	(void)s3emu_fail(x, x->unavailable);
-	if (x->unavailable == S3EMU_METHOD_NOT_ALLOWED) {
+	if (x->unavailable == S3EMU_METHOD_NOT_ALLOWED ||
+		x->unavailable == S3EMU_ACCESS_FORBIDDEN) {
 		s3emu_detail(x, "Method", x->request->method);
 		s3emu_detail(x, "ResourceType", lab_view_cstr(type));
 	} else if (x->bucket_name.len > 0) {

@@ -48,7 +48,9 @@ static int check_storage_class(struct s3emu_exchange *x)
 		if (class.ptr == NULL || lab_view_eq_cstr(class, storage_classes[i]))
 			return 0;
 	}
-	return s3emu_fail(x, S3EMU_INVALID_STORAGE_CLASS);
+	(void)s3emu_fail(x, S3EMU_INVALID_STORAGE_CLASS);
+	s3emu_detail(x, "StorageClassRequested", class);
+	return -1;
 }
 
 int s3emu_write_headers_check(struct s3emu_exchange *x)

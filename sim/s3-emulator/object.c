@@ -264,9 +264,18 @@ static int send_object(struct s3emu_exchange *x, const struct s3emu_object *obje
 	return 0;
 }
 
+/* Nothing here is encrypted with a client's own key. */
+static int refuse_key(struct s3emu_exchange *x)
+{
+	if (s3emu_request_header(x, "x-amz-server-side-encryption-customer-algorithm").ptr == NULL)
+		return 0;
+	return s3emu_fail_text(x, S3EMU_INVALID_REQUEST,
+		"The encryption parameters are not applicable to this object.");
+}
+
 int s3emu_get_object(struct s3emu_exchange *x)
 {
-	if (s3emu_version_check(x) < 0)
+	if (s3emu_version_check(x) < 0 || refuse_key(x) < 0)
 		return -1;
 	/* The exchange keeps the reference until its body has been sent. */
 	if (s3emu_read(x, &x->object) == 0)
@@ -286,6 +295,16 @@ int s3emu_write_conditions_check(struct s3emu_exchange *x)
 	if (s3emu_request_header(x, "If-Match").ptr == NULL &&
 		s3emu_request_header(x, "If-None-Match").ptr == NULL)
 		return 0;
+	/* What it depends on is about to change. */
+	if (s3emu_write_under_way(x)) {
+		(void)s3emu_fail(x, S3EMU_CONDITIONAL_CONFLICT);
+		s3emu_detail(x, "Condition",
+			s3emu_request_header(x, "If-Match").ptr != NULL
+				? LAB_VIEW("If-Match")
+				: LAB_VIEW("If-None-Match"));
+		s3emu_detail(x, "Key", x->key);
+		return -1;
+	}
 	(void)s3emu_store_get(x->s3, x->bucket, x->key, &old);
 	ret = s3emu_write_conditions(x, old);
 	if (old != NULL)

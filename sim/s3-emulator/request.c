@@ -221,6 +221,15 @@ static struct lab_view host_bucket(struct s3emu_exchange *x)
 
 /* ---- the target ---- */
 
+static int invalid_uri(struct s3emu_exchange *x)
+{
+	(void)s3emu_fail(x, S3EMU_INVALID_URI);
+	/* As sent: it may be no text. */
+	if (s3emu_is_utf8(x->request->target))
+		s3emu_detail(x, "URI", lab_view_sub(x->request->target, 0, S3EMU_KEY_MAX));
+	return -1;
+}
+
 static int parse_query(struct s3emu_exchange *x)
 {
 	struct lab_view rest = x->raw_query, part;
@@ -235,7 +244,7 @@ static int parse_query(struct s3emu_exchange *x)
 		if (part.len == 0)
 			continue;
 		if (x->param_count == S3EMU_PARAMS_MAX)
-			return s3emu_fail(x, S3EMU_INVALID_URI);
+			return invalid_uri(x);
 		param->has_value = equals != SIZE_MAX;
 		if (param->has_value) {
 			value = lab_view_skip(part, equals + 1);
@@ -243,7 +252,7 @@ static int parse_query(struct s3emu_exchange *x)
 		}
 		if (s3emu_unpercent(x->arena, part, true, &param->name) < 0 ||
 			s3emu_unpercent(x->arena, value, true, &param->value) < 0)
-			return s3emu_fail(x, S3EMU_INVALID_URI);
+			return invalid_uri(x);
 		x->param_count++;
 	}
 	return 0;
@@ -267,7 +276,7 @@ static struct lab_view strip_absolute(struct lab_view target)
 static int parse_key(struct s3emu_exchange *x, struct lab_view raw)
 {
 	if (s3emu_unpercent(x->arena, raw, false, &x->key) < 0 || !s3emu_is_utf8(x->key))
-		return s3emu_fail(x, S3EMU_INVALID_URI);
+		return invalid_uri(x);
 	if (x->key.len > S3EMU_KEY_MAX) {
 		char *size = lab_arena_printf(x->arena, "%zu", x->key.len);
 
@@ -292,7 +301,7 @@ static int parse_path(struct s3emu_exchange *x)
 		slash = lab_view_find_byte(path, '/');
 		if (s3emu_unpercent(
 			    x->arena, lab_view_sub(path, 0, slash), false, &x->bucket_name) < 0)
-			return s3emu_fail(x, S3EMU_INVALID_URI);
+			return invalid_uri(x);
 		path = slash == SIZE_MAX ? lab_view_of(NULL, 0) : lab_view_skip(path, slash + 1);
 	}
 	if (!s3emu_bucket_name_ok(x->bucket_name)) {
@@ -369,7 +378,7 @@ int s3emu_parse(struct s3emu_exchange *x)
 	x->op = S3EMU_OP_UNAVAILABLE;
 	x->body = x->request->body;
 	if (target.len == 0 || target.ptr[0] != '/' || target.len > S3EMU_TARGET_MAX)
-		return s3emu_fail(x, S3EMU_INVALID_URI);
+		return invalid_uri(x);
 	mark = lab_view_find_byte(target, '?');
 	x->raw_path = lab_view_sub(target, 0, mark);
 	x->raw_query = mark == SIZE_MAX ? lab_view_of(NULL, 0) : lab_view_skip(target, mark + 1);

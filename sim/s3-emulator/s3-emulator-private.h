@@ -454,6 +454,8 @@ int s3emu_unavailable(struct s3emu_exchange *x);
  * anything. -1: a fault withholds it. */
 int s3emu_commit(struct s3emu_exchange *x);
 int64_t s3emu_wall_us(const struct s3emu_exchange *x);
+/* Whether a write of x->key has come that is applied later: conditions would race with it. */
+bool s3emu_write_under_way(const struct s3emu_exchange *x);
 /* bucket.c: x->bucket by name and owner; -1 after s3emu_fail(). */
 int s3emu_bucket_find(struct s3emu_exchange *x);
 struct s3emu_bucket *s3emu_bucket_new(

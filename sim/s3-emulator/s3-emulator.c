@@ -205,6 +205,29 @@ static bool writes_too_fast(const struct s3emu_exchange *x)
 	       s3emu_key_is_too_fast(x->s3, x->bucket, x->key);
 }
 
+static bool changes_object(enum s3emu_op op)
+{
+	return op == S3EMU_OP_PUT_OBJECT || op == S3EMU_OP_COPY_OBJECT ||
+	       op == S3EMU_OP_DELETE_OBJECT || op == S3EMU_OP_COMPLETE_UPLOAD;
+}
+
+/* A write of the same key has been delayed (SIM_FAULT_DELAY and the like), and is still to come. */
+bool s3emu_write_under_way(const struct s3emu_exchange *x)
+{
+	const struct s3emu *s3 = x->s3;
+	size_t i;
+
+	for (i = 0; i < s3->counters.pending; i++) {
+		const struct s3emu_exchange *other = s3->pending[i];
+
+		if (other->waits_to_run && other->sequence < x->sequence &&
+			changes_object(other->op) && lab_view_eq(other->key, x->key) &&
+			lab_view_eq(other->bucket_name, x->bucket_name))
+			return true;
+	}
+	return false;
+}
+
 static int throttle(struct s3emu_exchange *x)
 {
 	enum s3emu_budget budget = ops[x->op].budget;

@@ -157,6 +157,75 @@ static void what_is_archived_cannot_be_read(void **state)
 	assert_int_equal(t_get("/mail/k"), 200);
 }
 
+/* A condition depends on a write that has come and is not yet applied. */
+static void conditions_race_with_writes_under_way(void **state)
+{
+	(void)state;
+
+	t.fault = (struct sim_fault){ .kind = SIM_FAULT_DELAY, .id = 7, .delay_ns = LAB_SEC };
+	assert_int_equal(t_put("/mail/k", "first"), 0);
+	t.fault.kind = SIM_FAULT_NONE;
+	assert_int_equal(s3emu_counters(t.s3)->faults, 1);
+	t_header("If-None-Match", "*");
+	assert_code(t_put("/mail/k", "second"), 409, "ConditionalRequestConflict");
+	assert_string_equal(t_xml("Condition"), "If-None-Match");
+	assert_string_equal(t_xml("Key"), "k");
+	assert_false(t_logged()->applied);
+	t_header("If-None-Match", "*");
+	assert_int_equal(t_put("/mail/other", "x"), 200);
+	t_advance(2 * LAB_SEC);
+	assert_true(t_stored("k"));
+	t_header("If-None-Match", "*");
+	assert_code(t_put("/mail/k", "second"), 412, "PreconditionFailed");
+	/* One that comes twice does not race with itself. */
+	t.fault.kind = SIM_FAULT_DUPLICATE;
+	t_header("If-None-Match", "*");
+	assert_int_equal(t_put("/mail/new", "x"), 200);
+	t.fault.kind = SIM_FAULT_NONE;
+	t_advance(2 * LAB_SEC);
+	assert_int_equal(t_logged()->status, 412);
+	assert_false(t_logged()->applied);
+}
+
+static void errors_say_what_was_wrong(void **state)
+{
+	static const struct {
+		const char *method, *target, *header, *value;
+		unsigned status;
+		const char *code, *detail, *text;
+	} rows[] = {
+		{ "PUT", "/mail/k", "x-amz-storage-class", "TAPE", 400, "InvalidStorageClass",
+			"StorageClassRequested", "TAPE" },
+		{ "GET", "/mail/%zz", NULL, NULL, 400, "InvalidURI", "URI", "/mail/%zz" },
+		{ "GET", "/mail/k?a=%z", NULL, NULL, 400, "InvalidURI", "URI", "/mail/k?a=%z" },
+		{ "OPTIONS", "/mail/k", NULL, NULL, 403, "AccessForbidden", "ResourceType",
+			"OBJECT" },
+		{ "OPTIONS", "/mail", NULL, NULL, 403, "AccessForbidden", "Method", "OPTIONS" },
+		{ "GET", "/mail/k", "x-amz-server-side-encryption-customer-algorithm", "AES256",
+			400, "InvalidRequest", "Message",
+			"The encryption parameters are not applicable to this object." },
+		{ "GET", "/none/k", NULL, NULL, 404, "NoSuchBucket", "BucketName", "none" },
+		{ "GET", "/mail/none", NULL, NULL, 404, "NoSuchKey", "Key", "none" },
+	};
+	size_t i;
+	(void)state;
+
+	assert_int_equal(t_put("/mail/k", "x"), 200);
+	for (i = 0; i < LAB_COUNT_OF(rows); i++) {
+		t.sign = rows[i].code[0] == 'I' && rows[i].detail[0] == 'U' ? T_UNSIGNED : T_V4;
+		if (rows[i].header != NULL)
+			t_header(rows[i].header, rows[i].value);
+		assert_row(i, t_send(rows[i].method, rows[i].target, nothing()) == rows[i].status);
+		assert_string_equal(t_xml("Code"), rows[i].code);
+		assert_string_equal(t_xml(rows[i].detail), rows[i].text);
+	}
+	t.options.region = LAB_VIEW("us-east-1");
+	assert_code(t_put("/new", "<CreateBucketConfiguration><LocationConstraint>eu-west-1"
+				  "</LocationConstraint></CreateBucketConfiguration>"),
+		400, "InvalidLocationConstraint");
+	assert_string_equal(t_xml("LocationConstraint"), "eu-west-1");
+}
+
 /* ---- tags ---- */
 
 static unsigned put_tags(const char *tags)
@@ -455,6 +524,8 @@ int main(void)
 		t_test(two_at_once_conflict),
 		t_test(objects_have_theirs),
 		t_test(what_is_archived_cannot_be_read),
+		t_test(conditions_race_with_writes_under_way),
+		t_test(errors_say_what_was_wrong),
 		t_test(tags_are_kept),
 		t_test(wrong_tags_are_refused),
 		t_test(copies_take_tags_or_replace_them),
