@@ -31,6 +31,7 @@ static inline bool is(const struct lab_field *field, const char *name)
 static struct http_fields read_fields(const struct lab_event *event)
 {
 	struct http_fields ret = { .status = 0 };
+	uint64_t redirects = 0;
 
 	for (size_t i = 0; i < event->field_count; i++) {
 		const struct lab_field *f = &event->fields[i];
@@ -45,7 +46,11 @@ static struct http_fields read_fields(const struct lab_event *event)
 			ret.attempts = f->number;
 		else if (is(f, "code"))
 			ret.code = f->number;
+		else if (is(f, "redirects"))
+			redirects = f->number;
 	}
+	/* Sent elsewhere is not sent again. */
+	ret.attempts -= LAB_MIN(redirects, ret.attempts);
 	return ret;
 }
 

@@ -30,12 +30,15 @@ static void statement(
 	statement_of(T_USER, operation, table, consistency, timestamp_us);
 }
 
+static uint64_t redirects; /* of the requests that http() tells of */
+
 static void http(enum lab_event_id id, uint64_t time_ns, const char *target, uint64_t status,
 	uint64_t attempts, enum lab_code code)
 {
 	const struct lab_field fields[] = { LAB_F_CSTR("method", "PUT"),
 		LAB_F_U64("status_code", status), LAB_F_CSTR("target", target),
-		LAB_F_U64("attempts", attempts), LAB_F_CODE("code", code) };
+		LAB_F_U64("attempts", attempts), LAB_F_CODE("code", code),
+		LAB_F_U64("redirects", redirects) };
 	struct lab_event event = { .id = id,
 		.time_ns = time_ns,
 		.host = 2,
@@ -236,6 +239,18 @@ static void connects_and_renewals_have_their_own_counts(void **state)
 	t_passes();
 	http(LAB_EV_http_request_finished, now, "/k", 200, 9, LAB_OK);
 	t_finds("I31 too many attempts");
+}
+
+/* Sent elsewhere is neither a retry too many, nor one that was made. */
+static void redirects_do_not_count(void **state)
+{
+	(void)state;
+	redirects = 2;
+	http(LAB_EV_http_request_finished, LAB_SEC, "/k", 200, 10, LAB_OK);
+	t_passes();
+	http(LAB_EV_http_request_finished, LAB_SEC, "/k", 503, 3, LAB_THROTTLED);
+	redirects = 0;
+	t_finds("I31 gave up too early");
 }
 
 static void ladders_of_metadata_requests_are_not_judged(void **state)
@@ -514,6 +529,7 @@ int main(void)
 		t_test(retry_before_its_wait_is_over_is_a_failure),
 		t_test(last_wait_counts_too),
 		t_test(one_attempt_too_many_is_a_failure),
+		t_test(redirects_do_not_count),
 		t_test(giving_up_a_503_early_is_a_failure),
 		t_test(request_of_a_mail_names_the_mail),
 		t_test(absolute_timeout_may_give_up_early),
