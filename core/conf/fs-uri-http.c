@@ -105,8 +105,10 @@ static int header_split(struct lab_view text, struct fs_uri_header *ret, struct 
 	struct lab_view value = text, name;
 
 	if (!lab_view_split(&value, ':', &name) || value.ptr == NULL || name.len == 0)
-		return lab_fail(
-			err, LAB_INVALID, "'%s' is not <name>:<value>", conf_show(text, shown));
+		return lab_fail(err, LAB_INVALID, "'%s' is not <name>:<value>%s",
+			conf_show(text, shown),
+			lab_view_ends_with(text, LAB_VIEW("-")) ? " (was the line broken there?)"
+								: "");
 	for (size_t i = 0; i < name.len; i++) {
 		if (!conf_is_name_byte(name.ptr[i]))
 			return lab_fail(err, LAB_INVALID, "'%s' is not a header name",

@@ -7,6 +7,7 @@
 #include "core/conf/fs-uri.h"
 #include "core/conf/settings.h"
 #include "core/conf/test-support.h"
+#include "core/conf/testing-seeds.h"
 #include "core/conf/var-expand.h"
 
 #include <setjmp.h>
@@ -14,266 +15,6 @@
 #include <stdio.h>
 
 #include <cmocka.h>
-
-static const struct {
-	const char *name, *text;
-} examples[] = {
-	{ "AWS S3: URL escaping",
-		"plugin {\n"
-		"obox_fs = s3:https://user:foo%%2fbar@example.com/ # password is foo/bar\n"
-		"}\n" },
-	{ "AWS S3: bulk delete", "obox_max_parallel_deletes = 1000\n" },
-	{ "AWS S3: signature version 4",
-		"plugin {\n"
-		"obox_index_fs = "
-		"aws-s3:https://ACCESSKEY:SECRET@BUCKETNAME.s3.eu-central-1.amazonaws"
-		".com/?region=eu-central-1\n"
-		"}\n" },
-	{ "AWS S3: dictmap, placeholders not filled in",
-		"mail_location = obox:%u:INDEX=~/:CONTROL=~/\n"
-		"plugin {\n"
-		"# BUCKET_NAME: Storage bucket name to use.\n"
-		"# REGION: AWS region to use for storage.\n"
-		"# S3ACCESS: IAM role to use for storage access.\n"
-		"# Examples use data compression with zstd (level 3)\n"
-		"# Without lazy_expunge plugin:\n"
-		"obox_fs = "
-		"fscache:512M:/var/cache/mails/%4Nu:compress:zstd:3:dictmap:proxy:dict-asyn"
-		"c:cassandra ; "
-		"aws-s3:https://{{BUCKET_NAME}}.s3.{{REGION}}.amazonaws.com/?region={{R"
-		"EGION}}&auth_role={{S3ACCESS}}&reason_header_max_length=200 ; "
-		"refcounting-table:lock"
-		"dir=/tmp:bucket-size=10000:bucket-cache=%h/"
-		"buckets.cache:nlinks-limit=3:delete-times"
-		"tamp=+10s:bucket-deleted-days=11:storage-objectid-prefix=%u/mails/\n"
-		"# With lazy_expunge plugin:\n"
-		"#obox_fs = "
-		"fscache:2G:/var/cache/mails/%4Nu:compress:zstd:3:dictmap:proxy:dict-async"
-		":cassandra ; "
-		"aws-s3:https://{{BUCKET_NAME}}.s3.{{REGION}}.amazonaws.com/?region={{RE"
-		"GION}}&auth_role={{S3ACCESS}}&reason_header_max_length=200 ; "
-		"refcounting-table:bucke"
-		"t-size=10000:bucket-cache=%h/"
-		"buckets.cache:nlinks-limit=3:delete-timestamp=+10s:buck"
-		"et-deleted-days=11:storage-objectid-prefix=%u/mails/\n"
-		"obox_index_fs = compress:zstd:3:dictmap:proxy:dict-async:cassandra ; "
-		"aws-s3:https://"
-		"{{BUCKET_NAME}}.s3.{{REGION}}.amazonaws.com/"
-		"?region={{REGION}}&auth_role={{S3ACCESS}"
-		"}&reason_header_max_length=200 ; diff-table:storage-passthrough-paths=full\n"
-		"fts_dovecot_fs = "
-		"fts-cache:fscache:2G:/var/cache/fts/%4Nu:compress:zstd:3:dictmap:pr"
-		"oxy:dict-async:cassandra ; "
-		"aws-s3:https://{{BUCKET_NAME}}.s3.{{REGION}}.amazonaws.co"
-		"m/?region={{REGION}}&auth_role={{S3ACCESS}}&reason_header_max_length=200 ; "
-		"dict-pref"
-		"ix=%u/fts/:storage-passthrough-paths=full\n"
-		"obox_max_parallel_deletes = 1000\n"
-		"}\n"
-		"# If IAM is used, this configuration is also needed\n"
-		"#mail_uid = vmail\n"
-		"#service fs-auth {\n"
-		"# unix_listener fs-auth {\n"
-		"# user = vmail\n"
-		"# }\n"
-		"#}\n" },
-	{ "AWS S3: without IAM",
-		"obox_fs = "
-		"fscache:512M:/var/cache/mails/%4Nu:compress:zstd:3:dictmap:proxy:dict-asyn"
-		"c:cassandra ; "
-		"aws-s3:https://{{ACCESSKEY}}:{{SECRET}}@{{BUCKETNAME}}.s3.{{REGION}}.a"
-		"mazonaws.com/?region={{REGION}}&reason_header_max_length=200 ; "
-		"refcounting-table:loc"
-		"kdir=/tmp:bucket-size=10000:bucket-cache=%h/"
-		"buckets.cache:nlinks-limit=3:delete-time"
-		"stamp=+10s:bucket-deleted-days=11:storage-objectid-prefix=%u/mails/\n" },
-	{ "AWS S3: fs-auth", "mail_uid = vmail\n"
-			     "service fs-auth {\n"
-			     "unix_listener fs-auth {\n"
-			     "user = vmail\n"
-			     "}\n"
-			     "}\n" },
-	{ "S3 without dictmap: dispersion prefix",
-		"mail_location = obox:%8{md5;format=hex:user}/%u:INDEX=~/:CONTROL=~/\n" },
-	{ "S3 without dictmap: URL behind a space",
-		"plugin {\n"
-		"  obox_fs = fscache:1G:/var/cache/mails:compress:gz:6:s3: "
-		"https://ACCESSKEY:SECRET@B"
-		"UCKETNAME.s3.amazonaws.com/\n"
-		"  obox_index_fs = compress:gz:6:s3: "
-		"https://ACCESSKEY:SECRET@BUCKETNAME.s3.amazonaws"
-		".com/\n"
-		"}\n" },
-	{ "S3 without dictmap: path style bucket",
-		"plugin {\n"
-		"  obox_index_fs = compress:gz:6:s3: "
-		"https://ACCESSKEY:SECRET@host/?bucket=BUCKETNAME"
-		"&region=eu-central-1\n"
-		"}\n" },
-	{ "backend: generic", "protocols = imap pop3 smtp sieve\n"
-			      "verbose_proctitle = yes\n"
-			      "mail_log_prefix = \"%s(%u)<%{session}>: \"\n"
-			      "'auth_mechanisms = plain login\n"
-			      "service anvil {\n"
-			      "unix_listener anvil-auth-penalty {\n"
-			      "mode = 0\n"
-			      "}\n"
-			      "}\n"
-			      "auth_cache_size = 100M\n"
-			      "login_trusted_networks = 10.0.0.0/24\n"
-			      "mail_max_userip_connections = 10\n"
-			      "ssl = no\n"
-			      "disable_plaintext_auth = no\n" },
-	{ "backend: LDAP authentication", "passed {\n"
-					  "args = /etc/dovecot/dovecot-ldap.conf.ext\n"
-					  "driver = ldap\n"
-					  "}\n"
-					  "userdb {\n"
-					  "driver = prefetch\n"
-					  "}\n"
-					  "userdb {\n"
-					  "args = /etc/dovecot/dovecot-ldap.conf.ext\n"
-					  "driver = ldap\n"
-					  "}\n" },
-	{ "backend: mail location", "mail_home = /var/vmail/%2Mu/%u\n"
-				    "mail_uid = email\n"
-				    "mail_gid = email\n"
-				    "mail_fsync = never\n"
-				    "mail_temp_dir = /tmp\n"
-				    "mailbox_list_index = yes\n" },
-	{ "backend: namespace", "namespace inbox {\n"
-				"prefix =\n"
-				"separator = /\n"
-				"inbox = yes\n"
-				"}\n" },
-	{ "backend: special folders", "namespace inbox {\n"
-				      "mailbox Drafts {\n"
-				      "special_use = \\Drafts\n"
-				      "auto = create\n"
-				      "}\n"
-				      "mailbox Junk {\n"
-				      "special_use = \\Junk\n"
-				      "auto = create }\n"
-				      "mailbox Trash {\n"
-				      "special_use = \\Trash\n"
-				      "auto = create\n"
-				      "}\n"
-				      "mailbox Sent {\n"
-				      "special_use = \\Sent\n"
-				      "auto = create\n"
-				      "}\n"
-				      "}\n" },
-	{ "backend: obox",
-		"mail_plugins = $mail_plugins box\n"
-		"mail_prefetch_count = 10\n"
-		"plugin {\n"
-		"# Store object IDs to Dovecot indexes (will become default later)\n"
-		"obox_use_object_ids = yes\n"
-		"# How much disk space metacache can use before old data is cleaned up. # This "
-		"should"
-		" usually fill up most of the available disk space.\n"
-		"metacache_max_space = 200G\n"
-		"# Avoid uploading indexes at the cost of more GETs on failures\n"
-		"# (will become default later)\n"
-		"metacache_delay_uploads = yes\n"
-		"# How often to upload modified indexes to object storage? # This is done on "
-		"backgrou"
-		"nd. Default 5 min.\n"
-		"#metacache_upload_interval = 5min\n"
-		"# If delayed index uploads are enabled, upload indexes anyway # after this many "
-		"mail"
-		"s have been saved. Default 10.\n"
-		"#obox_max_rescan_mail_count = 10\n"
-		"# Override mail_prefetch_count setting for write, copy and delete # operations.\n"
-		"#obox_max_parallel_writes = $mail_prefetch_count\n"
-		"#obox_max_parallel_copies = $mail_prefetch_count\n"
-		"#obox_max_parallel_deletes = $mail_prefetch_count\n"
-		"# If user\xe2"
-		"\x80"
-		"\x99"
-		"s index cache was accessed max this many seconds ago, ass"
-		"ume # it\xe2"
-		"\x80"
-		"\x99"
-		"s up-to-date and there\xe2"
-		"\x80"
-		"\x99"
-		"s no need to refre"
-		"sh them from object storage. # Default 2 seconds.\n"
-		"metacache_close_delay = 2s\n"
-		"# If activated, when an unexpected 404 is found when retrieving a # message from "
-		"obj"
-		"ect storage, Dovecot will rescan the mailbox by # listing its objects. If the "
-		"404-ob"
-		"ject is still listed in this query, # Dovecot issues a HEAD to determine if the "
-		"mess"
-		"age actually exists. # If this HEAD request returns a 404, the message is dropped "
-		"fr"
-		"om # the index. The message object is not removed from the object # storage. THIS "
-		"SH"
-		"OULD NORMALLY NOT BE ACTIVATED.\n"
-		"# obox_autofix_storage = no\n"
-		"}\n" },
-	{ "backend: fscache", "plugin {\n"
-			      "obox_fs = fscache:1G:/var/cache/mails:\xe2"
-			      "\x80"
-			      "\xa6"
-			      "\n"
-			      "}\n" },
-	{ "backend: compress", "plugin {\n"
-			       "obox_index_fs = compress:gz:6:\xe2"
-			       "\x80"
-			       "\xa6"
-			       "\n"
-			       "}\n" },
-	{ "backend: zlib", "# See http://wiki.dovecot.org/Plugins/Zlib\n"
-			   "mail_plugins = $mail_plugins lib\n"
-			   "plugin {\n"
-			   "zlib_save = gz\n"
-			   "zlib_save_level = 6\n"
-			   "}\n" },
-	{ "backend: Amazon S3", "mail_location = obox:%2Mu/%2.3Mu/%u:INDEX=~/:CONTROL=~/\n"
-				"plugin {\n"
-				"obox_fs = fscache:1G:/var/cache/mails:s3: "
-				"https://ACCESSKEY:SECRET@BUCKETNAME.s3.ama"
-				"zonaws.com/\n"
-				"obox_index_fs = compress:gz:6:s3: "
-				"https://ACCESSKEY:SECRET@BUCKETNAME.s3.amazonaws.c"
-				"om/\n"
-				"}\n" },
-	{ "backend: mail_log",
-		"mail_plugins = $mail_plugins notify mail_log\n"
-		"plugin {\n"
-		"mail_log_events = delete undelete expunge copy mailbox_delete mailbox_rename\n"
-		"mail_log_fields = uid box msgid size from\n"
-		"}\n" },
-	{ "backend: quota", "mail_plugins = $mail_plugins quota\n"
-			    "protocol map {\n"
-			    "mail_plugins = $mail_plugins map_quota\n"
-			    "}\n"
-			    "plugin {\n"
-			    "quota = count:User quota\n"
-			    "quota_vsizes = yes\n"
-			    "quota_warning = storage=100%% quota-warning 100 %u\n"
-			    "quota_warning2 = storage=95%% quota-warning 95 %u\n"
-			    "quota_warning3 = -storage=100%% quota-warning below %u\n"
-			    "}\n"
-			    "service quota-warning {\n"
-			    "executable = script /usr/local/bin/quota-warning.sh\n"
-			    "user = email\n"
-			    "unix_listener quota-warning {\n"
-			    "}\n"
-			    "}\n" },
-	{ "backend: IMAP, POP3", "imap_client_workarounds = tb-extra-mailbox-sep tb-lsub-flags\n"
-				 "pop3_no_flag_updates = yes\n"
-				 "pop3_client_workarounds = outlook-no-nuls oe-ns-eoh\n"
-				 "pop3_uidl_format = %g\n" },
-	{ "backend: LMTP", "postmaster_address = postmaster@%d\n"
-			   "submission_host = smtp-out.example.com:25\n"
-			   "protocol smtp {\n"
-			   "mail_plugins = $mail_plugins sieve\n"
-			   "}\n" },
-};
 
 static const char ldap_example[] = "hosts = ldap.example.com\n"
 				   "dn = cn=admin,dc=example,dc=com\n"
@@ -292,20 +33,6 @@ static const char ldap_example[] = "hosts = ldap.example.com\n"
 				   "user_filter = (mailRoutingAddress=%u)\n"
 				   "iterate_attrs = mailRoutingAddress=user\n"
 				   "iterate_filter = (objectClass= smiMessageRecipient)\n";
-
-/* Its page broke two lines in the middle of a header's name: no parser can take that. */
-static const char wrapped_example[] =
-	"mail_location = obox:%2Mu/%2.3Mu/%u:INDEX=~/:CONTROL=~/\n"
-	"plugin {\n"
-	"obox_fs = fscache:1G:/var/cache/mails:scality:http://scality-url/mails/?addhdr=X-Dov"
-	"ecot-\n"
-	"Hash:%2Mu/%2.3Mu&bulk_delete=1&bulk_link=1\n"
-	"obox_index_fs = compress:gz:6:scality:http://scality-url/mails/?addhdr=X-Dovecot-\n"
-	"Hash:%2Mu/%2.3Mu&bulk_delete=1&bulk_link=1\n"
-	"# With bulk-delete and bulk-link enabled, these can be large:\n"
-	"obox_max_parallel_copies = 100\n"
-	"obox_max_parallel_deletes = 100\n"
-	"}\n";
 
 /* The example "AWS S3: dictmap" with BUCKET_NAME=oboxlab-mails, REGION=eu-central-1 and
  * S3ACCESS=s3access. */
@@ -371,13 +98,13 @@ static void published_examples_pass_unchanged(void **state)
 {
 	(void)state;
 
-	for (size_t i = 0; i < LAB_COUNT_OF(examples); i++) {
+	for (size_t i = 0; i < LAB_COUNT_OF(seeds_examples); i++) {
 		struct test_world world;
-		struct conf_section *root = parse(&world, examples[i].text);
+		struct conf_section *root = parse(&world, seeds_examples[i].text);
 		conf_check(root, CONF_FILE_DOVECOT, NULL, 0, &world.problems);
 		for (size_t j = 0; j < world.problems.count; j++) {
 			if (world.problems.items[j].is_error)
-				fail_msg("%s: line %u: %s", examples[i].name,
+				fail_msg("%s: line %u: %s", seeds_examples[i].name,
 					world.problems.items[j].where.line,
 					world.problems.items[j].message);
 		}
@@ -402,10 +129,9 @@ static void the_ldap_example_passes_as_ldap_file(void **state)
 
 static void a_line_broken_by_its_page_is_an_error_with_a_place(void **state)
 {
-	char joined[sizeof(wrapped_example)];
+	char joined[sizeof(seeds_wrapped)];
 	struct test_world world;
-	struct conf_section *root = parse(&world, wrapped_example);
-	size_t len = 0;
+	struct conf_section *root = parse(&world, seeds_wrapped);
 	(void)state;
 
 	assert_int_equal(conf_check(root, CONF_FILE_DOVECOT, NULL, 0, &world.problems), -1);
@@ -413,14 +139,11 @@ static void a_line_broken_by_its_page_is_an_error_with_a_place(void **state)
 	assert_int_equal(world.problems.items[0].where.line, 3);
 	assert_int_equal(world.problems.items[0].where.column, 11);
 	assert_non_null(strstr(world.problems.items[0].message,
-		"URL parameter addhdr: 'X-Dovecot-' is not <name>:<value>"));
+		"URL parameter addhdr: 'X-Dovecot-' is not <name>:<value> (was the line broken "
+		"there?)"));
 	test_world_done(&world);
 
-	for (size_t i = 0; wrapped_example[i] != '\0'; i++) {
-		if (wrapped_example[i] != '\n' || strncmp(wrapped_example + i, "\nHash:", 6) != 0)
-			joined[len++] = wrapped_example[i];
-	}
-	joined[len] = '\0';
+	seeds_join_wrapped(joined);
 	root = parse(&world, joined);
 	assert_int_equal(conf_check(root, CONF_FILE_DOVECOT, NULL, 0, &world.problems), 0);
 	test_world_done(&world);
@@ -448,7 +171,7 @@ static void the_block_is_the_example_filled_in(void **state)
 	} values[] = { { "{{BUCKET_NAME}}", "oboxlab-mails" }, { "{{REGION}}", "eu-central-1" },
 		{ "{{S3ACCESS}}", "s3access" } };
 	struct test_world world;
-	struct lab_view rest = lab_view_cstr(examples[3].text);
+	struct lab_view rest = lab_view_cstr(seeds_examples[3].text);
 	struct lab_buf filled;
 	(void)state;
 

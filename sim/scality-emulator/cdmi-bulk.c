@@ -50,17 +50,11 @@ static unsigned bulk_link(struct scalemu_exchange *x, struct lab_view from, stru
 static struct lab_view bulk_path(struct scalemu_exchange *x, const json_t *value)
 {
 	struct lab_view text = { NULL, 0 };
-	struct lab_buf encoded;
 
-	if (!json_is_string(value))
-		return text;
-	lab_buf_init(&encoded, x->ring->heap, SCALEMU_TARGET_MAX);
-	lab_buf_append_percent(
-		&encoded, lab_view_of(json_string_value(value), json_string_length(value)), true);
-	if (!encoded.overflow)
-		text = scalemu_decode_path(x, lab_buf_view(&encoded));
-	lab_buf_done(&encoded);
-	return text;
+	if (json_is_string(value))
+		text = lab_arena_copy(
+			x->arena, lab_view_of(json_string_value(value), json_string_length(value)));
+	return scalemu_is_path(text) ? text : (struct lab_view){ NULL, 0 };
 }
 
 struct bulk {

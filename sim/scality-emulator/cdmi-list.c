@@ -122,8 +122,8 @@ void scalemu_cdmi_list(struct scalemu_exchange *x)
 	} else if (x->query.ptr != NULL && lab_view_starts_with(x->query, listing)) {
 		marker = lab_view_skip(x->query, listing.len);
 		if (marker.len > 0)
-			marker = scalemu_decode_path(x, marker);
-		if (marker.ptr == NULL)
+			marker = scalemu_decode(x, marker);
+		if (marker.ptr == NULL || (marker.len > 0 && !scalemu_is_path(marker)))
 			scalemu_fail(x, 400, "the marker is no name");
 		else
 			answer_listing(x, marker);

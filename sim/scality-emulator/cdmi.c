@@ -56,8 +56,8 @@ static bool take_path(struct scalemu_exchange *x, struct lab_view path)
 		return true;
 	if (x->is_container)
 		path.len--;
-	x->key = scalemu_decode_path(x, path);
-	return x->key.ptr != NULL;
+	x->key = path;
+	return scalemu_is_path(path);
 }
 
 static bool parse_target(struct scalemu_exchange *x)
@@ -70,7 +70,8 @@ static bool parse_target(struct scalemu_exchange *x)
 		x->query = lab_view_skip(path, mark + 1);
 		path.len = mark;
 	}
-	id = take_id(x, path);
+	path = scalemu_decode(x, path);
+	id = path.ptr == NULL ? -1 : take_id(x, path);
 	return id != 0 ? id > 0 : take_path(x, path);
 }
 

@@ -128,9 +128,11 @@ bool scalemu_has_type(struct scalemu_exchange *x, const char *header, const char
 /* Begins an answer that is one JSON object. */
 void scalemu_answer_json(
 	struct scalemu_exchange *x, struct lab_json *json, unsigned status, const char *type);
-/* Cuts "/<base>/" off the path of the target. False: it is not there. */
+/* Cuts "/<base>/" off a decoded path. False: it is not there. */
 bool scalemu_take_base(struct lab_view *path, struct lab_view base);
-/* Percent-decodes a path. ptr NULL: it cannot be one. */
-struct lab_view scalemu_decode_path(struct scalemu_exchange *x, struct lab_view text);
+/* Percent-decodes. ptr NULL: an escape is wrong. */
+struct lab_view scalemu_decode(struct scalemu_exchange *x, struct lab_view text);
+/* Neither empty nor too long; no empty part, no dots, no control characters. */
+bool scalemu_is_path(struct lab_view path);
 
 #endif

@@ -236,8 +236,7 @@ bool scalemu_take_base(struct lab_view *path, struct lab_view base)
 	return true;
 }
 
-/* No empty part, no "." and "..", nothing that is not text. */
-static bool is_path(struct lab_view path)
+bool scalemu_is_path(struct lab_view path)
 {
 	struct lab_view rest = path, part;
 
@@ -254,14 +253,13 @@ static bool is_path(struct lab_view path)
 	return true;
 }
 
-struct lab_view scalemu_decode_path(struct scalemu_exchange *x, struct lab_view text)
+struct lab_view scalemu_decode(struct scalemu_exchange *x, struct lab_view text)
 {
 	struct lab_view path = { NULL, 0 };
 	struct lab_buf decoded;
 
 	lab_buf_init(&decoded, x->ring->heap, SCALEMU_TARGET_MAX);
-	if (lab_buf_append_unpercent(&decoded, text) == 0 && !decoded.overflow &&
-		is_path(lab_buf_view(&decoded)))
+	if (lab_buf_append_unpercent(&decoded, text) == 0 && !decoded.overflow)
 		path = lab_arena_copy(x->arena, lab_buf_view(&decoded));
 	lab_buf_done(&decoded);
 	return path;

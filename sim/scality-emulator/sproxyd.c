@@ -18,8 +18,8 @@ static bool parse_key(struct scalemu_exchange *x, struct lab_view text)
 	char *hex = lab_arena_alloc(x->arena, SCALEMU_KEY_HEX + 1);
 
 	if (x->ring->options.by_path) {
-		x->key = scalemu_decode_path(x, text);
-		return x->key.ptr != NULL;
+		x->key = text;
+		return scalemu_is_path(text);
 	}
 	if (text.len != SCALEMU_KEY_HEX || lab_unhex(text, key, sizeof(key)) < 0 ||
 		(key[sizeof(key) - 1] & 0x0f) != 0)
@@ -66,7 +66,8 @@ bool scalemu_sproxyd_route(struct scalemu_exchange *x)
 		scalemu_fail(x, 400, "a query is not known here");
 		return false;
 	}
-	if (!scalemu_take_base(&path, x->ring->options.base)) {
+	path = scalemu_decode(x, path);
+	if (path.ptr == NULL || !scalemu_take_base(&path, x->ring->options.base)) {
 		scalemu_fail(x, 400, "this is not where objects are");
 		return false;
 	}
