@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Eight bytes at a time: table k says what a byte does that k more bytes follow. The tables are
- * made at the first use, once in the process.
+ * Eight bytes at a time: table k says what a byte does that k more bytes follow. Where the
+ * processor multiplies polynomials, sixteen bytes at a time are folded onto the next sixteen, which
+ * takes a quarter of the time; the tables do the rest. All is made at the first use, once in the
+ * process.
  */
 #include "core/base/crc.h"
 
 #include <openssl/crypto.h>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
 
 #include "core/base/assert.h"
 
@@ -23,7 +28,36 @@ static const struct {
 };
 
 static uint64_t tables[KINDS][SLICES][256];
+static uint64_t folds[KINDS][2]; /* x^191 and x^127, the lowest power in the highest of 64 bits */
+static bool can_fold;
 static CRYPTO_ONCE tables_once = CRYPTO_ONCE_STATIC_INIT;
+
+static uint64_t times_x(size_t kind, uint64_t value)
+{
+	return value >> 1 ^ (value & 1 ? crcs[kind].polynomial : 0);
+}
+
+static uint64_t power_of_x(size_t kind, unsigned power)
+{
+	uint64_t value = UINT64_C(1) << (crcs[kind].bits - 1);
+
+	while (power-- > 0)
+		value = times_x(kind, value);
+	return value << (64 - crcs[kind].bits);
+}
+
+static void make_folds(void)
+{
+	size_t kind;
+
+	for (kind = 0; kind < KINDS; kind++) {
+		folds[kind][0] = power_of_x(kind, 191);
+		folds[kind][1] = power_of_x(kind, 127);
+	}
+#if defined(__x86_64__)
+	can_fold = __builtin_cpu_supports("pclmul") && __builtin_cpu_supports("sse2");
+#endif
+}
 
 static void make_tables(void)
 {
@@ -34,7 +68,7 @@ static void make_tables(void)
 		for (i = 0; i < 256; i++) {
 			value = i;
 			for (bit = 0; bit < 8; bit++)
-				value = value >> 1 ^ (value & 1 ? crcs[kind].polynomial : 0);
+				value = times_x(kind, value);
 			tables[kind][0][i] = value;
 		}
 		for (slice = 1; slice < SLICES; slice++) {
@@ -44,6 +78,7 @@ static void make_tables(void)
 			}
 		}
 	}
+	make_folds();
 }
 
 static uint64_t all_ones(enum lab_crc_kind kind)
@@ -66,16 +101,12 @@ static uint64_t little_endian(const uint8_t *in)
 	return value;
 }
 
-uint64_t lab_crc(enum lab_crc_kind kind, uint64_t before, struct lab_view data)
+static uint64_t by_tables(enum lab_crc_kind kind, uint64_t value, struct lab_view data)
 {
-	const uint64_t(*table)[256];
-	uint64_t value, word;
+	const uint64_t(*table)[256] = tables[kind];
+	uint64_t word;
 	size_t i = 0;
 
-	lab_assert(kind < KINDS);
-	lab_assert(CRYPTO_THREAD_run_once(&tables_once, make_tables) == 1);
-	table = tables[kind];
-	value = before ^ all_ones(kind);
 	for (; data.len - i >= 8; i += 8) {
 		word = little_endian(data.ptr + i) ^ value;
 		value = table[7][word & 255] ^ table[6][word >> 8 & 255] ^
@@ -85,7 +116,50 @@ uint64_t lab_crc(enum lab_crc_kind kind, uint64_t before, struct lab_view data)
 	}
 	for (; i < data.len; i++)
 		value = value >> 8 ^ table[0][(value ^ data.ptr[i]) & 255];
-	return value ^ all_ones(kind);
+	return value;
+}
+
+#if defined(__x86_64__)
+/* Takes sixteens off the front of *data. What 16 bytes are when 16 more follow: their first half
+ * times x^192 and their second times x^128. A product of mirrored polynomials comes out times x. */
+__attribute__((target("pclmul,sse2"))) static uint64_t by_folding(
+	enum lab_crc_kind kind, uint64_t value, struct lab_view *data)
+{
+	__m128i fold = _mm_set_epi64x((long long)folds[kind][1], (long long)folds[kind][0]);
+	__m128i sum = _mm_loadu_si128((const __m128i *)(const void *)data->ptr);
+	uint8_t rest[16];
+	size_t i;
+
+	sum = _mm_xor_si128(sum, _mm_set_epi64x(0, (long long)value));
+	for (i = 16; data->len - i >= 16; i += 16) {
+		__m128i first = _mm_clmulepi64_si128(sum, fold, 0x00);
+		__m128i second = _mm_clmulepi64_si128(sum, fold, 0x11);
+		__m128i next = _mm_loadu_si128((const __m128i *)(const void *)(data->ptr + i));
+
+		sum = _mm_xor_si128(_mm_xor_si128(first, second), next);
+	}
+	_mm_storeu_si128((__m128i *)(void *)rest, sum);
+	*data = lab_view_skip(*data, i);
+	return by_tables(kind, 0, lab_view_of(rest, sizeof(rest)));
+}
+#else
+static uint64_t by_folding(enum lab_crc_kind kind, uint64_t value, struct lab_view *data)
+{
+	(void)kind, (void)data;
+	return value;
+}
+#endif
+
+uint64_t lab_crc(enum lab_crc_kind kind, uint64_t before, struct lab_view data)
+{
+	uint64_t value;
+
+	lab_assert(kind < KINDS);
+	lab_assert(CRYPTO_THREAD_run_once(&tables_once, make_tables) == 1);
+	value = before ^ all_ones(kind);
+	if (can_fold && data.len >= 64)
+		value = by_folding(kind, value, &data);
+	return by_tables(kind, value, data) ^ all_ones(kind);
 }
 
 /* ---- combining: arithmetic of polynomials modulo the CRC's ---- */
@@ -99,7 +173,7 @@ static uint64_t multiply(enum lab_crc_kind kind, uint64_t a, uint64_t b)
 	for (power = 0; power < crcs[kind].bits; power++) {
 		if (a >> (crcs[kind].bits - 1 - power) & 1)
 			product ^= b;
-		b = b >> 1 ^ (b & 1 ? crcs[kind].polynomial : 0);
+		b = times_x(kind, b);
 	}
 	return product;
 }

@@ -41,6 +41,28 @@ static void published_patterns(void **state)
 	assert_int_equal(lab_crc(LAB_CRC32C, 0, lab_view_of(down, 32)), 0x113fdb5c);
 }
 
+/* One byte at a time against all at once, at every length and alignment around sixteens. */
+static void all_lengths_agree(void **state)
+{
+	uint8_t data[300];
+	(void)state;
+
+	for (size_t i = 0; i < sizeof(data); i++)
+		data[i] = (uint8_t)(i * i + 7 * i);
+	for (size_t i = 0; i < LAB_COUNT_OF(kinds); i++) {
+		for (size_t from = 0; from < 17; from++) {
+			uint64_t slow = 0;
+
+			for (size_t len = 0; from + len < sizeof(data); len++) {
+				struct lab_view all = lab_view_of(data + from, len);
+
+				assert_row(len, lab_crc(kinds[i], 0, all) == slow);
+				slow = lab_crc(kinds[i], slow, lab_view_of(data + from + len, 1));
+			}
+		}
+	}
+}
+
 /* Whatever the cut, in one go and in two, computed and combined. */
 static void parts_give_the_whole(void **state)
 {
@@ -86,6 +108,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(published_check_values),
 		cmocka_unit_test(published_patterns),
+		cmocka_unit_test(all_lengths_agree),
 		cmocka_unit_test(parts_give_the_whole),
 		cmocka_unit_test_setup_teardown(
 			long_second_parts_combine, testing_setup, testing_teardown),
