@@ -447,13 +447,15 @@ static void fault_after(struct imdsemu_exchange *x)
 	case SIM_FAULT_CORRUPT:
 		x->out.wire = SIM_WIRE_TRUNCATE;
 		break;
+	case SIM_FAULT_DROP:
+		x->out.wire = SIM_WIRE_ANSWER_DROP;
+		break;
 	case SIM_FAULT_FLIP:
 		fault_bit(x);
 		break;
 	case SIM_FAULT_TRICKLE:
 		x->out.wire = SIM_WIRE_TRICKLE;
 		break;
-	case SIM_FAULT_DROP:
 		x->out.wire = SIM_WIRE_ANSWER_DROP;
 		break;
 	case SIM_FAULT_NONE:

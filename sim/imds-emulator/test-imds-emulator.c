@@ -704,6 +704,7 @@ static void faults_at_both_points(void **state)
 		{ SIM_FAULT_STALL, 0, 500, SIM_WIRE_SILENCE },
 		{ SIM_FAULT_RESET, 0, 500, SIM_WIRE_RESET },
 		{ SIM_FAULT_CORRUPT, 0, 200, SIM_WIRE_TRUNCATE },
+		{ SIM_FAULT_DROP, 0, 200, SIM_WIRE_ANSWER_DROP },
 	};
 	const char *token = new_token("600");
 	size_t i;
@@ -721,6 +722,7 @@ static void faults_at_both_points(void **state)
 		assert_row(i, t.reply.wire == rows[i].wire);
 		assert_string_equal(t.asked_point, "imds.role");
 		assert_row(i, t.logged_answered == (rows[i].wire == SIM_WIRE_ANSWER ||
+							   rows[i].wire == SIM_WIRE_ANSWER_DROP ||
 							   rows[i].wire == SIM_WIRE_TRUNCATE));
 	}
 	assert_int_equal(imdsemu_counters(t.imds)->faults, 2 * LAB_COUNT_OF(rows));
