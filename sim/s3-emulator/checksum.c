@@ -279,6 +279,17 @@ void s3emu_checksum_make(struct s3emu_exchange *x, enum s3emu_algorithm which, s
 		s3emu_base64(x, computed, algorithms[which].size), which, true };
 }
 
+int s3emu_md5_check(struct s3emu_exchange *x)
+{
+	struct lab_view expected = s3emu_request_header(x, "Content-MD5");
+	uint8_t md5[16];
+
+	if (!x->s3->options.hash_bodies || expected.ptr == NULL)
+		return 0;
+	lab_digest(LAB_MD5, x->body, md5);
+	return check_md5(x, lab_view_trim(expected), md5);
+}
+
 int s3emu_body_check(
 	struct s3emu_exchange *x, bool stored, uint8_t *md5, struct s3emu_checksum *ret_checksum)
 {

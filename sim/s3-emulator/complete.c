@@ -467,7 +467,7 @@ int s3emu_complete_upload(struct s3emu_exchange *x)
 	struct complete complete = { .x = x };
 	int ret;
 
-	if (read_list(&complete) < 0 || check_numbers(&complete) < 0)
+	if (s3emu_md5_check(x) < 0 || read_list(&complete) < 0 || check_numbers(&complete) < 0)
 		return -1;
 	if (s3emu_upload_find(x, &complete.upload) < 0) {
 		x->error.code = NULL;

@@ -562,6 +562,8 @@ struct s3emu_checksum {
  * client sent no checksum; neither without hash_bodies. */
 int s3emu_body_check(
 	struct s3emu_exchange *x, bool stored, uint8_t *md5, struct s3emu_checksum *ret_checksum);
+/* Content-MD5 alone: where a checksum in the header is not one of the body. */
+int s3emu_md5_check(struct s3emu_exchange *x);
 void s3emu_checksum_make(struct s3emu_exchange *x, enum s3emu_algorithm which, struct lab_view body,
 	struct s3emu_checksum *ret);
 /* The name, in lower case, of an x-amz-checksum-* header that is known; NULL if it is not. */

@@ -351,6 +351,20 @@ static void the_list_must_be_the_xml_that_it_is(void **state)
 		200);
 }
 
+static void the_list_is_checked_by_its_digest(void **state)
+{
+	const char *id = two_parts("k"), *list;
+	(void)state;
+
+	list = lab_arena_printf(t.arena, "%s</CompleteMultipartUpload>", lab_buf_cstr(&list_xml));
+	lab_buf_done(&list_xml);
+	t_header("Content-MD5", "AAAAAAAAAAAAAAAAAAAAAA==");
+	assert_code(complete_body("k", id, list), 400, "BadDigest");
+	assert_false(t_stored("k"));
+	t_content_md5(lab_view_cstr(list));
+	assert_int_equal(complete_body("k", id, list), 200);
+}
+
 static void too_many_parts_are_refused(void **state)
 {
 	const char *id = begin("k");
@@ -1080,6 +1094,7 @@ int main(void)
 		test(two_uploads_of_a_key_do_not_mix),
 		test(a_wrong_list_is_refused),
 		test(the_list_must_be_the_xml_that_it_is),
+		test(the_list_is_checked_by_its_digest),
 		test(too_many_parts_are_refused),
 		test(the_whole_size_is_checked),
 		test(complete_can_be_conditional),
