@@ -42,8 +42,8 @@ static const char *section_text(const char *section)
 {
 	static const char *const texts[][2] = { { "site", "site NAME { }" },
 		{ "user", "user NAME { }" }, { "fault", "fault NAME { }" },
-		{ "s3", "store s3 { }" }, { "cql", "store cql { }" },
-		{ "scenario", "scenario { }" }, { "imds", "imds { }" },
+		{ "s3", "store s3 { }" }, { "scality", "store scality { }" },
+		{ "cql", "store cql { }" }, { "scenario", "scenario { }" }, { "imds", "imds { }" },
 		{ "network", "network { }" }, { "backend", "backend { }" } };
 
 	for (size_t i = 0; i < LAB_COUNT_OF(texts); i++) {

@@ -14,7 +14,7 @@
 
 #define ALLOWED \
 	(OPTION_S3 | OPTION_CQL | OPTION_IMDS | OPTION_ADMIN | OPTION_PROFILE | OPTION_FAULTS | \
-		OPTION_DATA)
+		OPTION_DATA | OPTION_SCALITY)
 #define OUTPUT_MAX 65536
 
 static uint64_t clock_ns(clockid_t clock)
@@ -68,6 +68,8 @@ int cmd_serve(int argc, char **argv)
 	options.s3 = o.s3;
 	options.cql = o.cql;
 	options.imds = o.imds;
+	options.sproxyd = o.sproxyd;
+	options.cdmi = o.cdmi;
 	options.profile = o.profile;
 	options.admin = o.admin;
 	options.faults = o.faults;

@@ -116,6 +116,7 @@ static int usage(FILE *to)
 		"http://KEY:SECRET@HOST:PORT/?bucket=B\n"
 		"\nOptions of serve (port 0: any; without addresses all three on loopback):\n"
 		"  --s3, --cql, --imds A:P  where a service listens; only those named are started\n"
+		"  --sproxyd, --cdmi A:P  the same for Scality's two connectors\n"
 		"  --admin A:P            health, counters, log, faults; loopback only\n"
 		"  --profile FILE         buckets, keys, rates, latencies, nodes\n"
 		"  --faults FILE          what goes wrong\n"

@@ -37,6 +37,8 @@ static const struct option table[] = {
 	{ "--s3", OPTION_S3, true, offsetof(struct options, s3) },
 	{ "--cql", OPTION_CQL, true, offsetof(struct options, cql) },
 	{ "--imds", OPTION_IMDS, true, offsetof(struct options, imds) },
+	{ "--sproxyd", OPTION_SCALITY, true, offsetof(struct options, sproxyd) },
+	{ "--cdmi", OPTION_SCALITY, true, offsetof(struct options, cdmi) },
 	{ "--admin", OPTION_ADMIN, true, offsetof(struct options, admin) },
 	{ "--data", OPTION_DATA, true, offsetof(struct options, data) },
 	{ "--profile", OPTION_PROFILE, true, offsetof(struct options, profile) },
@@ -207,6 +209,7 @@ static int read_option(
 	case OPTION_S3:
 	case OPTION_CQL:
 	case OPTION_IMDS:
+	case OPTION_SCALITY:
 	case OPTION_ADMIN:
 	case OPTION_DATA:
 	case OPTION_PROFILE:

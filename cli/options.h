@@ -47,7 +47,9 @@ enum cli_option {
 	OPTION_PROFILE = 1 << 19,
 	OPTION_FAULTS = 1 << 20,
 	/* Those of fs. */
-	OPTION_FS = 1 << 21
+	OPTION_FS = 1 << 21,
+	/* --sproxyd, --cdmi */
+	OPTION_SCALITY = 1 << 22
 };
 
 struct options {
@@ -61,7 +63,7 @@ struct options {
 	const char *sets[OPTIONS_SETS_MAX];
 	size_t set_count;
 	const char *conf, *mbox, *history;
-	const char *s3, *cql, *imds, *admin; /* "A:P" */
+	const char *s3, *cql, *imds, *sproxyd, *cdmi, *admin; /* "A:P" */
 	const char *data, *profile, *faults;
 	bool is_live, json, stop_at_first, quiet;
 	uint64_t until_ns, until_event;

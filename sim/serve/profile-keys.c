@@ -51,6 +51,23 @@
 			"A bulk delete that is too fast fails by key, not as a whole", NULL \
 	}
 
+/* What sproxyd { } and cdmi { } have in common. */
+#define RING(section) \
+	SIMPLE(section, profile_ring, CONF_KEY_TEXT, base, "", \
+		"Path before keys, without slashes at its ends"), \
+		SIMPLE(section, profile_ring, CONF_KEY_TEXT, user, "", \
+			"Who may ask (HTTP Basic); none: everybody"), \
+		SIMPLE(section, profile_ring, CONF_KEY_TEXT, password, "", "The user's"), \
+		SIMPLE(section, profile_ring, CONF_KEY_TEXT, sticky_header, "", \
+			"A header without which requests are refused, as a balancer would"), \
+		NUMBER(section, profile_ring, lock, CONF_UNIT_TIME, 0, HOUR, "0", \
+			"How long an answered request still holds its object"), \
+	{ \
+		section, "latency", CONF_KEY_LATENCY, CONF_UNIT_TIME, \
+			FIELD(profile_ring, latency), 0, HOUR, "0", \
+			"Of every answer: a time, or lognormal A..B", NULL \
+	}
+
 #define HOUR (60 * LAB_MINUTE)
 #define DAY (24 * HOUR)
 #define YEAR (366 * DAY)
@@ -185,6 +202,14 @@ static const struct conf_key keys[] = {
 		"How far the service's clock is off"),
 	SIMPLE("imds", profile_imds, CONF_KEY_BOOL, clock_is_behind, "no",
 		"It is behind by clock_skew, not ahead"),
+
+	RING("sproxyd"),
+	SIMPLE("sproxyd", profile_ring, CONF_KEY_BOOL, by_path, "no",
+		"Objects are named by paths, not by keys of 40 digits"),
+
+	RING("cdmi"),
+	SIMPLE("cdmi", profile_ring, CONF_KEY_TEXT, objectid_base, "",
+		"Path before cdmi_objectid/, without slashes at its ends"),
 
 	NUMBER("cql", profile_cql, nodes, CONF_UNIT_COUNT, 1, CQLEMU_NODES_MAX, "3",
 		"Nodes, each on an address of its own"),

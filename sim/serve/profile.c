@@ -7,8 +7,8 @@
 #define KEY_ID_MIN 16
 #define KEY_ID_MAX 128
 
-static const char *const section_names[] = { "serve", "s3", "imds", "cql", "key", "bucket",
-	"peer" };
+static const char *const section_names[] = { "serve", "s3", "imds", "sproxyd", "cdmi", "cql", "key",
+	"bucket", "peer" };
 
 struct loader {
 	struct profile *profile;
@@ -228,6 +228,10 @@ static void read_section(struct loader *loader, const struct conf_section *secti
 		read_single(loader, section, &p->serve, NULL);
 	else if (lab_view_eq_cstr(section->name, "imds"))
 		read_single(loader, section, &p->imds, check_imds);
+	else if (lab_view_eq_cstr(section->name, "sproxyd"))
+		read_single(loader, section, &p->sproxyd, NULL);
+	else if (lab_view_eq_cstr(section->name, "cdmi"))
+		read_single(loader, section, &p->cdmi, NULL);
 	else if (lab_view_eq_cstr(section->name, "cql"))
 		read_single(loader, section, &p->cql, check_cql);
 	else if (lab_view_eq_cstr(section->name, "key"))
@@ -269,6 +273,8 @@ static struct profile *new_profile(const char *path, struct lab_arena *arena)
 	conf_keys_defaults(&profile_vocabulary, "serve", &p->serve);
 	conf_keys_defaults(&profile_vocabulary, "s3", &p->s3);
 	conf_keys_defaults(&profile_vocabulary, "imds", &p->imds);
+	conf_keys_defaults(&profile_vocabulary, "sproxyd", &p->sproxyd);
+	conf_keys_defaults(&profile_vocabulary, "cdmi", &p->cdmi);
 	conf_keys_defaults(&profile_vocabulary, "cql", &p->cql);
 	return p;
 }

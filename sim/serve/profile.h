@@ -92,6 +92,14 @@ struct profile_imds {
 	bool clock_is_behind;
 };
 
+/* sproxyd { } and cdmi { }: see struct scalemu_options. */
+struct profile_ring {
+	struct lab_view base, objectid_base, user, password, sticky_header;
+	bool by_path;
+	uint64_t lock;
+	struct conf_range latency;
+};
+
 struct profile_cql {
 	uint64_t nodes, replication_factor;
 	struct profile_words keyspaces;
@@ -111,6 +119,7 @@ struct profile {
 	struct profile_serve serve;
 	struct profile_s3 s3;
 	struct profile_imds imds;
+	struct profile_ring sproxyd, cdmi;
 	struct profile_cql cql;
 	struct profile_bucket *buckets;
 	size_t bucket_count;

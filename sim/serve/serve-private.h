@@ -10,7 +10,18 @@
 #include "sim/serve/admin.h"
 #include "sim/serve/hooks.h"
 #include "sim/serve/profile.h"
+#include "sim/serve/sockets.h"
 #include "sim/serve/serve.h"
+#include "sim/scality-emulator/scality-emulator.h"
+
+/* sproxyd or CDMI. */
+struct serve_ring {
+	bool is_there;
+	struct serve_address address;
+	struct lab_pool *pool;
+	struct scalemu *ring;
+	struct http_front_end *front;
+};
 
 struct serve {
 	struct lab_arena *arena; /* of the caller's thread */
@@ -33,10 +44,18 @@ struct serve {
 	struct stream_front_end *cql_front;
 	struct serve_publisher publisher;
 
+	struct serve_ring rings[2]; /* by enum scalemu_protocol */
+
 	struct serve_hooks *hooks; /* NULL: nobody can ask for faults, or see the log */
 	struct sim_hooks emulator_hooks;
 	struct serve_admin *admin;
 	struct http_front_end *admin_front;
 };
+
+/* rings.c */
+int serve_ring_open(struct serve *serve, enum scalemu_protocol protocol,
+	const struct serve_socket *socket, struct lab_error *err);
+void serve_ring_close(struct serve_ring *ring);
+const char *serve_ring_name(enum scalemu_protocol protocol);
 
 #endif

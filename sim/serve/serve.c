@@ -336,6 +336,20 @@ static int open_cql(struct serve *serve, struct lab_error *err)
 				 &serve->cql_front, err);
 }
 
+static int open_rings(struct serve *serve, struct lab_error *err)
+{
+	for (size_t i = 0; i < LAB_COUNT_OF(serve->rings); i++) {
+		struct serve_socket socket;
+
+		if (!serve->rings[i].is_there)
+			continue;
+		socket = socket_of(serve, &serve->rings[i].address);
+		if (serve_ring_open(serve, (enum scalemu_protocol)i, &socket, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 static int open_admin(struct serve *serve, struct lab_error *err)
 {
 	struct serve_socket socket = { .address = serve->admin_address.host,
@@ -392,10 +406,18 @@ static int parse_admin(struct serve *serve, const struct serve_options *o, struc
 	return 0;
 }
 
+static int parse_ring(
+	const char *option, const char *text, struct serve_ring *ring, struct lab_error *err)
+{
+	ring->is_there = text != NULL;
+	return text == NULL ? 0 : serve_address_parse(option, text, &ring->address, err);
+}
+
 static int parse_addresses(
 	struct serve *serve, const struct serve_options *o, struct lab_error *err)
 {
-	bool all = o->s3 == NULL && o->imds == NULL && o->cql == NULL;
+	bool all = o->s3 == NULL && o->imds == NULL && o->cql == NULL && o->sproxyd == NULL &&
+		   o->cdmi == NULL;
 
 	serve->has_s3 = all || o->s3 != NULL;
 	serve->has_imds = all || o->imds != NULL;
@@ -405,6 +427,9 @@ static int parse_addresses(
 		return -1;
 	if (serve->has_imds && serve_address_parse("--imds", all ? IMDS_DEFAULT : o->imds,
 				       &serve->imds_address, err) < 0)
+		return -1;
+	if (parse_ring("--sproxyd", o->sproxyd, &serve->rings[SCALEMU_SPROXYD], err) < 0 ||
+		parse_ring("--cdmi", o->cdmi, &serve->rings[SCALEMU_CDMI], err) < 0)
 		return -1;
 	return serve->has_cql ? serve_address_parse("--cql", all ? CQL_DEFAULT : o->cql,
 					&serve->cql_address, err)
@@ -436,7 +461,7 @@ int serve_start(const struct serve_options *options, struct lab_arena *arena,
 		open_hooks(serve, options, problems, err) < 0 ||
 		(serve->has_s3 && open_s3(serve, err) < 0) ||
 		(serve->has_imds && open_imds(serve, err) < 0) ||
-		(serve->has_cql && open_cql(serve, err) < 0) ||
+		(serve->has_cql && open_cql(serve, err) < 0) || open_rings(serve, err) < 0 ||
 		(serve->has_admin && open_admin(serve, err) < 0)) {
 		serve_stop(&serve);
 		return -1;
@@ -457,6 +482,8 @@ void serve_stop(struct serve **serve_p)
 	http_front_end_free(&serve->imds_front);
 	http_front_end_free(&serve->s3_front);
 	stream_front_end_free(&serve->cql_front);
+	for (size_t i = 0; i < LAB_COUNT_OF(serve->rings); i++)
+		serve_ring_close(&serve->rings[i]);
 	imdsemu_free(&serve->imds);
 	s3emu_free(&serve->s3);
 	s3sqlite_close(&serve->s3_data);
@@ -475,6 +502,21 @@ void serve_stop(struct serve **serve_p)
 uint16_t serve_s3_port(const struct serve *serve)
 {
 	return serve->has_s3 ? http_front_end_port(serve->s3_front) : 0;
+}
+
+static uint16_t ring_port(const struct serve_ring *ring)
+{
+	return ring->is_there ? http_front_end_port(ring->front) : 0;
+}
+
+uint16_t serve_sproxyd_port(const struct serve *serve)
+{
+	return ring_port(&serve->rings[SCALEMU_SPROXYD]);
+}
+
+uint16_t serve_cdmi_port(const struct serve *serve)
+{
+	return ring_port(&serve->rings[SCALEMU_CDMI]);
 }
 
 uint16_t serve_imds_port(const struct serve *serve)
@@ -520,6 +562,15 @@ void serve_print(struct serve *serve, struct lab_buf *out)
 	if (serve->has_imds)
 		print_line("imds http://", serve->imds_address.host, serve_imds_port(serve), "\n",
 			out);
+	for (size_t i = 0; i < LAB_COUNT_OF(serve->rings); i++) {
+		const struct serve_ring *ring = &serve->rings[i];
+
+		if (!ring->is_there)
+			continue;
+		lab_buf_append_cstr(out, serve_ring_name((enum scalemu_protocol)i));
+		print_line(" http://", ring->address.host, http_front_end_port(ring->front), "\n",
+			out);
+	}
 	if (serve->has_cql)
 		print_cql(serve, out);
 	if (serve->has_admin)

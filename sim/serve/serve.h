@@ -28,6 +28,7 @@ struct serve;
 
 struct serve_options {
 	const char *s3, *cql, *imds; /* where to listen; NULL: see above */
+	const char *sproxyd, *cdmi;  /* likewise, but only if they are asked for */
 	const char *admin;   /* where the admin interface listens (admin.h); NULL: nowhere */
 	const char *profile; /* file; NULL: none */
 	const char *faults;  /* file (fault-file.h); NULL: none. Its time begins at once */
@@ -49,6 +50,8 @@ void serve_print(struct serve *serve, struct lab_buf *out);
 /* The ports that were chosen; 0: not started. */
 uint16_t serve_s3_port(const struct serve *serve);
 uint16_t serve_imds_port(const struct serve *serve);
+uint16_t serve_sproxyd_port(const struct serve *serve);
+uint16_t serve_cdmi_port(const struct serve *serve);
 uint16_t serve_cql_port(const struct serve *serve);
 uint16_t serve_admin_port(const struct serve *serve);
 

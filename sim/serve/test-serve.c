@@ -106,6 +106,24 @@ static void what_is_not_named_is_not_started(void **state)
 	lab_buf_done(&out);
 }
 
+static void scality_is_there_if_it_is_asked_for(void **state)
+{
+	struct serve_options options = { .sproxyd = T_ADDRESS, .cdmi = T_ADDRESS };
+	char expected[128];
+	struct lab_buf out;
+
+	(void)state;
+	t_start_ok(options);
+	assert_int_equal(serve_s3_port(t.serve), 0);
+	lab_buf_init(&out, testing_heap, 4096);
+	serve_print(t.serve, &out);
+	(void)snprintf(expected, sizeof(expected),
+		"sproxyd http://127.0.0.1:%u\ncdmi http://127.0.0.1:%u\n",
+		serve_sproxyd_port(t.serve), serve_cdmi_port(t.serve));
+	assert_string_equal(lab_buf_cstr(&out), expected);
+	lab_buf_done(&out);
+}
+
 static void the_lines_say_where_everything_is(void **state)
 {
 	char expected[512];
@@ -493,6 +511,7 @@ int main(void)
 		t_test(keys_of_imds_are_good_through_rotations),
 		t_test(each_node_of_cassandra_listens),
 		t_test(what_is_not_named_is_not_started),
+		t_test(scality_is_there_if_it_is_asked_for),
 		t_test(the_lines_say_where_everything_is),
 		t_test(a_wrong_address_gets_one_sentence),
 		t_test(an_address_in_use_is_said),
