@@ -294,6 +294,11 @@ struct s3emu_exchange {
 	uint64_t due_sequence;
 };
 
+struct s3emu_list_of_objects {
+	struct s3emu_object **items;
+	size_t count, capacity;
+};
+
 struct s3emu {
 	uint32_t magic;
 	struct lab_heap *heap;
@@ -306,8 +311,9 @@ struct s3emu {
 	void *engine;
 	uint64_t stored_charge;      /* bytes, against stored_bytes_max */
 	uint64_t remembered;         /* deleted keys of which the counts are kept */
-	struct s3emu_object **shown; /* since the last request began */
-	size_t shown_count, shown_capacity;
+	/* Since the last request began: those that somebody looks at without a reference, and
+	 * those of which only the texts are left. */
+	struct s3emu_list_of_objects shown, dead;
 	struct s3emu_exchange *free_exchanges;
 	struct s3emu_exchange **pending; /* binary heap by (due, sequence) */
 	size_t pending_capacity;
@@ -681,6 +687,7 @@ struct s3emu_content {
 /* Takes the reference on the blob. One reference belongs to the caller. NULL: over the bound. */
 struct s3emu_object *s3emu_object_new(struct s3emu *s3, struct s3emu_blob *blob, size_t key_len,
 	const struct s3emu_content *content);
+/* Its texts live until the request ends, or the store drops it. */
 void s3emu_object_unref(struct s3emu *s3, struct s3emu_object *object);
 struct lab_view s3emu_object_header(const struct s3emu_object *object, const char *name);
 static inline struct lab_view s3emu_object_body(const struct s3emu_object *object)
@@ -711,8 +718,8 @@ struct s3emu_totals {
 };
 struct s3emu_totals s3emu_totals_get(const struct s3emu *s3);
 void s3emu_totals_set(struct s3emu *s3, const struct s3emu_totals *totals);
-/* An object that somebody still looks at, but the store may not hold (a snapshot, a handler after
- * its put): it lives until the next request. Takes the reference. */
+/* An object of which a snapshot shows the texts and the body: it lives until the next request.
+ * Takes the reference. */
 void s3emu_store_show(struct s3emu *s3, struct s3emu_object *object);
 /* Before and after a request: nothing is shown any more, failures of snapshots are forgotten. */
 void s3emu_store_begin(struct s3emu *s3);

@@ -99,15 +99,36 @@ struct s3emu_object *s3emu_object_new(struct s3emu *s3, struct s3emu_blob *blob,
 	return object;
 }
 
+static void object_free(struct s3emu *s3, struct s3emu_object *object)
+{
+	s3->stored_charge -= object->charge;
+	lab_heap_free(s3->heap, object);
+}
+
+static void keep_until_end(
+	struct s3emu *s3, struct s3emu_list_of_objects *list, struct s3emu_object *object)
+{
+	if (list->count == list->capacity) {
+		list->capacity = LAB_MAX(2 * list->capacity, (size_t)64);
+		list->items = lab_heap_realloc(
+			s3->heap, list->items, list->capacity * sizeof(*list->items));
+	}
+	list->items[list->count++] = object;
+}
+
 void s3emu_object_unref(struct s3emu *s3, struct s3emu_object *object)
 {
 	lab_assert(object->references > 0);
 	if (--object->references > 0)
 		return;
-	s3->stored_charge -= object->charge;
 	if (object->blob != NULL)
 		s3emu_blob_unref(s3, object->blob);
-	lab_heap_free(s3->heap, object);
+	object->blob = NULL;
+	/* Where the engine does not hold objects, an error's details may still point into it. */
+	if (s3->engine_ops->finish != NULL)
+		keep_until_end(s3, &s3->dead, object);
+	else
+		object_free(s3, object);
 }
 
 struct lab_view s3emu_object_header(const struct s3emu_object *object, const char *name)
@@ -233,18 +254,15 @@ void s3emu_store_show(struct s3emu *s3, struct s3emu_object *object)
 		s3emu_object_unref(s3, object);
 		return;
 	}
-	if (s3->shown_count == s3->shown_capacity) {
-		s3->shown_capacity = LAB_MAX(2 * s3->shown_capacity, (size_t)64);
-		s3->shown = lab_heap_realloc(
-			s3->heap, s3->shown, s3->shown_capacity * sizeof(struct s3emu_object *));
-	}
-	s3->shown[s3->shown_count++] = object;
+	keep_until_end(s3, &s3->shown, object);
 }
 
 void s3emu_store_begin(struct s3emu *s3)
 {
-	while (s3->shown_count > 0)
-		s3emu_object_unref(s3, s3->shown[--s3->shown_count]);
+	while (s3->shown.count > 0)
+		s3emu_object_unref(s3, s3->shown.items[--s3->shown.count]);
+	while (s3->dead.count > 0)
+		object_free(s3, s3->dead.items[--s3->dead.count]);
 	if (s3->engine_ops->finish != NULL)
 		(void)s3->engine_ops->finish(s3->engine);
 }

@@ -379,8 +379,7 @@ static int engine_put(void *engine, struct s3emu_bucket *bucket, enum s3emu_spac
 		chunks_remove(db, old.body) < 0)
 		return -1;
 	account_put(db, bucket, space, object->size, &old);
-	/* The handler may still tell of it. */
-	s3emu_store_show(db->s3, object);
+	s3emu_object_unref(db->s3, object);
 	return existed ? 1 : 0;
 }
 
