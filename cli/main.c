@@ -123,7 +123,7 @@ static int usage(FILE *to)
 		"  --data DIR             S3's store outlives the program (SQLite)\n"
 		"\nExit status: 0 pass, 1 an invariant was broken, 2 usage or configuration,\n"
 		"3 the laboratory itself is broken, 4 inconclusive, 5 refused by a guard,\n"
-		"6 target unreachable\n");
+		"6 target unreachable, 7 something is left behind\n");
 	return to == stdout ? CLI_PASS : CLI_USAGE;
 }
 
