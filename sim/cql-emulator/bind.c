@@ -432,6 +432,57 @@ static int bind_items(const struct binder *b, struct cqle_select *ret)
 	return 0;
 }
 
+/* A value that may be null; -1 if it is none. */
+static int condition_value(
+	const struct binder *b, const struct cqle_value *value, struct lab_view *ret)
+{
+	enum got got = get_value(b, value, ret);
+	if (got == GOT_UNSET)
+		return cqle_fail(b->err, CQL_E_INVALID, "Invalid 'unset' value in condition");
+	if (got == GOT_NULL)
+		*ret = lab_view_of(NULL, 0);
+	return got == GOT_ERROR ? -1 : 0;
+}
+
+static int bind_condition(
+	const struct binder *b, const struct cqle_restriction *r, struct cqle_condition *ret)
+{
+	*ret = (struct cqle_condition){
+		.column = r->column, .op = r->op, .has_key = r->key != NULL
+	};
+	ret->type = r->value_count > 0 ? &r->values[0].type : &r->column->type;
+	if (r->key != NULL && condition_value(b, r->key, &ret->key) < 0)
+		return -1;
+	if (r->value_count == 1 && r->values[0].is_list)
+		return get_values(b, r, &ret->values, &ret->value_count);
+	ret->value_count = r->value_count;
+	ret->values = lab_arena_array(b->arena, struct lab_view, r->value_count + 1);
+	for (size_t i = 0; i < r->value_count; i++) {
+		if (condition_value(b, &r->values[i], &ret->values[i]) < 0)
+			return -1;
+		if (ret->values[i].ptr == NULL && r->op != OP_EQ && r->op != OP_NE &&
+			r->op != OP_IN)
+			return cqle_fail(b->err, CQL_E_INVALID,
+				"Invalid comparison with null for operator \"%s\"",
+				cqle_operator_text(r->op));
+	}
+	return 0;
+}
+
+int cqle_bind_conditions(struct cqlemu *emu, struct lab_arena *arena, const struct cqle_plan *plan,
+	const struct cql_bind *values, struct cqle_condition **ret, struct lab_error *err)
+{
+	struct binder b = {
+		.emu = emu, .arena = arena, .plan = plan, .values = values, .err = err
+	};
+	*ret = lab_arena_array(arena, struct cqle_condition, plan->condition_count + 1);
+	for (size_t i = 0; i < plan->condition_count; i++) {
+		if (bind_condition(&b, &plan->conditions[i], &(*ret)[i]) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 int cqle_bind_select(struct cqlemu *emu, struct lab_arena *arena, const struct cqle_plan *plan,
 	const struct cql_bind *values, struct cqle_select *ret, struct lab_error *err)
 {

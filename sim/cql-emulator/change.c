@@ -112,7 +112,8 @@ static void drop_collected(struct cqlemu *emu, struct cqle_mutations *c)
 static int collect_all(
 	struct cqlemu *emu, struct cqle_op *op, struct cqle_mutations *m, struct lab_error *err)
 {
-	int64_t timestamp = default_timestamp(emu, op);
+	int64_t timestamp =
+		op->paxos != NULL ? cqle_paxos_timestamp(op) : default_timestamp(emu, op);
 	if (batch_timestamp(op, op->plan, &timestamp, err) < 0)
 		return -1;
 	for (size_t i = 0; i < op->change.count; i++) {
@@ -181,6 +182,117 @@ static void write_changes(struct cqlemu *emu, struct cqle_op *op)
 		delete ? "cql.delete" : "cql.write");
 }
 
+/* ---- IF ---- */
+
+/* The rows have been read: are the conditions met, and if so, what is proposed? */
+static void propose_changes(struct cqlemu *emu, struct cqle_op *op)
+{
+	struct cqle_mutations m = { NULL, 0, 0 };
+	struct lab_error err;
+	op->kind = CQLE_OP_WRITE;
+	op->consistency = op->paxos->commit_consistency;
+	int result = cqle_conditions_hold(emu, op, &err);
+	if (result > 0 && collect_all(emu, op, &m, &err) < 0)
+		result = -1;
+	if (result > 0)
+		cqle_paxos_propose(emu, op, m.items[0]);
+	else if (result == 0)
+		cqle_conditions_refuse(emu, op);
+	else
+		cqle_op_fail(emu, op, &err);
+	drop_collected(emu, &m);
+}
+
+void cqle_change_commit(struct cqlemu *emu, struct cqle_op *op, struct cqle_mutation *mutation)
+{
+	op->write_type = "SIMPLE";
+	op->writes = lab_arena_array(op->arena, struct cqle_write, 1);
+	op->write_count = 1;
+	op->writes[0].mutation = cqle_mutation_ref(mutation);
+	op->bytes = mutation->bytes;
+	cqle_write_start(emu, op);
+}
+
+/* Statements about one row must ask for the same. */
+static int check_mixed(const struct cqle_change *c, size_t at, struct lab_error *err)
+{
+	enum cqle_condition_kind kind = c->items[at].plan->condition;
+	for (size_t i = 0; i < at; i++) {
+		enum cqle_condition_kind other = c->items[i].plan->condition;
+		if (other == CQLE_UNCONDITIONAL || other == kind ||
+			!lab_view_eq(c->items[i].row, c->items[at].row))
+			continue;
+		return cqle_fail(err, CQL_E_INVALID,
+			"Cannot mix IF conditions and IF NOT EXISTS for the same row");
+	}
+	return 0;
+}
+
+/* All statements must be about one partition. */
+static int bind_partition(
+	struct cqlemu *emu, struct cqle_op *op, struct lab_view *ret_key, struct lab_error *err)
+{
+	struct cqle_change *c = &op->change;
+	for (size_t i = 0; i < c->count; i++) {
+		struct cqle_change_item *item = &c->items[i];
+		struct cqle_select select;
+		if (cqle_bind_select(emu, op->arena, item->plan, item->values, &select, err) < 0)
+			return -1;
+		if (item->plan->table != c->items[0].plan->table)
+			return cqle_fail(err, CQL_E_INVALID,
+				"Batch with conditions cannot span multiple tables");
+		if (select.keys.count != 1 ||
+			(i > 0 && !lab_view_eq(*ret_key, select.keys.keys[0])))
+			return cqle_fail(err, CQL_E_INVALID,
+				"Batch with conditions cannot span multiple partitions");
+		*ret_key = select.keys.keys[0];
+		item->row = select.slices[0].start;
+		if (item->plan->condition != CQLE_UNCONDITIONAL && check_mixed(c, i, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static const char *refused_conditional(const struct cqle_op *op, enum cql_consistency serial)
+{
+	if (op->consistency == CQL_SERIAL || op->consistency == CQL_LOCAL_SERIAL)
+		return op->consistency == CQL_SERIAL
+			       ? "SERIAL is not supported as conditional update commit "
+				 "consistency. "
+				 "Use ANY if you mean \"make sure it is accepted but I don't care "
+				 "how "
+				 "many replicas commit it for non-SERIAL reads\""
+			       : "LOCAL_SERIAL is not supported as conditional update commit "
+				 "consistency. Use ANY if you mean \"make sure it is accepted but "
+				 "I "
+				 "don't care how many replicas commit it for non-SERIAL reads\"";
+	if (serial != CQL_SERIAL && serial != CQL_LOCAL_SERIAL)
+		return "Invalid consistency for conditional update. Must be one of SERIAL or "
+		       "LOCAL_SERIAL";
+	return NULL;
+}
+
+static void conditional_start(struct cqlemu *emu, struct cqle_op *op)
+{
+	struct lab_view key;
+	struct lab_error err;
+	bool given = (op->params.flags & CQL_PARAM_SERIAL) != 0;
+	enum cql_consistency serial = given ? op->params.serial_consistency : CQL_SERIAL;
+	const char *refused = refused_conditional(op, serial);
+	if (refused != NULL) {
+		cqle_op_refuse(emu, op, CQL_E_INVALID, refused);
+		return;
+	}
+	if (bind_partition(emu, op, &key, &err) < 0) {
+		cqle_op_fail(emu, op, &err);
+		return;
+	}
+	(void)cqle_paxos_new(emu, op, op->change.items[0].plan->table, key, serial);
+	op->kind = CQLE_OP_WRITE;
+	op->write_type = "CAS";
+	cqle_request_begin(emu, op, "cql.write");
+}
+
 /* ---- rows that have to be known ---- */
 
 static void add_known(struct cqlemu *emu, struct cqle_op *op, const struct cqle_part *part,
@@ -200,6 +312,15 @@ static void add_known(struct cqlemu *emu, struct cqle_op *op, const struct cqle_
 		cqle_bytes_ref(part->key), cqle_row_ref(row), is_static };
 }
 
+static void forget_known(struct cqlemu *emu, struct cqle_op *op)
+{
+	for (size_t i = 0; i < op->change.known_count; i++) {
+		cqle_bytes_unref(emu->heap, op->change.known[i].key);
+		cqle_row_unref(emu->heap, op->change.known[i].row);
+	}
+	op->change.known_count = 0;
+}
+
 void cqle_change_known(struct cqlemu *emu, struct cqle_op *op, const struct cqle_answer *answer)
 {
 	for (size_t i = 0; i < answer->part_count; i++) {
@@ -216,7 +337,8 @@ static bool read_next(struct cqlemu *emu, struct cqle_op *op)
 {
 	struct cqle_change *c = &op->change;
 	struct lab_error err;
-	while (c->next < c->count && !c->items[c->next].plan->needs_read)
+	while (c->next < c->count && !c->items[c->next].plan->needs_read &&
+		c->items[c->next].plan->condition == CQLE_UNCONDITIONAL)
 		c->next++;
 	if (c->next == c->count)
 		return false;
@@ -237,14 +359,27 @@ void cqle_change_read_done(struct cqlemu *emu, struct cqle_op *op)
 		return;
 	op->change.reading = false;
 	cqle_op_disarm(emu, &op->timer);
-	write_changes(emu, op);
+	if (op->paxos != NULL)
+		propose_changes(emu, op);
+	else
+		write_changes(emu, op);
+}
+
+void cqle_change_read(struct cqlemu *emu, struct cqle_op *op)
+{
+	op->change.reading = true;
+	op->change.next = 0;
+	forget_known(emu, op);
+	(void)read_next(emu, op);
 }
 
 /* ---- from outside ---- */
 
 void cqle_change_add(struct cqle_op *op, struct cqle_plan *plan, const struct cql_bind *values)
 {
-	op->change.items[op->change.count++] = (struct cqle_change_item){ plan, values };
+	op->change.items[op->change.count++] =
+		(struct cqle_change_item){ .plan = plan, .values = values };
+	op->change.conditional = op->change.conditional || plan->condition != CQLE_UNCONDITIONAL;
 	op->change.reading = op->change.reading || plan->needs_read;
 	if (plan->arena != NULL)
 		plan->refs++;
@@ -252,7 +387,13 @@ void cqle_change_add(struct cqle_op *op, struct cqle_plan *plan, const struct cq
 
 void cqle_change_start(struct cqlemu *emu, struct cqle_op *op)
 {
-	const char *refused = cqle_refused_consistency(op, true);
+	const char *refused = NULL;
+	if (op->change.conditional) {
+		op->change.reading = false;
+		conditional_start(emu, op);
+		return;
+	}
+	refused = cqle_refused_consistency(op, true);
 	if (refused == NULL && op->change.reading)
 		refused = cqle_refused_consistency(op, false);
 	if (refused != NULL)
@@ -288,10 +429,7 @@ void cqle_change_release(struct cqlemu *emu, struct cqle_op *op)
 {
 	for (size_t i = 0; i < op->change.count; i++)
 		cqle_plan_unref(emu, op->change.items[i].plan);
-	for (size_t i = 0; i < op->change.known_count; i++) {
-		cqle_bytes_unref(emu->heap, op->change.known[i].key);
-		cqle_row_unref(emu->heap, op->change.known[i].row);
-	}
+	forget_known(emu, op);
 }
 
 /* ---- set-up ---- */
@@ -317,9 +455,9 @@ int cqle_change_setup(
 {
 	struct cqle_mutations m = { NULL, 0, 0 };
 	add_all(op, plan, NULL);
-	if (op->change.reading)
+	if (op->change.reading || op->change.conditional)
 		return cqle_fail(err, CQL_E_INVALID,
-			"A change of a list by index or value cannot be made in set-up");
+			"A change that depends on what is there cannot be made in set-up");
 	op->plan = plan->arena == NULL ? plan : op->plan;
 	int result = collect_all(emu, op, &m, err);
 	if (result == 0)

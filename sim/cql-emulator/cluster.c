@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 
+#define PAXOS_MAX 262144 /* partitions that a node remembers agreements of */
 #define HEAP_EVENTS_MAX ((size_t)1 << 26)
 
 /* ---- timers: a binary heap of (time, sequence) ---- */
@@ -93,8 +94,12 @@ void cqle_event_free(struct cqlemu *emu, struct cqle_event *event)
 	cqle_unschedule(emu, event);
 	cqle_mutation_unref(emu->heap, event->mutation);
 	cqle_answer_unref(emu->heap, event->answer);
+	cqle_bytes_unref(emu->heap, event->paxos_key);
+	cqle_promise_unref(emu, event->promise);
 	event->mutation = NULL;
 	event->answer = NULL;
+	event->paxos_key = NULL;
+	event->promise = NULL;
 	event->next = emu->free_events;
 	emu->free_events = event;
 }
@@ -324,6 +329,7 @@ static int node_init(
 	node->incarnation = 1;
 	node->ordinals = lab_new_array(emu->heap, uint64_t, emu->node_count);
 	node->prepared = lab_map_new(emu->heap, emu->options.prepared_max + 1);
+	node->paxos = lab_map_new(emu->heap, PAXOS_MAX);
 	for (size_t i = 0; i < emu->node_count; i++)
 		node->views[i] = (struct cqle_view){ .up = true, .incarnation = 1 };
 	return 0;
@@ -480,6 +486,8 @@ static void deliver_write(struct cqlemu *emu, const struct cqle_event *message)
 {
 	if (message->mutation != NULL)
 		cqle_apply_at(emu, message->to, message->mutation);
+	if (message->mutation != NULL && message->ballot != 0)
+		cqle_paxos_learn(emu, message->to, message->mutation, message->ballot);
 	if (message->forward != 0)
 		forward(emu, message);
 	reply(emu, message, message->reply_to, CQLE_MSG_WRITE_ACK, NULL);
@@ -502,6 +510,23 @@ static void deliver_ack(struct cqlemu *emu, const struct cqle_event *message)
 		cqle_repair_ack(emu, message->op);
 	else
 		cqle_write_ack(emu, message->op, message->slot, message->from);
+}
+
+static void deliver_paxos(struct cqlemu *emu, const struct cqle_event *message)
+{
+	if (message->paxos_table->dropped)
+		return;
+	struct cqle_event answer = { .kind = CQLE_EV_MESSAGE,
+		.message = CQLE_MSG_PAXOS_ANSWER,
+		.from = message->to,
+		.to = message->from,
+		.op = message->op,
+		.op_serial = message->op_serial,
+		.slot = message->slot,
+		.promise = cqle_paxos_serve(emu, message) };
+	if (answer.promise != NULL && message->op != NULL)
+		(void)cqle_send(emu, &answer);
+	cqle_promise_unref(emu, answer.promise);
 }
 
 static void deliver(struct cqlemu *emu, const struct cqle_event *message)
@@ -527,6 +552,14 @@ static void deliver(struct cqlemu *emu, const struct cqle_event *message)
 		break;
 	case CQLE_MSG_HINT:
 		cqle_apply_at(emu, message->to, message->mutation);
+		break;
+	case CQLE_MSG_PAXOS:
+		deliver_paxos(emu, message);
+		break;
+	case CQLE_MSG_PAXOS_ANSWER:
+		if (op_is_current(message))
+			cqle_paxos_answer(
+				emu, message->op, message->slot, message->from, message->promise);
 		break;
 	}
 }
@@ -564,6 +597,8 @@ static struct cqle_event *copy_message(struct cqlemu *emu, const struct cqle_eve
 		copy->mutation->refs++;
 	if (copy->answer != NULL)
 		copy->answer->refs++;
+	(void)cqle_bytes_ref(copy->paxos_key);
+	(void)cqle_promise_ref(copy->promise);
 	return copy;
 }
 
@@ -767,21 +802,30 @@ void cqle_gossip_wake(struct cqlemu *emu, uint64_t at_ns)
 
 /* ---- running what is due ---- */
 
+static void op_timeout(struct cqlemu *emu, struct cqle_op *op)
+{
+	if (op->paxos != NULL && op->paxos->phase != CQLE_PAXOS_NONE)
+		cqle_paxos_timeout(emu, op);
+	else if (op->kind == CQLE_OP_READ)
+		cqle_read_timeout(emu, op);
+	else
+		cqle_write_timeout(emu, op);
+}
+
 static void run_op_event(struct cqlemu *emu, struct cqle_event *event)
 {
 	struct cqle_op *op = event->op;
-	struct cqle_event **slot = event->kind == CQLE_EV_TIMEOUT     ? &op->timer
-				   : event->kind == CQLE_EV_SPECULATE ? &op->speculation
-								      : &op->resume;
+	struct cqle_event **slot = event->kind == CQLE_EV_TIMEOUT  ? &op->timer
+				   : event->kind == CQLE_EV_RESUME ? &op->resume
+								   : &op->speculation;
 	lab_assert(*slot == event);
 	*slot = NULL;
 	if (event->kind == CQLE_EV_SPECULATE) {
 		cqle_read_speculate(emu, op);
+	} else if (event->kind == CQLE_EV_BACKOFF) {
+		cqle_paxos_again(emu, op);
 	} else if (event->kind == CQLE_EV_TIMEOUT) {
-		if (op->kind == CQLE_OP_READ)
-			cqle_read_timeout(emu, op);
-		else
-			cqle_write_timeout(emu, op);
+		op_timeout(emu, op);
 	} else {
 		if (op->prepared_to_answer)
 			cqle_fault_answer(emu, op);
@@ -814,6 +858,7 @@ static void event_run(struct cqlemu *emu, struct cqle_event *event)
 		break;
 	case CQLE_EV_TIMEOUT:
 	case CQLE_EV_SPECULATE:
+	case CQLE_EV_BACKOFF:
 	case CQLE_EV_RESUME:
 		if (emu->nodes[event->op->node].state == CQLEMU_NODE_FROZEN)
 			defer(emu, event->op->node, event);
@@ -1044,6 +1089,8 @@ static void free_node(struct cqlemu *emu, struct cqle_node *node)
 {
 	cqle_node_prepared_drop(emu, node);
 	lab_map_free(&node->prepared);
+	cqle_paxos_clear(emu, node);
+	lab_map_free(&node->paxos);
 	lab_heap_free(emu->heap, node->ordinals);
 	while (node->journal != NULL) {
 		struct cqle_journal *entry = node->journal;

@@ -305,6 +305,16 @@ struct lab_view cqle_collection_at(
 	return lab_view_of(NULL, 0);
 }
 
+struct lab_view cqle_list_at(struct lab_view value, int64_t index)
+{
+	struct cql_reader reader = cql_reader_of(value);
+	int32_t count = cql_read_int(&reader);
+	struct lab_view item = { NULL, 0 };
+	for (int64_t i = 0; index >= 0 && index < count && i <= index; i++)
+		item = cql_read_bytes(&reader);
+	return item;
+}
+
 bool cqle_collection_has(
 	const struct cql_type *type, struct lab_view value, bool keys, struct lab_view item)
 {

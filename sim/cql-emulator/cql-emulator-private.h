@@ -521,6 +521,13 @@ struct cqle_set {
 	struct cqle_value key;   /* of an element */
 };
 
+enum cqle_condition_kind {
+	CQLE_UNCONDITIONAL,
+	CQLE_IF_NOT_EXISTS,
+	CQLE_IF_EXISTS,
+	CQLE_IF_COLUMNS
+};
+
 struct cqle_plan {
 	uint32_t refs;
 	struct lab_arena *arena; /* owned, if prepared */
@@ -549,6 +556,11 @@ struct cqle_plan {
 	bool static_only; /* only static columns, no clustering key given */
 	bool has_timestamp, has_ttl;
 	struct cqle_value timestamp, ttl;
+
+	/* IF; of a batch, of its statements */
+	enum cqle_condition_kind condition;
+	struct cqle_restriction *conditions;
+	size_t condition_count;
 
 	/* BATCH */
 	struct cqle_plan **batch;
@@ -610,12 +622,26 @@ struct cqle_stamp {
 	uint32_t ttl_s, now_s;
 };
 
+/* One condition of IF, bound. */
+struct cqle_condition {
+	const struct cqle_column *column;
+	const struct cql_type *type; /* of what is compared */
+	enum operator op;
+	bool has_key;
+	struct lab_view key;
+	struct lab_view *values; /* ptr NULL: null */
+	size_t value_count;
+};
+int cqle_bind_conditions(struct cqlemu *emu, struct lab_arena *arena, const struct cqle_plan *plan,
+	const struct cql_bind *values, struct cqle_condition **ret, struct lab_error *err);
+
 int cqle_bind_select(struct cqlemu *emu, struct lab_arena *arena, const struct cqle_plan *plan,
 	const struct cql_bind *values, struct cqle_select *ret, struct lab_error *err);
 /* One statement of a change, and its values. */
 struct cqle_change_item {
 	struct cqle_plan *plan;
 	const struct cql_bind *values;
+	struct lab_view row; /* of a conditional statement: the row's key */
 };
 struct cqle_mutations {
 	struct cqle_mutation **items;
@@ -648,6 +674,8 @@ struct lab_view cqle_collection_value(struct lab_arena *arena, const struct cql_
 /* The element of a serialized map or set at `key`; ptr NULL if there is none. */
 struct lab_view cqle_collection_at(
 	const struct cql_type *type, struct lab_view value, struct lab_view key);
+/* The n-th element of a serialized list; ptr NULL if there is none. */
+struct lab_view cqle_list_at(struct lab_view value, int64_t index);
 /* Is `item` among the elements (of a map: its values, or its keys)? */
 bool cqle_collection_has(
 	const struct cql_type *type, struct lab_view value, bool keys, struct lab_view item);
@@ -695,6 +723,7 @@ struct cqle_node {
 	uint32_t incarnation;
 	struct cqle_view views[CQLEMU_NODES_MAX];
 	uint64_t *ordinals;       /* messages sent to each node: hooks->latency */
+	struct lab_map *paxos;    /* table id and partition key to struct cqle_paxos_state */
 	struct lab_map *prepared; /* id to struct cqle_prepared */
 	struct cqle_prepared *oldest, *newest;
 	struct cqle_event *deferred, *deferred_last; /* while frozen */
@@ -708,6 +737,7 @@ enum cqle_event_kind {
 	CQLE_EV_TIMEOUT,   /* of an operation */
 	CQLE_EV_SPECULATE, /* of an operation */
 	CQLE_EV_RESUME,    /* of an operation: a fault's delay is over */
+	CQLE_EV_BACKOFF,   /* of an operation: Paxos tries again */
 	CQLE_EV_GOSSIP,
 	CQLE_EV_HINTS /* from -> to: send what waits */
 };
@@ -718,7 +748,23 @@ enum cqle_message_kind {
 	CQLE_MSG_WRITE_ACK,
 	CQLE_MSG_READ,
 	CQLE_MSG_READ_ANSWER,
-	CQLE_MSG_HINT
+	CQLE_MSG_HINT,
+	CQLE_MSG_PAXOS,
+	CQLE_MSG_PAXOS_ANSWER
+};
+
+enum cqle_paxos_phase {
+	CQLE_PAXOS_NONE,
+	CQLE_PAXOS_PREPARE,
+	CQLE_PAXOS_PROPOSE,
+	CQLE_PAXOS_COMMIT
+};
+/* What a replica says to any phase: did it agree, and what does it remember? */
+struct cqle_promise {
+	uint32_t refs;
+	bool ok;
+	uint64_t promised, accepted, committed;
+	struct cqle_mutation *proposal, *commit;
 };
 
 #define CQLE_SLOT_BATCHLOG UINT32_MAX
@@ -738,6 +784,12 @@ struct cqle_event {
 	uint32_t slot; /* which of the operation's writes; which round of its read */
 	struct cqle_mutation *mutation;
 	struct cqle_answer *answer;
+	/* Paxos; a WRITE with a ballot is a commit. */
+	enum cqle_paxos_phase phase;
+	uint64_t ballot;
+	struct cqle_table *paxos_table;
+	struct cqle_bytes *paxos_key;
+	struct cqle_promise *promise;
 };
 
 void cqle_schedule(struct cqlemu *emu, struct cqle_event *event, uint64_t at_ns);
@@ -804,9 +856,26 @@ struct cqle_change {
 	bool is_batch;
 	enum cql_batch_type batch_type;
 	bool reading; /* rows have to be read first */
-	size_t next;  /* item to read for */
+	bool conditional;
+	size_t next; /* item to read for */
 	struct cqle_known *known;
 	size_t known_count, known_capacity;
+};
+
+/* A conditional change, or a read at SERIAL, on its way to agreement (paxos.c). */
+struct cqle_paxos {
+	struct cqle_table *table;
+	struct cqle_bytes *key;
+	enum cql_consistency serial, commit_consistency;
+	bool read_only;
+	enum cqle_paxos_phase phase;
+	uint64_t ballot, highest; /* ours, and the highest that we have heard of */
+	uint64_t participants, replied, agreed;
+	unsigned required, contentions;
+	uint64_t deadline_ns; /* of contention */
+	bool finishing;       /* what somebody else left accepted */
+	struct cqle_mutation *mutation;
+	struct cqle_promise *promises[CQLEMU_NODES_MAX];
 };
 
 #define CQLE_TRIES_MAX 24 /* of one sub-read: digest mismatch, short reads */
@@ -846,6 +915,7 @@ struct cqle_op {
 
 	/* WRITE */
 	struct cqle_change change;
+	struct cqle_paxos *paxos; /* NULL: no agreement is needed */
 	struct cqle_write *writes;
 	size_t write_count;
 	const char *write_type;
@@ -914,6 +984,37 @@ struct cqle_mutation *cqle_counter_resolve(
 	struct cqlemu *emu, size_t node, const struct cqle_mutation *mutation);
 /* A CQLE_MSG_COUNTER has come; `current`: its operation still waits. */
 void cqle_counter_lead(struct cqlemu *emu, const struct cqle_event *message, bool current);
+
+/* paxos.c */
+struct cqle_paxos *cqle_paxos_new(struct cqlemu *emu, struct cqle_op *op, struct cqle_table *table,
+	struct lab_view key, enum cql_consistency serial);
+/* Begins with what cqle_paxos_new() made. A change is called back with cqle_change_read() when it
+ * may read, calls cqle_paxos_propose(), and is called back with cqle_change_commit(). */
+void cqle_paxos_start(struct cqlemu *emu, struct cqle_op *op);
+void cqle_paxos_propose(struct cqlemu *emu, struct cqle_op *op, struct cqle_mutation *mutation);
+/* What the proposal's cells are stamped with. */
+int64_t cqle_paxos_timestamp(const struct cqle_op *op);
+void cqle_paxos_answer(struct cqlemu *emu, struct cqle_op *op, uint32_t round, size_t from,
+	struct cqle_promise *promise);
+void cqle_paxos_timeout(struct cqlemu *emu, struct cqle_op *op);
+void cqle_paxos_again(struct cqlemu *emu, struct cqle_op *op);
+void cqle_paxos_release(struct cqlemu *emu, struct cqle_op *op);
+/* A replica's part: its answer, with a reference; NULL: it has no room to remember, and is silent.
+ */
+struct cqle_promise *cqle_paxos_serve(struct cqlemu *emu, const struct cqle_event *message);
+/* The mutation has been committed under this ballot. */
+void cqle_paxos_learn(
+	struct cqlemu *emu, size_t node, struct cqle_mutation *mutation, uint64_t ballot);
+void cqle_paxos_clear(struct cqlemu *emu, struct cqle_node *node);
+struct cqle_promise *cqle_promise_ref(struct cqle_promise *promise);
+void cqle_promise_unref(struct cqlemu *emu, struct cqle_promise *promise);
+
+/* condition.c */
+/* 1: they hold, 0: not; -1. */
+int cqle_conditions_hold(struct cqlemu *emu, struct cqle_op *op, struct lab_error *err);
+/* Answers [applied] false with what is there, and ends the operation / answers [applied] true. */
+void cqle_conditions_refuse(struct cqlemu *emu, struct cqle_op *op);
+void cqle_conditions_applied(struct cqlemu *emu, struct cqle_op *op);
 
 /* consistency.c */
 unsigned cqle_block_for(const struct cqlemu *emu, const struct cqle_keyspace *ks,
@@ -1016,6 +1117,9 @@ void cqle_change_start(struct cqlemu *emu, struct cqle_op *op);
 /* Rows that were read for a change; all of them have been. */
 void cqle_change_known(struct cqlemu *emu, struct cqle_op *op, const struct cqle_answer *answer);
 void cqle_change_read_done(struct cqlemu *emu, struct cqle_op *op);
+/* The rows of a conditional change may be read; its mutation is agreed on. */
+void cqle_change_read(struct cqlemu *emu, struct cqle_op *op);
+void cqle_change_commit(struct cqlemu *emu, struct cqle_op *op, struct cqle_mutation *mutation);
 /* The row (NULL: the static one) as it was read before; NULL if it is not there. */
 const struct cqle_row *cqle_change_row(const struct cqle_change *change,
 	const struct cqle_table *table, struct lab_view key, const struct lab_view *row);
@@ -1036,6 +1140,14 @@ struct cqle_result {
 	size_t partition_remaining;
 	size_t live; /* rows that go to the client */
 };
+/* A column of a row's primary key; `row` NULL: of a partition. Borrows, or from the arena. */
+struct cqle_key_view {
+	const struct cqle_table *table;
+	struct lab_view key, row;
+};
+struct lab_view cqle_key_value(struct lab_arena *arena, const struct cqle_key_view *keys,
+	const struct cqle_column *column);
+bool cqle_order_matches(enum operator op, int order);
 /* Adds the live rows of `answer`, at most `room` of them. */
 void cqle_result_add(
 	struct cqlemu *emu, struct cqle_op *op, const struct cqle_answer *answer, size_t room);
@@ -1104,7 +1216,8 @@ struct cqlemu {
 	struct lab_buf out;
 	struct cqlemu_counters counters;
 	int64_t last_timestamp_us; /* server-side, monotone */
-	uint64_t list_place;       /* the last one given to an element of a list */
+	uint64_t last_ballot_us;
+	uint64_t list_place; /* the last one given to an element of a list */
 };
 
 /* Wall clock. */

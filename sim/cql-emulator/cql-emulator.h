@@ -88,7 +88,7 @@ struct cqlemu_options {
 
 	/* Server-side timeouts (cql-imds 4.2): 5 s, 10 s, 2 s, 60 s. */
 	uint64_t read_timeout_ns, range_timeout_ns, write_timeout_ns, truncate_timeout_ns;
-	uint64_t counter_timeout_ns;
+	uint64_t counter_timeout_ns, cas_contention_ns;
 
 	/* Failure detector. A node that is not heard any more is convicted by each other node
 	 * conviction_ns plus up to conviction_jitter_ns later (18 s and 1.5 s: phi 8 as measured);

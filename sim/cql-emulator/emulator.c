@@ -18,6 +18,7 @@ void cqlemu_options_init(struct cqlemu_options *o)
 		.range_timeout_ns = 10 * LAB_SEC,
 		.write_timeout_ns = 2 * LAB_SEC,
 		.counter_timeout_ns = 5 * LAB_SEC,
+		.cas_contention_ns = LAB_SEC,
 		.truncate_timeout_ns = 60 * LAB_SEC,
 		.conviction_ns = 18 * LAB_SEC,
 		.conviction_jitter_ns = 1500 * LAB_MSEC,
@@ -201,6 +202,8 @@ void cqlemu_empty(struct cqlemu *emu)
 				cqle_store_clear(table->durable[n]);
 		}
 	}
+	for (size_t n = 0; n < emu->node_count; n++)
+		cqle_paxos_clear(emu, &emu->nodes[n]);
 	cqle_hints_drop(emu);
 }
 

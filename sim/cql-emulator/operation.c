@@ -73,6 +73,7 @@ void cqle_op_release(struct cqlemu *emu, struct cqle_op *op)
 	for (size_t i = 0; i < op->write_count; i++)
 		cqle_mutation_unref(emu->heap, op->writes[i].mutation);
 	cqle_change_release(emu, op);
+	cqle_paxos_release(emu, op);
 	cqle_plan_unref(emu, op->plan);
 	if (op->session != NULL)
 		op->session->inflight--;
@@ -92,9 +93,10 @@ void cqle_op_disarm(struct cqlemu *emu, struct cqle_event **event)
 
 void cqle_op_arm(struct cqlemu *emu, struct cqle_op *op, enum cqle_event_kind kind, uint64_t at_ns)
 {
-	struct cqle_event **slot = kind == CQLE_EV_TIMEOUT     ? &op->timer
-				   : kind == CQLE_EV_SPECULATE ? &op->speculation
-							       : &op->resume;
+	struct cqle_event **slot = kind == CQLE_EV_TIMEOUT ? &op->timer
+				   : kind == CQLE_EV_SPECULATE || kind == CQLE_EV_BACKOFF
+					   ? &op->speculation
+					   : &op->resume;
 	lab_assert(*slot == NULL);
 	*slot = cqle_event_new(emu, kind);
 	(*slot)->op = op;

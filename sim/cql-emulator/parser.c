@@ -490,16 +490,21 @@ static int relation(struct parser *p, struct relation *ret)
 	return ret->op == OP_IN ? in_list(p, ret) : parser_term(p, &ret->value);
 }
 
-/* The relations behind WHERE. */
-int parser_where(struct parser *p, struct statement *s)
+/* Relations with AND between them. */
+static int parser_relations(struct parser *p, struct relation **ret, size_t *ret_count)
 {
 	size_t capacity = 0;
 	do {
-		struct relation *r = PARSER_GROW(p, s->relations, s->relation_count, capacity);
+		struct relation *r = PARSER_GROW(p, *ret, *ret_count, capacity);
 		if (r == NULL || relation(p, r) < 0)
 			return -1;
 	} while (parser_take(p, "and"));
 	return 0;
+}
+
+int parser_where(struct parser *p, struct statement *s)
+{
+	return parser_relations(p, &s->relations, &s->relation_count);
 }
 
 /* ---- SELECT ---- */
@@ -738,16 +743,15 @@ static int parse_insert(struct parser *p, struct statement *s)
 	return using_clause(p, s);
 }
 
-/* IF EXISTS, IF c = 1 AND ...: understood, so that it can be refused properly. */
+/* IF EXISTS, IF c = 1 AND ... */
 static int condition_clause(struct parser *p, struct statement *s)
 {
-	struct statement conditions = { .kind = STATEMENT_SELECT };
 	if (!parser_take(p, "if"))
 		return 0;
 	s->conditional = true;
 	if (parser_take(p, "exists"))
 		return 0;
-	return parser_where(p, &conditions);
+	return parser_relations(p, &s->conditions, &s->condition_count);
 }
 
 /* The column on the right side must be the one on the left. */

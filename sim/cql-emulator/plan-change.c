@@ -4,18 +4,90 @@
  */
 #include "sim/cql-emulator/plan-private.h"
 
+static int plan_conditions(struct builder *b)
+{
+	struct cqle_plan *plan = b->plan;
+	plan->condition = CQLE_IF_COLUMNS;
+	plan->conditions =
+		lab_arena_array(b->arena, struct cqle_restriction, b->s->condition_count);
+	for (size_t i = 0; i < b->s->condition_count; i++) {
+		const struct relation *r = &b->s->conditions[i];
+		const struct cqle_column *c =
+			r->column.ptr == NULL ? NULL : cqle_column_find(b->table, r->column);
+		if (c == NULL)
+			return plan_undefined_column(b, r->column);
+		if (c->kind == CQLE_PARTITION_KEY || c->kind == CQLE_CLUSTERING)
+			return cqle_fail(b->err, CQL_E_INVALID,
+				"PRIMARY KEY column '%.*s' cannot have IF conditions",
+				LAB_VIEW_ARG(c->name));
+		if (c->type.id == CQL_TYPE_COUNTER)
+			return cqle_fail(
+				b->err, CQL_E_INVALID, "Conditions on counters are not supported");
+		struct cqle_restriction *target = &plan->conditions[plan->condition_count++];
+		target->column = c;
+		if (plan_restriction(b, r, target) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int check_no_lists(struct builder *b)
+{
+	const struct cqle_where *w = &b->plan->where;
+	for (size_t i = 0; i < b->table->pk_count; i++) {
+		if (w->pk[i].op == OP_IN)
+			return cqle_fail(b->err, CQL_E_INVALID,
+				"IN on the partition key is not supported with conditional %s",
+				b->s->kind == STATEMENT_DELETE ? "deletions" : "updates");
+	}
+	for (size_t i = 0; i < w->ck_count; i++) {
+		if (w->ck[i].op == OP_IN)
+			return cqle_fail(b->err, CQL_E_INVALID,
+				"IN on the clustering key columns is not supported with "
+				"conditional %s",
+				b->s->kind == STATEMENT_DELETE ? "deletions" : "updates");
+	}
+	return 0;
+}
+
+static bool conditions_are_static(const struct cqle_plan *plan)
+{
+	for (size_t i = 0; i < plan->condition_count; i++) {
+		if (plan->conditions[i].column->kind != CQLE_STATIC)
+			return false;
+	}
+	return plan->condition_count > 0;
+}
+
+/* A DELETE with IF names one row, or statics only. */
+static int check_whole_key(struct builder *b)
+{
+	const struct cqle_plan *plan = b->plan;
+	bool whole = plan->where.ck_count == b->table->ck_count;
+	bool statics = plan->static_only &&
+		       (plan->condition != CQLE_IF_COLUMNS || conditions_are_static(plan));
+	if (b->s->kind != STATEMENT_DELETE || whole || statics)
+		return 0;
+	return cqle_fail(b->err, CQL_E_INVALID,
+		"DELETE statements must restrict all PRIMARY KEY columns with equality relations "
+		"in "
+		"order to delete non static columns");
+}
+
 static int check_condition(struct builder *b)
 {
 	if (!b->s->conditional)
 		return 0;
-	if (cqle_table_is_counter(b->table))
-		return cqle_fail(b->err, CQL_E_INVALID,
-			"Conditional updates are not supported on counter tables");
 	if (b->s->timestamp.kind != TERM_NONE)
 		return cqle_fail(b->err, CQL_E_INVALID,
 			"Cannot provide custom timestamp for conditional updates");
-	return cqle_fail(
-		b->err, CQL_E_INVALID, "Conditional updates (IF ...) are not supported here");
+	b->plan->condition = b->s->kind == STATEMENT_INSERT ? CQLE_IF_NOT_EXISTS : CQLE_IF_EXISTS;
+	if (b->s->condition_count > 0 && plan_conditions(b) < 0)
+		return -1;
+	if (cqle_table_is_counter(b->table))
+		return cqle_fail(b->err, CQL_E_INVALID,
+			"Conditional updates are not supported on counter tables");
+	return check_no_lists(b) < 0 ? -1 : check_whole_key(b);
 }
 
 static int insert_column(struct builder *b, const struct assignment *a)

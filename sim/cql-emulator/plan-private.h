@@ -31,6 +31,9 @@ int plan_column_value(struct builder *b, const struct term *term, const struct c
 	struct cqle_value *ret);
 /* USING TIMESTAMP and TTL. */
 int plan_using(struct builder *b);
+/* A relation resolved: = and the like on a column or an element, IN, CONTAINS. */
+int plan_restriction(
+	struct builder *b, const struct relation *relation, struct cqle_restriction *ret);
 int plan_undefined_column(const struct builder *b, struct lab_view name);
 int plan_missing_clustering(struct builder *b, size_t from);
 /* WHERE of UPDATE and DELETE: the whole partition key, nothing that would need filtering. */

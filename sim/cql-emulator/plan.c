@@ -187,6 +187,50 @@ static int resolve_element(struct builder *b, const struct relation *relation, s
 	return plan_value(b, &relation->value, &value, ret->r.values);
 }
 
+/* c[key], as conditions have it: of maps by key, of lists by index. */
+static int condition_key(struct builder *b, const struct relation *relation,
+	const struct cqle_column *c, struct plan_spec *value, struct cqle_restriction *ret)
+{
+	bool list = c->type.id == CQL_TYPE_LIST;
+	if (!list && c->type.id != CQL_TYPE_MAP)
+		return cqle_fail(b->err, CQL_E_INVALID,
+			"Invalid element access syntax for non-collection column %.*s",
+			LAB_VIEW_ARG(c->name));
+	struct plan_spec key = element_spec(b, c, list ? "idx" : "key", true);
+	if (list) {
+		key.type = (struct cql_type){ .id = CQL_TYPE_INT };
+		key.type_text = LAB_VIEW("int");
+	}
+	*value = element_spec(b, c, "value", false);
+	ret->key = lab_arena_new_of(b->arena, struct cqle_value);
+	return plan_value(b, &relation->key, &key, ret->key);
+}
+
+int plan_restriction(
+	struct builder *b, const struct relation *relation, struct cqle_restriction *ret)
+{
+	const struct cqle_column *c = ret->column;
+	struct plan_spec spec = { c->name, c->type, c->type_text };
+	struct resolved resolved = { .column = c, .r = *ret };
+	ret->op = relation->op;
+	if (relation->has_key && condition_key(b, relation, c, &spec, ret) < 0)
+		return -1;
+	if (relation->op == OP_IN && !relation->has_key) {
+		if (resolve_in(b, relation, &resolved) < 0)
+			return -1;
+		ret->values = resolved.r.values;
+		ret->value_count = resolved.r.value_count;
+		return 0;
+	}
+	if (relation->op > OP_NE)
+		return cqle_fail(b->err, CQL_E_INVALID,
+			"Invalid operator %s in a condition on %.*s",
+			cqle_operator_text(relation->op), LAB_VIEW_ARG(c->name));
+	ret->values = lab_arena_new_of(b->arena, struct cqle_value);
+	ret->value_count = 1;
+	return plan_value(b, &relation->value, &spec, ret->values);
+}
+
 static int resolve_relation(
 	struct builder *b, const struct relation *relation, struct resolved *ret)
 {
@@ -730,7 +774,11 @@ static int batch_item(struct builder *outer, size_t i)
 		return -1;
 	if (outer->plan->table == NULL)
 		outer->plan->table = b.table;
-	return build_statement(&b);
+	if (build_statement(&b) < 0)
+		return -1;
+	if (b.plan->condition != CQLE_UNCONDITIONAL)
+		outer->plan->condition = b.plan->condition;
+	return 0;
 }
 
 static int build_batch(struct builder *b)
@@ -744,6 +792,9 @@ static int build_batch(struct builder *b)
 			return -1;
 	}
 	b->table = plan->table;
+	if (plan->condition != CQLE_UNCONDITIONAL && b->s->timestamp.kind != TERM_NONE)
+		return cqle_fail(b->err, CQL_E_INVALID,
+			"Cannot provide custom timestamp for conditional BATCH");
 	return b->table == NULL ? 0 : plan_using(b);
 }
 

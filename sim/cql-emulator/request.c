@@ -128,6 +128,18 @@ static void do_select(struct cqlemu *emu, struct cqle_op *op, const struct cql_b
 		cqle_op_refuse(emu, op, CQL_E_PROTOCOL, "Invalid value for the paging state");
 		return;
 	}
+	if (op->consistency == CQL_SERIAL || op->consistency == CQL_LOCAL_SERIAL) {
+		if (!op->select.scan && op->select.keys.count > 1) {
+			cqle_op_refuse(emu, op, CQL_E_INVALID,
+				"SERIAL/LOCAL_SERIAL consistency may only be requested for one "
+				"partition at a time");
+			return;
+		}
+		if (!op->select.scan && !op->plan->table->keyspace->local)
+			cqle_paxos_new(
+				emu, op, op->plan->table, op->select.keys.keys[0], op->consistency)
+				->read_only = true;
+	}
 	if (op->plan->table->keyspace->local) {
 		cqle_system_table_refresh(emu, op->node, op->plan->table);
 		cqle_read_start(emu, op);
@@ -251,7 +263,9 @@ static void run_plan(struct cqlemu *emu, struct cqle_op *op, struct cqle_plan *p
 
 void cqle_request_run(struct cqlemu *emu, struct cqle_op *op)
 {
-	if (op->kind == CQLE_OP_READ)
+	if (op->paxos != NULL)
+		cqle_paxos_start(emu, op);
+	else if (op->kind == CQLE_OP_READ)
 		cqle_read_start(emu, op);
 	else if (op->kind == CQLE_OP_OTHER)
 		cqle_prepare_run(emu, op);

@@ -15,10 +15,10 @@ struct row_view {
 	bool clustering_known;
 };
 
-static struct lab_view key_part(const struct row_view *v, size_t position)
+static struct lab_view key_part(
+	const struct cqle_table *table, struct lab_view key, size_t position)
 {
-	struct lab_view key = cqle_bytes_view(v->part->key);
-	if (v->table->pk_count == 1)
+	if (table->pk_count == 1)
 		return key;
 	for (size_t i = 0;; i++) {
 		size_t len = (size_t)key.ptr[0] << 8 | key.ptr[1];
@@ -28,18 +28,29 @@ static struct lab_view key_part(const struct row_view *v, size_t position)
 	}
 }
 
-static void decode_clustering(struct row_view *v)
+static void decode_clustering(struct lab_arena *arena, const struct cqle_table *table,
+	struct lab_view row, struct lab_view *ret)
 {
-	struct lab_view rest = cqle_row_key(v->row);
-	v->clustering_known = true;
-	for (size_t i = 0; i < v->table->ck_count; i++) {
-		const struct cqle_column *c = cqle_ck(v->table, i);
+	for (size_t i = 0; i < table->ck_count; i++) {
+		const struct cqle_column *c = cqle_ck(table, i);
 		struct lab_buf buf;
-		lab_buf_init_arena(&buf, v->arena, rest.len);
-		size_t used = cqle_comparable_take(rest, &c->type, c->descending, &buf);
-		v->clustering[i] = lab_buf_view(&buf);
-		rest = lab_view_skip(rest, used);
+		lab_buf_init_arena(&buf, arena, row.len);
+		size_t used = cqle_comparable_take(row, &c->type, c->descending, &buf);
+		ret[i] = lab_buf_view(&buf);
+		row = lab_view_skip(row, used);
 	}
+}
+
+struct lab_view cqle_key_value(
+	struct lab_arena *arena, const struct cqle_key_view *keys, const struct cqle_column *column)
+{
+	struct lab_view clustering[CQLEMU_COLUMNS_MAX];
+	if (column->kind == CQLE_PARTITION_KEY)
+		return key_part(keys->table, keys->key, column->position);
+	if (keys->row.ptr == NULL)
+		return lab_view_of(NULL, 0);
+	decode_clustering(arena, keys->table, keys->row, clustering);
+	return clustering[column->position];
 }
 
 static const struct cqle_cell *cell_of(const struct row_view *v, const struct cqle_column *c)
@@ -54,12 +65,13 @@ static const struct cqle_cell *cell_of(const struct row_view *v, const struct cq
 static struct lab_view column_of(struct row_view *v, const struct cqle_column *c)
 {
 	if (c->kind == CQLE_PARTITION_KEY)
-		return key_part(v, c->position);
+		return key_part(v->table, cqle_bytes_view(v->part->key), c->position);
 	if (c->kind == CQLE_CLUSTERING) {
 		if (v->row == NULL)
 			return lab_view_of(NULL, 0);
 		if (!v->clustering_known)
-			decode_clustering(v);
+			decode_clustering(v->arena, v->table, cqle_row_key(v->row), v->clustering);
+		v->clustering_known = true;
 		return v->clustering[c->position];
 	}
 	const struct cqle_cell *cell = cell_of(v, c);
@@ -104,7 +116,7 @@ static struct lab_view item_of(
 
 /* ---- filters ---- */
 
-static bool order_matches(enum operator op, int order)
+bool cqle_order_matches(enum operator op, int order)
 {
 	switch (op) {
 	case OP_EQ:
@@ -137,7 +149,7 @@ static bool filter_matches(struct row_view *v, const struct cqle_filter *f)
 	if (value.ptr != NULL && f->key.ptr != NULL)
 		value = cqle_collection_at(&f->column->type, value, f->key);
 	for (size_t i = 0; value.ptr != NULL && i < f->value_count; i++) {
-		if (order_matches(
+		if (cqle_order_matches(
 			    f->op, cqle_value_compare(v->arena, f->type, value, f->values[i])))
 			return true;
 	}

@@ -208,7 +208,9 @@ struct statement {
 	size_t assignment_count;
 	size_t value_count; /* INSERT: how many VALUES there were */
 	struct term timestamp, ttl;
-	bool conditional; /* IF ... */
+	bool conditional; /* IF ...: of UPDATE and DELETE EXISTS, if there are no conditions */
+	struct relation *conditions;
+	size_t condition_count;
 	bool json_insert;
 
 	/* BATCH */

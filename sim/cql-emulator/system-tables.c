@@ -102,7 +102,7 @@ struct filler {
 static void insert(const struct filler *f, const char *cql)
 {
 	struct statement *statement;
-	struct cqle_change_item item = { NULL, NULL };
+	struct cqle_change_item item = { .plan = NULL };
 	struct cqle_mutations m = { NULL, 0, 0 };
 	int64_t timestamp = 1;
 	struct lab_error err;

@@ -28,7 +28,9 @@ static const char *run(struct test_client *c, struct lab_view statement)
 		(void)lab_view_split(&statement, ' ', &option);
 		assert_int_equal(lab_view_to_i64(lab_view_skip(option, 2), &number), 0);
 	}
-	if (option.ptr != NULL && option.ptr[1] == 'p') {
+	if (option.ptr != NULL && option.ptr[1] == 'c') {
+		request.params.consistency = (enum cql_consistency)number;
+	} else if (option.ptr != NULL && option.ptr[1] == 'p') {
 		request.params.flags |= CQL_PARAM_PAGE_SIZE;
 		request.params.page_size = (int32_t)number;
 	} else if (option.ptr != NULL) {
@@ -95,10 +97,17 @@ static void counters_are_those_of_cassandra(void **state)
 	compare(GOLDEN "counters.txt", 25);
 }
 
+static void conditions_are_those_of_cassandra(void **state)
+{
+	(void)state;
+	compare(GOLDEN "conditions.txt", 70);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(answers_are_those_of_cassandra),
 		cmocka_unit_test(collections_are_those_of_cassandra),
-		cmocka_unit_test(counters_are_those_of_cassandra) };
+		cmocka_unit_test(counters_are_those_of_cassandra),
+		cmocka_unit_test(conditions_are_those_of_cassandra) };
 	return cmocka_run_group_tests_name("cql-emulator-golden", tests, NULL, NULL);
 }

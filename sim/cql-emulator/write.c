@@ -20,6 +20,7 @@ static void send_write(struct cqlemu *emu, struct cqle_op *op, uint32_t slot, si
 		.op = op,
 		.op_serial = op->serial,
 		.slot = slot,
+		.ballot = op->paxos == NULL ? 0 : op->paxos->ballot,
 		.mutation = mutation };
 	if (cqle_send(emu, &message) && mutation != NULL)
 		op->applied = true;
@@ -80,7 +81,10 @@ static void check_done(struct cqlemu *emu, struct cqle_op *op)
 	}
 	if (enough && !op->answered) {
 		struct cql_response response = { .opcode = CQL_RESULT, .kind = CQL_RESULT_VOID };
-		cqle_op_answer(emu, op, &response);
+		if (op->paxos != NULL)
+			cqle_conditions_applied(emu, op);
+		else
+			cqle_op_answer(emu, op, &response);
 	}
 	if (all && enough)
 		cqle_op_finish(emu, op);
