@@ -240,6 +240,57 @@ static void too_many_parameters_and_long_targets(void **state)
 	lab_buf_done(&target);
 }
 
+static void what_is_no_request_gets_its_error(void **state)
+{
+	static const struct {
+		enum sim_http_refusal why;
+		unsigned status;
+		const char *code;
+	} rows[] = {
+		{ SIM_REFUSE_MALFORMED, 400, "BadRequest" },
+		{ SIM_REFUSE_URI, 400, "InvalidURI" },
+		{ SIM_REFUSE_VERSION, 400, "BadRequest" },
+		{ SIM_REFUSE_HEADERS, 400, "RequestHeaderSectionTooLarge" },
+		{ SIM_REFUSE_LENGTH, 400, "BadRequest" },
+		{ SIM_REFUSE_NO_LENGTH, 411, "MissingContentLength" },
+		{ SIM_REFUSE_CODING, 501, "NotImplemented" },
+		{ SIM_REFUSE_SHORT, 400, "IncompleteBody" },
+		{ SIM_REFUSE_BODY, 400, "MaxMessageLengthExceeded" },
+		{ SIM_REFUSE_TIMEOUT, 400, "RequestTimeout" },
+		{ SIM_REFUSE_MEMORY, 503, "ServiceUnavailable" },
+		{ SIM_REFUSE_CONNECTIONS, 503, "ServiceUnavailable" },
+	};
+	const struct sim_peer peer = { .name = LAB_VIEW("b1"), .hops = 1 };
+	struct lab_http_request request = { .headers.count = 0 };
+	char first[32] = "";
+	(void)state;
+
+	for (size_t i = 0; i < LAB_COUNT_OF(rows); i++) {
+		/* Nothing, or only the target, could be read. */
+		request.target = i % 2 == 0 ? lab_view_of(NULL, 0) : LAB_VIEW("/mail/k");
+		t.service.ops->refuse(
+			t.service.service, rows[i].why, &request, &peer, t.now, t_on_reply, NULL);
+		assert_int_equal(t.replies, i + 1);
+		assert_code(t.reply.response.status, rows[i].status, rows[i].code);
+		assert_string_equal(t_xml("RequestId"), t_reply_header("x-amz-request-id"));
+		assert_string_not_equal(first, t_xml("RequestId"));
+		(void)snprintf(first, sizeof(first), "%s", t_xml("RequestId"));
+		assert_string_equal(t_reply_header("Server"), "AmazonS3");
+		assert_int_equal(t_logged()->status, rows[i].status);
+		assert_false(t_logged()->applied);
+	}
+	request.method = LAB_VIEW("PUT");
+	t.service.ops->refuse(
+		t.service.service, SIM_REFUSE_BODY, &request, &peer, t.now, t_on_reply, NULL);
+	assert_code(t.reply.response.status, 400, "EntityTooLarge");
+	request.method = LAB_VIEW("HEAD");
+	t.service.ops->refuse(
+		t.service.service, SIM_REFUSE_LENGTH, &request, &peer, t.now, t_on_reply, NULL);
+	assert_int_equal(t.reply.response.status, 400);
+	assert_int_equal(t.reply.response.body.len, 0);
+	assert_true(t.service.ops->length_required);
+}
+
 static void wrong_options_are_refused(void **state)
 {
 	struct s3emu_options options = t.options;
@@ -331,6 +382,7 @@ int main(void)
 		t_test(buckets_are_bounded),
 		t_test(what_is_not_there_never_answers_200),
 		t_test(too_many_parameters_and_long_targets),
+		t_test(what_is_no_request_gets_its_error),
 		t_test(wrong_options_are_refused),
 		t_test(wrong_buckets_are_refused),
 	};
