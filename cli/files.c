@@ -75,8 +75,13 @@ int cli_input(const char *path, size_t max_bytes, struct lab_arena *arena, struc
 	struct lab_buf all;
 	int result = 0;
 
-	if (path != NULL && strcmp(path, "-") != 0)
-		return load(path, arena, ret, err);
+	if (path != NULL && strcmp(path, "-") != 0) {
+		if (load(path, arena, ret, err) < 0)
+			return -1;
+		return ret->len <= max_bytes ? 0
+					     : lab_fail(err, LAB_LIMIT, "%s: more than %zu bytes",
+						       path, max_bytes);
+	}
 	lab_buf_init(&all, cli_heap(), max_bytes);
 	for (;;) {
 		uint8_t part[4096];
