@@ -26,7 +26,8 @@ void lab_date_iso_basic(int64_t seconds, char out[LAB_DATE_TEXT_MAX]);
 void lab_date_iso_extended(int64_t millis, char out[LAB_DATE_TEXT_MAX]);
 void lab_date_imap(int64_t seconds, char out[LAB_DATE_TEXT_MAX]);
 /* 0, or -1 if it is not such a date. HTTP takes RFC 1123, 850 and asctime forms, the numeric
- * zone that S3's SigV2 examples use, and the "UTC" that clients written in Go sign; ISO takes the basic and the extended form. */
+ * zone that S3's SigV2 examples use, and the "UTC" that clients written in Go sign; ISO takes the
+ * basic and the extended form. */
 int lab_date_parse_http(struct lab_view text, int64_t *ret_seconds);
 int lab_date_parse_iso(struct lab_view text, int64_t *ret_seconds);
 

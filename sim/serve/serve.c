@@ -406,34 +406,40 @@ static int parse_admin(struct serve *serve, const struct serve_options *o, struc
 	return 0;
 }
 
+/* Where a service listens: where it was told to, or, if none was told anything, at its default. */
+static int parse_service(const char *option, const char *text, const char *otherwise, bool *has,
+	struct serve_address *address, struct lab_error *err)
+{
+	*has = text != NULL || otherwise != NULL;
+	if (!*has)
+		return 0;
+	return serve_address_parse(option, text != NULL ? text : otherwise, address, err);
+}
+
 static int parse_ring(
 	const char *option, const char *text, struct serve_ring *ring, struct lab_error *err)
 {
-	ring->is_there = text != NULL;
-	return text == NULL ? 0 : serve_address_parse(option, text, &ring->address, err);
+	return parse_service(option, text, NULL, &ring->is_there, &ring->address, err);
 }
 
 static int parse_addresses(
 	struct serve *serve, const struct serve_options *o, struct lab_error *err)
 {
-	bool all = o->s3 == NULL && o->imds == NULL && o->cql == NULL && o->sproxyd == NULL &&
-		   o->cdmi == NULL;
+	const char *given[] = { o->s3, o->imds, o->cql, o->sproxyd, o->cdmi };
+	bool all = true;
 
-	serve->has_s3 = all || o->s3 != NULL;
-	serve->has_imds = all || o->imds != NULL;
-	serve->has_cql = all || o->cql != NULL;
-	if (serve->has_s3 &&
-		serve_address_parse("--s3", all ? S3_DEFAULT : o->s3, &serve->s3_address, err) < 0)
+	for (size_t i = 0; i < LAB_COUNT_OF(given); i++)
+		all = all && given[i] == NULL;
+	if (parse_service("--s3", o->s3, all ? S3_DEFAULT : NULL, &serve->has_s3,
+		    &serve->s3_address, err) < 0 ||
+		parse_service("--imds", o->imds, all ? IMDS_DEFAULT : NULL, &serve->has_imds,
+			&serve->imds_address, err) < 0 ||
+		parse_service("--cql", o->cql, all ? CQL_DEFAULT : NULL, &serve->has_cql,
+			&serve->cql_address, err) < 0)
 		return -1;
-	if (serve->has_imds && serve_address_parse("--imds", all ? IMDS_DEFAULT : o->imds,
-				       &serve->imds_address, err) < 0)
+	if (parse_ring("--sproxyd", o->sproxyd, &serve->rings[SCALEMU_SPROXYD], err) < 0)
 		return -1;
-	if (parse_ring("--sproxyd", o->sproxyd, &serve->rings[SCALEMU_SPROXYD], err) < 0 ||
-		parse_ring("--cdmi", o->cdmi, &serve->rings[SCALEMU_CDMI], err) < 0)
-		return -1;
-	return serve->has_cql ? serve_address_parse("--cql", all ? CQL_DEFAULT : o->cql,
-					&serve->cql_address, err)
-			      : 0;
+	return parse_ring("--cdmi", o->cdmi, &serve->rings[SCALEMU_CDMI], err);
 }
 
 static int load_profile(struct serve *serve, const struct serve_options *o,
