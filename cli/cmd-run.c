@@ -191,7 +191,7 @@ int cmd_replay(int argc, char **argv)
 	struct single s = { .arena = lab_arena_new(cli_heap(), SIZE_MAX / 8) };
 	struct lab_error err;
 	struct lab_buf line;
-	const char *path;
+	const char *path = NULL;
 	int status;
 
 	if (options_parse(argc, argv, ALLOWED | OPTION_UNTIL | OPTION_QUIET, &s.options, &err) <

@@ -309,8 +309,8 @@ struct s3emu {
 	struct s3emu_client other_clients;
 	const struct s3emu_engine_ops *engine_ops;
 	void *engine;
-	uint64_t stored_charge;      /* bytes, against stored_bytes_max */
-	uint64_t remembered;         /* deleted keys of which the counts are kept */
+	uint64_t stored_charge; /* bytes, against stored_bytes_max */
+	uint64_t remembered;    /* deleted keys of which the counts are kept */
 	/* Since the last request began: those that somebody looks at without a reference, and
 	 * those of which only the texts are left. */
 	struct s3emu_list_of_objects shown, dead;
