@@ -449,6 +449,11 @@ static void complete_can_be_repeated(void **state)
 	assert_code(complete("k", id), 404, "NoSuchUpload");
 	list_start();
 	list_add(1, first);
+	list_add(2, second);
+	list_add(3, second);
+	assert_code(complete("k", id), 404, "NoSuchUpload");
+	list_start();
+	list_add(1, first);
 	list_add(3, second);
 	assert_code(complete("k", id), 404, "NoSuchUpload");
 	assert_string_equal(t_xml("UploadId"), id);

@@ -111,6 +111,10 @@ static void versions_are_paged(void **state)
 				: "");
 	} while (strcmp(t_xml("IsTruncated"), "true") == 0 && ++pages < 10);
 	assert_string_equal(seen, "(a )(b%20c )()d/ (e )");
+	/* Behind a group there is no version. */
+	assert_int_equal(t_get("/mail?versions&max-keys=3&delimiter=/"), 200);
+	assert_string_equal(t_xml("NextKeyMarker"), "d/");
+	assert_false(t_body_has("NextVersionIdMarker"));
 }
 
 static void wrong_markers_are_refused(void **state)
