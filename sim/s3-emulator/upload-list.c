@@ -57,19 +57,12 @@ static int parse_markers(struct uploads *uploads)
 
 static void start(struct uploads *uploads)
 {
-	struct lab_view key = uploads->key_marker, id = uploads->id_marker;
-	struct lab_view prefix = uploads->list.prefix, group;
+	struct lab_view key = uploads->key_marker, prefix = uploads->list.prefix, group;
 
-	/* Nothing begins with more than a key can hold; behind more is behind as much. */
-	prefix.len = LAB_MIN(prefix.len, (size_t)S3EMU_KEY_MAX + 1);
-	if (key.len > S3EMU_KEY_MAX) {
-		key.len = S3EMU_KEY_MAX;
-		id = lab_view_of(NULL, 0);
-	}
 	uploads->from = below_prefix(uploads, prefix);
 	if (key.len == 0 || lab_view_cmp(key, prefix) < 0)
 		return;
-	uploads->from = above(uploads, key, id);
+	uploads->from = above(uploads, key, uploads->id_marker);
 	if (!lab_view_starts_with(key, prefix))
 		return;
 	group = s3emu_list_group(&uploads->list, key);
