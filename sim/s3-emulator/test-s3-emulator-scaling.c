@@ -178,6 +178,31 @@ static void cold_ranges_are_merged(void **state)
 	assert_int_equal(s3emu_counters(t.s3)->splits, 2);
 }
 
+/* GETs of one key; it is in the lower half. */
+static void offer_low(size_t per_s, size_t seconds)
+{
+	for (size_t i = 0; i < per_s * seconds; i++) {
+		if (i % per_s == 0)
+			t_advance(LAB_SEC);
+		(void)t_get("/mail/0/abc");
+		lab_arena_reset(t.arena);
+	}
+}
+
+static void a_cold_range_stays_beside_a_busy_one(void **state)
+{
+	(void)state;
+
+	t.options.scaling.merge_after_ns = 3600 * LAB_SEC;
+	start();
+	(void)offer("", 8, 31 * 60);
+	assert_int_equal(partitions(), 2);
+	offer_low(3, 3 * 3600);
+	assert_int_equal(partitions(), 2);
+	offer_low(1, 3 * 3600);
+	assert_int_equal(partitions(), 1);
+}
+
 static void given_ranges_are_not_merged(void **state)
 {
 	struct s3emu_partitions given = { .hex_layers = 1 };
@@ -297,6 +322,7 @@ int main(void)
 		t_test(it_is_never_split_where_that_is_off),
 		t_test(halves_grow_into_their_rates),
 		t_test(cold_ranges_are_merged),
+		t_test(a_cold_range_stays_beside_a_busy_one),
 		t_test(given_ranges_are_not_merged),
 		t_test(what_ranges_did_is_counted),
 		t_test(a_bulk_delete_may_split),

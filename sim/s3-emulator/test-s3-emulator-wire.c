@@ -231,6 +231,11 @@ static void a_read_returns_what_was_there(void **state)
 	assert_int_equal(t_get("/mail/k"), 404);
 	inject(SIM_FAULT_STALE, 5 * LAB_SEC);
 	assert_int_equal(t_get("/mail/k"), 404);
+	/* Just when it was deleted, and just before. */
+	inject(SIM_FAULT_STALE, 10 * LAB_SEC);
+	assert_int_equal(t_get("/mail/k"), 404);
+	inject(SIM_FAULT_STALE, 10 * LAB_SEC + 1);
+	assert_int_equal(t_get("/mail/k"), 200);
 	inject(SIM_FAULT_STALE, 15 * LAB_SEC);
 	assert_int_equal(t_get("/mail/k"), 200);
 	assert_true(t_body_is("second"));

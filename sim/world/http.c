@@ -433,6 +433,8 @@ static void on_reply(void *ctx, const struct sim_http_reply *reply)
 	size_t cut = reply->cut_at > 0 ? reply->cut_at : body.len / 2;
 	uint64_t slow_ns = 0;
 
+	if (reply->wire == SIM_WIRE_TRICKLE && !reply->head)
+		slow_ns = trickle_ns(body.len, reply->bytes_per_s);
 	exchange->is_dropped = reply->wire == SIM_WIRE_ANSWER_DROP;
 	exchange->is_kept = reply->wire == SIM_WIRE_ANSWER || reply->wire == SIM_WIRE_TRICKLE ||
 			    exchange->is_dropped;
@@ -440,8 +442,6 @@ static void on_reply(void *ctx, const struct sim_http_reply *reply)
 		body.len = 0;
 	switch (reply->wire) {
 	case SIM_WIRE_TRICKLE:
-		slow_ns = trickle_ns(body.len, reply->bytes_per_s);
-		/* fall through */
 	case SIM_WIRE_ANSWER:
 	case SIM_WIRE_ANSWER_CLOSE:
 	case SIM_WIRE_ANSWER_DROP:
