@@ -139,11 +139,28 @@ static int add_overrides(struct s3emu_exchange *x)
 	return 0;
 }
 
+/* Of the whole; of a part that was asked for by its number, that part's; of a range, none. */
+static void show_checksum(struct s3emu_exchange *x, const struct s3emu_object *object, bool part)
+{
+	struct s3emu_checksum checksum;
+	const char *type = s3emu_object_checksum(object, &checksum);
+	const struct s3emu_part *of;
+	uint32_t number = 0;
+
+	if (part && s3emu_part_number(x, &number) <= 0)
+		return;
+	if (part && type != NULL && object->part_count > 0) {
+		of = &object->parts[number - 1];
+		if (of->checksum_len == 0)
+			return;
+		checksum.value = s3emu_base64(x, of->checksum, of->checksum_len);
+	}
+	s3emu_checksum_reply(x, &checksum, type);
+}
+
 static int object_headers(struct s3emu_exchange *x, const struct s3emu_object *object, bool part)
 {
 	int mode = s3emu_checksum_mode(x);
-	struct s3emu_checksum checksum;
-	const char *type;
 	bool typed = false;
 	size_t i;
 
@@ -165,10 +182,8 @@ static int object_headers(struct s3emu_exchange *x, const struct s3emu_object *o
 			continue;
 		s3emu_header_view(x, header->name, header->value);
 	}
-	if (mode > 0 && !part) {
-		type = s3emu_object_checksum(object, &checksum);
-		s3emu_checksum_reply(x, &checksum, type);
-	}
+	if (mode > 0)
+		show_checksum(x, object, part);
 	version_header(x);
 	s3emu_tags_count(x, object);
 	if (!typed && s3emu_param(x, "response-content-type") == NULL)

@@ -128,6 +128,15 @@ static void assert_completed(size_t i, const struct row *row)
 	assert_true(t_body_is(FIRST SECOND));
 	assert_string_equal(t_reply_header(header_of(row)), row->whole);
 	assert_string_equal(t_reply_header("x-amz-checksum-type"), row->shown_type);
+	/* A part has its own, a range has none. */
+	t_header("x-amz-checksum-mode", "ENABLED");
+	assert_int_equal(t_get("/mail/k?partNumber=2"), 206);
+	assert_true(t_body_is(SECOND));
+	assert_string_equal(t_reply_header(header_of(row)), row->second);
+	t_header("x-amz-checksum-mode", "ENABLED");
+	t_header("Range", "bytes=16-19");
+	assert_int_equal(t_get("/mail/k"), 206);
+	assert_null(t_reply_header(header_of(row)));
 	assert_int_equal(t_delete("/mail/k"), 204);
 }
 
