@@ -611,6 +611,34 @@ static void a_lost_body_is_500(void **state)
 	assert_int_equal(t_put("/mail/c", "x"), 200);
 }
 
+/* An abort removes one part after the other; the last one cannot be read. */
+static void a_request_that_breaks_half_way_is_undone(void **state)
+{
+	char id[128];
+	unsigned i;
+
+	(void)state;
+	assert_int_equal(t_send("POST", "/mail/k?uploads", LAB_VIEW("")), 200);
+	(void)snprintf(id, sizeof(id), "%s", t_xml("UploadId"));
+	for (i = 1; i <= 3; i++)
+		assert_int_equal(
+			t_put(lab_arena_printf(t.arena, "/mail/k?partNumber=%u&uploadId=%s", i, id),
+				"part"),
+			200);
+	t_stop();
+	run_sql("UPDATE entries SET headers = x'00000009' WHERE space = 1 AND key = (SELECT "
+		"max(key) FROM entries WHERE space = 1)");
+	t_start();
+	assert_code(t_delete(lab_arena_printf(t.arena, "/mail/k?uploadId=%s", id)), 500,
+		"InternalError");
+	assert_false(t_logged()->applied);
+	assert_int_equal(s3emu_counters(t.s3)->upload_entries, 4);
+	assert_int_equal(t_put("/mail/a", "x"), 200);
+	t_start();
+	assert_int_equal(s3emu_counters(t.s3)->upload_entries, 4);
+	assert_int_equal(t_get("/mail/a"), 200);
+}
+
 static void bodies_on_their_way_are_bounded(void **state)
 {
 	char *big = bytes_of(700000, 5);
@@ -645,6 +673,7 @@ int main(void)
 		test(a_disk_that_stays_broken_keeps_saying_so),
 		test(of_a_bulk_delete_that_fails_nothing_is_gone),
 		test(a_lost_body_is_500),
+		test(a_request_that_breaks_half_way_is_undone),
 		test(bodies_on_their_way_are_bounded),
 	};
 

@@ -467,6 +467,25 @@ static void a_fault_hits_the_client_that_it_names(void **state)
 	assert_body_has("{\"faults_injected\":2,");
 }
 
+/* Without the port of its connection. */
+static void a_client_that_nobody_named_is_its_address(void **state)
+{
+	(void)state;
+	t_start_ok(all);
+	make_bucket();
+	make_object("/mails/a");
+	assert_int_equal(t_admin("POST", "/faults",
+				 "fault x {\n kinds = slow_down\n target = client 127.0.0.2\n"
+				 " rate = 1\n length = 1 h\n}\n"),
+		200);
+	assert_int_equal(t_s3("GET", "/mails/a", LAB_VIEW("")), 200);
+	assert_int_equal(t_admin("POST", "/faults",
+				 "fault y {\n kinds = slow_down\n target = client 127.0.0.1\n"
+				 " rate = 1\n length = 1 h\n}\n"),
+		200);
+	assert_int_equal(t_s3("GET", "/mails/a", LAB_VIEW("")), 503);
+}
+
 static void bad_faults_are_refused_with_their_places(void **state)
 {
 	(void)state;
@@ -526,6 +545,7 @@ int main(void)
 		t_test(services_that_are_not_there_are_404),
 		t_test(faults_come_and_go_by_request),
 		t_test(a_fault_hits_the_client_that_it_names),
+		t_test(a_client_that_nobody_named_is_its_address),
 		t_test(bad_faults_are_refused_with_their_places),
 		t_test(a_full_plan_says_so_and_can_be_emptied),
 	};
