@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -97,7 +98,12 @@ int front_end_thread_init(struct front_end_thread *thread, uint64_t start_ns, vo
 static void *thread_main(void *arg)
 {
 	struct front_end_thread *thread = arg;
+	sigset_t broken_pipe;
 
+	/* libuv writes without MSG_NOSIGNAL: a client that is gone must be an error of its own
+	 * connection, whatever the process does about signals. */
+	lab_assert(sigemptyset(&broken_pipe) == 0 && sigaddset(&broken_pipe, SIGPIPE) == 0);
+	lab_assert(pthread_sigmask(SIG_BLOCK, &broken_pipe, NULL) == 0);
 	(void)uv_run(&thread->loop, UV_RUN_DEFAULT);
 	return NULL;
 }
