@@ -159,6 +159,8 @@ static int post(struct bulk *bulk, struct bulk_item **sent, size_t count,
 			 ? lab_fail(err, LAB_LIMIT, "%s: the paths are too long", what_of(bulk))
 			 : scality_request_run(&request, bulk->arena, ret, err);
 	lab_buf_done(&body);
+	for (size_t i = 0; i < count; i++)
+		sent[i]->uncertain |= scality_request_was_uncertain(&request);
 	return result;
 }
 

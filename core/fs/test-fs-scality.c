@@ -351,6 +351,25 @@ static void a_conflict_is_tried_again_entry_by_entry(void **state)
 	assert_int_equal(scalemu_counters(w.ring)->bulk_requests, 2);
 }
 
+static void what_a_lost_answer_had_deleted_is_deleted(void **state)
+{
+	(void)state;
+	with_fault("cdmi.bulk", SIM_FAULT_LOSE_REPLY, 0, 1);
+	ring_run(&w, delete_five);
+	assert_int_equal(w.fired, 1);
+	for (size_t i = 0; i < 4; i++)
+		assert_int_equal(results[i].code, LAB_OK);
+}
+
+static void what_was_refused_before_is_not_taken_for_deleted(void **state)
+{
+	(void)state;
+	with_fault("cdmi.bulk", SIM_FAULT_FAIL, 409, 1);
+	ring_run(&w, delete_five);
+	assert_int_equal(w.fired, 1);
+	assert_int_equal(results[4].code, LAB_NOT_FOUND);
+}
+
 static void lost_answers_make_all_of_them_uncertain(void **state)
 {
 	(void)state;
@@ -520,6 +539,8 @@ int main(void)
 		ring_test(the_limit_cuts_it_up),
 		ring_test(bulk_delete_0_deletes_one_by_one),
 		ring_test(a_conflict_is_tried_again_entry_by_entry),
+		ring_test(what_a_lost_answer_had_deleted_is_deleted),
+		ring_test(what_was_refused_before_is_not_taken_for_deleted),
 		ring_test(lost_answers_make_all_of_them_uncertain),
 		ring_test(a_conflict_is_retried),
 		ring_test(a_conflict_that_stays_is_a_certain_failure),
