@@ -6,6 +6,7 @@
 #include "cli/options.h"
 
 #include "scenarios/bench/bench.h"
+#include "scenarios/bench/servers.h"
 
 #include <stdio.h>
 
@@ -48,6 +49,56 @@ static size_t measure_all(
 	return done;
 }
 
+/* bench s3 --server ...: servers that run already. */
+static int bench_servers(const struct options *o, struct lab_error *err)
+{
+	struct bench_row rows[BENCH_SERVERS_MAX * BENCH_SERVER_FIGURES];
+	struct bench_result results[LAB_COUNT_OF(rows)];
+	const struct bench_row *chosen[LAB_COUNT_OF(rows)];
+	struct bench_server servers[BENCH_SERVERS_MAX];
+	struct lab_arena *arena = lab_arena_new(cli_heap(), OUTPUT_MAX);
+	size_t count = o->server_count * BENCH_SERVER_FIGURES;
+	struct lab_buf out;
+
+	if (o->server_count > BENCH_SERVERS_MAX)
+		return lab_fail(err, LAB_LIMIT, "more than %d servers", BENCH_SERVERS_MAX);
+	for (size_t i = 0; i < o->server_count; i++) {
+		if (bench_server_parse(o->servers[i], arena, &servers[i], err) < 0)
+			return -1;
+	}
+	if (bench_servers_measure(servers, o->server_count, arena, rows, results, err) < 0)
+		return -1;
+	lab_buf_init(&out, cli_heap(), OUTPUT_MAX);
+	if (!o->json)
+		bench_print_head(&out);
+	for (size_t i = 0; i < count; i++) {
+		chosen[i] = &rows[i];
+		if (!o->json)
+			bench_print_row(&rows[i], &results[i], &out);
+	}
+	if (o->json)
+		bench_print_json(chosen, results, count, &out);
+	flush_out(&out);
+	lab_buf_done(&out);
+	return 0;
+}
+
+static int cmd_bench_servers(const struct options *o)
+{
+	struct lab_error err;
+
+	if (o->server_count == 0) {
+		lab_fail(&err, LAB_INVALID, "bench s3 needs --server, once for each server");
+		return cli_usage(&err);
+	}
+	if (bench_servers(o, &err) == 0)
+		return CLI_PASS;
+	if (err.code == LAB_DENIED)
+		return cli_refused(&err);
+	(void)cli_usage(&err);
+	return err.code == LAB_INVALID || err.code == LAB_LIMIT ? CLI_USAGE : CLI_BROKEN;
+}
+
 int cmd_bench(int argc, char **argv)
 {
 	const struct bench_row *rows[BENCH_ROWS_MAX];
@@ -56,8 +107,11 @@ int cmd_bench(int argc, char **argv)
 	struct options o;
 	size_t count;
 
-	if (options_parse(argc, argv, OPTION_JSON, &o, &err) < 0 ||
-		bench_select(o.arguments, o.argument_count, rows, &count, &err) < 0)
+	if (options_parse(argc, argv, OPTION_JSON | OPTION_SERVER, &o, &err) < 0)
+		return cli_usage(&err);
+	if (o.server_count > 0 || (o.argument_count == 1 && strcmp(o.arguments[0], "s3") == 0))
+		return cmd_bench_servers(&o);
+	if (bench_select(o.arguments, o.argument_count, rows, &count, &err) < 0)
 		return cli_usage(&err);
 #ifndef __OPTIMIZE__
 	fprintf(stderr, "oboxlab: not an optimised build: these numbers say little\n");

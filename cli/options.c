@@ -43,6 +43,7 @@ static const struct option table[] = {
 	{ "--data", OPTION_DATA, true, offsetof(struct options, data) },
 	{ "--profile", OPTION_PROFILE, true, offsetof(struct options, profile) },
 	{ "--faults", OPTION_FAULTS, true, offsetof(struct options, faults) },
+	{ "--server", OPTION_SERVER, true, 0 },
 	{ "--filter", OPTION_FS, true, offsetof(struct options, fs.filter) },
 	{ "--uri", OPTION_FS, true, offsetof(struct options, fs.uri) },
 	{ "-f", OPTION_FS, true, offsetof(struct options, fs.file) },
@@ -194,6 +195,8 @@ static int read_option(
 		return read_world(text, o, err);
 	case OPTION_UNTIL:
 		return read_until(text, o, err);
+	case OPTION_SERVER:
+		return add_text("--server", text, o->servers, &o->server_count, err);
 	case OPTION_JSON:
 		o->json = true;
 		return 0;

@@ -49,7 +49,8 @@ enum cli_option {
 	/* Those of fs. */
 	OPTION_FS = 1 << 21,
 	/* --sproxyd, --cdmi */
-	OPTION_SCALITY = 1 << 22
+	OPTION_SCALITY = 1 << 22,
+	OPTION_SERVER = 1 << 23
 };
 
 struct options {
@@ -65,6 +66,8 @@ struct options {
 	const char *conf, *mbox, *history;
 	const char *s3, *cql, *imds, *sproxyd, *cdmi, *admin; /* "A:P" */
 	const char *data, *profile, *faults;
+	const char *servers[OPTIONS_FS_MAX]; /* of bench s3 */
+	size_t server_count;
 	bool is_live, json, stop_at_first, quiet;
 	uint64_t until_ns, until_event;
 	struct options_fs {

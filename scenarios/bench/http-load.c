@@ -10,7 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define ANSWER_MAX ((size_t)16 << 10)
+#define ANSWER_MAX ((size_t)80 << 10)
 
 struct connection {
 	int fd;

@@ -9,7 +9,7 @@
 
 #include <stdio.h>
 
-#define WIRE_MAX ((size_t)16 << 10)
+#define WIRE_MAX ((size_t)80 << 10)
 #define ROWS_IN_PARTITION 32
 
 /* ---- S3 ---- */

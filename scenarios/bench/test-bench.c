@@ -3,6 +3,7 @@
 #include "core/cql/cql-codec.h"
 #include "scenarios/bench/bench-private.h"
 #include "scenarios/bench/emulators.h"
+#include "scenarios/bench/servers.h"
 #include "scenarios/bench/sockets.h"
 
 #include <signal.h>
@@ -469,6 +470,49 @@ static void storms_are_run_from_the_binary(void **state)
 	run_rows("sim.seeds", false);
 }
 
+static void servers_are_read(void **state)
+{
+	struct lab_pool *pool = lab_pool_new(1 << 20);
+	struct lab_heap *heap = lab_heap_new(pool, 1 << 20);
+	struct lab_arena *arena = lab_arena_new(heap, 1 << 16);
+	static const struct {
+		const char *text;
+		enum lab_code code;
+	} wrong[] = {
+		{ "", LAB_INVALID },
+		{ "a", LAB_INVALID },
+		{ "a=http://127.0.0.1:80,k,s", LAB_INVALID },
+		{ "=http://127.0.0.1:80,k,s,b", LAB_INVALID },
+		{ "a=http://127.0.0.1:0,k,s,b", LAB_INVALID },
+		{ "a=http://127.0.0.1:65536,k,s,b", LAB_INVALID },
+		{ "a=http://127.0.0.1:80,k,s,b,x", LAB_INVALID },
+		{ "a=http://127.0.0.1:80,k,s,b,1,2,3", LAB_INVALID },
+		{ "a=http://10.0.0.1:80,k,s,b", LAB_DENIED },
+		{ "a=https://127.0.0.1:80,k,s,b", LAB_DENIED },
+	};
+	struct bench_server server;
+	struct lab_error err;
+
+	(void)state;
+	assert_int_equal(bench_server_parse(
+				 "a=http://127.0.0.1:9000,KEY,S/+=,b,12,34", arena, &server, &err),
+		0);
+	assert_string_equal(server.name, "a");
+	assert_int_equal(server.port, 9000);
+	assert_true(lab_view_eq(server.secret, LAB_VIEW("S/+=")));
+	assert_true(lab_view_eq(server.bucket, LAB_VIEW("b")));
+	assert_int_equal(server.pid, 12);
+	assert_int_equal(server.start_ms, 34);
+	for (size_t i = 0; i < LAB_COUNT_OF(wrong); i++) {
+		assert_int_equal(bench_server_parse(wrong[i].text, arena, &server, &err), -1);
+		assert_int_equal(err.code, wrong[i].code);
+		assert_null(strstr(err.message, "10.0.0.1:80,k"));
+	}
+	lab_arena_free(&arena);
+	lab_heap_drop(&heap);
+	lab_pool_free(&pool);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -490,6 +534,7 @@ int main(void)
 		cmocka_unit_test(emulators_answer_over_sockets),
 		cmocka_unit_test(the_cores_client_gets_its_objects),
 		cmocka_unit_test(emulators_start),
+		cmocka_unit_test(servers_are_read),
 		cmocka_unit_test(storms_are_run_from_the_binary),
 	};
 

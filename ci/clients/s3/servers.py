@@ -119,7 +119,7 @@ def versitygw(build, work):
 	os.makedirs(data, exist_ok=True)
 	os.makedirs(side, exist_ok=True)
 	return Foreign("versitygw", [os.path.join(build, "versitygw/versitygw"), "--port",
-		f"127.0.0.1:{port}", "--quiet", "posix", "--sidecar", side, data], work, port,
+		f"127.0.0.1:{port}", "--quiet", "--keep-alive", "posix", "--sidecar", side, data], work, port,
 		{"ROOT_ACCESS_KEY": KEY, "ROOT_SECRET_KEY": SECRET})
 
 
