@@ -20,8 +20,9 @@ BASIC = ("buckets", "upload and download 0 B", "upload and download 1 B", "uploa
 	"multipart abort", "bulk delete", "presigned", "wrong secret", "unknown key", "expired token",
 	"clock skew")
 SDK = BASIC + ("conditions", "multipart copy", "managed transfer", "checksums")
+GO = BASIC + ("conditions", "managed transfer", "checksums")
 FROM_IMDS = ("first credentials", "rotation 1", "rotation 2", "rotation 3", "expired credentials")
-TIMEOUT_S = 400
+TIMEOUT_S = 900
 
 EXPIRED = {"S3_EXPIRED_KEY": "ASIAOBOXLABEXPIRED01", "S3_EXPIRED_SECRET": "expiredexpired",
 	"S3_EXPIRED_TOKEN": "FwoGZXIvYXdzEXPIRED=="}
@@ -61,6 +62,8 @@ def clients(build):
 		Client("rclone SigV2", [debian, program("rclone.py")], checks=BASIC, S3_SIGNATURE="v2"),
 		Client("JavaScript SDK", script("sdk.mjs"), "javascript", forms=("SHA256", TRAILER)),
 		Client("JavaScript SDK TLS", script("sdk.mjs"), "javascript", tls=True, forms=(TRAILER,)),
+		Client("Go SDK", [os.path.join(build, "go/client")], "go", GO, forms=("SHA256",)),
+		Client("Go SDK TLS", [os.path.join(build, "go/client")], "go", GO, tls=True, forms=(TRAILER,)),
 		Client("IMDS boto3 Debian", [debian, program("imds.py")], checks=FROM_IMDS, imds=True),
 		Client("IMDS boto3", [current, program("imds.py")], "python", FROM_IMDS, imds=True),
 		Client("IMDS awscli", [debian, program("imds.py"), "aws"], checks=FROM_IMDS, imds=True),
