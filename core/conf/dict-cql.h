@@ -110,7 +110,7 @@ struct dict_cql_connect {
 	enum dict_cql_consistency read_fallback_consistency, write_fallback_consistency,
 		delete_fallback_consistency;
 	struct lab_view log_level; /* "warn" */
-	bool debug_queries, latency_aware_routing;
+	bool debug_queries, latency_aware_routing, log_retries;
 	unsigned protocol_version;            /* 0: the driver's choice, 4 */
 	unsigned num_threads;                 /* 0: the driver's choice */
 	uint64_t heartbeat_interval_ns;       /* 30 s */

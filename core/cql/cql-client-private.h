@@ -70,6 +70,22 @@ struct cql_prepared_statement {
 	struct env_cond changed;
 };
 
+/* Of one host, for latency-aware routing. */
+struct cql_latency {
+	uint64_t average_ns; /* 0: not known yet */
+	uint64_t updated_ns;
+	uint64_t measured;
+};
+
+/* The hosts of one request, in the order in which they are asked. Executions of one request share
+ * it, so that each host is asked by one of them only. */
+struct cql_hosts {
+	unsigned order[CQL_HOSTS_MAX];
+	unsigned count, next;
+};
+
+struct cql_metrics;
+
 struct cql_client {
 	struct env *env;
 	struct cql_settings settings;
@@ -90,6 +106,13 @@ struct cql_client {
 	unsigned statements; /* running */
 	struct env_cond idle;
 	struct lab_error last_error; /* of the last failed connection attempt */
+	struct cql_latency latencies[CQL_HOSTS_MAX];
+	uint64_t fastest_ns; /* average of the fastest host, 0: none known */
+	uint64_t fastest_updated_ns;
+	struct cql_metrics *metrics; /* NULL: nobody wants them */
+	uint64_t connection_timeouts;
+	bool hung;   /* SPECULATION_HANGS has struck */
+	bool ending; /* cql_client_close() waits for running statements */
 };
 
 /* One execution of one statement: what its attempts learn. */
@@ -102,7 +125,10 @@ struct cql_run {
 	int64_t timestamp_us;
 	struct lab_view paging_state;
 	unsigned page;                      /* from 1 */
+	struct cql_hosts *hosts;            /* those that were not asked yet */
 	unsigned retries;                   /* by the retry policy */
+	struct env_cond *blocked_on;        /* what its fiber waits for, or NULL */
+	bool cancelled;                     /* another execution was faster */
 	bool maybe_applied;                 /* by any attempt so far */
 	struct cql_response response;       /* of the last attempt that was answered */
 	const struct cql_metadata *columns; /* of its rows */
@@ -127,9 +153,44 @@ int cql_prepare(struct cql_run *run, struct cql_connection *c, bool again,
 /* Sends the statement with run->consistency to one host after the other until one of them answers
  * for good. 0 with run->response; -1 with run->failure. */
 int cql_plan(struct cql_run *run);
+/* One execution of it: through what is left of run->hosts. */
+int cql_execution(struct cql_run *run);
+/* Blocks until signalled (0); -1 at the run's deadline, or when it is cancelled. */
+int cql_run_wait(struct cql_run *run, struct env_cond *cond);
 void cql_run_fail(struct cql_run *run, enum cql_failure failure, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 void cql_run_fail_server(struct cql_run *run, const struct cql_error *error);
+
+/* ---- cql-race.c: speculative execution ---- */
+
+/* cql_plan() with several executions at a time. */
+int cql_race(struct cql_run *run);
+
+/* ---- cql-hosts.c: who is asked first ---- */
+
+void cql_hosts_order(struct cql_client *client, struct cql_hosts *ret);
+/* An answer took this long. */
+void cql_hosts_measured(struct cql_client *client, unsigned host, uint64_t took_ns);
+
+/* ---- cql-metrics.c ---- */
+
+/* Starts writing metrics_path. -1 LAB_LIMIT: no more fibers. */
+int cql_metrics_start(struct cql_client *client, struct lab_error *err);
+/* Wakes its fiber, which ends if the client is closing. */
+void cql_metrics_wake(struct cql_client *client);
+void cql_metrics_free(struct cql_client *client);
+/* A request was answered. */
+void cql_metrics_answered(struct cql_client *client, uint64_t took_ns);
+
+/* ---- cql-log.c ---- */
+
+/* One of the driver's own lines, if log_level lets it pass. */
+void cql_log(struct cql_client *client, enum cql_log_level level, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+/* What the logging retry policy says. */
+void cql_log_retry(struct cql_run *run, const struct cql_error *error, unsigned retries);
+/* debug_queries: what became of a statement. */
+void cql_log_query(struct cql_run *run, bool ok, size_t rows, uint64_t took_ns);
 
 /* ---- cql-connection.c ---- */
 
@@ -145,10 +206,10 @@ bool cql_connection_is_busy(const struct cql_connection *c);
 /* Queues one request for the writer. -1 if no stream id or no room is left: nothing was sent. */
 int cql_connection_send(struct cql_connection *c, const struct cql_request *request,
 	struct cql_waiting *waiting, int16_t *ret_stream);
-/* Blocks until answered or lost, or until the deadline: then the stream id stays taken until the
- * answer comes, and -1 is returned. */
-int cql_connection_wait(struct cql_connection *c, struct cql_waiting *waiting, int16_t stream,
-	uint64_t deadline_ns);
+/* Blocks until answered or lost, or until the run's deadline or cancelling: then the stream id
+ * stays taken until the answer comes, and -1 is returned. */
+int cql_connection_wait(
+	struct cql_run *run, struct cql_connection *c, struct cql_waiting *waiting, int16_t stream);
 
 /* ---- cql-streams.c: ids of requests in flight ---- */
 

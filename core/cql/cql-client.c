@@ -4,6 +4,7 @@
  * (obox 3.8, cql-imds 3.4).
  */
 #include "core/cql/cql-client-private.h"
+#include "core/env/defects.h"
 
 #define PREPARED_ARENA_BYTES (8u << 20)
 
@@ -22,6 +23,7 @@ void cql_settings_defaults(struct cql_settings *ret)
 		.streams_per_connection = CQL_STREAM_MAX,
 		.frame_max_bytes = 16u << 20,
 		.queue_max_bytes = 16u << 20,
+		.log_level = CQL_LOG_WARN,
 	};
 	for (size_t i = 0; i < CQL_STATEMENT_TYPES; i++)
 		ret->consistency[i] = ret->fallback[i] = CQL_LOCAL_QUORUM;
@@ -62,6 +64,7 @@ static void copy_settings(struct cql_client *client, const struct cql_settings *
 	to->keyspace = copy(heap, from->keyspace);
 	to->user = copy(heap, from->user);
 	to->password = copy(heap, from->password);
+	to->metrics_path = copy(heap, from->metrics_path);
 	for (size_t i = 0; i < CQL_STATEMENT_TYPES; i++) {
 		client->fallback[i].primary = from->consistency[i];
 		client->fallback[i].fallback = from->fallback[i];
@@ -77,6 +80,7 @@ static void free_settings(struct cql_client *client)
 	lab_heap_free(heap, (void *)(uintptr_t)s->keyspace);
 	lab_heap_free(heap, (void *)(uintptr_t)s->user);
 	lab_heap_free(heap, (void *)(uintptr_t)s->password);
+	lab_heap_free(heap, (void *)(uintptr_t)s->metrics_path);
 }
 
 static void make_connections(struct cql_client *client)
@@ -94,6 +98,15 @@ static void make_connections(struct cql_client *client)
 	}
 }
 
+static int start_fibers(struct cql_client *client, struct lab_error *err)
+{
+	for (unsigned i = 0; i < client->connection_count; i++) {
+		if (cql_connection_start(&client->connections[i], err) < 0)
+			return -1;
+	}
+	return cql_metrics_start(client, err);
+}
+
 int cql_client_open(struct env *env, const struct cql_settings *settings, struct cql_client **ret,
 	struct lab_error *err)
 {
@@ -108,11 +121,9 @@ int cql_client_open(struct env *env, const struct cql_settings *settings, struct
 	client->prepared_arena = lab_arena_new(env->heap, PREPARED_ARENA_BYTES);
 	(void)lab_fail(&client->last_error, LAB_UNAVAILABLE, "not tried yet");
 	make_connections(client);
-	for (unsigned i = 0; i < client->connection_count; i++) {
-		if (cql_connection_start(&client->connections[i], err) < 0) {
-			cql_client_close(&client);
-			return -1;
-		}
+	if (start_fibers(client, err) < 0) {
+		cql_client_close(&client);
+		return -1;
 	}
 	*ret = client;
 	return 0;
@@ -125,16 +136,20 @@ void cql_client_close(struct cql_client **client_p)
 		return;
 	*client_p = NULL;
 	struct env *env = client->env;
+	client->ending = true;
+	env_cond_broadcast(env, &client->changed);
 	while (client->statements > 0)
 		(void)env_cond_wait(env, &client->idle, ENV_FOREVER);
 	client->closing = true;
 	for (unsigned i = 0; i < client->connection_count; i++)
 		env_cond_broadcast(env, &client->connections[i].keeper);
+	cql_metrics_wake(client);
 	while (client->keepers > 0)
 		(void)env_cond_wait(env, &client->idle, ENV_FOREVER);
 	for (unsigned i = 0; i < client->connection_count; i++)
 		cql_connection_done(&client->connections[i]);
 	lab_heap_free(env->heap, client->connections);
+	cql_metrics_free(client);
 	lab_map_free(&client->prepared);
 	lab_arena_free(&client->prepared_arena);
 	free_settings(client);
@@ -206,12 +221,19 @@ static bool gave_up(const struct cql_run *run)
 	       env_now(run->client->env) >= deadline;
 }
 
+/* One request of the driver's, as Dovecot counts them. */
 static int plan(struct cql_run *run)
 {
-	if (cql_plan(run) == 0)
+	struct cql_client *client = run->client;
+	uint64_t started = env_now(client->env);
+	client->counters[CQL_SENT]++;
+	if (cql_plan(run) == 0) {
+		client->counters[CQL_RECV_OK]++;
+		cql_metrics_answered(client, env_now(client->env) - started);
 		return 0;
+	}
 	if (!gave_up(run))
-		run->client->counters[cql_failure_classes[run->failure].counter]++;
+		client->counters[cql_failure_classes[run->failure].counter]++;
 	return -1;
 }
 
@@ -234,6 +256,8 @@ static int run_first_page(struct cql_run *run)
 	if (warn)
 		warn_of_fallback(run, fallback);
 	run->consistency = fallback->fallback;
+	if ((run->client->settings.defects & LAB_DEFECT(FALLBACK_HIDES_UNCERTAIN)) != 0)
+		run->maybe_applied = false;
 	new_request(run);
 	return plan(run);
 }
@@ -442,12 +466,12 @@ int cql_client_execute(struct cql_client *client, const struct cql_statement *st
 	client->statements++;
 	bool ok = run_pages(&run, max_rows, &result) == 0;
 	uint64_t took = env_now(client->env) - started;
-	if (ok) {
-		client->counters[CQL_RECV_OK]++;
+	if (ok)
 		*ret = result;
-	}
 	emit(&run, ok, result.row_count, took);
 	warn_if_slow(&run, took);
+	if (client->settings.debug_queries)
+		cql_log_query(&run, ok, result.row_count, took);
 	int status = ok ? 0 : report(&run, took, err);
 	if (--client->statements == 0)
 		env_cond_broadcast(client->env, &client->idle);

@@ -25,9 +25,10 @@
  *                    reports the last attempt only, and so takes some writes for certainly failed
  *                    that surface later.
  * certain-if-unsent  A time-out while nothing but a PREPARE was sent is LAB_TIMEOUT: certain.
- * one-timestamp      A statement keeps its timestamp through retries and fallback, so that a late
- *                    attempt cannot overwrite something written in between. The C++ driver takes a
- *                    new one for each encoding.
+ * speculation-ends   When no host is left, a request that is being executed speculatively fails as
+ * any other. The C++ driver then hangs all queries, until it is restarted. one-timestamp      A
+ * statement keeps its timestamp through retries and fallback, so that a late attempt cannot
+ * overwrite something written in between. The C++ driver takes a new one for each encoding.
  */
 #ifndef LAB_CQL_CLIENT_H
 #define LAB_CQL_CLIENT_H
@@ -40,6 +41,7 @@
 #define CQL_STATEMENTS_MAX 1024 /* prepared statements of a client */
 #define CQL_PARAMS_MAX 32       /* bound values of one statement */
 #define CQL_PAGES_MAX 100000    /* of one result */
+#define CQL_SPECULATIVE_MAX 16  /* executions of one request beside the first */
 
 enum cql_statement_type {
 	CQL_STATEMENT_READ,
@@ -47,6 +49,18 @@ enum cql_statement_type {
 	CQL_STATEMENT_DELETE,
 	CQL_STATEMENT_TYPES
 };
+
+/* The C++ driver's levels, as log_level names them. */
+enum cql_log_level {
+	CQL_LOG_CRITICAL,
+	CQL_LOG_ERROR,
+	CQL_LOG_WARN,
+	CQL_LOG_INFO,
+	CQL_LOG_DEBUG,
+	CQL_LOG_TRACE
+};
+/* "warn". 0, or -1 if there is no such level. */
+int cql_log_level_parse(struct lab_view name, enum cql_log_level *ret);
 
 struct cql_settings {
 	const char *hosts[CQL_HOSTS_MAX]; /* copied */
@@ -71,6 +85,18 @@ struct cql_settings {
 	unsigned streams_per_connection; /* requests in flight, at most CQL_STREAM_MAX */
 	size_t frame_max_bytes;          /* of what servers send */
 	size_t queue_max_bytes;          /* of what waits to be written, for each connection */
+	/* Constant speculative execution, if both are > 0: a request that is not answered within
+	 * the delay is sent to the next host as well, up to `max` times; the first answer counts.
+	 * More than CQL_SPECULATIVE_MAX, or than there are other hosts, changes nothing. */
+	uint64_t speculative_delay_ns;
+	unsigned speculative_max;
+	bool latency_aware;           /* hosts that are twice as slow as the fastest come last */
+	enum cql_log_level log_level; /* of the driver's own lines */
+	bool debug_queries;           /* one line for each statement */
+	bool log_retries;             /* one line (info) for each retry of the retry policy */
+	const char *metrics_path;     /* copied; rewritten every second. NULL or "": none */
+	uint32_t defects;             /* LAB_DEFECT() bits: FALLBACK_HIDES_UNCERTAIN,
+					 NO_HOSTS_CERTAIN, SPECULATION_HANGS */
 };
 
 /* Dovecot's and the C++ driver's defaults: port 9042, local-quorum everywhere, connect 5 s, request

@@ -102,11 +102,10 @@ int cql_connection_send(struct cql_connection *c, const struct cql_request *requ
 }
 
 int cql_connection_wait(
-	struct cql_connection *c, struct cql_waiting *waiting, int16_t stream, uint64_t deadline_ns)
+	struct cql_run *run, struct cql_connection *c, struct cql_waiting *waiting, int16_t stream)
 {
 	while (waiting->state == CQL_REQUEST_WAITING) {
-		if (env_cond_wait(env_of(c), &waiting->cond, deadline_ns) == 0 ||
-			waiting->state != CQL_REQUEST_WAITING)
+		if (cql_run_wait(run, &waiting->cond) == 0 || waiting->state != CQL_REQUEST_WAITING)
 			continue;
 		c->pending[stream] = &cql_orphan;
 		return -1;
@@ -490,6 +489,16 @@ static void wait_to_reconnect(struct cql_connection *c)
 		continue;
 }
 
+static void attempt_failed(struct cql_connection *c, const struct lab_error *err)
+{
+	c->client->last_error = *err;
+	c->failures++;
+	c->client->connection_timeouts += err->code == LAB_TIMEOUT ? 1 : 0;
+	cql_log(c->client, CQL_LOG_WARN,
+		"Connection pool was unable to %s to host %s because of the following error: %s",
+		c->was_ready ? "reconnect" : "connect", host_of(c), err->message);
+}
+
 static void keeper_fiber(void *arg)
 {
 	struct cql_connection *c = arg;
@@ -503,10 +512,8 @@ static void keeper_fiber(void *arg)
 		if (result == 0)
 			result = start_fibers(c, &err);
 		env_cond_broadcast(client->env, &client->changed);
-		if (result < 0) {
-			client->last_error = err;
-			c->failures++;
-		}
+		if (result < 0)
+			attempt_failed(c, &err);
 		if (c->stream != NULL || c->fibers > 0)
 			live(c);
 		wait_to_reconnect(c);

@@ -4,6 +4,7 @@
  * answer means for the next step.
  */
 #include "core/cql/cql-client-private.h"
+#include "core/env/defects.h"
 
 #include <stdio.h>
 
@@ -121,11 +122,18 @@ static enum step on_error(struct cql_run *run, struct cql_connection *c, const s
 	if (cql_failure_classes[run->failure].write_uncertain)
 		run->maybe_applied = true;
 	enum cql_retry retry = cql_retry_decide(e, run->retries);
-	/* "Defuncting the connection", says the C++ driver. */
-	if (e->code == CQL_E_SERVER_ERROR)
+	const char *host = run->client->settings.hosts[c->host];
+	if (e->code == CQL_E_OVERLOADED)
+		cql_log(run->client, CQL_LOG_WARN, "Host %s is overloaded.", host);
+	if (e->code == CQL_E_SERVER_ERROR) {
+		cql_log(run->client, CQL_LOG_WARN,
+			"Received server error '%.*s' from host %s. Defuncting the connection...",
+			LAB_VIEW_ARG(e->message), host);
 		cql_connection_break(c);
+	}
 	if (retry == CQL_RETRY_NO)
 		return STEP_FAILED;
+	cql_log_retry(run, e, run->retries);
 	run->retries++;
 	return retry == CQL_RETRY_SAME_HOST ? STEP_SAME_HOST : STEP_NEXT_HOST;
 }
@@ -161,8 +169,8 @@ static enum step send_and_wait(
 			"All connections on all I/O threads are busy");
 		return STEP_NEXT_HOST;
 	}
-	run->client->counters[CQL_SENT]++;
-	if (cql_connection_wait(c, &waiting, stream, run->deadline_ns) < 0) {
+	uint64_t sent_ns = env_now(run->client->env);
+	if (cql_connection_wait(run, c, &waiting, stream) < 0) {
 		run->maybe_applied = true;
 		cql_run_fail(run, CQL_LIB_REQUEST_TIMED_OUT, "Request timed out");
 		return STEP_FAILED;
@@ -171,6 +179,7 @@ static enum step send_and_wait(
 		run->maybe_applied = true;
 		return STEP_NEXT_HOST;
 	}
+	cql_hosts_measured(run->client, c->host, env_now(run->client->env) - sent_ns);
 	return on_answer(run, c, &waiting);
 }
 
@@ -253,15 +262,15 @@ static void fail_no_hosts(struct cql_run *run, bool busy)
 	}
 }
 
-int cql_plan(struct cql_run *run)
+int cql_execution(struct cql_run *run)
 {
 	struct cql_client *client = run->client;
-	unsigned hosts = (unsigned)client->settings.host_count;
-	uint64_t first = client->next_host++;
 	bool busy = false;
 	bool attempted = false;
-	for (unsigned i = 0; i < hosts; i++) {
-		struct cql_connection *c = pick(client, (unsigned)((first + i) % hosts), &busy);
+	bool before = run->maybe_applied;
+	while (run->hosts->next < run->hosts->count) {
+		struct cql_connection *c =
+			pick(client, run->hosts->order[run->hosts->next++], &busy);
 		if (c == NULL)
 			continue;
 		enum step step = try_host(run, c);
@@ -269,6 +278,8 @@ int cql_plan(struct cql_run *run)
 			return 0;
 		if (step == STEP_FAILED)
 			return -1;
+		if ((client->settings.defects & LAB_DEFECT(NO_HOSTS_CERTAIN)) != 0)
+			run->maybe_applied = before;
 		/* Only a queue that is full leaves the other reason alone. */
 		attempted |= run->failure != CQL_LIB_REQUEST_QUEUE_FULL;
 		busy |= run->failure == CQL_LIB_REQUEST_QUEUE_FULL;
@@ -276,4 +287,47 @@ int cql_plan(struct cql_run *run)
 	}
 	fail_no_hosts(run, busy && !attempted);
 	return -1;
+}
+
+int cql_run_wait(struct cql_run *run, struct env_cond *cond)
+{
+	if (run->cancelled)
+		return -1;
+	run->blocked_on = cond;
+	int result = env_cond_wait(run->client->env, cond, run->deadline_ns);
+	run->blocked_on = NULL;
+	return result != 0 || run->cancelled ? -1 : 0;
+}
+
+/* The documented bug (obox 3.7): once nothing of Cassandra was left while executions were
+ * speculative, no query is ever answered again. True after such a wait. */
+static bool hang(struct cql_run *run)
+{
+	struct cql_client *client = run->client;
+	uint64_t until = run->statement->deadline_ns;
+	if ((client->settings.defects & LAB_DEFECT(SPECULATION_HANGS)) == 0)
+		return false;
+	for (unsigned i = 0; i < client->connection_count && client->ready == 0; i++)
+		client->hung |= client->connections[i].was_ready;
+	if (!client->hung)
+		return false;
+	while (!client->ending &&
+		env_cond_wait(client->env, &client->changed, until == 0 ? ENV_FOREVER : until) == 0)
+		continue;
+	cql_run_fail(run, CQL_LIB_REQUEST_TIMED_OUT, "Request timed out");
+	return true;
+}
+
+int cql_plan(struct cql_run *run)
+{
+	const struct cql_settings *s = &run->client->settings;
+	bool speculative = s->speculative_delay_ns > 0 && s->speculative_max > 0;
+	struct cql_hosts hosts;
+	if (speculative && hang(run))
+		return -1;
+	cql_hosts_order(run->client, &hosts);
+	run->hosts = &hosts;
+	int result = speculative ? cql_race(run) : cql_execution(run);
+	run->hosts = NULL;
+	return result;
 }

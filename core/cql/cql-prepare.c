@@ -58,7 +58,7 @@ static int exchange(struct cql_run *run, struct cql_connection *c, struct cql_pr
 			"All connections on all I/O threads are busy");
 		return -1;
 	}
-	if (cql_connection_wait(c, &waiting, stream, run->deadline_ns) < 0) {
+	if (cql_connection_wait(run, c, &waiting, stream) < 0) {
 		cql_run_fail(run, CQL_LIB_REQUEST_TIMED_OUT, "Request timed out");
 		return -1;
 	}
@@ -91,7 +91,7 @@ static struct cql_prepared_statement *entry(struct cql_run *run)
 static int wait_turn(struct cql_run *run, struct cql_prepared_statement *p, uint32_t bit)
 {
 	while ((p->preparing & bit) != 0) {
-		if (env_cond_wait(run->client->env, &p->changed, run->deadline_ns) != 0) {
+		if (cql_run_wait(run, &p->changed) < 0) {
 			cql_run_fail(run, CQL_LIB_REQUEST_TIMED_OUT, "Request timed out");
 			return -1;
 		}

@@ -124,6 +124,12 @@ struct test_world {
 	struct node nodes[NODES_MAX];
 	const struct shape *shapes; /* ends with a NULL query */
 	struct lab_buf log;         /* events, one a line: name and fields */
+	uint16_t port;              /* of the nodes, 0: 9042 */
+	struct lab_buf file;        /* the one file that is being written, */
+	struct lab_buf file_done;   /* and the last that got its name */
+	char file_path[256];
+	bool no_files; /* opening fails */
+	unsigned file_count;
 };
 
 /* ---- time and fibers ---- */
@@ -635,7 +641,7 @@ static int tw_connect(struct env *env, const char *host, uint16_t port, uint64_t
 {
 	struct test_world *w = world_of(env);
 	struct node *node = NULL;
-	assert_int_equal(port, 9042);
+	assert_int_equal(port, w->port == 0 ? 9042 : w->port);
 	for (size_t i = 0; i < NODES_MAX; i++) {
 		if (w->nodes[i].name != NULL && strcmp(w->nodes[i].name, host) == 0)
 			node = &w->nodes[i];
@@ -660,6 +666,56 @@ static int tw_connect(struct env *env, const char *host, uint16_t port, uint64_t
 	return 0;
 }
 
+/* ---- one file ---- */
+
+static int tf_write(
+	struct env_file *file, uint64_t offset, struct lab_view data, struct lab_error *err)
+{
+	struct test_world *w = world_of(file->env);
+	(void)err;
+	assert_int_equal(offset, w->file.len);
+	lab_buf_append_view(&w->file, data);
+	return 0;
+}
+
+static void tf_close(struct env_file *file)
+{
+	(void)file;
+}
+
+static const struct env_file_ops tf_ops = { .write = tf_write, .close = tf_close };
+
+static int tw_file_open(struct env *env, const char *path, enum env_open_mode mode,
+	struct env_file **ret, struct lab_error *err)
+{
+	struct test_world *w = world_of(env);
+	if (w->no_files)
+		return lab_fail(err, LAB_IO, "open(%s) failed: Permission denied", path);
+	assert_int_equal(mode, ENV_OPEN_TRUNCATE);
+	lab_buf_reset(&w->file);
+	*ret = lab_arena_new_of(w->arena, struct env_file);
+	**ret = (struct env_file){ .ops = &tf_ops, .env = env };
+	return 0;
+}
+
+static int tw_rename(struct env *env, const char *from, const char *to, struct lab_error *err)
+{
+	struct test_world *w = world_of(env);
+	(void)from;
+	(void)err;
+	(void)snprintf(w->file_path, sizeof(w->file_path), "%s", to);
+	lab_buf_reset(&w->file_done);
+	lab_buf_append_view(&w->file_done, lab_buf_view(&w->file));
+	w->file_count++;
+	return 0;
+}
+
+static int tw_unlink(struct env *env, const char *path, struct lab_error *err)
+{
+	(void)env;
+	return lab_fail(err, LAB_NOT_FOUND, "%s: no such file", path);
+}
+
 static const struct env_ops tw_ops = { .now = tw_now,
 	.wall_us = tw_wall,
 	.draw = tw_draw,
@@ -668,7 +724,10 @@ static const struct env_ops tw_ops = { .now = tw_now,
 	.self = tw_self,
 	.park = tw_park,
 	.unpark = tw_unpark,
-	.connect = tw_connect };
+	.connect = tw_connect,
+	.file_open = tw_file_open,
+	.rename = tw_rename,
+	.unlink = tw_unlink };
 
 /* ---- life ---- */
 
@@ -687,6 +746,8 @@ static inline struct test_world *world_new(size_t node_count, const struct shape
 	w->group = lab_fiber_group_new(w->fibers);
 	w->shapes = shapes;
 	lab_buf_init(&w->log, heap, 4u << 20);
+	lab_buf_init(&w->file, heap, 1u << 20);
+	lab_buf_init(&w->file_done, heap, 1u << 20);
 	for (size_t i = 0; i < node_count; i++) {
 		w->nodes[i].world = w;
 		w->nodes[i].name = names[i];

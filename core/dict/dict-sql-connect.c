@@ -17,6 +17,14 @@ static const char *text(struct lab_arena *arena, struct lab_view v)
 	return v.ptr == NULL ? NULL : lab_arena_cstr(arena, v);
 }
 
+static enum cql_log_level log_level(struct lab_view name)
+{
+	enum cql_log_level level = CQL_LOG_WARN;
+	if (cql_log_level_parse(name, &level) < 0)
+		lab_bug("core/conf let an unknown log_level pass");
+	return level;
+}
+
 static void fill(
 	const struct dict_cql_connect *connect, struct lab_arena *arena, struct cql_settings *s)
 {
@@ -43,14 +51,24 @@ static void fill(
 	s->heartbeat_interval_ns = connect->heartbeat_interval_ns;
 	s->idle_timeout_ns = connect->idle_timeout_ns;
 	s->page_size = connect->page_size;
+	s->speculative_delay_ns = connect->execution_retry_interval_ns;
+	s->speculative_max = connect->execution_retry_times;
+	s->latency_aware = connect->latency_aware_routing;
+	s->log_level = log_level(connect->log_level);
+	s->debug_queries = connect->debug_queries;
+	s->log_retries = connect->log_retries;
+	s->metrics_path = text(arena, connect->metrics);
 }
 
-int dict_sql_connect(struct env *env, const struct dict_cql_connect *connect,
+int dict_sql_connect(struct env *env, const struct dict_cql_connect *connect, uint32_t defects,
 	struct cql_client **ret, struct lab_error *err)
 {
 	struct cql_settings settings;
+	if (connect->use_tls)
+		return lab_fail(err, LAB_UNSUPPORTED, "TLS to Cassandra is not supported");
 	struct lab_arena *arena = lab_arena_new(env->heap, TEXTS_MAX_BYTES);
 	fill(connect, arena, &settings);
+	settings.defects = defects;
 	int result = cql_client_open(env, &settings, ret, err);
 	lab_arena_free(&arena);
 	return result;

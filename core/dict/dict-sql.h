@@ -30,9 +30,9 @@
 #define DICT_CLIENT_TIMEOUT_NS (30 * LAB_SEC)
 #define DICT_CLIENT_WARN_NS (5 * LAB_SEC)
 
-/* A client as the connect string says. Speculative execution, latency-aware routing, TLS, log level
- * and metrics file are accepted there and have no effect here. */
-int dict_sql_connect(struct env *env, const struct dict_cql_connect *connect,
+/* A client as the connect string says; `defects` are LAB_DEFECT() bits. -1 LAB_UNSUPPORTED: an ssl_
+ * option was given, and env has no TLS below its byte streams. */
+int dict_sql_connect(struct env *env, const struct dict_cql_connect *connect, uint32_t defects,
 	struct cql_client **ret, struct lab_error *err);
 
 /* `config` and `client` are borrowed until dict_close(), which waits for running operations but

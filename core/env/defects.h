@@ -15,7 +15,13 @@
 	X(NO_RETRY_503, "no-retry-503", "give up at the first 503 (obox 1.6)") \
 	X(ACK_BEFORE_PUT, "ack-before-put", "acknowledge a delivery before its body is stored") \
 	X(SESSION_CREDENTIALS, "session-credentials", \
-		"keep a session's first IAM credentials to its end (PRO-01)")
+		"keep a session's first IAM credentials to its end (PRO-01)") \
+	X(FALLBACK_HIDES_UNCERTAIN, "fallback-hides-uncertain", \
+		"let the fallback's failure hide the primary's write timeout (H-01)") \
+	X(NO_HOSTS_CERTAIN, "no-hosts-certain", \
+		"take a write that was lost on every host for certainly failed (H-02)") \
+	X(SPECULATION_HANGS, "speculation-hangs", \
+		"with execution_retry, hang forever once all of Cassandra was down (obox 3.7)")
 
 enum lab_defect {
 #define X(name, text, doc) LAB_DEFECT_##name##_BIT,
