@@ -153,12 +153,15 @@ static void put_metadata(struct cqle_op *op, const struct shown *shown, struct c
 	const struct cqle_table *t = op->paxos->table;
 	struct cql_column *columns =
 		lab_arena_array(op->arena, struct cql_column, shown->count + 1);
+	columns[0] = (struct cql_column){ .name = LAB_VIEW("[applied]"),
+		.type = { .id = CQL_TYPE_BOOLEAN } };
+	for (size_t i = 0; i < shown->count; i++) {
+		columns[i + 1].name = shown->columns[i]->name;
+		columns[i + 1].type = shown->columns[i]->type;
+	}
 	for (size_t i = 0; i <= shown->count; i++) {
 		columns[i].keyspace = t->keyspace->name;
 		columns[i].table = t->name;
-		columns[i].name = i == 0 ? LAB_VIEW("[applied]") : shown->columns[i - 1]->name;
-		columns[i].type = i == 0 ? (struct cql_type){ .id = CQL_TYPE_BOOLEAN }
-					 : shown->columns[i - 1]->type;
 	}
 	rows->metadata.columns = columns;
 	rows->metadata.column_count = shown->count + 1;

@@ -278,20 +278,21 @@ static void read_rows(struct cqlemu *emu, struct cqle_op *op)
 static void promised(struct cqlemu *emu, struct cqle_op *op)
 {
 	struct cqle_paxos *p = op->paxos;
-	const struct cqle_promise *accepted = NULL, *committed = NULL;
+	const struct cqle_promise *left = NULL, *committed = NULL;
 	for (size_t i = 0; i < emu->node_count; i++) {
 		const struct cqle_promise *promise = p->promises[i];
 		if (promise == NULL)
 			continue;
 		if (promise->proposal != NULL &&
-			(accepted == NULL || promise->accepted > accepted->accepted))
-			accepted = promise;
+			(left == NULL || promise->accepted > left->accepted))
+			left = promise;
 		if (committed == NULL || promise->committed > committed->committed)
 			committed = promise;
 	}
-	if (accepted != NULL && accepted->accepted > committed->committed) {
+	lab_assert(committed != NULL); /* a quorum has answered */
+	if (left != NULL && left->accepted > committed->committed) {
 		p->finishing = true;
-		propose(emu, op, accepted->proposal);
+		propose(emu, op, left->proposal);
 		return;
 	}
 	tell_laggards(emu, op, committed);
