@@ -22,38 +22,26 @@ struct binder {
 
 /* ---- single values ---- */
 
-enum got {
-	GOT_ERROR = -1,
-	GOT_VALUE,
-	GOT_NULL,
-	GOT_UNSET
-};
-
-static enum got get_value(
+static enum cqle_got get_value(
 	const struct binder *b, const struct cqle_value *value, struct lab_view *ret)
 {
-	if (!value->is_marker) {
-		*ret = value->bytes;
-		return value->is_null ? GOT_NULL : GOT_VALUE;
-	}
-	const struct cql_bind *bind = &b->values[value->marker];
-	if (bind->kind != CQL_VALUE_BYTES)
-		return bind->kind == CQL_VALUE_NULL ? GOT_NULL : GOT_UNSET;
-	*ret = bind->bytes;
-	return cqle_value_validate(&value->type, *ret, b->err) < 0 ? GOT_ERROR : GOT_VALUE;
+	struct cqle_eval e = {
+		.emu = b->emu, .arena = b->arena, .values = b->values, .err = b->err
+	};
+	return cqle_value_get(&e, value, ret);
 }
 
 /* A value of the primary key: must be there, and not be too long. */
 static int get_key_value(
 	const struct binder *b, const struct cqle_value *value, struct lab_view *ret)
 {
-	enum got got = get_value(b, value, ret);
-	if (got == GOT_ERROR)
+	enum cqle_got got = get_value(b, value, ret);
+	if (got == CQLE_GOT_ERROR)
 		return -1;
-	if (got != GOT_VALUE)
+	if (got != CQLE_GOT_VALUE)
 		return cqle_fail(b->err, CQL_E_INVALID,
-			got == GOT_NULL ? "Invalid null value in condition for column %.*s"
-					: "Invalid unset value for column %.*s",
+			got == CQLE_GOT_NULL ? "Invalid null value in condition for column %.*s"
+					     : "Invalid unset value for column %.*s",
 			LAB_VIEW_ARG(value->name));
 	if (ret->len > CQLEMU_KEY_BYTES_MAX)
 		return cqle_fail(b->err, CQL_E_INVALID,
@@ -66,14 +54,14 @@ static int get_number(
 	const struct binder *b, const struct cqle_value *value, bool *ret_given, int64_t *ret)
 {
 	struct lab_view bytes;
-	enum got got = get_value(b, value, &bytes);
-	*ret_given = got == GOT_VALUE;
-	if (got == GOT_ERROR)
+	enum cqle_got got = get_value(b, value, &bytes);
+	*ret_given = got == CQLE_GOT_VALUE;
+	if (got == CQLE_GOT_ERROR)
 		return -1;
-	if (got == GOT_NULL)
+	if (got == CQLE_GOT_NULL)
 		return cqle_fail(b->err, CQL_E_INVALID, "Invalid null value of %.*s",
 			LAB_VIEW_ARG(lab_view_trim(value->name)));
-	if (got == GOT_UNSET)
+	if (got == CQLE_GOT_UNSET)
 		return 0;
 	if (cql_value_to_i64(value->type.id, bytes, ret) < 0)
 		return cqle_fail(
@@ -421,27 +409,16 @@ static int bind_filters(const struct binder *b, struct cqle_select *ret)
 	return 0;
 }
 
-static int bind_items(const struct binder *b, struct cqle_select *ret)
-{
-	ret->item_keys = lab_arena_array(b->arena, struct lab_view, b->plan->item_count);
-	for (size_t i = 0; i < b->plan->item_count; i++) {
-		if (b->plan->items[i].kind == CQLE_ITEM_ELEMENT &&
-			get_key_value(b, &b->plan->items[i].key, &ret->item_keys[i]) < 0)
-			return -1;
-	}
-	return 0;
-}
-
 /* A value that may be null; -1 if it is none. */
 static int condition_value(
 	const struct binder *b, const struct cqle_value *value, struct lab_view *ret)
 {
-	enum got got = get_value(b, value, ret);
-	if (got == GOT_UNSET)
+	enum cqle_got got = get_value(b, value, ret);
+	if (got == CQLE_GOT_UNSET)
 		return cqle_fail(b->err, CQL_E_INVALID, "Invalid 'unset' value in condition");
-	if (got == GOT_NULL)
+	if (got == CQLE_GOT_NULL)
 		*ret = lab_view_of(NULL, 0);
-	return got == GOT_ERROR ? -1 : 0;
+	return got == CQLE_GOT_ERROR ? -1 : 0;
 }
 
 static int bind_condition(
@@ -489,7 +466,7 @@ int cqle_bind_select(struct cqlemu *emu, struct lab_arena *arena, const struct c
 	struct binder b = {
 		.emu = emu, .arena = arena, .plan = plan, .values = values, .err = err
 	};
-	*ret = (struct cqle_select){ .scan = plan->where.pk == NULL };
+	*ret = (struct cqle_select){ .scan = plan->where.pk == NULL, .values = values };
 	if (bind_limit(&b, plan->has_limit, &plan->limit, "LIMIT", &ret->limit) < 0 ||
 		bind_limit(&b, plan->has_partition_limit, &plan->partition_limit,
 			"PER PARTITION LIMIT", &ret->partition_limit) < 0)
@@ -497,8 +474,6 @@ int cqle_bind_select(struct cqlemu *emu, struct lab_arena *arena, const struct c
 	if (ret->scan ? bind_token(&b, ret) < 0 : bind_keys(&b, &ret->keys) < 0)
 		return -1;
 	if (plan->where.filter_count > 0 && bind_filters(&b, ret) < 0)
-		return -1;
-	if (plan->elements && bind_items(&b, ret) < 0)
 		return -1;
 	return bind_slices(&b, &ret->slices, &ret->slice_count);
 }
@@ -548,18 +523,19 @@ static int set_collection(const struct binder *b, const struct cqle_set *set,
 		.change = change,
 		.before = b->before == NULL ? NULL : &b->before->cells[set->column->position],
 		.err = b->err };
-	enum got got = get_value(b, &set->value, &c.value);
-	if (got == GOT_UNSET || got == GOT_ERROR)
-		return got == GOT_UNSET ? 0 : -1;
-	if (got == GOT_NULL)
+	enum cqle_got got = get_value(b, &set->value, &c.value);
+	if (got == CQLE_GOT_UNSET || got == CQLE_GOT_ERROR)
+		return got == CQLE_GOT_UNSET ? 0 : -1;
+	if (got == CQLE_GOT_NULL)
 		c.value = lab_view_of(NULL, 0);
 	if (set->kind >= CQLE_SET_ELEMENT) {
 		got = get_value(b, &set->key, &c.key);
-		if (got == GOT_ERROR)
+		if (got == CQLE_GOT_ERROR)
 			return -1;
-		if (got != GOT_VALUE)
+		if (got != CQLE_GOT_VALUE)
 			return cqle_fail(b->err, CQL_E_INVALID, "Invalid %s value for %.*s",
-				got == GOT_NULL ? "null" : "unset", LAB_VIEW_ARG(set->key.name));
+				got == CQLE_GOT_NULL ? "null" : "unset",
+				LAB_VIEW_ARG(set->key.name));
 	}
 	m->bytes += (uint32_t)(c.value.len + c.key.len);
 	return cqle_collection_change(&c, cell);
@@ -574,16 +550,16 @@ static int set_counter(const struct binder *b, const struct cqle_set *set,
 	};
 	struct lab_view bytes;
 	int64_t number = 0;
-	enum got got = get_value(b, &set->value, &bytes);
-	if (got == GOT_ERROR ||
-		(got == GOT_VALUE && cql_value_to_i64(CQL_TYPE_BIGINT, bytes, &number) < 0))
+	enum cqle_got got = get_value(b, &set->value, &bytes);
+	if (got == CQLE_GOT_ERROR ||
+		(got == CQLE_GOT_VALUE && cql_value_to_i64(CQL_TYPE_BIGINT, bytes, &number) < 0))
 		return -1;
-	if (got == GOT_UNSET)
+	if (got == CQLE_GOT_UNSET)
 		return 0;
-	if (got == GOT_NULL && set->kind != CQLE_SET_VALUE)
+	if (got == CQLE_GOT_NULL && set->kind != CQLE_SET_VALUE)
 		return cqle_fail(b->err, CQL_E_INVALID,
 			"Invalid null value for counter increment/decrement");
-	if (got == GOT_VALUE)
+	if (got == CQLE_GOT_VALUE)
 		delta.value = cqle_counter_delta(b->emu->heap,
 			set->kind == CQLE_SET_REMOVE ? 0 - (uint64_t)number : (uint64_t)number);
 	struct cqle_cell both = cqle_cell_merge(b->emu->heap, cell, &delta, CQLE_NO_TIMESTAMP);
@@ -602,14 +578,14 @@ static int set_cell(const struct binder *b, const struct cqle_set *set,
 		return set_collection(b, set, change, cell, m);
 	if (set->column->type.id == CQL_TYPE_COUNTER)
 		return set_counter(b, set, change, cell);
-	enum got got = get_value(b, &set->value, &bytes);
-	if (got == GOT_ERROR)
+	enum cqle_got got = get_value(b, &set->value, &bytes);
+	if (got == CQLE_GOT_ERROR)
 		return -1;
-	if (got == GOT_UNSET)
+	if (got == CQLE_GOT_UNSET)
 		return 0;
 	cell->timestamp = change->timestamp;
 	cell->local_s = change->now_s;
-	if (got == GOT_NULL)
+	if (got == CQLE_GOT_NULL)
 		return 0;
 	cell->value = cqle_bytes_new(b->emu->heap, bytes);
 	m->bytes += (uint32_t)bytes.len;

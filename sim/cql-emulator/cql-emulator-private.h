@@ -38,6 +38,10 @@ int cqle_value_validate(const struct cql_type *type, struct lab_view value, stru
 int cqle_constant(struct lab_arena *arena, const struct term *term, struct lab_view column,
 	const struct cql_type *type, struct lab_view type_text, struct lab_view *ret,
 	struct lab_error *err);
+/* A collection of so many elements, of a map keys and values alternating; sets and maps are put in
+ * order, each element once. `items` changes. */
+struct lab_view cqle_collection_of(
+	struct lab_arena *arena, const struct cql_type *type, struct lab_view *items, size_t count);
 /* A value as bytes that memcmp() orders as the type does, and of which none is a prefix of
  * another; appended to `out`. The inverse appends the value and returns how many bytes it used. */
 void cqle_comparable_put(
@@ -459,8 +463,9 @@ struct cqle_value {
 	struct lab_view name; /* for errors and marker metadata */
 	bool is_marker, is_null;
 	size_t marker;
-	struct lab_view bytes; /* of a constant */
-	bool is_list;          /* "c IN ?": the marker is a list of the type */
+	struct lab_view bytes;        /* of a constant */
+	bool is_list;                 /* "c IN ?": the marker is a list of the type */
+	const struct cqle_expr *expr; /* neither constant nor marker; NULL */
 };
 
 struct cqle_restriction {
@@ -492,18 +497,32 @@ struct cqle_where {
 	size_t filter_count;
 };
 
-enum cqle_item_kind {
-	CQLE_ITEM_COLUMN,
-	CQLE_ITEM_WRITETIME,
-	CQLE_ITEM_TTL,
-	CQLE_ITEM_COUNT,
-	CQLE_ITEM_TOKEN,
-	CQLE_ITEM_ELEMENT /* of a map: its value, of a set: itself */
+enum cqle_expr_kind {
+	CQLE_EXPR_VALUE,
+	CQLE_EXPR_COLUMN,
+	CQLE_EXPR_WRITETIME,
+	CQLE_EXPR_TTL,
+	CQLE_EXPR_ELEMENT, /* of a map: its value, of a set: itself */
+	CQLE_EXPR_SLICE,   /* of a map or set */
+	CQLE_EXPR_TOKEN,   /* of values of the partition key */
+	CQLE_EXPR_CALL,
+	CQLE_EXPR_CAST,
+	CQLE_EXPR_COLLECT, /* a collection of the arguments */
+	CQLE_EXPR_AGGREGATE
 };
-struct cqle_item {
-	enum cqle_item_kind kind;
-	const struct cqle_column *column; /* NULL: count(*), token */
-	struct cqle_value key;            /* of an element */
+struct cqle_expr {
+	enum cqle_expr_kind kind;
+	struct cql_type type;
+	struct lab_view text;             /* as results are called: "system.max(c)" */
+	const struct cqle_column *column; /* COLUMN to SLICE */
+	const struct cqle_value *value;
+	struct cqle_value *bounds[2]; /* ELEMENT: the key; SLICE: NULL is open */
+	const struct cqle_function *function;
+	struct cqle_expr *args;
+	size_t arg_count;
+	bool of_row;     /* has a column in it */
+	bool aggregates; /* has an aggregate in it */
+	size_t slot;     /* of the group's states: of aggregates, and of what has none in it */
 };
 
 enum cqle_set_kind {
@@ -540,11 +559,14 @@ struct cqle_plan {
 	struct cqle_where where;
 
 	/* SELECT */
-	struct cqle_item *items;
+	struct cqle_expr *items;
 	size_t item_count;
 	struct cql_column *result_columns;
-	bool distinct, counting, reversed, filtering, wants_statics;
-	bool elements;                            /* some item is one */
+	bool distinct, reversed, filtering, wants_statics;
+	bool aggregating; /* rows become groups: all of them, or those of GROUP BY */
+	bool grouping;
+	size_t group_clustering; /* GROUP BY: partition key and so many clustering columns */
+	size_t slot_count;       /* of states of a group */
 	struct cqle_value limit, partition_limit; /* column NULL and no bytes: none */
 	bool has_limit, has_partition_limit, ordered;
 
@@ -586,6 +608,116 @@ bool cqle_plan_is_stale(const struct cqle_plan *plan);
 
 const char *cqle_operator_text(enum operator op); /* "=", "CONTAINS KEY" */
 
+/* ---- function.c: expressions computed ---- */
+
+enum cqle_function_id {
+	CQLE_FN_NOW,
+	CQLE_FN_UUID,
+	CQLE_FN_CURRENT_TIMESTAMP,
+	CQLE_FN_CURRENT_DATE,
+	CQLE_FN_CURRENT_TIME,
+	CQLE_FN_TO_DATE,
+	CQLE_FN_TO_TIMESTAMP,
+	CQLE_FN_TO_UNIX,
+	CQLE_FN_MIN_TIMEUUID,
+	CQLE_FN_MAX_TIMEUUID,
+	CQLE_FN_AS_BLOB,
+	CQLE_FN_BLOB_AS,
+	CQLE_FN_COUNT,
+	CQLE_FN_MIN,
+	CQLE_FN_MAX,
+	CQLE_FN_SUM,
+	CQLE_FN_AVG
+};
+struct cqle_function {
+	enum cqle_function_id id;
+	const char *name;
+	uint16_t ret, arg; /* type ids; CUSTOM: any type, and the same */
+	uint8_t arity;
+	bool overloaded, aggregate;
+};
+/* By its name in lower case. */
+bool cqle_function_find(struct lab_arena *arena, struct lab_view name, struct cqle_function *ret);
+/* Takes it an argument of the type? Chooses the signature. */
+bool cqle_function_takes(struct cqle_function *f, const struct cql_type *type);
+/* All signatures, for the error. */
+const char *cqle_function_signatures(struct lab_arena *arena, const struct cqle_function *f);
+/* Is every value of the type `have` one of `wanted`? */
+bool cqle_type_takes(const struct cql_type *wanted, const struct cql_type *have);
+/* Could the term be a constant of the type at all? */
+bool cqle_term_fits(const struct term *term, const struct cql_type *type);
+
+/* The columns of the row that an expression is computed for. */
+struct cqle_row_source {
+	struct lab_view (*value)(void *ctx, const struct cqle_column *column);
+	const struct cqle_cell *(*cell)(void *ctx, const struct cqle_column *column);
+	void *ctx;
+	uint32_t now_s;
+};
+struct cqle_eval {
+	struct cqlemu *emu;
+	struct lab_arena *arena;
+	const struct cql_bind *values;
+	struct lab_error *err;
+	const struct cqle_row_source *row;     /* NULL: expressions without columns */
+	const struct cqle_aggregate *finished; /* states of a group at its end; NULL */
+};
+/* ptr NULL is null. -1: err. */
+int cqle_eval(const struct cqle_eval *e, const struct cqle_expr *x, struct lab_view *ret);
+enum cqle_got {
+	CQLE_GOT_ERROR = -1,
+	CQLE_GOT_VALUE,
+	CQLE_GOT_NULL,
+	CQLE_GOT_UNSET
+};
+enum cqle_got cqle_value_get(
+	const struct cqle_eval *e, const struct cqle_value *value, struct lab_view *ret);
+
+/* When a time-based one was made, in milliseconds. */
+int64_t cqle_timeuuid_ms(struct lab_view value);
+
+/* cast.c */
+/* A value of a simple type as CAST writes it; NULL if it has no such form. */
+const char *cqle_value_text(struct lab_arena *arena, uint16_t type, struct lab_view value);
+bool cqle_cast_is_possible(const struct cql_type *from, uint16_t to);
+int cqle_cast(struct lab_arena *arena, uint16_t from, struct lab_view value, uint16_t to,
+	struct lab_view *ret, struct lab_error *err);
+
+/* number.c: numbers and text, exact in both directions. */
+#define CQLE_DIGITS_MAX 1000
+/* The nearest double; to a float, the nearest of those. */
+int cqle_double_parse(struct lab_view text, bool single, double *ret);
+double cqle_double_of(uint16_t type, struct lab_view value); /* of a float or double */
+/* As Java writes it: the shortest digits that come back as the same number. */
+const char *cqle_double_text(struct lab_arena *arena, uint16_t type, struct lab_view value);
+struct lab_view cqle_double_value(struct lab_arena *arena, uint16_t type, double number);
+int cqle_varint_parse(struct lab_arena *arena, struct lab_view text, struct lab_view *ret);
+int cqle_decimal_parse(struct lab_arena *arena, struct lab_view text, struct lab_view *ret);
+struct lab_view cqle_varint_of(struct lab_arena *arena, int64_t value);
+/* 0, or -1 if it has more than 64 bits. */
+int cqle_varint_to_i64(struct lab_view value, int64_t *ret);
+/* value NULL if it has more than CQLE_DIGITS_MAX digits */
+const char *cqle_varint_text(struct lab_arena *arena, struct lab_view value);
+const char *cqle_decimal_text(struct lab_arena *arena, struct lab_view value);
+struct lab_view cqle_big_endian(struct lab_arena *arena, uint64_t value, size_t size);
+
+/* aggregate.c: rows to groups */
+struct cqle_aggregate {
+	bool set;
+	struct lab_view value; /* min, max, the first row's */
+	uint64_t count;
+	struct cqle_wide {
+		uint64_t low;
+		int64_t high;
+	} sum; /* of integers */
+	double total, compensation, simple;
+};
+/* What is the row's expression worth at the group's end? Remembers it. */
+int cqle_aggregate_add(const struct cqle_eval *e, struct lab_arena *keep, const struct cqle_expr *x,
+	struct cqle_aggregate *states);
+int cqle_aggregate_value(const struct cqle_eval *e, const struct cqle_function *f,
+	const struct cqle_aggregate *state, struct lab_view *ret);
+
 /* ---- bind.c: a plan and bound values to keys, slices and mutations ---- */
 
 struct cqle_keys {
@@ -605,7 +737,7 @@ struct cqle_select {
 	bool token_from_minimum, token_empty;
 	struct cqle_filter *filters;
 	size_t filter_count;
-	struct lab_view *item_keys; /* of items that are elements */
+	const struct cql_bind *values;
 };
 struct cqle_filter {
 	const struct cqle_column *column;
@@ -1133,7 +1265,11 @@ int cqle_change_setup(
 struct cqle_result {
 	struct lab_view *cells;
 	size_t row_count, capacity;
-	uint64_t *counts; /* of count() */
+	struct cqle_aggregate *states; /* of the group in hand */
+	bool in_group;                 /* it has rows */
+	struct lab_view group_key, group_row;
+	bool failed; /* a function could not be computed: `err` */
+	struct lab_error err;
 	/* Where the page ended: */
 	bool more;
 	struct lab_view last_key, last_row;
@@ -1217,6 +1353,7 @@ struct cqlemu {
 	struct cqlemu_counters counters;
 	int64_t last_timestamp_us; /* server-side, monotone */
 	uint64_t last_ballot_us;
+	uint64_t uuid_count; /* made by now() and uuid() */
 	uint64_t list_place; /* the last one given to an element of a list */
 };
 

@@ -37,6 +37,11 @@ int parser_name(struct parser *p, struct lab_view *ret);
 int parser_table_name(struct parser *p, struct statement *s);
 int parser_term(struct parser *p, struct term *ret);
 int parser_type(struct parser *p, struct type_name *ret);
+/* [system.]name(argument, ...) */
+int parser_call(
+	struct parser *p, int (*argument)(struct parser *p, struct term *ret), struct term *ret);
+/* What SELECT asks for: * or selectors with their aliases. */
+int parser_selectors(struct parser *p, struct statement *s);
 int parser_where(struct parser *p, struct statement *s);
 int parser_orderings(struct parser *p, struct ordering **ret, size_t *ret_count);
 

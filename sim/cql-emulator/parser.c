@@ -302,6 +302,9 @@ static int term_braces(struct parser *p, struct term *ret)
 	}
 }
 
+static bool at_type_hint(const struct parser *p);
+static int type_hint(struct parser *p, struct term *ret);
+
 static int term_nested(struct parser *p, struct term *ret)
 {
 	int result;
@@ -309,7 +312,9 @@ static int term_nested(struct parser *p, struct term *ret)
 		return cqle_fail(p->err, CQL_E_SYNTAX, "line %u:%u terms are nested too deeply",
 			p->token.line, p->token.column);
 	p->depth++;
-	if (parser_take_symbol(p, "[")) {
+	if (parser_at_symbol(p, "(") && at_type_hint(p)) {
+		result = type_hint(p, ret);
+	} else if (parser_take_symbol(p, "[")) {
 		ret->kind = TERM_LIST;
 		result = term_items(p, "]", false, ret);
 	} else if (parser_take_symbol(p, "{")) {
@@ -339,18 +344,68 @@ static int term_word(struct parser *p, struct term *ret)
 			return 0;
 		}
 	}
-	if (!parser_next_is_symbol(p, "("))
-		return parser_no_viable(p);
+	return parser_call(p, parser_term, ret);
+}
+
+/* What is behind the token behind the current one. */
+static struct token third_token(const struct parser *p)
+{
+	struct lexer lexer = p->lexer;
+	struct token token;
+	lexer_next(&lexer, &token);
+	return token;
+}
+
+/* At '(': is it a type in parentheses? */
+static bool at_type_hint(const struct parser *p)
+{
+	struct token third = third_token(p);
+	return p->next.kind == TOKEN_WORD && !is_word(&p->next, "true") &&
+	       !is_word(&p->next, "false") && !is_word(&p->next, "null") &&
+	       (is_symbol(&third, ")") || is_symbol(&third, "<"));
+}
+
+static int type_hint(struct parser *p, struct term *ret)
+{
+	struct type_name *type = lab_arena_new_of(p->arena, struct type_name);
+	ret->kind = TERM_HINT;
+	ret->type = type;
+	ret->items = lab_arena_new_of(p->arena, struct term);
+	ret->item_count = 1;
+	parser_advance(p);
+	if (parser_type(p, type) < 0 || parser_expect_symbol(p, ")") < 0)
+		return -1;
+	return parser_term(p, &ret->items[0]);
+}
+
+int parser_call(
+	struct parser *p, int (*argument)(struct parser *p, struct term *ret), struct term *ret)
+{
+	size_t capacity = 0;
 	if (p->depth == SYNTAX_DEPTH_MAX)
 		return parser_no_viable(p);
-	if (parser_name(p, &ret->text) < 0)
+	if (parser_at(p, "system") && parser_next_is_symbol(p, ".")) {
+		parser_advance(p);
+		parser_advance(p);
+	}
+	if (!parser_next_is_symbol(p, "("))
+		return parser_no_viable(p);
+	if (parser_take(p, "token"))
+		ret->text = LAB_VIEW("token");
+	else if (parser_name(p, &ret->text) < 0)
 		return -1;
 	ret->kind = TERM_CALL;
 	parser_advance(p);
+	if (parser_take_symbol(p, ")"))
+		return 0;
 	p->depth++;
-	int result = term_items(p, ")", false, ret);
+	do {
+		struct term *item = PARSER_GROW(p, ret->items, ret->item_count, capacity);
+		if (item == NULL || argument(p, item) < 0)
+			return -1;
+	} while (parser_take_symbol(p, ","));
 	p->depth--;
-	return result;
+	return parser_expect_symbol(p, ")");
 }
 
 static int term_constant(
@@ -509,100 +564,6 @@ int parser_where(struct parser *p, struct statement *s)
 
 /* ---- SELECT ---- */
 
-static int selector_function(struct parser *p, struct selector *ret)
-{
-	static const struct {
-		const char *name;
-		enum selector_kind kind;
-	} functions[] = { { "writetime", SELECT_WRITETIME }, { "ttl", SELECT_TTL } };
-	for (size_t i = 0; i < LAB_COUNT_OF(functions); i++) {
-		if (parser_at(p, functions[i].name)) {
-			ret->kind = functions[i].kind;
-			parser_advance(p);
-			parser_advance(p);
-			return parser_name(p, &ret->name) < 0 ? -1 : parser_expect_symbol(p, ")");
-		}
-	}
-	if (parser_at(p, "count")) {
-		ret->kind = SELECT_COUNT;
-		parser_advance(p);
-		parser_advance(p);
-		if (!parser_take_symbol(p, "*")) {
-			if (p->token.kind == TOKEN_INTEGER)
-				parser_advance(p);
-			else if (parser_name(p, &ret->name) < 0)
-				return -1;
-		}
-		return parser_expect_symbol(p, ")");
-	}
-	if (parser_take(p, "token")) {
-		ret->kind = SELECT_TOKEN;
-		parser_advance(p);
-		return name_list(p, &ret->columns, &ret->column_count);
-	}
-	return 1;
-}
-
-/* cast(c as type), min(c), now()... are recognised, to be refused by name. */
-static int selector_call(struct parser *p, struct selector *ret)
-{
-	unsigned open = 0;
-	ret->kind = SELECT_CALL;
-	ret->name = lower(p, p->token.text);
-	parser_advance(p);
-	do {
-		if (parser_at_symbol(p, "("))
-			open++;
-		else if (parser_at_symbol(p, ")"))
-			open--;
-		else if (p->token.kind == TOKEN_END || p->token.kind == TOKEN_BAD)
-			return parser_no_viable(p);
-		parser_advance(p);
-	} while (open > 0);
-	return 0;
-}
-
-static int selector(struct parser *p, struct selector *ret)
-{
-	struct term constant;
-	int result = 1;
-	if (p->token.kind == TOKEN_WORD && parser_next_is_symbol(p, "(")) {
-		result = selector_function(p, ret);
-		if (result > 0)
-			result = selector_call(p, ret);
-	} else if (p->token.kind == TOKEN_WORD || p->token.kind == TOKEN_QUOTED_NAME) {
-		ret->kind = SELECT_COLUMN;
-		result = parser_name(p, &ret->name);
-		if (result == 0 && parser_take_symbol(p, "[")) {
-			ret->kind = SELECT_ELEMENT;
-			result = parser_term(p, &ret->key) < 0 ? -1 : parser_expect_symbol(p, "]");
-		}
-	} else {
-		size_t begin = p->token.begin, end = p->token.end;
-		ret->kind = SELECT_TERM;
-		ret->text = lab_view_sub(p->lexer.input, begin, end - begin);
-		result = parser_term(p, &constant);
-	}
-	if (result < 0)
-		return -1;
-	return parser_take(p, "as") ? parser_name(p, &ret->alias) : 0;
-}
-
-static int selectors(struct parser *p, struct statement *s)
-{
-	size_t capacity = 0;
-	if (parser_take_symbol(p, "*")) {
-		s->wildcard = true;
-		return 0;
-	}
-	do {
-		struct selector *item = PARSER_GROW(p, s->selectors, s->selector_count, capacity);
-		if (item == NULL || selector(p, item) < 0)
-			return -1;
-	} while (parser_take_symbol(p, ","));
-	return 0;
-}
-
 int parser_orderings(struct parser *p, struct ordering **ret, size_t *ret_count)
 {
 	size_t capacity = 0;
@@ -619,14 +580,14 @@ int parser_orderings(struct parser *p, struct ordering **ret, size_t *ret_count)
 
 static int select_group_by(struct parser *p, struct statement *s)
 {
-	struct lab_view name;
+	size_t capacity = 0;
 	if (!parser_take(p, "group"))
 		return 0;
-	s->group_by = true;
 	if (parser_expect(p, "BY") < 0)
 		return -1;
 	do {
-		if (parser_name(p, &name) < 0)
+		struct lab_view *name = PARSER_GROW(p, s->groups, s->group_count, capacity);
+		if (name == NULL || parser_name(p, name) < 0)
 			return -1;
 	} while (parser_take_symbol(p, ","));
 	return 0;
@@ -664,7 +625,8 @@ static int parse_select(struct parser *p, struct statement *s)
 		s->distinct = true;
 		parser_advance(p);
 	}
-	if (selectors(p, s) < 0 || parser_expect(p, "FROM") < 0 || parser_table_name(p, s) < 0)
+	if (parser_selectors(p, s) < 0 || parser_expect(p, "FROM") < 0 ||
+		parser_table_name(p, s) < 0)
 		return -1;
 	if (parser_take(p, "where") && parser_where(p, s) < 0)
 		return -1;

@@ -15,6 +15,7 @@ struct builder {
 	struct cqle_plan *outer; /* has the markers */
 	struct cqle_table *table;
 	struct lab_error *err;
+	bool selecting; /* what SELECT asks for: aggregates make sense */
 };
 
 /* What a value must be, and how messages and marker metadata call it. */
@@ -29,6 +30,15 @@ int plan_value(struct builder *b, const struct term *term, const struct plan_spe
 /* A term as a value of a column. */
 int plan_column_value(struct builder *b, const struct term *term, const struct cqle_column *column,
 	struct cqle_value *ret);
+/* expression.c. `spec` NULL: the term has to know its type itself. */
+int plan_expression(struct builder *b, const struct term *term, const struct plan_spec *spec,
+	struct cqle_expr *ret);
+int plan_assignable(struct builder *b, const struct cqle_expr *x, const struct plan_spec *spec);
+/* Is it more than a constant or a marker? */
+bool plan_is_dynamic(const struct term *term);
+int plan_select_items(struct builder *b);
+/* aggregate.c: GROUP BY, and where the plan's aggregates keep what they have seen. */
+int plan_select_groups(struct builder *b);
 /* USING TIMESTAMP and TTL. */
 int plan_using(struct builder *b);
 /* A relation resolved: = and the like on a column or an element, IN, CONTAINS. */

@@ -45,6 +45,12 @@ int plan_value(struct builder *b, const struct term *term, const struct plan_spe
 	ret->is_null = term->kind == TERM_NULL;
 	if (ret->is_null)
 		return 0;
+	if (plan_is_dynamic(term) &&
+		(term->kind >= TERM_CALL || cqle_term_fits(term, &spec->type))) {
+		struct cqle_expr *x = lab_arena_new_of(b->arena, struct cqle_expr);
+		ret->expr = x;
+		return plan_expression(b, term, spec, x) < 0 ? -1 : plan_assignable(b, x, spec);
+	}
 	return cqle_constant(
 		b->arena, term, spec->name, &spec->type, spec->type_text, &ret->bytes, b->err);
 }
@@ -449,8 +455,8 @@ static int token_relation(struct builder *b, struct resolved *r)
 			return cqle_fail(b->err, CQL_E_INVALID,
 				"The token function arguments must be in the partition key order");
 	}
-	bool low = rel->op == OP_GT || rel->op == OP_GE;
-	if (!low && rel->op != OP_LT && rel->op != OP_LE)
+	bool low = rel->op == OP_GT || rel->op == OP_GE || rel->op == OP_EQ;
+	if (rel->op > OP_GE)
 		return cqle_fail(
 			b->err, CQL_E_INVALID, "token() with this operator is not supported here");
 	struct cqle_bound *bound = low ? &w->token_low : &w->token_high;
@@ -459,8 +465,12 @@ static int token_relation(struct builder *b, struct resolved *r)
 			"More than one restriction was found for the %s bound on token",
 			low ? "start" : "end");
 	bound->present = w->token_used = r->used = true;
-	bound->inclusive = rel->op == OP_GE || rel->op == OP_LE;
-	return number_value(b, &rel->value, "partition key token", CQL_TYPE_BIGINT, &bound->value);
+	bound->inclusive = rel->op == OP_GE || rel->op == OP_LE || rel->op == OP_EQ;
+	if (number_value(b, &rel->value, "partition key token", CQL_TYPE_BIGINT, &bound->value) < 0)
+		return -1;
+	if (rel->op == OP_EQ)
+		w->token_high = *bound;
+	return 0;
 }
 
 /* What is left over has to be filtered, if that is allowed. */
@@ -506,120 +516,6 @@ static int where_of_select(struct builder *b)
 	return 0;
 }
 
-static int item_of_key(const struct builder *b, const struct cqle_column *c, const char *function)
-{
-	if (c->kind == CQLE_PARTITION_KEY || c->kind == CQLE_CLUSTERING)
-		return cqle_fail(b->err, CQL_E_INVALID,
-			"Cannot use selection function %s on PRIMARY KEY part %.*s", function,
-			LAB_VIEW_ARG(c->name));
-	if (c->multicell)
-		return cqle_fail(b->err, CQL_E_INVALID,
-			"Cannot use selection function %s on non-frozen collection %.*s", function,
-			LAB_VIEW_ARG(c->name));
-	return 0;
-}
-
-static const char *item_name(struct builder *b, const struct selector *selector)
-{
-	static const char *const prefixes[] = { [SELECT_WRITETIME] = "writetime",
-		[SELECT_TTL] = "ttl",
-		[SELECT_COUNT] = "system.count",
-		[SELECT_TOKEN] = "system.token" };
-	struct lab_view args = selector->name;
-	if (selector->kind == SELECT_COUNT && selector->name.ptr == NULL)
-		return "count";
-	for (size_t i = 0; i < selector->column_count; i++)
-		args = lab_view_cstr(lab_arena_printf(b->arena, "%.*s%s%.*s", LAB_VIEW_ARG(args),
-			i == 0 ? "" : ", ", LAB_VIEW_ARG(selector->columns[i])));
-	return lab_arena_printf(b->arena, "%s(%.*s)", prefixes[selector->kind], LAB_VIEW_ARG(args));
-}
-
-static int item_function(struct builder *b, const struct selector *selector, struct cqle_item *item)
-{
-	if (selector->kind == SELECT_WRITETIME || selector->kind == SELECT_TTL) {
-		bool time = selector->kind == SELECT_WRITETIME;
-		item->kind = time ? CQLE_ITEM_WRITETIME : CQLE_ITEM_TTL;
-		return item_of_key(b, item->column, time ? "writeTime" : "ttl");
-	}
-	if (selector->kind == SELECT_COUNT) {
-		item->kind = CQLE_ITEM_COUNT;
-		b->plan->counting = true;
-		return 0;
-	}
-	item->kind = CQLE_ITEM_TOKEN;
-	if (selector->column_count != b->table->pk_count)
-		return cqle_fail(b->err, CQL_E_INVALID,
-			"Invalid number of arguments in call to function system.token: %zu "
-			"required "
-			"but %zu provided",
-			b->table->pk_count, selector->column_count);
-	for (size_t i = 0; i < selector->column_count; i++) {
-		if (!lab_view_eq(selector->columns[i], cqle_pk(b->table, i)->name))
-			return cqle_fail(b->err, CQL_E_INVALID,
-				"token() of other columns than the partition key is not supported "
-				"here");
-	}
-	return 0;
-}
-
-static int item_element(struct builder *b, const struct selector *selector, struct cqle_item *item,
-	struct cql_column *column)
-{
-	const struct cqle_column *c = item->column;
-	if (!plan_is_collection(c) || c->type.id == CQL_TYPE_LIST)
-		return cqle_fail(b->err, CQL_E_INVALID,
-			"Invalid element selection: %.*s is of type %.*s is not a collection",
-			LAB_VIEW_ARG(c->name), LAB_VIEW_ARG(c->type_text));
-	struct plan_spec key = element_spec(b, c, "key", true);
-	struct lab_view text = cqle_term_text(b->arena, &selector->key);
-	item->kind = CQLE_ITEM_ELEMENT;
-	b->plan->elements = true;
-	column->name = lab_view_cstr(lab_arena_printf(
-		b->arena, "%.*s[%.*s]", LAB_VIEW_ARG(c->name), LAB_VIEW_ARG(text)));
-	column->type = element_spec(b, c, "value", false).type;
-	return plan_value(b, &selector->key, &key, &item->key);
-}
-
-static int select_item(struct builder *b, const struct selector *selector, size_t index)
-{
-	static const uint16_t types[] = { [CQLE_ITEM_WRITETIME] = CQL_TYPE_BIGINT,
-		[CQLE_ITEM_TTL] = CQL_TYPE_INT,
-		[CQLE_ITEM_COUNT] = CQL_TYPE_BIGINT,
-		[CQLE_ITEM_TOKEN] = CQL_TYPE_BIGINT,
-		[CQLE_ITEM_ELEMENT] = 0 };
-	struct cqle_item *item = &b->plan->items[index];
-	struct cql_column *column = &b->plan->result_columns[index];
-	if (selector->kind == SELECT_TERM)
-		return cqle_fail(b->err, CQL_E_INVALID,
-			"Cannot infer type for term %.*s in selection clause (try using a cast to "
-			"force a type)",
-			LAB_VIEW_ARG(selector->text));
-	if (selector->kind == SELECT_CALL)
-		return cqle_fail(b->err, CQL_E_INVALID,
-			"The function %.*s is not supported in a selection here",
-			LAB_VIEW_ARG(selector->name));
-	if (selector->name.ptr != NULL) {
-		item->column = cqle_column_find(b->table, selector->name);
-		if (item->column == NULL)
-			return plan_undefined_column(b, selector->name);
-	}
-	if (selector->kind == SELECT_ELEMENT) {
-		if (item_element(b, selector, item, column) < 0)
-			return -1;
-	} else if (selector->kind == SELECT_COLUMN) {
-		column->name = selector->name;
-		column->type = item->column->type;
-	} else {
-		if (item_function(b, selector, item) < 0)
-			return -1;
-		column->name = lab_view_cstr(item_name(b, selector));
-		column->type = (struct cql_type){ .id = types[item->kind] };
-	}
-	if (selector->alias.ptr != NULL)
-		column->name = selector->alias;
-	return 0;
-}
-
 static int check_distinct(struct builder *b)
 {
 	if (!b->s->distinct)
@@ -640,33 +536,6 @@ static int check_distinct(struct builder *b)
 			"and/or static columns.");
 	b->plan->distinct = true;
 	return 0;
-}
-
-static int select_items(struct builder *b)
-{
-	struct cqle_plan *plan = b->plan;
-	plan->item_count = b->s->wildcard ? b->table->column_count : b->s->selector_count;
-	plan->items = lab_arena_array(b->arena, struct cqle_item, plan->item_count);
-	plan->result_columns = lab_arena_array(b->arena, struct cql_column, plan->item_count);
-	for (size_t i = 0; i < plan->item_count; i++) {
-		struct cql_column *column = &plan->result_columns[i];
-		column->keyspace = b->table->keyspace->name;
-		column->table = b->table->name;
-		if (!b->s->wildcard) {
-			if (select_item(b, &b->s->selectors[i], i) < 0)
-				return -1;
-			continue;
-		}
-		plan->items[i].column = &b->table->columns[i];
-		column->name = b->table->columns[i].name;
-		column->type = b->table->columns[i].type;
-	}
-	for (size_t i = 0; plan->counting && i < plan->item_count; i++) {
-		if (plan->items[i].kind != CQLE_ITEM_COUNT)
-			return cqle_fail(b->err, CQL_E_INVALID,
-				"count() beside other selections is not supported here");
-	}
-	return check_distinct(b);
 }
 
 static int select_order(struct builder *b)
@@ -729,11 +598,11 @@ static bool wants_statics(const struct builder *b)
 
 static int build_select(struct builder *b)
 {
-	if (b->s->json || b->s->group_by)
-		return cqle_fail(b->err, CQL_E_INVALID, "%s is not supported here",
-			b->s->json ? "SELECT JSON" : "GROUP BY");
-	if (select_items(b) < 0 || where_of_select(b) < 0 || select_order(b) < 0 ||
-		check_distinct(b) < 0 || select_limits(b) < 0)
+	if (b->s->json)
+		return cqle_fail(b->err, CQL_E_INVALID, "SELECT JSON is not supported here");
+	if (plan_select_items(b) < 0 || check_distinct(b) < 0 || where_of_select(b) < 0 ||
+		plan_select_groups(b) < 0 || select_order(b) < 0 || check_distinct(b) < 0 ||
+		select_limits(b) < 0)
 		return -1;
 	b->plan->wants_statics = wants_statics(b);
 	return 0;

@@ -368,9 +368,11 @@ static void set_resume(struct cqle_op *op)
 
 static void set_limits(struct cqlemu *emu, struct cqle_op *op)
 {
-	bool everything = op->reading->filtering || op->reading->counting;
+	bool everything = op->reading->filtering || op->reading->aggregating;
 	op->read.limit = everything ? SIZE_MAX : room(op);
-	op->read.partition_limit = op->reading->filtering ? SIZE_MAX : op->select.partition_limit;
+	op->read.partition_limit = op->reading->filtering || op->reading->grouping
+					   ? SIZE_MAX
+					   : op->select.partition_limit;
 	if (op->reading->distinct && !op->reading->filtering)
 		op->read.partition_limit = 1;
 	op->read.resume_limit = op->read.partition_limit;
@@ -488,7 +490,11 @@ void cqle_read_start(struct cqlemu *emu, struct cqle_op *op)
 	op->looping = true;
 	while (op->again && !op->finished) {
 		op->again = false;
-		bool full = !op->reading->counting && (op->result->more || room(op) == 0);
+		bool full = op->result->more || (!op->reading->aggregating && room(op) == 0);
+		if (op->result->failed) {
+			cqle_op_fail(emu, op, &op->result->err);
+			break;
+		}
 		if (!full && has_next(emu, op)) {
 			sub_read(emu, op);
 			continue;

@@ -92,12 +92,13 @@ void cqle_read_prepare(struct cqlemu *emu, struct cqle_op *op)
 {
 	const struct cqle_plan *plan = op->reading;
 	bool paged = (op->params.flags & CQL_PARAM_PAGE_SIZE) != 0 && op->params.page_size > 0 &&
-		     !plan->counting;
+		     (!plan->aggregating || plan->grouping);
 	op->kind = CQLE_OP_READ;
 	op->wanted = paged ? (size_t)op->params.page_size : SIZE_MAX;
-	op->remaining = plan->counting ? SIZE_MAX : op->select.limit;
+	op->remaining = plan->aggregating && !plan->grouping ? SIZE_MAX : op->select.limit;
 	op->result = lab_arena_new_of(op->arena, struct cqle_result);
-	op->result->counts = lab_arena_array(op->arena, uint64_t, plan->item_count);
+	op->result->states =
+		lab_arena_array(op->arena, struct cqle_aggregate, plan->slot_count + 1);
 	op->next_key = 0;
 	op->again = true;
 	op->read = (struct cqle_read){ .table = plan->table,

@@ -78,40 +78,14 @@ static struct lab_view column_of(struct row_view *v, const struct cqle_column *c
 	return cell == NULL ? lab_view_of(NULL, 0) : cqle_cell_value(v->arena, c, cell, v->now_s);
 }
 
-/* A copy: rows go before the answer is encoded. */
-static struct lab_view copied(struct row_view *v, struct lab_view value)
+static struct lab_view source_value(void *ctx, const struct cqle_column *column)
 {
-	return value.ptr == NULL ? value : lab_arena_copy(v->arena, value);
+	return column_of(ctx, column);
 }
 
-static struct lab_view item_of(
-	struct row_view *v, const struct cqle_item *item, const struct lab_view *key)
+static const struct cqle_cell *source_cell(void *ctx, const struct cqle_column *column)
 {
-	const struct cqle_cell *cell;
-	switch (item->kind) {
-	case CQLE_ITEM_COLUMN:
-		return copied(v, column_of(v, item->column));
-	case CQLE_ITEM_ELEMENT: {
-		struct lab_view value = column_of(v, item->column);
-		return value.ptr == NULL
-			       ? value
-			       : copied(v, cqle_collection_at(&item->column->type, value, *key));
-	}
-	case CQLE_ITEM_WRITETIME:
-		cell = cell_of(v, item->column);
-		return cell == NULL ? lab_view_of(NULL, 0)
-				    : cql_value_bigint(v->arena, cell->timestamp);
-	case CQLE_ITEM_TTL:
-		cell = cell_of(v, item->column);
-		return cell == NULL || cell->ttl_s == 0
-			       ? lab_view_of(NULL, 0)
-			       : cql_value_int(v->arena, (int32_t)(cell->local_s - v->now_s));
-	case CQLE_ITEM_TOKEN:
-		return cql_value_bigint(v->arena, v->part->token);
-	case CQLE_ITEM_COUNT:
-		break;
-	}
-	return lab_view_of(NULL, 0);
+	return cell_of(ctx, column);
 }
 
 /* ---- filters ---- */
@@ -171,46 +145,141 @@ struct adder {
 	struct cqlemu *emu;
 	struct cqle_op *op;
 	size_t room;
-	size_t in_part; /* rows of this partition so far */
+	size_t in_part; /* rows, or groups, of this partition so far */
 	size_t limit;   /* of them */
 };
 
-/* False: the page is full. */
-static bool add_row(struct adder *a, struct row_view *v)
+static struct lab_view *new_row(struct cqle_op *op)
 {
-	const struct cqle_plan *plan = a->op->plan;
-	struct cqle_result *result = a->op->result;
-	struct lab_arena_mark mark = lab_arena_mark(a->op->arena);
-	if (!passes(v, &a->op->select)) {
-		lab_arena_rewind(a->op->arena, mark);
-		return true;
-	}
-	a->in_part++;
-	if (plan->counting) {
-		for (size_t i = 0; i < plan->item_count; i++) {
-			const struct cqle_column *c = plan->items[i].column;
-			if (c == NULL || column_of(v, c).ptr != NULL)
-				result->counts[i]++;
-		}
-		lab_arena_rewind(a->op->arena, mark);
-		return true;
-	}
+	struct cqle_result *result = op->result;
+	size_t width = op->plan->item_count;
 	if (result->row_count == result->capacity) {
 		size_t wanted = result->capacity == 0 ? 4 : result->capacity * 2;
 		struct lab_view *cells =
-			lab_arena_array(a->op->arena, struct lab_view, wanted * plan->item_count);
+			lab_arena_array(op->arena, struct lab_view, wanted * width);
 		if (result->row_count > 0)
-			memcpy(cells, result->cells,
-				result->row_count * plan->item_count * sizeof(*cells));
+			memcpy(cells, result->cells, result->row_count * width * sizeof(*cells));
 		result->cells = cells;
 		result->capacity = wanted;
 	}
-	struct lab_view *cells = &result->cells[result->row_count++ * plan->item_count];
-	for (size_t i = 0; i < plan->item_count; i++)
-		cells[i] = item_of(
-			v, &plan->items[i], plan->elements ? &a->op->select.item_keys[i] : NULL);
-	result->live++;
-	return --a->room > 0;
+	return &result->cells[result->row_count++ * width];
+}
+
+static struct cqle_eval eval_of(struct cqlemu *emu, struct cqle_op *op, struct lab_arena *arena)
+{
+	return (struct cqle_eval){
+		.emu = emu, .arena = arena, .values = op->select.values, .err = &op->result->err
+	};
+}
+
+/* The expressions of a row, or of a group at its end, as copies: rows go before the answer is
+ * encoded. */
+static void put_cells(struct cqle_op *op, const struct cqle_eval *e)
+{
+	struct lab_view *cells = new_row(op);
+	for (size_t i = 0; i < op->plan->item_count; i++) {
+		cells[i] = lab_view_of(NULL, 0);
+		if (cqle_eval(e, &op->plan->items[i], &cells[i]) < 0)
+			op->result->failed = true;
+		if (cells[i].ptr != NULL)
+			cells[i] = lab_arena_copy(op->arena, cells[i]);
+	}
+}
+
+/* The group in hand becomes a row of the answer. */
+static void end_group(struct cqlemu *emu, struct cqle_op *op)
+{
+	struct cqle_result *result = op->result;
+	struct cqle_eval e = eval_of(emu, op, op->arena);
+	e.finished = result->states;
+	put_cells(op, &e);
+	memset(result->states, 0, op->plan->slot_count * sizeof(*result->states));
+	result->in_group = false;
+}
+
+/* The clustering columns that make a group. */
+static struct lab_view group_row(struct row_view *v, size_t columns)
+{
+	struct lab_view row = v->row == NULL ? lab_view_of("", 0) : cqle_row_key(v->row);
+	struct lab_view rest = row;
+	for (size_t i = 0; i < columns && rest.len > 0; i++) {
+		const struct cqle_column *c = cqle_ck(v->table, i);
+		struct lab_buf ignored;
+		lab_buf_init_arena(&ignored, v->arena, rest.len);
+		rest = lab_view_skip(
+			rest, cqle_comparable_take(rest, &c->type, c->descending, &ignored));
+	}
+	return lab_view_sub(row, 0, row.len - rest.len);
+}
+
+enum added {
+	ADDED,
+	ADDED_FULL,  /* the page is full behind this row */
+	REFUSED,     /* no more of this partition */
+	REFUSED_FULL /* the page was full before this row */
+};
+
+/* Does the row begin another group, and is there room for one? */
+static enum added begin_group(struct adder *a, struct row_view *v)
+{
+	struct cqle_op *op = a->op;
+	struct cqle_result *r = op->result;
+	struct lab_view key = cqle_bytes_view(v->part->key);
+	struct lab_view row = group_row(v, op->plan->group_clustering);
+	if (r->in_group && (!op->plan->grouping || (lab_view_eq(key, r->group_key) &&
+							   lab_view_eq(row, r->group_row))))
+		return ADDED;
+	if (op->plan->grouping && a->in_part >= a->limit)
+		return REFUSED;
+	if (op->plan->grouping && r->live >= LAB_MIN(op->wanted, op->remaining))
+		return REFUSED_FULL;
+	if (r->in_group)
+		end_group(a->emu, op);
+	a->in_part++;
+	r->live++;
+	r->in_group = true;
+	r->group_key = lab_arena_copy(op->arena, key);
+	r->group_row = lab_arena_copy(op->arena, row);
+	return ADDED;
+}
+
+static void note_end(struct adder *a, const struct cqle_part *part, const struct cqle_row *row);
+
+static enum added add_to_group(struct adder *a, struct row_view *v, const struct cqle_eval *e)
+{
+	const struct cqle_plan *plan = a->op->plan;
+	enum added added = begin_group(a, v);
+	if (added != ADDED)
+		return added;
+	for (size_t i = 0; i < plan->item_count; i++) {
+		if (cqle_aggregate_add(e, a->op->arena, &plan->items[i], a->op->result->states) < 0)
+			a->op->result->failed = true;
+	}
+	if (plan->grouping && a->op->wanted != SIZE_MAX)
+		note_end(a, v->part, v->row);
+	return ADDED;
+}
+
+static enum added add_row(struct adder *a, struct row_view *v)
+{
+	struct lab_arena_mark mark = lab_arena_mark(v->arena);
+	enum added added = ADDED;
+	struct cqle_row_source source = { source_value, source_cell, v, v->now_s };
+	struct cqle_eval e = eval_of(a->emu, a->op, v->arena);
+	e.row = &source;
+	v->clustering_known = false;
+	if (passes(v, &a->op->select)) {
+		if (a->op->plan->aggregating) {
+			added = add_to_group(a, v, &e);
+		} else {
+			a->in_part++;
+			put_cells(a->op, &e);
+			a->op->result->live++;
+			added = --a->room > 0 ? ADDED : ADDED_FULL;
+		}
+	}
+	lab_arena_rewind(v->arena, mark);
+	return a->op->result->failed ? REFUSED_FULL : added;
 }
 
 static void note_end(struct adder *a, const struct cqle_part *part, const struct cqle_row *row)
@@ -238,41 +307,39 @@ static size_t partition_limit(const struct cqle_op *op, const struct cqle_part *
 static bool add_part(
 	struct adder *a, const struct cqle_answer *answer, const struct cqle_part *part)
 {
-	struct row_view v = { .arena = a->op->arena,
+	struct row_view v = { .arena = a->emu->scratch,
 		.table = a->op->plan->table,
 		.part = part,
 		.now_s = a->op->read.now_s };
 	bool any = false;
+	enum added added = ADDED;
 	a->in_part = 0;
 	a->limit = partition_limit(a->op, part);
-	for (size_t i = part->row_begin; i < part->row_end; i++) {
+	for (size_t i = part->row_begin; i < part->row_end && added == ADDED; i++) {
 		v.row = answer->rows[i];
 		if (!cqle_row_is_live(v.row, v.now_s))
 			continue;
 		any = true;
-		v.clustering_known = false;
-		if (a->in_part >= a->limit)
+		if (a->in_part >= a->limit && !a->op->plan->grouping)
 			return true;
-		if (!add_row(a, &v)) {
-			note_end(a, part, v.row);
-			return false;
-		}
+		added = add_row(a, &v);
 	}
-	if (any || is_resumed(a->op, part) || !a->op->plan->wants_statics ||
-		part->static_row == NULL || !cqle_row_is_live(part->static_row, v.now_s))
-		return true;
-	v.row = NULL;
-	if (add_row(a, &v))
-		return true;
-	note_end(a, part, NULL);
-	return false;
+	bool statics = !any && !is_resumed(a->op, part) && a->op->plan->wants_statics &&
+		       part->static_row != NULL && cqle_row_is_live(part->static_row, v.now_s);
+	if (statics) {
+		v.row = NULL;
+		added = add_row(a, &v);
+	}
+	if (added == ADDED_FULL)
+		note_end(a, part, v.row);
+	return added == ADDED || added == REFUSED;
 }
 
 void cqle_result_add(
 	struct cqlemu *emu, struct cqle_op *op, const struct cqle_answer *answer, size_t room)
 {
 	struct adder a = { .emu = emu, .op = op, .room = room };
-	for (size_t i = 0; i < answer->part_count && a.room > 0; i++) {
+	for (size_t i = 0; i < answer->part_count && (a.room > 0 || op->plan->aggregating); i++) {
 		if (!add_part(&a, answer, &answer->parts[i])) {
 			op->result->more = true;
 			return;
@@ -281,14 +348,6 @@ void cqle_result_add(
 }
 
 /* ---- the answer ---- */
-
-static struct lab_view *count_cells(struct cqle_op *op)
-{
-	struct lab_view *cells = lab_arena_array(op->arena, struct lab_view, op->plan->item_count);
-	for (size_t i = 0; i < op->plan->item_count; i++)
-		cells[i] = cql_value_bigint(op->arena, (int64_t)op->result->counts[i]);
-	return cells;
-}
 
 /* A full page always says that there is more, unless LIMIT has been reached (cql-imds 0.11). */
 static struct lab_view paging_state(struct cqle_op *op)
@@ -305,6 +364,23 @@ static struct lab_view paging_state(struct cqle_op *op)
 		in_partition);
 }
 
+/* Cassandra's advice. */
+static void warn_aggregation(struct cqle_op *op)
+{
+	const struct cqle_plan *plan = op->plan;
+	if (!plan->aggregating || plan->table->keyspace->local)
+		return;
+	if (plan->where.pk == NULL)
+		cqle_op_warn(op, "Aggregation query used without partition key");
+	for (size_t i = 0; plan->where.pk != NULL && i < plan->table->pk_count; i++) {
+		if (plan->where.pk[i].op != OP_IN)
+			continue;
+		cqle_op_warn(
+			op, "Aggregation query used on multiple partition keys (IN restriction)");
+		return;
+	}
+}
+
 void cqle_result_finish(struct cqlemu *emu, struct cqle_op *op)
 {
 	const struct cqle_plan *plan = op->plan;
@@ -313,16 +389,17 @@ void cqle_result_finish(struct cqlemu *emu, struct cqle_op *op)
 	metadata->columns = plan->result_columns;
 	metadata->column_count = plan->item_count;
 	metadata->no_metadata = (op->params.flags & CQL_PARAM_SKIP_METADATA) != 0;
-	if (plan->counting) {
-		response.rows.cells = count_cells(op);
-		response.rows.row_count = 1;
-		if (plan->where.pk == NULL && !plan->table->keyspace->local)
-			cqle_op_warn(op, "Aggregation query used without partition key");
-	} else {
-		response.rows.cells = op->result->cells;
-		response.rows.row_count = op->result->row_count;
-		metadata->paging_state = paging_state(op);
+	if (plan->aggregating && (op->result->in_group || !plan->grouping))
+		end_group(emu, op);
+	if (op->result->failed) {
+		cqle_op_fail(emu, op, &op->result->err);
+		return;
 	}
+	warn_aggregation(op);
+	response.rows.cells = op->result->cells;
+	response.rows.row_count = op->result->row_count;
+	if (!plan->aggregating || plan->grouping)
+		metadata->paging_state = paging_state(op);
 	cqle_op_answer(emu, op, &response);
 }
 

@@ -64,8 +64,18 @@ enum term_kind {
 	TERM_SET,   /* {a, b}; {} too */
 	TERM_MAP,   /* {a: b}: items alternate */
 	TERM_TUPLE, /* (a, b) */
-	TERM_CALL   /* text(items) */
+	TERM_CALL,  /* text(items) */
+	TERM_HINT,  /* (type)items[0] */
+	/* In a SELECT's list only: */
+	TERM_COLUMN,    /* text */
+	TERM_ELEMENT,   /* text[items[0]] */
+	TERM_SLICE,     /* text[items[0]..items[1]]; an open end is TERM_NONE */
+	TERM_CAST,      /* cast(items[0] as type) */
+	TERM_COUNT_ALL, /* count(*), count(1) */
+	TERM_WRITETIME, /* writetime(text) */
+	TERM_TTL        /* ttl(text) */
 };
+struct type_name;
 
 struct term {
 	enum term_kind kind;
@@ -73,6 +83,7 @@ struct term {
 	size_t marker;        /* which one, from 0 */
 	struct term *items;
 	size_t item_count;
+	const struct type_name *type; /* hints and casts */
 };
 
 enum operator{
@@ -101,25 +112,9 @@ struct relation {
 	size_t item_count;
 };
 
-enum selector_kind {
-	SELECT_COLUMN,
-	SELECT_WRITETIME,
-	SELECT_TTL,
-	SELECT_COUNT, /* count(*), count(1), count(c) */
-	SELECT_TOKEN,
-	SELECT_ELEMENT, /* name[key] */
-	SELECT_TERM,    /* a constant or marker */
-	SELECT_CALL     /* any other function, by name */
-};
-
 struct selector {
-	enum selector_kind kind;
-	struct lab_view name;     /* of the column or function; ptr NULL: count(*) */
-	struct lab_view alias;    /* ptr NULL: none */
-	struct term key;          /* SELECT_ELEMENT */
-	struct lab_view *columns; /* token(a, b) */
-	size_t column_count;
-	struct lab_view text; /* SELECT_TERM: as written */
+	struct term term;
+	struct lab_view alias; /* ptr NULL: none */
 };
 
 struct ordering {
@@ -192,9 +187,11 @@ struct statement {
 	struct lab_view table;
 
 	/* SELECT */
-	bool distinct, json, wildcard, allow_filtering, group_by;
+	bool distinct, json, wildcard, allow_filtering;
 	struct selector *selectors;
 	size_t selector_count;
+	struct lab_view *groups; /* GROUP BY */
+	size_t group_count;
 	struct ordering *orderings;
 	size_t ordering_count;
 	struct term limit, partition_limit;

@@ -8,6 +8,17 @@
 
 static void append_items(struct lab_buf *out, const struct term *term);
 
+static void append_type(struct lab_buf *out, const struct type_name *type)
+{
+	lab_buf_append_view(out, type->name);
+	for (size_t i = 0; i < type->param_count; i++) {
+		lab_buf_append_cstr(out, i == 0 ? "<" : ", ");
+		append_type(out, &type->params[i]);
+	}
+	if (type->param_count > 0)
+		lab_buf_append_byte(out, '>');
+}
+
 static void append_term(struct lab_buf *out, const struct term *term)
 {
 	switch (term->kind) {
@@ -33,6 +44,21 @@ static void append_term(struct lab_buf *out, const struct term *term)
 	case TERM_CALL:
 		lab_buf_append_view(out, term->text);
 		append_items(out, term);
+		break;
+	case TERM_HINT:
+		lab_buf_append_byte(out, '(');
+		append_type(out, term->type);
+		lab_buf_append_byte(out, ')');
+		append_term(out, &term->items[0]);
+		break;
+	case TERM_COLUMN:
+	case TERM_ELEMENT:
+	case TERM_SLICE:
+	case TERM_CAST:
+	case TERM_COUNT_ALL:
+	case TERM_WRITETIME:
+	case TERM_TTL:
+		lab_buf_append_view(out, term->text);
 		break;
 	case TERM_LIST:
 	case TERM_SET:

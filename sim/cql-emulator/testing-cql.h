@@ -286,7 +286,9 @@ static inline void test_put_value(
 		lab_buf_printf(out, "'%.*s'", LAB_VIEW_ARG(value));
 	} else if (type->id == CQL_TYPE_BOOLEAN) {
 		lab_buf_append_cstr(out, value.ptr[0] != 0 ? "True" : "False");
-	} else if (cql_value_to_i64(type->id, value, &number) == 0) {
+	} else if (type->id != CQL_TYPE_SMALLINT && type->id != CQL_TYPE_TINYINT &&
+		   type->id != CQL_TYPE_DATE && type->id != CQL_TYPE_TIME &&
+		   cql_value_to_i64(type->id, value, &number) == 0) {
 		lab_buf_printf(out, "%" PRId64, number);
 	} else {
 		lab_buf_append_cstr(out, "0x");

@@ -267,20 +267,27 @@ static int constant_mismatch(const struct term *term, struct lab_view column,
 		LAB_VIEW_ARG(type_text));
 }
 
-static struct lab_view big_endian(struct lab_arena *arena, uint64_t value, size_t size)
+static bool is_floating(uint16_t id)
 {
-	uint8_t *bytes = lab_arena_alloc(arena, size);
-	for (size_t i = 0; i < size; i++)
-		bytes[i] = (uint8_t)(value >> (8 * (size - 1 - i)));
-	return lab_view_of(bytes, size);
+	return id == CQL_TYPE_DOUBLE || id == CQL_TYPE_FLOAT;
 }
 
-static struct lab_view varint(struct lab_arena *arena, int64_t value)
+/* Of any length, or with a fraction. */
+static int constant_number(struct lab_arena *arena, const struct term *term,
+	const struct cql_type *type, struct lab_view *ret, struct lab_error *err)
 {
-	size_t size = 8;
-	while (size > 1 && (value >> (8 * size - 9) == 0 || value >> (8 * size - 9) == -1))
-		size--;
-	return big_endian(arena, (uint64_t)value, size);
+	double number;
+	int result = type->id == CQL_TYPE_VARINT ? cqle_varint_parse(arena, term->text, ret)
+		     : type->id == CQL_TYPE_DECIMAL
+			     ? cqle_decimal_parse(arena, term->text, ret)
+			     : cqle_double_parse(term->text, type->id == CQL_TYPE_FLOAT, &number);
+	if (result < 0)
+		return cqle_fail(err, CQL_E_INVALID, "Unable to make %s from '%.*s'",
+			type->id == CQL_TYPE_DECIMAL ? "BigDecimal" : cql_type_name(type->id),
+			LAB_VIEW_ARG(term->text));
+	if (is_floating(type->id))
+		*ret = cqle_double_value(arena, type->id, number);
+	return 0;
 }
 
 static int constant_integer(struct lab_arena *arena, const struct term *term,
@@ -288,22 +295,14 @@ static int constant_integer(struct lab_arena *arena, const struct term *term,
 {
 	int64_t value;
 	size_t size = fixed_size(type->id);
-	int64_t limit = size == 0 || size == 8 ? INT64_MAX : (INT64_C(1) << (8 * size - 1)) - 1;
+	if (size == 0 || is_floating(type->id))
+		return constant_number(arena, term, type, ret, err);
+	int64_t limit = size == 8 ? INT64_MAX : (INT64_C(1) << (8 * size - 1)) - 1;
 	if (lab_view_to_i64(term->text, &value) < 0 || value > limit || value < -limit - 1)
 		return cqle_fail(err, CQL_E_INVALID, "Unable to make %s from '%.*s'",
 			type->id == CQL_TYPE_BIGINT ? "long" : cql_type_name(type->id),
 			LAB_VIEW_ARG(term->text));
-	if (type->id == CQL_TYPE_DOUBLE || type->id == CQL_TYPE_FLOAT) {
-		double number = (double)value;
-		float single = (float)value;
-		uint64_t bits = 0;
-		uint32_t bits32 = 0;
-		memcpy(&bits, &number, sizeof(bits));
-		memcpy(&bits32, &single, sizeof(bits32));
-		*ret = big_endian(arena, size == 8 ? bits : bits32, size);
-		return 0;
-	}
-	*ret = size == 0 ? varint(arena, value) : big_endian(arena, (uint64_t)value, size);
+	*ret = cqle_big_endian(arena, (uint64_t)value, size);
 	return 0;
 }
 
@@ -321,7 +320,7 @@ static int constant_string(struct lab_arena *arena, const struct term *term,
 			return cqle_fail(err, CQL_E_INVALID,
 				"Unable to parse a date/time from '%.*s'",
 				LAB_VIEW_ARG(term->text));
-		*ret = big_endian(arena, (uint64_t)(seconds * 1000), 8);
+		*ret = cqle_big_endian(arena, (uint64_t)(seconds * 1000), 8);
 		return 0;
 	}
 	if (cql_inet_parse(term->text, address) < 0)
@@ -377,31 +376,35 @@ static size_t sort_items(struct lab_arena *arena, const struct cql_type *type,
 	return kept;
 }
 
+struct lab_view cqle_collection_of(
+	struct lab_arena *arena, const struct cql_type *type, struct lab_view *items, size_t count)
+{
+	size_t stride = type->id == CQL_TYPE_MAP ? 2 : 1, bytes = 4;
+	struct lab_buf out;
+	if (type->id != CQL_TYPE_LIST)
+		count = sort_items(arena, type, items, count, stride);
+	for (size_t i = 0; i < count; i++)
+		bytes += 4 + items[i].len;
+	lab_buf_init_arena(&out, arena, bytes);
+	lab_buf_append_u32(&out, (uint32_t)(count / stride));
+	for (size_t i = 0; i < count; i++)
+		cql_put_bytes(&out, items[i].len == 0 ? lab_view_of("", 0) : items[i]);
+	return lab_buf_view(&out);
+}
+
 static int constant_collection(struct lab_arena *arena, const struct term *term,
 	struct lab_view column, const struct cql_type *type, struct lab_view type_text,
 	struct lab_view *ret, struct lab_error *err)
 {
 	bool map = type->id == CQL_TYPE_MAP;
-	size_t stride = map ? 2 : 1, count = term->item_count, bytes = 4;
+	size_t count = term->item_count;
 	struct lab_view *items = lab_arena_array(arena, struct lab_view, count + 1);
 	for (size_t i = 0; i < count; i++) {
 		if (cqle_constant(arena, &term->items[i], column, &type->params[map ? i % 2 : 0],
 			    type_text, &items[i], err) < 0)
 			return -1;
 	}
-	if (type->id != CQL_TYPE_LIST)
-		count = sort_items(arena, type, items, count, stride);
-	for (size_t i = 0; i < count; i++)
-		bytes += 4 + items[i].len;
-	uint8_t *out = lab_arena_alloc(arena, bytes), *at = out + 4;
-	memcpy(out, big_endian(arena, count / stride, 4).ptr, 4);
-	for (size_t i = 0; i < count; i++) {
-		memcpy(at, big_endian(arena, items[i].len, 4).ptr, 4);
-		if (items[i].len > 0)
-			memcpy(at + 4, items[i].ptr, items[i].len);
-		at += 4 + items[i].len;
-	}
-	*ret = lab_view_of(out, bytes);
+	*ret = cqle_collection_of(arena, type, items, count);
 	return 0;
 }
 
@@ -410,7 +413,7 @@ static bool takes_integer(uint16_t id)
 	return id == CQL_TYPE_INT || id == CQL_TYPE_BIGINT || id == CQL_TYPE_SMALLINT ||
 	       id == CQL_TYPE_TINYINT || id == CQL_TYPE_VARINT || id == CQL_TYPE_TIMESTAMP ||
 	       id == CQL_TYPE_COUNTER || id == CQL_TYPE_DOUBLE || id == CQL_TYPE_FLOAT ||
-	       id == CQL_TYPE_TIME;
+	       id == CQL_TYPE_TIME || id == CQL_TYPE_DECIMAL;
 }
 
 static bool takes_string(uint16_t id)
@@ -429,7 +432,7 @@ static bool takes_collection(const struct term *term, uint16_t id)
 
 static bool is_fraction_of(const struct term *term, uint16_t id)
 {
-	return term->kind == TERM_FLOAT && (id == CQL_TYPE_DOUBLE || id == CQL_TYPE_FLOAT);
+	return term->kind == TERM_FLOAT && (is_floating(id) || id == CQL_TYPE_DECIMAL);
 }
 
 static bool is_uuid_of(const struct term *term, uint16_t id)
@@ -438,7 +441,7 @@ static bool is_uuid_of(const struct term *term, uint16_t id)
 }
 
 /* Could the term be a value of the type at all? */
-static bool fits(const struct term *term, const struct cql_type *type)
+bool cqle_term_fits(const struct term *term, const struct cql_type *type)
 {
 	uint16_t id = type->id;
 	return (term->kind == TERM_INTEGER && takes_integer(id)) ||
@@ -459,7 +462,7 @@ static int check_items(struct lab_arena *arena, const struct term *term, struct 
 		if (item->kind == TERM_NULL)
 			return cqle_fail(
 				err, CQL_E_INVALID, "null is not supported inside collections");
-		if (fits(item, wanted))
+		if (cqle_term_fits(item, wanted))
 			continue;
 		struct lab_view text = cqle_term_text(arena, item);
 		struct lab_view type_text = cqle_type_text(arena, wanted);
@@ -495,9 +498,7 @@ int cqle_constant(struct lab_arena *arena, const struct term *term, struct lab_v
 		return 0;
 	}
 	if (is_fraction_of(term, id))
-		return cqle_fail(err, CQL_E_INVALID,
-			"Constants of type %s with a fraction are not supported here: bind them",
-			cql_type_name(id));
+		return constant_number(arena, term, type, ret, err);
 	return constant_mismatch(term, column, type_text, err);
 }
 

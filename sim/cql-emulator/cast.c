@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * cast.c - CAST(x AS type): Cassandra's conversions and their limits.
+ */
+#include "sim/cql-emulator/cql-emulator-private.h"
+
+#include <stdio.h>
+
+#define DAY_MS INT64_C(86400000)
+#define DATE_ZERO INT64_C(2147483648)
+
+static bool is_integer(uint16_t id)
+{
+	return id == CQL_TYPE_TINYINT || id == CQL_TYPE_SMALLINT || id == CQL_TYPE_INT ||
+	       id == CQL_TYPE_BIGINT || id == CQL_TYPE_COUNTER || id == CQL_TYPE_VARINT;
+}
+
+static bool is_floating(uint16_t id)
+{
+	return id == CQL_TYPE_DOUBLE || id == CQL_TYPE_FLOAT;
+}
+
+static bool is_text(uint16_t id)
+{
+	return id == CQL_TYPE_TEXT || id == CQL_TYPE_ASCII;
+}
+
+static bool is_time(uint16_t id)
+{
+	return id == CQL_TYPE_TIMESTAMP || id == CQL_TYPE_DATE;
+}
+
+static bool has_text(uint16_t id)
+{
+	return is_integer(id) || is_floating(id) || is_time(id) || id == CQL_TYPE_DECIMAL ||
+	       id == CQL_TYPE_BOOLEAN || id == CQL_TYPE_UUID || id == CQL_TYPE_TIMEUUID ||
+	       id == CQL_TYPE_ASCII;
+}
+
+bool cqle_cast_is_possible(const struct cql_type *from, uint16_t to)
+{
+	if (is_text(to))
+		return has_text(from->id);
+	if (is_time(to))
+		return from->id == CQL_TYPE_TIMEUUID || (is_time(from->id) && from->id != to) ||
+		       (from->id == CQL_TYPE_INT && to == CQL_TYPE_TIMESTAMP);
+	if (to == CQL_TYPE_DECIMAL)
+		return is_integer(from->id);
+	return to != CQL_TYPE_COUNTER && (is_integer(to) || is_floating(to)) &&
+	       (is_integer(from->id) || is_floating(from->id));
+}
+
+/* Java's narrowing: of integers the low bits, of floating-point numbers the nearest end. */
+static int64_t narrowed(double number, uint16_t to)
+{
+	bool wide = to == CQL_TYPE_BIGINT || to == CQL_TYPE_VARINT;
+	double limit = wide ? 9223372036854775808.0 : 2147483648.0;
+	if (number != number)
+		return 0;
+	if (number >= limit)
+		return wide ? INT64_MAX : INT32_MAX;
+	if (number <= -limit)
+		return wide ? INT64_MIN : INT32_MIN;
+	return (int64_t)number;
+}
+
+static struct lab_view integer_of(struct lab_arena *arena, int64_t number, uint16_t to)
+{
+	size_t size = to == CQL_TYPE_TINYINT    ? 1
+		      : to == CQL_TYPE_SMALLINT ? 2
+		      : to == CQL_TYPE_INT      ? 4
+						: 8;
+	return to == CQL_TYPE_VARINT ? cqle_varint_of(arena, number)
+				     : cqle_big_endian(arena, (uint64_t)number, size);
+}
+
+static int from_integer(struct lab_arena *arena, uint16_t from, struct lab_view value, uint16_t to,
+	struct lab_view *ret)
+{
+	int64_t number;
+	if (from == CQL_TYPE_VARINT ? cqle_varint_to_i64(value, &number) < 0
+				    : cql_value_to_i64(from, value, &number) < 0)
+		return -1;
+	if (to == CQL_TYPE_DECIMAL) {
+		struct lab_view digits = cqle_varint_of(arena, number);
+		struct lab_buf out;
+		lab_buf_init_arena(&out, arena, digits.len + 4);
+		lab_buf_append_u32(&out, 0);
+		lab_buf_append_view(&out, digits);
+		*ret = lab_buf_view(&out);
+	} else {
+		*ret = is_floating(to) ? cqle_double_value(arena, to,
+						 to == CQL_TYPE_FLOAT ? (double)(float)number
+								      : (double)number)
+				       : integer_of(arena, number, to);
+	}
+	return 0;
+}
+
+static struct lab_view to_time(
+	struct lab_arena *arena, uint16_t from, struct lab_view value, uint16_t to)
+{
+	int64_t ms = 0;
+	if (from == CQL_TYPE_TIMEUUID) {
+		ms = cqle_timeuuid_ms(value);
+	} else if (from == CQL_TYPE_TIMESTAMP) {
+		(void)cql_value_to_i64(from, value, &ms);
+	} else { /* an int is taken as it were a date */
+		(void)cql_value_to_i64(CQL_TYPE_DATE, value, &ms);
+		ms = (ms - DATE_ZERO) * DAY_MS;
+	}
+	if (to == CQL_TYPE_TIMESTAMP)
+		return cql_value_bigint(arena, ms);
+	int64_t day = ms / DAY_MS - (ms % DAY_MS < 0 ? 1 : 0);
+	return cqle_big_endian(arena, (uint64_t)(day + DATE_ZERO), 4);
+}
+
+/* Years that the calendar knows. */
+static const char *time_text(struct lab_arena *arena, uint16_t from, struct lab_view value)
+{
+	char *text = lab_arena_alloc(arena, LAB_DATE_TEXT_MAX);
+	int64_t ms;
+	(void)cql_value_to_i64(
+		CQL_TYPE_BIGINT, to_time(arena, from, value, CQL_TYPE_TIMESTAMP), &ms);
+	if (from == CQL_TYPE_TIMESTAMP)
+		(void)cql_value_to_i64(from, value, &ms);
+	if (ms < 0 || ms > INT64_C(253402300799999))
+		return NULL;
+	lab_date_iso_extended(ms, text);
+	return from == CQL_TYPE_DATE ? lab_arena_printf(arena, "%.10s", text) : text;
+}
+
+static const char *text_of(struct lab_arena *arena, uint16_t from, struct lab_view value)
+{
+	int64_t number;
+	if (from == CQL_TYPE_ASCII)
+		return lab_arena_printf(arena, "%.*s", LAB_VIEW_ARG(value));
+	if (from == CQL_TYPE_BOOLEAN)
+		return value.ptr[0] != 0 ? "true" : "false";
+	if (from == CQL_TYPE_UUID || from == CQL_TYPE_TIMEUUID) {
+		char *text = lab_arena_alloc(arena, CQL_UUID_TEXT_MAX);
+		cql_uuid_format(value.ptr, text);
+		return text;
+	}
+	if (is_floating(from))
+		return cqle_double_text(arena, from, value);
+	if (is_time(from))
+		return time_text(arena, from, value);
+	if (from == CQL_TYPE_VARINT)
+		return cqle_varint_text(arena, value);
+	if (from == CQL_TYPE_DECIMAL)
+		return cqle_decimal_text(arena, value);
+	return cql_value_to_i64(from, value, &number) < 0
+		       ? NULL
+		       : lab_arena_printf(arena, "%" PRId64, number);
+}
+
+const char *cqle_value_text(struct lab_arena *arena, uint16_t type, struct lab_view value)
+{
+	return value.len == 0 ? NULL : text_of(arena, type, value);
+}
+
+int cqle_cast(struct lab_arena *arena, uint16_t from, struct lab_view value, uint16_t to,
+	struct lab_view *ret, struct lab_error *err)
+{
+	int result = 0;
+	if (value.len == 0 && !is_text(from)) {
+		*ret = lab_view_of(NULL, 0);
+		return 0;
+	}
+	if (is_text(to)) {
+		const char *text = from == CQL_TYPE_ASCII && value.len == 0
+					   ? ""
+					   : cqle_value_text(arena, from, value);
+		*ret = lab_view_cstr(text);
+		result = text == NULL ? -1 : 0;
+	} else if (is_time(to)) {
+		*ret = to_time(arena, from, value, to);
+	} else if (is_floating(from)) {
+		double number = cqle_double_of(from, value);
+		*ret = is_floating(to) ? cqle_double_value(arena, to, number)
+				       : integer_of(arena, narrowed(number, to), to);
+	} else {
+		result = from_integer(arena, from, value, to, ret);
+	}
+	return result == 0 ? 0
+			   : cqle_fail(err, CQL_E_INVALID,
+				     "CAST of so large a %s is not supported here",
+				     cql_type_name(from));
+}

@@ -1,0 +1,429 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * number.c - numbers of any length to text and back, exactly: floating-point numbers, varint and
+ * decimal.
+ */
+#include "sim/cql-emulator/cql-emulator-private.h"
+
+#include <stdio.h>
+
+#define LIMBS \
+	300 /* 9,600 bits: CQLE_DIGITS_MAX digits times the largest power of ten of a double */
+#define EXPONENT_MAX 100000
+
+/* Not negative; the lowest limb first. */
+struct big {
+	uint32_t limb[LIMBS];
+	size_t count;
+};
+
+static void multiply_add(struct big *b, uint32_t factor, uint32_t addend)
+{
+	uint64_t carry = addend;
+	for (size_t i = 0; i < b->count; i++) {
+		carry += (uint64_t)b->limb[i] * factor;
+		b->limb[i] = (uint32_t)carry;
+		carry >>= 32;
+	}
+	if (carry > 0) {
+		lab_assert(b->count < LIMBS);
+		b->limb[b->count++] = (uint32_t)carry;
+	}
+}
+
+/* The remainder. */
+static uint32_t divide(struct big *b, uint32_t divisor)
+{
+	uint64_t rest = 0;
+	for (size_t i = b->count; i > 0; i--) {
+		rest = rest << 32 | b->limb[i - 1];
+		b->limb[i - 1] = (uint32_t)(rest / divisor);
+		rest %= divisor;
+	}
+	while (b->count > 0 && b->limb[b->count - 1] == 0)
+		b->count--;
+	return (uint32_t)rest;
+}
+
+static size_t bits_of(const struct big *b)
+{
+	return b->count == 0 ? 0 : 32 * b->count - (size_t)__builtin_clz(b->limb[b->count - 1]);
+}
+
+static void shift_left(struct big *b, size_t bits)
+{
+	for (; bits >= 31; bits -= 31)
+		multiply_add(b, UINT32_C(1) << 31, 0);
+	multiply_add(b, UINT32_C(1) << bits, 0);
+}
+
+static int compare(const struct big *a, const struct big *b)
+{
+	if (a->count != b->count)
+		return a->count < b->count ? -1 : 1;
+	for (size_t i = a->count; i > 0; i--) {
+		if (a->limb[i - 1] != b->limb[i - 1])
+			return a->limb[i - 1] < b->limb[i - 1] ? -1 : 1;
+	}
+	return 0;
+}
+
+static void subtract(struct big *a, const struct big *b)
+{
+	int64_t borrow = 0;
+	for (size_t i = 0; i < a->count; i++) {
+		borrow += (int64_t)a->limb[i] - (i < b->count ? (int64_t)b->limb[i] : 0);
+		a->limb[i] = (uint32_t)borrow;
+		borrow >>= 32;
+	}
+	while (a->count > 0 && a->limb[a->count - 1] == 0)
+		a->count--;
+}
+
+/* ---- decimal notation ---- */
+
+struct parsed {
+	bool negative;
+	struct big digits;
+	size_t digit_count;
+	int64_t scale; /* the number is digits / 10^scale */
+};
+
+static int parse_exponent(struct lab_view text, int64_t *ret)
+{
+	if (text.len > 1 && text.ptr[0] == '+')
+		text = lab_view_skip(text, 1);
+	if (lab_view_to_i64(text, ret) < 0)
+		return -1;
+	return *ret > EXPONENT_MAX || *ret < -EXPONENT_MAX ? -1 : 0;
+}
+
+static int parse(struct lab_view text, struct parsed *ret)
+{
+	bool fraction = false;
+	*ret = (struct parsed){ .negative = text.len > 0 && text.ptr[0] == '-' };
+	for (size_t i = ret->negative; i < text.len; i++) {
+		uint8_t c = text.ptr[i];
+		int64_t exponent;
+		if (c == '.' && !fraction) {
+			fraction = true;
+		} else if (c >= '0' && c <= '9') {
+			if (++ret->digit_count > CQLE_DIGITS_MAX)
+				return -1;
+			multiply_add(&ret->digits, 10, (uint32_t)(c - '0'));
+			ret->scale += fraction;
+		} else if (c == 'e' || c == 'E') {
+			if (parse_exponent(lab_view_skip(text, i + 1), &exponent) < 0)
+				return -1;
+			ret->scale -= exponent;
+			break;
+		} else {
+			return -1;
+		}
+	}
+	return ret->digit_count == 0 ? -1 : 0;
+}
+
+/* ---- floating point ---- */
+
+struct format {
+	int precision, lowest; /* bits of the mantissa; exponent of the lowest bit there is */
+	int highest;           /* exponent behind the highest bit */
+};
+
+static const struct format format_double = { 53, -1074, 1024 };
+static const struct format format_single = { 24, -149, 128 };
+
+/* mantissa * 2^exponent; exact for what fits the format. */
+static double scaled(uint64_t mantissa, int exponent)
+{
+	double result = (double)mantissa;
+	for (; exponent > 0; exponent--)
+		result *= 2;
+	for (; exponent < 0; exponent++)
+		result /= 2;
+	return result;
+}
+
+/* numerator / denominator to the nearest, ties to even. Both change. */
+static double quotient(struct big *n, struct big *d, const struct format *f)
+{
+	int exponent = (int)bits_of(n) - (int)bits_of(d) - f->precision - 1;
+	uint64_t mantissa = 0;
+	exponent = LAB_MAX(exponent, f->lowest - 1);
+	if (exponent > 0)
+		shift_left(d, (size_t)exponent);
+	else
+		shift_left(n, (size_t)-exponent);
+	/* n / d has at most precision + 2 bits: one by one, the highest first. */
+	int steps = f->precision + 2;
+	struct big step;
+	for (int i = steps - 1; i >= 0; i--) {
+		step = *d;
+		shift_left(&step, (size_t)i);
+		mantissa <<= 1;
+		if (compare(n, &step) >= 0) {
+			subtract(n, &step);
+			mantissa |= 1;
+		}
+	}
+	bool rest = n->count > 0;
+	/* Round away the lowest one or two bits. */
+	int drop = 0;
+	while (mantissa >> (f->precision + drop) != 0)
+		drop++;
+	drop = LAB_MAX(drop, f->lowest - exponent);
+	if (drop > 0) {
+		uint64_t half = UINT64_C(1) << (drop - 1), low = mantissa & (2 * half - 1);
+		mantissa >>= drop;
+		if (low > half || (low == half && (rest || (mantissa & 1) != 0)))
+			mantissa++;
+		exponent += drop;
+	}
+	if (mantissa != 0 && exponent + 64 - __builtin_clzll(mantissa) > f->highest)
+		return __builtin_inf();
+	return scaled(mantissa, exponent);
+}
+
+int cqle_double_parse(struct lab_view text, bool single, double *ret)
+{
+	struct parsed p;
+	struct big one = { .limb = { 1 }, .count = 1 };
+	bool negative = text.len > 0 && text.ptr[0] == '-';
+	if (lab_view_eq_cstr(lab_view_skip(text, negative), "infinity")) {
+		*ret = negative ? -__builtin_inf() : __builtin_inf();
+		return 0;
+	}
+	if (lab_view_eq_cstr(text, "nan")) {
+		*ret = __builtin_nan("");
+		return 0;
+	}
+	if (parse(text, &p) < 0)
+		return -1;
+	int64_t magnitude = (int64_t)(bits_of(&p.digits) * 30103 / 100000) - p.scale;
+	if (p.digits.count == 0 || magnitude < -340)
+		*ret = 0;
+	else if (magnitude > 310)
+		*ret = __builtin_inf();
+	else {
+		for (int64_t i = 0; i < p.scale; i++)
+			multiply_add(&one, 10, 0);
+		for (int64_t i = p.scale; i < 0; i++)
+			multiply_add(&p.digits, 10, 0);
+		*ret = quotient(&p.digits, &one, single ? &format_single : &format_double);
+	}
+	if (p.negative)
+		*ret = -*ret;
+	return 0;
+}
+
+double cqle_double_of(uint16_t type, struct lab_view value)
+{
+	uint64_t bits = 0;
+	for (size_t i = 0; i < value.len && i < 8; i++)
+		bits = bits << 8 | value.ptr[i];
+	if (type == CQL_TYPE_FLOAT) {
+		uint32_t bits32 = (uint32_t)bits;
+		float single;
+		memcpy(&single, &bits32, sizeof(single));
+		return (double)single;
+	}
+	double number;
+	memcpy(&number, &bits, sizeof(number));
+	return number;
+}
+
+struct lab_view cqle_double_value(struct lab_arena *arena, uint16_t type, double number)
+{
+	uint64_t bits;
+	uint32_t bits32;
+	float single = (float)number;
+	memcpy(&bits, &number, sizeof(bits));
+	memcpy(&bits32, &single, sizeof(bits32));
+	if (number != number) /* Java knows one of them */
+		bits32 = 0x7fc00000, bits = UINT64_C(0x7ff8000000000000);
+	return type == CQL_TYPE_FLOAT ? cqle_big_endian(arena, bits32, 4)
+				      : cqle_big_endian(arena, bits, 8);
+}
+
+/* "d.ddde+x" to Java's layout: plain from 10^-3 to 10^7. */
+static const char *layout(
+	struct lab_arena *arena, const char *digits, size_t count, int exponent, const char *sign)
+{
+	struct lab_buf out;
+	lab_buf_init_arena(&out, arena, count + 40);
+	lab_buf_append_cstr(&out, sign);
+	bool plain = exponent >= -3 && exponent < 7;
+	int point = plain ? exponent + 1 : 1; /* digits before it */
+	if (point <= 0) {
+		lab_buf_append_cstr(&out, "0.");
+		for (int i = point; i < 0; i++)
+			lab_buf_append_byte(&out, '0');
+	}
+	for (int i = 0; i < LAB_MAX((int)count, point + 1); i++) {
+		if (i == point && i > 0)
+			lab_buf_append_byte(&out, '.');
+		if (i >= (int)count && point <= 0)
+			break;
+		lab_buf_append_byte(&out, i < (int)count ? (uint8_t)digits[i] : '0');
+	}
+	if (!plain)
+		lab_buf_printf(&out, "E%d", exponent);
+	return lab_arena_cstr(arena, lab_buf_view(&out));
+}
+
+const char *cqle_double_text(struct lab_arena *arena, uint16_t type, struct lab_view value)
+{
+	bool single = type == CQL_TYPE_FLOAT;
+	double number = cqle_double_of(type, value), back = 0;
+	const char *sign = value.len > 0 && (value.ptr[0] & 0x80) != 0 ? "-" : "";
+	char text[40], digits[24];
+	if (number != number)
+		return "NaN";
+	if (number == 0)
+		return sign[0] != 0 ? "-0.0" : "0.0";
+	if (number - number != 0)
+		return sign[0] != 0 ? "-Infinity" : "Infinity";
+	for (int precision = 0; precision < 17; precision++) {
+		(void)snprintf(
+			text, sizeof(text), "%.*e", precision, number < 0 ? -number : number);
+		if (cqle_double_parse(lab_view_cstr(text), single, &back) == 0 &&
+			back == (number < 0 ? -number : number))
+			break;
+	}
+	struct lab_view rest = lab_view_cstr(text), mantissa, exponent;
+	int64_t power = 0;
+	size_t count = 0;
+	(void)lab_view_split(&rest, 'e', &mantissa);
+	exponent = rest.len > 0 && rest.ptr[0] == '+' ? lab_view_skip(rest, 1) : rest;
+	(void)lab_view_to_i64(exponent, &power);
+	for (size_t i = 0; i < mantissa.len && count < sizeof(digits); i++) {
+		if (mantissa.ptr[i] != '.')
+			digits[count++] = (char)mantissa.ptr[i];
+	}
+	while (count > 1 && digits[count - 1] == '0')
+		count--;
+	return layout(arena, digits, count, (int)power, sign);
+}
+
+/* ---- varint and decimal ---- */
+
+struct lab_view cqle_big_endian(struct lab_arena *arena, uint64_t value, size_t size)
+{
+	uint8_t *bytes = lab_arena_alloc(arena, size);
+	for (size_t i = 0; i < size; i++)
+		bytes[i] = (uint8_t)(value >> (8 * (size - 1 - i)));
+	return lab_view_of(bytes, size);
+}
+
+struct lab_view cqle_varint_of(struct lab_arena *arena, int64_t value)
+{
+	size_t size = 8;
+	while (size > 1 && (value >> (8 * size - 9) == 0 || value >> (8 * size - 9) == -1))
+		size--;
+	return cqle_big_endian(arena, (uint64_t)value, size);
+}
+
+int cqle_varint_to_i64(struct lab_view value, int64_t *ret)
+{
+	uint8_t fill = value.len > 0 && (value.ptr[0] & 0x80) != 0 ? 0xff : 0;
+	uint64_t bits = fill == 0 ? 0 : UINT64_MAX;
+	for (size_t i = 0; i < value.len; i++) {
+		bool kept = i + 8 >= value.len;
+		if (!kept && value.ptr[i] != fill)
+			return -1;
+		if (i + 8 == value.len && (value.ptr[i] & 0x80) != (fill & 0x80))
+			return -1;
+		if (kept)
+			bits = bits << 8 | value.ptr[i];
+	}
+	*ret = (int64_t)bits;
+	return 0;
+}
+
+/* Two's complement, as short as can be. */
+static struct lab_view varint_of_big(struct lab_arena *arena, const struct big *b, bool negative)
+{
+	size_t size = bits_of(b) / 8 + 1, first = 0;
+	uint8_t *bytes = lab_arena_alloc(arena, size);
+	unsigned carry = 1;
+	for (size_t i = 0; i < size; i++) {
+		uint32_t limb = i / 4 < b->count ? b->limb[i / 4] : 0;
+		unsigned byte = limb >> (8 * (i % 4)) & 0xff;
+		if (negative) {
+			byte = (byte ^ 0xff) + carry;
+			carry = byte >> 8;
+		}
+		bytes[size - 1 - i] = (uint8_t)byte;
+	}
+	while (first + 1 < size &&
+		((bytes[first] == 0 && (bytes[first + 1] & 0x80) == 0) ||
+			(bytes[first] == 0xff && (bytes[first + 1] & 0x80) != 0)))
+		first++;
+	return lab_view_of(bytes + first, size - first);
+}
+
+int cqle_varint_parse(struct lab_arena *arena, struct lab_view text, struct lab_view *ret)
+{
+	struct parsed p;
+	if (parse(text, &p) < 0 || p.scale != 0)
+		return -1;
+	*ret = varint_of_big(arena, &p.digits, p.negative);
+	return 0;
+}
+
+int cqle_decimal_parse(struct lab_arena *arena, struct lab_view text, struct lab_view *ret)
+{
+	struct parsed p;
+	struct lab_buf out;
+	if (parse(text, &p) < 0)
+		return -1;
+	struct lab_view unscaled = varint_of_big(arena, &p.digits, p.negative);
+	lab_buf_init_arena(&out, arena, unscaled.len + 4);
+	lab_buf_append_u32(&out, (uint32_t)(int32_t)p.scale);
+	lab_buf_append_view(&out, unscaled);
+	*ret = lab_buf_view(&out);
+	return 0;
+}
+
+const char *cqle_varint_text(struct lab_arena *arena, struct lab_view value)
+{
+	struct big b = { .count = 0 };
+	char digits[CQLE_DIGITS_MAX + 2], *at = digits + sizeof(digits) - 1;
+	bool negative = value.len > 0 && (value.ptr[0] & 0x80) != 0;
+	if (value.len > CQLE_DIGITS_MAX / 3)
+		return NULL;
+	for (size_t i = 0; i < value.len; i++)
+		multiply_add(&b, 256, negative ? value.ptr[i] ^ 0xffu : value.ptr[i]);
+	if (negative)
+		multiply_add(&b, 1, 1);
+	*at = 0;
+	do {
+		*--at = (char)('0' + divide(&b, 10));
+	} while (b.count > 0);
+	return lab_arena_printf(arena, "%s%s", negative ? "-" : "", at);
+}
+
+/* BigDecimal.toPlainString() for scales that are no exponent, else its toString(). */
+const char *cqle_decimal_text(struct lab_arena *arena, struct lab_view value)
+{
+	int64_t scale = 0;
+	const char *digits =
+		value.len < 4 ? NULL : cqle_varint_text(arena, lab_view_skip(value, 4));
+	if (digits == NULL)
+		return NULL;
+	(void)cql_value_to_i64(CQL_TYPE_INT, lab_view_sub(value, 0, 4), &scale);
+	const char *sign = digits[0] == '-' ? "-" : "";
+	digits += sign[0] != 0;
+	int64_t count = (int64_t)strlen(digits), exponent = count - 1 - scale;
+	if (scale == 0)
+		return lab_arena_printf(arena, "%s%s", sign, digits);
+	if (scale < 0 || exponent < -6)
+		return lab_arena_printf(arena, "%s%.1s%s%sE%+" PRId64, sign, digits,
+			count > 1 ? "." : "", digits + 1, exponent);
+	if (scale >= count)
+		return lab_arena_printf(
+			arena, "%s0.%.*s%s", sign, (int)(scale - count), "000000", digits);
+	return lab_arena_printf(
+		arena, "%s%.*s.%s", sign, (int)(count - scale), digits, digits + (count - scale));
+}
