@@ -143,9 +143,9 @@ struct cql_run {
 
 /* ---- cql-prepare.c ---- */
 
-/* The statement as prepared on this connection's host, preparing it if need be.
+/* The query as prepared on this connection's host, preparing it if need be.
  * 0; -1 with run->failure set, or CQL_FAILURE_NONE if the connection broke. */
-int cql_prepare(struct cql_run *run, struct cql_connection *c, bool again,
+int cql_prepare(struct cql_run *run, struct cql_connection *c, struct lab_view query, bool again,
 	struct cql_prepared_statement **ret);
 
 /* ---- cql-plan.c ---- */

@@ -453,7 +453,8 @@ static void warn_if_slow(struct cql_run *run, uint64_t took_ns)
 int cql_client_execute(struct cql_client *client, const struct cql_statement *statement,
 	size_t max_rows, struct lab_arena *arena, struct cql_result *ret, struct lab_error *err)
 {
-	lab_assert(!client->closing && statement->arg_count <= CQL_PARAMS_MAX);
+	lab_assert(!client->closing && statement->arg_count <= CQL_PARAMS_MAX &&
+		   statement->batch_count <= CQL_BATCH_MAX);
 	uint64_t started = env_now(client->env);
 	struct cql_run run = {
 		.client = client, .statement = statement, .arena = arena, .page = 1

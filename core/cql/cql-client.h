@@ -40,6 +40,7 @@
 #define CQL_CONNECTIONS_PER_HOST_MAX 16
 #define CQL_STATEMENTS_MAX 1024 /* prepared statements of a client */
 #define CQL_PARAMS_MAX 32       /* bound values of one statement */
+#define CQL_BATCH_MAX 64        /* statements of one batch */
 #define CQL_PAGES_MAX 100000    /* of one result */
 #define CQL_SPECULATIVE_MAX 16  /* executions of one request beside the first */
 
@@ -119,12 +120,17 @@ struct cql_arg {
 
 struct cql_statement {
 	enum cql_statement_type type;
-	struct lab_view query; /* with '?' markers */
+	struct lab_view query; /* with '?' markers; of a batch, its name in messages */
 	const struct cql_arg *args;
 	size_t arg_count;
 	int64_t timestamp_us; /* 0: the client's generator, for writes and deletes */
 	uint64_t deadline_ns; /* when the caller gives up, 0: never. Not a failure of the cluster:
 				 it neither counts nor falls back. What was sent goes on there */
+	/* A BATCH of these, if batch_count > 0, at most CQL_BATCH_MAX: only their query and args
+	 * count. All of them have one timestamp. It is never paged. */
+	const struct cql_statement *batch;
+	size_t batch_count;
+	enum cql_batch_type batch_type;
 };
 
 /* Rows of all pages. */

@@ -74,10 +74,12 @@ void cql_log_retry(struct cql_run *run, const struct cql_error *e, unsigned retr
 void cql_log_query(struct cql_run *run, bool ok, size_t rows, uint64_t took_ns)
 {
 	struct lab_buf text;
-	bool prepared = run->client->version >= CQL_VERSION;
+	const char *kind = run->statement->batch_count > 0       ? "batch "
+			   : run->client->version >= CQL_VERSION ? "prepared "
+								 : "";
 	lab_buf_init(&text, run->client->env->heap, 1u << 20);
-	lab_buf_printf(&text, "Finished %squery '%.*s' (", prepared ? "prepared " : "",
-		LAB_VIEW_ARG(run->statement->query));
+	lab_buf_printf(
+		&text, "Finished %squery '%.*s' (", kind, LAB_VIEW_ARG(run->statement->query));
 	if (run->timestamp_us != 0)
 		lab_buf_printf(&text, "timestamp=%" PRId64 ", ", run->timestamp_us);
 	if (run->page > 1)

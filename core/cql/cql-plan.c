@@ -78,6 +78,14 @@ static void fill_params(const struct cql_run *run, struct cql_params *params)
 	params->flags = (uint8_t)flags;
 }
 
+/* The arguments do not fit, which no server needs to tell. */
+static int fail_bind(struct cql_run *run, const struct lab_error *err)
+{
+	cql_run_fail(run, CQL_FAILURE_OTHER, "%s", err->message);
+	run->bare = true;
+	return -1;
+}
+
 static int fill_execute(
 	struct cql_run *run, const struct cql_prepared_statement *p, struct cql_request *request)
 {
@@ -89,12 +97,8 @@ static int fill_execute(
 		request->params.flags |= CQL_PARAM_VALUES;
 		request->params.value_count = run->statement->arg_count;
 	}
-	if (cql_bind_args(run->statement, &p->binds, run->arena, &request->params.values, &err) <
-		0) {
-		cql_run_fail(run, CQL_FAILURE_OTHER, "%s", err.message);
-		run->bare = true;
-		return -1;
-	}
+	if (cql_bind_args(run->statement, &p->binds, run->arena, &request->params.values, &err) < 0)
+		return fail_bind(run, &err);
 	fill_params(run, &request->params);
 	return 0;
 }
@@ -103,12 +107,9 @@ static int fill_query(struct cql_run *run, struct cql_request *request)
 {
 	struct lab_error err;
 	request->opcode = CQL_QUERY;
-	if (cql_bind_literals(run->client->env->heap, run->statement, run->arena, &request->query,
-		    &err) < 0) {
-		cql_run_fail(run, CQL_FAILURE_OTHER, "%s", err.message);
-		run->bare = true;
-		return -1;
-	}
+	if (cql_bind_literals(
+		    run->client->env->heap, run->statement, run->arena, &request->query, &err) < 0)
+		return fail_bind(run, &err);
 	fill_params(run, &request->params);
 	return 0;
 }
@@ -202,9 +203,57 @@ static enum step on_unprepared(struct cql_run *run)
 	return STEP_FAILED;
 }
 
+/* One statement of a batch, as this connection takes it. */
+static enum step fill_item(struct cql_run *run, struct cql_connection *c,
+	const struct cql_statement *statement, bool prepare_again, struct cql_batch_item *ret)
+{
+	struct cql_prepared_statement *p;
+	struct lab_error err;
+	*ret = (struct cql_batch_item){ .prepared = c->version >= CQL_VERSION,
+		.value_count = statement->arg_count };
+	if (!ret->prepared) {
+		ret->value_count = 0;
+		if (cql_bind_literals(
+			    run->client->env->heap, statement, run->arena, &ret->query, &err) == 0)
+			return STEP_DONE;
+		(void)fail_bind(run, &err);
+		return STEP_FAILED;
+	}
+	if (cql_prepare(run, c, statement->query, prepare_again, &p) < 0)
+		return on_unprepared(run);
+	ret->query = p->id;
+	if (cql_bind_args(statement, &p->binds, run->arena, &ret->values, &err) == 0)
+		return STEP_DONE;
+	(void)fail_bind(run, &err);
+	return STEP_FAILED;
+}
+
+static enum step attempt_batch(struct cql_run *run, struct cql_connection *c, bool prepare_again)
+{
+	const struct cql_statement *statement = run->statement;
+	struct cql_request request = { .opcode = CQL_BATCH,
+		.batch_type = statement->batch_type,
+		.batch_count = statement->batch_count };
+	request.batch = lab_arena_array(run->arena, struct cql_batch_item, request.batch_count);
+	for (size_t i = 0; i < request.batch_count; i++) {
+		enum step step =
+			fill_item(run, c, &statement->batch[i], prepare_again, &request.batch[i]);
+		if (step != STEP_DONE)
+			return step;
+	}
+	/* The connection may have gone while PREPARE's answers were on their way to us. */
+	if (c->state != CQL_CONNECTION_READY)
+		return STEP_NEXT_HOST;
+	fill_params(run, &request.params);
+	run->columns = &run->response.rows.metadata;
+	return send_and_wait(run, c, &request);
+}
+
 static enum step attempt(struct cql_run *run, struct cql_connection *c, bool prepare_again)
 {
 	struct cql_request request = { .opcode = CQL_OPTIONS };
+	if (run->statement->batch_count > 0)
+		return attempt_batch(run, c, prepare_again);
 	if (c->version < CQL_VERSION) {
 		if (fill_query(run, &request) < 0)
 			return STEP_FAILED;
@@ -213,7 +262,7 @@ static enum step attempt(struct cql_run *run, struct cql_connection *c, bool pre
 		return step;
 	}
 	struct cql_prepared_statement *p;
-	if (cql_prepare(run, c, prepare_again, &p) < 0)
+	if (cql_prepare(run, c, run->statement->query, prepare_again, &p) < 0)
 		return on_unprepared(run);
 	/* The connection may have gone while PREPARE's answer was on its way to us. */
 	if (c->state != CQL_CONNECTION_READY)

@@ -69,10 +69,10 @@ static int exchange(struct cql_run *run, struct cql_connection *c, struct cql_pr
 	return on_answer(run, p, &waiting);
 }
 
-static struct cql_prepared_statement *entry(struct cql_run *run)
+static struct cql_prepared_statement *entry(struct cql_run *run, struct lab_view query)
 {
 	struct cql_client *client = run->client;
-	void **slot = lab_map_slot(client->prepared, run->statement->query);
+	void **slot = lab_map_slot(client->prepared, query);
 	if (slot == NULL) {
 		cql_run_fail(run, CQL_FAILURE_OTHER, "Too many prepared statements");
 		return NULL;
@@ -80,7 +80,7 @@ static struct cql_prepared_statement *entry(struct cql_run *run)
 	if (*slot == NULL) {
 		struct cql_prepared_statement *p =
 			lab_arena_new_of(client->prepared_arena, struct cql_prepared_statement);
-		p->query = lab_arena_copy(client->prepared_arena, run->statement->query);
+		p->query = lab_arena_copy(client->prepared_arena, query);
 		*slot = p;
 	}
 	return *slot;
@@ -99,11 +99,11 @@ static int wait_turn(struct cql_run *run, struct cql_prepared_statement *p, uint
 	return 0;
 }
 
-int cql_prepare(struct cql_run *run, struct cql_connection *c, bool again,
+int cql_prepare(struct cql_run *run, struct cql_connection *c, struct lab_view query, bool again,
 	struct cql_prepared_statement **ret)
 {
 	uint32_t bit = UINT32_C(1) << c->host;
-	struct cql_prepared_statement *p = entry(run);
+	struct cql_prepared_statement *p = entry(run, query);
 	if (p == NULL || wait_turn(run, p, bit) < 0)
 		return -1;
 	*ret = p;

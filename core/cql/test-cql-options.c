@@ -468,6 +468,82 @@ CLIENT_TEST(warn_timeout_decides_what_is_slow, 1)
 	assert_true(world_logged(t->w, "(query took longer than 100ms)"));
 }
 
+/* ---- batches ---- */
+
+static void batch(struct test *t, size_t delete_args)
+{
+	struct cql_arg args[] = { { .kind = CQL_ARG_BLOB, .bytes = LAB_VIEW("\1\2") },
+		{ .kind = CQL_ARG_TEXT, .bytes = LAB_VIEW("it's") } };
+	struct cql_statement items[] = {
+		{ .query = LAB_VIEW(INSERT), .args = args, .arg_count = 2 },
+		{ .query = LAB_VIEW(DELETE), .args = &args[1], .arg_count = delete_args }
+	};
+	struct cql_statement statement = { .type = CQL_STATEMENT_WRITE,
+		.query = LAB_VIEW("<batch query>"),
+		.batch = items,
+		.batch_count = 2,
+		.batch_type = CQL_BATCH_UNLOGGED,
+		.timestamp_us = 77 };
+	t->status = cql_client_execute(t->client, &statement, 1, t->arena, &t->result, &t->err);
+}
+
+CLIENT_TEST(a_batch_is_prepared_and_never_paged, 1)
+{
+	struct node *node = &t->w->nodes[0];
+	t->settings.page_size = 10;
+	t->settings.debug_queries = true;
+	open_client(t);
+	batch(t, 1);
+	assert_ok(t);
+	assert_int_equal(node->seen_count, 1);
+	const struct seen *seen = &node->seen[0];
+	assert_int_equal(seen->opcode, CQL_BATCH);
+	assert_int_equal(seen->batch_type, CQL_BATCH_UNLOGGED);
+	assert_int_equal(seen->params.flags, CQL_PARAM_TIMESTAMP);
+	assert_true(seen->params.timestamp_us == 77);
+	assert_int_equal(seen->batch_count, 2);
+	assert_true(seen->batch[0].prepared && seen->batch[1].prepared);
+	assert_true(lab_view_eq_cstr(seen->batch[0].query, INSERT));
+	assert_true(lab_view_eq_cstr(seen->batch[1].values[0].bytes, "it's"));
+	assert_int_equal(node->prepares, 2);
+	assert_true(world_logged(t->w, "Finished batch query '<batch query>' (timestamp=77, "));
+
+	/* Forgotten: all of it is prepared again. */
+	node->forgets = true;
+	batch(t, 1);
+	assert_ok(t);
+	assert_int_equal(node->prepares, 4);
+	assert_int_equal(node->seen_count, 3);
+
+	batch(t, 0);
+	assert_fails(t, LAB_INVALID, "Statement '" DELETE "': Failed to bind");
+	node_will_fail(node, CQL_E_WRITE_TIMEOUT, "Operation timed out");
+	batch(t, 1);
+	assert_fails(t, LAB_UNCERTAIN, "Query '<batch query>' failed: Operation timed out");
+	node->prepare_error = "unconfigured table";
+	node->prepare_error_code = CQL_E_INVALID;
+	node->forgets = true;
+	batch(t, 1);
+	assert_fails(t, LAB_INVALID, "Failed to prepare statement");
+}
+
+CLIENT_TEST(below_version_4_a_batch_is_texts, 1)
+{
+	struct node *node = &t->w->nodes[0];
+	t->settings.protocol_version = 3;
+	open_client(t);
+	batch(t, 1);
+	assert_ok(t);
+	assert_int_equal(node->prepares, 0);
+	assert_false(node->seen[0].batch[0].prepared);
+	assert_true(lab_view_eq_cstr(
+		node->seen[0].batch[0].query, "INSERT INTO t (v,k) VALUES (0x0102,'it''s')"));
+	assert_true(
+		lab_view_eq_cstr(node->seen[0].batch[1].query, "DELETE FROM t WHERE k = 'it''s'"));
+	batch(t, 0);
+	assert_fails(t, LAB_INVALID, "0 values do not fit its markers");
+}
+
 /* ---- port, connect_timeout, num_threads ---- */
 
 CLIENT_TEST(the_port_is_the_one_given, 1)
@@ -522,6 +598,8 @@ int main(void)
 		cmocka_unit_test(a_batch_log_timeout_is_retried_on_the_same_host_once),
 		cmocka_unit_test(debug_queries_tells_of_every_statement),
 		cmocka_unit_test(warn_timeout_decides_what_is_slow),
+		cmocka_unit_test(a_batch_is_prepared_and_never_paged),
+		cmocka_unit_test(below_version_4_a_batch_is_texts),
 		cmocka_unit_test(the_port_is_the_one_given),
 		cmocka_unit_test(connecting_takes_as_long_as_allowed),
 		cmocka_unit_test(each_thread_has_a_connection_to_each_host),

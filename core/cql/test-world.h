@@ -51,6 +51,9 @@ struct seen {
 	enum cql_opcode opcode;
 	struct lab_view query; /* the text, also of an EXECUTE */
 	struct cql_params params;
+	enum cql_batch_type batch_type;
+	struct cql_batch_item *batch; /* of a BATCH */
+	size_t batch_count;
 };
 
 /* What PREPARE of a text tells: types of binds and of columns, as letters: t text, b blob, i int,
@@ -480,6 +483,24 @@ static void node_answer(
 	node_reply(s, version, stream, &r, answer.delay_ns);
 }
 
+static void node_see_batch(
+	struct test_world *w, struct seen *seen, const struct cql_request *request)
+{
+	seen->batch_type = request->batch_type;
+	seen->batch_count = request->batch_count;
+	seen->batch = lab_arena_array(w->arena, struct cql_batch_item, request->batch_count);
+	for (size_t i = 0; i < request->batch_count; i++) {
+		struct cql_batch_item *item = &seen->batch[i];
+		*item = request->batch[i];
+		item->query = lab_arena_copy(w->arena, item->query);
+		item->values = lab_arena_array(w->arena, struct cql_bind, item->value_count);
+		for (size_t v = 0; v < item->value_count; v++) {
+			item->values[v] = request->batch[i].values[v];
+			item->values[v].bytes = lab_arena_copy(w->arena, item->values[v].bytes);
+		}
+	}
+}
+
 static void node_statement(
 	struct test_stream *s, uint8_t version, int16_t stream, const struct cql_request *request)
 {
@@ -499,7 +520,8 @@ static void node_statement(
 			lab_arena_copy(w->arena, request->params.values[i].bytes);
 	}
 	seen->params.paging_state = lab_arena_copy(w->arena, request->params.paging_state);
-	if (node->forgets && request->opcode == CQL_EXECUTE) {
+	node_see_batch(w, seen, request);
+	if (node->forgets && request->opcode != CQL_QUERY) {
 		struct cql_response r = { .opcode = CQL_ERROR,
 			.error = { .code = CQL_E_UNPREPARED,
 				.message = LAB_VIEW("Prepared query not found"),
@@ -567,7 +589,8 @@ static void node_request(struct test_stream *s, const struct cql_frame *frame)
 			.kind = CQL_RESULT_SET_KEYSPACE,
 			.keyspace = LAB_VIEW("mails") };
 		node_reply(s, version, stream, &r, LAB_MSEC);
-	} else if (request.opcode == CQL_QUERY || request.opcode == CQL_EXECUTE) {
+	} else if (request.opcode == CQL_QUERY || request.opcode == CQL_EXECUTE ||
+		   request.opcode == CQL_BATCH) {
 		node_statement(s, version, stream, &request);
 	} else {
 		node_handshake(s, version, stream, &request);
