@@ -55,7 +55,9 @@ enum option_type {
 	OPTION_VERSION,
 	OPTION_LOG_LEVEL,
 	OPTION_SSL,
-	OPTION_SSL_VERIFY
+	OPTION_SSL_VERIFY,
+	OPTION_VERSION_OR_0,
+	OPTION_SSL_24
 };
 #define FIELD(name) offsetof(struct dict_cql_connect, name)
 static const struct option {
@@ -131,7 +133,9 @@ static int set_consistency(void *field, struct lab_view value, struct lab_error 
 static int set_number(enum option_type type, struct dict_cql_connect *made, void *field,
 	struct lab_view value, struct lab_error *err)
 {
-	uint64_t max = type == OPTION_PORT ? 65535 : type == OPTION_VERSION ? 5 : INT32_MAX;
+	uint64_t max = type == OPTION_PORT                                     ? 65535
+		       : type == OPTION_VERSION || type == OPTION_VERSION_OR_0 ? 5
+									       : INT32_MAX;
 	uint64_t number;
 
 	if (conf_value_uint(value, max, &number, err) < 0)
@@ -175,6 +179,20 @@ static int set_word(enum option_type type, struct dict_cql_connect *made, struct
 	return 0;
 }
 
+static int set_ssl_24(struct dict_cql_connect *made, struct lab_view value, struct lab_error *err)
+{
+	static const char *const words[] = { "no", "cert-only", "cert-ip" };
+	static const enum dict_cql_ssl_verify verify[] = { DICT_CQL_SSL_VERIFY_UNSET,
+		DICT_CQL_SSL_VERIFY_CERT, DICT_CQL_SSL_VERIFY_CERT_IP };
+	size_t word;
+
+	if (conf_value_word(value, words, LAB_COUNT_OF(words), &word, err) < 0)
+		return -1;
+	made->use_tls = word > 0;
+	made->ssl_verify = verify[word];
+	return 0;
+}
+
 static int set_option(struct dict_cql_connect *made, const struct option *option,
 	struct lab_view value, struct lab_error *err)
 {
@@ -194,6 +212,7 @@ static int set_option(struct dict_cql_connect *made, const struct option *option
 	case OPTION_PORT:
 	case OPTION_UINT:
 	case OPTION_VERSION:
+	case OPTION_VERSION_OR_0:
 		return set_number(option->type, made, field, value, err);
 	case OPTION_BOOL:
 		if (conf_value_bool(value, &flag, err) < 0)
@@ -208,6 +227,8 @@ static int set_option(struct dict_cql_connect *made, const struct option *option
 	case OPTION_LOG_LEVEL:
 	case OPTION_SSL_VERIFY:
 		return set_word(option->type, made, value, err);
+	case OPTION_SSL_24:
+		return set_ssl_24(made, value, err);
 	}
 	lab_bug("unknown type of option");
 }
@@ -245,22 +266,24 @@ static void connect_inherit(struct dict_cql_connect *made)
 		made->delete_fallback_consistency = made->delete_consistency;
 }
 
+static const struct dict_cql_connect connect_defaults = { .port = 9042,
+	.read_consistency = DICT_CQL_LOCAL_QUORUM,
+	.write_consistency = DICT_CQL_LOCAL_QUORUM,
+	.delete_consistency = DICT_CQL_LOCAL_QUORUM,
+	.read_fallback_consistency = UNSET,
+	.write_fallback_consistency = UNSET,
+	.delete_fallback_consistency = UNSET,
+	.log_level = { (const uint8_t *)"warn", 4 },
+	.heartbeat_interval_ns = 30 * LAB_SEC,
+	.idle_timeout_ns = 60 * LAB_SEC,
+	.connect_timeout_ns = 5 * LAB_SEC,
+	.request_timeout_ns = 60 * LAB_SEC,
+	.warn_timeout_ns = 5 * LAB_SEC };
+
 int dict_cql_connect_parse(
 	struct lab_view text, struct dict_cql_connect *ret, struct lab_error *err)
 {
-	struct dict_cql_connect made = { .port = 9042,
-		.read_consistency = DICT_CQL_LOCAL_QUORUM,
-		.write_consistency = DICT_CQL_LOCAL_QUORUM,
-		.delete_consistency = DICT_CQL_LOCAL_QUORUM,
-		.read_fallback_consistency = UNSET,
-		.write_fallback_consistency = UNSET,
-		.delete_fallback_consistency = UNSET,
-		.log_level = LAB_VIEW("warn"),
-		.heartbeat_interval_ns = 30 * LAB_SEC,
-		.idle_timeout_ns = 60 * LAB_SEC,
-		.connect_timeout_ns = 5 * LAB_SEC,
-		.request_timeout_ns = 60 * LAB_SEC,
-		.warn_timeout_ns = 5 * LAB_SEC };
+	struct dict_cql_connect made = connect_defaults;
 	struct lab_view word;
 
 	while (conf_value_next_word(&text, &word)) {
@@ -271,6 +294,92 @@ int dict_cql_connect_parse(
 		return lab_fail(err, LAB_INVALID, "No hosts given in connect string");
 	if (made.keyspace.len == 0)
 		return lab_fail(err, LAB_INVALID, "No dbname given in connect string");
+	connect_inherit(&made);
+	*ret = made;
+	return 0;
+}
+
+/* ---- the settings of core 2.4 and Pro 3 in place of the connect string ---- */
+
+static const struct option settings_24[] = {
+	{ "cassandra_hosts", OPTION_HOST, 0 },
+	{ "cassandra_port", OPTION_PORT, 0 },
+	{ "cassandra_keyspace", OPTION_TEXT, FIELD(keyspace) },
+	{ "cassandra_user", OPTION_TEXT, FIELD(user) },
+	{ "cassandra_password", OPTION_TEXT, FIELD(password) },
+	{ "cassandra_read_consistency", OPTION_CONSISTENCY, FIELD(read_consistency) },
+	{ "cassandra_write_consistency", OPTION_CONSISTENCY, FIELD(write_consistency) },
+	{ "cassandra_delete_consistency", OPTION_CONSISTENCY, FIELD(delete_consistency) },
+	{ "cassandra_read_fallback_consistency", OPTION_CONSISTENCY,
+		FIELD(read_fallback_consistency) },
+	{ "cassandra_write_fallback_consistency", OPTION_CONSISTENCY,
+		FIELD(write_fallback_consistency) },
+	{ "cassandra_delete_fallback_consistency", OPTION_CONSISTENCY,
+		FIELD(delete_fallback_consistency) },
+	{ "cassandra_connect_timeout", OPTION_MSECS, FIELD(connect_timeout_ns) },
+	{ "cassandra_request_timeout", OPTION_MSECS, FIELD(request_timeout_ns) },
+	{ "cassandra_warn_timeout", OPTION_MSECS, FIELD(warn_timeout_ns) },
+	{ "cassandra_protocol_version", OPTION_VERSION_OR_0, FIELD(protocol_version) },
+	{ "cassandra_io_thread_count", OPTION_UINT, FIELD(num_threads) },
+	{ "cassandra_heartbeat_interval", OPTION_SECONDS, FIELD(heartbeat_interval_ns) },
+	{ "cassandra_idle_timeout", OPTION_SECONDS, FIELD(idle_timeout_ns) },
+	{ "cassandra_execution_retry_interval", OPTION_MSECS, FIELD(execution_retry_interval_ns) },
+	{ "cassandra_execution_retry_times", OPTION_UINT, FIELD(execution_retry_times) },
+	{ "cassandra_page_size", OPTION_UINT, FIELD(page_size) },
+	{ "cassandra_latency_aware_routing", OPTION_BOOL, FIELD(latency_aware_routing) },
+	{ "cassandra_log_level", OPTION_LOG_LEVEL, FIELD(log_level) },
+	{ "cassandra_debug_queries", OPTION_BOOL, FIELD(debug_queries) },
+	{ "cassandra_log_retries", OPTION_BOOL, FIELD(log_retries) },
+	{ "cassandra_metrics_path", OPTION_TEXT, FIELD(metrics) },
+	{ "cassandra_ssl", OPTION_SSL_24, 0 },
+};
+
+/* NULL if there is none of that name. */
+static const struct option *setting_24(struct lab_view name)
+{
+	for (size_t i = 0; i < LAB_COUNT_OF(settings_24); i++) {
+		if (lab_view_eq_cstr(name, settings_24[i].name))
+			return &settings_24[i];
+	}
+	return NULL;
+}
+
+static int set_24(struct dict_cql_connect *made, const struct option *option, struct lab_view value,
+	struct lab_error *err)
+{
+	enum dict_cql_consistency unused;
+	char shown[CONF_SHOW_MAX + 4];
+	struct lab_view host;
+
+	if (option->type == OPTION_CONSISTENCY && dict_cql_consistency_parse(value, &unused) < 0)
+		return lab_fail(
+			err, LAB_INVALID, "Unknown %s: %s", option->name, conf_show(value, shown));
+	if (option->type != OPTION_HOST)
+		return set_option(made, option, value, err) < 0
+			       ? lab_error_wrap(err, "%s", option->name)
+			       : 0;
+	while (conf_value_next_word(&value, &host)) {
+		if (set_host(made, host, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int connect_from_settings(
+	const struct conf_section *root, struct dict_cql_connect *ret, struct lab_error *err)
+{
+	struct dict_cql_connect made = connect_defaults;
+	struct lab_error why;
+
+	for (const struct conf_setting *s = root->settings; s != NULL; s = s->next) {
+		const struct option *option = setting_24(s->name);
+		if (option != NULL && set_24(&made, option, s->value, &why) < 0)
+			return conf_fail(err, s->value_where, "%s", why.message);
+	}
+	if (made.host_count == 0)
+		return conf_fail(err, root->where, "cassandra_hosts is empty");
+	if (made.keyspace.len == 0)
+		return conf_fail(err, root->where, "cassandra_keyspace is empty");
 	connect_inherit(&made);
 	*ret = made;
 	return 0;
@@ -498,7 +607,8 @@ static int map_parse(
 	if (map_names_check(section, err) < 0 ||
 		map_setting(section, "pattern", true, &map->pattern, err) < 0 ||
 		map_setting(section, "table", true, &map->table, err) < 0 ||
-		map_setting(section, "value_field", true, &map->value_field, err) < 0)
+		map_setting(section, "value_field", true, &map->value_field, err) < 0 ||
+		map_setting(section, "expire_field", false, &map->expire_field, err) < 0)
 		return -1;
 	if (hexblob != NULL && conf_value_bool(hexblob->value, &is_hexblob, &why) < 0)
 		return conf_fail(err, hexblob->value_where, "value_hexblob: %s", why.message);
@@ -525,7 +635,7 @@ static int root_check(const struct conf_section *root, struct lab_error *err)
 		if (lab_view_eq_cstr(s->name, "driver")) {
 			if (conf_value_word(s->value, drivers, 2, &word, &why) < 0)
 				return conf_fail(err, s->value_where, "driver: %s", why.message);
-		} else if (!lab_view_eq_cstr(s->name, "connect")) {
+		} else if (!lab_view_eq_cstr(s->name, "connect") && setting_24(s->name) == NULL) {
 			return conf_fail(
 				err, s->where, "Unknown setting: %s", conf_show(s->name, shown));
 		}
@@ -538,20 +648,41 @@ static int root_check(const struct conf_section *root, struct lab_error *err)
 	return 0;
 }
 
-int dict_cql_from_tree(const struct conf_section *root, struct lab_arena *arena,
-	struct dict_cql_config **ret, struct lab_error *err)
+/* The connect string of 2.3, or the settings of 2.4. */
+static int connections_read(
+	const struct conf_section *root, struct dict_cql_config *config, struct lab_error *err)
 {
 	const struct conf_setting *connect = conf_setting_in(root, "connect");
-	struct dict_cql_config *config = lab_arena_new_of(arena, struct dict_cql_config);
-	const struct conf_section *section = NULL;
 	struct lab_error why;
 
-	if (root_check(root, err) < 0)
-		return -1;
+	for (const struct conf_setting *s = root->settings; s != NULL; s = s->next) {
+		if (setting_24(s->name) == NULL)
+			continue;
+		if (connect != NULL)
+			return conf_fail(err, s->where,
+				"%s and connect are settings of different versions of Dovecot",
+				setting_24(s->name)->name);
+		config->batches = true;
+	}
+	if (config->batches)
+		return connect_from_settings(root, &config->connect, err);
 	if (connect == NULL)
 		return conf_fail(err, root->where, "Missing connect setting");
 	if (dict_cql_connect_parse(connect->value, &config->connect, &why) < 0)
 		return conf_fail(err, connect->value_where, "%s", why.message);
+	return 0;
+}
+
+int dict_cql_from_tree(const struct conf_section *root, struct lab_arena *arena,
+	struct dict_cql_config **ret, struct lab_error *err)
+{
+	struct dict_cql_config *config = lab_arena_new_of(arena, struct dict_cql_config);
+	const struct conf_section *section = NULL;
+
+	if (root_check(root, err) < 0)
+		return -1;
+	if (connections_read(root, config, err) < 0)
+		return -1;
 	config->maps = lab_arena_array(arena, struct dict_cql_map, DICT_CQL_MAPS_MAX);
 	while ((section = conf_section_next(root, "map", section)) != NULL) {
 		if (config->map_count == DICT_CQL_MAPS_MAX)

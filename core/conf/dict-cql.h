@@ -5,6 +5,9 @@
  *
  *   driver = sqlpool                      optional: sqlpool or cassandra
  *   connect = host=a host=b keyspace=mails read_consistency=local-quorum ...
+ *                                         or, as core 2.4 and Pro 3 have it, cassandra_hosts =
+ *                                         a b, cassandra_keyspace = mails...: then several
+ *                                         changes in one transaction are a batch
  *   map {
  *     pattern = shared/dictmap/$user/mailboxes/$mailbox_guid/max_bucket
  *     table = user_mailbox_buckets
@@ -21,7 +24,8 @@
  *            Missing SQL field for variable: X / Unused variable: X / Number of fields in
  *            value_fields doesn't match value_type / Missing value in connect string: X /
  *            Unknown connect string: X / No hosts given in connect string / No dbname given in
- *            connect string.
+ *            connect string / cassandra_hosts is empty / cassandra_keyspace is empty /
+ *            Unknown cassandra_read_consistency: X.
  * Effects    None.
  */
 #ifndef LAB_DICT_CQL_H
@@ -66,7 +70,8 @@ struct dict_cql_map {
 	struct dict_cql_part parts[DICT_CQL_PARTS_MAX];
 	size_t part_count;
 	struct lab_view table;
-	struct lab_view value_field; /* the whole text, for SELECT */
+	struct lab_view expire_field; /* column of seconds since 1970; ptr NULL: rows stay */
+	struct lab_view value_field;  /* the whole text, for SELECT */
 	struct dict_cql_value values[DICT_CQL_VALUES_MAX];
 	size_t value_count;
 	struct dict_cql_field fields[DICT_CQL_FIELDS_MAX]; /* in the order of the pattern */
@@ -129,6 +134,7 @@ struct dict_cql_connect {
 
 struct dict_cql_config {
 	struct dict_cql_connect connect;
+	bool batches; /* core 2.4: several changes in one transaction are a batch, not an error */
 	struct dict_cql_map *maps; /* the first that matches a key is taken */
 	size_t map_count;
 };

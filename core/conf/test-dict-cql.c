@@ -145,6 +145,95 @@ static void connect_takes_every_option(void **state)
 	assert_view(connect.ssl_private_key_file, "/k");
 }
 
+#define MAP_24 \
+	"map {\n pattern = shared/x/$k\n table = t\n value_field = v\n" \
+	" expire_field = e\n fields {\n k = $k\n }\n}\n"
+
+static void settings_of_24_take_the_place_of_connect(void **state)
+{
+	static const char text[] =
+		"cassandra_hosts = a b c\ncassandra_port = 9142\ncassandra_keyspace = mails\n"
+		"cassandra_user = u\ncassandra_password = p\n"
+		"cassandra_read_consistency = quorum\ncassandra_read_fallback_consistency = one\n"
+		"cassandra_write_consistency = each-quorum\n"
+		"cassandra_write_fallback_consistency = local-quorum\n"
+		"cassandra_delete_consistency = all\n"
+		"cassandra_delete_fallback_consistency = two\n"
+		"cassandra_connect_timeout = 1s\ncassandra_request_timeout = 2s\n"
+		"cassandra_warn_timeout = 3s\ncassandra_protocol_version = 0\n"
+		"cassandra_io_thread_count = 2\ncassandra_heartbeat_interval = 4s\n"
+		"cassandra_idle_timeout = 5s\ncassandra_execution_retry_interval = 500ms\n"
+		"cassandra_execution_retry_times = 3\ncassandra_page_size = 10\n"
+		"cassandra_latency_aware_routing = yes\ncassandra_log_level = info\n"
+		"cassandra_debug_queries = yes\ncassandra_log_retries = yes\n"
+		"cassandra_metrics_path = /m\ncassandra_ssl = cert-only\n" MAP_24;
+	struct dict_cql_config *config;
+	struct test_world world;
+	(void)state;
+
+	test_world_init(&world, NULL);
+	if (load(&world, text, &config) < 0)
+		fail_msg("%s", world.err.message);
+	const struct dict_cql_connect *c = &config->connect;
+	assert_true(config->batches);
+	assert_int_equal(c->host_count, 3);
+	assert_view(c->hosts[2], "c");
+	assert_view(c->keyspace, "mails");
+	assert_view(c->user, "u");
+	assert_view(c->password, "p");
+	assert_int_equal(c->port, 9142);
+	assert_int_equal(c->read_consistency, DICT_CQL_QUORUM);
+	assert_int_equal(c->read_fallback_consistency, DICT_CQL_ONE);
+	assert_int_equal(c->write_consistency, DICT_CQL_EACH_QUORUM);
+	assert_int_equal(c->write_fallback_consistency, DICT_CQL_LOCAL_QUORUM);
+	assert_int_equal(c->delete_consistency, DICT_CQL_ALL);
+	assert_int_equal(c->delete_fallback_consistency, DICT_CQL_TWO);
+	assert_true(c->connect_timeout_ns == LAB_SEC && c->request_timeout_ns == 2 * LAB_SEC);
+	assert_true(c->warn_timeout_ns == 3 * LAB_SEC && c->protocol_version == 0);
+	assert_int_equal(c->num_threads, 2);
+	assert_true(c->heartbeat_interval_ns == 4 * LAB_SEC && c->idle_timeout_ns == 5 * LAB_SEC);
+	assert_true(c->execution_retry_interval_ns == 500 * LAB_MSEC);
+	assert_int_equal(c->execution_retry_times, 3);
+	assert_int_equal(c->page_size, 10);
+	assert_true(c->latency_aware_routing && c->debug_queries && c->log_retries && c->use_tls);
+	assert_view(c->log_level, "info");
+	assert_view(c->metrics, "/m");
+	assert_int_equal(c->ssl_verify, DICT_CQL_SSL_VERIFY_CERT);
+	assert_view(config->maps[0].expire_field, "e");
+	test_world_done(&world);
+}
+
+static void settings_of_24_have_errors_of_their_own(void **state)
+{
+	static const struct {
+		const char *text, *message;
+	} rows[] = {
+		{ "cassandra_keyspace = m\n", "cassandra_hosts is empty" },
+		{ "cassandra_hosts = a\n", "cassandra_keyspace is empty" },
+		{ "cassandra_hosts = a\ncassandra_read_consistency = much\n",
+			"Unknown cassandra_read_consistency: much" },
+		{ "cassandra_ssl = yes\n",
+			"cassandra_ssl: 'yes' is not one of no, cert-only, cert-ip" },
+		{ "cassandra_port = 0\n", "cassandra_port: it must not be 0" },
+		{ "cassandra_ports = 1\n", "Unknown setting: cassandra_ports" },
+		{ CONNECT "cassandra_port = 1\n", "cassandra_port and connect are settings of "
+						  "different versions of Dovecot" },
+	};
+	struct dict_cql_config *config;
+	struct test_world world;
+	(void)state;
+
+	test_world_init(&world, NULL);
+	for (size_t i = 0; i < LAB_COUNT_OF(rows); i++) {
+		assert_int_equal(load(&world, rows[i].text, &config), -1);
+		if (strstr(world.err.message, rows[i].message) == NULL)
+			fail_msg("'%s' is not in '%s'", rows[i].message, world.err.message);
+	}
+	assert_int_equal(load(&world, "cassandra_hosts = a\ncassandra_keyspace = k\n", &config), 0);
+	assert_int_equal(config->connect.delete_fallback_consistency, DICT_CQL_LOCAL_QUORUM);
+	test_world_done(&world);
+}
+
 static void connect_errors_are_dovecots(void **state)
 {
 	static const struct {
@@ -307,6 +396,8 @@ int main(void)
 		cmocka_unit_test(value_hexblob_is_an_older_value_type),
 		cmocka_unit_test(connect_has_documented_defaults),
 		cmocka_unit_test(connect_takes_every_option),
+		cmocka_unit_test(settings_of_24_take_the_place_of_connect),
+		cmocka_unit_test(settings_of_24_have_errors_of_their_own),
 		cmocka_unit_test(connect_errors_are_dovecots),
 		cmocka_unit_test(map_errors_are_dovecots_and_have_a_place),
 		cmocka_unit_test(everything_is_bounded),

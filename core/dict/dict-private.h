@@ -13,9 +13,7 @@ struct dict_ops {
 	int (*iterate)(struct dict *dict, struct lab_view path,
 		const struct dict_iterate_options *options, struct lab_arena *arena,
 		struct dict_row **ret_rows, size_t *ret_count, struct lab_error *err);
-	int (*set)(struct dict *dict, struct lab_view key, struct lab_view value,
-		const struct dict_change_options *options, struct lab_error *err);
-	int (*unset)(struct dict *dict, struct lab_view key,
+	int (*commit)(struct dict *dict, const struct dict_change *changes, size_t count,
 		const struct dict_change_options *options, struct lab_error *err);
 	void (*close)(struct dict *dict);
 };

@@ -113,26 +113,50 @@ static void put_from(struct maker *m)
 static struct lab_view lookup_text(struct maker *m)
 {
 	lab_buf_append_cstr(&m->text, "SELECT ");
+	if (dict_sql_expires(m->map))
+		lab_buf_printf(&m->text, "%.*s,", LAB_VIEW_ARG(m->map->expire_field));
 	lab_buf_append_view(&m->text, m->map->value_field);
 	put_from(m);
 	put_where(m, m->map->field_count);
 	return finish(m);
 }
 
-static struct lab_view set_text(struct maker *m)
+static struct lab_view set_text(
+	struct maker *m, const struct dict_cql_value *const *values, size_t count)
 {
-	lab_buf_append_cstr(&m->text, "INSERT INTO ");
-	lab_buf_append_view(&m->text, m->map->table);
-	lab_buf_append_cstr(&m->text, " (");
-	lab_buf_append_view(&m->text, m->map->values[0].expression);
-	for (size_t i = 0; i < m->map->field_count; i++) {
-		lab_buf_append_byte(&m->text, ',');
-		lab_buf_append_view(&m->text, m->map->fields[i].column);
-	}
-	lab_buf_append_cstr(&m->text, ") VALUES (?");
+	size_t markers = count + m->map->field_count + (dict_sql_expires(m->map) ? 1 : 0);
+	lab_buf_printf(&m->text, "INSERT INTO %.*s (", LAB_VIEW_ARG(m->map->table));
+	for (size_t i = 0; i < count; i++)
+		lab_buf_printf(
+			&m->text, "%s%.*s", i == 0 ? "" : ",", LAB_VIEW_ARG(values[i]->expression));
+	if (dict_sql_expires(m->map))
+		lab_buf_printf(&m->text, ",%.*s", LAB_VIEW_ARG(m->map->expire_field));
 	for (size_t i = 0; i < m->map->field_count; i++)
+		lab_buf_printf(&m->text, ",%.*s", LAB_VIEW_ARG(m->map->fields[i].column));
+	lab_buf_append_cstr(&m->text, ") VALUES (?");
+	for (size_t i = 1; i < markers; i++)
 		lab_buf_append_cstr(&m->text, ",?");
 	lab_buf_append_byte(&m->text, ')');
+	return finish(m);
+}
+
+struct lab_view dict_sql_set_text(const struct dict_cql_map *map,
+	const struct dict_cql_value *const *values, size_t count, struct lab_heap *heap,
+	struct lab_arena *arena)
+{
+	struct maker m = { .map = map, .arena = arena };
+	lab_buf_init(&m.text, heap, TEXT_MAX);
+	struct lab_view text = set_text(&m, values, count);
+	lab_buf_done(&m.text);
+	return text;
+}
+
+static struct lab_view inc_text(struct maker *m)
+{
+	struct lab_view column = m->map->values[0].expression;
+	lab_buf_printf(&m->text, "UPDATE %.*s SET %.*s=%.*s+?", LAB_VIEW_ARG(m->map->table),
+		LAB_VIEW_ARG(column), LAB_VIEW_ARG(column));
+	put_where(m, m->map->field_count);
 	return finish(m);
 }
 
@@ -163,7 +187,9 @@ int dict_sql_texts_make(const struct dict_cql_map *map, struct lab_heap *heap,
 	struct maker m = { .map = map, .arena = arena };
 	lab_buf_init(&m.text, heap, TEXT_MAX);
 	ret->lookup = lookup_text(&m);
-	ret->set = set_text(&m);
+	const struct dict_cql_value *first = &map->values[0];
+	ret->set = set_text(&m, &first, 1);
+	ret->inc = inc_text(&m);
 	ret->unset = unset_text(&m);
 	if (map->field_count > 0) {
 		ret->iterate = iterate_text(&m, false);

@@ -7,37 +7,15 @@
 #include "core/dict/dict-sql-private.h"
 
 #define TEXTS_MAX_BYTES (32u << 20)
-#define CHANGE_MAX_BYTES (64u << 20)
+#define ITERATE_MAX_BYTES (256u << 10)
 #define LIST_MAX 4 /* commands named in the time-out's message */
-
-/* A running operation, on its fiber's stack. In the order of their starts. */
-struct operation {
-	struct operation *next, *prev;
-	char command; /* the dict protocol's: L, I, S, U */
-	struct lab_view key;
-	uint64_t started_ns;
-};
-
-struct dict_sql {
-	struct dict dict;
-	const struct dict_cql_config *config;
-	struct cql_client *client;
-	struct lab_arena *texts_arena;
-	struct dict_sql_texts *texts; /* one for each map */
-	struct operation *first, *last;
-	struct env_cond idle;
-};
-
-static struct dict_sql *sql_of(struct dict *dict)
-{
-	return (struct dict_sql *)dict;
-}
 
 /* ---- running operations ---- */
 
-static void begin(struct dict_sql *sql, struct operation *op, char command, struct lab_view key)
+void dict_sql_begin(
+	struct dict_sql *sql, struct dict_sql_operation *op, char command, struct lab_view key)
 {
-	*op = (struct operation){ .command = command,
+	*op = (struct dict_sql_operation){ .command = command,
 		.key = key,
 		.prev = sql->last,
 		.started_ns = env_now(sql->dict.env) };
@@ -48,7 +26,7 @@ static void begin(struct dict_sql *sql, struct operation *op, char command, stru
 	sql->last = op;
 }
 
-static uint64_t end(struct dict_sql *sql, struct operation *op)
+uint64_t dict_sql_end(struct dict_sql *sql, struct dict_sql_operation *op)
 {
 	if (op->prev == NULL)
 		sql->first = op->next;
@@ -72,13 +50,13 @@ static void put_secs(struct lab_buf *out, uint64_t ns)
 static void put_pending(struct lab_buf *out, const struct dict_sql *sql)
 {
 	size_t count = 0;
-	for (const struct operation *op = sql->first; op != NULL; op = op->next)
+	for (const struct dict_sql_operation *op = sql->first; op != NULL; op = op->next)
 		count++;
 	lab_buf_printf(out, " (%zu commands pending, oldest sent ", count);
 	put_secs(out, env_now(sql->dict.env) - sql->first->started_ns);
 	lab_buf_append_cstr(out, " ago: ");
 	size_t listed = 0;
-	for (const struct operation *op = sql->first; op != NULL && listed < LIST_MAX;
+	for (const struct dict_sql_operation *op = sql->first; op != NULL && listed < LIST_MAX;
 		op = op->next) {
 		lab_buf_printf(out, "%s%c%.*s", listed++ == 0 ? "" : ", ", op->command,
 			LAB_VIEW_ARG(op->key));
@@ -88,7 +66,7 @@ static void put_pending(struct lab_buf *out, const struct dict_sql *sql)
 
 /* The dict client's words for a statement that it gave up. Of a change it cannot know what
  * becomes of it, not even if nothing had been sent yet. */
-static int fail_timeout(struct dict_sql *sql, const struct operation *op,
+static int fail_timeout(struct dict_sql *sql, const struct dict_sql_operation *op,
 	enum cql_statement_type type, struct lab_error *err)
 {
 	struct lab_buf text;
@@ -103,9 +81,7 @@ static int fail_timeout(struct dict_sql *sql, const struct operation *op,
 	return result;
 }
 
-/* One statement within the dict client's limit. `context` goes before the driver's message; `err`
- * is not NULL from here on down. */
-static int execute(struct dict_sql *sql, const struct operation *op,
+int dict_sql_execute(struct dict_sql *sql, const struct dict_sql_operation *op,
 	struct cql_statement *statement, const char *context, size_t max_rows,
 	struct lab_arena *arena, struct cql_result *ret, struct lab_error *err)
 {
@@ -117,8 +93,8 @@ static int execute(struct dict_sql *sql, const struct operation *op,
 	return lab_error_wrap(err, "%s", context);
 }
 
-static void warn_if_slow(
-	struct dict_sql *sql, const char *what, const struct operation *op, uint64_t took_ns)
+void dict_sql_warn_if_slow(struct dict_sql *sql, const char *what,
+	const struct dict_sql_operation *op, uint64_t took_ns)
 {
 	struct lab_buf text;
 	if (took_ns < DICT_CLIENT_WARN_NS)
@@ -133,30 +109,41 @@ static void warn_if_slow(
 
 /* ---- lookup ---- */
 
+/* NULL never expires. */
+static bool is_expired(const struct cql_column *column, struct lab_view cell, int64_t now)
+{
+	int64_t expires;
+	return cell.ptr != NULL && cql_value_to_i64(column->type.id, cell, &expires) == 0 &&
+	       expires <= now;
+}
+
 static int lookup_values(const struct dict_cql_map *map, const struct cql_result *result,
-	struct lab_arena *arena, struct dict_values *ret, struct lab_error *err)
+	int64_t now, struct lab_arena *arena, struct dict_values *ret, struct lab_error *err)
 {
 	bool found = false;
+	size_t first = dict_sql_expires(map) ? 1 : 0; /* the expire field comes before the values */
 	if (result->row_count == 0)
 		return 0;
-	if (result->column_count != map->value_count) {
+	if (result->column_count != first + map->value_count) {
 		return lab_fail(err, LAB_CORRUPT,
 			"dict sql lookup failed: %zu columns for %zu values", result->column_count,
-			map->value_count);
+			first + map->value_count);
 	}
+	if (first > 0 && is_expired(&result->columns[0], result->cells[0], now))
+		return 0;
 	struct dict_values values = { .count = map->value_count };
 	for (size_t i = 0; i < map->value_count; i++) {
-		found |= result->cells[i].ptr != NULL;
-		values.items[i] = dict_sql_text(
-			&result->columns[i], map->values[i].type, result->cells[i], arena);
+		found |= result->cells[first + i].ptr != NULL;
+		values.items[i] = dict_sql_text(&result->columns[first + i], map->values[i].type,
+			result->cells[first + i], arena);
 	}
 	if (found)
 		*ret = values;
 	return found ? 1 : 0;
 }
 
-static int lookup(struct dict_sql *sql, const struct operation *op, struct lab_arena *arena,
-	struct dict_values *ret, struct lab_error *err)
+static int lookup(struct dict_sql *sql, const struct dict_sql_operation *op,
+	struct lab_arena *arena, struct dict_values *ret, struct lab_error *err)
 {
 	struct dict_sql_match match;
 	struct cql_arg args[DICT_CQL_FIELDS_MAX];
@@ -171,22 +158,23 @@ static int lookup(struct dict_sql *sql, const struct operation *op, struct lab_a
 		.query = sql->texts[match.index].lookup,
 		.args = args,
 		.arg_count = match.count };
-	if (execute(sql, op, &statement, "dict sql lookup failed", 1, arena, &result, err) < 0)
+	if (dict_sql_execute(
+		    sql, op, &statement, "dict sql lookup failed", 1, arena, &result, err) < 0)
 		return -1;
-	return lookup_values(match.map, &result, arena, ret, err);
+	return lookup_values(match.map, &result, env_wall_seconds(sql->dict.env), arena, ret, err);
 }
 
 static int sql_lookup(struct dict *dict, struct lab_view key, struct lab_arena *arena,
 	struct dict_values *ret, struct lab_error *err)
 {
-	struct dict_sql *sql = sql_of(dict);
-	struct operation op;
+	struct dict_sql *sql = dict_sql_of(dict);
+	struct dict_sql_operation op;
 	struct lab_error local;
 	struct lab_error *why = err == NULL ? &local : err;
-	begin(sql, &op, 'L', key);
+	dict_sql_begin(sql, &op, 'L', key);
 	int found = lookup(sql, &op, arena, ret, why);
-	uint64_t took = end(sql, &op);
-	warn_if_slow(sql, "lookup", &op, took);
+	uint64_t took = dict_sql_end(sql, &op);
+	dict_sql_warn_if_slow(sql, "lookup", &op, took);
 	ENV_EVENT(dict->env, LAB_EV_dict_lookup_finished, LAB_F_CSTR("driver", "sql"),
 		LAB_F_TEXT("key", key), LAB_F_CSTR("key_not_found", found == 0 ? "yes" : "no"),
 		LAB_F_U64("duration", took / LAB_USEC),
@@ -241,17 +229,29 @@ static int iterate_match(struct dict_sql *sql, struct lab_view path, struct dict
 	return 0;
 }
 
-static struct lab_view iterate_text(const struct dict_sql_texts *texts,
-	const struct dict_iterate_options *options, struct lab_arena *arena)
+static struct lab_view iterate_text(const struct dict_cql_map *map,
+	const struct dict_sql_texts *texts, const struct dict_iterate_options *options,
+	struct lab_heap *heap, struct lab_arena *arena)
 {
 	struct lab_view text = options->no_value ? texts->iterate_no_value : texts->iterate;
-	if (options->limit == 0)
+	struct lab_buf out;
+	if (options->limit == 0 && !options->sort_by_key && !options->sort_by_value)
 		return text;
-	return lab_view_cstr(
-		lab_arena_printf(arena, "%.*s LIMIT %" PRIu64, LAB_VIEW_ARG(text), options->limit));
+	lab_buf_init(&out, heap, ITERATE_MAX_BYTES);
+	lab_buf_append_view(&out, text);
+	for (size_t i = 0; i < map->field_count && options->sort_by_key; i++)
+		lab_buf_printf(&out, "%s%.*s", i == 0 ? " ORDER BY " : ",",
+			LAB_VIEW_ARG(map->fields[i].column));
+	if (options->sort_by_value && !options->sort_by_key)
+		lab_buf_printf(&out, " ORDER BY %.*s", LAB_VIEW_ARG(map->value_field));
+	if (options->limit > 0)
+		lab_buf_printf(&out, " LIMIT %" PRIu64, options->limit);
+	text = lab_arena_copy(arena, lab_buf_view(&out));
+	lab_buf_done(&out);
+	return text;
 }
 
-static int iterate(struct dict_sql *sql, const struct operation *op,
+static int iterate(struct dict_sql *sql, const struct dict_sql_operation *op,
 	const struct dict_iterate_options *options, struct lab_arena *arena,
 	struct dict_row **ret_rows, size_t *ret_count, struct lab_error *err)
 {
@@ -263,11 +263,12 @@ static int iterate(struct dict_sql *sql, const struct operation *op,
 	if (dict_sql_args(&match, sql->dict.env, arena, args, err) < 0)
 		return lab_error_wrap(err, "dict sql iterate failed");
 	struct cql_statement statement = { .type = CQL_STATEMENT_READ,
-		.query = iterate_text(&sql->texts[match.index], options, arena),
+		.query = iterate_text(
+			match.map, &sql->texts[match.index], options, sql->dict.env->heap, arena),
 		.args = args,
 		.arg_count = match.count };
-	if (execute(sql, op, &statement, "dict sql iterate failed", options->max_rows, arena,
-		    &result, err) < 0)
+	if (dict_sql_execute(sql, op, &statement, "dict sql iterate failed", options->max_rows,
+		    arena, &result, err) < 0)
 		return -1;
 	size_t columns = (options->no_value ? 0 : match.map->value_count) + 1;
 	if (result.row_count > 0 && result.column_count != columns) {
@@ -288,14 +289,14 @@ static int sql_iterate(struct dict *dict, struct lab_view path,
 	const struct dict_iterate_options *options, struct lab_arena *arena,
 	struct dict_row **ret_rows, size_t *ret_count, struct lab_error *err)
 {
-	struct dict_sql *sql = sql_of(dict);
-	struct operation op;
+	struct dict_sql *sql = dict_sql_of(dict);
+	struct dict_sql_operation op;
 	struct lab_error local;
 	struct lab_error *why = err == NULL ? &local : err;
-	begin(sql, &op, 'I', path);
+	dict_sql_begin(sql, &op, 'I', path);
 	int result = iterate(sql, &op, options, arena, ret_rows, ret_count, why);
-	uint64_t took = end(sql, &op);
-	warn_if_slow(sql, "iteration", &op, took);
+	uint64_t took = dict_sql_end(sql, &op);
+	dict_sql_warn_if_slow(sql, "iteration", &op, took);
 	ENV_EVENT(dict->env, LAB_EV_dict_iteration_finished, LAB_F_CSTR("driver", "sql"),
 		LAB_F_TEXT("key", path), LAB_F_U64("rows", result == 0 ? *ret_count : 0),
 		LAB_F_U64("duration", took / LAB_USEC),
@@ -303,109 +304,11 @@ static int sql_iterate(struct dict *dict, struct lab_view path,
 	return result;
 }
 
-/* ---- changes ---- */
-
-/* The offset is added to what the generator gives, and stays outside of it. */
-static int64_t timestamp(struct dict_sql *sql, const struct dict_change_options *options)
-{
-	if (options->timestamp_us != 0)
-		return (int64_t)options->timestamp_us;
-	return cql_client_timestamp(sql->client) + (int64_t)options->timestamp_offset_us;
-}
-
-static int change(struct dict_sql *sql, const struct operation *op, struct cql_statement *statement,
-	const struct dict_change_options *options, struct lab_arena *arena, struct lab_error *err)
-{
-	struct cql_result unused;
-	statement->timestamp_us = timestamp(sql, options);
-	return execute(sql, op, statement, "sql dict: commit failed", 1, arena, &unused, err);
-}
-
-static int finish_change(
-	struct dict_sql *sql, struct operation *op, int result, const struct lab_error *err)
-{
-	uint64_t took = end(sql, op);
-	bool uncertain = result < 0 && err->code == LAB_UNCERTAIN;
-	warn_if_slow(sql, "commit", op, took);
-	ENV_EVENT(sql->dict.env, LAB_EV_dict_transaction_finished, LAB_F_CSTR("driver", "sql"),
-		LAB_F_TEXT("key", op->key), LAB_F_CSTR("write_uncertain", uncertain ? "yes" : "no"),
-		LAB_F_U64("duration", took / LAB_USEC),
-		LAB_F_CSTR("error", result < 0 ? err->message : ""));
-	return result;
-}
-
-static int set(struct dict_sql *sql, const struct operation *op, struct lab_view value,
-	const struct dict_change_options *options, struct lab_arena *arena, struct lab_error *err)
-{
-	struct dict_sql_match match;
-	struct cql_arg args[DICT_CQL_FIELDS_MAX + 1];
-	if (dict_sql_match_key(sql->config, op->key, &match) == 0) {
-		return lab_fail(err, LAB_INVALID, "sql dict set: Invalid/unmapped key: %.*s",
-			LAB_VIEW_ARG(op->key));
-	}
-	const struct dict_cql_value *first = &match.map->values[0];
-	if (dict_sql_arg(match.map, first->expression, first->type, value, arena, &args[0], err) <
-			0 ||
-		dict_sql_args(&match, sql->dict.env, arena, &args[1], err) < 0)
-		return lab_error_wrap(err, "dict-sql: Failed to set %.*s", LAB_VIEW_ARG(op->key));
-	struct cql_statement statement = { .type = CQL_STATEMENT_WRITE,
-		.query = sql->texts[match.index].set,
-		.args = args,
-		.arg_count = match.count + 1 };
-	return change(sql, op, &statement, options, arena, err);
-}
-
-static int sql_set(struct dict *dict, struct lab_view key, struct lab_view value,
-	const struct dict_change_options *options, struct lab_error *err)
-{
-	struct dict_sql *sql = sql_of(dict);
-	struct operation op;
-	struct lab_error local;
-	struct lab_error *why = err == NULL ? &local : err;
-	struct lab_arena *arena = lab_arena_new(dict->env->heap, CHANGE_MAX_BYTES);
-	begin(sql, &op, 'S', key);
-	int result = set(sql, &op, value, options, arena, why);
-	lab_arena_free(&arena);
-	return finish_change(sql, &op, result, why);
-}
-
-static int unset(struct dict_sql *sql, const struct operation *op,
-	const struct dict_change_options *options, struct lab_arena *arena, struct lab_error *err)
-{
-	struct dict_sql_match match;
-	struct cql_arg args[DICT_CQL_FIELDS_MAX];
-	if (dict_sql_match_key(sql->config, op->key, &match) == 0) {
-		return lab_fail(err, LAB_INVALID, "dict-sql: Invalid/unmapped key: %.*s",
-			LAB_VIEW_ARG(op->key));
-	}
-	if (dict_sql_args(&match, sql->dict.env, arena, args, err) < 0)
-		return lab_error_wrap(err, "dict-sql: Failed to unset %.*s", LAB_VIEW_ARG(op->key));
-	struct cql_statement statement = { .type = CQL_STATEMENT_DELETE,
-		.query = sql->texts[match.index].unset,
-		.args = args,
-		.arg_count = match.count };
-	return change(sql, op, &statement, options, arena, err);
-}
-
-static int sql_unset(struct dict *dict, struct lab_view key,
-	const struct dict_change_options *options, struct lab_error *err)
-{
-	struct dict_sql *sql = sql_of(dict);
-	struct operation op;
-	struct lab_error local;
-	struct lab_error *why = err == NULL ? &local : err;
-	struct lab_arena *arena = lab_arena_new(dict->env->heap, CHANGE_MAX_BYTES);
-	begin(sql, &op, 'U', key);
-	int result = unset(sql, &op, options, arena, why);
-	lab_arena_free(&arena);
-	return finish_change(sql, &op, result, why);
-}
-
 /* ---- life ---- */
 
 static void sql_close(struct dict *dict)
 {
-	struct dict_sql *sql = sql_of(dict);
+	struct dict_sql *sql = dict_sql_of(dict);
 	struct lab_heap *heap = dict->env->heap;
 	while (sql->first != NULL)
 		(void)env_cond_wait(dict->env, &sql->idle, ENV_FOREVER);
@@ -413,11 +316,9 @@ static void sql_close(struct dict *dict)
 	lab_heap_free(heap, sql);
 }
 
-static const struct dict_ops sql_ops = { .lookup = sql_lookup,
-	.iterate = sql_iterate,
-	.set = sql_set,
-	.unset = sql_unset,
-	.close = sql_close };
+static const struct dict_ops sql_ops = {
+	.lookup = sql_lookup, .iterate = sql_iterate, .commit = dict_sql_commit, .close = sql_close
+};
 
 int dict_sql_open(struct env *env, const struct dict_cql_config *config, struct cql_client *client,
 	struct dict **ret, struct lab_error *err)

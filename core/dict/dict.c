@@ -17,16 +17,32 @@ int dict_iterate(struct dict *dict, struct lab_view path,
 	return dict->ops->iterate(dict, path, options, arena, ret_rows, ret_count, err);
 }
 
+int dict_commit(struct dict *dict, const struct dict_change *changes, size_t count,
+	const struct dict_change_options *options, struct lab_error *err)
+{
+	lab_assert(count > 0 && count <= DICT_CHANGES_MAX);
+	return dict->ops->commit(dict, changes, count, options, err);
+}
+
 int dict_set(struct dict *dict, struct lab_view key, struct lab_view value,
 	const struct dict_change_options *options, struct lab_error *err)
 {
-	return dict->ops->set(dict, key, value, options, err);
+	struct dict_change change = { .kind = DICT_CHANGE_SET, .key = key, .value = value };
+	return dict_commit(dict, &change, 1, options, err);
 }
 
 int dict_unset(struct dict *dict, struct lab_view key, const struct dict_change_options *options,
 	struct lab_error *err)
 {
-	return dict->ops->unset(dict, key, options, err);
+	struct dict_change change = { .kind = DICT_CHANGE_UNSET, .key = key };
+	return dict_commit(dict, &change, 1, options, err);
+}
+
+int dict_atomic_inc(struct dict *dict, struct lab_view key, int64_t diff,
+	const struct dict_change_options *options, struct lab_error *err)
+{
+	struct dict_change change = { .kind = DICT_CHANGE_INC, .key = key, .diff = diff };
+	return dict_commit(dict, &change, 1, options, err);
 }
 
 void dict_close(struct dict **dict_p)

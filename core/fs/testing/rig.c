@@ -321,6 +321,16 @@ static int rig_dict_unset(struct dict *dict, struct lab_view key,
 	return finish_change(host_of(dict), fault, err);
 }
 
+/* Changes come alone here, as in 2.3. */
+static int rig_dict_commit(struct dict *dict, const struct dict_change *changes, size_t count,
+	const struct dict_change_options *options, struct lab_error *err)
+{
+	lab_assert(count == 1 && changes->kind != DICT_CHANGE_INC);
+	return changes->kind == DICT_CHANGE_SET
+		       ? rig_dict_set(dict, changes->key, changes->value, options, err)
+		       : rig_dict_unset(dict, changes->key, options, err);
+}
+
 static void rig_dict_close(struct dict *dict)
 {
 	(void)dict;
@@ -328,8 +338,7 @@ static void rig_dict_close(struct dict *dict)
 
 static const struct dict_ops rig_dict_ops = { .lookup = rig_dict_lookup,
 	.iterate = rig_dict_iterate,
-	.set = rig_dict_set,
-	.unset = rig_dict_unset,
+	.commit = rig_dict_commit,
 	.close = rig_dict_close };
 
 static struct dict *open_dict(
