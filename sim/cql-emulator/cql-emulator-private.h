@@ -683,14 +683,21 @@ bool cqle_cast_is_possible(const struct cql_type *from, uint16_t to);
 int cqle_cast(struct lab_arena *arena, uint16_t from, struct lab_view value, uint16_t to,
 	struct lab_view *ret, struct lab_error *err);
 
+/* literal.c: a date, time, timestamp or address in quotes */
+int cqle_literal(struct lab_arena *arena, uint16_t type, struct lab_view text, struct lab_view *ret,
+	struct lab_error *err);
+
 /* number.c: numbers and text, exact in both directions. */
 #define CQLE_DIGITS_MAX 1000
+#define CQLE_DECIMAL_BYTES_MAX 420
 /* The nearest double; to a float, the nearest of those. */
 int cqle_double_parse(struct lab_view text, bool single, double *ret);
 double cqle_double_of(uint16_t type, struct lab_view value); /* of a float or double */
 /* As Java writes it: the shortest digits that come back as the same number. */
 const char *cqle_double_text(struct lab_arena *arena, uint16_t type, struct lab_view value);
 struct lab_view cqle_double_value(struct lab_arena *arena, uint16_t type, double number);
+/* <0, 0, >0: 1.0 and 1.00 are equal. */
+int cqle_decimal_compare(struct lab_view a, struct lab_view b);
 int cqle_varint_parse(struct lab_arena *arena, struct lab_view text, struct lab_view *ret);
 int cqle_decimal_parse(struct lab_arena *arena, struct lab_view text, struct lab_view *ret);
 struct lab_view cqle_varint_of(struct lab_arena *arena, int64_t value);

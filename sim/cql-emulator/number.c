@@ -427,3 +427,50 @@ const char *cqle_decimal_text(struct lab_arena *arena, struct lab_view value)
 	return lab_arena_printf(
 		arena, "%s%.*s.%s", sign, (int)(count - scale), digits, digits + (count - scale));
 }
+
+/* The digits of a value of which validation has seen the length. */
+static void magnitude_of(struct lab_view value, struct parsed *ret)
+{
+	struct lab_view bytes = lab_view_skip(value, 4);
+	*ret = (struct parsed){ .negative = bytes.len > 0 && (bytes.ptr[0] & 0x80) != 0 };
+	(void)cql_value_to_i64(CQL_TYPE_INT, lab_view_sub(value, 0, 4), &ret->scale);
+	for (size_t i = 0; i < bytes.len; i++)
+		multiply_add(
+			&ret->digits, 256, ret->negative ? bytes.ptr[i] ^ 0xffu : bytes.ptr[i]);
+	if (ret->negative)
+		multiply_add(&ret->digits, 1, 1);
+	struct big rest = ret->digits;
+	while (rest.count > 0) {
+		(void)divide(&rest, 10);
+		ret->digit_count++;
+	}
+}
+
+static int compare_magnitudes(struct parsed *a, struct parsed *b)
+{
+	int64_t x = (int64_t)a->digit_count - a->scale, y = (int64_t)b->digit_count - b->scale;
+	if (x != y)
+		return x < y ? -1 : 1;
+	for (; a->scale < b->scale; a->scale++)
+		multiply_add(&a->digits, 10, 0);
+	for (; b->scale < a->scale; b->scale++)
+		multiply_add(&b->digits, 10, 0);
+	return compare(&a->digits, &b->digits);
+}
+
+int cqle_decimal_compare(struct lab_view a, struct lab_view b)
+{
+	struct parsed x, y;
+	if (a.len < 5 || b.len < 5)
+		return (a.len >= 5) - (b.len >= 5);
+	magnitude_of(a, &x);
+	magnitude_of(b, &y);
+	if (x.digit_count == 0 || y.digit_count == 0) {
+		int x_sign = x.digit_count == 0 ? 0 : x.negative ? -1 : 1;
+		int y_sign = y.digit_count == 0 ? 0 : y.negative ? -1 : 1;
+		return x_sign - y_sign;
+	}
+	if (x.negative != y.negative)
+		return x.negative ? -1 : 1;
+	return x.negative ? compare_magnitudes(&y, &x) : compare_magnitudes(&x, &y);
+}

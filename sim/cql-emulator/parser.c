@@ -305,9 +305,24 @@ static int term_braces(struct parser *p, struct term *ret)
 static bool at_type_hint(const struct parser *p);
 static int type_hint(struct parser *p, struct term *ret);
 
+/* -NaN, -Infinity */
+static int negative_word(struct parser *p, struct term *ret)
+{
+	bool infinite = parser_next_is(p, "infinity");
+	parser_advance(p);
+	if (!infinite && !parser_at(p, "nan"))
+		return parser_no_viable(p);
+	parser_advance(p);
+	*ret = (struct term){ .kind = TERM_FLOAT,
+		.text = infinite ? LAB_VIEW("-infinity") : LAB_VIEW("nan") };
+	return 0;
+}
+
 static int term_nested(struct parser *p, struct term *ret)
 {
 	int result;
+	if (parser_at_symbol(p, "-"))
+		return negative_word(p, ret);
 	if (p->depth == SYNTAX_DEPTH_MAX)
 		return cqle_fail(p->err, CQL_E_SYNTAX, "line %u:%u terms are nested too deeply",
 			p->token.line, p->token.column);

@@ -266,7 +266,7 @@ static int add_column(struct table_builder *b, const struct column_definition *d
 
 static bool orders_by_bytes(uint16_t id)
 {
-	return id != CQL_TYPE_VARINT && id != CQL_TYPE_DECIMAL && id != CQL_TYPE_LIST &&
+	return id != CQL_TYPE_DECIMAL && id != CQL_TYPE_LIST &&
 	       id != CQL_TYPE_SET && id != CQL_TYPE_MAP;
 }
 

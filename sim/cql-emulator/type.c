@@ -231,6 +231,12 @@ int cqle_value_validate(const struct cql_type *type, struct lab_view value, stru
 		if (value.len != 0 && value.len != 4 && value.len != 16)
 			return cqle_fail(err, CQL_E_INVALID,
 				"Expected 4 or 16 byte inetaddress; got %zu", value.len);
+	} else if (type->id == CQL_TYPE_DECIMAL) {
+		if (value.len > 0 && value.len < 5)
+			return cqle_fail(err, CQL_E_INVALID, "Expected 0 or at least 4 bytes");
+		if (value.len > CQLE_DECIMAL_BYTES_MAX)
+			return cqle_fail(err, CQL_E_INVALID,
+				"A decimal of %zu bytes is not supported here", value.len);
 	} else if (is_collection(type->id)) {
 		return validate_collection(type, value, err);
 	} else if (type->id == CQL_TYPE_TIMEUUID && value.len == 16 && value.ptr[6] >> 4 != 1) {
@@ -276,11 +282,16 @@ static bool is_floating(uint16_t id)
 static int constant_number(struct lab_arena *arena, const struct term *term,
 	const struct cql_type *type, struct lab_view *ret, struct lab_error *err)
 {
-	double number;
+	double number = 0;
 	int result = type->id == CQL_TYPE_VARINT ? cqle_varint_parse(arena, term->text, ret)
 		     : type->id == CQL_TYPE_DECIMAL
 			     ? cqle_decimal_parse(arena, term->text, ret)
 			     : cqle_double_parse(term->text, type->id == CQL_TYPE_FLOAT, &number);
+	/* What is beyond the largest number stops Cassandra's parser. */
+	bool word = lab_view_ends_with(term->text, LAB_VIEW("infinity"));
+	if (result == 0 && is_floating(type->id) && !word && number - number != 0 &&
+		number == number)
+		result = -1;
 	if (result < 0)
 		return cqle_fail(err, CQL_E_INVALID, "Unable to make %s from '%.*s'",
 			type->id == CQL_TYPE_DECIMAL ? "BigDecimal" : cql_type_name(type->id),
@@ -290,11 +301,28 @@ static int constant_number(struct lab_arena *arena, const struct term *term,
 	return 0;
 }
 
+/* Days of a date are unsigned, the nanoseconds of a time those of a day. */
+static int constant_day_part(struct lab_arena *arena, const struct term *term,
+	const struct cql_type *type, struct lab_view *ret, struct lab_error *err)
+{
+	int64_t value;
+	bool date = type->id == CQL_TYPE_DATE;
+	if (lab_view_to_i64(term->text, &value) < 0 || value < 0 ||
+		value > (date ? (int64_t)UINT32_MAX : INT64_C(86399999999999)))
+		return cqle_fail(err, CQL_E_INVALID, "Unable to make %s from: '%.*s'",
+			date ? "unsigned int (for date)" : "long (for time)",
+			LAB_VIEW_ARG(term->text));
+	*ret = cqle_big_endian(arena, (uint64_t)value, date ? 4 : 8);
+	return 0;
+}
+
 static int constant_integer(struct lab_arena *arena, const struct term *term,
 	const struct cql_type *type, struct lab_view *ret, struct lab_error *err)
 {
 	int64_t value;
 	size_t size = fixed_size(type->id);
+	if (type->id == CQL_TYPE_DATE || type->id == CQL_TYPE_TIME)
+		return constant_day_part(arena, term, type, ret, err);
 	if (size == 0 || is_floating(type->id))
 		return constant_number(arena, term, type, ret, err);
 	int64_t limit = size == 8 ? INT64_MAX : (INT64_C(1) << (8 * size - 1)) - 1;
@@ -309,25 +337,11 @@ static int constant_integer(struct lab_arena *arena, const struct term *term,
 static int constant_string(struct lab_arena *arena, const struct term *term,
 	const struct cql_type *type, struct lab_view *ret, struct lab_error *err)
 {
-	int64_t seconds;
-	uint8_t address[4];
 	if (type->id == CQL_TYPE_TEXT || type->id == CQL_TYPE_ASCII) {
 		*ret = term->text;
 		return cqle_value_validate(type, *ret, err);
 	}
-	if (type->id == CQL_TYPE_TIMESTAMP) {
-		if (lab_date_parse_iso(term->text, &seconds) < 0)
-			return cqle_fail(err, CQL_E_INVALID,
-				"Unable to parse a date/time from '%.*s'",
-				LAB_VIEW_ARG(term->text));
-		*ret = cqle_big_endian(arena, (uint64_t)(seconds * 1000), 8);
-		return 0;
-	}
-	if (cql_inet_parse(term->text, address) < 0)
-		return cqle_fail(err, CQL_E_INVALID, "Unable to make inet address from '%.*s'",
-			LAB_VIEW_ARG(term->text));
-	*ret = lab_arena_copy(arena, lab_view_of(address, 4));
-	return 0;
+	return cqle_literal(arena, type->id, term->text, ret, err);
 }
 
 static int constant_hex(struct lab_arena *arena, const struct term *term, struct lab_view *ret,
@@ -413,13 +427,13 @@ static bool takes_integer(uint16_t id)
 	return id == CQL_TYPE_INT || id == CQL_TYPE_BIGINT || id == CQL_TYPE_SMALLINT ||
 	       id == CQL_TYPE_TINYINT || id == CQL_TYPE_VARINT || id == CQL_TYPE_TIMESTAMP ||
 	       id == CQL_TYPE_COUNTER || id == CQL_TYPE_DOUBLE || id == CQL_TYPE_FLOAT ||
-	       id == CQL_TYPE_TIME || id == CQL_TYPE_DECIMAL;
+	       id == CQL_TYPE_TIME || id == CQL_TYPE_DATE || id == CQL_TYPE_DECIMAL;
 }
 
 static bool takes_string(uint16_t id)
 {
 	return id == CQL_TYPE_TEXT || id == CQL_TYPE_ASCII || id == CQL_TYPE_TIMESTAMP ||
-	       id == CQL_TYPE_INET;
+	       id == CQL_TYPE_DATE || id == CQL_TYPE_TIME || id == CQL_TYPE_INET;
 }
 
 static bool takes_collection(const struct term *term, uint16_t id)
@@ -567,11 +581,45 @@ static void put_fixed(struct lab_buf *out, uint8_t flip, uint16_t id, struct lab
 	}
 }
 
+/* What is empty, then negative, then positive; by length; two's complement as short as it can be.
+ */
+static void put_varint(struct lab_buf *out, uint8_t flip, struct lab_view v)
+{
+	bool negative = v.len > 0 && (v.ptr[0] & 0x80) != 0;
+	while (v.len > 1 && v.ptr[0] == (negative ? 0xff : 0) &&
+		((v.ptr[1] & 0x80) != 0) == negative)
+		v = lab_view_skip(v, 1);
+	uint8_t kind = v.len == 0 ? 0 : negative ? 1 : 2, sign = negative ? 0xff : 0;
+	put(out, flip, kind);
+	for (unsigned shift = 32; v.len > 0 && shift > 0; shift -= 8)
+		put(out, flip, (uint8_t)(v.len >> (shift - 8)) ^ sign);
+	for (size_t i = 0; i < v.len; i++)
+		put(out, flip, v.ptr[i]);
+}
+
+static size_t take_varint(struct lab_view bytes, uint8_t flip, struct lab_buf *out)
+{
+	size_t len = 0;
+	uint8_t kind = bytes.len < 5 ? 0 : bytes.ptr[0] ^ flip;
+	if (kind == 0)
+		return LAB_MIN(bytes.len, (size_t)1);
+	for (size_t i = 1; i < 5; i++)
+		len = len << 8 | (uint8_t)(bytes.ptr[i] ^ flip ^ (kind == 1 ? 0xff : 0));
+	struct lab_view v = lab_view_sub(bytes, 5, len);
+	for (size_t i = 0; i < v.len; i++)
+		lab_buf_append_byte(out, v.ptr[i] ^ flip);
+	return 5 + v.len;
+}
+
 void cqle_comparable_put(
 	struct lab_buf *out, const struct cql_type *type, bool descending, struct lab_view value)
 {
 	uint8_t flip = descending ? 0xff : 0;
 	bool uuid = type->id == CQL_TYPE_UUID || type->id == CQL_TYPE_TIMEUUID;
+	if (type->id == CQL_TYPE_VARINT) {
+		put_varint(out, flip, value);
+		return;
+	}
 	if (fixed_size(type->id) == 0) {
 		put_text(out, flip, value);
 		return;
@@ -614,6 +662,8 @@ size_t cqle_comparable_take(
 {
 	uint8_t flip = descending ? 0xff : 0;
 	size_t size = fixed_size(type->id), skipped = 1;
+	if (type->id == CQL_TYPE_VARINT)
+		return take_varint(bytes, flip, out);
 	if (size == 0)
 		return take_text(bytes, flip, out);
 	if (bytes.len == 0 || (bytes.ptr[0] ^ flip) == 0)
@@ -642,5 +692,7 @@ static struct lab_view comparable(
 int cqle_value_compare(
 	struct lab_arena *arena, const struct cql_type *type, struct lab_view a, struct lab_view b)
 {
+	if (type->id == CQL_TYPE_DECIMAL)
+		return cqle_decimal_compare(a, b);
 	return lab_view_cmp(comparable(arena, type, a), comparable(arena, type, b));
 }
