@@ -231,9 +231,11 @@ static void parts_must_bring_what_was_agreed(void **state)
 		{ 2, "x-amz-checksum-crc32c", "QtMRng==",
 			"Checksum Type mismatch occurred, expected checksum Type: crc32, actual "
 			"checksum Type: crc32c" },
-		{ 6, "x-amz-checksum-crc32", "aMTwMw==",
+		{ 6, "x-amz-checksum-crc32c", "QtMRng==",
 			"Checksum Type mismatch occurred, expected checksum Type: null, actual "
-			"checksum Type: crc32" },
+			"checksum Type: crc32c" },
+		{ 6, "x-amz-checksum-crc32", "2CnSlg==",
+			"The CRC32 you specified did not match the calculated checksum." },
 		{ 1, "x-amz-checksum-crc32", "2CnSlg==",
 			"The CRC32 you specified did not match the calculated checksum." },
 	};
@@ -328,6 +330,19 @@ static void capacity_runs_combine_what_they_are_told(void **state)
 	assert_string_equal(t_xml("ChecksumCRC64NVME"), "");
 }
 
+static void parts_may_bring_the_default_of_sdks(void **state)
+{
+	const char *id = begin(&rows[6]);
+	const char *first =
+		part_xml(1, put_part(id, 1, FIRST, "x-amz-checksum-crc32", "aMTwMw=="), "", NULL);
+	const char *second =
+		part_xml(2, put_part(id, 2, SECOND, "x-amz-checksum-crc32", "2CnSlg=="), "", NULL);
+	(void)state;
+
+	assert_int_equal(complete(id, first, second), 200);
+	assert_string_equal(t_xml("ChecksumCRC64NVME"), rows[6].whole);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -336,6 +351,7 @@ int main(void)
 		test(full_object_checksums_need_none_of_the_parts),
 		test(wrong_agreements_are_refused),
 		test(parts_must_bring_what_was_agreed),
+		test(parts_may_bring_the_default_of_sdks),
 		test(complete_must_say_what_is_there),
 		test(copied_parts_get_checksums),
 		test(capacity_runs_combine_what_they_are_told),
