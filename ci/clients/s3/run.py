@@ -23,6 +23,7 @@ SDK = BASIC + ("conditions", "multipart copy", "managed transfer", "checksums")
 GO = BASIC + ("conditions", "managed transfer", "checksums")
 FROM_IMDS = ("first credentials", "rotation 1", "rotation 2", "rotation 3", "expired credentials")
 TIMEOUT_S = 900
+running = set()  # clients
 
 EXPIRED = {"S3_EXPIRED_KEY": "ASIAOBOXLABEXPIRED01", "S3_EXPIRED_SECRET": "expiredexpired",
 	"S3_EXPIRED_TOKEN": "FwoGZXIvYXdzEXPIRED=="}
@@ -123,19 +124,22 @@ def run_client(client, build, work, endpoint, tls):
 	folder = os.path.join(work, bucket_of(client))
 	os.makedirs(folder)
 	relay = servers.Relay(endpoint, tls[1] if client.tls else None) if client.forms else None
+	program = servers.Process(client.name, client.command, os.path.join(folder, "output"),
+		environment_of(client, folder, relay.url if relay else endpoint, tls[0]), folder + ".errors")
+	running.add(program)
 	try:
-		done = subprocess.run(client.command, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-			env=environment_of(client, folder, relay.url if relay else endpoint, tls[0]),
-			timeout=TIMEOUT_S, check=False)
-	except subprocess.TimeoutExpired as error:
-		return told(client, error.stdout or b"") + [("FAIL", "all", f"not done after {TIMEOUT_S} s")]
+		status = program.child.wait(TIMEOUT_S)
+	except subprocess.TimeoutExpired:
+		return told(client, program.said()) + [("FAIL", "all", f"not done after {TIMEOUT_S} s")]
 	finally:
+		program.stop()
+		running.discard(program)
 		if relay:
 			relay.stop()
-	lines = told(client, done.stdout)
-	if done.returncode not in (0, 1) or (done.returncode == 1 and not any(l[0] == "FAIL" for l in lines)):
-		text = done.stderr.decode("utf-8", "replace").strip().split("\n")[-1]
-		lines.append(("FAIL", "exit status", f"{done.returncode}: {text}"))
+	lines = told(client, program.said())
+	if status not in (0, 1) or (status == 1 and not any(line[0] == "FAIL" for line in lines)):
+		with open(folder + ".errors", encoding="utf-8", errors="replace") as file:
+			lines.append(("FAIL", "exit status", f"{status}: {file.read().strip()[-200:]!r}"))
 	for form in client.forms:
 		seen = form in relay.forms
 		lines.append(("ok" if seen else "FAIL", f"sends {form}",
@@ -144,8 +148,7 @@ def run_client(client, build, work, endpoint, tls):
 
 
 def told(client, out):
-	lines = [tuple(line.split("\t")) for line in out.decode("utf-8", "replace").split("\n")
-		if line.count("\t") == 2]
+	lines = [tuple(line.split("\t")) for line in out.split("\n") if line.count("\t") == 2]
 	reported = {line[1] for line in lines}
 	return lines + [("FAIL", name, "not reported") for name in client.checks if name not in reported]
 
@@ -198,6 +201,8 @@ def run_imds(oboxlab, build, work, these, lines):
 def interrupted(*_):
 	"""Once: everything that was started is ended on the way out."""
 	signal.signal(signal.SIGTERM, signal.SIG_IGN)
+	for program in list(running):
+		program.stop()
 	sys.exit(143)
 
 

@@ -28,13 +28,14 @@ def free_port():
 class Process:
 	"""A child that is ended with everything it started."""
 
-	def __init__(self, name, command, log, environment=None):
+	def __init__(self, name, command, log, environment=None, errors=None):
 		self.name = name
 		self.log = log
 		self.started = time.monotonic()
-		with open(log, "wb") as out:
-			self.child = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT,
-				stdin=subprocess.DEVNULL, env=environment, start_new_session=True)
+		with open(log, "wb") as out, open(errors or os.devnull, "wb") as other:
+			self.child = subprocess.Popen(command, stdout=out,
+				stderr=other if errors else subprocess.STDOUT, stdin=subprocess.DEVNULL,
+				env=environment, start_new_session=True)
 
 	def said(self):
 		with open(self.log, encoding="utf-8", errors="replace") as file:
