@@ -332,6 +332,7 @@ static const struct option settings_24[] = {
 	{ "cassandra_log_retries", OPTION_BOOL, FIELD(log_retries) },
 	{ "cassandra_metrics_path", OPTION_TEXT, FIELD(metrics) },
 	{ "cassandra_ssl", OPTION_SSL_24, 0 },
+	{ "cassandra_discover_peers", OPTION_BOOL, FIELD(discover_peers) },
 };
 
 /* NULL if there is none of that name. */

@@ -116,8 +116,10 @@ struct dict_cql_connect {
 		delete_fallback_consistency;
 	struct lab_view log_level; /* "warn" */
 	bool debug_queries, latency_aware_routing, log_retries;
-	unsigned protocol_version;            /* 0: the driver's choice, 4 */
-	unsigned num_threads;                 /* 0: the driver's choice */
+	bool discover_peers;       /* cassandra_discover_peers, which is ours, not Dovecot's: see
+				      core/cql/cql-client.h */
+	unsigned protocol_version; /* 0: the driver's choice, 4 */
+	unsigned num_threads;      /* 0: the driver's choice */
 	uint64_t heartbeat_interval_ns;       /* 30 s */
 	uint64_t idle_timeout_ns;             /* 60 s */
 	uint64_t connect_timeout_ns;          /* 5 s */

@@ -166,7 +166,8 @@ static void settings_of_24_take_the_place_of_connect(void **state)
 		"cassandra_execution_retry_times = 3\ncassandra_page_size = 10\n"
 		"cassandra_latency_aware_routing = yes\ncassandra_log_level = info\n"
 		"cassandra_debug_queries = yes\ncassandra_log_retries = yes\n"
-		"cassandra_metrics_path = /m\ncassandra_ssl = cert-only\n" MAP_24;
+		"cassandra_discover_peers = yes\ncassandra_metrics_path = /m\ncassandra_ssl = "
+		"cert-only\n" MAP_24;
 	struct dict_cql_config *config;
 	struct test_world world;
 	(void)state;
@@ -196,6 +197,7 @@ static void settings_of_24_take_the_place_of_connect(void **state)
 	assert_int_equal(c->execution_retry_times, 3);
 	assert_int_equal(c->page_size, 10);
 	assert_true(c->latency_aware_routing && c->debug_queries && c->log_retries && c->use_tls);
+	assert_true(c->discover_peers);
 	assert_view(c->log_level, "info");
 	assert_view(c->metrics, "/m");
 	assert_int_equal(c->ssl_verify, DICT_CQL_SSL_VERIFY_CERT);

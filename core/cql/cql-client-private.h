@@ -85,6 +85,7 @@ struct cql_hosts {
 };
 
 struct cql_metrics;
+struct cql_topology;
 
 struct cql_client {
 	struct env *env;
@@ -111,8 +112,9 @@ struct cql_client {
 	uint64_t fastest_updated_ns;
 	struct cql_metrics *metrics; /* NULL: nobody wants them */
 	uint64_t connection_timeouts;
-	bool hung;   /* SPECULATION_HANGS has struck */
-	bool ending; /* cql_client_close() waits for running statements */
+	struct cql_topology *topology; /* NULL: not discovered */
+	bool hung;                     /* SPECULATION_HANGS has struck */
+	bool ending;                   /* cql_client_close() waits for running statements */
 };
 
 /* One execution of one statement: what its attempts learn. */
@@ -168,9 +170,34 @@ int cql_race(struct cql_run *run);
 
 /* ---- cql-hosts.c: who is asked first ---- */
 
-void cql_hosts_order(struct cql_client *client, struct cql_hosts *ret);
+void cql_hosts_order(
+	struct cql_client *client, const struct cql_statement *statement, struct cql_hosts *ret);
 /* An answer took this long. */
 void cql_hosts_measured(struct cql_client *client, unsigned host, uint64_t took_ns);
+
+/* ---- cql-topology.c: peers, data centres, tokens ---- */
+
+/* Starts discovering. -1 LAB_LIMIT: no more fibers. */
+int cql_topology_start(struct cql_client *client, struct lab_error *err);
+/* Something may have changed, or the client is closing. */
+void cql_topology_wake(struct cql_client *client);
+void cql_topology_free(struct cql_client *client);
+/* False for a host that is known to be in another data centre. */
+bool cql_topology_is_local(const struct cql_client *client, unsigned host);
+/* The replicas of a partition of the client's keyspace, in the order of the ring. */
+unsigned cql_topology_replicas(
+	const struct cql_client *client, int64_t token, unsigned ret[CQL_HOSTS_MAX]);
+
+/* ---- cql-routing.c ---- */
+
+/* The token of the partition that a statement is about. False if it is not known (yet). */
+bool cql_routing_token(struct cql_client *client, const struct cql_statement *statement,
+	struct lab_arena *arena, int64_t *ret);
+
+/* ---- cql-client.c ---- */
+
+/* One more host, with connections of its own. NULL name, or no room: nothing happens. */
+int cql_client_add_host(struct cql_client *client, const char *name, struct lab_error *err);
 
 /* ---- cql-metrics.c ---- */
 

@@ -83,19 +83,33 @@ static void free_settings(struct cql_client *client)
 	lab_heap_free(heap, (void *)(uintptr_t)s->metrics_path);
 }
 
-static void make_connections(struct cql_client *client)
+/* Those of the first `hosts` that are not there yet. */
+static void make_connections(struct cql_client *client, size_t hosts)
 {
 	unsigned per_host = client->settings.connections_per_host;
-	client->connection_count = (unsigned)client->settings.host_count * per_host;
-	client->connections =
-		lab_new_array(client->env->heap, struct cql_connection, client->connection_count);
-	for (unsigned i = 0; i < client->connection_count; i++) {
-		client->connections[i].client = client;
-		client->connections[i].host = i / per_host;
-		client->connections[i].index = i % per_host;
-		client->connections[i].state = CQL_CONNECTION_TRYING;
-		cql_connection_init(&client->connections[i]);
+	for (; client->connection_count < hosts * per_host; client->connection_count++) {
+		struct cql_connection *c = &client->connections[client->connection_count];
+		c->client = client;
+		c->host = client->connection_count / per_host;
+		c->index = client->connection_count % per_host;
+		c->state = CQL_CONNECTION_TRYING;
+		cql_connection_init(c);
 	}
+}
+
+int cql_client_add_host(struct cql_client *client, const char *name, struct lab_error *err)
+{
+	struct cql_settings *s = &client->settings;
+	unsigned first = client->connection_count;
+	if (s->host_count == CQL_HOSTS_MAX)
+		return lab_fail(err, LAB_LIMIT, "More than %d Cassandra hosts", CQL_HOSTS_MAX);
+	s->hosts[s->host_count++] = copy(client->env->heap, name);
+	make_connections(client, s->host_count);
+	for (unsigned i = first; i < client->connection_count; i++) {
+		if (cql_connection_start(&client->connections[i], err) < 0)
+			return -1;
+	}
+	return 0;
 }
 
 static int start_fibers(struct cql_client *client, struct lab_error *err)
@@ -104,7 +118,9 @@ static int start_fibers(struct cql_client *client, struct lab_error *err)
 		if (cql_connection_start(&client->connections[i], err) < 0)
 			return -1;
 	}
-	return cql_metrics_start(client, err);
+	if (cql_metrics_start(client, err) < 0)
+		return -1;
+	return cql_topology_start(client, err);
 }
 
 int cql_client_open(struct env *env, const struct cql_settings *settings, struct cql_client **ret,
@@ -120,7 +136,11 @@ int cql_client_open(struct env *env, const struct cql_settings *settings, struct
 	client->prepared = lab_map_new(env->heap, CQL_STATEMENTS_MAX);
 	client->prepared_arena = lab_arena_new(env->heap, PREPARED_ARENA_BYTES);
 	(void)lab_fail(&client->last_error, LAB_UNAVAILABLE, "not tried yet");
-	make_connections(client);
+	/* Connections do not move, so there is room for all hosts that may be discovered. */
+	size_t hosts = settings->discover ? CQL_HOSTS_MAX : settings->host_count;
+	client->connections = lab_new_array(
+		env->heap, struct cql_connection, hosts * settings->connections_per_host);
+	make_connections(client, settings->host_count);
 	if (start_fibers(client, err) < 0) {
 		cql_client_close(&client);
 		return -1;
@@ -144,12 +164,14 @@ void cql_client_close(struct cql_client **client_p)
 	for (unsigned i = 0; i < client->connection_count; i++)
 		env_cond_broadcast(env, &client->connections[i].keeper);
 	cql_metrics_wake(client);
+	cql_topology_wake(client);
 	while (client->keepers > 0)
 		(void)env_cond_wait(env, &client->idle, ENV_FOREVER);
 	for (unsigned i = 0; i < client->connection_count; i++)
 		cql_connection_done(&client->connections[i]);
 	lab_heap_free(env->heap, client->connections);
 	cql_metrics_free(client);
+	cql_topology_free(client);
 	lab_map_free(&client->prepared);
 	lab_arena_free(&client->prepared_arena);
 	free_settings(client);

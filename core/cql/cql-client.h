@@ -96,8 +96,12 @@ struct cql_settings {
 	bool debug_queries;           /* one line for each statement */
 	bool log_retries;             /* one line (info) for each retry of the retry policy */
 	const char *metrics_path;     /* copied; rewritten every second. NULL or "": none */
-	uint32_t defects;             /* LAB_DEFECT() bits: FALLBACK_HIDES_UNCERTAIN,
-					 NO_HOSTS_CERTAIN, SPECULATION_HANGS */
+	/* Peers are read from the system tables and become hosts; only hosts of the data centre of
+	 * the first contacted one are asked, replicas of the statement's partition first: the C++
+	 * driver's default policy. Otherwise the configured hosts are the ring. */
+	bool discover;
+	uint32_t defects; /* LAB_DEFECT() bits: FALLBACK_HIDES_UNCERTAIN,
+			     NO_HOSTS_CERTAIN, SPECULATION_HANGS */
 };
 
 /* Dovecot's and the C++ driver's defaults: port 9042, local-quorum everywhere, connect 5 s, request

@@ -319,6 +319,12 @@ void cql_request_encode(
 int cql_request_decode(const struct cql_frame *frame, struct lab_arena *arena,
 	struct cql_request *ret, struct lab_error *err);
 
+/* ---- partitions (cql-imds 2.3) ---- */
+
+/* Murmur3Partitioner's token of a partition key: of one column its value, of several each part as
+ * [short length][bytes][0]. INT64_MIN for the empty key. */
+int64_t cql_token(struct lab_view key);
+
 /* ---- responses (cql-imds 1.5, 1.7) ---- */
 
 enum cql_error_code {

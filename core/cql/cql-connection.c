@@ -29,9 +29,11 @@ static void send_orphan(struct cql_connection *c, const struct cql_request *requ
 /* One connection of a client hears of nodes that come up. */
 static void elect_control(struct cql_client *client)
 {
-	struct lab_view events[] = { LAB_VIEW("STATUS_CHANGE") };
+	struct lab_view events[] = { LAB_VIEW("STATUS_CHANGE"), LAB_VIEW("TOPOLOGY_CHANGE"),
+		LAB_VIEW("SCHEMA_CHANGE") };
 	struct cql_request request = { .opcode = CQL_REGISTER,
-		.events = { .items = events, .count = LAB_COUNT_OF(events) } };
+		.events = { .items = events,
+			.count = client->settings.discover ? LAB_COUNT_OF(events) : 1 } };
 	for (unsigned i = 0; i < client->connection_count && client->control == NULL; i++) {
 		if (client->connections[i].state != CQL_CONNECTION_READY)
 			continue;
@@ -175,6 +177,8 @@ static int on_event(struct cql_connection *c, const struct cql_frame *frame)
 	if (result == 0 && response.opcode == CQL_EVENT &&
 		lab_view_eq_cstr(response.event.type, "STATUS_CHANGE"))
 		on_status_change(c->client, &response.event);
+	else if (result == 0)
+		cql_topology_wake(c->client);
 	lab_arena_free(&arena);
 	return result;
 }
@@ -407,6 +411,7 @@ static void came_up(struct cql_connection *c)
 	client->ready++;
 	if (client->control == NULL)
 		elect_control(client);
+	cql_topology_wake(client);
 	if (c->was_ready) {
 		ENV_EVENT(env_of(c), LAB_EV_cassandra_reconnected,
 			LAB_F_CSTR("dest_host", host_of(c)), LAB_F_U64("connection", c->index));

@@ -11,6 +11,7 @@
 #define EXCLUSION 2                /* times the fastest host's average */
 #define MEASURED_MIN 50            /* before a host is judged */
 #define MEASURED_ACCOUNTED 15      /* 30 % of it: the first ones, of a cold host, do not count */
+#define KEY_MAX_BYTES (2u << 20)
 #define DELAY_MAX_NS (3600 * LAB_SEC)
 
 #define ONE UINT64_C(65536) /* 1 in fixed point */
@@ -86,24 +87,61 @@ static bool is_slow(const struct cql_client *client, unsigned host, uint64_t now
 	       l->average_ns > EXCLUSION * client->fastest_ns;
 }
 
-void cql_hosts_order(struct cql_client *client, struct cql_hosts *ret)
+static bool has(const struct cql_hosts *hosts, unsigned host)
+{
+	for (unsigned i = 0; i < hosts->count; i++) {
+		if (hosts->order[i] == host)
+			return true;
+	}
+	return false;
+}
+
+static void add(struct cql_hosts *hosts, unsigned host)
+{
+	if (!has(hosts, host))
+		hosts->order[hosts->count++] = host;
+}
+
+/* Replicas in this data centre take turns among themselves. */
+static void add_replicas(struct cql_client *client, const struct cql_statement *statement,
+	uint64_t first, struct cql_hosts *ret)
+{
+	unsigned replicas[CQL_HOSTS_MAX];
+	unsigned count = 0, local = 0;
+	int64_t token;
+	struct lab_arena *arena = lab_arena_new(client->env->heap, KEY_MAX_BYTES);
+	if (cql_routing_token(client, statement, arena, &token))
+		count = cql_topology_replicas(client, token, replicas);
+	lab_arena_free(&arena);
+	for (unsigned i = 0; i < count; i++) {
+		if (cql_topology_is_local(client, replicas[i]))
+			replicas[local++] = replicas[i];
+	}
+	for (unsigned i = 0; i < local; i++)
+		add(ret, replicas[(first + i) % local]);
+}
+
+void cql_hosts_order(
+	struct cql_client *client, const struct cql_statement *statement, struct cql_hosts *ret)
 {
 	unsigned hosts = (unsigned)client->settings.host_count;
-	unsigned slow[CQL_HOSTS_MAX];
-	unsigned slow_count = 0;
+	struct cql_hosts slow = { .count = 0 };
+	struct cql_hosts all = { .count = 0 };
 	uint64_t now = env_now(client->env);
 	uint64_t first = client->next_host++;
 	bool aware = client->settings.latency_aware;
 	*ret = (struct cql_hosts){ .count = 0 };
 	if (aware)
 		update_fastest(client, now);
+	if (client->topology != NULL)
+		add_replicas(client, statement, first, &all);
 	for (unsigned i = 0; i < hosts; i++) {
 		unsigned host = (unsigned)((first + i) % hosts);
-		if (aware && is_slow(client, host, now))
-			slow[slow_count++] = host;
-		else
-			ret->order[ret->count++] = host;
+		if (cql_topology_is_local(client, host))
+			add(&all, host);
 	}
-	for (unsigned i = 0; i < slow_count; i++)
-		ret->order[ret->count++] = slow[i];
+	for (unsigned i = 0; i < all.count; i++)
+		add(aware && is_slow(client, all.order[i], now) ? &slow : ret, all.order[i]);
+	for (unsigned i = 0; i < slow.count; i++)
+		add(ret, slow.order[i]);
 }

@@ -374,7 +374,7 @@ int cql_plan(struct cql_run *run)
 	struct cql_hosts hosts;
 	if (speculative && hang(run))
 		return -1;
-	cql_hosts_order(run->client, &hosts);
+	cql_hosts_order(run->client, run->statement, &hosts);
 	run->hosts = &hosts;
 	int result = speculative ? cql_race(run) : cql_execution(run);
 	run->hosts = NULL;

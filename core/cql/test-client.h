@@ -13,9 +13,9 @@
 #define TYPES "INSERT INTO types (a,b,c,d) VALUES (?,?,?,?)"
 
 static const struct shape shapes[] = {
-	{ READ_ONE, "t", "t" },
-	{ INSERT, "bt", "" },
-	{ DELETE, "t", "" },
+	{ READ_ONE, "T", "t" },
+	{ INSERT, "bT", "" },
+	{ DELETE, "T", "" },
 	{ TYPES, "ilbu", "" },
 	{ "INSERT INTO small (a,b) VALUES (?,?)", "sy", "" },
 	{ NULL, NULL, NULL },

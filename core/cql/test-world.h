@@ -57,7 +57,7 @@ struct seen {
 };
 
 /* What PREPARE of a text tells: types of binds and of columns, as letters: t text, b blob, i int,
- * l bigint. */
+ * l bigint. Binds in capital letters are the partition key. */
 struct shape {
 	const char *query;
 	const char *binds;
@@ -84,6 +84,9 @@ struct node {
 	struct seen seen[SEEN_MAX];
 	size_t seen_count;
 	unsigned attempts, connections, prepares, options, registers;
+	/* Rows of system.local, system.peers and system_schema.keyspaces; NULL: none. */
+	const char *local, *peers, *keyspaces;
+	unsigned system_queries;
 	struct test_stream *last;
 };
 
@@ -319,7 +322,7 @@ static inline void node_reset(struct test_stream *s)
 
 static uint16_t type_of_letter(char letter)
 {
-	switch (letter) {
+	switch (letter | 0x20) {
 	case 'b':
 		return CQL_TYPE_BLOB;
 	case 'i':
@@ -360,6 +363,15 @@ static const struct shape *shape_of(struct test_world *w, struct lab_view query)
 	return NULL;
 }
 
+static void set_key(struct test_world *w, struct cql_metadata *binds, const char *letters)
+{
+	binds->pk_indexes = lab_arena_array(w->arena, uint16_t, binds->column_count);
+	for (size_t i = 0; i < binds->column_count; i++) {
+		if (letters[i] >= 'A' && letters[i] <= 'Z')
+			binds->pk_indexes[binds->pk_count++] = (uint16_t)i;
+	}
+}
+
 /* An id of a prepared statement is its text, which real ones are a hash of. */
 static void node_prepare(
 	struct test_stream *s, uint8_t version, int16_t stream, struct lab_view query)
@@ -381,6 +393,7 @@ static void node_prepare(
 		r.prepared.binds = metadata_of(node->world, shape->binds);
 		r.prepared.columns = metadata_of(node->world, shape->columns);
 		r.prepared.binds.no_metadata = false;
+		set_key(node->world, &r.prepared.binds, shape->binds);
 	}
 	node_reply(s, version, stream, &r, LAB_MSEC);
 }
@@ -533,6 +546,24 @@ static void node_statement(
 	node_answer(s, version, stream, seen);
 }
 
+static void node_system(
+	struct test_stream *s, uint8_t version, int16_t stream, struct lab_view query)
+{
+	struct node *node = s->node;
+	struct cql_response r = { .opcode = CQL_RESULT, .kind = CQL_RESULT_ROWS };
+	const char *rows = node->keyspaces, *letters = "b";
+	if (lab_view_find(query, LAB_VIEW("system.local")) != SIZE_MAX) {
+		rows = node->local;
+		letters = "ttbb";
+	} else if (lab_view_find(query, LAB_VIEW("system.peers")) != SIZE_MAX) {
+		rows = node->peers;
+		letters = "ttbbb";
+	}
+	node->system_queries++;
+	r.rows = rows_of(node->world, rows == NULL ? "" : rows, letters, false);
+	node_reply(s, version, stream, &r, LAB_MSEC);
+}
+
 static void node_handshake(
 	struct test_stream *s, uint8_t version, int16_t stream, const struct cql_request *request)
 {
@@ -589,6 +620,9 @@ static void node_request(struct test_stream *s, const struct cql_frame *frame)
 			.kind = CQL_RESULT_SET_KEYSPACE,
 			.keyspace = LAB_VIEW("mails") };
 		node_reply(s, version, stream, &r, LAB_MSEC);
+	} else if (request.opcode == CQL_QUERY &&
+		   lab_view_find(request.query, LAB_VIEW(" FROM system")) != SIZE_MAX) {
+		node_system(s, version, stream, request.query);
 	} else if (request.opcode == CQL_QUERY || request.opcode == CQL_EXECUTE ||
 		   request.opcode == CQL_BATCH) {
 		node_statement(s, version, stream, &request);
@@ -604,6 +638,15 @@ static inline void node_event_up(struct node *node, const char *address)
 	r.event.node.size = 4;
 	r.event.node.port = 9042;
 	assert_int_equal(cql_inet_parse(lab_view_cstr(address), r.event.node.address), 0);
+	node_reply(node->last, 4, CQL_EVENT_STREAM, &r, LAB_MSEC);
+}
+
+static inline void node_event_topology(struct node *node)
+{
+	struct cql_response r = { .opcode = CQL_EVENT,
+		.event = { .type = LAB_VIEW("TOPOLOGY_CHANGE"), .change = LAB_VIEW("NEW_NODE") } };
+	r.event.node.size = 4;
+	r.event.node.port = 9042;
 	node_reply(node->last, 4, CQL_EVENT_STREAM, &r, LAB_MSEC);
 }
 

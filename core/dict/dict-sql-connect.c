@@ -57,6 +57,7 @@ static void fill(
 	s->log_level = log_level(connect->log_level);
 	s->debug_queries = connect->debug_queries;
 	s->log_retries = connect->log_retries;
+	s->discover = connect->discover_peers;
 	s->metrics_path = text(arena, connect->metrics);
 }
 
