@@ -26,34 +26,44 @@ static bool is_fixed(const struct builder *b, size_t i)
 	return at < w->ck_count && w->ck[at].op == OP_EQ;
 }
 
+/* Columns behind each other from `*next`, but for those that are fixed anyway. */
+static int group_column(struct builder *b, struct lab_view name, size_t *next)
+{
+	size_t keys = b->table->pk_count + b->table->ck_count;
+	const struct cqle_column *c = cqle_column_find(b->table, name);
+	if (c == NULL)
+		return plan_undefined_column(b, name);
+	if (c->kind != CQLE_PARTITION_KEY && c->kind != CQLE_CLUSTERING)
+		return cqle_fail(b->err, CQL_E_INVALID,
+			"Group by is currently only supported on the columns of the PRIMARY KEY, "
+			"got %.*s",
+			LAB_VIEW_ARG(c->name));
+	while (*next < keys && &b->table->columns[*next] != c && is_fixed(b, *next))
+		(*next)++;
+	if (*next >= keys || &b->table->columns[*next] != c)
+		return cqle_fail(b->err, CQL_E_INVALID,
+			"Group by currently only support groups of columns following their "
+			"declared order in the PRIMARY KEY");
+	(*next)++;
+	return 0;
+}
+
 int plan_select_groups(struct builder *b)
 {
-	size_t next = 0, keys = b->table->pk_count + b->table->ck_count;
+	size_t next = 0;
 	for (size_t i = 0; i < b->s->group_count; i++) {
-		const struct cqle_column *c = cqle_column_find(b->table, b->s->groups[i]);
-		if (c == NULL)
-			return plan_undefined_column(b, b->s->groups[i]);
-		if (c->kind != CQLE_PARTITION_KEY && c->kind != CQLE_CLUSTERING)
-			return cqle_fail(b->err, CQL_E_INVALID,
-				"Group by is currently only supported on the columns of the "
-				"PRIMARY KEY, got %.*s",
-				LAB_VIEW_ARG(c->name));
-		while (next < keys && &b->table->columns[next] != c && is_fixed(b, next))
-			next++;
-		if (next >= keys || &b->table->columns[next] != c)
-			return cqle_fail(b->err, CQL_E_INVALID,
-				"Group by currently only support groups of columns following "
-				"their declared order in the PRIMARY KEY");
-		next++;
+		if (group_column(b, b->s->groups[i], &next) < 0)
+			return -1;
 	}
-	b->plan->grouping = b->s->group_count > 0;
-	b->plan->aggregating = b->plan->aggregating || b->plan->grouping;
-	while (b->plan->grouping && next < b->table->pk_count && is_fixed(b, next))
-		next++;
-	if (b->plan->grouping && next < b->table->pk_count)
-		return cqle_fail(b->err, CQL_E_INVALID,
-			"Group by is not supported on only a part of the partition key");
-	b->plan->group_clustering = b->plan->grouping ? next - b->table->pk_count : 0;
+	if (b->s->group_count > 0) {
+		while (next < b->table->pk_count && is_fixed(b, next))
+			next++;
+		if (next < b->table->pk_count)
+			return cqle_fail(b->err, CQL_E_INVALID,
+				"Group by is not supported on only a part of the partition key");
+		b->plan->grouping = b->plan->aggregating = true;
+		b->plan->group_clustering = next - b->table->pk_count;
+	}
 	for (size_t i = 0; b->plan->aggregating && i < b->plan->item_count; i++)
 		give_slots(b->plan, &b->plan->items[i]);
 	return 0;

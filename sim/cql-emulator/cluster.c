@@ -251,9 +251,12 @@ static void place_topology(const struct cqlemu *emu, const struct cqle_keyspace 
 const struct cqle_replicas *cqle_placement(
 	struct cqlemu *emu, struct cqle_keyspace *ks, size_t ring_index)
 {
-	if (ks->placement == NULL) {
-		ks->placement =
-			lab_arena_array(emu->permanent, struct cqle_replicas, emu->ring_count);
+	if (!ks->placed) {
+		if (ks->placement == NULL)
+			ks->placement = lab_arena_array(
+				emu->permanent, struct cqle_replicas, emu->ring_count);
+		memset(ks->placement, 0, emu->ring_count * sizeof(*ks->placement));
+		ks->placed = true;
 		for (size_t i = 0; i < emu->ring_count; i++) {
 			if (ks->simple)
 				place_simple(emu, ks, i, &ks->placement[i]);
@@ -376,8 +379,11 @@ static void journal_sync(struct cqlemu *emu, struct cqle_node *node, size_t inde
 	while (node->journal != NULL && node->journal->at_ns < synced) {
 		struct cqle_journal *entry = node->journal;
 		node->journal = entry->next;
-		if (!entry->mutation->table->dropped)
-			cqle_store_apply(entry->mutation->table->durable[index], entry->mutation);
+		struct cqle_mutation *m = cqle_mutation_current(emu->heap, entry->mutation);
+		if (m != NULL) {
+			cqle_store_apply(m->table->durable[index], m);
+			cqle_mutation_unref(emu->heap, m);
+		}
 		cqle_mutation_unref(emu->heap, entry->mutation);
 		lab_heap_free(emu->heap, entry);
 	}
@@ -424,11 +430,13 @@ static void journal_recover(struct cqlemu *emu, size_t index)
 
 void cqle_apply_at(struct cqlemu *emu, size_t node, struct cqle_mutation *mutation)
 {
-	if (mutation->table->dropped)
+	struct cqle_mutation *m = cqle_mutation_current(emu->heap, mutation);
+	if (m == NULL)
 		return;
-	cqle_store_apply(mutation->table->stores[node], mutation);
-	if (mutation->table->durable != NULL && mutation->table->durable[node] != NULL)
-		journal_add(emu, node, mutation);
+	cqle_store_apply(m->table->stores[node], m);
+	if (m->table->durable != NULL && m->table->durable[node] != NULL)
+		journal_add(emu, node, m);
+	cqle_mutation_unref(emu->heap, m);
 }
 
 /* ---- messages ---- */

@@ -109,8 +109,7 @@ static struct cqle_row *resolve_row(struct lab_heap *heap, const uint8_t *host_i
 	return row;
 }
 
-struct cqle_mutation *cqle_counter_resolve(
-	struct cqlemu *emu, size_t node, const struct cqle_mutation *m)
+static struct cqle_mutation *resolve(struct cqlemu *emu, size_t node, const struct cqle_mutation *m)
 {
 	struct lab_heap *heap = emu->heap;
 	struct lab_view key = cqle_bytes_view(m->key);
@@ -131,6 +130,16 @@ struct cqle_mutation *cqle_counter_resolve(
 			m->ranges[i].end == NULL ? lab_view_of(NULL, 0)
 						 : cqle_bytes_view(m->ranges[i].end),
 			m->ranges[i].deletion);
+	return resolved;
+}
+
+struct cqle_mutation *cqle_counter_resolve(struct cqlemu *emu, size_t node, struct cqle_mutation *m)
+{
+	struct cqle_mutation *current = cqle_mutation_current(emu->heap, m);
+	if (current == NULL)
+		return cqle_mutation_ref(m); /* nobody will apply it */
+	struct cqle_mutation *resolved = resolve(emu, node, current);
+	cqle_mutation_unref(emu->heap, current);
 	return resolved;
 }
 

@@ -72,6 +72,7 @@ struct cqle_column {
 	size_t position; /* among its kind */
 	bool descending; /* clustering */
 	bool multicell;  /* a collection that is not frozen: a cell for each element */
+	uint32_t id;     /* of the table's, for ALTER */
 };
 
 struct cqle_keyspace {
@@ -84,6 +85,7 @@ struct cqle_keyspace {
 	unsigned per_dc[CQLE_DCS_MAX]; /* by the emulator's number of the DC */
 	/* Replicas of each ring position, by index of the token; NULL until asked for. */
 	struct cqle_replicas *placement;
+	bool placed; /* `placement` is what the strategy says */
 	bool dropped;
 };
 
@@ -105,6 +107,8 @@ struct cqle_table {
 	struct cqle_store **stores;  /* per node */
 	struct cqle_store **durable; /* per node, with commitlog_sync_ns: what is synced */
 	bool dropped;
+	struct cqle_table *successor; /* dropped because it was altered; NULL */
+	uint32_t next_column_id;
 };
 
 static inline const struct cqle_column *cqle_pk(const struct cqle_table *t, size_t i)
@@ -147,6 +151,16 @@ struct cqle_ddl_result {
 };
 int cqle_ddl(struct cqlemu *emu, const struct statement *s, struct lab_view current,
 	struct cqle_ddl_result *ret, struct lab_error *err);
+/* alter.c: a mutation in the layout that its table has now. A new reference; NULL: the table is
+ * gone.
+ */
+struct cqle_mutation;
+struct cqle_read;
+struct cqle_answer;
+struct cqle_mutation *cqle_mutation_current(struct lab_heap *heap, struct cqle_mutation *m);
+/* A replica's answer in the layout of read->table, which may have been altered meanwhile. */
+void cqle_read_current(struct lab_heap *heap, const struct cqle_read *read, size_t node,
+	struct cqle_answer *answer);
 /* Its contents; the struct stays. */
 void cqle_table_free(struct cqlemu *emu, struct cqle_table *table);
 /* The system keyspaces; called once. */
@@ -1120,7 +1134,7 @@ void cqle_write_late(struct cqlemu *emu, struct cqle_op *op);
 size_t cqle_counter_leader(const struct cqlemu *emu, size_t coordinator, uint64_t live);
 /* What a mutation of deltas comes to at a node. A new reference. */
 struct cqle_mutation *cqle_counter_resolve(
-	struct cqlemu *emu, size_t node, const struct cqle_mutation *mutation);
+	struct cqlemu *emu, size_t node, struct cqle_mutation *mutation);
 /* A CQLE_MSG_COUNTER has come; `current`: its operation still waits. */
 void cqle_counter_lead(struct cqlemu *emu, const struct cqle_event *message, bool current);
 

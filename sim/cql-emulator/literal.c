@@ -186,32 +186,32 @@ static int take_group(struct lab_view *rest, struct v6 *ret)
 	return 0;
 }
 
-/* The groups up to the end, the last maybe an IPv4 address. */
-static int take_groups(struct lab_view *rest, struct v6 *ret)
+/* An IPv4 address at the end. */
+static int take_v4(struct lab_view *rest, struct v6 *ret)
 {
-	if (rest->len >= 2 && rest->ptr[0] == ':' && rest->ptr[1] != ':')
+	if (ret->count > 12 || cql_inet_parse(*rest, ret->bytes + ret->count) < 0)
 		return -1;
-	while (rest->len > 0) {
-		if (rest->len >= 2 && rest->ptr[0] == ':' && rest->ptr[1] == ':') {
-			if (ret->gap != SIZE_MAX)
-				return -1;
-			ret->gap = ret->count;
-			*rest = lab_view_skip(*rest, 2);
-			continue;
-		}
-		if (ret->count > 0 && ret->gap != ret->count && !take_byte(rest, ':'))
-			return -1;
-		if (lab_view_find_byte(*rest, ':') == SIZE_MAX &&
-			lab_view_find_byte(*rest, '.') != SIZE_MAX) {
-			if (ret->count > 12 || cql_inet_parse(*rest, ret->bytes + ret->count) < 0)
-				return -1;
-			ret->count += 4;
-			return 0;
-		}
-		if (take_group(rest, ret) < 0)
-			return -1;
-	}
+	ret->count += 4;
+	*rest = lab_view_of(NULL, 0);
 	return 0;
+}
+
+/* "::" or one group with the ':' before it. */
+static int take_next(struct lab_view *rest, struct v6 *ret)
+{
+	if (lab_view_starts_with(*rest, LAB_VIEW("::"))) {
+		if (ret->gap != SIZE_MAX)
+			return -1;
+		ret->gap = ret->count;
+		*rest = lab_view_skip(*rest, 2);
+		return 0;
+	}
+	bool first = ret->count == 0 || ret->gap == ret->count;
+	if (first == take_byte(rest, ':'))
+		return -1;
+	bool v4 = lab_view_find_byte(*rest, ':') == SIZE_MAX &&
+		  lab_view_find_byte(*rest, '.') != SIZE_MAX;
+	return v4 ? take_v4(rest, ret) : take_group(rest, ret);
 }
 
 static int parse_inet(struct lab_arena *arena, struct lab_view text, struct lab_view *ret)
@@ -223,8 +223,10 @@ static int parse_inet(struct lab_arena *arena, struct lab_view text, struct lab_
 		*ret = lab_arena_copy(arena, lab_view_of(v6.bytes, 4));
 		return 0;
 	}
-	if (lab_view_find_byte(text, ':') == SIZE_MAX || take_groups(&rest, &v6) < 0)
-		return -1;
+	while (rest.len > 0) {
+		if (take_next(&rest, &v6) < 0)
+			return -1;
+	}
 	if (v6.gap == SIZE_MAX ? v6.count != 16 : v6.count > 14)
 		return -1;
 	if (v6.gap != SIZE_MAX) {

@@ -272,31 +272,32 @@ static const char *layout(
 	return lab_arena_cstr(arena, lab_buf_view(&out));
 }
 
+/* "d.ddde+x" of a positive number, with as few digits as tell it from its neighbours. */
+static void shortest(double number, bool single, char text[40])
+{
+	double back = 0;
+	for (int precision = 0; precision < 17; precision++) {
+		(void)snprintf(text, 40, "%.*e", precision, number);
+		if (cqle_double_parse(lab_view_cstr(text), single, &back) == 0 && back == number)
+			return;
+	}
+}
+
 const char *cqle_double_text(struct lab_arena *arena, uint16_t type, struct lab_view value)
 {
-	bool single = type == CQL_TYPE_FLOAT;
-	double number = cqle_double_of(type, value), back = 0;
+	double number = cqle_double_of(type, value);
 	const char *sign = value.len > 0 && (value.ptr[0] & 0x80) != 0 ? "-" : "";
 	char text[40], digits[24];
 	if (number != number)
 		return "NaN";
-	if (number == 0)
-		return sign[0] != 0 ? "-0.0" : "0.0";
-	if (number - number != 0)
-		return sign[0] != 0 ? "-Infinity" : "Infinity";
-	for (int precision = 0; precision < 17; precision++) {
-		(void)snprintf(
-			text, sizeof(text), "%.*e", precision, number < 0 ? -number : number);
-		if (cqle_double_parse(lab_view_cstr(text), single, &back) == 0 &&
-			back == (number < 0 ? -number : number))
-			break;
-	}
-	struct lab_view rest = lab_view_cstr(text), mantissa, exponent;
+	if (number == 0 || number - number != 0)
+		return lab_arena_printf(arena, "%s%s", sign, number == 0 ? "0.0" : "Infinity");
+	shortest(number < 0 ? -number : number, type == CQL_TYPE_FLOAT, text);
+	struct lab_view rest = lab_view_cstr(text), mantissa;
 	int64_t power = 0;
 	size_t count = 0;
 	(void)lab_view_split(&rest, 'e', &mantissa);
-	exponent = rest.len > 0 && rest.ptr[0] == '+' ? lab_view_skip(rest, 1) : rest;
-	(void)lab_view_to_i64(exponent, &power);
+	(void)parse_exponent(rest, &power);
 	for (size_t i = 0; i < mantissa.len && count < sizeof(digits); i++) {
 		if (mantissa.ptr[i] != '.')
 			digits[count++] = (char)mantissa.ptr[i];

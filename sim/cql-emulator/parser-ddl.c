@@ -178,6 +178,92 @@ static int create_table(struct parser *p, struct statement *s)
 	return parser_take(p, "with") ? properties(p, s) : 0;
 }
 
+/* ---- ALTER ---- */
+
+/* ADD a int, ADD (a int, b text static) */
+static int alter_add(struct parser *p, struct statement *s)
+{
+	size_t capacity = 0;
+	bool several = parser_take_symbol(p, "(");
+	do {
+		struct column_definition *c = PARSER_GROW(p, s->columns, s->column_count, capacity);
+		if (c == NULL || parser_name(p, &c->name) < 0 || parser_type(p, &c->type) < 0)
+			return -1;
+		c->is_static = parser_take(p, "static");
+	} while (several && parser_take_symbol(p, ","));
+	return several ? parser_expect_symbol(p, ")") : 0;
+}
+
+static int alter_drop(struct parser *p, struct statement *s)
+{
+	s->alter = ALTER_DROP;
+	if (parser_take_symbol(p, "("))
+		return key_names(p, ")", &s->names, &s->name_count);
+	s->names = lab_arena_new_of(p->arena, struct lab_view);
+	s->name_count = 1;
+	return parser_name(p, &s->names[0]);
+}
+
+static int alter_rename(struct parser *p, struct statement *s)
+{
+	size_t capacity = 0;
+	s->alter = ALTER_RENAME;
+	do {
+		for (unsigned i = 0; i < 2; i++) {
+			struct lab_view *name = PARSER_GROW(p, s->names, s->name_count, capacity);
+			if (name == NULL || (i == 1 && parser_expect(p, "TO") < 0) ||
+				parser_name(p, name) < 0)
+				return -1;
+		}
+	} while (parser_take(p, "and"));
+	return 0;
+}
+
+static int alter_type(struct parser *p, struct statement *s)
+{
+	struct lab_view name;
+	struct type_name type = { .param_count = 0 };
+	s->alter = ALTER_TYPE;
+	return parser_name(p, &name) < 0 || parser_expect(p, "TYPE") < 0 ? -1
+									 : parser_type(p, &type);
+}
+
+static int alter_with(struct parser *p, struct statement *s)
+{
+	s->alter = ALTER_WITH;
+	if (parser_expect(p, "WITH") < 0)
+		return -1;
+	return parser_at(p, "clustering") ? parser_no_viable(p) : properties(p, s);
+}
+
+static int alter_table(struct parser *p, struct statement *s)
+{
+	static const struct {
+		const char *verb;
+		int (*parse)(struct parser *p, struct statement *s);
+	} verbs[] = { { "add", alter_add }, { "drop", alter_drop }, { "rename", alter_rename },
+		{ "alter", alter_type } };
+	s->kind = STATEMENT_ALTER_TABLE;
+	if (parser_table_name(p, s) < 0)
+		return -1;
+	for (size_t i = 0; i < LAB_COUNT_OF(verbs); i++) {
+		if (parser_take(p, verbs[i].verb))
+			return verbs[i].parse(p, s);
+	}
+	return alter_with(p, s);
+}
+
+/* At the object. */
+static int alter(struct parser *p, struct statement *s)
+{
+	if (!parser_take(p, "keyspace") && !parser_take(p, "schema")) {
+		parser_advance(p); /* TABLE or COLUMNFAMILY, seen by the caller */
+		return alter_table(p, s);
+	}
+	s->kind = STATEMENT_ALTER_KEYSPACE;
+	return parser_name(p, &s->keyspace) < 0 ? -1 : alter_with(p, s);
+}
+
 /* ---- the rest ---- */
 
 static int drop(struct parser *p, struct statement *s)
@@ -228,9 +314,10 @@ static const char *const create_others[] = { "index", "custom", "materialized", 
 	"aggregate", "trigger", "role", "user", "or", NULL };
 static const char *const drop_others[] = { "index", "materialized", "type", "function", "aggregate",
 	"trigger", "role", "user", NULL };
-static const char *const alter_others[] = { "keyspace", "schema", "table", "columnfamily", "type",
-	"role", "user", "materialized", NULL };
+static const char *const alter_others[] = { "type", "role", "user", "materialized", NULL };
 static const char *const list_others[] = { "roles", "users", "all", "permissions", NULL };
+
+static const char *const altered[] = { "keyspace", "schema", "table", "columnfamily", NULL };
 
 static bool at_unsupported(const struct parser *p)
 {
@@ -246,6 +333,15 @@ static bool at_unsupported(const struct parser *p)
 	       parser_at(p, "desc");
 }
 
+static int create(struct parser *p, struct statement *s)
+{
+	if (parser_take(p, "keyspace") || parser_take(p, "schema"))
+		return create_keyspace(p, s);
+	if (parser_take(p, "table") || parser_take(p, "columnfamily"))
+		return create_table(p, s);
+	return parser_no_viable(p);
+}
+
 int parser_ddl(struct parser *p, struct statement *s)
 {
 	if (at_unsupported(p))
@@ -256,12 +352,11 @@ int parser_ddl(struct parser *p, struct statement *s)
 	}
 	if (parser_take(p, "truncate"))
 		return truncate(p, s);
-	if (parser_take(p, "create")) {
-		if (parser_take(p, "keyspace") || parser_take(p, "schema"))
-			return create_keyspace(p, s);
-		if (parser_take(p, "table") || parser_take(p, "columnfamily"))
-			return create_table(p, s);
-		return parser_no_viable(p);
+	if (parser_take(p, "create"))
+		return create(p, s);
+	if (parser_at(p, "alter") && at_object(p, altered)) {
+		parser_advance(p);
+		return alter(p, s);
 	}
 	if (parser_take(p, "drop")) {
 		if (parser_at(p, "keyspace") || parser_at(p, "schema") || parser_at(p, "table") ||

@@ -713,6 +713,8 @@ static int build_statement(struct builder *b)
 	case STATEMENT_CREATE_TABLE:
 	case STATEMENT_DROP_KEYSPACE:
 	case STATEMENT_DROP_TABLE:
+	case STATEMENT_ALTER_KEYSPACE:
+	case STATEMENT_ALTER_TABLE:
 		return 0;
 	}
 	if (b->s->kind == STATEMENT_SELECT)

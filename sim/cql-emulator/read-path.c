@@ -17,8 +17,7 @@ static void sub_read(struct cqlemu *emu, struct cqle_op *op);
 struct cqle_answer *cqle_read_at(struct cqlemu *emu, struct cqle_op *op, size_t node)
 {
 	struct cqle_answer *answer = cqle_answer_new(emu->heap);
-	if (!op->read.table->dropped)
-		cqle_read_store(op->read.table->stores[node], &op->read, answer);
+	cqle_read_current(emu->heap, &op->read, node, answer);
 	return answer;
 }
 

@@ -38,6 +38,9 @@ static struct lab_view operation_name(const struct cqle_plan *plan)
 	case STATEMENT_DROP_KEYSPACE:
 	case STATEMENT_DROP_TABLE:
 		return LAB_VIEW("DROP");
+	case STATEMENT_ALTER_KEYSPACE:
+	case STATEMENT_ALTER_TABLE:
+		return LAB_VIEW("ALTER");
 	case STATEMENT_UNSUPPORTED:
 		break;
 	}
@@ -255,6 +258,8 @@ static void run_plan(struct cqlemu *emu, struct cqle_op *op, struct cqle_plan *p
 	case STATEMENT_CREATE_TABLE:
 	case STATEMENT_DROP_KEYSPACE:
 	case STATEMENT_DROP_TABLE:
+	case STATEMENT_ALTER_KEYSPACE:
+	case STATEMENT_ALTER_TABLE:
 		do_ddl(emu, op);
 		break;
 	case STATEMENT_UNSUPPORTED:
@@ -664,6 +669,8 @@ static int setup_plan(
 	case STATEMENT_CREATE_TABLE:
 	case STATEMENT_DROP_KEYSPACE:
 	case STATEMENT_DROP_TABLE:
+	case STATEMENT_ALTER_KEYSPACE:
+	case STATEMENT_ALTER_TABLE:
 	case STATEMENT_UNSUPPORTED:
 		break;
 	}

@@ -3,7 +3,7 @@
  * schema.c - keyspaces and tables, and the DDL that makes them. One schema for the whole cluster:
  * a change is seen by every node at once (README: what is missing).
  */
-#include "sim/cql-emulator/cql-emulator-private.h"
+#include "sim/cql-emulator/schema-private.h"
 
 #include <stdlib.h>
 
@@ -183,9 +183,10 @@ static int keyspace_properties(const struct cqlemu *emu, const struct statement 
 				LAB_VIEW_ARG(p->name));
 		}
 	}
-	return replicated ? 0
-			  : cqle_fail(err, CQL_E_CONFIG,
-				    "Missing mandatory replication strategy class");
+	return replicated || s->kind == STATEMENT_ALTER_KEYSPACE
+		       ? 0
+		       : cqle_fail(
+				 err, CQL_E_CONFIG, "Missing mandatory replication strategy class");
 }
 
 static int create_keyspace(struct cqlemu *emu, const struct statement *s,
@@ -209,6 +210,33 @@ static int create_keyspace(struct cqlemu *emu, const struct statement *s,
 	emu->keyspaces[emu->keyspace_count++] = ks;
 	ret->change = (struct cql_schema_change){
 		.change = LAB_VIEW("CREATED"), .target = LAB_VIEW("KEYSPACE"), .keyspace = ks->name
+	};
+	return 0;
+}
+
+/* Where replicas are changes at once; their rows do not move: that is what repair is for. */
+static int alter_keyspace(struct cqlemu *emu, const struct statement *s,
+	struct cqle_ddl_result *ret, struct lab_error *err)
+{
+	struct cqle_keyspace *ks = cqle_keyspace_find(emu, s->keyspace);
+	if (ks == NULL)
+		return cqle_fail(err, CQL_E_INVALID, "Keyspace '%.*s' doesn't exist",
+			LAB_VIEW_ARG(s->keyspace));
+	struct cqle_keyspace altered = *ks;
+	bool replicated = false;
+	for (size_t i = 0; i < s->property_count; i++)
+		replicated = replicated || lab_view_eq_cstr(s->properties[i].name, "replication");
+	if (replicated) {
+		altered.simple = altered.local = false;
+		altered.total = 0;
+		memset(altered.per_dc, 0, sizeof(altered.per_dc));
+	}
+	if (keyspace_properties(emu, s, &altered, err) < 0)
+		return -1;
+	altered.placed = altered.placed && !replicated;
+	*ks = altered;
+	ret->change = (struct cql_schema_change){
+		.change = LAB_VIEW("UPDATED"), .target = LAB_VIEW("KEYSPACE"), .keyspace = ks->name
 	};
 	return 0;
 }
@@ -257,6 +285,7 @@ static int add_column(struct table_builder *b, const struct column_definition *d
 	c->name = lab_arena_copy(b->emu->permanent, d->name);
 	c->kind = kind;
 	c->position = position;
+	c->id = b->table->next_column_id++;
 	if (cqle_type_resolve(b->emu->permanent, b->table->keyspace->name, &d->type, &c->type,
 		    &c->type_text, &c->multicell, b->err) < 0)
 		return -1;
@@ -266,8 +295,8 @@ static int add_column(struct table_builder *b, const struct column_definition *d
 
 static bool orders_by_bytes(uint16_t id)
 {
-	return id != CQL_TYPE_DECIMAL && id != CQL_TYPE_LIST &&
-	       id != CQL_TYPE_SET && id != CQL_TYPE_MAP;
+	return id != CQL_TYPE_DECIMAL && id != CQL_TYPE_LIST && id != CQL_TYPE_SET &&
+	       id != CQL_TYPE_MAP;
 }
 
 static int add_key_columns(struct table_builder *b, const struct lab_view *names, size_t count,
@@ -457,6 +486,10 @@ static int table_property(struct table_builder *b, const struct property *p)
 		return cqle_fail(b->err, CQL_E_INVALID,
 			"COMPACT STORAGE tables are not allowed starting with Cassandra version "
 			"4.0");
+	if (p->value.kind == TERM_INTEGER && p->value.text.ptr[0] == '-')
+		return cqle_fail(b->err, CQL_E_CONFIG,
+			"%.*s must be greater than or equal to 0 (got %.*s)", LAB_VIEW_ARG(p->name),
+			LAB_VIEW_ARG(p->value.text));
 	if (lab_view_eq_cstr(p->name, "gc_grace_seconds"))
 		return table_number(b, p, INT32_MAX, &b->table->gc_grace_s);
 	if (lab_view_eq_cstr(p->name, "default_time_to_live"))
@@ -470,6 +503,22 @@ static int table_property(struct table_builder *b, const struct property *p)
 			return 0;
 	}
 	return cqle_fail(b->err, CQL_E_SYNTAX, "Unknown property '%.*s'", LAB_VIEW_ARG(p->name));
+}
+
+static int table_properties(struct table_builder *b)
+{
+	for (size_t i = 0; i < b->statement->property_count; i++) {
+		if (table_property(b, &b->statement->properties[i]) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int schema_properties(struct cqlemu *emu, const struct statement *s, struct cqle_table *table,
+	struct lab_error *err)
+{
+	struct table_builder b = { emu, s, table, err };
+	return table_properties(&b);
 }
 
 static struct cqle_store **make_stores(struct cqlemu *emu)
@@ -500,11 +549,7 @@ static int table_build(struct table_builder *b)
 	t->gc_grace_s = DEFAULT_GC_GRACE_S;
 	if (table_columns(b) < 0)
 		return -1;
-	for (size_t i = 0; i < b->statement->property_count; i++) {
-		if (table_property(b, &b->statement->properties[i]) < 0)
-			return -1;
-	}
-	return 0;
+	return table_properties(b);
 }
 
 static int create_table(struct cqlemu *emu, const struct statement *s, struct lab_view current,
@@ -635,6 +680,14 @@ static int ddl_change(struct cqlemu *emu, const struct statement *s, struct lab_
 		return create_table(emu, s, current, ret, err);
 	if (s->kind == STATEMENT_DROP_KEYSPACE)
 		return drop_keyspace(emu, s, ret, err);
+	if (s->kind == STATEMENT_ALTER_KEYSPACE)
+		return alter_keyspace(emu, s, ret, err);
+	if (s->kind == STATEMENT_ALTER_TABLE) {
+		struct lab_view keyspace;
+		return require_keyspace(current, s->keyspace, &keyspace, err) < 0
+			       ? -1
+			       : schema_alter_table(emu, s, keyspace, ret, err);
+	}
 	return drop_table(emu, s, current, ret, err);
 }
 

@@ -177,7 +177,17 @@ enum statement_kind {
 	STATEMENT_CREATE_TABLE,
 	STATEMENT_DROP_KEYSPACE,
 	STATEMENT_DROP_TABLE,
+	STATEMENT_ALTER_KEYSPACE,
+	STATEMENT_ALTER_TABLE,
 	STATEMENT_UNSUPPORTED /* known to Cassandra, not to us; `table` has the words */
+};
+
+enum alter_kind {
+	ALTER_ADD,    /* columns */
+	ALTER_DROP,   /* names */
+	ALTER_RENAME, /* names: from and to alternate */
+	ALTER_WITH,   /* properties */
+	ALTER_TYPE    /* which Cassandra refuses */
 };
 
 struct statement {
@@ -226,6 +236,9 @@ struct statement {
 	size_t clustering_count;
 	struct property *properties;
 	size_t property_count;
+	enum alter_kind alter;
+	struct lab_view *names; /* of ALTER */
+	size_t name_count;
 
 	/* Bind markers, in order; of a batch on its outermost statement. */
 	struct lab_view *marker_names; /* ptr NULL for ? */

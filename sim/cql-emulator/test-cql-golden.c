@@ -117,6 +117,12 @@ static void types_are_those_of_cassandra(void **state)
 	compare(GOLDEN "types.txt", 100);
 }
 
+static void alterations_are_those_of_cassandra(void **state)
+{
+	(void)state;
+	compare(GOLDEN "alter.txt", 90);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(answers_are_those_of_cassandra),
@@ -124,6 +130,7 @@ int main(void)
 		cmocka_unit_test(counters_are_those_of_cassandra),
 		cmocka_unit_test(conditions_are_those_of_cassandra),
 		cmocka_unit_test(functions_are_those_of_cassandra),
-		cmocka_unit_test(types_are_those_of_cassandra) };
+		cmocka_unit_test(types_are_those_of_cassandra),
+		cmocka_unit_test(alterations_are_those_of_cassandra) };
 	return cmocka_run_group_tests_name("cql-emulator-golden", tests, NULL, NULL);
 }

@@ -216,27 +216,39 @@ static int validate_collection(
 	return 0;
 }
 
+static int validate_ascii(struct lab_view value, struct lab_error *err)
+{
+	for (size_t i = 0; i < value.len; i++) {
+		if (value.ptr[i] >= 0x80)
+			return cqle_fail(err, CQL_E_INVALID, "Invalid byte for ascii: %d",
+				(int)(int8_t)value.ptr[i]);
+	}
+	return 0;
+}
+
+static int validate_decimal(struct lab_view value, struct lab_error *err)
+{
+	if (value.len > 0 && value.len < 5)
+		return cqle_fail(err, CQL_E_INVALID, "Expected 0 or at least 4 bytes");
+	if (value.len > CQLE_DECIMAL_BYTES_MAX)
+		return cqle_fail(err, CQL_E_INVALID, "A decimal of %zu bytes is not supported here",
+			value.len);
+	return 0;
+}
+
 int cqle_value_validate(const struct cql_type *type, struct lab_view value, struct lab_error *err)
 {
 	if (type->id == CQL_TYPE_TEXT) {
 		if (!is_utf8(value))
 			return cqle_fail(err, CQL_E_INVALID, "String didn't validate.");
 	} else if (type->id == CQL_TYPE_ASCII) {
-		for (size_t i = 0; i < value.len; i++) {
-			if (value.ptr[i] >= 0x80)
-				return cqle_fail(err, CQL_E_INVALID, "Invalid byte for ascii: %d",
-					(int)(int8_t)value.ptr[i]);
-		}
+		return validate_ascii(value, err);
 	} else if (type->id == CQL_TYPE_INET) {
 		if (value.len != 0 && value.len != 4 && value.len != 16)
 			return cqle_fail(err, CQL_E_INVALID,
 				"Expected 4 or 16 byte inetaddress; got %zu", value.len);
 	} else if (type->id == CQL_TYPE_DECIMAL) {
-		if (value.len > 0 && value.len < 5)
-			return cqle_fail(err, CQL_E_INVALID, "Expected 0 or at least 4 bytes");
-		if (value.len > CQLE_DECIMAL_BYTES_MAX)
-			return cqle_fail(err, CQL_E_INVALID,
-				"A decimal of %zu bytes is not supported here", value.len);
+		return validate_decimal(value, err);
 	} else if (is_collection(type->id)) {
 		return validate_collection(type, value, err);
 	} else if (type->id == CQL_TYPE_TIMEUUID && value.len == 16 && value.ptr[6] >> 4 != 1) {
