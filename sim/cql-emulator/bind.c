@@ -157,13 +157,20 @@ static int combine(const struct binder *b, struct lab_view **prefixes, size_t *c
 	size_t value_count, n = 0;
 	if (get_values(b, r, &values, &value_count) < 0)
 		return -1;
+	size_t width = r->tuple > 0 ? r->tuple : 1;
 	if (*count * value_count > COMBINATIONS_MAX)
 		return cqle_fail(b->err, CQL_E_INVALID, "IN makes more than %d combinations",
 			COMBINATIONS_MAX);
 	struct lab_view *all = lab_arena_array(b->arena, struct lab_view, *count * value_count);
 	for (size_t i = 0; i < *count; i++) {
-		for (size_t j = 0; j < value_count; j++)
-			all[n++] = extend(b, (*prefixes)[i], r->column, values[j]);
+		for (size_t j = 0; j < value_count; j += width) {
+			struct lab_view key = extend(b, (*prefixes)[i], r->column, values[j]);
+			for (size_t k = 1; k < width; k++)
+				key = extend(b, key,
+					cqle_ck(b->plan->table, r->column->position + k),
+					values[j + k]);
+			all[n++] = key;
+		}
 	}
 	*prefixes = all;
 	*count = sort_unique(all, n);
@@ -252,6 +259,23 @@ static int bind_keys(const struct binder *b, struct cqle_keys *ret)
 
 /* ---- rows ---- */
 
+/* The prefix with all values of a bound. */
+static int extend_bound(const struct binder *b, struct lab_view prefix,
+	const struct cqle_bound *bound, struct lab_view *ret)
+{
+	const struct cqle_column *c = b->plan->where.range_column;
+	struct lab_view value;
+	if (get_key_value(b, &bound->value, &value) < 0)
+		return -1;
+	*ret = extend(b, prefix, c, value);
+	for (size_t i = 0; i < bound->more_count; i++) {
+		if (get_key_value(b, &bound->more[i], &value) < 0)
+			return -1;
+		*ret = extend(b, *ret, cqle_ck(b->plan->table, c->position + 1 + i), value);
+	}
+	return 0;
+}
+
 /* The range behind a prefix, as [start, end). */
 static int bind_range(const struct binder *b, struct lab_view prefix, struct cqle_slice *ret)
 {
@@ -259,19 +283,16 @@ static int bind_range(const struct binder *b, struct lab_view prefix, struct cql
 	const struct cqle_column *c = w->range_column;
 	const struct cqle_bound *first = c->descending ? &w->high : &w->low;
 	const struct cqle_bound *last = c->descending ? &w->low : &w->high;
-	struct lab_view value;
 	*ret = (struct cqle_slice){ .start = prefix, .end = successor(b, prefix) };
 	if (first->present) {
-		if (get_key_value(b, &first->value, &value) < 0)
+		if (extend_bound(b, prefix, first, &ret->start) < 0)
 			return -1;
-		ret->start = extend(b, prefix, c, value);
 		if (!first->inclusive)
 			ret->start = successor(b, ret->start);
 	}
 	if (last->present) {
-		if (get_key_value(b, &last->value, &value) < 0)
+		if (extend_bound(b, prefix, last, &ret->end) < 0)
 			return -1;
-		ret->end = extend(b, prefix, c, value);
 		if (last->inclusive)
 			ret->end = successor(b, ret->end);
 	}
@@ -315,7 +336,7 @@ static int bind_prefixes(const struct binder *b, struct lab_view **ret, size_t *
 		return 0;
 	(*ret)[0] = lab_view_of("", 0);
 	for (size_t i = 0; i < w->ck_count; i++) {
-		if (combine(b, ret, ret_count, &w->ck[i]) < 0)
+		if (!w->ck[i].tuple_rest && combine(b, ret, ret_count, &w->ck[i]) < 0)
 			return -1;
 	}
 	return 0;

@@ -488,11 +488,15 @@ struct cqle_restriction {
 	enum operator op;                 /* EQ, IN, CONTAINS or a bound */
 	struct cqle_value *values;        /* EQ: 1, IN: n, or 1 that is_list */
 	size_t value_count;
+	size_t tuple;    /* so many columns from `column` on, values for all of them; 0: just it */
+	bool tuple_rest; /* the tuple of a column before restricts this one, too */
 };
 
 struct cqle_bound {
 	bool present, inclusive;
 	struct cqle_value value;
+	struct cqle_value *more; /* of the columns behind it */
+	size_t more_count;
 };
 
 /* Of the primary key: which partitions, which rows. */

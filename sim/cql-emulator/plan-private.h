@@ -37,6 +37,10 @@ int plan_assignable(struct builder *b, const struct cqle_expr *x, const struct p
 /* Is it more than a constant or a marker? */
 bool plan_is_dynamic(const struct term *term);
 int plan_select_items(struct builder *b);
+/* relation.c: checks the relations of several columns; = becomes one for each. */
+int plan_expand_tuples(struct builder *b);
+/* A slice or IN of several columns. */
+int plan_tuple(struct builder *b, const struct relation *r, struct cqle_restriction *ret);
 /* aggregate.c: GROUP BY, and where the plan's aggregates keep what they have seen. */
 int plan_select_groups(struct builder *b);
 /* USING TIMESTAMP and TTL. */

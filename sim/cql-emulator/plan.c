@@ -237,14 +237,22 @@ int plan_restriction(
 	return plan_value(b, &relation->value, &spec, ret->values);
 }
 
+static int resolve_tuple(struct builder *b, const struct relation *relation, struct resolved *ret)
+{
+	if (relation->token)
+		return 0;
+	if (plan_tuple(b, relation, &ret->r) < 0)
+		return -1;
+	ret->column = ret->r.column;
+	return 0;
+}
+
 static int resolve_relation(
 	struct builder *b, const struct relation *relation, struct resolved *ret)
 {
 	ret->relation = relation;
 	if (relation->column.ptr == NULL)
-		return relation->token ? 0
-				       : cqle_fail(b->err, CQL_E_INVALID,
-						 "Multi-column relations are not supported here");
+		return resolve_tuple(b, relation, ret);
 	ret->column = cqle_column_find(b->table, relation->column);
 	if (ret->column == NULL)
 		return plan_undefined_column(b, relation->column);
@@ -303,6 +311,8 @@ static int check_twice(struct builder *b, struct resolved *all, size_t count, si
 
 static int resolve_relations(struct builder *b, struct resolved **ret)
 {
+	if (plan_expand_tuples(b) < 0)
+		return -1;
 	size_t count = b->s->relation_count;
 	if (count > CQLEMU_COLUMNS_MAX * 2)
 		return cqle_fail(b->err, CQL_E_INVALID, "too many relations");
@@ -355,6 +365,8 @@ static void take_bound(struct cqle_where *w, struct resolved *r)
 	bound->present = true;
 	bound->inclusive = r->r.op == OP_GE || r->r.op == OP_LE;
 	bound->value = r->r.values[0];
+	bound->more = r->r.values + 1;
+	bound->more_count = r->r.tuple > 1 ? r->r.tuple - 1 : 0;
 	r->used = true;
 }
 
@@ -370,6 +382,12 @@ static void take_ck(struct builder *b, struct resolved *all)
 			break;
 		w->ck[w->ck_count] = r->r;
 		r->used = true;
+		for (size_t i = 1; i < r->r.tuple; i++) {
+			w->ck_count++;
+			w->ck[w->ck_count] = (struct cqle_restriction){
+				.column = cqle_ck(t, w->ck_count), .op = OP_IN, .tuple_rest = true
+			};
+		}
 	}
 	for (unsigned i = 0; i < 2 && w->ck_count < t->ck_count; i++) {
 		struct resolved *r = find_resolved(b, all, cqle_ck(t, w->ck_count));
@@ -491,6 +509,9 @@ static int take_filters(struct builder *b, struct resolved *all)
 				LAB_VIEW_ARG(cqle_ck(b->table, 0)->name));
 		if (!b->s->allow_filtering)
 			return cqle_fail(b->err, CQL_E_INVALID, FILTERING_TEXT);
+		if (all[i].r.tuple > 0)
+			return cqle_fail(b->err, CQL_E_INVALID,
+				"Filtering by a multi-column relation is not supported here");
 		w->filters[w->filter_count++] = all[i].r;
 	}
 	return 0;
