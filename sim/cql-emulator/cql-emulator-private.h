@@ -587,6 +587,7 @@ struct cqle_plan {
 	size_t slot_count;       /* of states of a group */
 	struct cqle_value limit, partition_limit; /* column NULL and no bytes: none */
 	bool has_limit, has_partition_limit, ordered;
+	size_t sorted; /* by so many clustering columns, after all partitions of IN */
 
 	/* INSERT, UPDATE, DELETE */
 	struct cqle_set *sets;
@@ -1292,6 +1293,8 @@ struct cqle_result {
 	size_t row_count, capacity;
 	struct cqle_aggregate *states; /* of the group in hand */
 	bool in_group;                 /* it has rows */
+	struct lab_view *orders;       /* of plan->sorted: what each row is sorted by */
+	size_t order_capacity;
 	struct lab_view group_key, group_row;
 	bool failed; /* a function could not be computed: `err` */
 	struct lab_error err;
@@ -1313,6 +1316,9 @@ bool cqle_order_matches(enum operator op, int order);
 void cqle_result_add(
 	struct cqlemu *emu, struct cqle_op *op, const struct cqle_answer *answer, size_t room);
 void cqle_result_finish(struct cqlemu *emu, struct cqle_op *op);
+/* sort.c: what the row that was added last is sorted by; puts the rows in order. */
+void cqle_result_note_order(struct cqle_op *op, struct lab_view key);
+void cqle_result_sort(struct cqle_op *op);
 /* Paging state of 4.0 (cql-imds 1.5). */
 struct lab_view cqle_paging_write(struct lab_arena *arena, const struct cqle_table *table,
 	struct lab_view key, struct lab_view row, size_t remaining, size_t partition_remaining);

@@ -588,10 +588,13 @@ static int select_order(struct builder *b)
 	}
 	b->plan->ordered = b->s->ordering_count > 0;
 	for (size_t i = 0; b->plan->ordered && i < b->table->pk_count; i++) {
-		if (w->pk[i].op == OP_IN)
+		if (w->pk[i].op != OP_IN)
+			continue;
+		b->plan->sorted = b->s->ordering_count;
+		if (b->plan->aggregating)
 			return cqle_fail(b->err, CQL_E_INVALID,
-				"ORDER BY together with IN on the partition key is not supported "
-				"here");
+				"Aggregation with ORDER BY and IN on the partition key is not "
+				"supported here");
 	}
 	return 0;
 }

@@ -94,11 +94,11 @@ static int select_resume(struct cqlemu *emu, struct cqle_op *op)
 void cqle_read_prepare(struct cqlemu *emu, struct cqle_op *op)
 {
 	const struct cqle_plan *plan = op->reading;
-	bool paged = (op->params.flags & CQL_PARAM_PAGE_SIZE) != 0 && op->params.page_size > 0 &&
-		     (!plan->aggregating || plan->grouping);
+	bool paged = (op->params.flags & CQL_PARAM_PAGE_SIZE) != 0 && op->params.page_size > 0;
 	op->kind = CQLE_OP_READ;
-	op->wanted = paged ? (size_t)op->params.page_size : SIZE_MAX;
-	op->remaining = plan->aggregating && !plan->grouping ? SIZE_MAX : op->select.limit;
+	bool all = (plan->aggregating && !plan->grouping) || plan->sorted > 0;
+	op->wanted = paged && !all ? (size_t)op->params.page_size : SIZE_MAX;
+	op->remaining = all ? SIZE_MAX : op->select.limit;
 	op->result = lab_arena_new_of(op->arena, struct cqle_result);
 	op->result->states =
 		lab_arena_array(op->arena, struct cqle_aggregate, plan->slot_count + 1);
@@ -124,6 +124,14 @@ static void do_select(struct cqlemu *emu, struct cqle_op *op, const struct cql_b
 	}
 	if (cqle_bind_select(emu, op->arena, op->plan, values, &op->select, &err) < 0) {
 		cqle_op_fail(emu, op, &err);
+		return;
+	}
+	if (op->plan->sorted > 0 && (op->params.flags & CQL_PARAM_PAGE_SIZE) != 0 &&
+		op->params.page_size > 0 && op->select.limit > (size_t)op->params.page_size) {
+		cqle_op_refuse(emu, op, CQL_E_INVALID,
+			"Cannot page queries with both ORDER BY and a IN restriction on the "
+			"partition key; you must either remove the ORDER BY or the IN and sort "
+			"client side, or disable paging for this query");
 		return;
 	}
 	op->reading = op->plan;

@@ -197,8 +197,8 @@ static void end_group(struct cqlemu *emu, struct cqle_op *op)
 	result->in_group = false;
 }
 
-/* The clustering columns that make a group. */
-static struct lab_view group_row(struct row_view *v, size_t columns)
+/* The first clustering columns: of a group, or to sort by. */
+static struct lab_view clustering_prefix(struct row_view *v, size_t columns)
 {
 	struct lab_view row = v->row == NULL ? lab_view_of("", 0) : cqle_row_key(v->row);
 	struct lab_view rest = row;
@@ -225,7 +225,7 @@ static enum added begin_group(struct adder *a, struct row_view *v)
 	struct cqle_op *op = a->op;
 	struct cqle_result *r = op->result;
 	struct lab_view key = cqle_bytes_view(v->part->key);
-	struct lab_view row = group_row(v, op->plan->group_clustering);
+	struct lab_view row = clustering_prefix(v, op->plan->group_clustering);
 	if (r->in_group && (!op->plan->grouping || (lab_view_eq(key, r->group_key) &&
 							   lab_view_eq(row, r->group_row))))
 		return ADDED;
@@ -274,6 +274,9 @@ static enum added add_row(struct adder *a, struct row_view *v)
 		} else {
 			a->in_part++;
 			put_cells(a->op, &e);
+			if (a->op->plan->sorted > 0)
+				cqle_result_note_order(
+					a->op, clustering_prefix(v, a->op->plan->sorted));
 			a->op->result->live++;
 			added = --a->room > 0 ? ADDED : ADDED_FULL;
 		}
@@ -396,6 +399,8 @@ void cqle_result_finish(struct cqlemu *emu, struct cqle_op *op)
 		return;
 	}
 	warn_aggregation(op);
+	if (plan->sorted > 0)
+		cqle_result_sort(op);
 	response.rows.cells = op->result->cells;
 	response.rows.row_count = op->result->row_count;
 	if (!plan->aggregating || plan->grouping)

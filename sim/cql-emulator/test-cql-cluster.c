@@ -389,6 +389,30 @@ static void hints_bring_a_returned_node_up_to_date(void **state)
 	test_end(w);
 }
 
+/* A hint of before the columns changed is for columns, not for places. */
+static void hint_finds_its_columns_in_an_altered_table(void **state)
+{
+	struct test_world *w = cluster(3, "CREATE KEYSPACE al WITH replication = {'class': "
+					  "'SimpleStrategy', 'replication_factor': 3}; "
+					  "CREATE TABLE al.t (p int PRIMARY KEY, m int, x int)");
+	struct test_client *c = test_client(w, "n1");
+	(void)state;
+	cqlemu_node_stop(w->emu, 2, w->now_ns);
+	test_expect(c, "INSERT INTO al.t (p, m, x) VALUES (1, 5, 6)", CQL_QUORUM, VOID);
+	test_sleep(w, LAB_SEC);
+	(void)test_query(c, "ALTER TABLE al.t ADD a int", CQL_ONE);
+	(void)test_query(c, "ALTER TABLE al.t DROP m", CQL_ONE);
+	(void)test_query(c, "ALTER TABLE al.t ADD m int", CQL_ONE);
+	cqlemu_node_start(w->emu, 2, w->now_ns);
+	struct test_client *c3 = test_client(w, "n3");
+	test_sleep(w, LAB_SEC);
+	test_expect(c3, "SELECT * FROM al.t", CQL_ONE,
+		"[('p', '0x9'), ('a', '0x9'), ('m', '0x9'), ('x', '0x9')] [[1, None, None, 6]]");
+	test_disconnect(c);
+	test_disconnect(c3);
+	test_end(w);
+}
+
 static void replica_that_did_not_answer_gets_a_hint(void **state)
 {
 	struct test_world *w = cluster(3, SCHEMA);
@@ -860,6 +884,7 @@ int main(void)
 		cmocka_unit_test(kill_resets_the_clients_of_the_node),
 		cmocka_unit_test(partition_is_detected_by_both_sides),
 		cmocka_unit_test(hints_bring_a_returned_node_up_to_date),
+		cmocka_unit_test(hint_finds_its_columns_in_an_altered_table),
 		cmocka_unit_test(replica_that_did_not_answer_gets_a_hint),
 		cmocka_unit_test(no_hints_beyond_the_window_or_the_bound),
 		cmocka_unit_test(any_is_content_with_a_hint),
