@@ -61,6 +61,7 @@ struct cql_connection {
 };
 
 struct cql_prepared_statement {
+	struct cql_prepared_statement *next; /* in the order of their first use */
 	struct lab_view query;
 	struct lab_view id;
 	struct cql_metadata binds;
@@ -97,6 +98,7 @@ struct cql_client {
 	uint64_t next_host;      /* round robin */
 	struct env_cond changed; /* a connection came up or an attempt ended */
 	struct lab_map *prepared;
+	struct cql_prepared_statement *first_prepared, *last_prepared;
 	struct lab_arena *prepared_arena;
 	struct cql_fallback fallback[CQL_STATEMENT_TYPES];
 	int64_t last_timestamp_us;
@@ -149,6 +151,10 @@ struct cql_run {
  * 0; -1 with run->failure set, or CQL_FAILURE_NONE if the connection broke. */
 int cql_prepare(struct cql_run *run, struct cql_connection *c, struct lab_view query, bool again,
 	struct cql_prepared_statement **ret);
+
+/* A host came up: what was prepared there, or anywhere, is prepared there again, without waiting
+ * for the answers. */
+void cql_prepare_on_up(struct cql_connection *c);
 
 /* ---- cql-plan.c ---- */
 
@@ -229,6 +235,8 @@ void cql_connection_done(struct cql_connection *c);
 /* Ends the connection: everybody who waits on it is told. The keeper makes a new one. */
 void cql_connection_break(struct cql_connection *c);
 bool cql_connection_is_busy(const struct cql_connection *c);
+/* A request whose answer only needs to come. False if there was no room for it. */
+bool cql_connection_send_orphan(struct cql_connection *c, const struct cql_request *request);
 
 /* Queues one request for the writer. -1 if no stream id or no room is left: nothing was sent. */
 int cql_connection_send(struct cql_connection *c, const struct cql_request *request,

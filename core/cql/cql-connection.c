@@ -24,8 +24,6 @@ static const char *host_of(const struct cql_connection *c)
 
 /* ---- breaking ---- */
 
-static void send_orphan(struct cql_connection *c, const struct cql_request *request);
-
 /* One connection of a client hears of nodes that come up. */
 static void elect_control(struct cql_client *client)
 {
@@ -38,7 +36,7 @@ static void elect_control(struct cql_client *client)
 		if (client->connections[i].state != CQL_CONNECTION_READY)
 			continue;
 		client->control = &client->connections[i];
-		send_orphan(client->control, &request);
+		(void)cql_connection_send_orphan(client->control, &request);
 	}
 }
 
@@ -115,13 +113,14 @@ int cql_connection_wait(
 	return 0;
 }
 
-/* Our own requests, whose answers only need to come. */
-static void send_orphan(struct cql_connection *c, const struct cql_request *request)
+bool cql_connection_send_orphan(struct cql_connection *c, const struct cql_request *request)
 {
 	int16_t stream;
 	struct cql_waiting unused = { .state = CQL_REQUEST_WAITING };
-	if (cql_connection_send(c, request, &unused, &stream) == 0)
-		c->pending[stream] = &cql_orphan;
+	if (cql_connection_send(c, request, &unused, &stream) < 0)
+		return false;
+	c->pending[stream] = &cql_orphan;
+	return true;
 }
 
 static void writer_fiber(void *arg)
@@ -412,6 +411,7 @@ static void came_up(struct cql_connection *c)
 	if (client->control == NULL)
 		elect_control(client);
 	cql_topology_wake(client);
+	cql_prepare_on_up(c);
 	if (c->was_ready) {
 		ENV_EVENT(env_of(c), LAB_EV_cassandra_reconnected,
 			LAB_F_CSTR("dest_host", host_of(c)), LAB_F_U64("connection", c->index));
@@ -457,7 +457,7 @@ static void heartbeat(struct cql_connection *c)
 	} else if (now >= due) {
 		struct cql_request options = { .opcode = CQL_OPTIONS };
 		c->sent_ns = now; /* also if there was no room: not again at once */
-		send_orphan(c, &options);
+		(void)cql_connection_send_orphan(c, &options);
 	} else {
 		(void)env_cond_wait(env_of(c), &c->keeper, LAB_MIN(due, end));
 	}

@@ -82,8 +82,53 @@ static struct cql_prepared_statement *entry(struct cql_run *run, struct lab_view
 			lab_arena_new_of(client->prepared_arena, struct cql_prepared_statement);
 		p->query = lab_arena_copy(client->prepared_arena, query);
 		*slot = p;
+		if (client->last_prepared == NULL)
+			client->first_prepared = p;
+		else
+			client->last_prepared->next = p;
+		client->last_prepared = p;
 	}
 	return *slot;
+}
+
+/* ---- on other hosts: prepare_on_all_hosts, prepare_on_up_or_add_host ---- */
+
+/* Taken for prepared at once: should it fail, or come too late, the host says UNPREPARED. */
+static void prepare_there(struct cql_connection *c, struct cql_prepared_statement *p)
+{
+	struct cql_request request = { .opcode = CQL_PREPARE, .query = p->query };
+	uint32_t bit = UINT32_C(1) << c->host;
+	if ((p->preparing & bit) == 0 && cql_connection_send_orphan(c, &request))
+		p->hosts |= bit;
+}
+
+static struct cql_connection *ready_connection(struct cql_client *client, unsigned host)
+{
+	unsigned per_host = client->settings.connections_per_host;
+	for (unsigned i = host * per_host; i < (host + 1) * per_host; i++) {
+		if (client->connections[i].state == CQL_CONNECTION_READY)
+			return &client->connections[i];
+	}
+	return NULL;
+}
+
+static void prepare_elsewhere(struct cql_client *client, struct cql_prepared_statement *p)
+{
+	for (unsigned host = 0; host < client->settings.host_count; host++) {
+		struct cql_connection *c = ready_connection(client, host);
+		if (c != NULL && (p->hosts & UINT32_C(1) << host) == 0)
+			prepare_there(c, p);
+	}
+}
+
+void cql_prepare_on_up(struct cql_connection *c)
+{
+	if (ready_connection(c->client, c->host) != c || c->version < CQL_VERSION)
+		return;
+	for (struct cql_prepared_statement *p = c->client->first_prepared; p != NULL; p = p->next) {
+		if (p->id.ptr != NULL)
+			prepare_there(c, p);
+	}
 }
 
 /* One PREPARE at a time for each host: a crowd that starts at once would send the same text often.
@@ -117,7 +162,9 @@ int cql_prepare(struct cql_run *run, struct cql_connection *c, struct lab_view q
 	int result = exchange(run, c, p);
 	p->preparing &= ~bit;
 	env_cond_broadcast(run->client->env, &p->changed);
-	if (result == 0)
+	if (result == 0) {
 		p->hosts |= bit;
+		prepare_elsewhere(run->client, p);
+	}
 	return result;
 }

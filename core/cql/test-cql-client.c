@@ -283,7 +283,7 @@ CLIENT_TEST(unavailable_is_retried_on_one_more_host_only, 3)
 			"Cannot achieve consistency level LOCAL_QUORUM");
 	insert(t);
 	assert_fails(t, LAB_UNCERTAIN,
-		"Cannot achieve consistency level LOCAL_QUORUM (in 0.004 secs, LOCAL_QUORUM "
+		"Cannot achieve consistency level LOCAL_QUORUM (in 0.003 secs, LOCAL_QUORUM "
 		"consistency, 1 of minimum 2 responses received)");
 	assert_int_equal(t->err.status, CQL_E_UNAVAILABLE);
 	assert_int_equal(t->w->nodes[0].seen_count, 1);

@@ -468,6 +468,49 @@ CLIENT_TEST(warn_timeout_decides_what_is_slow, 1)
 	assert_true(world_logged(t->w, "(query took longer than 100ms)"));
 }
 
+/* ---- prepared everywhere ---- */
+
+CLIENT_TEST(what_one_host_prepared_all_prepare, 3)
+{
+	open_client(t);
+	env_sleep(&t->w->env, LAB_SEC);
+	insert(t);
+	assert_ok(t);
+	env_sleep(&t->w->env, 10 * LAB_MSEC);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(t->w->nodes[i].prepares, 1);
+	assert_int_equal(t->w->nodes[1].seen_count + t->w->nodes[2].seen_count, 0);
+
+	/* Again where it may have been forgotten; for nothing if it was not. */
+	node_reset(t->w->nodes[1].last);
+	read_one(t);
+	env_sleep(&t->w->env, 10 * LAB_SEC);
+	assert_int_equal(t->w->nodes[0].prepares, 2);
+	assert_int_equal(t->w->nodes[1].prepares, 3);
+	insert(t);
+	insert(t);
+	insert(t);
+	assert_ok(t);
+	assert_int_equal(t->w->nodes[1].prepares, 3);
+}
+
+CLIENT_TEST(a_host_that_refused_to_prepare_is_asked_again_when_needed, 2)
+{
+	open_client(t);
+	env_sleep(&t->w->env, LAB_SEC);
+	t->w->nodes[1].prepare_error = "no such table yet";
+	t->w->nodes[1].prepare_error_code = CQL_E_INVALID;
+	t->w->nodes[1].forgets = true;
+	insert(t);
+	assert_ok(t);
+	env_sleep(&t->w->env, 10 * LAB_MSEC);
+	assert_int_equal(t->w->nodes[1].prepares, 1);
+	t->w->nodes[1].prepare_error = NULL;
+	insert(t);
+	assert_ok(t);
+	assert_int_equal(t->w->nodes[1].prepares, 2);
+}
+
 /* ---- batches ---- */
 
 static void batch(struct test *t, size_t delete_args)
@@ -598,6 +641,8 @@ int main(void)
 		cmocka_unit_test(a_batch_log_timeout_is_retried_on_the_same_host_once),
 		cmocka_unit_test(debug_queries_tells_of_every_statement),
 		cmocka_unit_test(warn_timeout_decides_what_is_slow),
+		cmocka_unit_test(what_one_host_prepared_all_prepare),
+		cmocka_unit_test(a_host_that_refused_to_prepare_is_asked_again_when_needed),
 		cmocka_unit_test(a_batch_is_prepared_and_never_paged),
 		cmocka_unit_test(below_version_4_a_batch_is_texts),
 		cmocka_unit_test(the_port_is_the_one_given),
