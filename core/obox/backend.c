@@ -80,6 +80,9 @@ static struct dict *dict_start(
 		cql_client_close(&open->client);
 		return NULL;
 	}
+	if (backend->settings.dict_hop != NULL)
+		dict_proxy_open(env, open->dict, backend->settings.dict_hop,
+			backend->settings.dict_hop_ctx, &open->dict);
 	backend->dict_count++;
 	return open->dict;
 }

@@ -12,6 +12,7 @@
 
 #include "core/conf/dict-cql.h"
 #include "core/conf/settings.h"
+#include "core/dict/dict-proxy.h"
 #include "core/env/env.h"
 
 struct backend;
@@ -32,6 +33,9 @@ struct backend_settings {
 	 * "/var/vmail/%d/%n" */
 	const char *home;
 	uint32_t defects; /* LAB_DEFECT() bits (core/env/defects.h) */
+	/* Asked for each command on its way to dict-async; NULL: that hop never fails. */
+	dict_hop_fn dict_hop;
+	void *dict_hop_ctx;
 };
 
 /* Starts connecting; does not wait for Cassandra to be there. -1 LAB_INVALID (settings). */

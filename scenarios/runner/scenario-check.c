@@ -198,7 +198,7 @@ static uint64_t points_of(enum scenario_target target)
 	case SCENARIO_TARGET_ZONE:
 		break;
 	}
-	return FAULT_SERVICES | FAULT_DISK;
+	return FAULT_SERVICES | FAULT_DISK | FAULT_BIT(dict_hop);
 }
 
 static void check_world_kind(const struct check *check, const struct scenario_fault *f,

@@ -154,11 +154,33 @@ static void boot(struct sim_world *w, struct node *node)
 	world_start(world_host_find(w->world, lab_view_cstr(node->name)), node_main, node);
 }
 
+/* What the fault plan says of a command on its way to dict-async. */
+static enum dict_hop_fault dict_hop(void *ctx, struct env *env, struct lab_view key)
+{
+	struct sim_world *w = ctx;
+	struct sim_fault_query query = { .point = "dict.hop",
+		.service = "dict",
+		.instance = lab_view_cstr(env->hostname),
+		.peer = lab_view_cstr(env->hostname),
+		.subject = key,
+		.now_ns = env_now(env) };
+	enum sim_fault_kind kind = fault_decide(w->scene.plan, &query).kind;
+	return kind == SIM_FAULT_RESET         ? DICT_HOP_LOSE_REQUEST
+	       : kind == SIM_FAULT_LOSE_REPLY  ? DICT_HOP_LOSE_REPLY
+	       : kind == SIM_FAULT_STALL       ? DICT_HOP_STALL
+	       : kind == SIM_FAULT_STALL_REPLY ? DICT_HOP_STALL_REPLY
+					       : DICT_HOP_OK;
+}
+
 static int build_faults(struct sim_world *w, struct lab_error *err)
 {
 	if (scene_new_faults(&w->scene, world_heap(w->world), FAULT_KINDS_ALL, NULL, NULL, err) < 0)
 		return -1;
 	world_set_faults(w->world, w->scene.plan);
+	for (size_t i = 0; i < w->scene.node_count; i++) {
+		w->scene.nodes[i].settings.dict_hop = dict_hop;
+		w->scene.nodes[i].settings.dict_hop_ctx = w;
+	}
 	return 0;
 }
 
