@@ -461,11 +461,9 @@ static int table_order(struct table_builder *b, const struct property *p)
 }
 
 /* Understood and kept for nothing but being accepted, as Cassandra 4.0 accepts them. Sorted. */
-static const char *const ignored_properties[] = { "additional_write_policy",
-	"bloom_filter_fp_chance", "caching", "cdc", "compaction", "compression", "crc_check_chance",
-	"dclocal_read_repair_chance", "extensions", "id", "max_index_interval",
-	"memtable_flush_period_in_ms", "min_index_interval", "read_repair", "read_repair_chance",
-	"speculative_retry" };
+static const char *const ignored_properties[] = { "additional_write_policy", "caching", "cdc",
+	"compaction", "compression", "crc_check_chance", "extensions", "id", "max_index_interval",
+	"memtable_flush_period_in_ms", "min_index_interval", "read_repair" };
 
 static int table_number(
 	const struct table_builder *b, const struct property *p, uint32_t max, uint32_t *ret)
@@ -476,6 +474,37 @@ static int table_number(
 			LAB_VIEW_ARG(p->value.text), LAB_VIEW_ARG(p->name));
 	*ret = (uint32_t)value;
 	return 0;
+}
+
+static int bloom_filter(const struct table_builder *b, const struct property *p)
+{
+	double chance;
+	if (cqle_double_parse(p->value.text, false, &chance) < 0)
+		return cqle_fail(b->err, CQL_E_SYNTAX,
+			"Invalid double value %.*s for 'bloom_filter_fp_chance'",
+			LAB_VIEW_ARG(p->value.text));
+	if (chance > 6.71e-5 && chance <= 1)
+		return 0;
+	return cqle_fail(b->err, CQL_E_CONFIG,
+		"bloom_filter_fp_chance must be larger than 6.71E-5 and less than or equal to 1.0 "
+		"(got %s)",
+		cqle_double_text(b->emu->scratch, CQL_TYPE_DOUBLE,
+			cqle_double_value(b->emu->scratch, CQL_TYPE_DOUBLE, chance)));
+}
+
+/* NONE, ALWAYS, 99p, 99PERCENTILE, 50ms, MIN(99p,50ms), MAX(...) */
+static int speculative_retry(const struct table_builder *b, const struct property *p)
+{
+	static const char *const words[] = { "none", "always", "min(", "max(" };
+	struct lab_view text = p->value.text;
+	bool number = text.len > 1 && text.ptr[0] >= '0' && text.ptr[0] <= '9';
+	for (size_t i = 0; i < LAB_COUNT_OF(words); i++) {
+		struct lab_view start = lab_view_sub(text, 0, strlen(words[i]));
+		if (number || lab_view_eq_nocase(start, lab_view_cstr(words[i])))
+			return 0;
+	}
+	return cqle_fail(b->err, CQL_E_CONFIG, "Invalid value %.*s for option 'speculative_retry'",
+		LAB_VIEW_ARG(text));
 }
 
 static int table_property(struct table_builder *b, const struct property *p)
@@ -494,6 +523,10 @@ static int table_property(struct table_builder *b, const struct property *p)
 		return table_number(b, p, INT32_MAX, &b->table->gc_grace_s);
 	if (lab_view_eq_cstr(p->name, "default_time_to_live"))
 		return table_number(b, p, CQLE_TTL_MAX, &b->table->default_ttl_s);
+	if (lab_view_eq_cstr(p->name, "bloom_filter_fp_chance"))
+		return bloom_filter(b, p);
+	if (lab_view_eq_cstr(p->name, "speculative_retry"))
+		return speculative_retry(b, p);
 	if (lab_view_eq_cstr(p->name, "comment")) {
 		b->table->comment = lab_arena_copy(b->emu->permanent, p->value.text);
 		return 0;
