@@ -580,6 +580,8 @@ struct cqle_plan {
 	struct cqle_expr *items;
 	size_t item_count;
 	struct cql_column *result_columns;
+	size_t result_column_count;  /* of them: each item, or one of JSON */
+	struct lab_view *json_names; /* SELECT JSON: of the items; NULL */
 	bool distinct, reversed, filtering, wants_statics;
 	bool aggregating; /* rows become groups: all of them, or those of GROUP BY */
 	bool grouping;
@@ -628,6 +630,8 @@ bool cqle_plan_is_stale(const struct cqle_plan *plan);
 const char *cqle_operator_text(enum operator op); /* "=", "CONTAINS KEY" */
 
 /* ---- function.c: expressions computed ---- */
+
+struct cqle_plan;
 
 enum cqle_function_id {
 	CQLE_FN_NOW,
@@ -705,6 +709,10 @@ int cqle_cast(struct lab_arena *arena, uint16_t from, struct lab_view value, uin
 /* literal.c: a date, time, timestamp or address in quotes */
 int cqle_literal(struct lab_arena *arena, uint16_t type, struct lab_view text, struct lab_view *ret,
 	struct lab_error *err);
+
+/* json.c: the items of a row as one document */
+int cqle_json_row(struct cqlemu *emu, struct lab_arena *arena, const struct cqle_plan *plan,
+	const struct lab_view *cells, struct lab_view *ret, struct lab_error *err);
 
 /* number.c: numbers and text, exact in both directions. */
 #define CQLE_DIGITS_MAX 1000

@@ -407,6 +407,18 @@ static int select_item(struct builder *b, const struct selector *selector, size_
 	return 0;
 }
 
+/* One column of text instead of all. */
+static void name_json(struct builder *b)
+{
+	struct cqle_plan *plan = b->plan;
+	plan->json_names = lab_arena_array(b->arena, struct lab_view, plan->item_count + 1);
+	for (size_t i = 0; i < plan->item_count; i++)
+		plan->json_names[i] = plan->result_columns[i].name;
+	plan->result_column_count = 1;
+	plan->result_columns[0].name = LAB_VIEW("[json]");
+	plan->result_columns[0].type = (struct cql_type){ .id = CQL_TYPE_TEXT };
+}
+
 int plan_select_items(struct builder *b)
 {
 	struct cqle_plan *plan = b->plan;
@@ -431,5 +443,8 @@ int plan_select_items(struct builder *b)
 		column->type = c->type;
 	}
 	b->selecting = false;
+	plan->result_column_count = plan->item_count;
+	if (b->s->json)
+		name_json(b);
 	return 0;
 }

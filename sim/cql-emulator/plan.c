@@ -622,8 +622,6 @@ static bool wants_statics(const struct builder *b)
 
 static int build_select(struct builder *b)
 {
-	if (b->s->json)
-		return cqle_fail(b->err, CQL_E_INVALID, "SELECT JSON is not supported here");
 	if (plan_select_items(b) < 0 || check_distinct(b) < 0 || where_of_select(b) < 0 ||
 		plan_select_groups(b) < 0 || select_order(b) < 0 || check_distinct(b) < 0 ||
 		select_limits(b) < 0)

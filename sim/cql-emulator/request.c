@@ -481,7 +481,7 @@ static void answer_prepared(
 	p->binds.pk_indexes = plan->pk_indexes;
 	p->binds.pk_count = plan->pk_index_count;
 	p->columns.columns = plan->result_columns;
-	p->columns.column_count = plan->item_count;
+	p->columns.column_count = plan->result_column_count;
 	p->columns.no_metadata = plan->kind != STATEMENT_SELECT;
 	cqle_op_answer(emu, op, &response);
 	cqle_op_finish(emu, op);

@@ -152,7 +152,7 @@ struct adder {
 static struct lab_view *new_row(struct cqle_op *op)
 {
 	struct cqle_result *result = op->result;
-	size_t width = op->plan->item_count;
+	size_t width = op->plan->result_column_count;
 	if (result->row_count == result->capacity) {
 		size_t wanted = result->capacity == 0 ? 4 : result->capacity * 2;
 		struct lab_view *cells =
@@ -176,14 +176,20 @@ static struct cqle_eval eval_of(struct cqlemu *emu, struct cqle_op *op, struct l
  * encoded. */
 static void put_cells(struct cqle_op *op, const struct cqle_eval *e)
 {
-	struct lab_view *cells = new_row(op);
-	for (size_t i = 0; i < op->plan->item_count; i++) {
+	const struct cqle_plan *plan = op->plan;
+	struct cqle_result *r = op->result;
+	struct lab_view *row = new_row(op), *cells = row;
+	if (plan->json_names != NULL)
+		cells = lab_arena_array(e->emu->scratch, struct lab_view, plan->item_count + 1);
+	for (size_t i = 0; i < plan->item_count; i++) {
 		cells[i] = lab_view_of(NULL, 0);
-		if (cqle_eval(e, &op->plan->items[i], &cells[i]) < 0)
-			op->result->failed = true;
-		if (cells[i].ptr != NULL)
+		if (cqle_eval(e, &plan->items[i], &cells[i]) < 0)
+			r->failed = true;
+		else if (cells[i].ptr != NULL && cells == row)
 			cells[i] = lab_arena_copy(op->arena, cells[i]);
 	}
+	if (cells != row && !r->failed)
+		r->failed = cqle_json_row(e->emu, op->arena, plan, cells, row, &r->err) < 0;
 }
 
 /* The group in hand becomes a row of the answer. */
@@ -390,7 +396,7 @@ void cqle_result_finish(struct cqlemu *emu, struct cqle_op *op)
 	struct cql_response response = { .opcode = CQL_RESULT, .kind = CQL_RESULT_ROWS };
 	struct cql_metadata *metadata = &response.rows.metadata;
 	metadata->columns = plan->result_columns;
-	metadata->column_count = plan->item_count;
+	metadata->column_count = plan->result_column_count;
 	metadata->no_metadata = (op->params.flags & CQL_PARAM_SKIP_METADATA) != 0;
 	if (plan->aggregating && (op->result->in_group || !plan->grouping))
 		end_group(emu, op);

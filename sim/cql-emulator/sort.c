@@ -38,7 +38,7 @@ void cqle_result_note_order(struct cqle_op *op, struct lab_view key)
 void cqle_result_sort(struct cqle_op *op)
 {
 	struct cqle_result *r = op->result;
-	size_t width = op->plan->item_count;
+	size_t width = op->plan->result_column_count;
 	struct sorted *sorted = lab_arena_array(op->arena, struct sorted, r->row_count + 1);
 	struct lab_view *cells =
 		lab_arena_array(op->arena, struct lab_view, r->row_count * width + 1);

@@ -123,6 +123,12 @@ static void alterations_are_those_of_cassandra(void **state)
 	compare(GOLDEN "alter.txt", 90);
 }
 
+static void json_is_that_of_cassandra(void **state)
+{
+	(void)state;
+	compare(GOLDEN "json.txt", 15);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(answers_are_those_of_cassandra),
@@ -131,6 +137,7 @@ int main(void)
 		cmocka_unit_test(conditions_are_those_of_cassandra),
 		cmocka_unit_test(functions_are_those_of_cassandra),
 		cmocka_unit_test(types_are_those_of_cassandra),
-		cmocka_unit_test(alterations_are_those_of_cassandra) };
+		cmocka_unit_test(alterations_are_those_of_cassandra),
+		cmocka_unit_test(json_is_that_of_cassandra) };
 	return cmocka_run_group_tests_name("cql-emulator-golden", tests, NULL, NULL);
 }
