@@ -21,6 +21,7 @@ BASIC = ("buckets", "upload and download 0 B", "upload and download 1 B", "uploa
 	"clock skew")
 SDK = BASIC + ("conditions", "multipart copy", "managed transfer", "checksums")
 GO = BASIC + ("conditions", "managed transfer", "checksums")
+JAVA = BASIC + ("conditions", "checksums")
 FROM_IMDS = ("first credentials", "rotation 1", "rotation 2", "rotation 3", "expired credentials")
 TIMEOUT_S = 900
 running = set()  # clients
@@ -28,6 +29,7 @@ running = set()  # clients
 EXPIRED = {"S3_EXPIRED_KEY": "ASIAOBOXLABEXPIRED01", "S3_EXPIRED_SECRET": "expiredexpired",
 	"S3_EXPIRED_TOKEN": "FwoGZXIvYXdzEXPIRED=="}
 TRAILER = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
+SIGNED_TRAILER = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER"
 
 
 class Client:
@@ -42,6 +44,8 @@ class Client:
 def clients(build):
 	debian, current = "/usr/bin/python3", os.path.join(build, "python/bin/python")
 	node = ["node", "--no-warnings"]
+	java = ["java", "-cp", os.path.join(build, "java/classes") + ":" + os.path.join(build, "java/lib/*"),
+		"Client"]
 
 	def program(name):
 		return os.path.join(HERE, name)
@@ -65,6 +69,7 @@ def clients(build):
 		Client("JavaScript SDK TLS", script("sdk.mjs"), "javascript", tls=True, forms=(TRAILER,)),
 		Client("Go SDK", [os.path.join(build, "go/client")], "go", GO, forms=("SHA256",)),
 		Client("Go SDK TLS", [os.path.join(build, "go/client")], "go", GO, tls=True, forms=(TRAILER,)),
+		Client("Java SDK", java, "java", JAVA, forms=(SIGNED_TRAILER,)),
 		Client("IMDS boto3 Debian", [debian, program("imds.py")], checks=FROM_IMDS, imds=True),
 		Client("IMDS boto3", [current, program("imds.py")], "python", FROM_IMDS, imds=True),
 		Client("IMDS awscli", [debian, program("imds.py"), "aws"], checks=FROM_IMDS, imds=True),
