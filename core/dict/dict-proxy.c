@@ -55,7 +55,7 @@ static bool is_change(const struct command *c)
 static int fail(struct proxy *p, const struct command *c, enum lab_code code, const char *text,
 	struct lab_error *err)
 {
-	struct lab_error local;
+	struct lab_error local = { 0 };
 	struct lab_error *why = err == NULL ? &local : err;
 	(void)lab_fail(why, is_change(c) ? LAB_UNCERTAIN : code, "%s: %c%.*s", text, c->letter,
 		LAB_VIEW_ARG(c->key));

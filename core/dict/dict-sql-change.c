@@ -201,7 +201,7 @@ int dict_sql_commit(struct dict *dict, const struct dict_change *changes, size_t
 	};
 	struct dict_sql *sql = dict_sql_of(dict);
 	struct dict_sql_operation op;
-	struct lab_error local;
+	struct lab_error local = { 0 };
 	struct lab_error *why = err == NULL ? &local : err;
 	struct lab_arena *arena = lab_arena_new(dict->env->heap, CHANGE_MAX_BYTES);
 	struct transaction t = { .sql = sql, .op = &op, .options = options, .arena = arena };

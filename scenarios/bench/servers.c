@@ -203,7 +203,7 @@ static int take_turns(struct emulators *e, const struct bench_server *servers, s
 	const struct load_kind *kind, uint16_t bare_port, int64_t *ret_best, int64_t *ret_limit,
 	struct lab_error *err)
 {
-	struct http_load loads[BENCH_SERVERS_MAX], limit;
+	struct http_load loads[BENCH_SERVERS_MAX] = { 0 }, limit;
 
 	for (size_t i = 0; i < count; i++) {
 		if (make_load(e, &servers[i], kind, &loads[i], err) < 0)

@@ -37,7 +37,7 @@ static int measure(
 		.writers = is_writes ? WRITERS : 0,
 		.readers = is_writes ? 0 : READERS };
 	const int64_t partitions = (int64_t)1 << (4 * hex_layers);
-	struct throttle_result result;
+	struct throttle_result result = { 0 };
 	const struct throttle_count *count = is_writes ? &result.writes : &result.reads;
 
 	memset(ret, 0, sizeof(*ret));

@@ -157,14 +157,19 @@ static int argument(struct builder *b, const struct cqle_function *f, const stru
 	return plan_expression(b, term, any ? NULL : &spec, ret);
 }
 
+static int no_signature(struct builder *b, const struct cqle_function *f)
+{
+	return cqle_fail(b->err, CQL_E_INVALID,
+		"Invalid call to function %s, none of its type signatures match (known type "
+		"signatures: %s)",
+		f->name, cqle_function_signatures(b->arena, f));
+}
+
 static int mismatched_call(
 	struct builder *b, const struct cqle_function *f, const struct cqle_expr *arg)
 {
 	if (f->overloaded)
-		return cqle_fail(b->err, CQL_E_INVALID,
-			"Invalid call to function %s, none of its type signatures match (known "
-			"type signatures: %s)",
-			f->name, cqle_function_signatures(b->arena, f));
+		return no_signature(b, f);
 	return cqle_fail(b->err, CQL_E_INVALID,
 		"Type error: %s cannot be passed as argument 0 of function system.%s of type %s",
 		text_of(b, arg), f->name, cql_type_name(f->arg));
@@ -175,7 +180,7 @@ static int check_count(struct builder *b, const struct cqle_function *f, size_t 
 	if (given == f->arity)
 		return 0;
 	if (f->overloaded)
-		return mismatched_call(b, f, NULL);
+		return no_signature(b, f);
 	return cqle_fail(b->err, CQL_E_INVALID,
 		"Invalid number of arguments in call to function system.%s: %u required but %zu "
 		"provided",
