@@ -71,6 +71,18 @@ static int parse_versions(struct listing *listing)
 
 /* ---- the answer's parts ---- */
 
+static void append_checksum(struct lab_buf *buf, const struct s3emu_object *object)
+{
+	struct s3emu_checksum checksum;
+	const char *type = s3emu_object_checksum(object, &checksum);
+
+	if (type == NULL)
+		return;
+	lab_buf_printf(buf,
+		"<ChecksumAlgorithm>%s</ChecksumAlgorithm><ChecksumType>%s</ChecksumType>",
+		s3emu_algorithm_name(checksum.algorithm), type);
+}
+
 static void append_object(
 	struct listing *listing, struct lab_view key, const struct s3emu_object *object)
 {
@@ -85,7 +97,9 @@ static void append_object(
 	s3emu_list_time(buf, "LastModified", object->modified_us);
 	lab_buf_append_cstr(buf, "<ETag>");
 	lab_buf_append_xml(buf, s3emu_object_etag(object));
-	lab_buf_printf(buf, "</ETag><Size>%" PRIu64 "</Size>", object->size);
+	lab_buf_append_cstr(buf, "</ETag>");
+	append_checksum(buf, object);
+	lab_buf_printf(buf, "<Size>%" PRIu64 "</Size>", object->size);
 	if (listing->form != V2 || listing->fetch_owner)
 		s3emu_list_account(buf, "Owner", s3emu_list_owner(list->x));
 	s3emu_list_class(buf, object);

@@ -283,6 +283,23 @@ static void copies_of_parts_get_a_checksum_of_the_whole(void **state)
 	assert_shown(0, &rows[0]);
 }
 
+static void listings_name_the_algorithm(void **state)
+{
+	static const char *const queries[] = { "/mail", "/mail?list-type=2", "/mail?versions" };
+	size_t i, j;
+	(void)state;
+
+	for (i = 0; i < LAB_COUNT_OF(rows); i++) {
+		t_header(rows[i].header, rows[i].value);
+		assert_row(i, t_put("/mail/k", "123456789") == 200);
+		for (j = 0; j < LAB_COUNT_OF(queries); j++) {
+			assert_int_equal(t_get(queries[j]), 200);
+			assert_string_equal(t_xml("ChecksumAlgorithm"), rows[i].name);
+			assert_string_equal(t_xml("ChecksumType"), "FULL_OBJECT");
+		}
+	}
+}
+
 /* A hash that was compared with the payload's is not computed again: it must be the same one. */
 static void payload_hash_and_sha256_are_one(void **state)
 {
@@ -311,6 +328,7 @@ int main(void)
 		t_test(one_checksum_and_the_one_that_was_said),
 		t_test(crc64nvme_is_computed_for_who_sent_none),
 		t_test(capacity_runs_compute_nothing),
+		t_test(listings_name_the_algorithm),
 		t_test(copies_keep_or_get_checksums),
 		t_test(copies_of_parts_get_a_checksum_of_the_whole),
 		t_test(payload_hash_and_sha256_are_one),

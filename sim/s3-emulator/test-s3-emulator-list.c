@@ -56,7 +56,9 @@ static void lists_in_byte_order(void **state)
 	assert_true(t_body_has("xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\""));
 	assert_true(t_body_has(
 		"<Contents><Key>B</Key><LastModified>2026-01-01T00:00:00.000Z</LastModified>"
-		"<ETag>&quot;9dd4e461268c8034f5c8564e155c67a6&quot;</ETag><Size>1</Size><Owner>"
+		"<ETag>&quot;9dd4e461268c8034f5c8564e155c67a6&quot;</"
+		"ETag><ChecksumAlgorithm>CRC64NVME</ChecksumAlgorithm>"
+		"<ChecksumType>FULL_OBJECT</ChecksumType><Size>1</Size><Owner>"
 		"<ID>111111111111</ID></Owner><StorageClass>STANDARD</StorageClass></Contents>"));
 	assert_string_equal(t_logged()->operation, "LIST");
 }

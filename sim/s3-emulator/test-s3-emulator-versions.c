@@ -54,7 +54,9 @@ static void every_object_has_the_version_null(void **state)
 	assert_true(t_body_has(
 		"<Version><Key>a</Key><VersionId>null</VersionId><IsLatest>true</IsLatest>"
 		"<LastModified>2026-01-01T00:00:00.000Z</LastModified><ETag>&quot;"
-		"9dd4e461268c8034f5c8564e155c67a6&quot;</ETag><Size>1</Size><Owner><ID>"
+		"9dd4e461268c8034f5c8564e155c67a6&quot;</ETag><ChecksumAlgorithm>CRC64NVME</"
+		"ChecksumAlgorithm>"
+		"<ChecksumType>FULL_OBJECT</ChecksumType><Size>1</Size><Owner><ID>"
 		"111111111111</ID></Owner><StorageClass>STANDARD</StorageClass></Version>"));
 	assert_string_equal(t_xml("Name"), "mail");
 	assert_string_equal(t_xml("KeyMarker"), "");
