@@ -1231,6 +1231,16 @@ struct cqle_session {
 	struct lab_buf in;
 };
 
+/* wire.c: one answer; at once, whatever is in flight. */
+void cqle_wire_send(struct cqlemu *emu, struct cqle_session *s, uint8_t version, int16_t stream,
+	const struct cql_response *response, enum sim_wire wire);
+void cqle_wire_error(struct cqlemu *emu, struct cqle_session *s, uint8_t version, int16_t stream,
+	uint32_t code, const char *text);
+/* Handles the requests that `data` begins with; returns the bytes they had. */
+size_t cqle_wire_take(struct cqlemu *emu, struct cqle_session *s, struct lab_view data);
+/* handshake.c: a request that came whole. */
+void cqle_handle_frame(struct cqlemu *emu, struct cqle_session *s, const struct cql_frame *frame);
+
 /* Frees those that were closed. */
 void cqle_session_bury(struct cqlemu *emu);
 /* Sends an answer; applies the operation's fault; writes the access log; finishes the request's
