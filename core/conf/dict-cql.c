@@ -332,6 +332,10 @@ static const struct option settings_24[] = {
 	{ "cassandra_log_retries", OPTION_BOOL, FIELD(log_retries) },
 	{ "cassandra_metrics_path", OPTION_TEXT, FIELD(metrics) },
 	{ "cassandra_ssl", OPTION_SSL_24, 0 },
+	{ "ssl_client_ca_file", OPTION_TEXT, FIELD(ssl_ca) },
+	{ "ssl_client_cert_file", OPTION_TEXT, FIELD(ssl_cert_file) },
+	{ "ssl_client_key_file", OPTION_TEXT, FIELD(ssl_private_key_file) },
+	{ "ssl_client_key_password", OPTION_TEXT, FIELD(ssl_private_key_password) },
 	{ "cassandra_discover_peers", OPTION_BOOL, FIELD(discover_peers) },
 };
 

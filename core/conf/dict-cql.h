@@ -129,7 +129,8 @@ struct dict_cql_connect {
 	uint64_t execution_retry_interval_ns; /* 0 */
 	unsigned execution_retry_times;       /* 0 */
 	unsigned page_size;                   /* 0: no paging */
-	bool use_tls;                         /* an ssl_ option was given */
+	bool use_tls; /* an ssl_ option was given, or cassandra_ssl is not "no" */
+	/* Of core 2.4: ssl_client_ca_file, _cert_file, _key_file, _key_password */
 	struct lab_view ssl_ca, ssl_cert_file, ssl_private_key_file, ssl_private_key_password;
 	enum dict_cql_ssl_verify ssl_verify;
 };

@@ -65,6 +65,10 @@ static void copy_settings(struct cql_client *client, const struct cql_settings *
 	to->user = copy(heap, from->user);
 	to->password = copy(heap, from->password);
 	to->metrics_path = copy(heap, from->metrics_path);
+	to->tls.ca_file = copy(heap, from->tls.ca_file);
+	to->tls.cert_file = copy(heap, from->tls.cert_file);
+	to->tls.key_file = copy(heap, from->tls.key_file);
+	to->tls.key_password = copy(heap, from->tls.key_password);
 	for (size_t i = 0; i < CQL_STATEMENT_TYPES; i++) {
 		client->fallback[i].primary = from->consistency[i];
 		client->fallback[i].fallback = from->fallback[i];
@@ -81,6 +85,10 @@ static void free_settings(struct cql_client *client)
 	lab_heap_free(heap, (void *)(uintptr_t)s->user);
 	lab_heap_free(heap, (void *)(uintptr_t)s->password);
 	lab_heap_free(heap, (void *)(uintptr_t)s->metrics_path);
+	lab_heap_free(heap, (void *)(uintptr_t)s->tls.ca_file);
+	lab_heap_free(heap, (void *)(uintptr_t)s->tls.cert_file);
+	lab_heap_free(heap, (void *)(uintptr_t)s->tls.key_file);
+	lab_heap_free(heap, (void *)(uintptr_t)s->tls.key_password);
 }
 
 /* Those of the first `hosts` that are not there yet. */

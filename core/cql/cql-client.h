@@ -100,6 +100,10 @@ struct cql_settings {
 	 * the first contacted one are asked, replicas of the statement's partition first: the C++
 	 * driver's default policy. Otherwise the configured hosts are the ring. */
 	bool discover;
+	/* TLS below each connection (cql-imds 3.3: ssl_*): with what env_connect_tls() needs; its
+	 * texts are copied. The password is in no message. */
+	bool use_tls;
+	struct env_tls tls;
 	uint32_t defects; /* LAB_DEFECT() bits: FALLBACK_HIDES_UNCERTAIN,
 			     NO_HOSTS_CERTAIN, SPECULATION_HANGS */
 };

@@ -369,6 +369,15 @@ static bool may_step_down(const struct cql_client *client)
 	return client->settings.protocol_version == 0 && client->version > CQL_VERSION_MIN;
 }
 
+static int connect_stream(struct cql_connection *c, uint64_t deadline_ns, struct lab_error *err)
+{
+	const struct cql_settings *s = &c->client->settings;
+	return s->use_tls
+		       ? env_connect_tls(env_of(c), host_of(c), s->port, &s->tls, deadline_ns,
+				 &c->stream, err)
+		       : env_connect(env_of(c), host_of(c), s->port, deadline_ns, &c->stream, err);
+}
+
 static int connect_once(struct cql_connection *c, struct lab_error *err)
 {
 	struct cql_client *client = c->client;
@@ -377,8 +386,7 @@ static int connect_once(struct cql_connection *c, struct lab_error *err)
 	c->version = client->version;
 	lab_buf_reset(&c->in);
 	lab_buf_reset(&c->out);
-	if (env_connect(env_of(c), host_of(c), client->settings.port, deadline, &c->stream, err) <
-		0)
+	if (connect_stream(c, deadline, err) < 0)
 		return -1;
 	h.arena = lab_arena_new(env_of(c)->heap, HANDSHAKE_ARENA_BYTES);
 	int result = handshake(&h);

@@ -25,6 +25,25 @@ static enum cql_log_level log_level(struct lab_view name)
 	return level;
 }
 
+/* ssl_verify's default is that of the C++ driver: somebody must vouch for the certificate. */
+static void fill_tls(
+	const struct dict_cql_connect *connect, struct lab_arena *arena, struct cql_settings *s)
+{
+	static const enum env_tls_verify verify[] = {
+		[DICT_CQL_SSL_VERIFY_UNSET] = ENV_TLS_VERIFY_CERT,
+		[DICT_CQL_SSL_VERIFY_NONE] = ENV_TLS_VERIFY_NONE,
+		[DICT_CQL_SSL_VERIFY_CERT] = ENV_TLS_VERIFY_CERT,
+		[DICT_CQL_SSL_VERIFY_CERT_IP] = ENV_TLS_VERIFY_IP,
+		[DICT_CQL_SSL_VERIFY_CERT_DNS] = ENV_TLS_VERIFY_NAME,
+	};
+	s->use_tls = connect->use_tls;
+	s->tls = (struct env_tls){ .verify = verify[connect->ssl_verify],
+		.ca_file = text(arena, connect->ssl_ca),
+		.cert_file = text(arena, connect->ssl_cert_file),
+		.key_file = text(arena, connect->ssl_private_key_file),
+		.key_password = text(arena, connect->ssl_private_key_password) };
+}
+
 static void fill(
 	const struct dict_cql_connect *connect, struct lab_arena *arena, struct cql_settings *s)
 {
@@ -59,14 +78,13 @@ static void fill(
 	s->log_retries = connect->log_retries;
 	s->discover = connect->discover_peers;
 	s->metrics_path = text(arena, connect->metrics);
+	fill_tls(connect, arena, s);
 }
 
 int dict_sql_connect(struct env *env, const struct dict_cql_connect *connect, uint32_t defects,
 	struct cql_client **ret, struct lab_error *err)
 {
 	struct cql_settings settings;
-	if (connect->use_tls)
-		return lab_fail(err, LAB_UNSUPPORTED, "TLS to Cassandra is not supported");
 	struct lab_arena *arena = lab_arena_new(env->heap, TEXTS_MAX_BYTES);
 	fill(connect, arena, &settings);
 	settings.defects = defects;

@@ -38,6 +38,9 @@ struct env_ops {
 
 	int (*connect)(struct env *env, const char *host, uint16_t port, uint64_t deadline_ns,
 		struct env_stream **ret, struct lab_error *err);
+	int (*connect_tls)(struct env *env, const char *host, uint16_t port,
+		const struct env_tls *tls, uint64_t deadline_ns, struct env_stream **ret,
+		struct lab_error *err);
 
 	int (*file_open)(struct env *env, const char *path, enum env_open_mode mode,
 		struct env_file **ret, struct lab_error *err);

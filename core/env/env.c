@@ -177,6 +177,12 @@ int env_connect(struct env *env, const char *host, uint16_t port, uint64_t deadl
 	return env->ops->connect(env, host, port, deadline_ns, ret, err);
 }
 
+int env_connect_tls(struct env *env, const char *host, uint16_t port, const struct env_tls *tls,
+	uint64_t deadline_ns, struct env_stream **ret, struct lab_error *err)
+{
+	return env->ops->connect_tls(env, host, port, tls, deadline_ns, ret, err);
+}
+
 int env_stream_read(struct env_stream *stream, void *data, size_t size, uint64_t deadline_ns,
 	size_t *ret_n, struct lab_error *err)
 {

@@ -134,6 +134,30 @@ struct env_stream;
 /* Blocks. -1: LAB_REFUSED, LAB_TIMEOUT, LAB_NOT_FOUND (no such host). */
 int env_connect(struct env *env, const char *host, uint16_t port, uint64_t deadline_ns,
 	struct env_stream **ret, struct lab_error *err);
+/* TLS below a stream. Paths are of the machine, not of the host's disk: they are settings as an
+ * operator writes them. The simulated world looks at no file: there a CA file is the CA's name. */
+enum env_tls_verify {
+	ENV_TLS_VERIFY_NAME, /* somebody whom ca_file trusts says that it is `host` */
+	ENV_TLS_VERIFY_IP,   /* ... that it has the address which was connected to */
+	ENV_TLS_VERIFY_CERT, /* ... that it is somebody */
+	ENV_TLS_VERIFY_NONE
+};
+struct env_tls {
+	enum env_tls_verify verify;
+	const char *ca_file;      /* PEM; NULL: nobody is trusted, so only VERIFY_NONE succeeds */
+	const char *cert_file;    /* PEM chain of this side's own certificate, NULL: it has none */
+	const char *key_file;     /* NULL: in cert_file */
+	const char *key_password; /* NULL: none. A secret */
+};
+/* As env_connect(), and TLS 1.2 or 1.3 is agreed on before it returns, within the same deadline;
+ * the stream then reads and writes what is inside, and an end without TLS's own goodbye is
+ * LAB_RESET. `tls` is borrowed during the call. -1 also: LAB_DENIED (a certificate was not
+ * accepted, by this side or, as far as it says so, by the other), LAB_CORRUPT (the peer speaks no
+ * TLS, or no version of it that is accepted), LAB_RESET (closed during the handshake), LAB_INVALID
+ * (a file that cannot be used: nothing retryable). No message has anything of a key or a password.
+ */
+int env_connect_tls(struct env *env, const char *host, uint16_t port, const struct env_tls *tls,
+	uint64_t deadline_ns, struct env_stream **ret, struct lab_error *err);
 /* Blocks until at least one byte is there. *ret_n 0 is the peer's orderly end. -1: LAB_RESET,
  * LAB_TIMEOUT (the stream stays usable). */
 int env_stream_read(struct env_stream *stream, void *data, size_t size, uint64_t deadline_ns,

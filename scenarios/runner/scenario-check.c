@@ -192,13 +192,14 @@ static uint64_t points_of(enum scenario_target target)
 	case SCENARIO_TARGET_IMDS:
 		return FAULT_IMDS;
 	case SCENARIO_TARGET_NODE:
-		return FAULT_CQL | FAULT_BIT(cql_connect) | FAULT_BIT(cql_prepare);
+		return FAULT_CQL | FAULT_BIT(cql_connect) | FAULT_BIT(cql_prepare) |
+		       FAULT_BIT(cql_tls);
 	case SCENARIO_TARGET_ANY:
 	case SCENARIO_TARGET_BACKEND:
 	case SCENARIO_TARGET_ZONE:
 		break;
 	}
-	return FAULT_SERVICES | FAULT_DISK | FAULT_BIT(dict_hop);
+	return FAULT_SERVICES | FAULT_DISK | FAULT_BIT(dict_hop) | FAULT_BIT(cql_tls);
 }
 
 static void check_world_kind(const struct check *check, const struct scenario_fault *f,

@@ -101,9 +101,11 @@ static void register_cql(struct sim_world *w)
 
 	for (size_t i = 0; i < w->scene.cql_count; i++) {
 		char zone[64], authority[300];
-		struct world_service_settings settings = {
-			.name = w->scene.cql_names[i], .zone = zone, .authority = authority
-		};
+		struct world_service_settings settings = { .name = w->scene.cql_names[i],
+			.zone = zone,
+			.authority = authority,
+			/* The cluster is as well equipped as the settings expect. */
+			.tls = { .on = connect->use_tls } };
 
 		snprintf(zone, sizeof(zone), "%.*s", LAB_VIEW_ARG(scene_cql_zone(&w->scene, i)));
 		snprintf(authority, sizeof(authority), "%.*s:%u", LAB_VIEW_ARG(connect->hosts[i]),

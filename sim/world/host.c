@@ -414,6 +414,7 @@ const struct env_ops world_env_ops = {
 	.unpark = host_unpark,
 	.http = world_http,
 	.connect = world_connect,
+	.connect_tls = world_connect_tls,
 	.file_open = world_file_open,
 	.unlink = world_unlink,
 	.rename = world_rename,

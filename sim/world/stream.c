@@ -54,6 +54,7 @@ struct world_stream {
 	bool is_connected, is_refused;
 	bool peer_ended, peer_reset;
 	bool client_gone;
+	bool is_tls;
 	unsigned users; /* fibers inside read or write */
 	/* The service's side. */
 	void *connection; /* NULL: over */
@@ -302,6 +303,12 @@ static void on_output(void *ctx, struct lab_view data, enum sim_wire wire)
 
 /* ---- from the client to the service ---- */
 
+/* Its bytes are no TLS, but should be. */
+static bool is_garbage(const struct world_stream *stream)
+{
+	return stream->endpoint->settings.tls.on && !stream->is_tls;
+}
+
 static void input_part(struct world_stream *stream, const uint8_t *data, size_t n)
 {
 	if (stream->connection == NULL || stream->service_ended || n == 0)
@@ -328,7 +335,11 @@ static size_t draw_cut(struct world_stream *stream, const char *purpose, uint64_
 static void deliver_data_up(struct world_stream *stream, size_t n)
 {
 	struct direction *up = &stream->up;
-	size_t cut = draw_cut(stream, "stream.input", up->messages, n);
+	size_t cut;
+
+	if (is_garbage(stream))
+		close_service_side(stream);
+	cut = draw_cut(stream, "stream.input", up->messages, n);
 
 	/* Nothing appends while the service runs: only the client writes, and it is not running. */
 	input_part(stream, up->data + up->head, cut);
@@ -624,6 +635,35 @@ static const struct env_stream_ops stream_ops = {
 	.write = stream_write,
 	.close = stream_close,
 };
+
+/* ---- TLS ---- */
+
+uint64_t world_stream_round_trip(struct env_stream *base, size_t up_bytes, size_t down_bytes)
+{
+	struct world_stream *stream = stream_of(base);
+	struct world_node *client = &stream->host->node, *server = &stream->endpoint->node;
+	unsigned attempts = 0;
+	uint64_t waited_ns = 0;
+
+	/* Resent while the path is broken now: as long as TCP would try. */
+	while (waited_ns < stream->world->settings.stream_dead_ns &&
+		(world_is_cut(stream->world, client, server) ||
+			world_is_cut(stream->world, server, client)))
+		waited_ns += world_resend_after(attempts++);
+	return waited_ns +
+	       world_delay(stream->world, client, server, stream->up.messages++, up_bytes) +
+	       world_delay(stream->world, server, client, stream->down.messages++, down_bytes);
+}
+
+bool world_stream_is_reset(const struct env_stream *base)
+{
+	return ((const struct world_stream *)(const void *)base)->peer_reset;
+}
+
+void world_stream_begin_tls(struct env_stream *stream)
+{
+	stream_of(stream)->is_tls = true;
+}
 
 /* ---- crashes ---- */
 

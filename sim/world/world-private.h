@@ -9,6 +9,7 @@
  *   service.c   endpoints: who answers to which authority, and their deadlines
  *   http.c      one HTTP exchange
  *   stream.c    byte streams
+ *   tls.c       who trusts whom below them
  *   disk.c      files; journal.c what of them survives a crash
  *   episodes.c  the fault plan on the time line
  */
@@ -187,13 +188,19 @@ struct world_endpoint *world_stream_endpoint(
 /* After the service was called: when does it want to be advanced? */
 void world_rearm(struct world_backend *backend);
 
-/* ---- http.c, stream.c ---- */
+/* ---- http.c, stream.c, tls.c ---- */
 
 int world_http(struct env *env, const struct lab_http_request *request,
 	const struct env_http_limits *limits, struct lab_arena *arena,
 	struct lab_http_response *ret, struct env_http_stats *ret_stats, struct lab_error *err);
 int world_connect(struct env *env, const char *host, uint16_t port, uint64_t deadline_ns,
 	struct env_stream **ret, struct lab_error *err);
+int world_connect_tls(struct env *env, const char *host, uint16_t port, const struct env_tls *tls,
+	uint64_t deadline_ns, struct env_stream **ret, struct lab_error *err);
+/* What a message of so many bytes and its answer take. */
+uint64_t world_stream_round_trip(struct env_stream *stream, size_t up_bytes, size_t down_bytes);
+bool world_stream_is_reset(const struct env_stream *stream);
+void world_stream_begin_tls(struct env_stream *stream);
 /* The streams of a host that crashed, or of an endpoint that went down. */
 void world_streams_crashed(struct world *world, struct world_host *host, uint32_t boots);
 void world_streams_node_down(struct world *world, struct world_endpoint *endpoint);

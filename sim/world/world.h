@@ -138,6 +138,15 @@ void world_disk_limit(struct world_host *host, uint64_t max_bytes);
 
 /* ---- services ---- */
 
+/* TLS of a stream service: who trusts it, and what it wants (env_connect_tls()). Without TLS a
+ * client that speaks it is not understood, with it one that does not is reset. */
+struct world_tls {
+	bool on;
+	const char *ca;         /* the ca_file that trusts its certificate; NULL: any does */
+	const char *name;       /* that its certificate is for; NULL: whatever it is called */
+	bool wants_certificate; /* clients without a cert_file are refused */
+};
+
 struct world_service_settings {
 	const char *name; /* instance: "s3", "cassandra-1" */
 	const char *zone; /* NULL or "": regional, as far from everybody as another zone */
@@ -151,6 +160,7 @@ struct world_service_settings {
 	/* The close that follows the last answer arrives up to so much later than the answer: a
 	 * request sent in between is lost. 0: 2 ms */
 	uint64_t close_race_ns;
+	struct world_tls tls; /* streams; its texts must live as long as the world */
 };
 
 /* Several endpoints may share one `service`. The name must be new. */

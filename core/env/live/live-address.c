@@ -50,6 +50,15 @@ static int address_parse(const char *text, uint16_t port, struct sockaddr_in6 *r
 	return uv_ip6_addr(text, port, ret) == 0 ? 0 : -1;
 }
 
+bool live_address_is_literal(struct lab_view host)
+{
+	struct sockaddr_in6 unused;
+	char text[64];
+
+	return lab_view_to_cstr(host, text, sizeof(text)) == 0 &&
+	       address_parse(text, 0, &unused) == 0;
+}
+
 /* ---- host:port ---- */
 
 static int port_parse(struct lab_view text, uint16_t *ret)

@@ -77,6 +77,7 @@ static const struct env_ops host_ops = {
 	.unpark = host_unpark,
 	.http = live_http,
 	.connect = live_connect,
+	.connect_tls = live_connect_tls,
 	.file_open = live_file_open,
 	.unlink = live_unlink,
 	.rename = live_rename,
@@ -214,6 +215,7 @@ void live_crash(struct live_host *host)
 		LAB_F_U64("pid", host->env.pid));
 	host->up = false;
 	live_http_drop(host);
+	live_tls_streams_drop(host);
 	live_streams_drop(host);
 	live_files_drop(host);
 	live_jobs_drop(host);

@@ -112,6 +112,7 @@ struct live_host {
 	struct live_fiber *fibers;
 	struct live_http *http; /* made with the first exchange */
 	struct live_stream *streams;
+	struct live_tls_stream *tls_streams;
 	struct live_file *files;
 	struct live_job *jobs; /* in libuv's thread pool */
 };
@@ -167,6 +168,7 @@ void live_route_failed(struct live *live, const struct live_route *route);
 int live_route_find(struct live *live, struct lab_view host, uint16_t port, struct live_route *ret,
 	struct lab_error *err);
 bool live_address_is_loopback(const struct sockaddr *address);
+bool live_address_is_literal(struct lab_view host);
 /* "127.0.0.1" or "[::1]"; `size` at least 64. */
 void live_address_format(const struct sockaddr_in6 *address, char *text, size_t size);
 uint16_t live_address_port(const struct sockaddr_in6 *address);
@@ -211,6 +213,12 @@ void live_sockets_done(struct live *live);
 int live_connect(struct env *env, const char *host, uint16_t port, uint64_t deadline_ns,
 	struct env_stream **ret, struct lab_error *err);
 void live_streams_drop(struct live_host *host);
+/* Who is at the other end. */
+int live_stream_peer(struct env_stream *stream, struct sockaddr_in6 *ret, struct lab_error *err);
+int live_connect_tls(struct env *env, const char *host, uint16_t port, const struct env_tls *tls,
+	uint64_t deadline_ns, struct env_stream **ret, struct lab_error *err);
+/* Before live_streams_drop(): those are below. */
+void live_tls_streams_drop(struct live_host *host);
 
 int live_file_open(struct env *env, const char *path, enum env_open_mode mode,
 	struct env_file **ret, struct lab_error *err);

@@ -168,6 +168,14 @@ int live_connect(struct env *env, const char *name, uint16_t port, uint64_t dead
 	return -1;
 }
 
+int live_stream_peer(struct env_stream *base, struct sockaddr_in6 *ret, struct lab_error *err)
+{
+	int size = sizeof(*ret);
+	int rc = uv_tcp_getpeername(&stream_of(base)->tcp, (struct sockaddr *)ret, &size);
+
+	return rc == 0 ? 0 : lab_fail(err, LAB_RESET, "connection lost: %s", uv_err_name(rc));
+}
+
 /* ---- reading ---- */
 
 static void stream_allocate(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
