@@ -406,6 +406,17 @@ static void journal_add(struct cqlemu *emu, size_t index, struct cqle_mutation *
 }
 
 /* After a kill: only what was synced is there. */
+void cqle_journal_drop(struct cqlemu *emu, struct cqle_node *node)
+{
+	while (node->journal != NULL) {
+		struct cqle_journal *entry = node->journal;
+		node->journal = entry->next;
+		cqle_mutation_unref(emu->heap, entry->mutation);
+		lab_heap_free(emu->heap, entry);
+	}
+	node->journal_last = NULL;
+}
+
 static void journal_recover(struct cqlemu *emu, size_t index)
 {
 	struct cqle_node *node = &emu->nodes[index];
@@ -709,16 +720,22 @@ static void hints_replay(struct cqlemu *emu, size_t from, size_t to)
 	hints_schedule(emu, from, to, emu->options.hint_retry_ns);
 }
 
-void cqle_hints_drop(struct cqlemu *emu)
+void cqle_hints_drop_of(struct cqlemu *emu, size_t from)
 {
 	struct cqle_hint *hint;
 
-	for (size_t i = 0; i < emu->node_count * emu->node_count; i++) {
-		while ((hint = hint_pop(emu, &emu->hints[i])) != NULL) {
+	for (size_t to = 0; to < emu->node_count; to++) {
+		while ((hint = hint_pop(emu, hint_list(emu, from, to))) != NULL) {
 			cqle_mutation_unref(emu->heap, hint->mutation);
 			lab_heap_free(emu->heap, hint);
 		}
 	}
+}
+
+void cqle_hints_drop(struct cqlemu *emu)
+{
+	for (size_t i = 0; i < emu->node_count; i++)
+		cqle_hints_drop_of(emu, i);
 }
 
 /* ---- failure detectors ---- */
@@ -1100,12 +1117,7 @@ static void free_node(struct cqlemu *emu, struct cqle_node *node)
 	cqle_paxos_clear(emu, node);
 	lab_map_free(&node->paxos);
 	lab_heap_free(emu->heap, node->ordinals);
-	while (node->journal != NULL) {
-		struct cqle_journal *entry = node->journal;
-		node->journal = entry->next;
-		cqle_mutation_unref(emu->heap, entry->mutation);
-		lab_heap_free(emu->heap, entry);
-	}
+	cqle_journal_drop(emu, node);
 }
 
 static void free_hints(struct cqlemu *emu)

@@ -886,6 +886,7 @@ struct cqle_node {
 	unsigned dc;
 	uint8_t host_id[CQL_UUID_BYTES];
 	enum cqlemu_node_state state;
+	uint64_t connections, requests, statements; /* counters */
 	uint32_t incarnation;
 	struct cqle_view views[CQLEMU_NODES_MAX];
 	uint64_t *ordinals;       /* messages sent to each node: hooks->latency */
@@ -980,7 +981,10 @@ bool cqle_send(struct cqlemu *emu, const struct cqle_event *message);
 /* Stores a hint for `to` at `from`; takes no reference. */
 void cqle_hint(struct cqlemu *emu, size_t from, size_t to, struct cqle_mutation *mutation);
 /* Forgets all of them. */
+void cqle_journal_drop(struct cqlemu *emu, struct cqle_node *node);
+/* Those that all nodes keep; those of one. */
 void cqle_hints_drop(struct cqlemu *emu);
+void cqle_hints_drop_of(struct cqlemu *emu, size_t from);
 void cqle_apply_at(struct cqlemu *emu, size_t node, struct cqle_mutation *mutation);
 /* Looks at the links soon. */
 void cqle_gossip_wake(struct cqlemu *emu, uint64_t at_ns);

@@ -209,6 +209,21 @@ void cqlemu_node_start(struct cqlemu *emulator, size_t node, uint64_t now_ns);
 void cqlemu_node_freeze(struct cqlemu *emulator, size_t node, uint64_t now_ns);
 void cqlemu_node_thaw(struct cqlemu *emulator, size_t node, uint64_t now_ns);
 
+/* Everything that a node which is down has on its disks is gone: tables, hints for others, promises
+ * of Paxos. Its name, tokens and the schema stay, as for one that is replaced under its address
+ * without a bootstrap. */
+void cqlemu_node_lose_data(struct cqlemu *emulator, size_t node);
+
+struct cqlemu_node_info {
+	struct lab_view name, address, dc, rack; /* for the emulator's life */
+	enum cqlemu_node_state state;
+	/* Since the beginning, through restarts. Statements: QUERY, EXECUTE and BATCH. */
+	uint64_t connections, requests, statements;
+	size_t connections_open, prepared;
+	size_t rows; /* of all tables but those of a node's own */
+};
+void cqlemu_node_info(const struct cqlemu *emulator, size_t node, struct cqlemu_node_info *ret);
+
 /* Does `observer` believe that `node` is alive? */
 bool cqlemu_node_seen_up(const struct cqlemu *emulator, size_t observer, size_t node);
 

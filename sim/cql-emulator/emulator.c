@@ -190,21 +190,65 @@ int cqlemu_execute(struct cqlemu *emu, struct lab_view cql, struct lab_error *er
 	return result;
 }
 
-void cqlemu_empty(struct cqlemu *emu)
+static void empty_node(struct cqlemu *emu, size_t node)
 {
-	lab_check(emu, CQLE_MAGIC);
 	for (size_t i = 0; i < emu->table_count; i++) {
 		struct cqle_table *table = emu->tables[i];
 
-		for (size_t n = 0; n < emu->node_count && !table->keyspace->local; n++) {
-			cqle_store_clear(table->stores[n]);
-			if (table->durable != NULL)
-				cqle_store_clear(table->durable[n]);
-		}
+		if (table->keyspace->local)
+			continue;
+		cqle_store_clear(table->stores[node]);
+		if (table->durable != NULL)
+			cqle_store_clear(table->durable[node]);
 	}
+	cqle_journal_drop(emu, &emu->nodes[node]);
+	cqle_paxos_clear(emu, &emu->nodes[node]);
+	cqle_hints_drop_of(emu, node);
+}
+
+void cqlemu_empty(struct cqlemu *emu)
+{
+	lab_check(emu, CQLE_MAGIC);
 	for (size_t n = 0; n < emu->node_count; n++)
-		cqle_paxos_clear(emu, &emu->nodes[n]);
-	cqle_hints_drop(emu);
+		empty_node(emu, n);
+}
+
+void cqlemu_node_lose_data(struct cqlemu *emu, size_t node)
+{
+	lab_check(emu, CQLE_MAGIC);
+	lab_assert(node < emu->node_count && emu->nodes[node].state == CQLEMU_NODE_DOWN);
+	empty_node(emu, node);
+}
+
+static size_t node_rows(const struct cqlemu *emu, size_t node)
+{
+	size_t rows = 0;
+
+	for (size_t i = 0; i < emu->table_count; i++) {
+		if (!emu->tables[i]->keyspace->local)
+			rows += emu->tables[i]->stores[node]->row_count;
+	}
+	return rows;
+}
+
+void cqlemu_node_info(const struct cqlemu *emu, size_t index, struct cqlemu_node_info *ret)
+{
+	const struct cqle_node *node = &emu->nodes[index];
+
+	lab_check(emu, CQLE_MAGIC);
+	lab_assert(index < emu->node_count);
+	*ret = (struct cqlemu_node_info){ .name = node->name,
+		.address = lab_view_cstr(node->address_text),
+		.dc = node->dc_name,
+		.rack = node->rack_name,
+		.state = node->state,
+		.connections = node->connections,
+		.requests = node->requests,
+		.statements = node->statements,
+		.prepared = lab_map_count(node->prepared),
+		.rows = node_rows(emu, index) };
+	for (const struct cqle_session *s = emu->sessions; s != NULL; s = s->next)
+		ret->connections_open += s->node == index;
 }
 
 void cqlemu_counters(const struct cqlemu *emu, struct cqlemu_counters *ret)

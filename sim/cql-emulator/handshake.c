@@ -188,6 +188,13 @@ static void dispatch(struct cqlemu *emu, struct cqle_op *op, const struct cql_re
 	}
 }
 
+static void count_request(struct cqle_node *node, enum cql_opcode opcode)
+{
+	node->requests++;
+	if (opcode == CQL_QUERY || opcode == CQL_EXECUTE || opcode == CQL_BATCH)
+		node->statements++;
+}
+
 void cqle_handle_frame(struct cqlemu *emu, struct cqle_session *s, const struct cql_frame *frame)
 {
 	struct cqle_op *op = cqle_op_new(emu, s, s->node);
@@ -198,6 +205,7 @@ void cqle_handle_frame(struct cqlemu *emu, struct cqle_session *s, const struct 
 	op->stream = frame->header.stream;
 	op->version = frame->header.version;
 	emu->counters.requests++;
+	count_request(&emu->nodes[s->node], frame->header.opcode);
 	copy.body = lab_arena_copy(op->arena, frame->body);
 	if (s->inflight > emu->options.inflight_max) {
 		struct cql_error error = { .code = CQL_E_OVERLOADED };

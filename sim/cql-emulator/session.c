@@ -189,6 +189,7 @@ static void *stream_accept(void *service, struct lab_view instance, const struct
 	emu->sessions = s;
 	emu->session_count++;
 	emu->counters.connections++;
+	emu->nodes[node].connections++;
 	if (emu->hooks.reachable != NULL)
 		cqle_gossip_wake(emu, emu->now_ns + emu->options.gossip_ns);
 	return s;

@@ -662,6 +662,30 @@ static void kill_keeps_data_unless_told_otherwise(void **state)
 	}
 }
 
+static void a_node_that_lost_its_disks_is_filled_by_repair(void **state)
+{
+	struct test_world *w = cluster(3, SCHEMA);
+	struct test_client *c = test_client(w, "n1");
+	(void)state;
+	test_expect(c, INSERT_OLD, CQL_ALL, VOID);
+	cqlemu_node_stop(w->emu, 2, w->now_ns);
+	test_expect(c, INSERT_NEW, CQL_QUORUM, VOID);
+	cqlemu_node_lose_data(w->emu, 2);
+	assert_int_equal(look(w, 2).rows, 0);
+	assert_string_equal(look(w, 1).value, "new");
+	/* What n1 had kept for it is lost with n1's disks. */
+	cqlemu_node_stop(w->emu, 0, w->now_ns);
+	cqlemu_node_lose_data(w->emu, 0);
+	cqlemu_node_start(w->emu, 0, w->now_ns);
+	cqlemu_node_start(w->emu, 2, w->now_ns);
+	test_sleep(w, 20 * LAB_SEC);
+	assert_int_equal(nodes_with(w, "new"), 1);
+	cqlemu_repair(w->emu, w->now_ns);
+	assert_int_equal(nodes_with(w, "new"), 3);
+	test_disconnect(c);
+	test_end(w);
+}
+
 static void deleted_row_comes_back_after_gc_grace(void **state)
 {
 	struct test_world *w = test_world(3);
@@ -895,6 +919,7 @@ int main(void)
 		cmocka_unit_test(works_the_same_with_latency),
 		cmocka_unit_test(speculation_asks_another_replica),
 		cmocka_unit_test(kill_keeps_data_unless_told_otherwise),
+		cmocka_unit_test(a_node_that_lost_its_disks_is_filled_by_repair),
 		cmocka_unit_test(deleted_row_comes_back_after_gc_grace),
 		cmocka_unit_test(truncate_wants_all_nodes),
 		cmocka_unit_test(tombstones_are_counted),

@@ -1,42 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sim/serve/admin.h"
 
-#include "sim/serve/serve-private.h"
+#include "sim/serve/admin-private.h"
 
 #define HEAP_MAX ((size_t)1 << 30)
 #define ARENA_MAX ((size_t)256 << 20)
 #define ANSWER_MAX ((size_t)32 << 20)
 #define LOG_DEFAULT 100
 #define LIMIT_MAX 1000
-#define PARAMS_MAX 8
-
-struct serve_admin {
-	struct serve *serve;
-	struct lab_pool *pool;
-	struct lab_heap *heap;
-	struct lab_arena *arena; /* of the request in hand */
-	struct lab_buf out;
-};
-
-struct param {
-	struct lab_view name, value;
-};
-
-/* The request in hand. */
-struct call {
-	struct serve_admin *admin;
-	struct serve *serve;
-	const struct lab_http_request *request;
-	uint64_t now_ns;
-	struct param params[PARAMS_MAX];
-	size_t param_count;
-	struct lab_json json;
-	bool has_failed;
-};
 
 /* ---- answers: the status ---- */
 
-static unsigned fail(struct call *c, unsigned status, const char *message)
+unsigned serve_admin_fail(struct call *c, unsigned status, const char *message)
 {
 	lab_buf_reset(&c->admin->out);
 	lab_json_init(&c->json, &c->admin->out, false);
@@ -46,16 +21,16 @@ static unsigned fail(struct call *c, unsigned status, const char *message)
 	return status;
 }
 
-static unsigned begin(struct call *c)
+unsigned serve_admin_begin(struct call *c)
 {
 	lab_json_init(&c->json, &c->admin->out, false);
 	lab_json_object(&c->json);
 	return 200;
 }
 
-static unsigned done(struct call *c)
+unsigned serve_admin_done(struct call *c)
 {
-	begin(c);
+	serve_admin_begin(c);
 	lab_json_put_bool(&c->json, "done", true);
 	lab_json_end(&c->json);
 	return 200;
@@ -92,7 +67,7 @@ static bool read_params(struct call *c, struct lab_view query)
 	return ok;
 }
 
-static const struct param *param_of(const struct call *c, const char *name)
+const struct param *serve_admin_param(const struct call *c, const char *name)
 {
 	for (size_t i = 0; i < c->param_count; i++) {
 		if (lab_view_eq_cstr(c->params[i].name, name))
@@ -104,7 +79,7 @@ static const struct param *param_of(const struct call *c, const char *name)
 /* 0 if it is no number from 1 to LIMIT_MAX. */
 static size_t limit_of(const struct call *c, size_t otherwise)
 {
-	const struct param *param = param_of(c, "limit");
+	const struct param *param = serve_admin_param(c, "limit");
 	uint64_t limit;
 
 	if (param == NULL)
@@ -120,7 +95,7 @@ static unsigned get_health(struct call *c)
 {
 	const struct serve *serve = c->serve;
 
-	begin(c);
+	serve_admin_begin(c);
 	lab_json_put_cstr(&c->json, "status", "ok");
 	lab_json_put_u64(&c->json, "uptime_ms", c->now_ns / LAB_MSEC);
 	lab_json_put_u64(&c->json, "s3_port", serve_s3_port(serve));
@@ -229,6 +204,9 @@ static void print_cql_counters(void *ctx)
 	lab_json_put_u64(json, "unavailable", n.unavailable);
 	lab_json_put_u64(json, "read_timeouts", n.read_timeouts);
 	lab_json_put_u64(json, "write_timeouts", n.write_timeouts);
+	lab_json_put_u64(json, "messages", n.messages);
+	lab_json_put_u64(json, "unprepared", n.unprepared);
+	lab_json_put_u64(json, "speculations", n.speculations);
 	lab_json_put_u64(json, "hints_waiting", n.hints_waiting);
 	lab_json_put_u64(json, "rows", n.rows);
 	lab_json_put_u64(json, "partitions", n.partitions);
@@ -268,7 +246,7 @@ static unsigned get_counters(struct call *c)
 {
 	struct serve *serve = c->serve;
 
-	begin(c);
+	serve_admin_begin(c);
 	lab_json_put_u64(&c->json, "faults_injected", serve_hooks_fired(serve->hooks));
 	if (serve->has_s3) {
 		http_front_end_call(serve->s3_front, print_s3_counters, c);
@@ -291,8 +269,8 @@ static unsigned get_log(struct call *c)
 	size_t limit = limit_of(c, LOG_DEFAULT);
 
 	if (limit == 0)
-		return fail(c, 400, "limit is a number from 1 to 1000");
-	begin(c);
+		return serve_admin_fail(c, 400, "limit is a number from 1 to 1000");
+	serve_admin_begin(c);
 	lab_json_key(&c->json, "log");
 	serve_hooks_print_log(c->serve->hooks, limit, &c->json);
 	lab_json_end(&c->json);
@@ -303,7 +281,7 @@ static unsigned get_log(struct call *c)
 
 static unsigned get_faults(struct call *c)
 {
-	begin(c);
+	serve_admin_begin(c);
 	lab_json_key(&c->json, "faults");
 	serve_hooks_print_faults(c->serve->hooks, c->now_ns, &c->json);
 	lab_json_end(&c->json);
@@ -315,7 +293,7 @@ static unsigned refuse_faults(
 {
 	struct lab_buf line;
 
-	begin(c);
+	serve_admin_begin(c);
 	lab_json_put_cstr(&c->json, "error", err->message);
 	lab_json_key(&c->json, "problems");
 	lab_json_array(&c->json);
@@ -343,14 +321,14 @@ static unsigned post_faults(struct call *c)
 		serve_hooks_add(c->serve->hooks, &file, c->now_ns, &err) < 0)
 		return refuse_faults(c, &problems, &err);
 	if (file.count == 0)
-		return fail(c, 400, "the body has no fault NAME { }");
+		return serve_admin_fail(c, 400, "the body has no fault NAME { }");
 	return get_faults(c);
 }
 
 static unsigned delete_faults(struct call *c)
 {
 	serve_hooks_clear(c->serve->hooks);
-	return done(c);
+	return serve_admin_done(c);
 }
 
 /* ---- rotate, reset, snapshot ---- */
@@ -366,9 +344,9 @@ static void rotate(void *ctx)
 static unsigned post_rotate(struct call *c)
 {
 	if (!c->serve->has_imds)
-		return fail(c, 404, "IMDS is not served");
+		return serve_admin_fail(c, 404, "IMDS is not served");
 	http_front_end_call(c->serve->imds_front, rotate, c);
-	return done(c);
+	return serve_admin_done(c);
 }
 
 static void empty_s3(void *ctx)
@@ -389,10 +367,10 @@ static unsigned post_reset(struct call *c)
 	if (c->serve->has_s3)
 		http_front_end_call(c->serve->s3_front, empty_s3, c);
 	if (c->has_failed)
-		return fail(c, 500, "the buckets could not be emptied");
+		return serve_admin_fail(c, 500, "the buckets could not be emptied");
 	if (c->serve->has_cql)
 		stream_front_end_call(c->serve->cql_front, empty_cql, c);
-	return done(c);
+	return serve_admin_done(c);
 }
 
 static void print_object(const struct s3emu_object_info *o, struct lab_json *json)
@@ -438,7 +416,7 @@ static void snapshot(void *ctx)
 	s->is_found = s3emu_objects(s->call->serve->s3, s->bucket, s->from, &iter, &err) == 0;
 	if (!s->is_found)
 		return;
-	begin(s->call);
+	serve_admin_begin(s->call);
 	lab_json_key(json, "objects");
 	lab_json_array(json);
 	while (s3emu_objects_next(&iter, &info)) {
@@ -456,19 +434,20 @@ static void snapshot(void *ctx)
 
 static unsigned get_snapshot(struct call *c)
 {
-	const struct param *bucket = param_of(c, "bucket"), *from = param_of(c, "from");
+	const struct param *bucket = serve_admin_param(c, "bucket"),
+			   *from = serve_admin_param(c, "from");
 	struct snapshot s = { .call = c, .limit = limit_of(c, LIMIT_MAX) };
 
 	if (!c->serve->has_s3)
-		return fail(c, 404, "S3 is not served");
+		return serve_admin_fail(c, 404, "S3 is not served");
 	if (bucket == NULL)
-		return fail(c, 400, "bucket is missing: /snapshot?bucket=NAME");
+		return serve_admin_fail(c, 400, "bucket is missing: /snapshot?bucket=NAME");
 	if (s.limit == 0)
-		return fail(c, 400, "limit is a number from 1 to 1000");
+		return serve_admin_fail(c, 400, "limit is a number from 1 to 1000");
 	s.bucket = bucket->value;
 	s.from = from == NULL ? LAB_VIEW("") : from->value;
 	http_front_end_call(c->serve->s3_front, snapshot, &s);
-	return s.is_found ? 200 : fail(c, 404, "there is no such bucket");
+	return s.is_found ? 200 : serve_admin_fail(c, 404, "there is no such bucket");
 }
 
 /* ---- which of them ---- */
@@ -486,6 +465,8 @@ static const struct route {
 	{ "POST", "/rotate", post_rotate },
 	{ "POST", "/reset", post_reset },
 	{ "GET", "/snapshot", get_snapshot },
+	{ "GET", "/nodes", serve_admin_get_nodes },
+	{ "POST", "/nodes", serve_admin_post_nodes },
 };
 
 /* A page in a browser on this machine must not steer the laboratory, by whatever name. */
@@ -509,10 +490,10 @@ static unsigned handle(struct call *c)
 	bool is_path = false;
 
 	if (!is_local(c->request))
-		return fail(c, 403, "only for programs on this machine");
+		return serve_admin_fail(c, 403, "only for programs on this machine");
 	(void)lab_view_split(&query, '?', &path);
 	if (!read_params(c, query))
-		return fail(c, 400, "the query is ill-formed");
+		return serve_admin_fail(c, 400, "the query is ill-formed");
 	for (size_t i = 0; i < LAB_COUNT_OF(routes); i++) {
 		if (!lab_view_eq_cstr(path, routes[i].path))
 			continue;
@@ -520,7 +501,8 @@ static unsigned handle(struct call *c)
 		if (lab_view_eq_cstr(c->request->method, routes[i].method))
 			return routes[i].handle(c);
 	}
-	return is_path ? fail(c, 405, "not by this method") : fail(c, 404, "there is no such path");
+	return is_path ? serve_admin_fail(c, 405, "not by this method")
+		       : serve_admin_fail(c, 404, "there is no such path");
 }
 
 /* ---- the service ---- */
@@ -538,7 +520,7 @@ static void submit(void *service, const struct lab_http_request *request,
 	lab_buf_reset(&admin->out);
 	answer.response.status = handle(&call);
 	if (admin->out.overflow)
-		answer.response.status = fail(&call, 500, "the answer is too long");
+		answer.response.status = serve_admin_fail(&call, 500, "the answer is too long");
 	answer.response.body = lab_buf_view(&admin->out);
 	(void)lab_http_header_add(
 		&answer.response.headers, LAB_VIEW("Content-Type"), LAB_VIEW("application/json"));

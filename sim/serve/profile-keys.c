@@ -217,6 +217,8 @@ static const struct conf_key keys[] = {
 		"Of the keyspaces; at most `nodes`"),
 	OTHER("cql", profile_cql, profile_read_words, keyspaces, "mails",
 		"Each with the tables of fs-dictmap"),
+	OTHER("cql", profile_cql, profile_read_words, topology, "datacenter1:rack1",
+		"DATACENTER:RACK of each node; with fewer than nodes it begins again"),
 	SIMPLE("cql", profile_cql, CONF_KEY_TEXT, cluster_name, "Test Cluster", "Name"),
 	SIMPLE("cql", profile_cql, CONF_KEY_TEXT, user, "", "Who may log in; none: everybody"),
 	SIMPLE("cql", profile_cql, CONF_KEY_TEXT, password, "", "The user's"),

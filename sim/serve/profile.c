@@ -86,6 +86,32 @@ static bool is_keyspace(struct lab_view name)
 	return name.len > 0 && name.len <= 48;
 }
 
+/* "DC:RACK", as in cassandra-topology.properties. */
+static bool is_place(struct lab_view text)
+{
+	struct lab_view dc;
+
+	return lab_view_split(&text, ':', &dc) && dc.len > 0 && text.len > 0 &&
+	       lab_view_find(text, LAB_VIEW(":")) == SIZE_MAX;
+}
+
+static void check_topology(struct loader *loader, const struct conf_section *section)
+{
+	const struct profile_cql *cql = &loader->profile->cql;
+
+	for (size_t i = 0; i < cql->topology.count; i++) {
+		if (!is_place(cql->topology.items[i]))
+			COMPLAIN(loader, where_of(section, "topology"),
+				"topology: '%.*s' is not DATACENTER:RACK",
+				LAB_VIEW_ARG(cql->topology.items[i]));
+	}
+	if (cql->topology.count == 0)
+		COMPLAIN(loader, where_of(section, "topology"), "topology: it is empty");
+	if (cql->topology.count > cql->nodes)
+		COMPLAIN(loader, where_of(section, "topology"),
+			"topology: it has more places than there are nodes");
+}
+
 static void check_cql(struct loader *loader, const struct conf_section *section)
 {
 	const struct profile_cql *cql = &loader->profile->cql;
@@ -103,6 +129,7 @@ static void check_cql(struct loader *loader, const struct conf_section *section)
 			"replication_factor: it is more than there are nodes");
 	if ((cql->user.len == 0) != (cql->password.len == 0))
 		COMPLAIN(loader, where_of(section, "user"), "user and password go together");
+	check_topology(loader, section);
 }
 
 /* ---- many sections of a kind ---- */

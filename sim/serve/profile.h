@@ -102,7 +102,7 @@ struct profile_ring {
 
 struct profile_cql {
 	uint64_t nodes, replication_factor;
-	struct profile_words keyspaces;
+	struct profile_words keyspaces, topology;
 	struct lab_view cluster_name, user, password;
 	uint64_t conviction, read_timeout, write_timeout, memory;
 };

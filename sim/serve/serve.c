@@ -218,6 +218,8 @@ static int new_imds(struct serve *serve, struct lab_error *err)
 /* Drivers find the other nodes in system.peers, so those are the addresses of the sockets. */
 static int set_nodes(struct serve *serve, struct cqlemu_node_options *nodes, struct lab_error *err)
 {
+	const struct profile_words *topology = &serve->profile->cql.topology;
+
 	for (size_t i = 0; i < serve->profile->cql.nodes; i++) {
 		char address[SERVE_ADDRESS_MAX];
 
@@ -225,6 +227,8 @@ static int set_nodes(struct serve *serve, struct cqlemu_node_options *nodes, str
 			return lab_error_wrap(err, "--cql");
 		nodes[i].name = lab_view_cstr(serve->cql_names[i]);
 		nodes[i].address = lab_arena_copy(serve->arena, lab_view_cstr(address));
+		nodes[i].rack = topology->items[i % topology->count];
+		(void)lab_view_split(&nodes[i].rack, ':', &nodes[i].dc);
 	}
 	return 0;
 }

@@ -111,6 +111,22 @@ static void every_section_is_read(void **state)
 	assert_int_equal(p->peers[0].hops, 2);
 }
 
+static void check_error(size_t i, const char *text, const char *expected)
+{
+	struct profile *profile = NULL;
+	struct lab_buf line;
+
+	assert_row(i, profile_load_text("p", lab_view_cstr(text), new_arena(), &problems, &profile,
+			      &err) == -1);
+	assert_row(i, err.code == LAB_INVALID && problems.errors == 1);
+	assert_null(profile);
+	lab_buf_init(&line, testing_heap, 4096);
+	conf_problem_print(&problems.items[0], &line);
+	if (strstr(lab_buf_cstr(&line), expected) != lab_buf_cstr(&line))
+		fail_msg("row %zu: %s", i, lab_buf_cstr(&line));
+	lab_buf_done(&line);
+}
+
 static void every_error_has_its_place(void **state)
 {
 	static const struct {
@@ -153,30 +169,37 @@ static void every_error_has_its_place(void **state)
 		{ "imds {\n role_state = gone\n}\n", "p:2:15: role_state: " },
 		{ "imds {\n latency = 1ms..2ms\n}\n", "p:2:12: latency: it is neither" },
 		{ "imds {\n role =\n}\n", "p:2:8: role: it is empty" },
-		{ "cql {\n nodes = 65\n}\n", "p:2:10: nodes: 65 is above the maximum of 64" },
-		{ "cql {\n nodes = 2\n replication_factor = 3\n}\n",
-			"p:3:23: replication_factor: it is more than there are nodes" },
-		{ "cql {\n keyspaces = mails a;drop\n}\n",
-			"p:2:14: keyspaces: 'a;drop' is not a name" },
-		{ "cql {\n user = u\n}\n", "p:2:9: user and password go together" },
 		{ "peer b1 {\n}\n", "p:1:1: peer b1 has no address" },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < LAB_COUNT_OF(rows); i++) {
-		struct profile *profile = NULL;
-		struct lab_buf line;
-
-		assert_row(i, profile_load_text("p", lab_view_cstr(rows[i].text), new_arena(),
-				      &problems, &profile, &err) == -1);
-		assert_row(i, err.code == LAB_INVALID && problems.errors == 1);
-		assert_null(profile);
-		lab_buf_init(&line, testing_heap, 4096);
-		conf_problem_print(&problems.items[0], &line);
-		if (strstr(lab_buf_cstr(&line), rows[i].expected) != lab_buf_cstr(&line))
-			fail_msg("row %zu: %s", i, lab_buf_cstr(&line));
-		lab_buf_done(&line);
+		check_error(i, rows[i].text, rows[i].expected);
 	}
+}
+
+static void errors_about_cassandra_have_their_places(void **state)
+{
+	static const struct {
+		const char *text, *expected;
+	} rows[] = {
+		{ "cql {\n nodes = 65\n}\n", "p:2:10: nodes: 65 is above the maximum of 64" },
+		{ "cql {\n nodes = 2\n replication_factor = 3\n}\n",
+			"p:3:23: replication_factor: it is more than there are nodes" },
+		{ "cql {\n keyspaces = mails a;drop\n}\n",
+			"p:2:14: keyspaces: 'a;drop' is not a name" },
+		{ "cql {\n topology = dc1:r1 dc1\n}\n",
+			"p:2:13: topology: 'dc1' is not DATACENTER:RACK" },
+		{ "cql {\n topology = dc1:r1:x\n}\n",
+			"p:2:13: topology: 'dc1:r1:x' is not DATACENTER:RACK" },
+		{ "cql {\n nodes = 1\n topology = a:b a:c\n}\n",
+			"p:3:13: topology: it has more places than there are nodes" },
+		{ "cql {\n user = u\n}\n", "p:2:9: user and password go together" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < LAB_COUNT_OF(rows); i++)
+		check_error(i, rows[i].text, rows[i].expected);
 }
 
 static void secrets_are_in_no_message(void **state)
@@ -317,6 +340,7 @@ int main(void)
 		testing_test(latencies_come_from_files),
 		testing_test(every_section_is_read),
 		testing_test(every_error_has_its_place),
+		testing_test(errors_about_cassandra_have_their_places),
 		testing_test(secrets_are_in_no_message),
 		testing_test(there_are_limits),
 		testing_test(faults_that_cannot_be_have_their_places),
