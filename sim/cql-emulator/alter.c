@@ -52,18 +52,15 @@ static void replace_row(struct lab_heap *heap, struct cqle_row **row, bool is_st
 	cqle_row_unref(heap, old);
 }
 
-static void convert_store(struct lab_heap *heap, struct cqle_store *store,
-	const struct cqle_table *from, const struct cqle_table *to)
+struct layouts {
+	const struct cqle_table *from, *to;
+};
+
+static struct cqle_row *convert_stored(
+	struct lab_heap *heap, struct cqle_row *row, bool is_static, const void *ctx)
 {
-	struct cqle_partition **partitions = cqle_store_ordered(store);
-	for (size_t i = 0; i < store->count; i++) {
-		struct cqle_partition *p = partitions[i];
-		replace_row(heap, &p->static_row, true, from, to);
-		for (uint32_t j = 0; j < p->run_count; j++) {
-			for (uint32_t k = 0; k < p->runs[j]->count; k++)
-				replace_row(heap, &p->runs[j]->slots[k].row, false, from, to);
-		}
-	}
+	const struct layouts *layouts = ctx;
+	return convert_row(heap, row, is_static, layouts->from, layouts->to);
 }
 
 static struct cqle_table *newest(struct cqle_table *table)
@@ -238,10 +235,12 @@ static int apply(struct alter *a)
 /* The new table takes the old one's place and rows. */
 static void succeed(struct cqlemu *emu, struct cqle_table *old, struct cqle_table *table)
 {
-	for (size_t i = 0; i < emu->node_count; i++) {
-		convert_store(emu->heap, table->stores[i], old, table);
+	struct layouts layouts = { old, table };
+	/* What was kept is in the layout of the last ALTER already. */
+	for (size_t i = 0; i < emu->node_count && !emu->restoring; i++) {
+		cqle_store_convert(table->stores[i], convert_stored, &layouts);
 		if (table->durable != NULL)
-			convert_store(emu->heap, table->durable[i], old, table);
+			cqle_store_convert(table->durable[i], convert_stored, &layouts);
 	}
 	for (size_t i = 0; i < emu->table_count; i++) {
 		if (emu->tables[i] == old)

@@ -961,6 +961,12 @@ static void node_go_down(struct cqlemu *emu, size_t index)
 	cqle_gossip_wake(emu, emu->now_ns);
 }
 
+void cqle_node_die(struct cqlemu *emu, size_t index)
+{
+	if (emu->nodes[index].state != CQLEMU_NODE_DOWN)
+		node_go_down(emu, index);
+}
+
 void cqlemu_node_kill(struct cqlemu *emu, size_t index, uint64_t now_ns)
 {
 	lab_assert(index < emu->node_count);

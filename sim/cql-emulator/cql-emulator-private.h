@@ -319,8 +319,10 @@ struct cqle_run {
 	struct cqle_slot slots[];
 };
 
+struct cqle_disk;
 struct cqle_partition {
 	struct cqle_partition *next; /* same bucket */
+	struct cqle_disk *disk;      /* NULL: rows are in runs */
 	struct cqle_bytes *key;
 	int64_t token;
 	struct cqle_deletion deletion;
@@ -333,6 +335,7 @@ struct cqle_partition {
 
 struct cqle_store {
 	struct lab_heap *heap;
+	struct cqle_disk *disk; /* an engine keeps the rows; NULL: memory, and what follows */
 	struct cqle_partition **buckets;
 	size_t bucket_count;           /* a power of two */
 	struct cqle_partition **order; /* all partitions; the first `sorted` by (token, key) */
@@ -340,14 +343,30 @@ struct cqle_store {
 	size_t row_count;
 };
 struct cqle_store *cqle_store_new(struct lab_heap *heap);
+/* Of an engine's. */
+struct cqle_store *cqle_store_open(struct lab_heap *heap, const struct cqlemu_engine_ops *ops,
+	void *engine, struct lab_view name);
+/* Looks again at what the engine has; / makes it forget all of it, before cqle_store_free(). */
+void cqle_store_reopen(struct cqle_store *store, struct lab_view name);
+void cqle_store_drop(struct cqle_store *store);
 void cqle_store_free(struct cqle_store **store);
 void cqle_store_clear(struct cqle_store *store);
+/* NULL: nothing is known of it. Valid until the store is asked or changed again. */
 struct cqle_partition *cqle_store_find(
-	const struct cqle_store *store, int64_t token, struct lab_view key);
-/* Puts all partitions in order and returns them. */
-struct cqle_partition **cqle_store_ordered(struct cqle_store *store);
+	struct cqle_store *store, int64_t token, struct lab_view key);
+/* Partitions in the order of token and key, from these on. */
+struct cqle_scan {
+	struct cqle_store *store;
+	size_t next;
+};
+struct cqle_scan cqle_store_scan(struct cqle_store *store, int64_t token, struct lab_view key);
+struct cqle_partition *cqle_scan_next(struct cqle_scan *scan);
 /* Copies everything of `from` into the empty `to`. */
-void cqle_store_copy(struct cqle_store *to, const struct cqle_store *from);
+void cqle_store_copy(struct cqle_store *to, struct cqle_store *from);
+/* Puts what `convert` makes of it (a new reference) in the place of each row. */
+typedef struct cqle_row *(*cqle_convert_fn)(
+	struct lab_heap *heap, struct cqle_row *row, bool is_static, const void *ctx);
+void cqle_store_convert(struct cqle_store *store, cqle_convert_fn convert, const void *ctx);
 /* Drops tombstones and expired cells from before `gc_before_s`, and partitions left empty. */
 void cqle_store_compact(struct cqle_store *store, uint32_t gc_before_s);
 
@@ -356,9 +375,10 @@ struct cqle_cursor {
 	const struct cqle_partition *partition;
 	uint32_t run, index;
 };
-/* At the first row >= key. */
+/* At the first row >= key. Ends the cursor before. */
 struct cqle_cursor cqle_seek(const struct cqle_partition *partition, struct lab_view key);
-/* The row there, NULL behind the last; then steps forward. */
+struct cqle_cursor cqle_seek_end(const struct cqle_partition *partition);
+/* The row there, NULL behind the last; then steps forward. Borrowed until the next step. */
 struct cqle_row *cqle_cursor_next(struct cqle_cursor *cursor);
 /* Steps back and gives the row there; NULL before the first. */
 struct cqle_row *cqle_cursor_previous(struct cqle_cursor *cursor);
@@ -988,6 +1008,8 @@ void cqle_hints_drop_of(struct cqlemu *emu, size_t from);
 void cqle_apply_at(struct cqlemu *emu, size_t node, struct cqle_mutation *mutation);
 /* Looks at the links soon. */
 void cqle_gossip_wake(struct cqlemu *emu, uint64_t at_ns);
+/* As a kill, inside of a call; its data are as they are. */
+void cqle_node_die(struct cqlemu *emu, size_t index);
 void cqle_node_prepared_drop(struct cqlemu *emu, struct cqle_node *node);
 /* Does what is due. */
 void cqle_events_run(struct cqlemu *emu);
@@ -1233,6 +1255,11 @@ struct cqle_session {
 	unsigned events;
 	size_t inflight;
 	struct lab_buf in;
+	/* Answers that wait for an engine to keep what they tell of. */
+	struct cqle_session *next_holding;
+	bool holding;
+	struct lab_buf held;
+	enum sim_wire held_wire;
 };
 
 /* wire.c: one answer; at once, whatever is in flight. */
@@ -1352,6 +1379,20 @@ struct cqle_paging {
 int cqle_paging_read(struct lab_arena *arena, const struct cqle_table *table, struct lab_view state,
 	struct cqle_paging *ret);
 
+/* ---- keep.c: with an engine (storage-engine.h); without one these do nothing ---- */
+
+/* Of each node. */
+struct cqle_store **cqle_stores_new(
+	struct cqlemu *emu, const struct cqle_table *table, bool durable);
+void cqle_keep_statement(struct cqlemu *emu, const struct statement *s, struct lab_view current,
+	const struct cql_schema_change *change);
+int cqle_keep_restore(struct cqlemu *emu, struct lab_error *err);
+/* Commits, and lets answers go; or else all nodes die, once this is the end of a call. */
+void cqle_keep(struct cqlemu *emu, bool at_end);
+/* Sends bytes on the connection, or holds them until cqle_keep(). */
+void cqle_output(
+	struct cqlemu *emu, struct cqle_session *s, struct lab_view data, enum sim_wire wire);
+
 /* ---- the emulator ---- */
 
 #define CQLE_MAGIC 0x43514c45u
@@ -1385,6 +1426,10 @@ struct cqlemu {
 	bool system_ready;           /* system keyspaces exist, and are closed to clients */
 	bool filling;                /* a system table is being made */
 	struct lab_view setup_keyspace;
+	bool restoring; /* the schema that was kept is being made again */
+	bool keeping, keep_failed;
+	struct cqle_session *holding;
+	size_t held_bytes;
 
 	struct cqle_event **heap_events; /* a binary heap */
 	size_t event_count, event_capacity;

@@ -25,6 +25,7 @@
 #ifndef LAB_CQL_EMULATOR_H
 #define LAB_CQL_EMULATOR_H
 
+#include "sim/cql-emulator/storage-engine.h"
 #include "sim/service.h"
 
 struct cqlemu;
@@ -112,6 +113,12 @@ struct cqlemu_options {
 	 * is ever lost). A value doubles the memory for data. */
 	uint64_t commitlog_sync_ns;
 
+	/* Where rows and the schema are kept (storage-engine.h); NULL: in memory. The schema that
+	 * was kept is made again by cqlemu_new(). Hints, prepared statements and the promises of
+	 * Paxos are in memory in either case. */
+	const struct cqlemu_engine_ops *engine_ops;
+	void *engine;
+
 	/* "" and "": AllowAllAuthenticator. Else PasswordAuthenticator with this one superuser. */
 	struct lab_view user, password;
 
@@ -128,7 +135,8 @@ struct cqlemu_options {
 /* Everything above as in the comments; heap, nodes are the caller's. */
 void cqlemu_options_init(struct cqlemu_options *options);
 
-/* -1: LAB_INVALID (no nodes, names or addresses twice, an address that is none), LAB_LIMIT. */
+/* -1: LAB_INVALID (no nodes, names or addresses twice, an address that is none; the engine keeps
+ * the data of another cluster), LAB_LIMIT, LAB_CORRUPT or LAB_IO (of what the engine kept). */
 int cqlemu_new(const struct cqlemu_options *options, struct cqlemu **ret, struct lab_error *err);
 /* Connections are forgotten without a word. NULLs the pointer; accepts NULL. */
 void cqlemu_free(struct cqlemu **emulator);

@@ -84,6 +84,10 @@ int cqlemu_new(const struct cqlemu_options *options, struct cqlemu **ret, struct
 	}
 	emu->options.nodes = NULL;
 	cqle_system_tables_create(emu);
+	if (cqle_keep_restore(emu, err) < 0) {
+		cqlemu_free(&emu);
+		return -1;
+	}
 	*ret = emu;
 	return 0;
 }
@@ -211,6 +215,7 @@ void cqlemu_empty(struct cqlemu *emu)
 	lab_check(emu, CQLE_MAGIC);
 	for (size_t n = 0; n < emu->node_count; n++)
 		empty_node(emu, n);
+	cqle_keep(emu, true);
 }
 
 void cqlemu_node_lose_data(struct cqlemu *emu, size_t node)
@@ -218,6 +223,7 @@ void cqlemu_node_lose_data(struct cqlemu *emu, size_t node)
 	lab_check(emu, CQLE_MAGIC);
 	lab_assert(node < emu->node_count && emu->nodes[node].state == CQLEMU_NODE_DOWN);
 	empty_node(emu, node);
+	cqle_keep(emu, true);
 }
 
 static size_t node_rows(const struct cqlemu *emu, size_t node)

@@ -176,14 +176,13 @@ static bool read_forward(struct reader *r, const struct cqle_partition *p,
 
 static struct cqle_cursor seek_end(const struct cqle_partition *p, const struct cqle_slice *slice)
 {
-	struct cqle_cursor cursor = { p, p->run_count, 0 };
-	if (slice->point) {
-		cursor = cqle_seek(p, slice->start);
-		struct cqle_cursor peek = cursor;
-		struct cqle_row *row = cqle_cursor_next(&peek);
-		return row != NULL && lab_view_eq(cqle_row_key(row), slice->start) ? peek : cursor;
-	}
-	return slice->end.ptr == NULL ? cursor : cqle_seek(p, slice->end);
+	if (!slice->point)
+		return slice->end.ptr == NULL ? cqle_seek_end(p) : cqle_seek(p, slice->end);
+	struct cqle_cursor cursor = cqle_seek(p, slice->start);
+	struct cqle_row *row = cqle_cursor_next(&cursor);
+	return row != NULL && lab_view_eq(cqle_row_key(row), slice->start)
+		       ? cursor
+		       : cqle_seek(p, slice->start);
 }
 
 static bool read_backward(struct reader *r, const struct cqle_partition *p,
@@ -255,28 +254,23 @@ static void read_partition(struct reader *r, const struct cqle_partition *p)
 	end_part(r->heap, answer);
 }
 
-/* Index of the first partition behind the scan's start. */
-static size_t scan_begin(struct cqle_partition **order, size_t count, const struct cqle_read *read)
+/* Reads the partitions of (after, upto], from `resume_key` on. */
+static void read_scan(struct reader *r, struct cqle_store *store)
 {
-	size_t low = 0, high = count;
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-		bool before = !read->from_minimum && order[middle]->token <= read->after;
-		if (before)
-			low = middle + 1;
-		else
-			high = middle;
+	const struct cqle_read *read = r->read;
+	int64_t token = read->from_minimum ? INT64_MIN : read->after + 1;
+	struct lab_view key = { (const uint8_t *)"", 0 };
+	if (read->resume_key.ptr != NULL && read->token >= token) {
+		token = read->token;
+		key = read->resume_key;
 	}
-	return low;
-}
-
-static bool before_resume(const struct cqle_partition *p, const struct cqle_read *read)
-{
-	if (read->resume_key.ptr == NULL)
-		return false;
-	if (p->token != read->token)
-		return p->token < read->token;
-	return lab_view_cmp(cqle_bytes_view(p->key), read->resume_key) < 0;
+	struct cqle_scan scan = cqle_store_scan(store, token, key);
+	while (!r->full) {
+		const struct cqle_partition *p = cqle_scan_next(&scan);
+		if (p == NULL || p->token > read->upto)
+			return;
+		read_partition(r, p);
+	}
 }
 
 void cqle_read_store(
@@ -289,13 +283,8 @@ void cqle_read_store(
 			read_partition(&r, p);
 		return;
 	}
-	struct cqle_partition **order = cqle_store_ordered(store);
-	for (size_t i = scan_begin(order, store->count, read); i < store->count && !r.full; i++) {
-		if (order[i]->token > read->upto)
-			break;
-		if (!before_resume(order[i], read))
-			read_partition(&r, order[i]);
-	}
+	if (read->from_minimum || read->after < INT64_MAX)
+		read_scan(&r, store);
 }
 
 /* ---- comparing and merging ---- */

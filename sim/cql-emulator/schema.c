@@ -554,14 +554,6 @@ int schema_properties(struct cqlemu *emu, const struct statement *s, struct cqle
 	return table_properties(&b);
 }
 
-static struct cqle_store **make_stores(struct cqlemu *emu)
-{
-	struct cqle_store **stores = lab_new_array(emu->heap, struct cqle_store *, emu->node_count);
-	for (size_t i = 0; i < emu->node_count; i++)
-		stores[i] = cqle_store_new(emu->heap);
-	return stores;
-}
-
 static void table_register(struct cqlemu *emu, struct cqle_table *t)
 {
 	uint64_t id[2] = { lab_draw(emu->options.seed, "cql.table.id", emu->schema_version, 0),
@@ -569,9 +561,9 @@ static void table_register(struct cqlemu *emu, struct cqle_table *t)
 	memcpy(t->id, id, sizeof(t->id));
 	t->id[6] = (uint8_t)((t->id[6] & 0x0f) | 0x10);
 	t->id[8] = (uint8_t)((t->id[8] & 0x3f) | 0x80);
-	t->stores = make_stores(emu);
+	t->stores = cqle_stores_new(emu, t, false);
 	if (emu->options.commitlog_sync_ns > 0 && !t->keyspace->local)
-		t->durable = make_stores(emu);
+		t->durable = cqle_stores_new(emu, t, true);
 	t->filled = lab_new_array(emu->heap, uint64_t, emu->node_count);
 	emu->tables[emu->table_count++] = t;
 }
@@ -642,6 +634,11 @@ static void table_drop(struct cqlemu *emu, size_t index)
 {
 	struct cqle_table *t = emu->tables[index];
 	t->dropped = true;
+	for (size_t i = 0; i < emu->node_count; i++) {
+		cqle_store_drop(t->stores[i]);
+		if (t->durable != NULL)
+			cqle_store_drop(t->durable[i]);
+	}
 	cqle_table_free(emu, t);
 	emu->table_count--;
 	memmove(&emu->tables[index], &emu->tables[index + 1],
@@ -737,6 +734,7 @@ int cqle_ddl(struct cqlemu *emu, const struct statement *s, struct lab_view curr
 		return -1;
 	}
 	if (ret->change.change.len > 0) {
+		cqle_keep_statement(emu, s, current, &ret->change);
 		emu->schema_version++;
 		emu->metadata_version++;
 	}

@@ -32,7 +32,7 @@ void cqle_session_reset(struct cqlemu *emu, struct cqle_session *s)
 	if (s->closed)
 		return;
 	session_unlink(emu, s);
-	s->output(s->output_ctx, lab_view_of("", 0), SIM_WIRE_RESET);
+	cqle_output(emu, s, lab_view_of("", 0), SIM_WIRE_RESET);
 }
 
 void cqle_session_bury(struct cqlemu *emu)
@@ -41,6 +41,7 @@ void cqle_session_bury(struct cqlemu *emu)
 		struct cqle_session *s = emu->dead_sessions;
 		emu->dead_sessions = s->next_dead;
 		lab_buf_done(&s->in);
+		lab_buf_done(&s->held);
 		lab_heap_free(emu->heap, s->names);
 		lab_heap_free(emu->heap, s);
 	}
@@ -114,7 +115,7 @@ void cqle_enter(struct cqlemu *emu, uint64_t now_ns)
 }
 
 /* What came in meanwhile, from inside of callbacks, is done now. */
-void cqle_leave(struct cqlemu *emu)
+static void run_pending(struct cqlemu *emu)
 {
 	while (emu->pending_first != NULL) {
 		struct cqle_session *s = emu->pending_first;
@@ -126,6 +127,14 @@ void cqle_leave(struct cqlemu *emu)
 			cqle_session_run(emu, s);
 	}
 	emu->pending_last = NULL;
+}
+
+void cqle_leave(struct cqlemu *emu)
+{
+	do {
+		run_pending(emu);
+		cqle_keep(emu, true);
+	} while (emu->pending_first != NULL);
 	cqle_session_bury(emu);
 	emu->busy = false;
 }
@@ -183,6 +192,7 @@ static void *stream_accept(void *service, struct lab_view instance, const struct
 		memcpy(s->names, peer->name.ptr, peer->name.len);
 	s->peer_name = lab_view_of(s->names, peer->name.len);
 	lab_buf_init(&s->in, emu->heap, 2 * (emu->options.frame_bytes_max + CQL_HEADER_BYTES));
+	lab_buf_init(&s->held, emu->heap, 2 * (emu->options.frame_bytes_max + CQL_HEADER_BYTES));
 	s->next = emu->sessions;
 	if (s->next != NULL)
 		s->next->previous = s;

@@ -1,97 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * storage.c - one replica of one table: partitions by key, rows in clustering order.
+ * storage.c - one replica of one table: partitions by key, rows in clustering order; and where each
+ * question goes, if an engine keeps them (store-disk.c).
  *
- * Partitions hang in a hash table by their token, and in an array that is put in order when a scan
- * asks for it. A partition's rows are in short sorted runs, so that an insertion moves little.
+ * In memory partitions hang in a hash table by their token, and in an array that is put in order
+ * when a scan asks for it. A partition's rows are in short sorted runs, so that an insertion moves
+ * little.
  */
-#include "sim/cql-emulator/cql-emulator-private.h"
+#include "sim/cql-emulator/storage-private.h"
 
 #include <stdlib.h>
 
 #define FIRST_BUCKETS 16
 #define RUN_ROWS_MAX 128u
 #define FIRST_RUN_ROWS 2u
-
-/* ---- mutations ---- */
-
-struct cqle_mutation *cqle_mutation_new(
-	struct lab_heap *heap, struct cqle_table *table, struct lab_view key, int64_t token)
-{
-	struct cqle_mutation *m = lab_new(heap, struct cqle_mutation);
-	m->refs = 1;
-	m->table = table;
-	m->key = cqle_bytes_new(heap, key);
-	m->token = token;
-	m->deletion = CQLE_NOT_DELETED;
-	m->bytes = (uint32_t)key.len;
-	return m;
-}
-
-static void ranges_free(struct lab_heap *heap, struct cqle_range *ranges, size_t count)
-{
-	for (size_t i = 0; i < count; i++) {
-		cqle_bytes_unref(heap, ranges[i].start);
-		cqle_bytes_unref(heap, ranges[i].end);
-	}
-	lab_heap_free(heap, ranges);
-}
-
-void cqle_mutation_unref(struct lab_heap *heap, struct cqle_mutation *m)
-{
-	if (m == NULL || --m->refs > 0)
-		return;
-	for (size_t i = 0; i < m->row_count; i++)
-		cqle_row_unref(heap, m->rows[i]);
-	lab_heap_free(heap, m->rows);
-	ranges_free(heap, m->ranges, m->range_count);
-	cqle_row_unref(heap, m->static_row);
-	cqle_bytes_unref(heap, m->key);
-	lab_heap_free(heap, m);
-}
-
-/* One more item at the end of an array on the heap. */
-static void *grow(
-	struct lab_heap *heap, void *items, uint32_t count, uint32_t *capacity, size_t item_size)
-{
-	if (count < *capacity)
-		return items;
-	*capacity = *capacity == 0 ? 1 : *capacity * 2;
-	return lab_heap_realloc(heap, items, *capacity * item_size);
-}
-
-void cqle_mutation_add_row(struct lab_heap *heap, struct cqle_mutation *m, struct cqle_row *row)
-{
-	for (size_t i = m->row_count; i > 0 && i + 64 > m->row_count; i--) {
-		if (!lab_view_eq(cqle_row_key(m->rows[i - 1]), cqle_row_key(row)))
-			continue;
-		struct cqle_row *both = cqle_row_merge(heap, m->rows[i - 1], row, CQLE_NOT_DELETED);
-		cqle_row_unref(heap, m->rows[i - 1]);
-		cqle_row_unref(heap, row);
-		m->rows[i - 1] = both;
-		return;
-	}
-	m->rows = grow(heap, m->rows, m->row_count, &m->row_capacity, sizeof(struct cqle_row *));
-	m->rows[m->row_count++] = row;
-}
-
-static void range_add(struct lab_heap *heap, struct cqle_range **ranges, uint32_t *count,
-	uint32_t *capacity, const struct cqle_range *range)
-{
-	*ranges = grow(heap, *ranges, *count, capacity, sizeof(struct cqle_range));
-	(*ranges)[(*count)++] = (struct cqle_range){ cqle_bytes_ref(range->start),
-		cqle_bytes_ref(range->end), range->deletion };
-}
-
-void cqle_mutation_add_range(struct lab_heap *heap, struct cqle_mutation *m, struct lab_view start,
-	struct lab_view end, struct cqle_deletion deletion)
-{
-	struct cqle_range range = { cqle_bytes_new(heap, start),
-		end.ptr == NULL ? NULL : cqle_bytes_new(heap, end), deletion };
-	range_add(heap, &m->ranges, &m->range_count, &m->range_capacity, &range);
-	cqle_bytes_unref(heap, range.start);
-	cqle_bytes_unref(heap, range.end);
-}
 
 /* ---- partitions ---- */
 
@@ -147,6 +69,8 @@ static uint32_t find_row(const struct cqle_run *run, struct lab_view key)
 struct cqle_cursor cqle_seek(const struct cqle_partition *p, struct lab_view key)
 {
 	struct cqle_cursor cursor = { p, 0, 0 };
+	if (p->disk != NULL)
+		cqle_disk_seek(p->disk, key);
 	if (p->run_count == 0)
 		return cursor;
 	cursor.run = find_run(p, key);
@@ -154,9 +78,18 @@ struct cqle_cursor cqle_seek(const struct cqle_partition *p, struct lab_view key
 	return cursor;
 }
 
+struct cqle_cursor cqle_seek_end(const struct cqle_partition *p)
+{
+	if (p->disk != NULL)
+		cqle_disk_seek_end(p->disk);
+	return (struct cqle_cursor){ p, p->run_count, 0 };
+}
+
 struct cqle_row *cqle_cursor_next(struct cqle_cursor *cursor)
 {
 	const struct cqle_partition *p = cursor->partition;
+	if (p->disk != NULL)
+		return cqle_disk_next(p->disk);
 	if (cursor->run < p->run_count && cursor->index == p->runs[cursor->run]->count) {
 		cursor->run++;
 		cursor->index = 0;
@@ -167,6 +100,8 @@ struct cqle_row *cqle_cursor_next(struct cqle_cursor *cursor)
 struct cqle_row *cqle_cursor_previous(struct cqle_cursor *cursor)
 {
 	const struct cqle_partition *p = cursor->partition;
+	if (p->disk != NULL)
+		return cqle_disk_previous(p->disk);
 	if (cursor->index == 0) {
 		if (cursor->run == 0)
 			return NULL;
@@ -183,27 +118,10 @@ struct cqle_row *cqle_row_find(const struct cqle_partition *p, struct lab_view k
 	return row != NULL && lab_view_eq(cqle_row_key(row), key) ? row : NULL;
 }
 
-static bool range_covers(const struct cqle_range *range, struct lab_view key)
-{
-	return lab_view_cmp(key, cqle_bytes_view(range->start)) >= 0 &&
-	       (range->end == NULL || lab_view_cmp(key, cqle_bytes_view(range->end)) < 0);
-}
-
-struct cqle_deletion cqle_partition_deletion(const struct cqle_partition *p, struct lab_view key)
-{
-	struct cqle_deletion newest = p->deletion;
-	for (uint32_t i = 0; i < p->range_count; i++) {
-		if (p->ranges[i].deletion.timestamp > newest.timestamp &&
-			range_covers(&p->ranges[i], key))
-			newest = p->ranges[i].deletion;
-	}
-	return newest;
-}
-
 static void run_insert_at(
 	struct cqle_store *store, struct cqle_partition *p, uint32_t at, struct cqle_run *run)
 {
-	p->runs = grow(
+	p->runs = storage_grow(
 		store->heap, p->runs, p->run_count, &p->run_capacity, sizeof(struct cqle_run *));
 	memmove(&p->runs[at + 1], &p->runs[at], (p->run_count - at) * sizeof(struct cqle_run *));
 	p->runs[at] = run;
@@ -287,30 +205,24 @@ static void row_replace(struct cqle_store *store, struct cqle_partition *p, uint
 	run_drop_if_empty(store, p, at);
 }
 
-static void apply_row(struct cqle_store *store, struct cqle_partition *p, struct cqle_row *row)
+void storage_put(struct cqle_store *store, struct cqle_partition *p, struct cqle_cursor at,
+	struct cqle_row *old, struct cqle_row *row)
 {
-	struct lab_view key = cqle_row_key(row);
-	struct cqle_deletion around = cqle_partition_deletion(p, key);
-	struct cqle_cursor cursor = cqle_seek(p, key);
-	struct cqle_cursor at = cursor;
-	struct cqle_row *old = cqle_cursor_next(&cursor);
-	if (old == NULL || !lab_view_eq(cqle_row_key(old), key))
-		old = NULL;
-
-	struct cqle_row *merged = cqle_row_merge(store->heap, old, row, around);
-	if (old != NULL)
-		row_replace(store, p, at.run, at.index, merged);
-	else if (merged != NULL)
-		row_insert(store, p, merged);
+	if (p->disk != NULL)
+		cqle_disk_put(store, old, row);
+	else if (old != NULL)
+		row_replace(store, p, at.run, at.index, row);
+	else if (row != NULL)
+		row_insert(store, p, row);
 }
 
-/* What `change` makes of each row in [start, end). */
-typedef struct cqle_row *(*row_change_fn)(
-	struct lab_heap *heap, struct cqle_row *row, const void *ctx);
-
-static void rows_change(struct cqle_store *store, struct cqle_partition *p, struct lab_view start,
-	struct lab_view end, row_change_fn change, const void *ctx)
+void storage_change(struct cqle_store *store, struct cqle_partition *p, struct lab_view start,
+	struct lab_view end, storage_change_fn change, const void *ctx)
 {
+	if (p->disk != NULL) {
+		cqle_disk_change(store, start, end, change, ctx);
+		return;
+	}
 	struct cqle_cursor at = cqle_seek(p, start);
 	while (at.run < p->run_count) {
 		if (at.index >= p->runs[at.run]->count) {
@@ -331,61 +243,6 @@ static void rows_change(struct cqle_store *store, struct cqle_partition *p, stru
 	}
 }
 
-static struct cqle_row *change_delete(struct lab_heap *heap, struct cqle_row *row, const void *ctx)
-{
-	const struct cqle_deletion *deletion = ctx;
-	return cqle_row_merge(heap, row, NULL, *deletion);
-}
-
-static void apply_partition_deletion(
-	struct cqle_store *store, struct cqle_partition *p, struct cqle_deletion deletion)
-{
-	uint32_t kept = 0;
-	if (deletion.timestamp <= p->deletion.timestamp)
-		return;
-	p->deletion = deletion;
-	rows_change(store, p, lab_view_of("", 0), lab_view_of(NULL, 0), change_delete, &deletion);
-	struct cqle_row *row = p->static_row == NULL
-				       ? NULL
-				       : cqle_row_merge(store->heap, p->static_row, NULL, deletion);
-	cqle_row_unref(store->heap, p->static_row);
-	p->static_row = row;
-	for (uint32_t i = 0; i < p->range_count; i++) {
-		if (p->ranges[i].deletion.timestamp > deletion.timestamp) {
-			p->ranges[kept++] = p->ranges[i];
-			continue;
-		}
-		cqle_bytes_unref(store->heap, p->ranges[i].start);
-		cqle_bytes_unref(store->heap, p->ranges[i].end);
-	}
-	p->range_count = kept;
-}
-
-static bool same_range(const struct cqle_range *a, const struct cqle_range *b)
-{
-	return lab_view_eq(cqle_bytes_view(a->start), cqle_bytes_view(b->start)) &&
-	       (a->end == NULL) == (b->end == NULL) &&
-	       (a->end == NULL || lab_view_eq(cqle_bytes_view(a->end), cqle_bytes_view(b->end)));
-}
-
-static void apply_range(
-	struct cqle_store *store, struct cqle_partition *p, const struct cqle_range *range)
-{
-	struct lab_view end =
-		range->end == NULL ? lab_view_of(NULL, 0) : cqle_bytes_view(range->end);
-	if (range->deletion.timestamp <= p->deletion.timestamp)
-		return;
-	rows_change(store, p, cqle_bytes_view(range->start), end, change_delete, &range->deletion);
-	for (uint32_t i = 0; i < p->range_count; i++) {
-		if (!same_range(&p->ranges[i], range))
-			continue;
-		if (range->deletion.timestamp > p->ranges[i].deletion.timestamp)
-			p->ranges[i].deletion = range->deletion;
-		return;
-	}
-	range_add(store->heap, &p->ranges, &p->range_count, &p->range_capacity, range);
-}
-
 static void partition_free(struct cqle_store *store, struct cqle_partition *p)
 {
 	for (uint32_t i = 0; i < p->run_count; i++) {
@@ -395,7 +252,7 @@ static void partition_free(struct cqle_store *store, struct cqle_partition *p)
 		lab_heap_free(store->heap, p->runs[i]);
 	}
 	lab_heap_free(store->heap, p->runs);
-	ranges_free(store->heap, p->ranges, p->range_count);
+	storage_ranges_free(store->heap, p->ranges, p->range_count);
 	cqle_row_unref(store->heap, p->static_row);
 	cqle_bytes_unref(store->heap, p->key);
 	lab_heap_free(store->heap, p);
@@ -414,6 +271,10 @@ struct cqle_store *cqle_store_new(struct lab_heap *heap)
 
 void cqle_store_clear(struct cqle_store *store)
 {
+	if (store->disk != NULL) {
+		cqle_disk_clear(store);
+		return;
+	}
 	for (size_t i = 0; i < store->count; i++)
 		partition_free(store, store->order[i]);
 	memset(store->buckets, 0, store->bucket_count * sizeof(struct cqle_partition *));
@@ -426,15 +287,19 @@ void cqle_store_free(struct cqle_store **_store)
 	if (store == NULL)
 		return;
 	*_store = NULL;
-	cqle_store_clear(store);
+	if (store->disk != NULL)
+		cqle_disk_free(store);
+	else
+		cqle_store_clear(store);
 	lab_heap_free(store->heap, store->order);
 	lab_heap_free(store->heap, store->buckets);
 	lab_heap_free(store->heap, store);
 }
 
-struct cqle_partition *cqle_store_find(
-	const struct cqle_store *store, int64_t token, struct lab_view key)
+struct cqle_partition *cqle_store_find(struct cqle_store *store, int64_t token, struct lab_view key)
 {
+	if (store->disk != NULL)
+		return cqle_disk_find(store, token, key);
 	struct cqle_partition *p = store->buckets[(uint64_t)token & (store->bucket_count - 1)];
 	while (p != NULL && (p->token != token || !lab_view_eq(cqle_bytes_view(p->key), key)))
 		p = p->next;
@@ -455,9 +320,10 @@ static void store_rehash(struct cqle_store *store, size_t bucket_count)
 	}
 }
 
-static struct cqle_partition *partition_add(
-	struct cqle_store *store, int64_t token, struct cqle_bytes *key)
+struct cqle_partition *storage_add(struct cqle_store *store, int64_t token, struct cqle_bytes *key)
 {
+	if (store->disk != NULL)
+		return cqle_disk_add(store, token, key);
 	struct cqle_partition *p = lab_new(store->heap, struct cqle_partition);
 	p->key = cqle_bytes_ref(key);
 	p->token = token;
@@ -488,78 +354,50 @@ static int partition_order(const void *a, const void *b)
 	return lab_view_cmp(cqle_bytes_view(p->key), cqle_bytes_view(q->key));
 }
 
-struct cqle_partition **cqle_store_ordered(struct cqle_store *store)
+static void put_in_order(struct cqle_store *store)
 {
 	if (store->sorted < store->count) /* keys differ: no ties */
 		qsort(store->order, store->count, sizeof(struct cqle_partition *), partition_order);
 	store->sorted = store->count;
-	return store->order;
 }
 
-void cqle_store_apply(struct cqle_store *store, const struct cqle_mutation *m)
+void storage_head_changed(struct cqle_store *store, struct cqle_partition *p)
 {
-	struct cqle_partition *p = cqle_store_find(store, m->token, cqle_bytes_view(m->key));
-	if (p == NULL)
-		p = partition_add(store, m->token, m->key);
-	if (m->deletion.timestamp != CQLE_NO_TIMESTAMP)
-		apply_partition_deletion(store, p, m->deletion);
-	for (uint32_t i = 0; i < m->range_count; i++)
-		apply_range(store, p, &m->ranges[i]);
-	if (m->static_row != NULL) {
-		struct cqle_row *merged =
-			cqle_row_merge(store->heap, p->static_row, m->static_row, p->deletion);
-		cqle_row_unref(store->heap, p->static_row);
-		p->static_row = merged;
-	}
-	for (uint32_t i = 0; i < m->row_count; i++)
-		apply_row(store, p, m->rows[i]);
+	if (p->disk != NULL)
+		cqle_disk_head_changed(store);
 }
 
-void cqle_store_copy(struct cqle_store *to, const struct cqle_store *from)
+static bool before(const struct cqle_partition *p, int64_t token, struct lab_view key)
 {
-	for (size_t i = 0; i < from->count; i++) {
-		const struct cqle_partition *p = from->order[i];
-		struct cqle_partition *copy = partition_add(to, p->token, p->key);
-		struct cqle_cursor cursor = { p, 0, 0 };
-		copy->deletion = p->deletion;
-		copy->static_row = cqle_row_ref(p->static_row);
-		for (uint32_t j = 0; j < p->range_count; j++)
-			range_add(to->heap, &copy->ranges, &copy->range_count,
-				&copy->range_capacity, &p->ranges[j]);
-		for (struct cqle_row *row = cqle_cursor_next(&cursor); row != NULL;
-			row = cqle_cursor_next(&cursor))
-			row_insert(to, copy, cqle_row_ref(row));
-	}
+	if (p->token != token)
+		return p->token < token;
+	return lab_view_cmp(cqle_bytes_view(p->key), key) < 0;
 }
 
-/* ---- compaction ---- */
-
-static struct cqle_row *change_purge(struct lab_heap *heap, struct cqle_row *row, const void *ctx)
+struct cqle_scan cqle_store_scan(struct cqle_store *store, int64_t token, struct lab_view key)
 {
-	return cqle_row_purge(heap, row, *(const uint32_t *)ctx);
+	struct cqle_scan scan = { .store = store };
+	if (store->disk != NULL) {
+		cqle_disk_scan(store, token, key);
+		return scan;
+	}
+	put_in_order(store);
+	size_t high = store->count;
+	while (scan.next < high) {
+		size_t middle = scan.next + (high - scan.next) / 2;
+		if (before(store->order[middle], token, key))
+			scan.next = middle + 1;
+		else
+			high = middle;
+	}
+	return scan;
 }
 
-static void partition_compact(
-	struct cqle_store *store, struct cqle_partition *p, uint32_t gc_before_s)
+struct cqle_partition *cqle_scan_next(struct cqle_scan *scan)
 {
-	uint32_t kept = 0;
-	if (p->deletion.local_s < gc_before_s)
-		p->deletion = CQLE_NOT_DELETED;
-	for (uint32_t i = 0; i < p->range_count; i++) {
-		if (p->ranges[i].deletion.local_s >= gc_before_s) {
-			p->ranges[kept++] = p->ranges[i];
-			continue;
-		}
-		cqle_bytes_unref(store->heap, p->ranges[i].start);
-		cqle_bytes_unref(store->heap, p->ranges[i].end);
-	}
-	p->range_count = kept;
-	if (p->static_row != NULL) {
-		struct cqle_row *row = cqle_row_purge(store->heap, p->static_row, gc_before_s);
-		cqle_row_unref(store->heap, p->static_row);
-		p->static_row = row;
-	}
-	rows_change(store, p, lab_view_of("", 0), lab_view_of(NULL, 0), change_purge, &gc_before_s);
+	if (scan->store->disk != NULL)
+		return cqle_disk_scan_next(scan->store);
+	return scan->next < scan->store->count ? scan->store->order[scan->next++] : NULL;
 }
 
 static bool partition_is_empty(const struct cqle_partition *p)
@@ -568,17 +406,23 @@ static bool partition_is_empty(const struct cqle_partition *p)
 	       p->deletion.timestamp == CQLE_NO_TIMESTAMP;
 }
 
-void cqle_store_compact(struct cqle_store *store, uint32_t gc_before_s)
+void storage_each(struct cqle_store *store, storage_each_fn fn, void *ctx)
 {
 	size_t kept = 0;
+	if (store->disk != NULL) {
+		cqle_disk_each(store, fn, ctx);
+		return;
+	}
 	for (size_t i = 0; i < store->count; i++) {
 		struct cqle_partition *p = store->order[i];
-		partition_compact(store, p, gc_before_s);
+		fn(store, p, ctx);
 		if (partition_is_empty(p))
 			partition_free(store, p);
 		else
 			store->order[kept++] = p;
 	}
+	if (kept == store->count)
+		return;
 	store->sorted = store->sorted == store->count ? kept : 0;
 	store->count = kept;
 	store_rehash(store, store->bucket_count);

@@ -14,6 +14,13 @@
 #include "core/cql/cql-codec.h"
 #include "sim/cql-emulator/cql-emulator.h"
 
+#ifdef TESTING_CQL_SQLITE
+/* sim/cql-sqlite builds all tests a second time. */
+#include "sim/cql-sqlite/cql-sqlite.h"
+static struct cqlsqlite *testing_cql_engine;
+static struct cqlsqlite_settings testing_cql_settings = { .path = ":memory:" };
+#endif
+
 #define TEST_EPOCH_US INT64_C(1700000000000000)
 #define TEST_NODES_MAX 6
 
@@ -123,6 +130,12 @@ static inline struct test_world *test_world(size_t count)
 static inline void test_start(struct test_world *w)
 {
 	struct lab_error err;
+#ifdef TESTING_CQL_SQLITE
+	if (cqlsqlite_open(w->heap, &testing_cql_settings, &testing_cql_engine, &err) < 0)
+		fail_msg("%s", err.message);
+	w->options.engine_ops = &cqlsqlite_ops;
+	w->options.engine = testing_cql_engine;
+#endif
 	if (cqlemu_new(&w->options, &w->emu, &err) < 0)
 		fail_msg("%s", err.message);
 	w->service = cqlemu_service(w->emu);
@@ -132,6 +145,9 @@ static inline void test_end(struct test_world *w)
 {
 	size_t before;
 	cqlemu_free(&w->emu);
+#ifdef TESTING_CQL_SQLITE
+	cqlsqlite_close(&testing_cql_engine);
+#endif
 	lab_arena_free(&w->arena);
 	before = lab_heap_used(w->heap);
 	lab_heap_drop(&w->heap);

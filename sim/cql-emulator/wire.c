@@ -23,11 +23,11 @@ void cqle_wire_send(struct cqlemu *emu, struct cqle_session *s, uint8_t version,
 		data = lab_buf_view(&emu->out);
 	}
 	if (wire == SIM_WIRE_TRUNCATE) {
-		s->output(s->output_ctx, lab_view_sub(data, 0, data.len / 2), SIM_WIRE_ANSWER);
+		cqle_output(emu, s, lab_view_sub(data, 0, data.len / 2), SIM_WIRE_ANSWER);
 		cqle_session_reset(emu, s);
 		return;
 	}
-	s->output(s->output_ctx, data, wire);
+	cqle_output(emu, s, data, wire);
 }
 
 void cqle_wire_error(struct cqlemu *emu, struct cqle_session *s, uint8_t version, int16_t stream,

@@ -5,10 +5,9 @@
 #ifndef LAB_S3_SQLITE_PRIVATE_H
 #define LAB_S3_SQLITE_PRIVATE_H
 
-#include <sqlite3.h>
-
 #include "sim/s3-emulator/s3-emulator-private.h"
 #include "sim/s3-sqlite/s3-sqlite.h"
+#include "sim/sqlite-file/sqlite-file.h"
 
 #define CHUNK_BYTES ((size_t)1 << 20)
 #define CHUNK_BITS 20 /* of a chunk's id that number the chunks of one body */
@@ -95,9 +94,6 @@ sqlite3_stmt *s3sqlite_use(struct s3sqlite *db, enum s3sqlite_statement statemen
 int s3sqlite_step(struct s3sqlite *db, sqlite3_stmt *statement);
 /* Steps to the end and rewinds. 0, or -1 broken. */
 int s3sqlite_finish_statement(struct s3sqlite *db, sqlite3_stmt *statement);
-void s3sqlite_bind(sqlite3_stmt *statement, int index, struct lab_view bytes);
-/* Borrowed until the next step. */
-struct lab_view s3sqlite_column(sqlite3_stmt *statement, int column);
 
 /* row.c: headers and parts as bytes. 0, or -1 if they are not what was written. */
 void s3sqlite_encode_headers(struct lab_buf *out, const struct s3emu_object *object);

@@ -7,7 +7,6 @@
 #define ARENA_MAX ((size_t)1 << 30)
 #define HEADERS_MAX ((size_t)1 << 20)
 #define PARTS_MAX ((size_t)8 << 20)
-#define BUSY_MS 0 /* locked by somebody else: said at once */
 
 /* ---- statements ---- */
 
@@ -45,20 +44,6 @@ int s3sqlite_finish_statement(struct s3sqlite *db, sqlite3_stmt *statement)
 
 	(void)sqlite3_reset(statement);
 	return LAB_MIN(result, 0);
-}
-
-void s3sqlite_bind(sqlite3_stmt *statement, int index, struct lab_view bytes)
-{
-	/* A NULL pointer would be NULL, not an empty blob. */
-	(void)sqlite3_bind_blob64(statement, index, bytes.len == 0 ? (const void *)"" : bytes.ptr,
-		bytes.len, SQLITE_STATIC);
-}
-
-struct lab_view s3sqlite_column(sqlite3_stmt *statement, int column)
-{
-	const void *bytes = sqlite3_column_blob(statement, column);
-
-	return lab_view_of(bytes, (size_t)sqlite3_column_bytes(statement, column));
 }
 
 /* A request that has failed does nothing more. */
@@ -127,7 +112,7 @@ static int chunks_put(struct s3sqlite *db, struct lab_view bytes, uint64_t *ret_
 		sqlite3_stmt *put = s3sqlite_use(db, S3SQLITE_CHUNK_PUT);
 
 		(void)sqlite3_bind_int64(put, 1, chunk_id(body, n));
-		s3sqlite_bind(put, 2, lab_view_sub(bytes, n * CHUNK_BYTES, CHUNK_BYTES));
+		sqlite_file_bind(put, 2, lab_view_sub(bytes, n * CHUNK_BYTES, CHUNK_BYTES));
 		result = s3sqlite_finish_statement(db, put);
 	}
 	*ret_body = body;
@@ -155,7 +140,7 @@ static int chunks_read(struct s3sqlite *db, uint64_t body, struct s3emu_blob *bl
 	(void)sqlite3_bind_int64(get, 1, chunk_id(body, 0));
 	(void)sqlite3_bind_int64(get, 2, chunk_id(body + 1, 0));
 	while ((more = s3sqlite_step(db, get)) > 0) {
-		struct lab_view data = s3sqlite_column(get, 0);
+		struct lab_view data = sqlite_file_column(get, 0);
 
 		if (data.len > blob->size - at)
 			break;
@@ -199,9 +184,9 @@ static int decode_content(struct s3sqlite *db, sqlite3_stmt *row, struct s3emu_c
 	struct lab_http_header *headers;
 	struct s3emu_part *parts;
 
-	if (s3sqlite_decode_headers(db->arena, s3sqlite_column(row, COLUMN_HEADERS), &headers,
+	if (s3sqlite_decode_headers(db->arena, sqlite_file_column(row, COLUMN_HEADERS), &headers,
 		    &ret->header_count) < 0 ||
-		s3sqlite_decode_parts(db->arena, s3sqlite_column(row, COLUMN_PARTS), &parts,
+		s3sqlite_decode_parts(db->arena, sqlite_file_column(row, COLUMN_PARTS), &parts,
 			&ret->part_count) < 0)
 		return s3sqlite_broken(db, SQLITE_CORRUPT);
 	ret->headers = headers;
@@ -216,7 +201,7 @@ static uint64_t column_u64(sqlite3_stmt *row, int column)
 
 static void fill(sqlite3_stmt *row, struct s3emu_object *object)
 {
-	struct lab_view etag = s3sqlite_column(row, COLUMN_ETAG);
+	struct lab_view etag = sqlite_file_column(row, COLUMN_ETAG);
 
 	object->creations = (uint32_t)column_u64(row, COLUMN_CREATIONS);
 	object->overwritten = (uint32_t)column_u64(row, COLUMN_OVERWRITTEN);
@@ -241,7 +226,7 @@ static struct s3emu_object *row_read(struct s3sqlite *db, sqlite3_stmt *row, boo
 		if (blob == NULL)
 			return NULL;
 	}
-	object = s3emu_object_new(db->s3, blob, s3sqlite_column(row, COLUMN_KEY).len, &content);
+	object = s3emu_object_new(db->s3, blob, sqlite_file_column(row, COLUMN_KEY).len, &content);
 	if (object == NULL) {
 		if (blob != NULL)
 			s3emu_blob_unref(db->s3, blob);
@@ -260,7 +245,7 @@ static sqlite3_stmt *use_key(struct s3sqlite *db, enum s3sqlite_statement statem
 
 	(void)sqlite3_bind_int64(prepared, 1, known->id);
 	(void)sqlite3_bind_int64(prepared, 2, space);
-	s3sqlite_bind(prepared, 3, key);
+	sqlite_file_bind(prepared, 3, key);
 	return prepared;
 }
 
@@ -289,7 +274,7 @@ static int engine_next(void *engine, struct s3emu_bucket *bucket, enum s3emu_spa
 	if (db->failed == 0 && s3sqlite_step(db, next) > 0)
 		object = row_read(db, next, false);
 	if (object != NULL)
-		*ret_key = lab_arena_copy(db->arena, s3sqlite_column(next, COLUMN_KEY));
+		*ret_key = lab_arena_copy(db->arena, sqlite_file_column(next, COLUMN_KEY));
 	(void)sqlite3_reset(next);
 	*ret = object;
 	return object != NULL;
@@ -339,9 +324,9 @@ static int row_write(struct s3sqlite *db, struct s3emu_bucket *bucket, enum s3em
 		(void)sqlite3_bind_int64(put, 8, (int64_t)body);
 	(void)sqlite3_bind_int64(put, 9, (int64_t)object->body_hash);
 	(void)sqlite3_bind_int64(put, 10, object->modified_us);
-	s3sqlite_bind(put, 11, lab_view_cstr(object->etag));
-	s3sqlite_bind(put, 12, lab_buf_view(&db->headers));
-	s3sqlite_bind(put, 13, lab_buf_view(&db->parts));
+	sqlite_file_bind(put, 11, lab_view_cstr(object->etag));
+	sqlite_file_bind(put, 12, lab_buf_view(&db->headers));
+	sqlite_file_bind(put, 13, lab_buf_view(&db->parts));
 	return s3sqlite_finish_statement(db, put);
 }
 
@@ -453,8 +438,8 @@ static int bucket_row(struct s3sqlite *db, struct s3emu_bucket *bucket, int64_t 
 {
 	sqlite3_stmt *row = s3sqlite_use(db, S3SQLITE_BUCKET_OPEN);
 
-	s3sqlite_bind(row, 1, bucket->name);
-	s3sqlite_bind(row, 2, bucket->owner);
+	sqlite_file_bind(row, 1, bucket->name);
+	sqlite_file_bind(row, 2, bucket->owner);
 	(void)sqlite3_bind_int64(row, 3, bucket->created_us);
 	if (s3sqlite_step(db, row) <= 0) {
 		(void)sqlite3_reset(row);
@@ -566,11 +551,11 @@ static int engine_next_bucket(void *engine, struct lab_view previous, struct lab
 	sqlite3_stmt *row = s3sqlite_use(db, S3SQLITE_BUCKET_NEXT);
 	int found;
 
-	s3sqlite_bind(row, 1, previous);
+	sqlite_file_bind(row, 1, previous);
 	found = s3sqlite_step(db, row);
 	if (found > 0) {
-		*ret_name = lab_arena_copy(db->arena, s3sqlite_column(row, 0));
-		*ret_owner = lab_arena_copy(db->arena, s3sqlite_column(row, 1));
+		*ret_name = lab_arena_copy(db->arena, sqlite_file_column(row, 0));
+		*ret_owner = lab_arena_copy(db->arena, sqlite_file_column(row, 1));
 	}
 	(void)sqlite3_reset(row);
 	return found;
@@ -605,10 +590,10 @@ void s3sqlite_credentials_keep(struct s3sqlite *db, const struct sim_credentials
 	if (credentials->token.len == 0 || credentials->expires_unix == 0 || begin(db) < 0)
 		return;
 	put = s3sqlite_use(db, S3SQLITE_KEY_PUT);
-	s3sqlite_bind(put, 1, credentials->access_key_id);
-	s3sqlite_bind(put, 2, credentials->account);
-	s3sqlite_bind(put, 3, credentials->secret_access_key);
-	s3sqlite_bind(put, 4, credentials->token);
+	sqlite_file_bind(put, 1, credentials->access_key_id);
+	sqlite_file_bind(put, 2, credentials->account);
+	sqlite_file_bind(put, 3, credentials->secret_access_key);
+	sqlite_file_bind(put, 4, credentials->token);
 	(void)sqlite3_bind_int64(put, 5, credentials->expires_unix);
 	(void)s3sqlite_finish_statement(db, put);
 	(void)sqlite3_clear_bindings(put);
@@ -621,10 +606,10 @@ static int give_keys(struct s3sqlite *db, struct s3emu *s3, struct lab_error *er
 	int more, result = 0;
 
 	while (result == 0 && (more = s3sqlite_step(db, row)) > 0) {
-		struct sim_credentials credentials = { .access_key_id = s3sqlite_column(row, 0),
-			.account = s3sqlite_column(row, 1),
-			.secret_access_key = s3sqlite_column(row, 2),
-			.token = s3sqlite_column(row, 3),
+		struct sim_credentials credentials = { .access_key_id = sqlite_file_column(row, 0),
+			.account = sqlite_file_column(row, 1),
+			.secret_access_key = sqlite_file_column(row, 2),
+			.token = sqlite_file_column(row, 3),
 			.expires_unix = sqlite3_column_int64(row, 4) };
 
 		result = s3emu_credentials_add(s3, &credentials, err);
@@ -658,22 +643,12 @@ int s3sqlite_open(struct lab_heap *heap, const struct s3sqlite_settings *setting
 	struct s3sqlite **ret, struct lab_error *err)
 {
 	struct s3sqlite *db = lab_new(heap, struct s3sqlite);
-	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX |
-		    SQLITE_OPEN_EXRESCODE;
 
 	db->heap = heap;
 	db->arena = lab_arena_new(heap, ARENA_MAX);
 	db->stats.last_failure = db->last_failure;
 	lab_buf_init(&db->headers, heap, HEADERS_MAX);
 	lab_buf_init(&db->parts, heap, PARTS_MAX);
-	if (sqlite3_open_v2(settings->path, &db->sql, flags, NULL) != SQLITE_OK) {
-		lab_fail(err, LAB_NOT_FOUND,
-			"%s: it cannot be opened for writing; is the folder there?",
-			settings->path);
-		s3sqlite_close(&db);
-		return -1;
-	}
-	(void)sqlite3_busy_timeout(db->sql, BUSY_MS);
 	if (s3sqlite_setup(db, settings, err) < 0) {
 		s3sqlite_close(&db);
 		return -1;
