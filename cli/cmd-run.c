@@ -15,7 +15,7 @@
 #define FIBERS_MAX 16384
 #define ALLOWED \
 	(OPTION_SEED | OPTION_DEFECT | OPTION_SET | OPTION_CONF | OPTION_MBOX | OPTION_WORLD | \
-		OPTION_JSON | OPTION_HISTORY | OPTION_S3)
+		OPTION_JSON | OPTION_HISTORY | OPTION_S3 | OPTION_CQL)
 
 struct single {
 	struct options options;
@@ -141,8 +141,9 @@ int cmd_run(int argc, char **argv)
 		lab_fail(&err, LAB_INVALID, "run needs one scenario");
 		return cli_usage(&err);
 	}
-	if (s.options.s3 != NULL && !s.options.is_live) {
-		lab_fail(&err, LAB_INVALID, "--s3 is a server on a socket: it needs --world live");
+	if ((s.options.s3 != NULL || s.options.cql != NULL) && !s.options.is_live) {
+		lab_fail(&err, LAB_INVALID, "%s is a server on a socket: it needs --world live",
+			s.options.s3 != NULL ? "--s3" : "--cql");
 		return cli_usage(&err);
 	}
 	if (prepare(&s, s.options.arguments[0], &err) < 0)

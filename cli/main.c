@@ -78,8 +78,13 @@ void cli_problems(const struct conf_problems *problems)
 int cli_scenario(const struct options *options, const char *path, struct lab_arena *arena,
 	const struct scenario **ret, struct lab_error *err)
 {
-	struct scenario_overrides overrides = { options->sets, options->set_count, options->conf,
-		options->s3 };
+	struct scenario_overrides overrides = { .sets = options->sets,
+		.set_count = options->set_count,
+		.conf = options->conf,
+		.s3_url = options->s3,
+		.cql_hosts = options->cql,
+		.cql_user = getenv("OBOXLAB_CQL_USER"),
+		.cql_password = getenv("OBOXLAB_CQL_PASSWORD") };
 	struct conf_problems problems;
 	struct scenario *scenario;
 	int result;
@@ -114,6 +119,11 @@ static int usage(FILE *to)
 		"key\n"
 		"                         and an empty bucket: "
 		"http://KEY:SECRET@HOST:PORT/?bucket=B\n"
+		"  --cql HOST[,HOST...]:PORT\n"
+		"                         run --world live: a Cassandra that is not ours; its "
+		"keyspace\n"
+		"                         is made, and dropped. User and password:\n"
+		"                         OBOXLAB_CQL_USER, OBOXLAB_CQL_PASSWORD, or the settings\n"
 		"\nOptions of serve (port 0: any; without addresses all three on loopback):\n"
 		"  --s3, --cql, --imds A:P  where a service listens; only those named are started\n"
 		"  --sproxyd, --cdmi A:P  the same for Scality's two connectors\n"

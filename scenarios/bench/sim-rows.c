@@ -59,7 +59,7 @@ static int load_storm(struct sim_rows *rows, bool with_faults, struct lab_error 
 {
 	static const struct conf_reader reader = { .read_file = read_file };
 	static const char *const sets[] = { "fault.episodes=0" };
-	struct scenario_overrides overrides = { sets, with_faults ? 0 : 1, NULL, NULL };
+	struct scenario_overrides overrides = { .sets = sets, .set_count = with_faults ? 0 : 1 };
 	struct conf_problems problems;
 
 	conf_problems_init(&problems, rows->arena);

@@ -37,6 +37,7 @@ struct oracle *judge_new_oracle(const struct scene *scene, struct lab_heap *heap
 		.bucket_size = s->endpoints.dictmap.bucket_size,
 		.bucket_parallelism = scene->node_count * 8,
 		.delete_timestamp_us = (int64_t)(s->endpoints.dictmap.delete_timestamp_ns / 1000),
+		.has_reverse_rows = s->is_foreign_cql && s->endpoints.dictmap.refcounting_table,
 		.epoch_us = (int64_t)scene->epoch_us };
 
 	return oracle_new(&settings);

@@ -27,6 +27,18 @@ struct live_run {
 
 /* ---- listening ---- */
 
+/* Foreign servers have no access log: their requests are counted where they were made. */
+static void count_foreign(struct live_run *run, enum lab_event_id id)
+{
+	const struct scenario *s = run->options->scenario;
+	bool is_s3 = s->is_foreign_s3 && id == LAB_EV_http_request_finished;
+	bool is_cql = s->is_foreign_cql && id == LAB_EV_cassandra_query_finished;
+
+	run->result->s3_requests += is_s3;
+	run->result->cql_requests += is_cql;
+	run->result->storage_requests += is_s3 || is_cql;
+}
+
 /* What a service did is told before what came of it. */
 static void on_event(void *ctx, const struct lab_event *event)
 {
@@ -40,11 +52,7 @@ static void on_event(void *ctx, const struct lab_event *event)
 	if (run->world.told_ns != 0)
 		told.time_ns = run->world.told_ns;
 	oracle_event(run->oracle, &told);
-	/* A foreign S3 has no access log: its requests are counted where they were made. */
-	if (o->scenario->is_foreign_s3 && event->id == LAB_EV_http_request_finished) {
-		run->result->s3_requests++;
-		run->result->storage_requests++;
-	}
+	count_foreign(run, event->id);
 	if (o->on_event != NULL)
 		o->on_event(o->on_event_ctx, &told, live_hostname(run->world.live, event->host));
 }
@@ -108,7 +116,8 @@ static void wait_for_stragglers(struct live_run *run)
 
 	if (advance(run, settled_ns + LIVE_STRAGGLERS, is_idle))
 		return;
-	stream_front_end_reset(run->world.cql);
+	if (run->world.cql != NULL)
+		stream_front_end_reset(run->world.cql);
 	(void)advance(run, settled_ns + PATIENCE, is_idle);
 }
 
@@ -207,7 +216,7 @@ static void clean(struct live_run *run)
 
 	run->result->is_left = live_world_clean(&run->world, &err) < 0;
 	if (run->result->is_left)
-		fprintf(stderr, "live: the bucket is not empty again: %s\n", err.message);
+		fprintf(stderr, "live: not everything is removed again: %s\n", err.message);
 }
 
 static void finish(struct live_run *run, bool is_broken, const struct lab_error *err)
@@ -260,8 +269,11 @@ int run_live(const struct run_options *options, struct run_result *ret, uint64_t
 	run->result = ret;
 	lab_assert_context(describe_run, run);
 	result = live_world_build(&run->world, options, run, on_access, err);
-	if (result == 0)
+	if (result == 0) {
 		result = start(run, err);
+		if (result < 0)
+			clean(run);
+	}
 	if (result == 0) {
 		storm(run);
 		finish(run, !run->is_interrupted && audit(run, err) < 0, err);

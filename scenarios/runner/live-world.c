@@ -5,7 +5,6 @@
 
 #define CQL_ADDRESS "127.0.2.1"
 #define FIBERS_MAX 65536
-#define FOREIGN_PATIENCE (10 * LAB_MINUTE)
 #define SERVICE_BYTES_MAX ((size_t)SCENE_MEMORY_MAX)
 /* Kinds that only the simulated world can do. */
 #define MISSING_POINTS (FAULT_DISK | FAULT_BIT(world_partition) | FAULT_BIT(world_clock))
@@ -118,17 +117,18 @@ static void list_peers(struct live_world *w, struct peers *ret)
 static int new_services(struct live_world *w, struct lab_error *err)
 {
 	struct scene *scene = &w->scene;
-	struct sim_hooks hooks, none = { 0 };
-	bool is_foreign = w->options->scenario->is_foreign_s3;
+	const struct scenario *scenario = w->options->scenario;
+	struct sim_hooks hooks, none = { 0 }; /* mirrors have none */
 
 	live_tap_hooks(w->tap, &hooks);
 	w->s3_pool = lab_pool_new(SERVICE_BYTES_MAX);
 	w->imds_pool = lab_pool_new(SERVICE_BYTES_MAX);
 	w->cql_pool = lab_pool_new(SERVICE_BYTES_MAX);
-	if (scene_new_storage(scene, w->s3_pool, is_foreign ? &none : &hooks, err) < 0 ||
+	if (scene_new_storage(scene, w->s3_pool, scenario->is_foreign_s3 ? &none : &hooks, err) <
+			0 ||
 		scene_new_imds(scene, w->imds_pool, &hooks, serve_publish, &w->publisher, err) < 0)
 		return -1;
-	return scene_new_cql(scene, w->cql_pool, &hooks, err);
+	return scene_new_cql(scene, w->cql_pool, scenario->is_foreign_cql ? &none : &hooks, err);
 }
 
 static int serve_all(struct live_world *w, struct lab_error *err)
@@ -151,6 +151,8 @@ static int serve_all(struct live_world *w, struct lab_error *err)
 	socket.life = NULL;
 	if (scene->imds != NULL && serve_imds(scene->imds, &socket, &w->imds, err) < 0)
 		return -1;
+	if (w->options->scenario->is_foreign_cql)
+		return 0;
 	for (size_t i = 0; i < scene->cql_count; i++)
 		names[i] = scene->cql_names[i];
 	socket.address = CQL_ADDRESS;
@@ -194,7 +196,7 @@ static int map_names(struct live_world *w, struct lab_error *err)
 	if (w->imds != NULL && map(w, e->s3.auth_host, 80, "127.0.0.1",
 				       http_front_end_port(w->imds), false, err) < 0)
 		return -1;
-	for (size_t i = 0; i < w->scene.cql_count; i++) {
+	for (size_t i = 0; w->cql != NULL && i < w->scene.cql_count; i++) {
 		char address[SERVE_ADDRESS_MAX];
 
 		if (serve_node_address(CQL_ADDRESS, i, address, err) < 0 ||
@@ -342,27 +344,25 @@ static void on_episode(void *ctx, const struct fault_episode *episode)
 		at(w, episode->start_ns, on_episode_begin, run);
 }
 
-static fault_kind_set kinds_here(const struct live_world *w)
+/* Where nothing of ours is asked for faults. */
+static uint64_t missing_points(const struct live_world *w)
 {
-	bool is_foreign = w->options->scenario->is_foreign_s3;
-	fault_kind_set kinds = 0;
+	const struct scenario *s = w->options->scenario;
 
-	for (unsigned k = 0; k < FAULT_KIND_COUNT; k++) {
-		uint64_t points = fault_kind_points((enum fault_kind)k);
-
-		if ((points & MISSING_POINTS) == 0 && !(is_foreign && (points & ~FAULT_S3) == 0))
-			kinds |= FAULT_KIND_BIT(k);
-	}
-	return kinds;
+	return MISSING_POINTS | (s->is_foreign_s3 ? FAULT_S3 : 0) |
+	       (s->is_foreign_cql ? FAULT_CQL | FAULT_BIT(cql_connect) | FAULT_BIT(cql_prepare) |
+					    FAULT_BIT(cql_node_down)
+				  : 0);
 }
 
 static void on_skipped(void *ctx, const struct scenario_fault *fault)
 {
 	const struct live_world *w = ctx;
+	const struct scenario *s = w->options->scenario;
 
-	fprintf(stderr, "live: fault %.*s is left out: it is for the simulated world%s only\n",
-		LAB_VIEW_ARG(fault->name),
-		w->options->scenario->is_foreign_s3 ? " or for the emulated S3" : "");
+	fprintf(stderr, "live: fault %.*s is left out: it is for the simulated world%s%s only\n",
+		LAB_VIEW_ARG(fault->name), s->is_foreign_s3 ? " or for the emulated S3" : "",
+		s->is_foreign_cql ? " or for the emulated Cassandra" : "");
 }
 
 static void on_fault(void *ctx, const struct fault_record *record)
@@ -393,89 +393,6 @@ void live_world_drain(struct live_world *w)
 		live_tap_drain(w->tap, &sink);
 }
 
-/* ---- an S3 that is not ours ---- */
-
-enum foreign_work {
-	FOREIGN_CHECK,
-	FOREIGN_MIRROR,
-	FOREIGN_CLEAN
-};
-
-struct foreign_job {
-	struct live_world *world;
-	enum foreign_work work;
-	bool is_done;
-	int result;
-	struct lab_error error;
-};
-
-static void foreign_main(struct env *env, void *arg)
-{
-	struct foreign_job *job = arg;
-	struct live_world *w = job->world;
-	const struct scenario_endpoints *e = &w->options->scenario->endpoints;
-	struct foreign_s3 s3 = { .env = env, .url = &e->s3, .authority = e->s3_authority };
-
-	switch (job->work) {
-	case FOREIGN_CHECK:
-		job->result = foreign_s3_check_empty(&s3, &job->error);
-		break;
-	case FOREIGN_MIRROR:
-		job->result = foreign_s3_mirror(&s3, w->scene.s3, &job->error);
-		break;
-	case FOREIGN_CLEAN:
-		job->result = foreign_s3_clean(&s3, &job->error);
-		break;
-	}
-	job->is_done = true;
-}
-
-static bool is_foreign_done(void *ctx)
-{
-	return ((struct foreign_job *)ctx)->is_done;
-}
-
-/* A fiber of the laboratory's host. */
-static int foreign_run(struct live_world *w, enum foreign_work work, struct lab_error *err)
-{
-	struct foreign_job *job;
-	int result;
-
-	if (!w->options->scenario->is_foreign_s3)
-		return 0;
-	/* The fiber may outlive the wait. */
-	job = lab_new(w->heap, struct foreign_job);
-	job->world = w;
-	job->work = work;
-	if (live_start(w->lab_host, "foreign-s3", foreign_main, job, err) < 0)
-		return -1;
-	if (live_run(w->live, live_now(w->live) + FOREIGN_PATIENCE, is_foreign_done, job) != 0)
-		return lab_fail(
-			err, LAB_TIMEOUT, "the foreign S3 is too slow to be looked through");
-	result = job->result;
-	if (result < 0)
-		*err = job->error;
-	return result;
-}
-
-static int claim_bucket(struct live_world *w, struct lab_error *err)
-{
-	if (foreign_run(w, FOREIGN_CHECK, err) < 0)
-		return -1;
-	w->is_bucket_ours = w->options->scenario->is_foreign_s3;
-	return 0;
-}
-
-int live_world_mirror(struct live_world *w, struct lab_error *err)
-{
-	return foreign_run(w, FOREIGN_MIRROR, err);
-}
-
-int live_world_clean(struct live_world *w, struct lab_error *err)
-{
-	return w->is_bucket_ours ? foreign_run(w, FOREIGN_CLEAN, err) : 0;
-}
-
 /* ---- the whole world ---- */
 
 /* The services' wall clock is the machine's. */
@@ -487,7 +404,7 @@ static int new_scene(struct live_world *w, struct lab_error *err)
 		return -1;
 	w->tap = live_tap_new(&w->scene);
 	return scene_new_faults(
-		&w->scene, live_tap_heap(w->tap), kinds_here(w), on_skipped, w, err);
+		&w->scene, live_tap_heap(w->tap), missing_points(w), on_skipped, w, err);
 }
 
 int live_world_build(struct live_world *w, const struct run_options *options, void *ctx,
@@ -504,7 +421,7 @@ int live_world_build(struct live_world *w, const struct run_options *options, vo
 	if (live_directory_new(w->root, err) < 0 || live_new(&settings, &w->live, err) < 0 ||
 		new_lab(w, err) < 0 || new_scene(w, err) < 0 || new_hosts(w, err) < 0 ||
 		new_services(w, err) < 0 || serve_all(w, err) < 0 || map_names(w, err) < 0 ||
-		claim_bucket(w, err) < 0)
+		live_world_claim(w, err) < 0)
 		return -1;
 	live_add_sink(w->live, follow_hosts, w);
 	live_tap_observe(w->tap, w->scene.plan, on_episode, w);
@@ -542,7 +459,7 @@ void live_world_free(struct live_world *w)
 
 void live_world_heal(struct live_world *w)
 {
-	for (size_t i = 0; i < w->scene.cql_count; i++)
+	for (size_t i = 0; w->cql != NULL && i < w->scene.cql_count; i++)
 		switch_node(w, i, true);
 	for (size_t i = 0; i < w->scene.node_count; i++) {
 		if (!w->scene.nodes[i].is_up)

@@ -7,8 +7,9 @@
  *            Cassandra nodes on 127.0.2.1, 127.0.2.2..., all on ports that were free. The settings'
  *            names lead there.
  * Threads    The caller's, and one for each service. Everything here is the caller's.
- * Foreign S3 A server that is not ours in the place of the emulator: its bucket must be there and
- *            empty. It has no faults and no access log; scene.s3 is the mirror for the audit.
+ * Foreign    A server that is not ours in the place of an emulator (live-foreign.c): an S3 whose
+ *            bucket is there and empty, a Cassandra cluster that does not have our keyspace. It has
+ *            no faults and no access log; scene.s3, scene.cql is the mirror for the audit.
  * Files      Of each host in a directory of its own under $TMPDIR or /tmp, removed at the end.
  * Faults     Those of services, crashes and node_down. The kinds that this world does not have
  *            (partitions, clocks, the disk) are left out; a fault that has no others is named on
@@ -20,7 +21,6 @@
 
 #include "core/env/live/live.h"
 #include "scenarios/runner/live-directory.h"
-#include "scenarios/runner/foreign-s3.h"
 #include "scenarios/runner/live-tap.h"
 #include "scenarios/runner/scene.h"
 #include "sim/serve/sockets.h"
@@ -53,7 +53,8 @@ struct live_world {
 	struct stream_front_end *cql;
 	uint64_t crashes;
 	bool is_closing;
-	bool is_bucket_ours; /* of a foreign S3: it was empty when we came */
+	bool is_bucket_ours;   /* of a foreign S3: it was empty when we came */
+	bool is_keyspace_ours; /* of a foreign Cassandra: we made it */
 	/* While a fault that a service's thread told of is traced: when it was. */
 	uint64_t told_ns;
 };
@@ -62,10 +63,12 @@ struct live_world {
  * log; faults become events. Take it down in either case. -1 LAB_INVALID, LAB_LIMIT, LAB_IO. */
 int live_world_build(struct live_world *w, const struct run_options *options, void *ctx,
 	void (*access)(void *ctx, const struct sim_access *access), struct lab_error *err);
-/* With a foreign S3 (scenario.is_foreign_s3): scene.s3 becomes what its bucket holds, for the
- * oracle. Else nothing. Not from a fiber. */
+/* The foreign servers' bucket and keyspace become ours, see foreign-s3.h and foreign-cql.h. The
+ * last step of the building. Neither this nor the next two from a fiber. */
+int live_world_claim(struct live_world *w, struct lab_error *err);
+/* With a foreign server: scene.s3, scene.cql become what it holds, for the oracle. Else nothing. */
 int live_world_mirror(struct live_world *w, struct lab_error *err);
-/* And all that is in its bucket is deleted. */
+/* All that is in its bucket is deleted, the keyspace is dropped. */
 int live_world_clean(struct live_world *w, struct lab_error *err);
 /* Ends the services' threads: from now on the scene's services may be read. */
 void live_world_stop(struct live_world *w);

@@ -37,9 +37,10 @@ struct run_options {
 	/* Every event, with the name of its host, for replay; may be NULL. */
 	void (*on_event)(void *ctx, const struct lab_event *event, const char *host);
 	void *on_event_ctx;
-	uint64_t until_ns;         /* stop the run there without a verdict; 0: run to the end */
-	uint64_t until_event;      /* or at that event; 0: none */
-	struct lab_buf *canonical; /* gets the canonical history (parity); may be NULL */
+	uint64_t until_ns;            /* stop the run there without a verdict; 0: run to the end */
+	uint64_t until_event;         /* or at that event; 0: none */
+	uint64_t foreign_patience_ns; /* live world, see foreign-cql.h; 0: a minute */
+	struct lab_buf *canonical;    /* gets the canonical history (parity); may be NULL */
 };
 
 /* Plain data: it goes through a pipe from worker to parent. */
@@ -54,7 +55,7 @@ struct run_result {
 	uint64_t s3_requests, cql_requests, imds_requests;
 	uint64_t users, crashes;
 	uint64_t leaked_objects, findings, excused;
-	bool is_left; /* objects in a foreign bucket that could not be deleted */
+	bool is_left; /* objects in a foreign bucket, a foreign keyspace: could not be deleted */
 	char signature[ORACLE_SIGNATURE_MAX]; /* of the first finding */
 	char report[RUN_REPORT_MAX]; /* the failure report (simulation 6.2); "" for a pass */
 };

@@ -208,6 +208,45 @@ int scenario_replace_s3(
 	return 0;
 }
 
+static int add_hosts(struct lab_view hosts, struct dict_cql_connect *connect, struct lab_error *err)
+{
+	struct lab_view host;
+
+	connect->host_count = 0;
+	while (lab_view_split(&hosts, ',', &host)) {
+		if (host.len == 0)
+			return lab_fail(err, LAB_INVALID, "a host is empty");
+		if (connect->host_count ==
+			LAB_MIN((size_t)DICT_CQL_HOSTS_MAX, (size_t)SCENARIO_CQL_NODES_MAX))
+			return lab_fail(
+				err, LAB_INVALID, "more than %zu hosts", connect->host_count);
+		connect->hosts[connect->host_count++] = host;
+	}
+	return 0;
+}
+
+int scenario_replace_cql(struct scenario *s, const struct scenario_overrides *overrides,
+	struct dict_cql_connect *connect, struct lab_error *err)
+{
+	struct lab_view text = lab_view_cstr(overrides->cql_hosts), hosts;
+	uint64_t port;
+
+	if (!lab_view_split(&text, ':', &hosts) || hosts.len == 0 ||
+		lab_view_to_u64(text, &port) < 0 || port == 0 || port > UINT16_MAX)
+		return lab_fail(err, LAB_INVALID, "\"%s\" is not HOST[,HOST...]:PORT",
+			overrides->cql_hosts);
+	if (add_hosts(hosts, connect, err) < 0)
+		return -1;
+	connect->port = (uint16_t)port;
+	if (overrides->cql_user != NULL)
+		connect->user = lab_view_cstr(overrides->cql_user);
+	if (overrides->cql_password != NULL)
+		connect->password = lab_view_cstr(overrides->cql_password);
+	s->cql.nodes = conf_range_fixed(connect->host_count);
+	s->is_foreign_cql = true;
+	return 0;
+}
+
 int scenario_endpoints_find(
 	struct scenario *scenario, struct lab_arena *arena, struct lab_error *err)
 {

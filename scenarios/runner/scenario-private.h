@@ -22,6 +22,9 @@ int scenario_read_phases(
 /* Puts another URL into obox_fs. */
 int scenario_replace_s3(
 	struct scenario *scenario, const char *url, struct lab_arena *arena, struct lab_error *err);
+/* Other hosts into a dict's connect string, and credentials if the overrides have any. */
+int scenario_replace_cql(struct scenario *scenario, const struct scenario_overrides *overrides,
+	struct dict_cql_connect *connect, struct lab_error *err);
 /* Finds S3 in the settings (scenario-endpoints.c), and sees whether a run can have their stacks. */
 int scenario_endpoints_find(
 	struct scenario *scenario, struct lab_arena *arena, struct lab_error *err);

@@ -280,7 +280,8 @@ static void apply_override(struct loader *loader, const char *text)
 
 /* ---- the operator's settings ---- */
 
-static int load_dict(struct loader *loader, const struct conf_dict *dict, struct lab_error *err)
+static int load_dict(struct loader *loader, const struct scenario_overrides *overrides,
+	const struct conf_dict *dict, struct lab_error *err)
 {
 	struct scenario *s = loader->scenario;
 	struct dict_cql_config *config;
@@ -296,22 +297,26 @@ static int load_dict(struct loader *loader, const struct conf_dict *dict, struct
 			       : lab_error_wrap(err, "%s:%u:%u: dict %.*s", dict->where.file,
 					 dict->where.line, dict->where.column,
 					 LAB_VIEW_ARG(dict->name));
+	if (overrides->cql_hosts != NULL &&
+		scenario_replace_cql(s, overrides, &config->connect, err) < 0)
+		return lab_error_wrap(err, "--cql");
 	s->dict_names[s->dict_count] = lab_arena_cstr(loader->arena, dict->name);
 	s->dicts[s->dict_count++] = (struct backend_dict){ dict->name, config };
 	return 0;
 }
 
-static int load_settings(struct loader *loader, const struct conf_section *conf, const char *s3_url,
-	struct lab_error *err)
+static int load_settings(struct loader *loader, const struct conf_section *conf,
+	const struct scenario_overrides *overrides, struct lab_error *err)
 {
 	struct scenario *s = loader->scenario;
 
 	if (conf_settings_load(conf, loader->arena, &s->conf, err) < 0)
 		return -1;
-	if (s3_url != NULL && scenario_replace_s3(s, s3_url, loader->arena, err) < 0)
+	if (overrides->s3_url != NULL &&
+		scenario_replace_s3(s, overrides->s3_url, loader->arena, err) < 0)
 		return lab_error_wrap(err, "--s3");
 	for (size_t i = 0; i < s->conf.dict_count; i++) {
-		if (load_dict(loader, &s->conf.dicts[i], err) < 0)
+		if (load_dict(loader, overrides, &s->conf.dicts[i], err) < 0)
 			return -1;
 	}
 	return scenario_endpoints_find(s, loader->arena, err);
@@ -386,7 +391,7 @@ int scenario_load(const char *path, const struct conf_reader *reader,
 	if (conf != NULL)
 		(void)conf_check(conf, CONF_FILE_DOVECOT, NULL, 0, problems);
 	if (count_errors(&loader, err) < 0 ||
-		load_settings(&loader, conf == NULL ? root : conf, overrides->s3_url, err) < 0)
+		load_settings(&loader, conf == NULL ? root : conf, overrides, err) < 0)
 		return -1;
 	scenario_check(s, root, overrides, problems);
 	if (count_errors(&loader, err) < 0)

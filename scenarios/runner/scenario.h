@@ -159,7 +159,8 @@ struct scenario {
 	const char *dict_names[SCENARIO_DICTS_MAX]; /* the same, ended by a NUL */
 	size_t dict_count;
 	struct scenario_endpoints endpoints;
-	bool is_foreign_s3; /* endpoints.s3 is a server that is not ours */
+	bool is_foreign_s3;  /* endpoints.s3 is a server that is not ours */
+	bool is_foreign_cql; /* the dicts' hosts are a cluster that is not ours */
 };
 
 /* --set SECTION.KEY=VALUE and --conf FILE: read after the file, so that they win. */
@@ -170,6 +171,11 @@ struct scenario_overrides {
 	/* An S3 server that is not ours, with a key and bucket=, for the live world; or NULL. It
 	 * takes the place of the URL in obox_fs. */
 	const char *s3_url;
+	/* "HOST[,HOST...]:PORT": a Cassandra cluster that is not ours, for the live world; or NULL.
+	 * Its hosts take the place of those of every dict, and are the nodes of store cql { }. */
+	const char *cql_hosts;
+	/* Instead of what the dicts say; or NULL. */
+	const char *cql_user, *cql_password;
 };
 
 int scenario_load(const char *path, const struct conf_reader *reader,

@@ -211,7 +211,7 @@ int scene_new_imds(struct scene *scene, struct lab_pool *pool, const struct sim_
 	return imdsemu_role_attach(scene->imds, s->endpoints.s3.auth_role, IMDSEMU_ROLE_OK, err);
 }
 
-static unsigned replication_factor(struct scene *scene)
+unsigned scene_replication_factor(const struct scene *scene)
 {
 	uint64_t rf = scene_knob(scene, &scenario_of(scene)->cql.replication_factor, "cql.rf", 0);
 
@@ -224,7 +224,7 @@ static int create_schema(struct scene *scene, struct lab_error *err)
 	int result;
 
 	lab_buf_init(&ddl, scene->cql_heap, DDL_MAX);
-	schema_print(scene_connect(scene)->keyspace, replication_factor(scene), &ddl);
+	schema_print(scene_connect(scene)->keyspace, scene_replication_factor(scene), &ddl);
 	result = cqlemu_execute(scene->cql, lab_buf_view(&ddl), err);
 	lab_buf_done(&ddl);
 	return result;
@@ -374,20 +374,37 @@ static int add_fault(struct scene *scene, struct lab_heap *heap, const struct sc
 	return 0;
 }
 
-int scene_new_faults(struct scene *scene, struct lab_heap *heap, fault_kind_set kinds,
+/* What of a fault happens in a world without these points. */
+static fault_kind_set kinds_left(const struct scenario_fault *f, uint64_t missing_points)
+{
+	fault_kind_set kinds = 0;
+
+	for (unsigned k = 0; k < FAULT_KIND_COUNT; k++) {
+		uint64_t points = fault_kind_points((enum fault_kind)k);
+
+		if (f->points != 0)
+			points &= f->points;
+		if ((points & ~missing_points) != 0)
+			kinds |= f->kinds & FAULT_KIND_BIT(k);
+	}
+	return kinds;
+}
+
+int scene_new_faults(struct scene *scene, struct lab_heap *heap, uint64_t missing_points,
 	void (*skipped)(void *ctx, const struct scenario_fault *fault), void *ctx,
 	struct lab_error *err)
 {
 	const struct scenario *s = scenario_of(scene);
 
-	scene->plan = fault_plan_new(heap, scene->options->seed, replication_factor(scene));
+	scene->plan = fault_plan_new(heap, scene->options->seed, scene_replication_factor(scene));
 	for (size_t i = 0; i < s->fault_count; i++) {
 		const struct scenario_fault *f = &s->faults[i];
+		fault_kind_set kinds = kinds_left(f, missing_points);
 
-		if ((f->kinds & kinds) == 0) {
+		if (kinds == 0) {
 			if (skipped != NULL)
 				skipped(ctx, f);
-		} else if (add_fault(scene, heap, f, f->kinds & kinds, err) < 0) {
+		} else if (add_fault(scene, heap, f, kinds, err) < 0) {
 			return -1;
 		}
 	}

@@ -80,9 +80,12 @@ int scene_new_imds(struct scene *scene, struct lab_pool *pool, const struct sim_
 /* With the schema. The settings' hosts are the nodes, in their order. */
 int scene_new_cql(struct scene *scene, struct lab_pool *pool, const struct sim_hooks *hooks,
 	struct lab_error *err);
-/* Draws the episodes. Of each fault only the kinds in `kinds` are left; one of which none is left
- * is handed to `skipped` (may be NULL) and does not happen. */
-int scene_new_faults(struct scene *scene, struct lab_heap *heap, fault_kind_set kinds,
+/* Of the keyspace, at most the number of nodes. */
+unsigned scene_replication_factor(const struct scene *scene);
+/* Draws the episodes. Of each fault only the kinds are left that happen elsewhere than at
+ * `missing_points`; one of which none is left is handed to `skipped` (may be NULL) and does not
+ * happen. */
+int scene_new_faults(struct scene *scene, struct lab_heap *heap, uint64_t missing_points,
 	void (*skipped)(void *ctx, const struct scenario_fault *fault), void *ctx,
 	struct lab_error *err);
 

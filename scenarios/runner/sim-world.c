@@ -176,7 +176,7 @@ static enum dict_hop_fault dict_hop(void *ctx, struct env *env, struct lab_view 
 
 static int build_faults(struct sim_world *w, struct lab_error *err)
 {
-	if (scene_new_faults(&w->scene, world_heap(w->world), FAULT_KINDS_ALL, NULL, NULL, err) < 0)
+	if (scene_new_faults(&w->scene, world_heap(w->world), 0, NULL, NULL, err) < 0)
 		return -1;
 	world_set_faults(w->world, w->scene.plan);
 	for (size_t i = 0; i < w->scene.node_count; i++) {

@@ -660,8 +660,8 @@ static void a_set_for_a_section_that_is_not_there_is_an_error(void **state)
 
 	(void)state;
 	testing_loader_init(&l);
-	l.overrides =
-		(struct scenario_overrides){ &(const char *){ "fault.rate=1" }, 1, NULL, NULL };
+	l.overrides = (struct scenario_overrides){ .sets = &(const char *){ "fault.rate=1" },
+		.set_count = 1 };
 	testing_load_fails(&l, TESTING_LEAST, "the scenario has no section fault");
 }
 

@@ -45,6 +45,8 @@ struct oracle_settings {
 	int64_t delete_timestamp_us; /* offset of DELETEs */
 	int64_t clock_error_us;      /* most that a backend's wall clock is off */
 	int64_t epoch_us;            /* wall clock at time 0 */
+	/* There are reverse rows, whatever the access log says: Cassandra has none. */
+	bool has_reverse_rows;
 	/* What the run injected on purpose, beyond the plan: objects taken away, rows put back. */
 	bool objects_were_lost, rows_were_resurrected;
 };

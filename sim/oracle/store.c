@@ -366,7 +366,8 @@ static void extra_reverse(struct store *store, const struct row *row)
 static void check_pairs(struct store *store)
 {
 	/* Without refcounting-table nobody writes reverse rows. */
-	if (store->reverse.count == 0 && store->oracle->reverse_inserts == 0)
+	if (store->reverse.count == 0 && store->oracle->reverse_inserts == 0 &&
+		!store->oracle->settings.has_reverse_rows)
 		return;
 	for (struct row *row = store->forward.first; row != NULL; row = row->next) {
 		if (lab_map_get(store->reverse.pairs, u64_view(&row->pair)) == NULL)

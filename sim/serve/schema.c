@@ -16,15 +16,33 @@ static const struct {
 	{ "user_mailbox_objects_reverse", "u text, g blob, n blob, i blob, primary key (i, n)" },
 };
 
-void schema_print(struct lab_view keyspace, unsigned replication_factor, struct lab_buf *out)
+static void print_keyspace(struct lab_view keyspace, unsigned replicas, struct lab_buf *out)
 {
 	lab_buf_printf(out,
 		"create keyspace if not exists %.*s with replication = { 'class': "
-		"'SimpleStrategy', 'replication_factor': %u };\nuse %.*s;\n",
-		LAB_VIEW_ARG(keyspace), replication_factor, LAB_VIEW_ARG(keyspace));
+		"'SimpleStrategy', 'replication_factor': %u };\n",
+		LAB_VIEW_ARG(keyspace), replicas);
+}
+
+static void print_tables(const char *qualifier, struct lab_view keyspace, struct lab_buf *out)
+{
 	for (size_t i = 0; i < LAB_COUNT_OF(tables); i++)
-		lab_buf_printf(out, "create table if not exists %s (%s);\n", tables[i].name,
-			tables[i].columns);
+		lab_buf_printf(out, "create table if not exists %.*s%s%s (%s);\n",
+			LAB_VIEW_ARG(keyspace), qualifier, tables[i].name, tables[i].columns);
+}
+
+void schema_print(struct lab_view keyspace, unsigned replication_factor, struct lab_buf *out)
+{
+	print_keyspace(keyspace, replication_factor, out);
+	lab_buf_printf(out, "use %.*s;\n", LAB_VIEW_ARG(keyspace));
+	print_tables("", LAB_VIEW(""), out);
+}
+
+void schema_print_qualified(
+	struct lab_view keyspace, unsigned replication_factor, struct lab_buf *out)
+{
+	print_keyspace(keyspace, replication_factor, out);
+	print_tables(".", keyspace, out);
 }
 
 const char *schema_table(size_t index)

@@ -10,6 +10,10 @@
 /* CREATE KEYSPACE with SimpleStrategy, USE, and the eight tables. */
 void schema_print(struct lab_view keyspace, unsigned replication_factor, struct lab_buf *out);
 
+/* The same without USE: each statement may go to another connection. */
+void schema_print_qualified(
+	struct lab_view keyspace, unsigned replication_factor, struct lab_buf *out);
+
 /* "user_mailbox_objects", ...; NULL at the end. */
 const char *schema_table(size_t index);
 
