@@ -82,7 +82,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	/* The first line, if it looks so, is a --set. */
 	char set[64] = "";
 	const char *sets[] = { set };
-	struct scenario_overrides overrides = { sets, 0, NULL, NULL };
+	struct scenario_overrides overrides = { .sets = sets };
 	struct lab_pool *pool;
 	struct lab_heap *heap;
 	struct lab_arena *arena;

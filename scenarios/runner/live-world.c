@@ -6,6 +6,9 @@
 #define CQL_ADDRESS "127.0.2.1"
 #define FIBERS_MAX 65536
 #define SERVICE_BYTES_MAX ((size_t)SCENE_MEMORY_MAX)
+#define CQL_POINTS \
+	(FAULT_CQL | FAULT_BIT(cql_connect) | FAULT_BIT(cql_prepare) | FAULT_BIT(cql_tls) | \
+		FAULT_BIT(cql_node_down))
 /* Kinds that only the simulated world can do. */
 #define MISSING_POINTS (FAULT_DISK | FAULT_BIT(world_partition) | FAULT_BIT(world_clock))
 
@@ -350,9 +353,7 @@ static uint64_t missing_points(const struct live_world *w)
 	const struct scenario *s = w->options->scenario;
 
 	return MISSING_POINTS | (s->is_foreign_s3 ? FAULT_S3 : 0) |
-	       (s->is_foreign_cql ? FAULT_CQL | FAULT_BIT(cql_connect) | FAULT_BIT(cql_prepare) |
-					    FAULT_BIT(cql_node_down)
-				  : 0);
+	       (s->is_foreign_cql ? CQL_POINTS : 0);
 }
 
 static void on_skipped(void *ctx, const struct scenario_fault *fault)

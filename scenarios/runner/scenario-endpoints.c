@@ -235,6 +235,9 @@ int scenario_replace_cql(struct scenario *s, const struct scenario_overrides *ov
 		lab_view_to_u64(text, &port) < 0 || port == 0 || port > UINT16_MAX)
 		return lab_fail(err, LAB_INVALID, "\"%s\" is not HOST[,HOST...]:PORT",
 			overrides->cql_hosts);
+	if (connect->use_tls)
+		return lab_fail(err, LAB_UNSUPPORTED,
+			"a cluster that is not ours is read without TLS, and the dict has ssl_");
 	if (add_hosts(hosts, connect, err) < 0)
 		return -1;
 	connect->port = (uint16_t)port;
