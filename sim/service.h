@@ -81,9 +81,10 @@ struct sim_access {
 	struct lab_view user; /* HTTP: X-Dovecot-Username; CQL: bound value of column u, if any */
 	const struct lab_view *keys; /* bulk delete: each key */
 	size_t key_count;
-	unsigned status; /* HTTP status; CQL error code, 0 for ok; what was (to be) answered */
-	bool applied;    /* the write took effect somewhere */
-	bool answered;   /* false: lost, stalled, reset */
+	unsigned status;  /* HTTP status; CQL error code, 0 for ok; what was (to be) answered */
+	const char *code; /* S3: of the error, "ExpiredToken"; a literal. NULL: none */
+	bool applied;     /* the write took effect somewhere */
+	bool answered;    /* false: lost, stalled, reset */
 	uint32_t fault_id;
 	uint64_t bytes;       /* of the body, or of the value */
 	uint64_t body_hash;   /* of the uncompressed... stored bytes; volatile, never traced */

@@ -153,8 +153,11 @@ void oracle_http_event(struct oracle *oracle, const struct lab_event *event)
 	if (f.code != LAB_OK)
 		oracle_trouble(oracle, event->time_ns);
 	/* IMDS has a policy of its own. */
-	if (lab_view_starts_with(f.target, LAB_VIEW("/latest/")))
+	if (lab_view_starts_with(f.target, LAB_VIEW("/latest/"))) {
+		if (f.code != LAB_OK)
+			oracle_imds_trouble(oracle, event->time_ns);
 		return;
+	}
 	if (event->id == LAB_EV_http_request_retried) {
 		slot = lab_map_slot(oracle->ladders, key);
 		if (slot != NULL)

@@ -162,7 +162,9 @@ struct oracle {
 	bool trouble_full;
 	uint64_t crashes, last_event;
 	uint64_t reverse_inserts;
-	struct lab_map *ladders; /* host, fiber -> struct ladder */
+	struct lab_map *ladders;  /* host, fiber -> struct ladder */
+	struct lab_map *refusals; /* peer, user -> struct oracle_refusals */
+	uint64_t imds_trouble_ns; /* just after it last failed; 0: never */
 	struct oracle_online online[ORACLE_ONLINE_MAX];
 	size_t online_count;
 	struct oracle_drift inserts, deletes;
@@ -188,6 +190,10 @@ struct oracle_online *oracle_found_online(struct oracle *oracle, unsigned invari
 	__attribute__((format(printf, 5, 6)));
 /* http-policy.c: invariant 31. */
 void oracle_http_event(struct oracle *oracle, const struct lab_event *event);
+/* credentials.c: invariant 35. */
+void oracle_check_credentials(
+	struct oracle *oracle, const struct sim_access *access, struct lab_view key);
+void oracle_imds_trouble(struct oracle *oracle, uint64_t time_ns);
 /* Hash of the S3 key of an object id. */
 uint64_t oracle_object_key(const struct oracle *oracle, struct lab_view user, struct lab_view oid);
 /* Its text: "user/mails/0123...". */

@@ -45,6 +45,9 @@ const struct oracle_invariant *oracle_invariants(size_t *ret_count)
 		{ 33, "timestamps",
 			"Statements carry client timestamps in microseconds: INSERT about now, "
 			"DELETE about now plus delete-timestamp." },
+		{ 35, "living-credentials",
+			"Whoever is told that its credentials are dead has living ones within one "
+			"refresh." },
 	};
 
 	*ret_count = LAB_COUNT_OF(list);

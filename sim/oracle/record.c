@@ -25,6 +25,7 @@ struct oracle *oracle_new(const struct oracle_settings *settings)
 		lab_new_array(heap, struct oracle_line *, ORACLE_LINES_MAX / ORACLE_CHUNK + 1);
 	oracle->peers = lab_map_new(heap, PEERS_MAX);
 	oracle->ladders = lab_map_new(heap, ORACLE_NAMES_MAX);
+	oracle->refusals = lab_map_new(heap, ORACLE_NAMES_MAX);
 	oracle->work = lab_arena_new(heap, ARENA_MAX);
 	return oracle;
 }
@@ -41,6 +42,7 @@ void oracle_free(struct oracle **oracle_p)
 	lab_arena_free(&oracle->texts);
 	lab_map_free(&oracle->peers);
 	lab_map_free(&oracle->ladders);
+	lab_map_free(&oracle->refusals);
 	for (size_t i = 0; i < oracle->chunk_count; i++)
 		lab_heap_free(heap, oracle->chunks[i]);
 	lab_heap_free(heap, oracle->chunks);
@@ -211,6 +213,7 @@ static void s3_access(
 	/* CDMI: directories are no mails. */
 	if (lab_view_eq(access->operation, LAB_VIEW("CONTAINER")))
 		return;
+	oracle_check_credentials(oracle, access, key);
 	line->what = (uint8_t)s3_what(access->operation);
 	line->body_hash = access->body_hash;
 	if (lab_view_eq(access->operation, LAB_VIEW("LIST")))
@@ -340,6 +343,9 @@ void oracle_access(struct oracle *oracle, const struct sim_access *access)
 	line.peer = intern_peer(oracle, access->peer);
 	if (is_s3)
 		s3_access(oracle, access, &line);
+	else if (strcmp(access->service, "imds") == 0 &&
+		 (access->fault_id != 0 || access->status >= 400))
+		oracle_imds_trouble(oracle, access->received_ns);
 	else if (strcmp(access->service, "cql") == 0)
 		cql_access(oracle, access, &line);
 }

@@ -318,6 +318,7 @@ static void log_access(struct s3emu_exchange *x)
 	access.keys = x->keys;
 	access.key_count = x->key_count;
 	access.status = x->out.response.status;
+	access.code = x->error.code;
 	access.applied = x->applied;
 	access.answered = x->out.wire != SIM_WIRE_RESET && x->out.wire != SIM_WIRE_SILENCE;
 	access.fault_id = x->fault.id;
