@@ -250,6 +250,7 @@ static void succeed(struct cqlemu *emu, struct cqle_table *old, struct cqle_tabl
 	old->successor = table;
 	old->stores = old->durable = NULL;
 	old->filled = NULL;
+	old->read_latency = NULL;
 }
 
 int schema_alter_table(struct cqlemu *emu, const struct statement *s, struct lab_view keyspace,

@@ -196,8 +196,8 @@ static void propose_changes(struct cqlemu *emu, struct cqle_op *op)
 		result = -1;
 	if (result > 0)
 		cqle_paxos_propose(emu, op, m.items[0]);
-	else if (result == 0)
-		cqle_conditions_refuse(emu, op);
+	else if (result == 0) /* also that nothing happens is agreed on; then they refuse */
+		cqle_paxos_propose(emu, op, NULL);
 	else
 		cqle_op_fail(emu, op, &err);
 	drop_collected(emu, &m);
@@ -385,6 +385,21 @@ void cqle_change_add(struct cqle_op *op, struct cqle_plan *plan, const struct cq
 		plan->refs++;
 }
 
+/* Of an increment; NULL if it may be. */
+static const char *refused_counter(const struct cqle_op *op)
+{
+	const struct cqle_plan *plan = op->change.count > 0 ? op->change.items[0].plan : NULL;
+	if (plan == NULL || !cqle_table_is_counter(plan->table))
+		return NULL;
+	if (op->consistency == CQL_ANY)
+		return lab_arena_printf(op->arena,
+			"Consistency level ANY is not yet supported for counter table %.*s",
+			LAB_VIEW_ARG(plan->table->name));
+	return op->consistency == CQL_SERIAL || op->consistency == CQL_LOCAL_SERIAL
+		       ? "Counter operations are inherently non-serializable"
+		       : NULL;
+}
+
 void cqle_change_start(struct cqlemu *emu, struct cqle_op *op)
 {
 	const char *refused = NULL;
@@ -393,7 +408,9 @@ void cqle_change_start(struct cqlemu *emu, struct cqle_op *op)
 		conditional_start(emu, op);
 		return;
 	}
-	refused = cqle_refused_consistency(op, true);
+	refused = refused_counter(op);
+	if (refused == NULL)
+		refused = cqle_refused_consistency(op, true);
 	if (refused == NULL && op->change.reading)
 		refused = cqle_refused_consistency(op, false);
 	if (refused != NULL)

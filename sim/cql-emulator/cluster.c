@@ -360,6 +360,7 @@ int cqle_cluster_init(
 		if (node_init(emu, i, &options->nodes[i], err) < 0)
 			return -1;
 	}
+	cqle_snitch_init(emu);
 	return ring_init(emu, options, err);
 }
 
@@ -483,6 +484,7 @@ static void reply(struct cqlemu *emu, const struct cqle_event *request, size_t t
 		.op = request->op,
 		.op_serial = request->op_serial,
 		.slot = request->slot,
+		.sent_ns = request->sent_ns,
 		.answer = answer };
 	(void)cqle_send(emu, &message);
 }
@@ -527,6 +529,8 @@ static void deliver_ack(struct cqlemu *emu, const struct cqle_event *message)
 		return;
 	if (message->slot == CQLE_SLOT_REPAIR)
 		cqle_repair_ack(emu, message->op);
+	else if (message->op->counter)
+		cqle_counter_ack(emu, message);
 	else
 		cqle_write_ack(emu, message->op, message->slot, message->from);
 }
@@ -556,7 +560,11 @@ static void deliver(struct cqlemu *emu, const struct cqle_event *message)
 		break;
 	case CQLE_MSG_COUNTER:
 		cqle_counter_lead(emu, message, op_is_current(message));
-		reply(emu, message, message->from, CQLE_MSG_WRITE_ACK, NULL);
+		reply(emu, message, message->to, CQLE_MSG_WRITE_ACK, NULL);
+		break;
+	case CQLE_MSG_COUNTER_DONE:
+		if (op_is_current(message))
+			cqle_write_led(emu, message->op, message->slot);
 		break;
 	case CQLE_MSG_WRITE_ACK:
 		deliver_ack(emu, message);
@@ -565,6 +573,7 @@ static void deliver(struct cqlemu *emu, const struct cqle_event *message)
 		deliver_read(emu, message);
 		break;
 	case CQLE_MSG_READ_ANSWER:
+		cqle_snitch_heard(emu, message->to, message->from, message->sent_ns);
 		if (op_is_current(message))
 			cqle_read_answer(
 				emu, message->op, message->slot, message->from, message->answer);
@@ -649,8 +658,11 @@ static struct cqle_hint_list *hint_list(struct cqlemu *emu, size_t from, size_t 
 static void hints_schedule(struct cqlemu *emu, size_t from, size_t to, uint64_t delay_ns)
 {
 	struct cqle_hint_list *list = hint_list(emu, from, to);
-	if (list->first == NULL || list->event != NULL)
+	if (list->first == NULL ||
+		(list->event != NULL && list->event->at_ns <= emu->now_ns + delay_ns))
 		return;
+	if (list->event != NULL)
+		cqle_event_free(emu, list->event);
 	list->event = cqle_event_new(emu, CQLE_EV_HINTS);
 	list->event->from = (uint8_t)from;
 	list->event->to = (uint8_t)to;
@@ -895,6 +907,19 @@ static void event_run(struct cqlemu *emu, struct cqle_event *event)
 		cqle_event_free(emu, event);
 		gossip_tick(emu);
 		break;
+	case CQLE_EV_EXPIRE:
+		if (emu->nodes[event->from].state == CQLEMU_NODE_FROZEN) {
+			defer(emu, event->from, event);
+			break;
+		}
+		if (emu->nodes[event->from].state == CQLEMU_NODE_UP && op_is_current(event))
+			cqle_counter_expire(emu, event);
+		cqle_event_free(emu, event);
+		break;
+	case CQLE_EV_SILENCE:
+		cqle_snitch_silence(emu, event);
+		cqle_event_free(emu, event);
+		break;
 	case CQLE_EV_HINTS: {
 		size_t from = event->from, to = event->to;
 		hint_list(emu, from, to)->event = NULL;
@@ -923,6 +948,8 @@ static void node_drop_deferred(struct cqlemu *emu, struct cqle_node *node)
 		node->deferred = event->next;
 		if (event->kind == CQLE_EV_MESSAGE) {
 			lost(emu, event);
+			cqle_event_free(emu, event);
+		} else if (event->kind == CQLE_EV_EXPIRE) {
 			cqle_event_free(emu, event);
 		} else {
 			/* The operation's own; it goes with it. */
@@ -1124,6 +1151,7 @@ static void free_node(struct cqlemu *emu, struct cqle_node *node)
 	lab_map_free(&node->paxos);
 	lab_heap_free(emu->heap, node->ordinals);
 	cqle_journal_drop(emu, node);
+	lab_heap_free(emu->heap, node->latencies);
 }
 
 static void free_hints(struct cqlemu *emu)

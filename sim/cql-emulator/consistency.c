@@ -121,6 +121,36 @@ int cqle_assure_live(struct cqlemu *emu, const struct cqle_keyspace *ks, enum cq
 	return -1;
 }
 
+/* Cassandra names those who failed in the order of a hash table of 16 buckets, by address and port.
+ */
+static unsigned failure_bucket(const struct cqlemu *emu, size_t node)
+{
+	const uint8_t *a = emu->nodes[node].address;
+	uint32_t address = (uint32_t)a[0] << 24 | (uint32_t)a[1] << 16 | (uint32_t)a[2] << 8 | a[3];
+	uint32_t hash = address * 31 + emu->options.storage_port;
+	return (hash ^ hash >> 16) & 15;
+}
+
+const char *cqle_failures(struct cqlemu *emu, struct lab_arena *arena, uint64_t failed,
+	unsigned received, const char *reason)
+{
+	const char *who = lab_arena_printf(arena,
+		"Operation failed - received %u responses and %u failures:", received,
+		count(failed));
+	const char *separator = " ";
+	for (unsigned bucket = 0; bucket < 16; bucket++) {
+		for (uint64_t rest = failed; rest != 0; rest &= rest - 1) {
+			size_t node = (size_t)__builtin_ctzll(rest);
+			if (failure_bucket(emu, node) != bucket)
+				continue;
+			who = lab_arena_printf(arena, "%s%s%s from /%s:%u", who, separator, reason,
+				emu->nodes[node].address_text, emu->options.storage_port);
+			separator = ", ";
+		}
+	}
+	return who;
+}
+
 uint64_t cqle_live_view(const struct cqlemu *emu, size_t node)
 {
 	uint64_t mask = 0;

@@ -143,16 +143,84 @@ struct cqle_mutation *cqle_counter_resolve(struct cqlemu *emu, size_t node, stru
 	return resolved;
 }
 
-/* The coordinator itself if it can, else the first of its data centre, else the first. */
-size_t cqle_counter_leader(const struct cqlemu *emu, size_t coordinator, uint64_t live)
+/* Any one of the coordinator's data centre (StorageProxy.findSuitableReplica), else the first. */
+size_t cqle_counter_leader(
+	const struct cqlemu *emu, const struct cqle_op *op, uint32_t slot, uint64_t live)
 {
-	uint64_t local = live & emu->dc_nodes[emu->nodes[coordinator].dc];
-	if ((live & cqle_bit(coordinator)) != 0)
-		return coordinator;
-	return (size_t)__builtin_ctzll(local != 0 ? local : live);
+	uint64_t local = live & emu->dc_nodes[emu->nodes[op->node].dc];
+	if (local == 0)
+		return (size_t)__builtin_ctzll(live);
+	uint64_t draw = lab_draw(emu->options.seed, "cql.leader", op->serial, slot);
+	for (uint64_t skip = lab_pick(draw, (uint64_t)__builtin_popcountll(local)); skip > 0;
+		skip--)
+		local &= local - 1;
+	return (size_t)__builtin_ctzll(local);
 }
 
-/* The leader tells the others; they answer the coordinator. */
+/* ---- who has it, by the leader's count ---- */
+
+static void tell_coordinator(struct cqlemu *emu, struct cqle_op *op, uint32_t slot, size_t leader)
+{
+	struct cqle_event message = { .kind = CQLE_EV_MESSAGE,
+		.message = CQLE_MSG_COUNTER_DONE,
+		.from = (uint8_t)leader,
+		.to = (uint8_t)op->node,
+		.op = op,
+		.op_serial = op->serial,
+		.slot = slot };
+	(void)cqle_send(emu, &message);
+}
+
+void cqle_counter_ack(struct cqlemu *emu, const struct cqle_event *message)
+{
+	struct cqle_op *op = message->op;
+	struct cqle_write *w = &op->writes[message->slot];
+	const struct cqle_keyspace *ks = w->mutation->table->keyspace;
+	unsigned required = cqle_block_for(emu, ks, op->consistency, w->leader);
+	bool before = cqle_received(emu, ks, op->consistency, w->leader, w->acked) >= required;
+	cqle_op_hold(op);
+	w->acked |= cqle_bit(message->from);
+	if (!before && cqle_received(emu, ks, op->consistency, w->leader, w->acked) >= required)
+		tell_coordinator(emu, op, message->slot, w->leader);
+	else
+		cqle_write_ack(emu, op, message->slot, message->from);
+	cqle_op_release(emu, op);
+}
+
+/* What a leader sent is given up after the time-out of ordinary writes, not that of counters. If
+ * too few are left for the consistency level, a leader that is the coordinator says who failed; any
+ * other one says that all is well (its handler's callback does not ask why it was called). */
+void cqle_counter_expire(struct cqlemu *emu, const struct cqle_event *event)
+{
+	struct cqle_op *op = event->op;
+	struct cqle_write *w = &op->writes[event->slot];
+	const struct cqle_keyspace *ks = w->mutation->table->keyspace;
+	uint64_t candidates = cqle_eligible(emu, op->consistency, w->leader, w->replicas);
+	uint64_t failed = candidates & w->sent & ~w->acked;
+	unsigned required = cqle_block_for(emu, ks, op->consistency, w->leader);
+	unsigned left = (unsigned)__builtin_popcountll(candidates & ~failed);
+	if (w->led || left >= required)
+		return;
+	cqle_op_hold(op);
+	if (w->leader != op->node)
+		tell_coordinator(emu, op, event->slot, w->leader);
+	else if (!op->answered)
+		cqle_counter_answer_failure(emu, op, w, failed);
+	cqle_op_release(emu, op);
+}
+
+static void expire_later(struct cqlemu *emu, const struct cqle_event *message, size_t leader)
+{
+	struct cqle_event *event = cqle_event_new(emu, CQLE_EV_EXPIRE);
+	event->from = (uint8_t)leader;
+	event->op = message->op;
+	event->op_serial = message->op_serial;
+	event->slot = message->slot;
+	cqle_schedule(emu, event,
+		cqle_expiry_ns(emu, leader, emu->now_ns, emu->options.write_timeout_ns));
+}
+
+/* The leader tells the others; they answer it. */
 void cqle_counter_lead(struct cqlemu *emu, const struct cqle_event *message, bool current)
 {
 	size_t leader = message->to;
@@ -163,7 +231,7 @@ void cqle_counter_lead(struct cqlemu *emu, const struct cqle_event *message, boo
 	cqle_apply_at(emu, leader, m);
 	copy.message = CQLE_MSG_WRITE;
 	copy.from = (uint8_t)leader;
-	copy.reply_to = message->from;
+	copy.reply_to = (uint8_t)leader;
 	copy.mutation = m;
 	for (size_t i = 0; i < replicas->count; i++) {
 		size_t node = replicas->nodes[i];
@@ -178,7 +246,9 @@ void cqle_counter_lead(struct cqlemu *emu, const struct cqle_event *message, boo
 		cqle_mutation_unref(emu->heap, w->mutation);
 		w->mutation = cqle_mutation_ref(m);
 		w->resolved = true;
+		w->leader = leader;
 		w->sent |= sent;
+		expire_later(emu, message, leader);
 	}
 	copy.forward = 0;
 	for (uint64_t rest = sent & ~cqle_bit(leader); rest != 0; rest &= rest - 1) {

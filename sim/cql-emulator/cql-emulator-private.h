@@ -91,6 +91,25 @@ struct cqle_keyspace {
 
 typedef void (*cqle_fill_fn)(struct cqlemu *emu, size_t node, struct cqle_table *table);
 
+/* A table's speculative_retry (snitch.c). */
+enum cqle_retry_kind {
+	CQLE_RETRY_NEVER,
+	CQLE_RETRY_ALWAYS,
+	CQLE_RETRY_AT, /* parts[0] */
+	CQLE_RETRY_MIN,
+	CQLE_RETRY_MAX
+};
+struct cqle_retry_part {
+	uint32_t percentile_ppm; /* 0: fixed_ns */
+	uint64_t fixed_ns;
+};
+struct cqle_retry {
+	enum cqle_retry_kind kind;
+	struct cqle_retry_part parts[2];
+};
+/* "99p", "MIN(99.9p,50ms)"...; -1: not a policy. */
+int cqle_retry_parse(struct lab_view text, struct cqle_retry *ret);
+
 struct cqle_table {
 	struct cqle_keyspace *keyspace;
 	struct lab_view name;
@@ -109,6 +128,11 @@ struct cqle_table {
 	bool dropped;
 	struct cqle_table *successor; /* dropped because it was altered; NULL */
 	uint32_t next_column_id;
+	struct cqle_retry retry;    /* speculative_retry */
+	struct lab_view retry_text; /* as it was given */
+	bool repairs_nothing;       /* read_repair is NONE */
+	uint64_t created_ns;
+	struct cqle_read_latency **read_latency; /* per coordinator; NULL: none yet */
 };
 
 static inline const struct cqle_column *cqle_pk(const struct cqle_table *t, size_t i)
@@ -899,6 +923,24 @@ struct cqle_view { /* what one node thinks of another */
 	uint64_t down_since_ns; /* when convicted */
 };
 
+#define CQLE_LATENCY_SAMPLES 16
+/* How long a node took to answer another one's reads (snitch.c). */
+struct cqle_latency {
+	uint64_t at_ns[CQLE_LATENCY_SAMPLES], took_ns[CQLE_LATENCY_SAMPLES];
+	unsigned count, next;
+	bool is_new; /* samples have come since the score was made */
+	uint64_t score_ns, heard_ns;
+	struct cqle_event *silence; /* somebody waits for it in vain */
+};
+
+/* Of one table's reads, as one coordinator saw them. */
+#define CQLE_READ_BUCKETS 165
+struct cqle_read_latency {
+	uint32_t counts[CQLE_READ_BUCKETS]; /* 256 for each read, decaying */
+	uint64_t period;                    /* number of the last update */
+	uint64_t threshold_ns;
+};
+
 struct cqle_node {
 	struct lab_view name, dc_name, rack_name, zone;
 	char address_text[16];
@@ -909,9 +951,12 @@ struct cqle_node {
 	uint64_t connections, requests, statements; /* counters */
 	uint32_t incarnation;
 	struct cqle_view views[CQLEMU_NODES_MAX];
-	uint64_t *ordinals;       /* messages sent to each node: hooks->latency */
-	struct lab_map *paxos;    /* table id and partition key to struct cqle_paxos_state */
-	struct lab_map *prepared; /* id to struct cqle_prepared */
+	uint64_t *ordinals;             /* messages sent to each node: hooks->latency */
+	struct cqle_latency *latencies; /* of each node, as this one saw them */
+	bool has_latencies;             /* any */
+	uint64_t scored_ns, reset_ns;   /* scores made; samples forgotten */
+	struct lab_map *paxos;          /* table id and partition key to struct cqle_paxos_state */
+	struct lab_map *prepared;       /* id to struct cqle_prepared */
 	struct cqle_prepared *oldest, *newest;
 	struct cqle_event *deferred, *deferred_last; /* while frozen */
 	size_t deferred_count;
@@ -926,12 +971,15 @@ enum cqle_event_kind {
 	CQLE_EV_RESUME,    /* of an operation: a fault's delay is over */
 	CQLE_EV_BACKOFF,   /* of an operation: Paxos tries again */
 	CQLE_EV_GOSSIP,
-	CQLE_EV_HINTS /* from -> to: send what waits */
+	CQLE_EV_HINTS,   /* from -> to: send what waits */
+	CQLE_EV_SILENCE, /* `to` has not answered a read of `from` in time */
+	CQLE_EV_EXPIRE   /* what `from`, a counter's leader, sent is given up */
 };
 
 enum cqle_message_kind {
 	CQLE_MSG_WRITE,
 	CQLE_MSG_COUNTER, /* to the leader; `forward` are the replicas that it may tell */
+	CQLE_MSG_COUNTER_DONE,
 	CQLE_MSG_WRITE_ACK,
 	CQLE_MSG_READ,
 	CQLE_MSG_READ_ANSWER,
@@ -968,7 +1016,8 @@ struct cqle_event {
 	uint64_t forward; /* WRITE: nodes that `to` passes it on to */
 	struct cqle_op *op;
 	uint64_t op_serial;
-	uint32_t slot; /* which of the operation's writes; which round of its read */
+	uint32_t slot;    /* which of the operation's writes; which round of its read */
+	uint64_t sent_ns; /* READ, its answer, SILENCE: when the coordinator asked */
 	struct cqle_mutation *mutation;
 	struct cqle_answer *answer;
 	/* Paxos; a WRITE with a ballot is a commit. */
@@ -1031,7 +1080,10 @@ enum cqle_op_kind {
 struct cqle_write {
 	struct cqle_mutation *mutation;
 	uint64_t replicas, sent, acked;
-	bool resolved; /* of a counter: the leader has made shards of the deltas */
+	/* Of a counter: the leader has made shards of the deltas / has said that enough have them.
+	 */
+	bool resolved, led;
+	size_t leader;
 };
 
 /* What a change was asked to do, until it has become `writes`. */
@@ -1138,8 +1190,12 @@ struct cqle_op {
 	struct cqle_answer *answers[CQLEMU_NODES_MAX]; /* by node */
 	struct cqle_answer *merged;
 	unsigned required, repairs_waiting;
-	size_t wanted;    /* rows of this page; SIZE_MAX: all */
-	size_t remaining; /* of LIMIT at the start of this page */
+	uint64_t asked_ns;        /* this round */
+	uint64_t extra, extra_ns; /* asked in speculation, and when */
+	unsigned speculating;     /* replicas to ask at once beyond those required */
+	uint64_t speculation_ns;  /* of this table; UINT64_MAX: never */
+	size_t wanted;            /* rows of this page; SIZE_MAX: all */
+	size_t remaining;         /* of LIMIT at the start of this page */
 	struct cqle_result *result;
 };
 
@@ -1157,6 +1213,8 @@ void cqle_op_forget(struct cqlemu *emu, struct cqle_op *op);
 /* write.c, read-path.c */
 void cqle_write_start(struct cqlemu *emu, struct cqle_op *op);
 void cqle_write_ack(struct cqlemu *emu, struct cqle_op *op, size_t slot, size_t from);
+/* A counter's leader says that enough have it. */
+void cqle_write_led(struct cqlemu *emu, struct cqle_op *op, size_t slot);
 void cqle_write_timeout(struct cqlemu *emu, struct cqle_op *op);
 void cqle_read_start(struct cqlemu *emu, struct cqle_op *op);
 void cqle_read_answer(struct cqlemu *emu, struct cqle_op *op, uint32_t round, size_t from,
@@ -1169,13 +1227,37 @@ struct cqle_answer *cqle_read_at(struct cqlemu *emu, struct cqle_op *op, size_t 
 /* The applying part of a LATE write. */
 void cqle_write_late(struct cqlemu *emu, struct cqle_op *op);
 
+/* snitch.c */
+void cqle_snitch_init(struct cqlemu *emu);
+/* An answer to a read has come / may never come: it is waited for until it expires. */
+void cqle_snitch_heard(struct cqlemu *emu, size_t coordinator, size_t node, uint64_t sent_ns);
+void cqle_snitch_waits(struct cqlemu *emu, size_t coordinator, size_t node, uint64_t sent_ns);
+void cqle_snitch_silence(struct cqlemu *emu, const struct cqle_event *event);
+/* `order` is that of the topology; becomes that of the scores if it is much better. */
+void cqle_snitch_order(struct cqlemu *emu, size_t coordinator, uint8_t *order, size_t count);
+/* When a message that nobody answers is given up: after its timeout, when the reaper comes by. */
+uint64_t cqle_expiry_ns(
+	const struct cqlemu *emu, size_t node, uint64_t sent_ns, uint64_t timeout_ns);
+/* A read of one partition is over, well or not. */
+void cqle_read_took(struct cqlemu *emu, struct cqle_table *table, size_t coordinator, uint64_t ns);
+/* After how long one more replica is asked: 0 at once, UINT64_MAX never. */
+uint64_t cqle_speculation_ns(struct cqlemu *emu, struct cqle_table *table, size_t coordinator);
+void cqle_read_latency_free(struct cqlemu *emu, struct cqle_table *table);
+
 /* counter.c */
-size_t cqle_counter_leader(const struct cqlemu *emu, size_t coordinator, uint64_t live);
+size_t cqle_counter_leader(
+	const struct cqlemu *emu, const struct cqle_op *op, uint32_t slot, uint64_t live);
 /* What a mutation of deltas comes to at a node. A new reference. */
 struct cqle_mutation *cqle_counter_resolve(
 	struct cqlemu *emu, size_t node, struct cqle_mutation *mutation);
 /* A CQLE_MSG_COUNTER has come; `current`: its operation still waits. */
 void cqle_counter_lead(struct cqlemu *emu, const struct cqle_event *message, bool current);
+/* A replica has told the leader that it has the shards. */
+void cqle_counter_ack(struct cqlemu *emu, const struct cqle_event *message);
+/* The leader gives up those that have not. */
+void cqle_counter_expire(struct cqlemu *emu, const struct cqle_event *event);
+void cqle_counter_answer_failure(
+	struct cqlemu *emu, struct cqle_op *op, const struct cqle_write *w, uint64_t failed);
 
 /* paxos.c */
 struct cqle_paxos *cqle_paxos_new(struct cqlemu *emu, struct cqle_op *op, struct cqle_table *table,
@@ -1222,6 +1304,9 @@ int cqle_assure_live(struct cqlemu *emu, const struct cqle_keyspace *ks, enum cq
 unsigned cqle_received(const struct cqlemu *emu, const struct cqle_keyspace *ks,
 	enum cql_consistency cl, size_t node, uint64_t acked);
 uint64_t cqle_live_view(const struct cqlemu *emu, size_t node);
+/* "Operation failed - received 1 responses and 1 failures: REASON from /10.0.0.1:7000". */
+const char *cqle_failures(struct cqlemu *emu, struct lab_arena *arena, uint64_t failed,
+	unsigned received, const char *reason);
 
 /* ---- session.c ---- */
 
@@ -1451,8 +1536,9 @@ struct cqlemu {
 	struct cqlemu_counters counters;
 	int64_t last_timestamp_us; /* server-side, monotone */
 	uint64_t last_ballot_us;
-	uint64_t uuid_count; /* made by now() and uuid() */
-	uint64_t list_place; /* the last one given to an element of a list */
+	uint64_t uuid_count;                      /* made by now() and uuid() */
+	uint64_t list_place;                      /* the last one given to an element of a list */
+	uint64_t read_buckets[CQLE_READ_BUCKETS]; /* upper limits */
 };
 
 /* Wall clock. */

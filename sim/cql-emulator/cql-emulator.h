@@ -64,9 +64,12 @@ enum cqlemu_version_text {
 };
 
 enum cqlemu_speculation {
+	/* As each table's speculative_retry says: 99p of what this coordinator's reads of the table
+	 * took, and half of the read timeout before there are any (cql-imds 4.3). */
+	CQLEMU_SPECULATE_TABLE,
+	/* The rest for every table, whatever it says. */
 	CQLEMU_SPECULATE_NONE,
-	/* One more replica is asked once a read has waited for speculation_ns. A fixed stand-in for
-	 * 99p: the real one starts at half of the read timeout and follows the table's history. */
+	/* One more replica is asked once a read has waited for speculation_ns. */
 	CQLEMU_SPECULATE_FIXED,
 	/* One more replica is asked at once. */
 	CQLEMU_SPECULATE_ALWAYS
@@ -105,8 +108,8 @@ struct cqlemu_options {
 	uint64_t hint_window_ns, hint_replay_ns, hint_retry_ns;
 	size_t hints_max;
 
-	enum cqlemu_speculation speculation; /* FIXED */
-	uint64_t speculation_ns;             /* 50 ms */
+	enum cqlemu_speculation speculation; /* TABLE */
+	uint64_t speculation_ns;             /* of FIXED: 50 ms */
 
 	/* What a kill loses: nothing (the commit log is replayed; what periodic sync loses only
 	 * with the machine), or everything since the last multiple of commitlog_sync_ns (0: nothing

@@ -29,7 +29,7 @@ void cqlemu_options_init(struct cqlemu_options *o)
 		.hint_replay_ns = 300 * LAB_MSEC,
 		.hint_retry_ns = 10 * LAB_SEC,
 		.hints_max = 1000000,
-		.speculation = CQLEMU_SPECULATE_FIXED,
+		.speculation = CQLEMU_SPECULATE_TABLE,
 		.speculation_ns = 50 * LAB_MSEC,
 		.frame_bytes_max = (size_t)16 << 20,
 		.connections_max = 4096,

@@ -195,12 +195,13 @@ static void leave(struct cqlemu *emu, struct cqle_op *op)
 	cqle_op_disarm(emu, &op->timer);
 }
 
-static void answer_timeout(struct cqlemu *emu, struct cqle_op *op, unsigned received)
+static void answer_timeout(
+	struct cqlemu *emu, struct cqle_op *op, unsigned received, unsigned required)
 {
 	struct cqle_paxos *p = op->paxos;
 	struct cql_error error = { .code = p->read_only ? CQL_E_READ_TIMEOUT : CQL_E_WRITE_TIMEOUT,
 		.consistency = p->serial,
-		.required = (int32_t)p->required,
+		.required = (int32_t)(p->read_only ? p->required : required),
 		.received = p->read_only ? 0 : (int32_t)received,
 		.write_type = LAB_VIEW("CAS") };
 	leave(emu, op);
@@ -210,8 +211,13 @@ static void answer_timeout(struct cqlemu *emu, struct cqle_op *op, unsigned rece
 
 void cqle_paxos_timeout(struct cqlemu *emu, struct cqle_op *op)
 {
+	const struct cqle_paxos *p = op->paxos;
 	cqle_op_hold(op);
-	answer_timeout(emu, op, count(op->paxos->agreed));
+	/* A proposal waits for all of them, agreed or not; a promise for as many as it needs. */
+	if (p->phase == CQLE_PAXOS_PROPOSE)
+		answer_timeout(emu, op, count(p->replied), count(p->participants));
+	else
+		answer_timeout(emu, op, count(p->agreed), p->required);
 	cqle_op_release(emu, op);
 }
 
@@ -222,7 +228,7 @@ static void contend(struct cqlemu *emu, struct cqle_op *op)
 	uint64_t draw = lab_draw(emu->options.seed, "cql.paxos", op->serial, ++p->contentions);
 	uint64_t until = emu->now_ns + LAB_MSEC + lab_pick(draw, BACKOFF_NS);
 	if (until > p->deadline_ns) {
-		answer_timeout(emu, op, 0);
+		answer_timeout(emu, op, 0, p->required);
 		return;
 	}
 	leave(emu, op);
@@ -316,6 +322,9 @@ static void accepted(struct cqlemu *emu, struct cqle_op *op)
 		ask_all(emu, op, CQLE_PAXOS_COMMIT, p->mutation);
 	} else if (p->read_only) {
 		read_rows(emu, op);
+	} else if (p->mutation == NULL) {
+		leave(emu, op);
+		cqle_conditions_refuse(emu, op);
 	} else {
 		leave(emu, op);
 		op->consistency = p->commit_consistency;
@@ -359,9 +368,11 @@ void cqle_paxos_answer(struct cqlemu *emu, struct cqle_op *op, uint32_t round, s
 		enough(emu, op);
 	else if (p->phase == CQLE_PAXOS_PREPARE && !promise->ok)
 		contend(emu, op);
-	else if (agreed + waiting < p->required && agreed > 0 && !p->finishing)
-		answer_timeout(emu, op, agreed); /* half accepted: it may still come true */
-	else if (agreed + waiting < p->required)
+	else if (p->finishing && agreed + waiting < p->required)
+		contend(emu, op);
+	else if (waiting == 0 && agreed > 0) /* half accepted: it may still come true */
+		answer_timeout(emu, op, agreed, p->required);
+	else if (waiting == 0)
 		contend(emu, op);
 	cqle_op_release(emu, op);
 }

@@ -34,8 +34,30 @@ static unsigned received(const struct cqlemu *emu, const struct cqle_op *op, uin
 	return cqle_received(emu, op->reading->table->keyspace, op->consistency, op->node, nodes);
 }
 
+/* The round is over; who has not answered may never do so. */
+static void note_silence(struct cqlemu *emu, const struct cqle_op *op)
+{
+	uint64_t silent = op->asked & ~op->replied & ~op->failed;
+	for (; silent != 0; silent &= silent - 1) {
+		size_t node = (size_t)__builtin_ctzll(silent);
+		bool is_extra = (op->extra & cqle_bit(node)) != 0;
+		cqle_snitch_waits(emu, op->node, node, is_extra ? op->extra_ns : op->asked_ns);
+	}
+}
+
+/* A read of one partition, for the table's percentiles. */
+static void note_time(struct cqlemu *emu, const struct cqle_op *op)
+{
+	struct cqle_table *t = op->reading->table;
+	if (op->select.scan || t->keyspace->local || t->dropped)
+		return;
+	cqle_read_took(emu, t, op->node, emu->now_ns - op->received_ns);
+}
+
 void cqle_read_timeout(struct cqlemu *emu, struct cqle_op *op)
 {
+	note_silence(emu, op);
+	note_time(emu, op);
 	struct cql_error error = { .code = CQL_E_READ_TIMEOUT,
 		.consistency = op->consistency,
 		.required = (int32_t)op->required,
@@ -49,24 +71,16 @@ void cqle_read_timeout(struct cqlemu *emu, struct cqle_op *op)
 
 static void answer_failure(struct cqlemu *emu, struct cqle_op *op)
 {
-	unsigned got = received(emu, op, op->replied), failures = 0;
-	const char *who = "";
-	for (size_t i = 0; i < emu->node_count; i++) {
-		if ((op->failed & cqle_bit(i)) == 0)
-			continue;
-		who = lab_arena_printf(op->arena, "%s%sREAD_TOO_MANY_TOMBSTONES from /%s:%u", who,
-			failures > 0 ? ", " : "", emu->nodes[i].address_text,
-			emu->options.storage_port);
-		failures++;
-	}
-	const char *text = lab_arena_printf(op->arena,
-		"Operation failed - received %u responses and %u failures: %s", got, failures, who);
+	note_silence(emu, op);
+	note_time(emu, op);
+	unsigned got = received(emu, op, op->replied);
 	struct cql_error error = { .code = CQL_E_READ_FAILURE,
 		.consistency = op->consistency,
-		.message = lab_view_cstr(text),
+		.message = lab_view_cstr(
+			cqle_failures(emu, op->arena, op->failed, got, "READ_TOO_MANY_TOMBSTONES")),
 		.required = (int32_t)op->required,
 		.received = (int32_t)got,
-		.failures = (int32_t)failures };
+		.failures = (int32_t)__builtin_popcountll(op->failed) };
 	fail_read(emu, op, &error);
 }
 
@@ -103,6 +117,7 @@ static void release_answers(struct cqlemu *emu, struct cqle_op *op)
 static void take_result(struct cqlemu *emu, struct cqle_op *op, const struct cqle_answer *answer)
 {
 	op->round++; /* later answers are of no interest */
+	note_silence(emu, op);
 	cqle_op_disarm(emu, &op->speculation);
 	warn_tombstones(emu, op, answer);
 	if (op->change.reading)
@@ -126,7 +141,8 @@ static void ask(struct cqlemu *emu, struct cqle_op *op, size_t node)
 		.to = (uint8_t)node,
 		.op = op,
 		.op_serial = op->serial,
-		.slot = op->round };
+		.slot = op->round,
+		.sent_ns = emu->now_ns };
 	op->asked |= cqle_bit(node);
 	(void)cqle_send(emu, &message);
 }
@@ -134,10 +150,12 @@ static void ask(struct cqlemu *emu, struct cqle_op *op, size_t node)
 static void next_round(struct cqlemu *emu, struct cqle_op *op)
 {
 	uint64_t nodes = op->replied;
+	note_silence(emu, op);
 	release_answers(emu, op);
 	op->round++;
 	op->tries++;
-	op->replied = op->failed = 0;
+	op->replied = op->failed = op->asked = 0;
+	op->asked_ns = emu->now_ns;
 	uint32_t round = op->round;
 	for (size_t i = 0; i < emu->node_count && op->round == round && !op->finished; i++) {
 		if ((nodes & cqle_bit(i)) != 0)
@@ -170,11 +188,12 @@ static void send_repair(void *_ctx, struct cqle_mutation *mutation)
 	cqle_mutation_unref(ctx->emu->heap, mutation);
 }
 
-/* Blocking read repair: the client waits until those who were behind have acknowledged. */
+/* Blocking read repair: the client waits until those who were behind have acknowledged. With
+ * read_repair NONE they stay behind. */
 static void repair(struct cqlemu *emu, struct cqle_op *op, uint64_t nodes)
 {
 	op->repairs_waiting = 1; /* ours */
-	for (size_t i = 0; i < emu->node_count; i++) {
+	for (size_t i = 0; i < emu->node_count && !op->reading->table->repairs_nothing; i++) {
 		struct repair_ctx ctx = { emu, op, i };
 		if ((nodes & cqle_bit(i)) != 0)
 			(void)cqle_answer_repair(emu->heap, op->reading->table, op->answers[i],
@@ -262,6 +281,8 @@ void cqle_read_speculate(struct cqlemu *emu, struct cqle_op *op)
 		if ((op->asked & cqle_bit(op->order[i])) != 0)
 			continue;
 		emu->counters.speculations++;
+		op->extra |= cqle_bit(op->order[i]);
+		op->extra_ns = emu->now_ns;
 		cqle_op_hold(op);
 		ask(emu, op, op->order[i]);
 		cqle_op_release(emu, op);
@@ -286,12 +307,25 @@ static void order_replicas(struct cqlemu *emu, struct cqle_op *op, const struct 
 				op->order[op->order_count++] = (uint8_t)node;
 		}
 	}
+	cqle_snitch_order(emu, op->node, op->order, op->order_count);
+}
+
+/* Scans and EACH_QUORUM ask nobody else (AbstractReadExecutor). */
+static void choose_speculation(struct cqlemu *emu, struct cqle_op *op)
+{
+	bool never = op->select.scan || op->consistency == CQL_EACH_QUORUM ||
+		     op->order_count <= op->required;
+	uint64_t after_ns =
+		never ? UINT64_MAX : cqle_speculation_ns(emu, op->reading->table, op->node);
+	op->speculating = after_ns == 0;
+	op->speculation_ns = after_ns == 0 ? UINT64_MAX : after_ns;
+	op->extra = 0;
 }
 
 static void ask_enough(struct cqlemu *emu, struct cqle_op *op)
 {
 	uint64_t chosen = 0;
-	unsigned extra = emu->options.speculation == CQLEMU_SPECULATE_ALWAYS;
+	unsigned extra = op->speculating;
 	uint32_t round = op->round;
 	for (size_t i = 0; i < op->order_count; i++) {
 		uint64_t with = chosen | cqle_bit(op->order[i]);
@@ -329,7 +363,9 @@ static bool begin_round(struct cqlemu *emu, struct cqle_op *op, const struct cql
 	op->full = false;
 	op->tries = 0;
 	op->round++;
+	op->asked_ns = emu->now_ns;
 	order_replicas(emu, op, r);
+	choose_speculation(emu, op);
 	if (op->timer == NULL)
 		cqle_op_arm(emu, op, CQLE_EV_TIMEOUT,
 			emu->now_ns + (op->select.scan ? emu->options.range_timeout_ns
@@ -344,8 +380,8 @@ static void ask_replicas(struct cqlemu *emu, struct cqle_op *op, const struct cq
 	uint32_t round = op->round;
 	ask_enough(emu, op);
 	if (!op->finished && op->round == round && op->speculation == NULL &&
-		emu->options.speculation == CQLEMU_SPECULATE_FIXED && op->asked != op->candidates)
-		cqle_op_arm(emu, op, CQLE_EV_SPECULATE, emu->now_ns + emu->options.speculation_ns);
+		op->speculation_ns != UINT64_MAX && op->asked != op->candidates)
+		cqle_op_arm(emu, op, CQLE_EV_SPECULATE, emu->now_ns + op->speculation_ns);
 }
 
 /* ---- what to read next ---- */
@@ -498,6 +534,7 @@ void cqle_read_start(struct cqlemu *emu, struct cqle_op *op)
 			sub_read(emu, op);
 			continue;
 		}
+		note_time(emu, op);
 		if (op->change.reading) {
 			cqle_change_read_done(emu, op);
 			break;

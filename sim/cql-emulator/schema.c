@@ -463,7 +463,7 @@ static int table_order(struct table_builder *b, const struct property *p)
 /* Understood and kept for nothing but being accepted, as Cassandra 4.0 accepts them. Sorted. */
 static const char *const ignored_properties[] = { "additional_write_policy", "caching", "cdc",
 	"compaction", "compression", "crc_check_chance", "extensions", "id", "max_index_interval",
-	"memtable_flush_period_in_ms", "min_index_interval", "read_repair" };
+	"memtable_flush_period_in_ms", "min_index_interval" };
 
 static int table_number(
 	const struct table_builder *b, const struct property *p, uint32_t max, uint32_t *ret)
@@ -495,16 +495,22 @@ static int bloom_filter(const struct table_builder *b, const struct property *p)
 /* NONE, ALWAYS, 99p, 99PERCENTILE, 50ms, MIN(99p,50ms), MAX(...) */
 static int speculative_retry(const struct table_builder *b, const struct property *p)
 {
-	static const char *const words[] = { "none", "always", "min(", "max(" };
-	struct lab_view text = p->value.text;
-	bool number = text.len > 1 && text.ptr[0] >= '0' && text.ptr[0] <= '9';
-	for (size_t i = 0; i < LAB_COUNT_OF(words); i++) {
-		struct lab_view start = lab_view_sub(text, 0, strlen(words[i]));
-		if (number || lab_view_eq_nocase(start, lab_view_cstr(words[i])))
-			return 0;
-	}
-	return cqle_fail(b->err, CQL_E_CONFIG, "Invalid value %.*s for option 'speculative_retry'",
-		LAB_VIEW_ARG(text));
+	if (cqle_retry_parse(p->value.text, &b->table->retry) < 0)
+		return cqle_fail(b->err, CQL_E_CONFIG,
+			"Invalid value %.*s for option 'speculative_retry'",
+			LAB_VIEW_ARG(p->value.text));
+	b->table->retry_text = lab_arena_copy(b->emu->permanent, p->value.text);
+	return 0;
+}
+
+static int read_repair(const struct table_builder *b, const struct property *p)
+{
+	bool none = lab_view_eq_nocase(p->value.text, LAB_VIEW("none"));
+	if (!none && !lab_view_eq_nocase(p->value.text, LAB_VIEW("blocking")))
+		return cqle_fail(b->err, CQL_E_CONFIG,
+			"Invalid value %.*s for option 'read_repair'", LAB_VIEW_ARG(p->value.text));
+	b->table->repairs_nothing = none;
+	return 0;
 }
 
 static int table_property(struct table_builder *b, const struct property *p)
@@ -527,6 +533,8 @@ static int table_property(struct table_builder *b, const struct property *p)
 		return bloom_filter(b, p);
 	if (lab_view_eq_cstr(p->name, "speculative_retry"))
 		return speculative_retry(b, p);
+	if (lab_view_eq_cstr(p->name, "read_repair"))
+		return read_repair(b, p);
 	if (lab_view_eq_cstr(p->name, "comment")) {
 		b->table->comment = lab_arena_copy(b->emu->permanent, p->value.text);
 		return 0;
@@ -572,6 +580,9 @@ static int table_build(struct table_builder *b)
 {
 	struct cqle_table *t = b->table;
 	t->gc_grace_s = DEFAULT_GC_GRACE_S;
+	t->retry_text = LAB_VIEW("99p");
+	t->created_ns = b->emu->now_ns;
+	(void)cqle_retry_parse(t->retry_text, &t->retry);
 	if (table_columns(b) < 0)
 		return -1;
 	return table_properties(b);
@@ -627,6 +638,7 @@ void cqle_table_free(struct cqlemu *emu, struct cqle_table *t)
 	lab_heap_free(emu->heap, t->stores);
 	lab_heap_free(emu->heap, t->durable);
 	lab_heap_free(emu->heap, t->filled);
+	cqle_read_latency_free(emu, t);
 }
 
 /* The struct stays: plans and messages may still point to it, and look at `dropped`. */

@@ -272,10 +272,11 @@ static void fill_tables(const struct filler *f)
 				  "{'chunk_length_in_kb': '16', 'class': "
 				  "'org.apache.cassandra.io.compress.LZ4Compressor'}, 1, %u, "
 				  "{'compound'}, "
-				  "%u, %s, 2048, 0, 128, 'BLOCKING', '99p')",
+				  "%u, %s, 2048, 0, 128, '%s', %s)",
 				  quote(f, t->keyspace->name), quote(f, t->name),
 				  quote(f, t->comment), t->default_ttl_s, t->gc_grace_s,
-				  uuid(f, t->id)));
+				  uuid(f, t->id), t->repairs_nothing ? "NONE" : "BLOCKING",
+				  quote(f, t->retry_text)));
 	}
 }
 

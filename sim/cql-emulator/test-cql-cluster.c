@@ -223,7 +223,7 @@ static void each_quorum_write_counts_per_data_centre(void **state)
 		cqlemu_node_freeze(w->emu, i, w->now_ns);
 	struct cql_response r = test_query(c, INSERT_NEW, CQL_EACH_QUORUM);
 	assert_string_equal(
-		test_text(w, &r), "ERROR 0x1100 Operation timed out - received only 2 responses.");
+		test_text(w, &r), "ERROR 0x1100 Operation timed out - received only 3 responses.");
 	assert_int_equal(r.error.required, 4);
 	assert_int_equal(nodes_with(w, "new"), 3);
 	r = test_query(c, "SELECT * FROM k.t", CQL_EACH_QUORUM);
@@ -621,6 +621,7 @@ static void speculation_asks_another_replica(void **state)
 	struct test_world *w = test_world(3);
 	struct cqlemu_counters counters;
 	(void)state;
+	w->options.speculation = CQLEMU_SPECULATE_FIXED;
 	test_start(w);
 	test_setup_cql(w, SCHEMA INSERT_NEW);
 	struct test_client *c = test_client(w, "n1");

@@ -43,10 +43,10 @@ static const char *run(struct test_client *c, struct lab_view statement)
 	return test_text(c->world, &response);
 }
 
-/* Runs the statements of a file on a fresh cluster of one node. */
-static void compare(const char *path, unsigned at_least)
+/* Runs the statements of a file on a fresh cluster of so many nodes. */
+static void compare_on(size_t nodes, const char *path, unsigned at_least)
 {
-	struct test_world *w = test_world(1);
+	struct test_world *w = test_world(nodes);
 	struct lab_view file = read_file(w, path), line, statement = { NULL, 0 };
 	const char *got = NULL;
 	unsigned compared = 0, differ = 0, known = 0;
@@ -79,6 +79,13 @@ static void compare(const char *path, unsigned at_least)
 	assert_true(compared >= at_least);
 	test_disconnect(c);
 	test_end(w);
+}
+
+/* One node, and six in two data centres. */
+static void compare(const char *path, unsigned at_least)
+{
+	compare_on(1, path, at_least);
+	compare_on(6, path, at_least);
 }
 
 static void answers_are_those_of_cassandra(void **state)

@@ -66,6 +66,8 @@ static bool is_enough(
 {
 	const struct cqle_keyspace *ks = w->mutation->table->keyspace;
 	unsigned required = cqle_block_for(emu, ks, op->consistency, op->node);
+	if (op->counter)
+		return w->led;
 	return cqle_received(emu, ks, op->consistency, op->node, w->acked) >= required;
 }
 
@@ -105,7 +107,7 @@ static void send_to_leader(
 	uint64_t to = w->replicas & live & chosen;
 	if (to == 0)
 		return;
-	size_t leader = cqle_counter_leader(emu, op->node, to);
+	size_t leader = cqle_counter_leader(emu, op, slot, to);
 	struct cqle_event message = { .kind = CQLE_EV_MESSAGE,
 		.message = CQLE_MSG_COUNTER,
 		.from = (uint8_t)op->node,
@@ -185,22 +187,26 @@ static enum cql_consistency batchlog_consistency(const struct cqle_op *op)
 	return op->batchlog_required == 1 ? CQL_ONE : CQL_TWO;
 }
 
+/* 0, or -1 with an answer if nobody can keep the log. */
+static int batchlog_place(struct cqlemu *emu, struct cqle_op *op)
+{
+	unsigned count = (unsigned)__builtin_popcountll(batchlog_nodes(emu, op));
+	op->batchlog_required = count == 1 ? 1 : 2;
+	if (count > 0)
+		return 0;
+	struct cql_error error = { .code = CQL_E_UNAVAILABLE,
+		.consistency = batchlog_consistency(op),
+		.required = 2,
+		.message = LAB_VIEW("Cannot achieve consistency level TWO") };
+	cqle_op_answer_error(emu, op, &error);
+	cqle_op_finish(emu, op);
+	return -1;
+}
+
 static void batchlog_start(struct cqlemu *emu, struct cqle_op *op)
 {
 	uint64_t nodes = batchlog_nodes(emu, op);
-	unsigned count = (unsigned)__builtin_popcountll(nodes);
 	op->batchlog = true;
-	op->batchlog_required = count == 1 ? 1 : 2;
-	if (count < op->batchlog_required) {
-		struct cql_error error = { .code = CQL_E_UNAVAILABLE,
-			.consistency = batchlog_consistency(op),
-			.required = 2,
-			.received = (int32_t)count,
-			.message = LAB_VIEW("Cannot achieve consistency level TWO") };
-		cqle_op_answer_error(emu, op, &error);
-		cqle_op_finish(emu, op);
-		return;
-	}
 	op->batchlog_node = first_of(nodes);
 	for (; nodes != 0; nodes &= nodes - 1)
 		send_write(emu, op, CQLE_SLOT_BATCHLOG, first_of(nodes), 0, NULL);
@@ -224,6 +230,7 @@ static int place(struct cqlemu *emu, struct cqle_op *op)
 		struct cqle_write *w = &op->writes[i];
 		struct cqle_keyspace *ks = w->mutation->table->keyspace;
 		struct cql_error error;
+		w->leader = op->node;
 		w->replicas = first_replicas(
 			cqle_replicas_of(emu, ks, w->mutation->token), CQLEMU_NODES_MAX);
 		if (cqle_assure_live(emu, ks, op->consistency, op->node, w->replicas, live,
@@ -238,7 +245,8 @@ static int place(struct cqlemu *emu, struct cqle_op *op)
 
 void cqle_write_start(struct cqlemu *emu, struct cqle_op *op)
 {
-	if (place(emu, op) < 0)
+	bool logged = strcmp(op->write_type, "BATCH") == 0;
+	if ((logged && batchlog_place(emu, op) < 0) || place(emu, op) < 0)
 		return;
 	op->placed = true;
 	cqle_op_hold(op);
@@ -252,7 +260,7 @@ void cqle_write_start(struct cqlemu *emu, struct cqle_op *op)
 	} else if (op->fault.kind == SIM_FAULT_LATE) {
 		op->applied = true;
 		cqle_op_arm(emu, op, CQLE_EV_RESUME, emu->now_ns + op->fault.delay_ns);
-	} else if (strcmp(op->write_type, "BATCH") == 0) {
+	} else if (logged) {
 		batchlog_start(emu, op);
 	} else {
 		send_mutations(emu, op);
@@ -273,21 +281,29 @@ void cqle_write_ack(struct cqlemu *emu, struct cqle_op *op, size_t slot, size_t 
 	cqle_op_release(emu, op);
 }
 
-/* The leader did its part, and says who did not (cql-imds 4.2). */
-static void answer_counter_failure(
-	struct cqlemu *emu, struct cqle_op *op, const struct cqle_write *w, struct cql_error *error)
+void cqle_write_led(struct cqlemu *emu, struct cqle_op *op, size_t slot)
 {
-	unsigned failures = 0;
-	const char *who = "";
-	for (uint64_t rest = w->sent & ~w->acked; rest != 0; rest &= rest - 1, failures++)
-		who = lab_arena_printf(op->arena, "%s%sTIMEOUT from /%s:%u", who,
-			failures > 0 ? ", " : "", emu->nodes[first_of(rest)].address_text,
-			emu->options.storage_port);
-	error->code = CQL_E_WRITE_FAILURE;
-	error->failures = (int32_t)failures;
-	error->message = lab_view_cstr(lab_arena_printf(op->arena,
-		"Operation failed - received %d responses and %u failures: %s", error->received,
-		failures, who));
+	cqle_op_hold(op);
+	op->writes[slot].led = true;
+	if (!op->sending)
+		check_done(emu, op);
+	cqle_op_release(emu, op);
+}
+
+/* The leader did its part, and says who did not (cql-imds 4.2). */
+void cqle_counter_answer_failure(
+	struct cqlemu *emu, struct cqle_op *op, const struct cqle_write *w, uint64_t failed)
+{
+	const struct cqle_keyspace *ks = w->mutation->table->keyspace;
+	unsigned acked = cqle_received(emu, ks, op->consistency, op->node, w->acked);
+	struct cql_error error = { .code = CQL_E_WRITE_FAILURE,
+		.consistency = op->consistency,
+		.write_type = lab_view_cstr(op->write_type),
+		.required = (int32_t)cqle_block_for(emu, ks, op->consistency, op->node),
+		.received = (int32_t)acked };
+	error.failures = (int32_t)__builtin_popcountll(failed);
+	error.message = lab_view_cstr(cqle_failures(emu, op->arena, failed, acked, "TIMEOUT"));
+	cqle_op_answer_error(emu, op, &error);
 }
 
 static void answer_timeout(struct cqlemu *emu, struct cqle_op *op)
@@ -310,15 +326,15 @@ static void answer_timeout(struct cqlemu *emu, struct cqle_op *op)
 		}
 		struct cqle_keyspace *ks = w->mutation->table->keyspace;
 		unsigned required = cqle_block_for(emu, ks, op->consistency, op->node);
-		unsigned received = cqle_received(emu, ks, op->consistency, op->node, w->acked);
+		/* Of EACH_QUORUM, too, all that came are counted. */
+		unsigned received = (unsigned)__builtin_popcountll(
+			cqle_eligible(emu, op->consistency, op->node, w->acked));
 		error.required = (int32_t)required;
 		error.received = (int32_t)LAB_MIN(received, required - 1);
-		if (op->counter && !w->resolved) {
+		if (op->counter && (!w->resolved || w->leader != op->node)) {
 			error.consistency = CQL_ONE;
 			error.received = 0;
 			error.required = 1;
-		} else if (op->counter && op->fault.kind != SIM_FAULT_LATE) {
-			answer_counter_failure(emu, op, w, &error);
 		}
 	}
 	cqle_op_answer_error(emu, op, &error);
@@ -334,7 +350,8 @@ void cqle_write_timeout(struct cqlemu *emu, struct cqle_op *op)
 		if (op->counter && !w->resolved)
 			continue; /* a delta must not be repeated */
 		for (uint64_t rest = w->sent & ~w->acked; rest != 0; rest &= rest - 1)
-			cqle_hint(emu, op->node, first_of(rest), w->mutation);
+			cqle_hint(emu, op->counter ? w->leader : op->node, first_of(rest),
+				w->mutation);
 	}
 	cqle_op_finish(emu, op);
 	cqle_op_release(emu, op);
