@@ -22,6 +22,8 @@
 
 struct cqle_table;
 struct cqle_op;
+struct cqle_role; /* roles.h */
+struct cqle_auth;
 
 /* ---- type.c: types and values ---- */
 
@@ -1337,6 +1339,7 @@ struct cqle_session {
 	enum cqle_session_state state;
 	uint8_t version;          /* 0 until STARTUP */
 	struct lab_view keyspace; /* of USE; the schema's view */
+	struct cqle_role *role;   /* who has logged in; NULL: nobody has to */
 	unsigned events;
 	size_t inflight;
 	struct lab_buf in;
@@ -1515,6 +1518,7 @@ struct cqlemu {
 	bool keeping, keep_failed;
 	struct cqle_session *holding;
 	size_t held_bytes;
+	struct cqle_auth *auth; /* NULL: AllowAllAuthenticator */
 
 	struct cqle_event **heap_events; /* a binary heap */
 	size_t event_count, event_capacity;

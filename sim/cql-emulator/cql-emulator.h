@@ -122,7 +122,9 @@ struct cqlemu_options {
 	const struct cqlemu_engine_ops *engine_ops;
 	void *engine;
 
-	/* "" and "": AllowAllAuthenticator. Else PasswordAuthenticator with this one superuser. */
+	/* "" and "": AllowAllAuthenticator, and everybody may do everything. Else
+	 * PasswordAuthenticator and CassandraAuthorizer with this one superuser; CREATE ROLE and
+	 * GRANT by it, or by cqlemu_execute(), make the others. */
 	struct lab_view user, password;
 
 	size_t frame_bytes_max;   /* 16 MiB: stricter than 4.0's 256 MiB, equal to 4.1's */

@@ -2,7 +2,7 @@
  *
  * emulator.c - the emulator as a whole: options, life, set-up.
  */
-#include "sim/cql-emulator/cql-emulator-private.h"
+#include "sim/cql-emulator/roles.h"
 
 #define PERMANENT_BYTES ((size_t)256 << 20)
 #define SCRATCH_BYTES ((size_t)256 << 20)
@@ -84,6 +84,7 @@ int cqlemu_new(const struct cqlemu_options *options, struct cqlemu **ret, struct
 	}
 	emu->options.nodes = NULL;
 	cqle_system_tables_create(emu);
+	cqle_auth_new(emu);
 	if (cqle_keep_restore(emu, err) < 0) {
 		cqlemu_free(&emu);
 		return -1;
@@ -133,6 +134,7 @@ void cqlemu_free(struct cqlemu **_emu)
 	cqle_cluster_done(emu);
 	for (size_t i = 0; i < emu->table_count; i++)
 		cqle_table_free(emu, emu->tables[i]);
+	cqle_auth_free(emu);
 	free_pools(emu);
 	lab_buf_done(&emu->out);
 	lab_arena_free(&emu->permanent);

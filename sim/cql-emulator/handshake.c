@@ -2,7 +2,7 @@
  *
  * handshake.c - the order of messages: STARTUP, OPTIONS, authentication, REGISTER; dispatch.
  */
-#include "sim/cql-emulator/cql-emulator-private.h"
+#include "sim/cql-emulator/roles.h"
 
 #define AUTHENTICATOR "org.apache.cassandra.auth.PasswordAuthenticator"
 
@@ -35,11 +35,6 @@ static struct lab_view option(const struct cql_map *options, const char *key)
 	return lab_view_of(NULL, 0);
 }
 
-static bool needs_password(const struct cqlemu *emu)
-{
-	return emu->options.user.len > 0 || emu->options.password.len > 0;
-}
-
 static void do_startup(struct cqlemu *emu, struct cqle_op *op, const struct cql_request *request)
 {
 	struct cqle_session *s = op->session;
@@ -66,7 +61,7 @@ static void do_startup(struct cqlemu *emu, struct cqle_op *op, const struct cql_
 	}
 	s->version = op->version;
 	s->state = CQLE_SESSION_READY;
-	if (needs_password(emu)) {
+	if (emu->auth != NULL) {
 		s->state = CQLE_SESSION_AUTH;
 		response.opcode = CQL_AUTHENTICATE;
 		response.authenticator = LAB_VIEW(AUTHENTICATOR);
@@ -74,24 +69,40 @@ static void do_startup(struct cqlemu *emu, struct cqle_op *op, const struct cql_
 	reply(emu, op, &response);
 }
 
-/* \0user\0password, perhaps with an authorization id in front. */
+/* What is behind the last NUL of the rest; ptr NULL if there is none. */
+static struct lab_view last_part(struct lab_view *rest)
+{
+	for (size_t i = rest->len; i > 0; i--) {
+		if (rest->ptr[i - 1] != 0)
+			continue;
+		struct lab_view part = lab_view_skip(*rest, i);
+		rest->len = i - 1;
+		return part;
+	}
+	return lab_view_of(NULL, 0);
+}
+
+/* [authorization id]\0user\0password, read from its end. */
 static void do_auth(struct cqlemu *emu, struct cqle_op *op, const struct cql_request *request)
 {
-	struct lab_view rest = request->token, part = { NULL, 0 }, user = { NULL, 0 };
+	struct lab_view rest = request->token;
+	struct lab_view password = last_part(&rest), user = last_part(&rest);
 	struct cql_response response = { .opcode = CQL_AUTH_SUCCESS };
-	(void)lab_view_split(&rest, 0, &part);
-	if (rest.ptr == NULL || !lab_view_split(&rest, 0, &user) || rest.len == 0 ||
-		user.len == 0) {
-		cqle_op_refuse(emu, op, CQL_E_BAD_CREDENTIALS, "Password must not be null");
+	struct lab_error err;
+	if (lab_view_find_byte(rest, 0) != SIZE_MAX) {
+		cqle_op_refuse(emu, op, CQL_E_BAD_CREDENTIALS,
+			"Credential format error: username or password is empty or contains "
+			"NUL(\\0) character");
 		return;
 	}
-	bool known = lab_view_eq_secret(user, emu->options.user);
-	bool right = lab_view_eq_secret(rest, emu->options.password);
-	if (!known || !right) {
+	if (password.len == 0 || user.len == 0) {
 		cqle_op_refuse(emu, op, CQL_E_BAD_CREDENTIALS,
-			lab_arena_printf(op->arena,
-				"Provided username %.*s and/or password are incorrect",
-				LAB_VIEW_ARG(user)));
+			password.len == 0 ? "Password must not be null"
+					  : "Authentication ID must not be null");
+		return;
+	}
+	if (cqle_login(emu, user, password, &op->session->role, &err) < 0) {
+		cqle_op_fail(emu, op, &err);
 		return;
 	}
 	op->session->state = CQLE_SESSION_READY;

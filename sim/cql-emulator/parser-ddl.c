@@ -293,8 +293,7 @@ static int unsupported(struct parser *p, struct statement *s)
 {
 	s->kind = STATEMENT_UNSUPPORTED;
 	s->table = p->token.text;
-	if (parser_at(p, "create") || parser_at(p, "alter") || parser_at(p, "drop") ||
-		parser_at(p, "list"))
+	if (parser_at(p, "create") || parser_at(p, "alter") || parser_at(p, "drop"))
 		s->table = lab_view_sub(p->lexer.input, p->token.begin,
 			LAB_MIN(p->next.end - p->token.begin, (size_t)60));
 	return 0;
@@ -311,11 +310,10 @@ static bool at_object(const struct parser *p, const char *const *objects)
 
 /* Verbs with the objects that Cassandra 4.0 knows and we refuse. NULL: any. */
 static const char *const create_others[] = { "index", "custom", "materialized", "type", "function",
-	"aggregate", "trigger", "role", "user", "or", NULL };
+	"aggregate", "trigger", "or", NULL };
 static const char *const drop_others[] = { "index", "materialized", "type", "function", "aggregate",
-	"trigger", "role", "user", NULL };
-static const char *const alter_others[] = { "type", "role", "user", "materialized", NULL };
-static const char *const list_others[] = { "roles", "users", "all", "permissions", NULL };
+	"trigger", NULL };
+static const char *const alter_others[] = { "type", "materialized", NULL };
 
 static const char *const altered[] = { "keyspace", "schema", "table", "columnfamily", NULL };
 
@@ -327,10 +325,7 @@ static bool at_unsupported(const struct parser *p)
 		return at_object(p, drop_others);
 	if (parser_at(p, "alter"))
 		return at_object(p, alter_others);
-	if (parser_at(p, "list"))
-		return at_object(p, list_others);
-	return parser_at(p, "grant") || parser_at(p, "revoke") || parser_at(p, "describe") ||
-	       parser_at(p, "desc");
+	return parser_at(p, "describe") || parser_at(p, "desc");
 }
 
 static int create(struct parser *p, struct statement *s)
@@ -344,6 +339,8 @@ static int create(struct parser *p, struct statement *s)
 
 int parser_ddl(struct parser *p, struct statement *s)
 {
+	if (parser_at_roles(p))
+		return parser_roles(p, s);
 	if (at_unsupported(p))
 		return unsupported(p, s);
 	if (parser_take(p, "use")) {

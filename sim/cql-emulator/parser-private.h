@@ -53,6 +53,12 @@ void *parser_grow(
 	((__typeof__(items))parser_grow( \
 		(p), (void **)&(items), &(count), &(capacity), sizeof(*(items))))
 
+/* A constant in single quotes; the caller has seen that it is there. */
+int parser_string(struct parser *p, struct lab_view *ret);
+/* parser-roles.c */
+bool parser_at_roles(const struct parser *p);
+int parser_roles(struct parser *p, struct statement *s);
+
 int parser_ddl(struct parser *p, struct statement *s);
 int parser_statement_body(struct parser *p, struct statement *s);
 

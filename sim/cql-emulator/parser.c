@@ -105,11 +105,15 @@ static int syntax_error(struct parser *p, const char *what, const char *expected
 	struct lab_view before = lab_view_sub(input, from, token->begin - from);
 	struct lab_view text = lab_view_sub(input, token->begin, token->end - token->begin);
 	before = lab_view_skip(before, before.len > 60 ? before.len - 60 : 0);
-	text.len = LAB_MIN(text.len, (size_t)40);
+	/* A string goes without its quotes, but its place is that of the first one. */
+	bool quoted = token->kind == TOKEN_STRING;
+	struct lab_view shown = quoted ? token->text : text;
+	text.len = LAB_MIN(quoted ? shown.len : text.len, (size_t)40);
+	shown.len = LAB_MIN(shown.len, (size_t)40);
 	return cqle_fail(p->err, CQL_E_SYNTAX, "line %u:%u %s input '%.*s'%s (%s%.*s[%.*s]%s)",
-		token->line, token->column, what, LAB_VIEW_ARG(text), expected,
+		token->line, token->column, what, LAB_VIEW_ARG(shown), expected,
 		from > 0 ? "..." : "", LAB_VIEW_ARG(before), LAB_VIEW_ARG(text),
-		token->end < input.len ? "..." : "");
+		token->begin + text.len < input.len ? "..." : "");
 }
 
 int parser_mismatch(struct parser *p, const char *expected)
@@ -227,6 +231,13 @@ int parser_name(struct parser *p, struct lab_view *ret)
 	if (is_reserved(name))
 		return parser_no_viable(p);
 	*ret = name;
+	parser_advance(p);
+	return 0;
+}
+
+int parser_string(struct parser *p, struct lab_view *ret)
+{
+	*ret = undouble(p, p->token.text, '\'');
 	parser_advance(p);
 	return 0;
 }

@@ -418,7 +418,8 @@ static int build_delete(struct builder *b)
 
 int plan_change(struct builder *b)
 {
-	if (b->table->keyspace->local && b->emu->system_ready && !b->emu->filling)
+	if (b->table->keyspace->local && b->emu->auth == NULL && b->emu->system_ready &&
+		!b->emu->filling)
 		return cqle_fail(
 			b->err, CQL_E_UNAUTHORIZED, "system keyspace is not user-modifiable.");
 	if (plan_using(b) < 0)

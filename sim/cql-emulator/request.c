@@ -2,7 +2,7 @@
  *
  * request.c - QUERY, PREPARE, EXECUTE, BATCH: from text or id and values to an operation.
  */
-#include "sim/cql-emulator/cql-emulator-private.h"
+#include "sim/cql-emulator/roles.h"
 
 #define PLAN_ARENA_BYTES ((size_t)64 << 20)
 
@@ -41,6 +41,7 @@ static struct lab_view operation_name(const struct cqle_plan *plan)
 	case STATEMENT_ALTER_KEYSPACE:
 	case STATEMENT_ALTER_TABLE:
 		return LAB_VIEW("ALTER");
+	case STATEMENT_ROLE:
 	case STATEMENT_UNSUPPORTED:
 		break;
 	}
@@ -59,7 +60,7 @@ static void note(struct cqle_op *op, struct cqle_plan *plan, const struct cql_bi
 {
 	op->plan = plan;
 	op->operation = operation_name(plan);
-	op->text = plan->text;
+	op->text = plan->kind == STATEMENT_ROLE ? cqle_loggable(op->arena, plan->text) : plan->text;
 	if (plan->table != NULL)
 		op->subject = plan->table->full_name;
 	note_user(op, plan, values);
@@ -194,6 +195,8 @@ static void do_ddl(struct cqlemu *emu, struct cqle_op *op)
 		return;
 	}
 	bool changed = result.change.change.len > 0;
+	if (changed && cqle_ddl_done(emu, op->session->role, &result.change, &err) < 0)
+		cqle_op_warn(op, lab_arena_printf(op->arena, "%s", err.message));
 	struct cql_response response = { .opcode = CQL_RESULT,
 		.kind = changed ? CQL_RESULT_SCHEMA_CHANGE : CQL_RESULT_VOID,
 		.schema = result.change };
@@ -201,6 +204,25 @@ static void do_ddl(struct cqlemu *emu, struct cqle_op *op)
 	/* The others hear of it before the one who did it (cql-imds 1.9). */
 	if (changed)
 		cqle_event_schema(emu, &result.change);
+	cqle_op_answer(emu, op, &response);
+	cqle_op_finish(emu, op);
+}
+
+static void do_role(struct cqlemu *emu, struct cqle_op *op)
+{
+	struct cqle_role_answer answer;
+	struct lab_error err;
+	if (cqle_role_run(emu, op->arena, op->session->role, op->plan->statement,
+		    session_keyspace(emu, op), &answer, &err) < 0) {
+		cqle_op_fail(emu, op, &err);
+		return;
+	}
+	struct cql_response response = { .opcode = CQL_RESULT,
+		.kind = answer.row_count > 0 ? CQL_RESULT_ROWS : CQL_RESULT_VOID };
+	response.rows.metadata.columns = answer.columns;
+	response.rows.metadata.column_count = answer.column_count;
+	response.rows.cells = answer.cells;
+	response.rows.row_count = answer.row_count;
 	cqle_op_answer(emu, op, &response);
 	cqle_op_finish(emu, op);
 }
@@ -245,7 +267,12 @@ static void do_truncate(struct cqlemu *emu, struct cqle_op *op)
 static void run_plan(struct cqlemu *emu, struct cqle_op *op, struct cqle_plan *plan,
 	const struct cql_bind *values)
 {
+	struct lab_error err;
 	note(op, plan, values);
+	if (cqle_authorize(emu, op->session->role, plan, session_keyspace(emu, op), &err) < 0) {
+		cqle_op_fail(emu, op, &err);
+		return;
+	}
 	switch (plan->kind) {
 	case STATEMENT_SELECT:
 		do_select(emu, op, values);
@@ -269,6 +296,9 @@ static void run_plan(struct cqlemu *emu, struct cqle_op *op, struct cqle_plan *p
 	case STATEMENT_ALTER_KEYSPACE:
 	case STATEMENT_ALTER_TABLE:
 		do_ddl(emu, op);
+		break;
+	case STATEMENT_ROLE:
+		do_role(emu, op);
 		break;
 	case STATEMENT_UNSUPPORTED:
 		lab_bug("refused when the plan was made");
@@ -497,7 +527,7 @@ void cqle_do_prepare(struct cqlemu *emu, struct cqle_op *op, const struct cql_re
 	emu->counters.prepares++;
 	op->kind = CQLE_OP_OTHER;
 	op->operation = LAB_VIEW("PREPARE");
-	op->text = request->query;
+	op->text = cqle_loggable(op->arena, request->query);
 	if (prepare(emu, op, request->query, keyspace, &plan, &err) < 0) {
 		cqle_op_fail(emu, op, &err);
 		return;
@@ -595,6 +625,8 @@ static int batch_item(struct cqlemu *emu, struct cqle_op *op, const struct cql_b
 		return cqle_fail(err, CQL_E_INVALID,
 			"Invalid statement in batch: only UPDATE, INSERT and DELETE statements are "
 			"allowed.");
+	if (cqle_authorize(emu, op->session->role, plan, session_keyspace(emu, op), err) < 0)
+		return -1;
 	if (item->value_count != plan->marker_count)
 		return cqle_fail(err, CQL_E_INVALID,
 			"there were %zu markers(?) in CQL but %zu bound variables",
@@ -645,7 +677,7 @@ static int setup_ddl(struct cqlemu *emu, const struct cqle_plan *plan, struct la
 		return -1;
 	if (result.change.change.len > 0 && emu->system_ready)
 		cqle_event_schema(emu, &result.change);
-	return 0;
+	return cqle_ddl_done(emu, NULL, &result.change, err);
 }
 
 static int setup_plan(
@@ -653,6 +685,8 @@ static int setup_plan(
 {
 	if (plan->marker_count > 0)
 		return cqle_fail(err, CQL_E_INVALID, "Invalid amount of bind variables");
+	if (emu->system_ready && cqle_authorize(emu, NULL, plan, emu->setup_keyspace, err) < 0)
+		return -1;
 	switch (plan->kind) {
 	case STATEMENT_SELECT:
 		return cqle_bind_select(emu, op->arena, plan, NULL, &op->select, err);
@@ -661,6 +695,11 @@ static int setup_plan(
 	case STATEMENT_DELETE:
 	case STATEMENT_BATCH:
 		return cqle_change_setup(emu, op, plan, err);
+	case STATEMENT_ROLE: {
+		struct cqle_role_answer answer;
+		return cqle_role_run(
+			emu, op->arena, NULL, plan->statement, emu->setup_keyspace, &answer, err);
+	}
 	case STATEMENT_USE: {
 		const struct cqle_keyspace *ks = cqle_keyspace_find(emu, plan->statement->keyspace);
 		if (ks == NULL)

@@ -179,6 +179,7 @@ enum statement_kind {
 	STATEMENT_DROP_TABLE,
 	STATEMENT_ALTER_KEYSPACE,
 	STATEMENT_ALTER_TABLE,
+	STATEMENT_ROLE,       /* roles.h */
 	STATEMENT_UNSUPPORTED /* known to Cassandra, not to us; `table` has the words */
 };
 
@@ -239,6 +240,8 @@ struct statement {
 	enum alter_kind alter;
 	struct lab_view *names; /* of ALTER */
 	size_t name_count;
+
+	const struct role_statement *role; /* of ROLE */
 
 	/* Bind markers, in order; of a batch on its outermost statement. */
 	struct lab_view *marker_names; /* ptr NULL for ? */

@@ -4,7 +4,7 @@
  * ordinary tables, one copy on each node, whose contents are made anew when somebody reads one and
  * something has changed since.
  */
-#include "sim/cql-emulator/cql-emulator-private.h"
+#include "sim/cql-emulator/roles.h"
 
 static const char *const definitions[] = {
 	"CREATE KEYSPACE system WITH replication = {'class': 'LocalStrategy'}",
@@ -87,7 +87,15 @@ static const char *const definitions[] = {
 	"source inet, source_port int, source_elapsed int, thread text, "
 	"PRIMARY KEY (session_id, event_id))",
 	"CREATE TABLE system_auth.roles (role text PRIMARY KEY, can_login boolean, "
-	"is_superuser boolean, member_of frozen<set<text>>, salted_hash text)"
+	"is_superuser boolean, member_of set<text>, salted_hash text)",
+	"CREATE TABLE system_auth.role_members (role text, member text, "
+	"PRIMARY KEY (role, member))",
+	"CREATE TABLE system_auth.role_permissions (role text, resource text, "
+	"permissions set<text>, PRIMARY KEY (role, resource))",
+	"CREATE TABLE system_auth.resource_role_permissons_index (resource text, role text, "
+	"PRIMARY KEY (resource, role))",
+	"CREATE TABLE system_auth.network_permissions (role text PRIMARY KEY, "
+	"dcs frozen<set<text>>)"
 };
 
 /* ---- rows as CQL text ---- */
@@ -311,12 +319,91 @@ static void fill_columns(const struct filler *f)
 		fill_columns_of(f, f->emu->tables[i]);
 }
 
+/* ---- system_auth; nobody is shown a password's hash ---- */
+
+static const char *boolean_text(bool value)
+{
+	return value ? "true" : "false";
+}
+
+/* Without authentication there still is the superuser that every cluster begins with. */
+static void fill_roles(const struct filler *f)
+{
+	const struct cqle_auth *auth = f->emu->auth;
+	if (auth == NULL) {
+		insert(f, "INSERT INTO system_auth.roles (role, can_login, is_superuser) VALUES "
+			  "('cassandra', true, true)");
+		return;
+	}
+	for (size_t i = 0; i < auth->role_count; i++) {
+		const struct cqle_role *r = auth->roles[i];
+		const char *members = "";
+		for (size_t j = 0; j < r->member_count; j++)
+			members = lab_arena_printf(f->arena, "%s%s%s", members, j > 0 ? ", " : "",
+				quote(f, r->member_of[j]->name));
+		if (r->exists)
+			insert(f, lab_arena_printf(f->arena,
+					  "INSERT INTO system_auth.roles (role, can_login, "
+					  "is_superuser, member_of) VALUES (%s, %s, %s, {%s})",
+					  quote(f, r->name), boolean_text(r->can_login),
+					  boolean_text(r->superuser), members));
+	}
+}
+
+static void fill_role_members(const struct filler *f)
+{
+	const struct cqle_auth *auth = f->emu->auth;
+	for (size_t i = 0; auth != NULL && i < auth->role_count; i++) {
+		for (size_t j = 0; j < auth->roles[i]->member_count; j++)
+			insert(f, lab_arena_printf(f->arena,
+					  "INSERT INTO system_auth.role_members (role, member) "
+					  "VALUES (%s, %s)",
+					  quote(f, auth->roles[i]->member_of[j]->name),
+					  quote(f, auth->roles[i]->name)));
+	}
+}
+
+static void fill_role_permissions(const struct filler *f)
+{
+	const struct cqle_auth *auth = f->emu->auth;
+	for (size_t i = 0; auth != NULL && i < auth->grant_count; i++) {
+		const struct cqle_grant *g = &auth->grants[i];
+		const char *names = "";
+		for (unsigned p = 0; p < CQLE_PERMISSION_COUNT; p++) {
+			if ((g->permissions & (1u << p)) != 0)
+				names = lab_arena_printf(f->arena, "%s%s'%s'", names,
+					names[0] == '\0' ? "" : ", ", cqle_permission_names[p]);
+		}
+		insert(f, lab_arena_printf(f->arena,
+				  "INSERT INTO system_auth.role_permissions (role, resource, "
+				  "permissions) VALUES (%s, %s, {%s})",
+				  quote(f, g->role->name), quote(f, g->name), names));
+	}
+}
+
+static void fill_permission_index(const struct filler *f)
+{
+	const struct cqle_auth *auth = f->emu->auth;
+	for (size_t i = 0; auth != NULL && i < auth->grant_count; i++) {
+		const struct cqle_grant *g = &auth->grants[i];
+		if (g->indexed)
+			insert(f, lab_arena_printf(f->arena,
+					  "INSERT INTO system_auth.resource_role_permissons_index "
+					  "(resource, role) VALUES (%s, %s)",
+					  quote(f, g->name), quote(f, g->role->name)));
+	}
+}
+
 static const struct {
 	const char *keyspace, *table;
 	void (*fill)(const struct filler *f);
 } contents[] = { { "system", "local", fill_local }, { "system", "peers", fill_peers },
 	{ "system", "peers_v2", fill_peers_v2 }, { "system_schema", "keyspaces", fill_keyspaces },
-	{ "system_schema", "tables", fill_tables }, { "system_schema", "columns", fill_columns } };
+	{ "system_schema", "tables", fill_tables }, { "system_schema", "columns", fill_columns },
+	{ "system_auth", "roles", fill_roles },
+	{ "system_auth", "role_members", fill_role_members },
+	{ "system_auth", "role_permissions", fill_role_permissions },
+	{ "system_auth", "resource_role_permissons_index", fill_permission_index } };
 
 void cqle_system_table_refresh(struct cqlemu *emu, size_t node, struct cqle_table *table)
 {

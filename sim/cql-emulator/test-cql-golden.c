@@ -18,47 +18,111 @@ static struct lab_view read_file(struct test_world *w, const char *path)
 	return lab_view_of(data, len);
 }
 
-static const char *run(struct test_client *c, struct lab_view statement)
+/* Who a file's statements are run as: connections by user, whose password is the name. */
+#define USERS_MAX 16
+struct users {
+	struct test_world *world;
+	struct lab_view names[USERS_MAX];
+	struct test_client *clients[USERS_MAX];
+	size_t count;
+};
+
+static struct test_client *user_client(struct users *u, struct lab_view name)
+{
+	struct cql_response response;
+	for (size_t i = 0; i < u->count; i++) {
+		if (lab_view_eq(u->names[i], name))
+			return u->clients[i];
+	}
+	assert_true(u->count < USERS_MAX);
+	u->names[u->count] = name;
+	if (name.len == 0)
+		return u->clients[u->count++] = test_client(u->world, "n1");
+	struct test_client *c = test_login(u->world, "n1",
+		lab_arena_printf(u->world->arena, "%c%.*s%c%.*s", 0, LAB_VIEW_ARG(name), 0,
+			LAB_VIEW_ARG(name)),
+		2 * name.len + 2, &response);
+	assert_int_equal(response.opcode, CQL_AUTH_SUCCESS);
+	return u->clients[u->count++] = c;
+}
+
+static const char *login_text(struct test_world *w, const char *token, size_t len)
+{
+	struct cql_response response;
+	struct test_client *c = test_login(w, "n1", token, len, &response);
+	test_disconnect(c);
+	return response.opcode == CQL_ERROR ? test_text(w, &response) : "AUTH_SUCCESS";
+}
+
+/* NAME:PASSWORD, or a token in hexadecimal. */
+static const char *try_login(struct test_world *w, struct lab_view option)
+{
+	if (option.ptr[1] == 'r') {
+		uint8_t *token = lab_arena_alloc(w->arena, option.len);
+		size_t len = (option.len - 2) / 2;
+		for (size_t i = 0; i < len; i++) {
+			char digits[3] = { (char)option.ptr[2 + 2 * i], (char)option.ptr[3 + 2 * i],
+				0 };
+			token[i] = (uint8_t)strtoul(digits, NULL, 16);
+		}
+		return login_text(w, (const char *)token, len);
+	}
+	char *token = lab_arena_alloc(w->arena, option.len + 1);
+	memcpy(token + 1, option.ptr + 2, option.len - 2);
+	for (size_t i = 1; i < option.len; i++)
+		token[i] = token[i] == ':' ? '\0' : token[i];
+	return login_text(w, token, option.len - 1);
+}
+
+static const char *run(struct users *u, struct lab_view default_user, struct lab_view statement)
 {
 	struct cql_request request = { .opcode = CQL_QUERY,
 		.params = { .consistency = CQL_LOCAL_QUORUM } };
-	struct lab_view option = { NULL, 0 };
-	int64_t number = 0;
-	if (statement.ptr[0] == '@') {
+	struct lab_view user = default_user;
+	while (statement.len > 0 && statement.ptr[0] == '@') {
+		struct lab_view option;
+		int64_t number = 0;
 		(void)lab_view_split(&statement, ' ', &option);
-		assert_int_equal(lab_view_to_i64(lab_view_skip(option, 2), &number), 0);
+		(void)lab_view_to_i64(lab_view_skip(option, 2), &number);
+		if (option.ptr[1] == 'l' || option.ptr[1] == 'r')
+			return try_login(u->world, option);
+		if (option.ptr[1] == 'u')
+			user = lab_view_skip(option, 2);
+		if (option.ptr[1] == 'c')
+			request.params.consistency = (enum cql_consistency)number;
+		if (option.ptr[1] == 'p') {
+			request.params.flags |= CQL_PARAM_PAGE_SIZE;
+			request.params.page_size = (int32_t)number;
+		}
+		if (option.ptr[1] == 't') {
+			request.params.flags |= CQL_PARAM_TIMESTAMP;
+			request.params.timestamp_us = number;
+		}
 	}
-	if (option.ptr != NULL && option.ptr[1] == 'c') {
-		request.params.consistency = (enum cql_consistency)number;
-	} else if (option.ptr != NULL && option.ptr[1] == 'p') {
-		request.params.flags |= CQL_PARAM_PAGE_SIZE;
-		request.params.page_size = (int32_t)number;
-	} else if (option.ptr != NULL) {
-		request.params.flags |= CQL_PARAM_TIMESTAMP;
-		request.params.timestamp_us = number;
-	}
+	struct test_client *c = user_client(u, user);
 	request.query = statement;
 	struct cql_response response = test_ask(c, &request);
 	test_sleep(c->world, LAB_MSEC);
 	return test_text(c->world, &response);
 }
 
-/* Runs the statements of a file on a fresh cluster of so many nodes. */
-static void compare_on(size_t nodes, const char *path, unsigned at_least)
+/* Runs the statements of a file on a fresh cluster of so many nodes, as the user. */
+static void compare_on(size_t nodes, const char *path, unsigned at_least, const char *user)
 {
 	struct test_world *w = test_world(nodes);
+	struct users users = { .world = w };
 	struct lab_view file = read_file(w, path), line, statement = { NULL, 0 };
 	const char *got = NULL;
 	unsigned compared = 0, differ = 0, known = 0;
+	w->options.user = w->options.password = lab_view_cstr(user);
 	test_start(w);
-	struct test_client *c = test_client(w, "n1");
 	while (lab_view_split(&file, '\n', &line)) {
 		if (line.len < 2 || line.ptr[0] == '#')
 			continue;
 		struct lab_view rest = lab_view_trim(lab_view_skip(line, 2));
 		if (line.ptr[0] == '>') {
 			statement = rest;
-			got = run(c, statement);
+			got = run(&users, lab_view_cstr(user), statement);
 			continue;
 		}
 		if (line.ptr[0] == '=' && file.len > 0 && file.ptr[0] == '~')
@@ -77,15 +141,28 @@ static void compare_on(size_t nodes, const char *path, unsigned at_least)
 		compared, known);
 	assert_int_equal(differ, 0);
 	assert_true(compared >= at_least);
-	test_disconnect(c);
+	for (size_t i = 0; i < users.count; i++)
+		test_disconnect(users.clients[i]);
 	test_end(w);
 }
 
 /* One node, and six in two data centres. */
 static void compare(const char *path, unsigned at_least)
 {
-	compare_on(1, path, at_least);
-	compare_on(6, path, at_least);
+	compare_on(1, path, at_least, "");
+	compare_on(6, path, at_least, "");
+}
+
+static void roles_are_those_of_cassandra(void **state)
+{
+	(void)state;
+	compare_on(1, GOLDEN "roles.txt", 260, "cassandra");
+}
+
+static void without_authentication_there_are_no_roles(void **state)
+{
+	(void)state;
+	compare(GOLDEN "anonymous.txt", 24);
 }
 
 static void answers_are_those_of_cassandra(void **state)
@@ -145,6 +222,8 @@ int main(void)
 		cmocka_unit_test(functions_are_those_of_cassandra),
 		cmocka_unit_test(types_are_those_of_cassandra),
 		cmocka_unit_test(alterations_are_those_of_cassandra),
+		cmocka_unit_test(roles_are_those_of_cassandra),
+		cmocka_unit_test(without_authentication_there_are_no_roles),
 		cmocka_unit_test(json_is_that_of_cassandra) };
 	return cmocka_run_group_tests_name("cql-emulator-golden", tests, NULL, NULL);
 }

@@ -485,7 +485,7 @@ static void use_is_part_of_the_prepared_id(void **state)
 		"'replication_factor': 1}; CREATE TABLE ks.g2 (a int PRIMARY KEY, b text)");
 	struct test_client *c = test_client(w, "n1");
 	test_expect(c, "USE nope", CQL_ONE, "ERROR 0x2200 Keyspace 'nope' does not exist");
-	test_expect(c, "USE \"ks\"", CQL_ONE, "RESULT kind=3 b''");
+	test_expect(c, "USE \"ks\"", CQL_ONE, "RESULT kind=3 b'\\x00\\x02ks'");
 	struct cql_request request = { .opcode = CQL_PREPARE,
 		.query = LAB_VIEW("INSERT INTO g2(a,b) VALUES(?,?)") };
 	test_request(c, &request);

@@ -276,6 +276,20 @@ static inline struct test_client *test_client(struct test_world *w, const char *
 	return c;
 }
 
+/* A connection whose AUTH_RESPONSE has this token; *ret is what was answered. */
+static inline struct test_client *test_login(struct test_world *w, const char *node,
+	const char *token, size_t len, struct cql_response *ret)
+{
+	struct cql_pair version = { LAB_VIEW("CQL_VERSION"), LAB_VIEW("3.0.0") };
+	struct cql_request startup = { .opcode = CQL_STARTUP, .options = { &version, 1 } };
+	struct cql_request auth = { .opcode = CQL_AUTH_RESPONSE, .token = lab_view_of(token, len) };
+	struct test_client *c = test_connect(w, node);
+	assert_non_null(c);
+	assert_int_equal(test_ask(c, &startup).opcode, CQL_AUTHENTICATE);
+	*ret = test_ask(c, &auth);
+	return c;
+}
+
 static inline struct cql_request test_query_request(const char *cql, enum cql_consistency cl)
 {
 	return (struct cql_request){
@@ -399,6 +413,9 @@ static inline const char *test_text(struct test_world *w, const struct cql_respo
 		test_put_rows(&out, &r->rows);
 	else if (r->kind == CQL_RESULT_SCHEMA_CHANGE)
 		test_put_schema(&out, &r->schema);
+	else if (r->kind == CQL_RESULT_SET_KEYSPACE)
+		lab_buf_printf(&out, "RESULT kind=3 b'\\x00\\x%02zx%.*s'", r->keyspace.len,
+			LAB_VIEW_ARG(r->keyspace));
 	else
 		lab_buf_printf(&out, "RESULT kind=%u b''", r->kind);
 	const char *text = lab_arena_cstr(w->arena, lab_buf_view(&out));
