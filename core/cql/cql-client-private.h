@@ -39,6 +39,7 @@ struct cql_connection {
 	bool tried; /* one attempt has ended, well or not */
 	bool was_ready;
 	bool hurry;        /* the keeper is to reconnect at once (STATUS_CHANGE UP) */
+	bool rests;        /* the host left: the keeper waits for it to come back */
 	unsigned failures; /* attempts in a row */
 	uint64_t attempts; /* ever: ordinal of the jitter's draw */
 	uint8_t version;
@@ -109,6 +110,7 @@ struct cql_client {
 	unsigned statements; /* running */
 	struct env_cond idle;
 	struct lab_error last_error; /* of the last failed connection attempt */
+	uint32_t gone;               /* bit set: that host left the ring */
 	struct cql_latency latencies[CQL_HOSTS_MAX];
 	uint64_t fastest_ns; /* average of the fastest host, 0: none known */
 	uint64_t fastest_updated_ns;
@@ -190,6 +192,8 @@ void cql_topology_wake(struct cql_client *client);
 void cql_topology_free(struct cql_client *client);
 /* False for a host that is known to be in another data centre. */
 bool cql_topology_is_local(const struct cql_client *client, unsigned host);
+/* A node left the ring (TOPOLOGY_CHANGE REMOVED_NODE); its address has 4 bytes. */
+void cql_topology_removed(struct cql_client *client, const uint8_t address[4]);
 /* The replicas of a partition of the client's keyspace, in the order of the ring. */
 unsigned cql_topology_replicas(
 	const struct cql_client *client, int64_t token, unsigned ret[CQL_HOSTS_MAX]);
@@ -204,6 +208,15 @@ bool cql_routing_token(struct cql_client *client, const struct cql_statement *st
 
 /* One more host, with connections of its own. NULL name, or no room: nothing happens. */
 int cql_client_add_host(struct cql_client *client, const char *name, struct lab_error *err);
+
+/* ---- cql-members.c: hosts that join and leave ---- */
+
+bool cql_host_is_gone(const struct cql_client *client, unsigned host);
+/* Its connections break, and no new ones are made. */
+void cql_host_drop(struct cql_client *client, unsigned host);
+void cql_host_return(struct cql_client *client, unsigned host);
+/* A host that was never there, in a place of its own or of one that left. -1 LAB_LIMIT. */
+int cql_host_add(struct cql_client *client, const char *name, unsigned *ret, struct lab_error *err);
 
 /* ---- cql-metrics.c ---- */
 

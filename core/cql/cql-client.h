@@ -97,7 +97,8 @@ struct cql_settings {
 	bool log_retries;             /* one line (info) for each retry of the retry policy */
 	const char *metrics_path;     /* copied; rewritten every second. NULL or "": none */
 	/* Peers are read from the system tables and become hosts; only hosts of the data centre of
-	 * the first contacted one are asked, replicas of the statement's partition first: the C++
+	 * the first contacted one are asked, replicas of the statement's partition first. Who
+	 * leaves the ring (REMOVED_NODE, or the peers list it no more) is a host no longer: the C++
 	 * driver's default policy. Otherwise the configured hosts are the ring. */
 	bool discover;
 	/* TLS below each connection (cql-imds 3.3: ssl_*): with what env_connect_tls() needs; its

@@ -168,6 +168,15 @@ static void on_status_change(struct cql_client *client, const struct cql_event *
 	}
 }
 
+/* The ring or the schema changed. A node that left is dropped without asking. */
+static void on_change(struct cql_client *client, const struct cql_event *event)
+{
+	if (lab_view_eq_cstr(event->type, "TOPOLOGY_CHANGE") &&
+		lab_view_eq_cstr(event->change, "REMOVED_NODE") && event->node.size == 4)
+		cql_topology_removed(client, event->node.address);
+	cql_topology_wake(client);
+}
+
 static int on_event(struct cql_connection *c, const struct cql_frame *frame)
 {
 	struct cql_response response;
@@ -177,7 +186,7 @@ static int on_event(struct cql_connection *c, const struct cql_frame *frame)
 		lab_view_eq_cstr(response.event.type, "STATUS_CHANGE"))
 		on_status_change(c->client, &response.event);
 	else if (result == 0)
-		cql_topology_wake(c->client);
+		on_change(c->client, &response.event);
 	lab_arena_free(&arena);
 	return result;
 }
@@ -236,7 +245,10 @@ static void reader_fiber(void *arg)
 {
 	struct cql_connection *c = arg;
 	while (c->state == CQL_CONNECTION_READY) {
-		if (take_frames(c) < 0 || read_some(c, ENV_FOREVER, NULL) < 0)
+		bool is_broken = take_frames(c) < 0;
+		/* An event may have said that this very host left. */
+		if (is_broken ||
+			(c->state == CQL_CONNECTION_READY && read_some(c, ENV_FOREVER, NULL) < 0))
 			cql_connection_break(c);
 	}
 	c->fibers--;
@@ -497,7 +509,7 @@ static void wait_to_reconnect(struct cql_connection *c)
 {
 	uint64_t deadline = after(env_now(env_of(c)), reconnect_delay(c));
 	c->hurry = false;
-	while (!c->client->closing && !c->hurry &&
+	while (!c->client->closing && !c->hurry && !cql_host_is_gone(c->client, c->host) &&
 		env_cond_wait(env_of(c), &c->keeper, deadline) == 0)
 		continue;
 }
@@ -512,16 +524,33 @@ static void attempt_failed(struct cql_connection *c, const struct lab_error *err
 		c->was_ready ? "reconnect" : "connect", host_of(c), err->message);
 }
 
+/* The host left the ring. */
+static void rest(struct cql_connection *c)
+{
+	c->rests = true;
+	while (cql_host_is_gone(c->client, c->host) && !c->client->closing)
+		(void)env_cond_wait(env_of(c), &c->keeper, ENV_FOREVER);
+	c->rests = false;
+}
+
 static void keeper_fiber(void *arg)
 {
 	struct cql_connection *c = arg;
 	struct cql_client *client = c->client;
 	while (!client->closing) {
 		struct lab_error err = { .code = LAB_OK };
+		if (cql_host_is_gone(client, c->host)) {
+			rest(c);
+			continue;
+		}
 		c->state = CQL_CONNECTION_TRYING;
 		int result = connect_any_version(c, &err);
 		c->tried = true;
 		c->state = CQL_CONNECTION_DOWN;
+		if (cql_host_is_gone(client, c->host)) {
+			env_stream_close(&c->stream);
+			continue;
+		}
 		if (result == 0)
 			result = start_fibers(c, &err);
 		env_cond_broadcast(client->env, &client->changed);

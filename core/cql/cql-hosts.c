@@ -137,7 +137,7 @@ void cql_hosts_order(
 		add_replicas(client, statement, first, &all);
 	for (unsigned i = 0; i < hosts; i++) {
 		unsigned host = (unsigned)((first + i) % hosts);
-		if (cql_topology_is_local(client, host))
+		if (cql_topology_is_local(client, host) && !cql_host_is_gone(client, host))
 			add(&all, host);
 	}
 	for (unsigned i = 0; i < all.count; i++)

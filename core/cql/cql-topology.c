@@ -20,7 +20,9 @@
 
 struct place {
 	bool known;
-	bool asked; /* for itself, since something may have changed */
+	bool asked;      /* for itself, since something may have changed */
+	bool listed;     /* by the last system.peers, or asked for them */
+	bool was_listed; /* before that */
 	char dc[NAME_MAX_BYTES];
 	char rack[NAME_MAX_BYTES];
 	uint8_t address[4];
@@ -263,15 +265,22 @@ static void on_peer(struct cql_topology *t, struct lab_view *cells)
 	char name[20];
 	if (cells[3].len == 4 && memcmp(cells[3].ptr, any, 4) == 0)
 		cells[3] = cells[4];
-	if (!is_complete(cells) || cells[3].len != 4)
+	if (cells[3].len != 4)
 		return;
 	const uint8_t *a = cells[3].ptr;
 	unsigned host = find_host(t, a);
-	if (host == t->client->settings.host_count) {
+	bool is_new = host == t->client->settings.host_count;
+	/* Half a row is a node that is on its way in or out. */
+	t->places[is_new ? 0 : host].listed |= !is_new;
+	if (!is_complete(cells))
+		return;
+	if (is_new) {
 		(void)snprintf(name, sizeof(name), "%u.%u.%u.%u", a[0], a[1], a[2], a[3]);
-		if (!may_add(t) || cql_client_add_host(t->client, name, NULL) < 0)
+		if (!may_add(t) || cql_host_add(t->client, name, &host, NULL) < 0)
 			return;
+		t->places[host].listed = true;
 	}
+	cql_host_return(t->client, host);
 	set_place(t, host, cells);
 }
 
@@ -318,14 +327,46 @@ static int ask_itself(struct cql_topology *t, struct cql_connection *c, struct l
 	return 0;
 }
 
+static void forget(struct cql_topology *t, unsigned host)
+{
+	drop_tokens(t, host);
+	t->places[host].known = false;
+	cql_host_drop(t->client, host);
+}
+
+void cql_topology_removed(struct cql_client *client, const uint8_t address[4])
+{
+	struct cql_topology *t = client->topology;
+	unsigned host = t == NULL ? 0 : find_host(t, address);
+	if (t != NULL && host < client->settings.host_count)
+		forget(t, host);
+}
+
+/* A host that its peers do not list any more has left. What they never listed is there because
+ * somebody configured it. */
+static void forget_unlisted(struct cql_topology *t)
+{
+	for (unsigned host = 0; host < t->client->settings.host_count; host++) {
+		struct place *place = &t->places[host];
+		if (place->was_listed && !place->listed)
+			forget(t, host);
+		place->was_listed = place->listed;
+	}
+}
+
 static int ask_for_peers(struct cql_topology *t, struct lab_arena *arena)
 {
+	struct cql_connection *control = t->client->control;
 	struct cql_rows rows;
-	if (query(t, t->client->control, "SELECT " PLACE_COLUMNS ", peer FROM system.peers", arena,
-		    &rows) < 0)
+	if (query(t, control, "SELECT " PLACE_COLUMNS ", peer FROM system.peers", arena, &rows) <
+			0 ||
+		control != t->client->control || rows.metadata.column_count != PEER_CELLS)
 		return -1;
-	for (size_t i = 0; i < rows.row_count && rows.metadata.column_count == PEER_CELLS; i++)
+	for (size_t i = 0; i < CQL_HOSTS_MAX; i++)
+		t->places[i].listed = i == control->host;
+	for (size_t i = 0; i < rows.row_count; i++)
 		on_peer(t, &rows.cells[i * PEER_CELLS]);
+	forget_unlisted(t);
 	return 0;
 }
 

@@ -202,6 +202,129 @@ CLIENT_TEST(a_node_that_tells_nothing_is_asked_again, 1)
 	assert_true(t->w->nodes[0].system_queries > before);
 }
 
+/* Rows of system.peers for the nodes of a set: bit 1 is 127.0.0.2. */
+static const char *peer_rows(struct test *t, unsigned set)
+{
+	const char *rows = "";
+	for (unsigned node = 1; node < NODES_MAX; node++) {
+		if ((set & 1u << node) == 0)
+			continue;
+		const char *token = lab_arena_printf(t->w->arena, "%u", node + 1);
+		rows = lab_arena_printf(t->w->arena, "%s%s%s,x:7f0000%02x", rows,
+			rows[0] == '\0' ? "" : ";", place(t->w, "dc1", "r1", token, node + 1),
+			node + 1);
+	}
+	return rows;
+}
+
+static void ring_of_four(struct test *t)
+{
+	struct node *nodes = t->w->nodes;
+	t->settings.host_count = 1;
+	t->settings.log_level = CQL_LOG_INFO;
+	for (unsigned i = 0; i < NODES_MAX; i++)
+		nodes[i].local =
+			place(t->w, "dc1", "r1", lab_arena_printf(t->w->arena, "%u", i + 1), i + 1);
+	nodes[0].peers = peer_rows(t, 0xe);
+	replicate(t, "class SimpleStrategy replication_factor 3");
+	discover(t);
+	assert_int_equal(cql_client_connected(t->client), 4);
+}
+
+CLIENT_TEST(who_leaves_the_ring_is_a_host_no_longer, 4)
+{
+	struct node *nodes = t->w->nodes;
+	unsigned replicas[CQL_HOSTS_MAX];
+	ring_of_four(t);
+	/* The peers do not list it any more; nobody said REMOVED_NODE. */
+	nodes[0].peers = peer_rows(t, 0xa);
+	node_event_topology(&nodes[0]);
+	env_sleep(&t->w->env, LAB_SEC);
+	assert_int_equal(cql_client_connected(t->client), 3);
+	assert_true(cql_host_is_gone(t->client, 2));
+	unsigned attempts = nodes[2].attempts;
+	size_t seen = nodes[2].seen_count;
+	/* Neither asked nor connected to, nor counted as a replica. */
+	for (int i = 0; i < 8; i++)
+		read_one(t);
+	env_sleep(&t->w->env, 20 * LAB_MINUTE);
+	assert_int_equal(nodes[2].attempts, attempts);
+	assert_int_equal(nodes[2].seen_count, seen);
+	assert_int_equal(cql_topology_replicas(t->client, 2, replicas), 3);
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_not_equal(replicas[i], 2);
+	assert_true(world_logged(t->w, "Host 127.0.0.3 removed"));
+
+	/* And it comes back. */
+	nodes[0].peers = peer_rows(t, 0xe);
+	node_event_topology(&nodes[0]);
+	env_sleep(&t->w->env, LAB_SEC);
+	assert_int_equal(cql_client_connected(t->client), 4);
+	for (int i = 0; i < 8; i++)
+		read_one(t);
+	assert_ok(t);
+	assert_true(nodes[2].seen_count > seen);
+}
+
+CLIENT_TEST(a_removed_node_is_dropped_without_asking, 4)
+{
+	struct node *nodes = t->w->nodes;
+	ring_of_four(t);
+	nodes[0].silent = true; /* nobody answers what system.peers has */
+	node_event_removed(&nodes[0], 4);
+	env_sleep(&t->w->env, LAB_SEC);
+	assert_int_equal(cql_client_connected(t->client), 3);
+	assert_true(cql_host_is_gone(t->client, 3));
+	/* The node that tells of it may be the one that left. */
+	nodes[0].silent = false;
+	nodes[1].peers = peer_rows(t, 0x4);
+	node_event_removed(&nodes[0], 1);
+	env_sleep(&t->w->env, LAB_SEC);
+	assert_true(cql_host_is_gone(t->client, 0));
+	assert_int_equal(cql_client_connected(t->client), 2);
+	for (int i = 0; i < 4; i++)
+		read_one(t);
+	assert_ok(t);
+}
+
+CLIENT_TEST(a_node_that_left_is_not_waited_for, 4)
+{
+	struct node *nodes = t->w->nodes;
+	ring_of_four(t);
+	/* It dies first: the client is waiting to reconnect when it is removed. */
+	nodes[1].refuses = true;
+	node_reset(nodes[1].last);
+	env_sleep(&t->w->env, 10 * LAB_SEC);
+	node_event_removed(&nodes[0], 2);
+	nodes[0].peers = peer_rows(t, 0xc);
+	env_sleep(&t->w->env, LAB_SEC);
+	unsigned attempts = nodes[1].attempts;
+	env_sleep(&t->w->env, 60 * LAB_MINUTE);
+	assert_int_equal(nodes[1].attempts, attempts);
+}
+
+CLIENT_TEST(a_place_of_one_that_left_is_used_again, 4)
+{
+	struct node *nodes = t->w->nodes;
+	ring_of_four(t);
+	/* Nodes come and go, more than there are places: each time with another address. */
+	for (unsigned i = 0; i < 2 * CQL_HOSTS_MAX; i++) {
+		nodes[0].peers = lab_arena_printf(t->w->arena, "%s;%s,x:7f0000%02x",
+			peer_rows(t, 0xe), place(t->w, "dc1", "r1", "7", 100 + i), 100 + i);
+		node_event_topology(&nodes[0]);
+		env_sleep(&t->w->env, LAB_MINUTE);
+		char name[20];
+		(void)snprintf(name, sizeof(name), "127.0.0.%u", 100 + i);
+		bool found = false;
+		for (unsigned host = 0; host < t->client->settings.host_count; host++)
+			found |= !cql_host_is_gone(t->client, host) &&
+				 strcmp(t->client->settings.hosts[host], name) == 0;
+		assert_true(found);
+	}
+	assert_int_equal(t->client->settings.host_count, CQL_HOSTS_MAX);
+	assert_int_equal(cql_client_connected(t->client), 4);
+}
+
 CLIENT_TEST(undiscovered_no_system_table_is_read, 2)
 {
 	open_client(t);
@@ -219,6 +342,10 @@ int main(void)
 		cmocka_unit_test(other_data_centres_are_not_asked),
 		cmocka_unit_test(replicas_are_spread_over_racks),
 		cmocka_unit_test(peers_become_hosts),
+		cmocka_unit_test(who_leaves_the_ring_is_a_host_no_longer),
+		cmocka_unit_test(a_removed_node_is_dropped_without_asking),
+		cmocka_unit_test(a_node_that_left_is_not_waited_for),
+		cmocka_unit_test(a_place_of_one_that_left_is_used_again),
 		cmocka_unit_test(a_node_that_tells_nothing_is_asked_again),
 		cmocka_unit_test(undiscovered_no_system_table_is_read),
 	};

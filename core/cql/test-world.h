@@ -641,13 +641,26 @@ static inline void node_event_up(struct node *node, const char *address)
 	node_reply(node->last, 4, CQL_EVENT_STREAM, &r, LAB_MSEC);
 }
 
-static inline void node_event_topology(struct node *node)
+static inline void node_event_ring(struct node *node, struct lab_view change, uint8_t last)
 {
 	struct cql_response r = { .opcode = CQL_EVENT,
-		.event = { .type = LAB_VIEW("TOPOLOGY_CHANGE"), .change = LAB_VIEW("NEW_NODE") } };
+		.event = { .type = LAB_VIEW("TOPOLOGY_CHANGE"), .change = change } };
+	const uint8_t address[] = { 127, 0, 0, last };
+	memcpy(r.event.node.address, address, sizeof(address));
 	r.event.node.size = 4;
 	r.event.node.port = 9042;
 	node_reply(node->last, 4, CQL_EVENT_STREAM, &r, LAB_MSEC);
+}
+
+static inline void node_event_topology(struct node *node)
+{
+	node_event_ring(node, LAB_VIEW("NEW_NODE"), 0);
+}
+
+/* 127.0.0.LAST has left. */
+static inline void node_event_removed(struct node *node, uint8_t last)
+{
+	node_event_ring(node, LAB_VIEW("REMOVED_NODE"), last);
 }
 
 /* ---- streams ---- */
