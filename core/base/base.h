@@ -11,6 +11,7 @@
 #include "core/base/heap.h"
 #include "core/base/arena.h"
 #include "core/base/buf.h"
+#include "core/base/reader.h"
 #include "core/base/hash.h"
 #include "core/base/map.h"
 #include "core/base/digest.h"
