@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * index-state.h - what the index of a folder says, and who said it: the content of index bundles
+ * (obox 5.3), and the merge of what several backends said at the same time (obox 5.5, HD-9).
+ *
+ * Purpose   A value without a file, a clock or a network: mails, flags, keywords, UIDs, modseqs. A
+ *           backend changes its own state; obox_state_merge() makes one of two.
+ * Authors   Every state that may be changed on its own has an author: a number drawn when a
+ *           metacache directory is made anew. An author that lost changes must never write again
+ *           under the same number, or two changes would look like one.
+ * Stamps    Each addition of a mail and each change of a flag is stamped (modseq, author). The
+ * state remembers up to which modseq it has seen each author. So "the other side does not have this
+ * mail" is known to mean "it never saw it" or "it expunged it" without a list of what was expunged,
+ * and of two changes of one flag the later one is known. Merge     Commutative and idempotent;
+ * whatever the order in which backends exchange states, they end with the same mails and flags, and
+ * after the exchange has come to rest with the same UIDs. What was expunged on one side stays
+ * expunged, whatever was done to it on the other. UIDs      Within one UIDVALIDITY a UID denotes
+ * one mail for ever, for all who ever saw one of the states (invariant 7): a UID below the other
+ * side's UIDNEXT is kept only if the other side gave it to the same mail; else the mail gets a new
+ * one. Limits    Below. Blocking: never.
+ */
+#ifndef LAB_OBOX_INDEX_STATE_H
+#define LAB_OBOX_INDEX_STATE_H
+
+#include "core/obox/obox.h"
+
+#define OBOX_AUTHORS_MAX 4096
+#define OBOX_KEYWORDS_MAX 1024
+#define OBOX_KEYWORD_BYTES_MAX 50 /* mail_max_keyword_length */
+
+#define OBOX_MODSEQ_MAX ((uint64_t)INT64_MAX) /* RFC 7162 */
+
+/* IMAP's system flags; a keyword is OBOX_FIRST_KEYWORD + its place in the table. */
+enum obox_flag {
+	OBOX_PRESENT, /* not a flag: the stamp of a mail's addition */
+	OBOX_ANSWERED,
+	OBOX_FLAGGED,
+	OBOX_DELETED,
+	OBOX_SEEN,
+	OBOX_DRAFT,
+	OBOX_FIRST_KEYWORD
+};
+
+struct obox_stamp {
+	uint64_t modseq;
+	uint16_t author; /* place in the table of authors */
+	uint16_t flag;
+	bool is_set;
+};
+
+struct obox_record {
+	struct obox_mail mail;
+	uint64_t modseq;           /* of the last change that a client can see */
+	struct obox_stamp *stamps; /* by flag: additions, then at most one for each flag */
+	size_t stamp_count;
+};
+
+struct obox_author {
+	uint64_t id;
+	uint64_t seen; /* all that it said up to this modseq is in the state */
+};
+
+struct obox_state {
+	struct lab_heap *heap;
+	uint32_t uidvalidity, next_uid;
+	uint64_t highest_modseq;
+	struct obox_author *authors;
+	size_t author_count;
+	char **keywords;
+	size_t keyword_count;
+	struct obox_record *records; /* by UID */
+	size_t count;
+	struct lab_map *by_name; /* name bytes -> UID as a pointer-sized number */
+};
+
+/* An empty folder: UIDNEXT and HIGHESTMODSEQ are 1. */
+struct obox_state *obox_state_new(struct lab_heap *heap, uint32_t uidvalidity);
+/* NULLs the pointer; accepts NULL. */
+void obox_state_free(struct obox_state **state);
+
+/* Who is going to change the state. -1 LAB_LIMIT if the table is full. */
+int obox_state_author(struct obox_state *state, uint64_t id, uint16_t *ret, struct lab_error *err);
+/* The flag of a keyword, added to the table if it is new (compared without regard to case, as IMAP
+ * does). -1 LAB_INVALID, LAB_LIMIT. */
+int obox_state_keyword(
+	struct obox_state *state, struct lab_view name, uint16_t *ret, struct lab_error *err);
+
+/* Adds a mail under its UID, which must be free and not below UIDNEXT, or under the next UID if it
+ * has none; a mail whose name is there stays as it is. Returns its UID. The caller keeps to
+ * OBOX_MAILS_MAX. */
+uint32_t obox_state_add(struct obox_state *state, uint16_t author, const struct obox_mail *mail);
+/* 1 if that changed something, 0 if not or if there is no such mail. */
+int obox_state_set_flag(
+	struct obox_state *state, uint16_t author, uint32_t uid, uint16_t flag, bool is_set);
+/* 1 if it was there. */
+int obox_state_expunge(struct obox_state *state, uint32_t uid);
+
+/* NULL if there is none. Borrowed until the next change. */
+struct obox_record *obox_state_find(const struct obox_state *state, uint32_t uid);
+struct obox_record *obox_state_find_name(
+	const struct obox_state *state, const uint8_t name[ENV_GUID128_SIZE]);
+bool obox_record_has_flag(const struct obox_record *record, uint16_t flag);
+
+/* ---- as bytes (index-codec.c) ---- */
+
+/* Equal states are equal bytes, in whatever order their tables were filled. */
+void obox_state_encode(const struct obox_state *state, struct lab_buf *out);
+/* What `state` has become since it was `base`: the content of a diff bundle (obox 5.3). */
+void obox_state_encode_changes(
+	const struct obox_state *base, const struct obox_state *state, struct lab_buf *out);
+/* -1 LAB_CORRUPT, also for what no backend would have written. *ret is the caller's, or NULL. */
+int obox_state_decode(struct lab_heap *heap, struct lab_view bytes, struct obox_state **ret,
+	struct lab_error *err);
+/* The state that the changes were made from. Another base than theirs is LAB_CORRUPT only if that
+ * can be seen: the bundle's name says which base it belongs to. In the base's heap. */
+int obox_state_decode_changes(const struct obox_state *base, struct lab_view bytes,
+	struct obox_state **ret, struct lab_error *err);
+
+/* ---- merging (index-merge.c) ---- */
+
+struct obox_merge_result {
+	uint32_t renumbered;      /* mails that have a new UID, within the UIDVALIDITY */
+	bool uidvalidity_changed; /* neither side had it */
+	bool skipped_renumbering; /* it would have been more than the limit: a new UIDVALIDITY */
+};
+
+/* What both sides together say. max_renumbers is metacache_merge_max_uid_renumbers. -1 LAB_LIMIT:
+ * together they have too many mails, authors or keywords, or no UIDVALIDITY or modseq is left. *ret
+ * is the caller's, in a's heap. */
+int obox_state_merge(const struct obox_state *a, const struct obox_state *b, uint32_t max_renumbers,
+	struct obox_state **ret, struct obox_merge_result *ret_result, struct lab_error *err);
+
+#endif
