@@ -130,7 +130,7 @@ static int usage(FILE *to)
 		"  --admin A:P            health, counters, log, faults; loopback only\n"
 		"  --profile FILE         buckets, keys, rates, latencies, nodes\n"
 		"  --faults FILE          what goes wrong\n"
-		"  --data DIR             S3's store outlives the program (SQLite)\n"
+		"  --data DIR             S3's and Cassandra's data outlive the program (SQLite)\n"
 		"\nExit status: 0 pass, 1 an invariant was broken, 2 usage or configuration,\n"
 		"3 the laboratory itself is broken, 4 inconclusive, 5 refused by a guard,\n"
 		"6 target unreachable, 7 something is left behind\n");

@@ -183,6 +183,27 @@ static void print_imds_counters(void *ctx)
 }
 
 /* On Cassandra's thread. */
+static void put_data(struct call *c, const char *name, uint64_t commits, uint64_t failures,
+	const char *last_failure)
+{
+	lab_json_key(&c->json, name);
+	lab_json_object(&c->json);
+	lab_json_put_u64(&c->json, "commits", commits);
+	lab_json_put_u64(&c->json, "failures", failures);
+	lab_json_put_cstr(&c->json, "last_failure", last_failure);
+	lab_json_end(&c->json);
+}
+
+static void print_cql_data(struct call *c)
+{
+	struct cqlsqlite_stats stats;
+
+	if (c->serve->cql_data == NULL)
+		return;
+	cqlsqlite_stats(c->serve->cql_data, &stats);
+	put_data(c, "cql_data", stats.commits, stats.failures, stats.last_failure);
+}
+
 static void print_cql_counters(void *ctx)
 {
 	struct call *c = ctx;
@@ -211,6 +232,7 @@ static void print_cql_counters(void *ctx)
 	lab_json_put_u64(json, "rows", n.rows);
 	lab_json_put_u64(json, "partitions", n.partitions);
 	lab_json_end(json);
+	print_cql_data(c);
 }
 
 static void print_front_end(struct call *c, const char *name, struct http_front_end *front)
@@ -234,12 +256,7 @@ static void print_data(void *ctx)
 	struct s3sqlite_stats stats;
 
 	s3sqlite_stats(c->serve->s3_data, &stats);
-	lab_json_key(&c->json, "s3_data");
-	lab_json_object(&c->json);
-	lab_json_put_u64(&c->json, "commits", stats.commits);
-	lab_json_put_u64(&c->json, "failures", stats.failures);
-	lab_json_put_cstr(&c->json, "last_failure", stats.last_failure);
-	lab_json_end(&c->json);
+	put_data(c, "s3_data", stats.commits, stats.failures, stats.last_failure);
 }
 
 static unsigned get_counters(struct call *c)

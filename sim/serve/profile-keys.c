@@ -229,7 +229,11 @@ static const struct conf_key keys[] = {
 	NUMBER("cql", profile_cql, write_timeout, CONF_UNIT_TIME, LAB_MSEC, HOUR, "2 s",
 		"Of the servers"),
 	NUMBER("cql", profile_cql, memory, CONF_UNIT_SIZE, 64 * MEBI, MEMORY_MAX, "4G",
-		"Of the whole cluster; more ends the program"),
+		"Of the whole cluster; more ends the program. With --data: what is on its way"),
+	NUMBER("cql", profile_cql, disk, CONF_UNIT_SIZE, 0, UINT64_MAX, "0",
+		"With --data: the file; 0: not limited"),
+	SIMPLE("cql", profile_cql, CONF_KEY_BOOL, sync, "no",
+		"With --data: wait for the disk, once for each commit (commitlog_sync batch)"),
 
 	SIMPLE("peer", profile_peer, CONF_KEY_TEXT, address, "", "IP address of this client"),
 	SIMPLE("peer", profile_peer, CONF_KEY_TEXT, zone, "", "Its zone"),

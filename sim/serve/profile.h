@@ -104,7 +104,8 @@ struct profile_cql {
 	uint64_t nodes, replication_factor;
 	struct profile_words keyspaces, topology;
 	struct lab_view cluster_name, user, password;
-	uint64_t conviction, read_timeout, write_timeout, memory;
+	uint64_t conviction, read_timeout, write_timeout, memory, disk;
+	bool sync;
 };
 
 struct profile_peer {

@@ -5,6 +5,7 @@
 #ifndef SIM_SERVE_PRIVATE_H
 #define SIM_SERVE_PRIVATE_H
 
+#include "sim/cql-sqlite/cql-sqlite.h"
 #include "sim/s3-sqlite/s3-sqlite.h"
 #include "sim/serve/address.h"
 #include "sim/serve/admin.h"
@@ -37,6 +38,7 @@ struct serve {
 	const char *cql_names[CQLEMU_NODES_MAX];
 	struct lab_heap *s3_heap; /* of the engine */
 	struct s3sqlite *s3_data; /* NULL: in memory */
+	struct cqlsqlite *cql_data;
 	struct s3emu *s3;
 	struct imdsemu *imds;
 	struct cqlemu *cql;

@@ -255,6 +255,21 @@ static int create_keyspaces(struct serve *serve, struct lab_error *err)
 	return result;
 }
 
+static int open_cql_data(struct serve *serve, struct cqlemu_options *o, struct lab_error *err)
+{
+	const struct profile_cql *cql = &serve->profile->cql;
+	struct cqlsqlite_settings settings = { .sync = cql->sync, .bytes_max = cql->disk };
+
+	if (serve->data == NULL)
+		return 0;
+	settings.path = lab_arena_printf(serve->arena, "%s/cql.sqlite", serve->data);
+	if (cqlsqlite_open(serve->cql_heap, &settings, &serve->cql_data, err) < 0)
+		return -1;
+	o->engine_ops = &cqlsqlite_ops;
+	o->engine = serve->cql_data;
+	return 0;
+}
+
 static int new_cql(struct serve *serve, struct lab_error *err)
 {
 	const struct profile_cql *cql = &serve->profile->cql;
@@ -281,7 +296,9 @@ static int new_cql(struct serve *serve, struct lab_error *err)
 	o.conviction_ns = cql->conviction;
 	o.user = cql->user;
 	o.password = cql->password;
-	return cqlemu_new(&o, &serve->cql, err) < 0 ? -1 : create_keyspaces(serve, err);
+	if (open_cql_data(serve, &o, err) < 0 || cqlemu_new(&o, &serve->cql, err) < 0)
+		return -1;
+	return create_keyspaces(serve, err);
 }
 
 /* ---- sockets ---- */
@@ -499,6 +516,7 @@ void serve_stop(struct serve **serve_p)
 	s3sqlite_close(&serve->s3_data);
 	lab_heap_drop(&serve->s3_heap);
 	cqlemu_free(&serve->cql);
+	cqlsqlite_close(&serve->cql_data);
 	serve_admin_free(&serve->admin);
 	serve_hooks_free(&serve->hooks);
 	lab_heap_drop(&serve->cql_heap);

@@ -12,12 +12,15 @@
  * Keys       Without a profile there is one, PROFILE_DEFAULT_KEY, well known and good for
  *            everything. What IMDS hands out, S3 of the same serve knows before the client does.
  * Data       With `data` S3's buckets, objects, uploads and IMDS's keys outlive the program, see
- *            s3-sqlite.h; buckets of the profile keep their objects and take the profile's
- * settings. Cassandra's data are in memory in either case; IMDS has none. Threads    serve_start(),
- * serve_stop() and the others belong to one thread; each service has one of its own. Ownership  The
- * arena and what is in the options must live until serve_stop() has returned. Errors     LAB_DENIED
- * (an admin interface that others could reach), LAB_INVALID (file, address), LAB_EXISTS (address in
- * use), LAB_IO...: one sentence; what is wrong with a file is in `problems` besides, with places.
+ *            s3-sqlite.h, and Cassandra's schema and rows, see cql-sqlite.h. Buckets of the profile
+ *            keep their objects and take the profile's settings; keyspaces stay as they are. IMDS
+ *            has no data.
+ * Threads    serve_start(), serve_stop() and the others belong to one thread; each service has one
+ *            of its own.
+ * Ownership  The arena and what is in the options must live until serve_stop() has returned.
+ * Errors     LAB_DENIED (an admin interface that others could reach), LAB_INVALID (file, address),
+ *            LAB_EXISTS (address in use), LAB_IO...: one sentence; what is wrong with a file is in
+ *            `problems` besides, with places.
  */
 #ifndef SIM_SERVE_H
 #define SIM_SERVE_H
@@ -32,7 +35,7 @@ struct serve_options {
 	const char *admin;   /* where the admin interface listens (admin.h); NULL: nowhere */
 	const char *profile; /* file; NULL: none */
 	const char *faults;  /* file (fault-file.h); NULL: none. Its time begins at once */
-	const char *data;    /* folder in which S3's store is kept, in s3.sqlite; NULL: memory */
+	const char *data;    /* folder of s3.sqlite and cql.sqlite; NULL: memory */
 	const struct conf_reader *reader;
 	uint64_t start_ns;      /* CLOCK_MONOTONIC now: time 0 of the services */
 	uint64_t start_unix_us; /* the wall clock at that time */
