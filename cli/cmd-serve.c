@@ -14,7 +14,7 @@
 
 #define ALLOWED \
 	(OPTION_S3 | OPTION_CQL | OPTION_IMDS | OPTION_ADMIN | OPTION_PROFILE | OPTION_FAULTS | \
-		OPTION_DATA | OPTION_SCALITY)
+		OPTION_DATA | OPTION_SCALITY | OPTION_TLS)
 #define OUTPUT_MAX 65536
 
 static uint64_t clock_ns(clockid_t clock)
@@ -74,6 +74,9 @@ int cmd_serve(int argc, char **argv)
 	options.admin = o.admin;
 	options.faults = o.faults;
 	options.data = o.data;
+	options.tls_cert = o.tls_cert;
+	options.tls_key = o.tls_key;
+	options.tls_client_ca = o.tls_client_ca;
 	/* There are secrets among the data. */
 	umask(077);
 	block_signals(&signals);

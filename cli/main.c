@@ -131,6 +131,8 @@ static int usage(FILE *to)
 		"  --profile FILE         buckets, keys, rates, latencies, nodes\n"
 		"  --faults FILE          what goes wrong\n"
 		"  --data DIR             S3's and Cassandra's data outlive the program (SQLite)\n"
+		"  --tls-cert F, --tls-key F   S3 and Cassandra speak TLS (PEM files)\n"
+		"  --tls-client-ca F      and want a certificate that it signed from each client\n"
 		"\nExit status: 0 pass, 1 an invariant was broken, 2 usage or configuration,\n"
 		"3 the laboratory itself is broken, 4 inconclusive, 5 refused by a guard,\n"
 		"6 target unreachable, 7 something is left behind\n");

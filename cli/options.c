@@ -41,6 +41,9 @@ static const struct option table[] = {
 	{ "--cdmi", OPTION_SCALITY, true, offsetof(struct options, cdmi) },
 	{ "--admin", OPTION_ADMIN, true, offsetof(struct options, admin) },
 	{ "--data", OPTION_DATA, true, offsetof(struct options, data) },
+	{ "--tls-cert", OPTION_TLS, true, offsetof(struct options, tls_cert) },
+	{ "--tls-key", OPTION_TLS, true, offsetof(struct options, tls_key) },
+	{ "--tls-client-ca", OPTION_TLS, true, offsetof(struct options, tls_client_ca) },
 	{ "--profile", OPTION_PROFILE, true, offsetof(struct options, profile) },
 	{ "--faults", OPTION_FAULTS, true, offsetof(struct options, faults) },
 	{ "--server", OPTION_SERVER, true, 0 },
@@ -217,6 +220,7 @@ static int read_option(
 	case OPTION_DATA:
 	case OPTION_PROFILE:
 	case OPTION_FAULTS:
+	case OPTION_TLS:
 		break;
 	}
 	lab_bug("an option without a reader");

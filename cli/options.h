@@ -50,7 +50,8 @@ enum cli_option {
 	OPTION_FS = 1 << 21,
 	/* --sproxyd, --cdmi */
 	OPTION_SCALITY = 1 << 22,
-	OPTION_SERVER = 1 << 23
+	OPTION_SERVER = 1 << 23,
+	OPTION_TLS = 1 << 24 /* --tls-cert, --tls-key, --tls-client-ca */
 };
 
 struct options {
@@ -66,6 +67,7 @@ struct options {
 	const char *conf, *mbox, *history;
 	const char *s3, *cql, *imds, *sproxyd, *cdmi, *admin; /* "A:P" */
 	const char *data, *profile, *faults;
+	const char *tls_cert, *tls_key, *tls_client_ca;
 	const char *servers[OPTIONS_FS_MAX]; /* of bench s3 */
 	size_t server_count;
 	bool is_live, json, stop_at_first, quiet;

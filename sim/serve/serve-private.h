@@ -13,6 +13,7 @@
 #include "sim/serve/profile.h"
 #include "sim/serve/sockets.h"
 #include "sim/serve/serve.h"
+#include "sim/front-end/tls-front-end.h"
 #include "sim/scality-emulator/scality-emulator.h"
 
 /* sproxyd or CDMI. */
@@ -45,6 +46,8 @@ struct serve {
 	struct http_front_end *s3_front, *imds_front;
 	struct stream_front_end *cql_front;
 	struct serve_publisher publisher;
+	struct tls_front_end_settings tls; /* its files; without a certificate: no TLS */
+	struct tls_front_end *s3_tls, *cql_tls;
 
 	struct serve_ring rings[2]; /* by enum scalemu_protocol */
 
@@ -53,6 +56,14 @@ struct serve {
 	struct serve_admin *admin;
 	struct http_front_end *admin_front;
 };
+
+/* tls.c */
+int serve_tls_check(const struct serve_options *options, struct lab_error *err);
+/* Where the service itself listens, if TLS is in front of it. */
+void serve_tls_socket(const struct serve *serve, struct serve_socket *socket);
+/* In front of `nodes` addresses from the given one on; nothing, without TLS. */
+int serve_tls_open(struct serve *serve, const struct serve_address *address, size_t nodes,
+	uint16_t inner_port, struct tls_front_end **ret, struct lab_error *err);
 
 /* rings.c */
 int serve_ring_open(struct serve *serve, enum scalemu_protocol protocol,

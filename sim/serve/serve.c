@@ -330,13 +330,15 @@ static int open_s3(struct serve *serve, struct lab_error *err)
 	if (life_of(&serve->profile->s3, &life))
 		socket.life = &life;
 	socket.life_seed = serve->profile->serve.seed;
+	serve_tls_socket(serve, &socket);
 	socket.body_max_bytes = (size_t)serve->profile->s3.body_max;
 	socket.memory_max_bytes = (size_t)serve->profile->s3.receive_max;
 	if (new_s3(serve, err) < 0 || serve_s3(serve->s3, &socket, &serve->s3_front, err) < 0)
 		return -1;
 	serve->publisher.s3 = serve->s3;
 	serve->publisher.front_end = serve->s3_front;
-	return 0;
+	return serve_tls_open(serve, &serve->s3_address, 1, http_front_end_port(serve->s3_front),
+		&serve->s3_tls, err);
 }
 
 static int open_imds(struct serve *serve, struct lab_error *err)
@@ -350,11 +352,14 @@ static int open_imds(struct serve *serve, struct lab_error *err)
 static int open_cql(struct serve *serve, struct lab_error *err)
 {
 	struct serve_socket socket = socket_of(serve, &serve->cql_address);
+	size_t nodes = serve->profile->cql.nodes;
 
-	return new_cql(serve, err) < 0
-		       ? -1
-		       : serve_cql(serve->cql, serve->cql_names, serve->profile->cql.nodes, &socket,
-				 &serve->cql_front, err);
+	serve_tls_socket(serve, &socket);
+	if (new_cql(serve, err) < 0 ||
+		serve_cql(serve->cql, serve->cql_names, nodes, &socket, &serve->cql_front, err) < 0)
+		return -1;
+	return serve_tls_open(serve, &serve->cql_address, nodes,
+		stream_front_end_port(serve->cql_front), &serve->cql_tls, err);
 }
 
 static int open_rings(struct serve *serve, struct lab_error *err)
@@ -483,7 +488,11 @@ int serve_start(const struct serve_options *options, struct lab_arena *arena,
 	serve->start_ns = options->start_ns;
 	serve->data = options->data;
 	serve->start_unix_us = options->start_unix_us;
-	if (parse_addresses(serve, options, err) < 0 || parse_admin(serve, options, err) < 0 ||
+	serve->tls.cert_file = options->tls_cert;
+	serve->tls.key_file = options->tls_key;
+	serve->tls.client_ca_file = options->tls_client_ca;
+	if (serve_tls_check(options, err) < 0 || parse_addresses(serve, options, err) < 0 ||
+		parse_admin(serve, options, err) < 0 ||
 		load_profile(serve, options, problems, err) < 0 ||
 		open_hooks(serve, options, problems, err) < 0 ||
 		(serve->has_s3 && open_s3(serve, err) < 0) ||
@@ -505,6 +514,8 @@ void serve_stop(struct serve **serve_p)
 		return;
 	*serve_p = NULL;
 	/* Who calls others goes first. */
+	tls_front_end_free(&serve->s3_tls);
+	tls_front_end_free(&serve->cql_tls);
 	http_front_end_free(&serve->admin_front);
 	http_front_end_free(&serve->imds_front);
 	http_front_end_free(&serve->s3_front);
@@ -529,6 +540,8 @@ void serve_stop(struct serve **serve_p)
 
 uint16_t serve_s3_port(const struct serve *serve)
 {
+	if (serve->s3_tls != NULL)
+		return tls_front_end_port(serve->s3_tls);
 	return serve->has_s3 ? http_front_end_port(serve->s3_front) : 0;
 }
 
@@ -554,6 +567,8 @@ uint16_t serve_imds_port(const struct serve *serve)
 
 uint16_t serve_cql_port(const struct serve *serve)
 {
+	if (serve->cql_tls != NULL)
+		return tls_front_end_port(serve->cql_tls);
 	return serve->has_cql ? stream_front_end_port(serve->cql_front) : 0;
 }
 
@@ -586,7 +601,8 @@ static void print_cql(struct serve *serve, struct lab_buf *out)
 void serve_print(struct serve *serve, struct lab_buf *out)
 {
 	if (serve->has_s3)
-		print_line("s3 http://", serve->s3_address.host, serve_s3_port(serve), "\n", out);
+		print_line(serve->s3_tls != NULL ? "s3 https://" : "s3 http://",
+			serve->s3_address.host, serve_s3_port(serve), "\n", out);
 	if (serve->has_imds)
 		print_line("imds http://", serve->imds_address.host, serve_imds_port(serve), "\n",
 			out);

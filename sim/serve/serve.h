@@ -36,6 +36,9 @@ struct serve_options {
 	const char *profile; /* file; NULL: none */
 	const char *faults;  /* file (fault-file.h); NULL: none. Its time begins at once */
 	const char *data;    /* folder of s3.sqlite and cql.sqlite; NULL: memory */
+	/* PEM files: S3 and Cassandra speak TLS only, with this certificate. NULL: they do not.
+	 * With tls_client_ca clients need a certificate that it signed. */
+	const char *tls_cert, *tls_key, *tls_client_ca;
 	const struct conf_reader *reader;
 	uint64_t start_ns;      /* CLOCK_MONOTONIC now: time 0 of the services */
 	uint64_t start_unix_us; /* the wall clock at that time */
