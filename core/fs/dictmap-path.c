@@ -130,6 +130,19 @@ struct lab_view dictmap_key_forward(struct dictmap_fs *fs, const struct dictmap_
 	return user_key(fs, "dictmap", rest, arena);
 }
 
+struct lab_view dictmap_key_diff(struct dictmap_fs *fs, const struct dictmap_path *path,
+	struct lab_view host, struct lab_arena *arena)
+{
+	const char *folder = "";
+
+	if (path->kind == DICTMAP_FOLDER_INDEX)
+		folder = lab_arena_printf(arena, "/mailboxes/%.*s", LAB_VIEW_ARG(path->guid));
+	return user_key(fs, "dictdiffmap",
+		lab_arena_printf(
+			arena, "%s/idx/%.*s", folder, LAB_VIEW_ARG(escaped(fs, host, arena))),
+		arena);
+}
+
 struct lab_view dictmap_key_max_bucket(
 	struct dictmap_fs *fs, struct lab_view guid, struct lab_arena *arena)
 {

@@ -47,9 +47,17 @@ static int row_lookup(struct dictmap_fs *fs, const struct dictmap_path *path, ui
 int dictmap_row_find(struct dictmap_fs *fs, const struct dictmap_path *path, uint32_t *bucket,
 	struct lab_arena *arena, struct lab_view *ret_oid, struct lab_error *err)
 {
+	struct dictmap_diff diff;
 	uint32_t b = 0;
 	int found;
 
+	if (dictmap_is_diff(fs, path)) {
+		found = dictmap_diff_find(fs, path, arena, &diff, err);
+		*bucket = 0;
+		if (found > 0)
+			*ret_oid = diff.oid;
+		return found;
+	}
 	if (*bucket != DICTMAP_BUCKET_UNKNOWN)
 		return row_lookup(fs, path, *bucket, arena, ret_oid, err);
 	if (path->kind == DICTMAP_MAIL && dictmap_bucket_max(fs, path->guid, &b, err) < 0)
@@ -168,6 +176,20 @@ static enum dictmap_residue insert_failed(struct dictmap_fs *fs, const struct di
 	return residue;
 }
 
+/* Nothing can be cleaned up: without the new row there would be the old one, or none. */
+static int insert_diff(struct dictmap_fs *fs, const struct dictmap_path *path, struct lab_view oid,
+	enum dictmap_residue *ret_residue, struct lab_error *err)
+{
+	if (dictmap_diff_insert(fs, path, oid, err) == 0)
+		return 0;
+	*ret_residue = DICTMAP_RESIDUE_NONE;
+	if (err->code == LAB_UNCERTAIN) {
+		*ret_residue = DICTMAP_RESIDUE_FORWARD;
+		report_uncertain(fs, path, oid, "disabled", err);
+	}
+	return -1;
+}
+
 int dictmap_rows_insert(struct dictmap_fs *fs, const struct dictmap_path *path, uint32_t bucket,
 	struct lab_view oid, bool may_clean, enum dictmap_residue *ret_residue,
 	struct lab_error *err)
@@ -175,6 +197,8 @@ int dictmap_rows_insert(struct dictmap_fs *fs, const struct dictmap_path *path, 
 	enum row_kind order[2] = { ROW_REVERSE, ROW_FORWARD };
 	unsigned count = 2, i = 0;
 
+	if (dictmap_is_diff(fs, path))
+		return insert_diff(fs, path, oid, ret_residue, err);
 	if (has_defect(fs, LAB_DEFECT(FORWARD_BEFORE_REVERSE))) {
 		order[0] = ROW_FORWARD;
 		order[1] = ROW_REVERSE;
@@ -217,7 +241,9 @@ static bool reverse_delete_and_count(
 int dictmap_rows_delete(struct dictmap_fs *fs, const struct dictmap_path *path, uint32_t bucket,
 	struct lab_view oid, bool *ret_unreferenced, struct lab_error *err)
 {
-	*ret_unreferenced = false;
+	*ret_unreferenced = dictmap_is_diff(fs, path);
+	if (*ret_unreferenced)
+		return dictmap_diff_delete(fs, path, err) < 0 ? -1 : 0;
 	if (row_delete(fs, path, bucket, oid, ROW_FORWARD, err) < 0)
 		return -1;
 	*ret_unreferenced = !has_reverse(fs, path) || reverse_delete_and_count(fs, path, oid);

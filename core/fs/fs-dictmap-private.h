@@ -67,6 +67,37 @@ struct lab_view dictmap_key_reverse_set(struct dictmap_fs *fs, const struct dict
 struct lab_view dictmap_key_reverse_row(
 	struct lab_view oid, struct lab_view name, struct lab_arena *arena);
 
+/* With an empty host, what dict_iterate() takes. */
+struct lab_view dictmap_key_diff(struct dictmap_fs *fs, const struct dictmap_path *path,
+	struct lab_view host, struct lab_arena *arena);
+
+/* ---- dictmap-diff.c: rows of diff and self bundles, one for each host (`diff-table`) ---- */
+
+struct dictmap_diff {
+	struct lab_view key;
+	struct lab_view name; /* of the bundle */
+	struct lab_view oid;  /* empty with passthrough paths */
+	uint64_t written_us;  /* writetime(m) */
+};
+
+/* Whether the path is a bundle that has such a row, and none of the other kind. */
+bool dictmap_is_diff(const struct dictmap_fs *fs, const struct dictmap_path *path);
+/* All hosts' rows of the folder, or of the user. */
+int dictmap_diff_list(struct dictmap_fs *fs, const struct dictmap_path *path,
+	struct lab_arena *arena, struct dictmap_diff **ret, size_t *ret_count,
+	struct lab_error *err);
+/* The row that says the path's name: 1, 0 if there is none any more, -1. */
+int dictmap_diff_find(struct dictmap_fs *fs, const struct dictmap_path *path,
+	struct lab_arena *arena, struct dictmap_diff *ret, struct lab_error *err);
+/* This host's row says the path's name from now on. May be UNCERTAIN: whether the row says the old
+ * name or the new one. */
+int dictmap_diff_insert(struct dictmap_fs *fs, const struct dictmap_path *path, struct lab_view oid,
+	struct lab_error *err);
+/* Deletes the row if it still says the path's name, at the row's own write time, so that nothing
+ * that its host writes meanwhile is deleted (HD-12). May be UNCERTAIN. */
+int dictmap_diff_delete(
+	struct dictmap_fs *fs, const struct dictmap_path *path, struct lab_error *err);
+
 /* ---- dictmap-buckets.c (obox 3.11, HD-2) ---- */
 
 /* Sets fs->buckets. The cache file is read at the first use of a counter, if it is a clean one.

@@ -387,6 +387,14 @@ static int dictmap_get_nlinks(struct fs_file *file, unsigned *ret, struct lab_er
 
 /* ---- names ---- */
 
+/* Bundles have names with a new GUID-128: no look is needed (obox lists one INSERT and one PUT). */
+static bool is_unique(const struct dictmap_path *path)
+{
+	return (path->kind == DICTMAP_FOLDER_INDEX || path->kind == DICTMAP_USER_INDEX) &&
+	       path->name.len > DICTMAP_GUID_HEX &&
+	       dictmap_is_guid(lab_view_skip(path->name, path->name.len - DICTMAP_GUID_HEX));
+}
+
 /* Gives a CREATE_UNIQUE_128 file its name; for CREATE checks that it is free. */
 static int prepare_name(struct fs_file *file, struct lab_arena *arena, struct dictmap_path *path,
 	struct lab_error *err)
@@ -409,7 +417,7 @@ static int prepare_name(struct fs_file *file, struct lab_arena *arena, struct di
 	if (path->name.len == 0)
 		return lab_fail(
 			err, LAB_INVALID, "dictmap: %.*s is a directory", LAB_VIEW_ARG(file->path));
-	if (file->mode != FS_OPEN_CREATE)
+	if (file->mode != FS_OPEN_CREATE || is_unique(path))
 		return 0;
 	found = dictmap_exists(file, err);
 	if (found > 0)
@@ -741,12 +749,15 @@ static int delete_rows(
 	struct dictmap_fs *fs = fs_of(file);
 	struct dictmap_file *dictmap_file = (struct dictmap_file *)file;
 	struct dictmap_path path;
-	struct lab_view oid;
+	struct lab_view oid = LAB_VIEW("");
 	int result;
 
 	if (dictmap_path_parse(fs, file->path, arena, &path, err) < 0)
 		return -1;
 	result = object_id(file, &path, arena, &oid, err);
+	/* The object of a diff whose host has written another one since. */
+	if (result == 0 && is_passthrough(fs) && dictmap_is_diff(fs, &path))
+		result = 1;
 	if (result > 0 && dictmap_file->bucket == DICTMAP_BUCKET_UNKNOWN) {
 		if (fs->conf.bucket_size == 0 || path.kind != DICTMAP_MAIL)
 			dictmap_file->bucket = 0;
@@ -979,6 +990,31 @@ static int iter_mails(struct listing *l, uint32_t flags, struct lab_view **ret_n
 	return collect_names(l, flags, ret_names, ret_count, err);
 }
 
+/* Bundles of all hosts, behind the bases. */
+static int add_diffs(struct listing *l, uint32_t flags, struct lab_view **names, size_t *count,
+	struct lab_error *err)
+{
+	struct lab_view *all;
+	struct dictmap_diff *diffs;
+	size_t diff_count;
+
+	if (dictmap_diff_list(l->fs, l->path, l->arena, &diffs, &diff_count, err) < 0)
+		return -1;
+	if (*count + diff_count > l->max_entries)
+		return lab_fail(err, LAB_LIMIT, "dictmap: more than %zu names", l->max_entries);
+	all = lab_arena_array(l->arena, struct lab_view, *count + diff_count);
+	memcpy(all, *names, *count * sizeof(*all));
+	for (size_t i = 0; i < diff_count; i++) {
+		all[*count + i] = diffs[i].name;
+		if ((flags & FS_ITER_OBJECTIDS) != 0)
+			all[*count + i] = lab_view_cstr(lab_arena_printf(l->arena, "%.*s/%.*s",
+				LAB_VIEW_ARG(diffs[i].oid), LAB_VIEW_ARG(diffs[i].name)));
+	}
+	*names = all;
+	*count += diff_count;
+	return 0;
+}
+
 static int iter_rows(struct listing *l, struct lab_view key, uint32_t flags,
 	struct lab_view **ret_names, size_t *ret_count, struct lab_error *err)
 {
@@ -1034,8 +1070,12 @@ static int dictmap_iter(struct fs *base, struct lab_view path, uint32_t flags, s
 		return -1;
 	if (parsed.kind == DICTMAP_MAIL)
 		return iter_mails(&l, flags, ret_names, ret_count, err);
-	return iter_rows(
-		&l, dictmap_key_forward(l.fs, &parsed, 0, arena), flags, ret_names, ret_count, err);
+	if (iter_rows(&l, dictmap_key_forward(l.fs, &parsed, 0, arena), flags, ret_names, ret_count,
+		    err) < 0)
+		return -1;
+	if (!l.fs->conf.diff_table || parsed.kind == DICTMAP_FTS)
+		return 0;
+	return add_diffs(&l, flags, ret_names, ret_count, err);
 }
 
 const struct fs_driver fs_driver_dictmap = {

@@ -191,6 +191,19 @@ static uint64_t timestamp(struct dict *dict, const struct dict_change_options *o
 	return rig_dict->last_us + options->timestamp_offset_us;
 }
 
+/* The maps of buckets and diffs have a second value field, writetime(). */
+static void copy_values(struct lab_view key, const struct rig_row *row, struct lab_arena *arena,
+	struct dict_values *ret)
+{
+	*ret = (struct dict_values){ .count = 1 };
+	ret->items[0] = lab_arena_copy(arena, lab_view_of(row->value, row->len));
+	if (lab_view_ends_with(key, LAB_VIEW("/max_bucket")) ||
+		lab_view_starts_with(key, LAB_VIEW("shared/dictdiffmap/"))) {
+		ret->count = 2;
+		ret->items[1] = lab_view_cstr(lab_arena_printf(arena, "%" PRIu64, row->written_us));
+	}
+}
+
 static int rig_dict_lookup(struct dict *dict, struct lab_view key, struct lab_arena *arena,
 	struct dict_values *ret, struct lab_error *err)
 {
@@ -207,12 +220,7 @@ static int rig_dict_lookup(struct dict *dict, struct lab_view key, struct lab_ar
 		answer(host_of(dict));
 		return 0;
 	}
-	*ret = (struct dict_values){ .count = 1 };
-	ret->items[0] = lab_arena_copy(arena, lab_view_of(row->value, row->len));
-	if (lab_view_ends_with(key, LAB_VIEW("/max_bucket"))) {
-		ret->count = 2;
-		ret->items[1] = lab_view_cstr(lab_arena_printf(arena, "%" PRIu64, row->written_us));
-	}
+	copy_values(key, row, arena, ret);
 	answer(host_of(dict));
 	return 1;
 }
@@ -251,11 +259,8 @@ static int collect_rows(struct rig *rig, struct lab_view path,
 			return lab_fail(err, LAB_LIMIT, "more than %zu rows", options->max_rows);
 		rows[n].key = lab_view_cstr(lab_arena_printf(
 			arena, "%.*s%.*s", LAB_VIEW_ARG(path), LAB_VIEW_ARG(part)));
-		if (!options->no_value) {
-			rows[n].values.count = 1;
-			rows[n].values.items[0] =
-				lab_arena_copy(arena, lab_view_of(row->value, row->len));
-		}
+		if (!options->no_value)
+			copy_values(key, row, arena, &rows[n].values);
 		n++;
 	}
 	*ret = rows;

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * dictmap-diff.c - diff and self bundles with `diff-table`: one row for each host, which says the
+ * name of its bundle, so that a new bundle overwrites a row and leaves no tombstone (obox 2, maps 6
+ * and 7 of 3.4, HD-10 to HD-12).
+ */
+#include "core/fs/fs-dictmap-private.h"
+
+#define ROW_ARENA_MAX (4u * 1024 * 1024)
+/* One for each host that ever served the user. */
+#define DIFF_ROWS_MAX 10000
+
+/* A base is "bundle." and a time and a GUID; a diff has a second GUID; all else is of one host. */
+static bool is_base(struct lab_view name)
+{
+	return lab_view_starts_with(name, LAB_VIEW("bundle.")) &&
+	       lab_view_find_byte(name, '-') == SIZE_MAX;
+}
+
+bool dictmap_is_diff(const struct dictmap_fs *fs, const struct dictmap_path *path)
+{
+	return fs->conf.diff_table && path->name.len > 0 && !is_base(path->name) &&
+	       (path->kind == DICTMAP_FOLDER_INDEX || path->kind == DICTMAP_USER_INDEX);
+}
+
+static bool is_passthrough(const struct dictmap_fs *fs)
+{
+	return fs->conf.storage_passthrough_paths != FS_URI_PASSTHROUGH_NONE;
+}
+
+/* ---- reading ---- */
+
+static int parse_row(struct dictmap_fs *fs, const struct dict_row *row, struct dictmap_diff *ret,
+	struct lab_error *err)
+{
+	*ret = (struct dictmap_diff){ .key = row->key, .name = row->values.items[0] };
+	if (row->values.count > 1 && lab_view_to_u64(row->values.items[1], &ret->written_us) < 0)
+		return lab_fail(err, LAB_CORRUPT, "dictmap: write time of %.*s is %.*s",
+			LAB_VIEW_ARG(row->key), LAB_VIEW_ARG(row->values.items[1]));
+	if (!is_passthrough(fs) && !lab_view_split(&ret->name, '/', &ret->oid))
+		return lab_fail(err, LAB_CORRUPT,
+			"dictmap: %.*s is %.*s, not an object id and a name",
+			LAB_VIEW_ARG(row->key), LAB_VIEW_ARG(row->values.items[0]));
+	return 0;
+}
+
+int dictmap_diff_list(struct dictmap_fs *fs, const struct dictmap_path *path,
+	struct lab_arena *arena, struct dictmap_diff **ret, size_t *ret_count,
+	struct lab_error *err)
+{
+	struct dict_iterate_options options = { .max_rows = DIFF_ROWS_MAX };
+	struct dict_row *rows;
+
+	if (dict_iterate(fs->dict, dictmap_key_diff(fs, path, LAB_VIEW(""), arena), &options, arena,
+		    &rows, ret_count, err) < 0)
+		return -1;
+	*ret = lab_arena_array(arena, struct dictmap_diff, *ret_count);
+	for (size_t i = 0; i < *ret_count; i++) {
+		if (parse_row(fs, &rows[i], &(*ret)[i], err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int dictmap_diff_find(struct dictmap_fs *fs, const struct dictmap_path *path,
+	struct lab_arena *arena, struct dictmap_diff *ret, struct lab_error *err)
+{
+	struct dictmap_diff *diffs;
+	size_t count;
+
+	if (dictmap_diff_list(fs, path, arena, &diffs, &count, err) < 0)
+		return -1;
+	for (size_t i = 0; i < count; i++) {
+		if (lab_view_eq(diffs[i].name, path->name)) {
+			*ret = diffs[i];
+			return 1;
+		}
+	}
+	return 0;
+}
+
+/* ---- changing ---- */
+
+int dictmap_diff_insert(struct dictmap_fs *fs, const struct dictmap_path *path, struct lab_view oid,
+	struct lab_error *err)
+{
+	struct env *env = fs->fs.settings.env;
+	struct lab_arena *arena = lab_arena_new(env->heap, ROW_ARENA_MAX);
+	struct dict_change_options options = { 0 };
+	struct lab_view value = path->name;
+	int result;
+
+	if (!is_passthrough(fs))
+		value = lab_view_cstr(lab_arena_printf(
+			arena, "%.*s/%.*s", LAB_VIEW_ARG(oid), LAB_VIEW_ARG(path->name)));
+	result = dict_set(fs->dict, dictmap_key_diff(fs, path, lab_view_cstr(env->hostname), arena),
+		value, &options, err);
+	lab_arena_free(&arena);
+	return result;
+}
+
+int dictmap_diff_delete(
+	struct dictmap_fs *fs, const struct dictmap_path *path, struct lab_error *err)
+{
+	struct lab_arena *arena = lab_arena_new(fs->fs.settings.env->heap, ROW_ARENA_MAX);
+	struct dict_change_options options = { 0 };
+	struct dictmap_diff diff;
+	int result = dictmap_diff_find(fs, path, arena, &diff, err);
+
+	if (result > 0) {
+		options.timestamp_us = diff.written_us;
+		result = dict_unset(fs->dict, diff.key, &options, err);
+	}
+	lab_arena_free(&arena);
+	return result;
+}
