@@ -186,9 +186,33 @@ void cqle_op_answer_error(struct cqlemu *emu, struct cqle_op *op, const struct c
 	cqle_op_answer(emu, op, &response);
 }
 
+int cqle_fail_long(struct cqlemu *emu, struct lab_error *err, unsigned code, const char *text)
+{
+	lab_buf_reset(&emu->long_error);
+	lab_buf_append_view(
+		&emu->long_error, lab_view_sub(lab_view_cstr(text), 0, CQLE_MESSAGE_MAX));
+	return cqle_fail(err, code, "%s", text);
+}
+
+/* What lab_error had no room for. */
+static struct lab_view whole_message(
+	struct cqlemu *emu, const struct cqle_op *op, const struct lab_error *err)
+{
+	struct lab_view text = lab_view_cstr(err->message);
+	if (text.len + 1 == sizeof(err->message) &&
+		lab_view_starts_with(lab_buf_view(&emu->long_error), text))
+		return lab_buf_view(&emu->long_error);
+	if (err->status == CQL_E_SYNTAX && lab_view_starts_with(text, LAB_VIEW(CQLE_NUMBER_FORMAT)))
+		return lab_view_cstr(
+			lab_arena_printf(op->arena, "Failed parsing statement: [%.*s] reason: %s",
+				(int)LAB_MIN(op->text.len, CQLE_MESSAGE_MAX / 2),
+				(const char *)op->text.ptr, err->message));
+	return text;
+}
+
 void cqle_op_fail(struct cqlemu *emu, struct cqle_op *op, const struct lab_error *err)
 {
-	struct cql_error error = { .code = err->status, .message = lab_view_cstr(err->message) };
+	struct cql_error error = { .code = err->status, .message = whole_message(emu, op, err) };
 	cqle_op_answer_error(emu, op, &error);
 	cqle_op_finish(emu, op);
 }

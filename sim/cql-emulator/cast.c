@@ -37,6 +37,11 @@ static bool has_text(uint16_t id)
 	       id == CQL_TYPE_ASCII;
 }
 
+static bool is_number(uint16_t id)
+{
+	return is_integer(id) || is_floating(id) || id == CQL_TYPE_DECIMAL;
+}
+
 bool cqle_cast_is_possible(const struct cql_type *from, uint16_t to)
 {
 	if (is_text(to))
@@ -48,6 +53,32 @@ bool cqle_cast_is_possible(const struct cql_type *from, uint16_t to)
 		return is_integer(from->id);
 	return to != CQL_TYPE_COUNTER && (is_integer(to) || is_floating(to)) &&
 	       (is_integer(from->id) || is_floating(from->id));
+}
+
+/* Every signature of castAs...; Cassandra's list is in no order. */
+const char *cqle_cast_refused(struct lab_arena *arena, const char *what, uint16_t to)
+{
+	static const uint16_t ids[] = { CQL_TYPE_TINYINT, CQL_TYPE_SMALLINT, CQL_TYPE_INT,
+		CQL_TYPE_BIGINT, CQL_TYPE_COUNTER, CQL_TYPE_VARINT, CQL_TYPE_DECIMAL,
+		CQL_TYPE_DOUBLE, CQL_TYPE_FLOAT, CQL_TYPE_ASCII, CQL_TYPE_BOOLEAN, CQL_TYPE_DATE,
+		CQL_TYPE_INET, CQL_TYPE_TIME, CQL_TYPE_TIMESTAMP, CQL_TYPE_TIMEUUID,
+		CQL_TYPE_UUID };
+	const char *name = cql_type_name(to), *list = "";
+	char *title = lab_arena_cstr(arena, lab_view_cstr(name));
+	title[0] = (char)(title[0] - 'a' + 'A');
+	for (size_t i = 0; i < LAB_COUNT_OF(ids); i++) {
+		bool number = is_number(ids[i]) && is_number(to) && to != CQL_TYPE_COUNTER;
+		bool time = is_time(to) && (is_time(ids[i]) || ids[i] == CQL_TYPE_TIMEUUID);
+		if ((number || time || is_text(to)) && ids[i] != to)
+			list = lab_arena_printf(arena, "%s%ssystem.\"castAs%s\" : (%s) -> %s", list,
+				list[0] == 0 ? "" : ", ", title, cql_type_name(ids[i]), name);
+	}
+	if (list[0] == 0)
+		return lab_arena_printf(arena, "%s cannot be cast to %s", what, name);
+	return lab_arena_printf(arena,
+		"Invalid call to function system.castAs%s, none of its type signatures match "
+		"(known type signatures: %s)",
+		title, list);
 }
 
 /* Java's narrowing: of integers the low bits, of floating-point numbers the nearest end. */
@@ -115,19 +146,38 @@ static struct lab_view to_time(
 	return cqle_big_endian(arena, (uint64_t)(day + DATE_ZERO), 4);
 }
 
-/* Years that the calendar knows. */
+/* Days since 1970 as a day of the proleptic calendar; `era`: years before the first are those of
+ * the era before, as Java's old formatter writes them. */
+static const char *day_text(struct lab_arena *arena, int64_t days, bool era)
+{
+	int64_t shifted = days + 719468,
+		cycle = (shifted < 0 ? shifted - 146096 : shifted) / 146097;
+	int64_t of_cycle = shifted - cycle * 146097;
+	int64_t year = (of_cycle - of_cycle / 1460 + of_cycle / 36524 - of_cycle / 146096) / 365;
+	int64_t of_year = of_cycle - (365 * year + year / 4 - year / 100);
+	int64_t month = (5 * of_year + 2) / 153, day = of_year - (153 * month + 2) / 5 + 1;
+	month += month < 10 ? 3 : -9;
+	year += cycle * 400 + (month <= 2);
+	if (era && year <= 0)
+		year = 1 - year;
+	return lab_arena_printf(arena, "%s%04" PRId64 "-%02" PRId64 "-%02" PRId64,
+		year > 9999 ? "+"
+		: year < 0  ? "-"
+			    : "",
+		year < 0 ? -year : year, month, day);
+}
+
 static const char *time_text(struct lab_arena *arena, uint16_t from, struct lab_view value)
 {
-	char *text = lab_arena_alloc(arena, LAB_DATE_TEXT_MAX);
-	int64_t ms;
-	(void)cql_value_to_i64(
-		CQL_TYPE_BIGINT, to_time(arena, from, value, CQL_TYPE_TIMESTAMP), &ms);
-	if (from == CQL_TYPE_TIMESTAMP)
-		(void)cql_value_to_i64(from, value, &ms);
-	if (ms < 0 || ms > INT64_C(253402300799999))
-		return NULL;
-	lab_date_iso_extended(ms, text);
-	return from == CQL_TYPE_DATE ? lab_arena_printf(arena, "%.10s", text) : text;
+	int64_t number;
+	(void)cql_value_to_i64(from, value, &number);
+	if (from == CQL_TYPE_DATE)
+		return day_text(arena, number - DATE_ZERO, false);
+	int64_t days = number / DAY_MS - (number % DAY_MS < 0 ? 1 : 0);
+	int64_t ms = number - days * DAY_MS;
+	return lab_arena_printf(arena, "%sT%02d:%02d:%02d.%03dZ", day_text(arena, days, true),
+		(int)(ms / 3600000), (int)(ms / 60000 % 60), (int)(ms / 1000 % 60),
+		(int)(ms % 1000));
 }
 
 static const char *text_of(struct lab_arena *arena, uint16_t from, struct lab_view value)

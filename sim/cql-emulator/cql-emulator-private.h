@@ -749,6 +749,8 @@ int64_t cqle_timeuuid_ms(struct lab_view value);
 /* A value of a simple type as CAST writes it; NULL if it has no such form. */
 const char *cqle_value_text(struct lab_arena *arena, uint16_t type, struct lab_view value);
 bool cqle_cast_is_possible(const struct cql_type *from, uint16_t to);
+/* Why it is not. */
+const char *cqle_cast_refused(struct lab_arena *arena, const char *what, uint16_t to);
 int cqle_cast(struct lab_arena *arena, uint16_t from, struct lab_view value, uint16_t to,
 	struct lab_view *ret, struct lab_error *err);
 
@@ -763,8 +765,6 @@ int cqle_json_row(struct cqlemu *emu, struct lab_arena *arena, const struct cqle
 /* number.c: numbers and text, exact in both directions. */
 #define CQLE_DIGITS_MAX 1000
 #define CQLE_DECIMAL_BYTES_MAX 420
-/* The nearest double; to a float, the nearest of those. */
-int cqle_double_parse(struct lab_view text, bool single, double *ret);
 double cqle_double_of(uint16_t type, struct lab_view value); /* of a float or double */
 /* As Java writes it: the shortest digits that come back as the same number. */
 const char *cqle_double_text(struct lab_arena *arena, uint16_t type, struct lab_view value);
@@ -1367,6 +1367,8 @@ void cqle_session_bury(struct cqlemu *emu);
 void cqle_op_answer(struct cqlemu *emu, struct cqle_op *op, struct cql_response *response);
 void cqle_op_answer_error(struct cqlemu *emu, struct cqle_op *op, const struct cql_error *error);
 void cqle_op_fail(struct cqlemu *emu, struct cqle_op *op, const struct lab_error *err);
+/* As cqle_fail(), of a message that may be longer than lab_error's. */
+int cqle_fail_long(struct cqlemu *emu, struct lab_error *err, unsigned code, const char *text);
 void cqle_op_warn(struct cqle_op *op, const char *text);
 /* The request's work begins: after faults that delay it. */
 void cqle_request_run(struct cqlemu *emu, struct cqle_op *op);
@@ -1483,6 +1485,8 @@ void cqle_output(
 
 /* ---- the emulator ---- */
 
+#define CQLE_MESSAGE_MAX ((size_t)65535) /* a string on the wire */
+
 #define CQLE_MAGIC 0x43514c45u
 
 struct cqlemu {
@@ -1543,6 +1547,7 @@ struct cqlemu {
 	uint64_t uuid_count;                      /* made by now() and uuid() */
 	uint64_t list_place;                      /* the last one given to an element of a list */
 	uint64_t read_buckets[CQLE_READ_BUCKETS]; /* upper limits */
+	struct lab_buf long_error;                /* of a message that lab_error cannot hold */
 };
 
 /* Wall clock. */

@@ -77,6 +77,7 @@ int cqlemu_new(const struct cqlemu_options *options, struct cqlemu **ret, struct
 	emu->permanent = lab_arena_new(emu->heap, PERMANENT_BYTES);
 	emu->scratch = lab_arena_new(emu->heap, SCRATCH_BYTES);
 	lab_buf_init(&emu->out, emu->heap, options->frame_bytes_max + CQL_HEADER_BYTES);
+	lab_buf_init(&emu->long_error, emu->heap, CQLE_MESSAGE_MAX);
 	copy_texts(emu);
 	if (cqle_cluster_init(emu, options, err) < 0) {
 		cqlemu_free(&emu);
@@ -137,6 +138,7 @@ void cqlemu_free(struct cqlemu **_emu)
 	cqle_auth_free(emu);
 	free_pools(emu);
 	lab_buf_done(&emu->out);
+	lab_buf_done(&emu->long_error);
 	lab_arena_free(&emu->permanent);
 	lab_arena_free(&emu->scratch);
 	emu->magic = 0;

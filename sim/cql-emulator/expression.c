@@ -159,15 +159,23 @@ static int argument(struct builder *b, const struct cqle_function *f, const stru
 
 static int no_signature(struct builder *b, const struct cqle_function *f)
 {
-	return cqle_fail(b->err, CQL_E_INVALID,
-		"Invalid call to function %s, none of its type signatures match (known type "
-		"signatures: %s)",
-		f->name, cqle_function_signatures(b->arena, f));
+	return cqle_fail_long(b->emu, b->err, CQL_E_INVALID,
+		lab_arena_printf(b->arena,
+			"Invalid call to function %s, none of its type signatures match (known "
+			"type signatures: %s)",
+			f->name, cqle_function_signatures(b->arena, f)));
 }
 
 static int mismatched_call(
 	struct builder *b, const struct cqle_function *f, const struct cqle_expr *arg)
 {
+	/* A timestamp could be read as a bigint, and so as a varint. */
+	if ((f->id == CQLE_FN_SUM || f->id == CQLE_FN_AVG) && arg->type.id == CQL_TYPE_TIMESTAMP)
+		return cqle_fail(b->err, CQL_E_INVALID,
+			"Ambiguous call to function %s (can be matched by following signatures: "
+			"system.%s : (varint) -> varint, system.%s : (bigint) -> bigint): use type "
+			"casts to disambiguate",
+			f->name, f->name, f->name);
 	if (f->overloaded)
 		return no_signature(b, f);
 	return cqle_fail(b->err, CQL_E_INVALID,
@@ -252,11 +260,9 @@ static int cast(struct builder *b, const struct term *term, struct cqle_expr *re
 		*ret = *inner;
 		return 0;
 	}
-	if (!cqle_cast_is_possible(&inner->type, type.id)) {
-		struct lab_view from = cqle_type_text(b->arena, &inner->type);
-		return cqle_fail(b->err, CQL_E_INVALID, "%s of type %.*s cannot be cast to %.*s",
-			text_of(b, inner), LAB_VIEW_ARG(from), LAB_VIEW_ARG(type_text));
-	}
+	if (!cqle_cast_is_possible(&inner->type, type.id))
+		return cqle_fail_long(b->emu, b->err, CQL_E_INVALID,
+			cqle_cast_refused(b->arena, text_of(b, inner), type.id));
 	*ret = (struct cqle_expr){
 		.kind = CQLE_EXPR_CAST, .type = type, .args = inner, .arg_count = 1
 	};

@@ -72,7 +72,8 @@ static int put_text(
 	} else if (is_bare(id)) {
 		lab_buf_append_cstr(out, text);
 	} else if (id == CQL_TYPE_TIMESTAMP) { /* a space for the T */
-		lab_buf_printf(out, "\"%.10s %s\"", text, text + 11);
+		const char *t = strchr(text, 'T');
+		lab_buf_printf(out, "\"%.*s %s\"", (int)(t - text), text, t + 1);
 	} else {
 		put_quoted(out, lab_view_cstr(text));
 	}

@@ -83,6 +83,12 @@ static int properties(struct parser *p, struct statement *s)
 	size_t capacity = 0;
 	do {
 		struct property *item = PARSER_GROW(p, s->properties, s->property_count, capacity);
+		bool words = parser_at(p, "clustering") || parser_at(p, "compact");
+		if (words && !parser_next_is_symbol(p, "=") && s->kind != STATEMENT_CREATE_TABLE) {
+			struct token first = p->token;
+			parser_advance(p);
+			return parser_no_viable_after(p, &first);
+		}
 		if (item == NULL || property(p, item) < 0)
 			return -1;
 	} while (parser_take(p, "and"));
@@ -233,7 +239,7 @@ static int alter_with(struct parser *p, struct statement *s)
 	s->alter = ALTER_WITH;
 	if (parser_expect(p, "WITH") < 0)
 		return -1;
-	return parser_at(p, "clustering") ? parser_no_viable(p) : properties(p, s);
+	return properties(p, s);
 }
 
 static int alter_table(struct parser *p, struct statement *s)

@@ -31,6 +31,8 @@ int parser_expect(struct parser *p, const char *keyword);
 int parser_expect_symbol(struct parser *p, const char *symbol);
 int parser_mismatch(struct parser *p, const char *expected);
 int parser_no_viable(struct parser *p);
+/* At the present token, which does not fit behind `first`. */
+int parser_no_viable_after(struct parser *p, const struct token *first);
 
 /* An identifier: lower-cased unless quoted; reserved words are refused. */
 int parser_name(struct parser *p, struct lab_view *ret);

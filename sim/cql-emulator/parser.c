@@ -93,7 +93,8 @@ static size_t snippet_begin(const struct parser *p, const struct token *offender
 	return count <= SNIPPET_TOKENS ? 0 : begins[count % SNIPPET_TOKENS];
 }
 
-static int syntax_error(struct parser *p, const char *what, const char *expected)
+static int syntax_error_from(
+	struct parser *p, const struct token *first, const char *what, const char *expected)
 {
 	const struct token *token = &p->token;
 	struct lab_view input = p->lexer.input;
@@ -101,19 +102,36 @@ static int syntax_error(struct parser *p, const char *what, const char *expected
 		return cqle_fail(
 			p->err, CQL_E_SYNTAX, "line 0:-1 %s input '<EOF>'%s", what, expected);
 
-	size_t from = snippet_begin(p, token);
-	struct lab_view before = lab_view_sub(input, from, token->begin - from);
+	size_t from = snippet_begin(p, first);
+	struct lab_view before = lab_view_sub(input, from, first->begin - from);
 	struct lab_view text = lab_view_sub(input, token->begin, token->end - token->begin);
+	struct lab_view marked = lab_view_sub(input, first->begin, first->end - first->begin);
+	struct lab_view rest = first == token
+				       ? lab_view_of("", 0)
+				       : lab_view_sub(input, first->end, token->end - first->end);
+	marked.len = LAB_MIN(marked.len, (size_t)40);
 	before = lab_view_skip(before, before.len > 60 ? before.len - 60 : 0);
 	/* A string goes without its quotes, but its place is that of the first one. */
 	bool quoted = token->kind == TOKEN_STRING;
 	struct lab_view shown = quoted ? token->text : text;
 	text.len = LAB_MIN(quoted ? shown.len : text.len, (size_t)40);
 	shown.len = LAB_MIN(shown.len, (size_t)40);
-	return cqle_fail(p->err, CQL_E_SYNTAX, "line %u:%u %s input '%.*s'%s (%s%.*s[%.*s]%s)",
+	if (first == token)
+		marked = text;
+	return cqle_fail(p->err, CQL_E_SYNTAX, "line %u:%u %s input '%.*s'%s (%s%.*s[%.*s]%.*s%s)",
 		token->line, token->column, what, LAB_VIEW_ARG(shown), expected,
-		from > 0 ? "..." : "", LAB_VIEW_ARG(before), LAB_VIEW_ARG(text),
-		token->begin + text.len < input.len ? "..." : "");
+		from > 0 ? "..." : "", LAB_VIEW_ARG(before), LAB_VIEW_ARG(marked),
+		LAB_VIEW_ARG(rest), token->begin + text.len < input.len ? "..." : "");
+}
+
+static int syntax_error(struct parser *p, const char *what, const char *expected)
+{
+	return syntax_error_from(p, &p->token, what, expected);
+}
+
+int parser_no_viable_after(struct parser *p, const struct token *first)
+{
+	return syntax_error_from(p, first, "no viable alternative at", "");
 }
 
 int parser_mismatch(struct parser *p, const char *expected)
@@ -453,6 +471,13 @@ static int term_marker(struct parser *p, struct term *ret)
 	return marker(p, name, ret);
 }
 
+/* Cassandra makes a decimal of every number with a fraction, by way of a double's text. */
+static bool is_beyond_double(struct lab_view text)
+{
+	double number;
+	return cqle_double_parse(text, false, &number) == 0 && number - number != 0;
+}
+
 int parser_term(struct parser *p, struct term *ret)
 {
 	*ret = (struct term){ .kind = TERM_NONE };
@@ -464,6 +489,11 @@ int parser_term(struct parser *p, struct term *ret)
 	case TOKEN_INTEGER:
 		return term_constant(p, TERM_INTEGER, p->token.text, ret);
 	case TOKEN_FLOAT:
+		if (is_beyond_double(p->token.text))
+			return cqle_fail(p->err, CQL_E_SYNTAX,
+				CQLE_NUMBER_FORMAT
+				"Character I is neither a decimal digit number, decimal point, nor "
+				"\"e\" notation exponential mark.");
 		return term_constant(p, TERM_FLOAT, p->token.text, ret);
 	case TOKEN_HEX:
 		return term_constant(p, TERM_HEX, p->token.text, ret);
@@ -784,6 +814,12 @@ static int assigned_value(struct parser *p, struct assignment *a)
 		return own_arithmetic(p, a);
 	if (parser_term(p, &a->value) < 0)
 		return -1;
+	if (parser_take_symbol(p, "-")) { /* whatever comes behind it, this is no arithmetic */
+		struct token first = p->token;
+		if (first.kind != TOKEN_END)
+			parser_advance(p);
+		return parser_no_viable_after(p, &first);
+	}
 	if (!parser_take_symbol(p, "+"))
 		return 0;
 	a->kind = ASSIGN_PREPEND;

@@ -256,6 +256,11 @@ int cqle_parse(struct lab_arena *arena, struct lab_view text, struct statement *
 /* The term as Cassandra writes it in messages: 'x', [1, 2], {'a': 1}, ?. */
 struct lab_view cqle_term_text(struct lab_arena *arena, const struct term *term);
 
+/* The nearest double; to a float, the nearest of those. */
+int cqle_double_parse(struct lab_view text, bool single, double *ret);
+
+/* How a syntax error about a number beyond the largest double begins; the statement goes before. */
+#define CQLE_NUMBER_FORMAT "NumberFormatException "
 /* Sets the CQL error code beside the message; returns -1. */
 int cqle_fail(struct lab_error *err, unsigned code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
