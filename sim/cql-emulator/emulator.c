@@ -90,6 +90,7 @@ int cqlemu_new(const struct cqlemu_options *options, struct cqlemu **ret, struct
 		cqlemu_free(&emu);
 		return -1;
 	}
+	emu->op_serial = 0; /* draws do not depend on how many tables there are */
 	*ret = emu;
 	return 0;
 }
