@@ -743,6 +743,26 @@ static void drop_object_too_early(struct fs_file *file, struct lab_view oid)
 		(void)drop_object(file);
 }
 
+/* The id and the bucket of what is to be deleted. */
+static int find_rows(struct fs_file *file, const struct dictmap_path *path, struct lab_arena *arena,
+	struct lab_view *oid, struct lab_error *err)
+{
+	struct dictmap_fs *fs = fs_of(file);
+	uint32_t *bucket = &((struct dictmap_file *)file)->bucket;
+	int found = object_id(file, path, arena, oid, err);
+
+	/* The object of a diff whose host has written another one since. */
+	if (found == 0 && is_passthrough(fs) && dictmap_is_diff(fs, path))
+		found = 1;
+	if (found > 0 && *bucket == DICTMAP_BUCKET_UNKNOWN) {
+		if (fs->conf.bucket_size == 0 || path->kind != DICTMAP_MAIL)
+			*bucket = 0;
+		else
+			found = dictmap_row_find(fs, path, bucket, arena, oid, err);
+	}
+	return found == 0 ? not_found(file, err) : found;
+}
+
 static int delete_rows(
 	struct fs_file *file, struct lab_arena *arena, bool *ret_drop, struct lab_error *err)
 {
@@ -752,21 +772,9 @@ static int delete_rows(
 	struct lab_view oid = LAB_VIEW("");
 	int result;
 
-	if (dictmap_path_parse(fs, file->path, arena, &path, err) < 0)
+	if (dictmap_path_parse(fs, file->path, arena, &path, err) < 0 ||
+		find_rows(file, &path, arena, &oid, err) < 0)
 		return -1;
-	result = object_id(file, &path, arena, &oid, err);
-	/* The object of a diff whose host has written another one since. */
-	if (result == 0 && is_passthrough(fs) && dictmap_is_diff(fs, &path))
-		result = 1;
-	if (result > 0 && dictmap_file->bucket == DICTMAP_BUCKET_UNKNOWN) {
-		if (fs->conf.bucket_size == 0 || path.kind != DICTMAP_MAIL)
-			dictmap_file->bucket = 0;
-		else
-			result = dictmap_row_find(
-				fs, &path, &dictmap_file->bucket, arena, &oid, err);
-	}
-	if (result <= 0)
-		return result < 0 ? -1 : not_found(file, err);
 	if (parent_open(file, arena, err) < 0 || lock_object(fs, oid, err) < 0)
 		return -1;
 	if (has_defect(fs, LAB_DEFECT(OBJECT_BEFORE_ROWS)))
