@@ -8,6 +8,7 @@
  * arrives. Columns are told apart by number: one that was dropped and added again is another.
  */
 #include "sim/cql-emulator/schema-private.h"
+#include "sim/cql-emulator/table-options.h"
 
 /* ---- rows in another layout ---- */
 
@@ -229,7 +230,7 @@ static int apply(struct alter *a)
 					     : drop_column(a, s->names[i]) < 0)
 			return -1;
 	}
-	return schema_properties(a->emu, s, a->table, a->err);
+	return cqle_options_set(a->emu, s, a->table, a->err);
 }
 
 /* The new table takes the old one's place and rows. */
@@ -271,6 +272,8 @@ int schema_alter_table(struct cqlemu *emu, const struct statement *s, struct lab
 	struct alter a = { emu, s, old, table, err };
 	if (apply(&a) < 0)
 		return -1;
+	if (s->alter == ALTER_WITH && cqle_options_equal(old, table))
+		return 0;
 	succeed(emu, old, table);
 	ret->change = (struct cql_schema_change){ .change = LAB_VIEW("UPDATED"),
 		.target = LAB_VIEW("TABLE"),

@@ -111,6 +111,24 @@ struct cqle_retry {
 };
 /* "99p", "MIN(99.9p,50ms)"...; -1: not a policy. */
 int cqle_retry_parse(struct lab_view text, struct cqle_retry *ret);
+/* "99p" or "50ms" */
+int cqle_retry_part_parse(struct lab_view text, struct cqle_retry_part *ret);
+
+/* table-options.h */
+struct cqle_option_pair {
+	struct lab_view key, value;
+};
+struct cqle_option_map {
+	struct cqle_option_pair *pairs;
+	size_t count;
+};
+struct cqle_table_options { /* those that have no effect here */
+	double bloom_filter_fp_chance, crc_check_chance;
+	struct cqle_option_map caching, compaction, compression;
+	struct lab_view additional_write_policy;
+	int32_t min_index_interval, max_index_interval, memtable_flush_period_ms;
+	bool cdc, has_id;
+};
 
 struct cqle_table {
 	struct cqle_keyspace *keyspace;
@@ -131,8 +149,9 @@ struct cqle_table {
 	struct cqle_table *successor; /* dropped because it was altered; NULL */
 	uint32_t next_column_id;
 	struct cqle_retry retry;    /* speculative_retry */
-	struct lab_view retry_text; /* as it was given */
+	struct lab_view retry_text; /* as Cassandra writes it */
 	bool repairs_nothing;       /* read_repair is NONE */
+	struct cqle_table_options options;
 	uint64_t created_ns;
 	struct cqle_read_latency **read_latency; /* per coordinator; NULL: none yet */
 };

@@ -4,6 +4,8 @@
  */
 #include "sim/cql-emulator/parser-private.h"
 
+#define PROPERTIES_MAX 64
+
 /* ---- types ---- */
 
 static int type_params(struct parser *p, struct type_name *ret)
@@ -69,12 +71,10 @@ static int property(struct parser *p, struct property *property)
 	if (parser_name(p, &property->name) < 0 || parser_expect_symbol(p, "=") < 0)
 		return -1;
 	property->kind = parser_at_symbol(p, "{") ? PROPERTY_MAP : PROPERTY_SIMPLE;
-	if (p->token.kind == TOKEN_MARKER || parser_at_symbol(p, ":"))
+	bool word = p->token.kind == TOKEN_WORD && !parser_at(p, "true") && !parser_at(p, "false");
+	if (word || p->token.kind == TOKEN_MARKER || parser_at_symbol(p, ":") ||
+		parser_at_symbol(p, "[") || parser_at_symbol(p, "("))
 		return parser_no_viable(p);
-	if (p->token.kind == TOKEN_WORD && !parser_at(p, "true") && !parser_at(p, "false")) {
-		property->value.kind = TERM_STRING;
-		return parser_name(p, &property->value.text);
-	}
 	return parser_term(p, &property->value);
 }
 
@@ -91,6 +91,16 @@ static int properties(struct parser *p, struct statement *s)
 		}
 		if (item == NULL || property(p, item) < 0)
 			return -1;
+		if (s->property_count > PROPERTIES_MAX)
+			return cqle_fail(
+				p->err, CQL_E_SYNTAX, "more than %d properties", PROPERTIES_MAX);
+		for (size_t i = 0; i + 1 < s->property_count; i++) {
+			if (item->name.ptr != NULL &&
+				lab_view_eq(s->properties[i].name, item->name))
+				return cqle_fail(p->err, CQL_E_SYNTAX,
+					"Multiple definition for property '%.*s'",
+					LAB_VIEW_ARG(item->name));
+		}
 	} while (parser_take(p, "and"));
 	return 0;
 }

@@ -7,9 +7,6 @@
 
 #include "sim/cql-emulator/cql-emulator-private.h"
 
-/* Sets what WITH says about the table. */
-int schema_properties(struct cqlemu *emu, const struct statement *s, struct cqle_table *table,
-	struct lab_error *err);
 int schema_alter_table(struct cqlemu *emu, const struct statement *s, struct lab_view keyspace,
 	struct cqle_ddl_result *ret, struct lab_error *err);
 

@@ -4,10 +4,9 @@
  * a change is seen by every node at once (README: what is missing).
  */
 #include "sim/cql-emulator/schema-private.h"
+#include "sim/cql-emulator/table-options.h"
 
 #include <stdlib.h>
-
-#define DEFAULT_GC_GRACE_S 864000
 
 struct cqle_keyspace *cqle_keyspace_find(const struct cqlemu *emu, struct lab_view name)
 {
@@ -81,6 +80,13 @@ static const struct term *map_get(const struct term *map, const char *key)
 static int replication_factor(const struct term *value, unsigned *ret, struct lab_error *err)
 {
 	uint64_t factor;
+	int64_t number;
+	if (lab_view_to_i64(value->text, &number) < 0)
+		return cqle_fail(
+			err, CQL_E_CONFIG, "For input string: \"%.*s\"", LAB_VIEW_ARG(value->text));
+	if (number < 0)
+		return cqle_fail(err, CQL_E_CONFIG,
+			"Replication factor must be non-negative, found %" PRId64, number);
 	if (lab_view_to_u64(value->text, &factor) < 0 || factor > CQLEMU_NODES_MAX)
 		return cqle_fail(err, CQL_E_CONFIG,
 			"Replication factor must be numeric and at most %d; found %.*s",
@@ -138,6 +144,9 @@ static int topology_strategy(const struct cqlemu *emu, const struct term *map,
 		if (topology_option(emu, map, i, ks, err) < 0)
 			return -1;
 	}
+	if (factor == NULL && map->item_count <= 2)
+		return cqle_fail(err, CQL_E_CONFIG,
+			"Configuration for at least one datacenter must be present");
 	for (size_t dc = 0; dc < emu->dc_count; dc++)
 		ks->total += ks->per_dc[dc];
 	return 0;
@@ -159,6 +168,10 @@ static int replication(const struct cqlemu *emu, const struct term *map, struct 
 	if (lab_view_eq_cstr(name, "NetworkTopologyStrategy"))
 		return topology_strategy(emu, map, ks, err);
 	if (lab_view_eq_cstr(name, "LocalStrategy")) {
+		if (emu->system_ready)
+			return cqle_fail(err, CQL_E_INVALID,
+				"Unable to use given strategy class: LocalStrategy is reserved for "
+				"internal use.");
 		ks->local = true;
 		return 0;
 	}
@@ -177,16 +190,16 @@ static int keyspace_properties(const struct cqlemu *emu, const struct statement 
 			if (replication(emu, &p->value, ks, err) < 0)
 				return -1;
 		} else if (lab_view_eq_cstr(p->name, "durable_writes")) {
-			ks->durable_writes = !lab_view_eq_cstr(p->value.text, "false");
+			if (cqle_option_boolean(p, &ks->durable_writes, err) < 0)
+				return -1;
 		} else {
 			return cqle_fail(err, CQL_E_SYNTAX, "Unknown property '%.*s'",
 				LAB_VIEW_ARG(p->name));
 		}
 	}
-	return replicated || s->kind == STATEMENT_ALTER_KEYSPACE
-		       ? 0
-		       : cqle_fail(
-				 err, CQL_E_CONFIG, "Missing mandatory replication strategy class");
+	if (!replicated && s->kind == STATEMENT_CREATE_KEYSPACE)
+		return cqle_fail(err, CQL_E_INVALID, "Missing mandatory option 'replication'");
+	return 0;
 }
 
 static int create_keyspace(struct cqlemu *emu, const struct statement *s,
@@ -460,115 +473,34 @@ static int table_order(struct table_builder *b, const struct property *p)
 	return 0;
 }
 
-/* Understood and kept for nothing but being accepted, as Cassandra 4.0 accepts them. Sorted. */
-static const char *const ignored_properties[] = { "additional_write_policy", "caching", "cdc",
-	"compaction", "compression", "crc_check_chance", "extensions", "id", "max_index_interval",
-	"memtable_flush_period_in_ms", "min_index_interval" };
-
-static int table_number(
-	const struct table_builder *b, const struct property *p, uint32_t max, uint32_t *ret)
-{
-	uint64_t value;
-	if (lab_view_to_u64(p->value.text, &value) < 0 || value > max)
-		return cqle_fail(b->err, CQL_E_CONFIG, "Invalid value %.*s for %.*s",
-			LAB_VIEW_ARG(p->value.text), LAB_VIEW_ARG(p->name));
-	*ret = (uint32_t)value;
-	return 0;
-}
-
-static int bloom_filter(const struct table_builder *b, const struct property *p)
-{
-	double chance;
-	if (cqle_double_parse(p->value.text, false, &chance) < 0)
-		return cqle_fail(b->err, CQL_E_SYNTAX,
-			"Invalid double value %.*s for 'bloom_filter_fp_chance'",
-			LAB_VIEW_ARG(p->value.text));
-	if (chance > 6.71e-5 && chance <= 1)
-		return 0;
-	return cqle_fail(b->err, CQL_E_CONFIG,
-		"bloom_filter_fp_chance must be larger than 6.71E-5 and less than or equal to 1.0 "
-		"(got %s)",
-		cqle_double_text(b->emu->scratch, CQL_TYPE_DOUBLE,
-			cqle_double_value(b->emu->scratch, CQL_TYPE_DOUBLE, chance)));
-}
-
-/* NONE, ALWAYS, 99p, 99PERCENTILE, 50ms, MIN(99p,50ms), MAX(...) */
-static int speculative_retry(const struct table_builder *b, const struct property *p)
-{
-	if (cqle_retry_parse(p->value.text, &b->table->retry) < 0)
-		return cqle_fail(b->err, CQL_E_CONFIG,
-			"Invalid value %.*s for option 'speculative_retry'",
-			LAB_VIEW_ARG(p->value.text));
-	b->table->retry_text = lab_arena_copy(b->emu->permanent, p->value.text);
-	return 0;
-}
-
-static int read_repair(const struct table_builder *b, const struct property *p)
-{
-	bool none = lab_view_eq_nocase(p->value.text, LAB_VIEW("none"));
-	if (!none && !lab_view_eq_nocase(p->value.text, LAB_VIEW("blocking")))
-		return cqle_fail(b->err, CQL_E_CONFIG,
-			"Invalid value %.*s for option 'read_repair'", LAB_VIEW_ARG(p->value.text));
-	b->table->repairs_nothing = none;
-	return 0;
-}
-
-static int table_property(struct table_builder *b, const struct property *p)
-{
-	if (p->kind == PROPERTY_CLUSTERING_ORDER)
-		return table_order(b, p);
-	if (p->kind == PROPERTY_COMPACT_STORAGE)
-		return cqle_fail(b->err, CQL_E_INVALID,
-			"COMPACT STORAGE tables are not allowed starting with Cassandra version "
-			"4.0");
-	if (p->value.kind == TERM_INTEGER && p->value.text.ptr[0] == '-')
-		return cqle_fail(b->err, CQL_E_CONFIG,
-			"%.*s must be greater than or equal to 0 (got %.*s)", LAB_VIEW_ARG(p->name),
-			LAB_VIEW_ARG(p->value.text));
-	if (lab_view_eq_cstr(p->name, "gc_grace_seconds"))
-		return table_number(b, p, INT32_MAX, &b->table->gc_grace_s);
-	if (lab_view_eq_cstr(p->name, "default_time_to_live"))
-		return table_number(b, p, CQLE_TTL_MAX, &b->table->default_ttl_s);
-	if (lab_view_eq_cstr(p->name, "bloom_filter_fp_chance"))
-		return bloom_filter(b, p);
-	if (lab_view_eq_cstr(p->name, "speculative_retry"))
-		return speculative_retry(b, p);
-	if (lab_view_eq_cstr(p->name, "read_repair"))
-		return read_repair(b, p);
-	if (lab_view_eq_cstr(p->name, "comment")) {
-		b->table->comment = lab_arena_copy(b->emu->permanent, p->value.text);
-		return 0;
-	}
-	for (size_t i = 0; i < LAB_COUNT_OF(ignored_properties); i++) {
-		if (lab_view_eq_cstr(p->name, ignored_properties[i]))
-			return 0;
-	}
-	return cqle_fail(b->err, CQL_E_SYNTAX, "Unknown property '%.*s'", LAB_VIEW_ARG(p->name));
-}
-
 static int table_properties(struct table_builder *b)
 {
-	for (size_t i = 0; i < b->statement->property_count; i++) {
-		if (table_property(b, &b->statement->properties[i]) < 0)
+	const struct statement *s = b->statement;
+	for (size_t i = 0; i < s->property_count; i++) {
+		if (s->properties[i].kind == PROPERTY_COMPACT_STORAGE)
+			return cqle_fail(b->err, CQL_E_INVALID,
+				"COMPACT STORAGE tables are not allowed starting with Cassandra "
+				"version 4.0");
+	}
+	if (cqle_options_set(b->emu, s, b->table, b->err) < 0)
+		return -1;
+	for (size_t i = 0; i < s->property_count; i++) {
+		if (s->properties[i].kind == PROPERTY_CLUSTERING_ORDER &&
+			table_order(b, &s->properties[i]) < 0)
 			return -1;
 	}
 	return 0;
-}
-
-int schema_properties(struct cqlemu *emu, const struct statement *s, struct cqle_table *table,
-	struct lab_error *err)
-{
-	struct table_builder b = { emu, s, table, err };
-	return table_properties(&b);
 }
 
 static void table_register(struct cqlemu *emu, struct cqle_table *t)
 {
 	uint64_t id[2] = { lab_draw(emu->options.seed, "cql.table.id", emu->schema_version, 0),
 		lab_draw(emu->options.seed, "cql.table.id", emu->schema_version, 1) };
-	memcpy(t->id, id, sizeof(t->id));
-	t->id[6] = (uint8_t)((t->id[6] & 0x0f) | 0x10);
-	t->id[8] = (uint8_t)((t->id[8] & 0x3f) | 0x80);
+	if (!t->options.has_id) {
+		memcpy(t->id, id, sizeof(t->id));
+		t->id[6] = (uint8_t)((t->id[6] & 0x0f) | 0x10);
+		t->id[8] = (uint8_t)((t->id[8] & 0x3f) | 0x80);
+	}
 	t->stores = cqle_stores_new(emu, t, false);
 	if (emu->options.commitlog_sync_ns > 0 && !t->keyspace->local)
 		t->durable = cqle_stores_new(emu, t, true);
@@ -579,10 +511,7 @@ static void table_register(struct cqlemu *emu, struct cqle_table *t)
 static int table_build(struct table_builder *b)
 {
 	struct cqle_table *t = b->table;
-	t->gc_grace_s = DEFAULT_GC_GRACE_S;
-	t->retry_text = LAB_VIEW("99p");
 	t->created_ns = b->emu->now_ns;
-	(void)cqle_retry_parse(t->retry_text, &t->retry);
 	if (table_columns(b) < 0)
 		return -1;
 	return table_properties(b);
@@ -745,7 +674,9 @@ int cqle_ddl(struct cqlemu *emu, const struct statement *s, struct lab_view curr
 		lab_arena_rewind(emu->permanent, mark);
 		return -1;
 	}
-	if (ret->change.change.len > 0) {
+	if (ret->change.change.len == 0)
+		lab_arena_rewind(emu->permanent, mark);
+	else {
 		cqle_keep_statement(emu, s, current, &ret->change);
 		emu->schema_version++;
 		emu->metadata_version++;

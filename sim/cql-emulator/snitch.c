@@ -327,7 +327,7 @@ static int decimal_before(struct lab_view text, struct lab_view unit, uint64_t *
 	return digits ? 0 : -1;
 }
 
-static int parse_part(struct lab_view text, struct cqle_retry_part *ret)
+int cqle_retry_part_parse(struct lab_view text, struct cqle_retry_part *ret)
 {
 	static const char *const units[] = { "percentile", "p" };
 	uint64_t millionths;
@@ -341,7 +341,7 @@ static int parse_part(struct lab_view text, struct cqle_retry_part *ret)
 			continue;
 		if (millionths == 0 || millionths >= 100 * UINT64_C(1000000))
 			return -1;
-		ret->percentile_ppm = (uint32_t)(millionths / 100);
+		ret->percentile_ppm = (uint32_t)((millionths + 50) / 100);
 		return 0;
 	}
 	return -1;
@@ -353,8 +353,8 @@ static int parse_both(struct lab_view text, enum cqle_retry_kind kind, struct cq
 	if (text.len < 5 || text.ptr[text.len - 1] != ')' || !lab_view_split(&rest, ',', &first))
 		return -1;
 	ret->kind = kind;
-	if (parse_part(lab_view_trim(first), &ret->parts[0]) < 0 ||
-		parse_part(lab_view_trim(rest), &ret->parts[1]) < 0)
+	if (cqle_retry_part_parse(lab_view_trim(first), &ret->parts[0]) < 0 ||
+		cqle_retry_part_parse(lab_view_trim(rest), &ret->parts[1]) < 0)
 		return -1;
 	/* One of each (HybridSpeculativeRetryPolicy). */
 	return (ret->parts[0].percentile_ppm == 0) == (ret->parts[1].percentile_ppm == 0) ? -1 : 0;
@@ -377,5 +377,5 @@ int cqle_retry_parse(struct lab_view text, struct cqle_retry *ret)
 		return parse_both(text, CQLE_RETRY_MIN, ret);
 	if (lab_view_eq_nocase(start, LAB_VIEW("max(")))
 		return parse_both(text, CQLE_RETRY_MAX, ret);
-	return parse_part(text, &ret->parts[0]);
+	return cqle_retry_part_parse(text, &ret->parts[0]);
 }

@@ -5,6 +5,7 @@
  * something has changed since.
  */
 #include "sim/cql-emulator/roles.h"
+#include "sim/cql-emulator/table-options.h"
 
 static const char *const definitions[] = {
 	"CREATE KEYSPACE system WITH replication = {'class': 'LocalStrategy'}",
@@ -259,33 +260,36 @@ static void fill_keyspaces(const struct filler *f)
 	}
 }
 
+static void fill_table(const struct filler *f, const struct cqle_table *t)
+{
+	const struct cqle_table_options *o = &t->options;
+	insert(f,
+		lab_arena_printf(f->arena,
+			"INSERT INTO system_schema.tables (keyspace_name, table_name, "
+			"additional_write_policy, bloom_filter_fp_chance, caching, comment, "
+			"compaction, compression, crc_check_chance, dclocal_read_repair_chance, "
+			"default_time_to_live, extensions, flags, gc_grace_seconds, id, "
+			"max_index_interval, memtable_flush_period_in_ms, min_index_interval, "
+			"read_repair, read_repair_chance, speculative_retry) VALUES (%s, %s, %s, "
+			"%s, %s, %s, %s, %s, %s, 0.0, %u, {}, {%s}, %u, %s, %d, %d, %d, '%s', 0.0, "
+			"%s)",
+			quote(f, t->keyspace->name), quote(f, t->name),
+			quote(f, o->additional_write_policy),
+			cqle_option_double(f->arena, o->bloom_filter_fp_chance),
+			cqle_option_map_text(f->arena, &o->caching), quote(f, t->comment),
+			cqle_option_map_text(f->arena, &o->compaction),
+			cqle_option_map_text(f->arena, &o->compression),
+			cqle_option_double(f->arena, o->crc_check_chance), t->default_ttl_s,
+			cqle_table_is_counter(t) ? "'compound', 'counter'" : "'compound'",
+			t->gc_grace_s, uuid(f, t->id), o->max_index_interval,
+			o->memtable_flush_period_ms, o->min_index_interval,
+			t->repairs_nothing ? "NONE" : "BLOCKING", quote(f, t->retry_text)));
+}
+
 static void fill_tables(const struct filler *f)
 {
-	for (size_t i = 0; i < f->emu->table_count; i++) {
-		const struct cqle_table *t = f->emu->tables[i];
-		insert(f, lab_arena_printf(f->arena,
-				  "INSERT INTO system_schema.tables (keyspace_name, table_name, "
-				  "additional_write_policy, caching, comment, compaction, "
-				  "compression, "
-				  "crc_check_chance, default_time_to_live, flags, "
-				  "gc_grace_seconds, id, "
-				  "max_index_interval, memtable_flush_period_in_ms, "
-				  "min_index_interval, "
-				  "read_repair, speculative_retry) VALUES (%s, %s, '99p', "
-				  "{'keys': 'ALL', 'rows_per_partition': 'NONE'}, %s, "
-				  "{'class': "
-				  "'org.apache.cassandra.db.compaction."
-				  "SizeTieredCompactionStrategy', "
-				  "'max_threshold': '32', 'min_threshold': '4'}, "
-				  "{'chunk_length_in_kb': '16', 'class': "
-				  "'org.apache.cassandra.io.compress.LZ4Compressor'}, 1, %u, "
-				  "{'compound'}, "
-				  "%u, %s, 2048, 0, 128, '%s', %s)",
-				  quote(f, t->keyspace->name), quote(f, t->name),
-				  quote(f, t->comment), t->default_ttl_s, t->gc_grace_s,
-				  uuid(f, t->id), t->repairs_nothing ? "NONE" : "BLOCKING",
-				  quote(f, t->retry_text)));
-	}
+	for (size_t i = 0; i < f->emu->table_count; i++)
+		fill_table(f, f->emu->tables[i]);
 }
 
 static void fill_columns_of(const struct filler *f, const struct cqle_table *t)

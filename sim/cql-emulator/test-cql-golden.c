@@ -204,6 +204,12 @@ static void roles_are_those_of_cassandra(void **state)
 	compare_on(1, GOLDEN "roles.txt", 260, "cassandra");
 }
 
+static void table_options_are_those_of_cassandra(void **state)
+{
+	(void)state;
+	compare_on(1, GOLDEN "options.txt", 200, "");
+}
+
 static void without_authentication_there_are_no_roles(void **state)
 {
 	(void)state;
@@ -274,6 +280,7 @@ int main(void)
 		cmocka_unit_test(types_are_those_of_cassandra),
 		cmocka_unit_test(alterations_are_those_of_cassandra),
 		cmocka_unit_test(roles_are_those_of_cassandra),
+		cmocka_unit_test(table_options_are_those_of_cassandra),
 		cmocka_unit_test(without_authentication_there_are_no_roles),
 		cmocka_unit_test(json_is_that_of_cassandra),
 		cmocka_unit_test(texts_are_those_of_cassandra) };

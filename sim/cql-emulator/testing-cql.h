@@ -306,6 +306,23 @@ static inline struct cql_response test_query(
 
 /* ---- answers as text, in the form of the golden transcripts ---- */
 
+/* As Python writes it, who wrote the golden answers. */
+static inline void test_put_string(struct lab_buf *out, struct lab_view text)
+{
+	bool quotes = lab_view_find_byte(text, '\'') != SIZE_MAX;
+	char quote = quotes && lab_view_find_byte(text, '"') == SIZE_MAX ? '"' : '\'';
+	lab_buf_printf(out, "%c", quote);
+	for (size_t i = 0; i < text.len; i++) {
+		if (text.ptr[i] == '\n')
+			lab_buf_append_cstr(out, "\\n");
+		else if (text.ptr[i] == (uint8_t)quote)
+			lab_buf_printf(out, "\\%c", text.ptr[i]);
+		else
+			lab_buf_append(out, text.ptr + i, 1);
+	}
+	lab_buf_printf(out, "%c", quote);
+}
+
 static inline void test_put_value(
 	struct lab_buf *out, const struct cql_type *type, struct lab_view value)
 {
@@ -313,7 +330,7 @@ static inline void test_put_value(
 	if (value.ptr == NULL) {
 		lab_buf_append_cstr(out, "None");
 	} else if (type->id == CQL_TYPE_TEXT || type->id == CQL_TYPE_ASCII) {
-		lab_buf_printf(out, "'%.*s'", LAB_VIEW_ARG(value));
+		test_put_string(out, value);
 	} else if (type->id == CQL_TYPE_BOOLEAN) {
 		lab_buf_append_cstr(out, value.ptr[0] != 0 ? "True" : "False");
 	} else if (type->id != CQL_TYPE_SMALLINT && type->id != CQL_TYPE_TINYINT &&
