@@ -23,11 +23,6 @@ bool dictmap_is_diff(const struct dictmap_fs *fs, const struct dictmap_path *pat
 	       (path->kind == DICTMAP_FOLDER_INDEX || path->kind == DICTMAP_USER_INDEX);
 }
 
-static bool is_passthrough(const struct dictmap_fs *fs)
-{
-	return fs->conf.storage_passthrough_paths != FS_URI_PASSTHROUGH_NONE;
-}
-
 /* ---- reading ---- */
 
 static int parse_row(struct dictmap_fs *fs, const struct dict_row *row, struct dictmap_diff *ret,
@@ -37,7 +32,7 @@ static int parse_row(struct dictmap_fs *fs, const struct dict_row *row, struct d
 	if (row->values.count > 1 && lab_view_to_u64(row->values.items[1], &ret->written_us) < 0)
 		return lab_fail(err, LAB_CORRUPT, "dictmap: write time of %.*s is %.*s",
 			LAB_VIEW_ARG(row->key), LAB_VIEW_ARG(row->values.items[1]));
-	if (!is_passthrough(fs) && !lab_view_split(&ret->name, '/', &ret->oid))
+	if (!dictmap_is_passthrough(fs) && !lab_view_split(&ret->name, '/', &ret->oid))
 		return lab_fail(err, LAB_CORRUPT,
 			"dictmap: %.*s is %.*s, not an object id and a name",
 			LAB_VIEW_ARG(row->key), LAB_VIEW_ARG(row->values.items[0]));
@@ -90,7 +85,7 @@ int dictmap_diff_insert(struct dictmap_fs *fs, const struct dictmap_path *path, 
 	struct lab_view value = path->name;
 	int result;
 
-	if (!is_passthrough(fs))
+	if (!dictmap_is_passthrough(fs))
 		value = lab_view_cstr(lab_arena_printf(
 			arena, "%.*s/%.*s", LAB_VIEW_ARG(oid), LAB_VIEW_ARG(path->name)));
 	result = dict_set(fs->dict, dictmap_key_diff(fs, path, lab_view_cstr(env->hostname), arena),

@@ -21,6 +21,13 @@ static bool take_prefix(struct lab_view *rest, struct lab_view prefix)
 	return true;
 }
 
+struct lab_view dictmap_directory_of(struct lab_view path)
+{
+	while (path.len > 0 && path.ptr[path.len - 1] != '/')
+		path.len--;
+	return path;
+}
+
 /* GUIDs and mail names go into the dict as blobs: anything but hex would not come back. */
 bool dictmap_is_guid(struct lab_view text)
 {

@@ -27,7 +27,7 @@ static bool has_defect(struct dictmap_fs *fs, uint32_t defect)
 static bool has_reverse(struct dictmap_fs *fs, const struct dictmap_path *path)
 {
 	return fs->conf.refcounting_table && path->kind == DICTMAP_MAIL &&
-	       fs->conf.storage_passthrough_paths == FS_URI_PASSTHROUGH_NONE;
+	       !dictmap_is_passthrough(fs);
 }
 
 /* ---- lookups ---- */

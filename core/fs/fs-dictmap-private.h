@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * fs-dictmap-private.h - the parts of the dictmap driver: paths and dict keys (dictmap-path.c), the
- * buckets of a folder (dictmap-buckets.c), rows with their clean-up (dictmap-rows.c), and the
- * driver itself (fs-dictmap.c).
+ * buckets of a folder (dictmap-buckets.c), rows with their clean-up (dictmap-rows.c), listings
+ * (dictmap-iter.c), and the driver itself (fs-dictmap.c).
  */
 #ifndef LAB_FS_DICTMAP_PRIVATE_H
 #define LAB_FS_DICTMAP_PRIVATE_H
@@ -34,6 +34,12 @@ struct dictmap_fs {
 	struct dictmap_buckets *buckets;
 };
 
+/* Objects lie under the path that obox gives them. */
+static inline bool dictmap_is_passthrough(const struct dictmap_fs *fs)
+{
+	return fs->conf.storage_passthrough_paths != FS_URI_PASSTHROUGH_NONE;
+}
+
 /* ---- dictmap-path.c ---- */
 
 enum dictmap_kind {
@@ -49,6 +55,8 @@ struct dictmap_path {
 	struct lab_view name; /* empty if the path is the directory */
 };
 
+/* All up to and with the last slash. */
+struct lab_view dictmap_directory_of(struct lab_view path);
 /* A GUID-128 in hex. */
 bool dictmap_is_guid(struct lab_view text);
 /* `path` is relative to the user's storage root as obox sees it; dict-prefix is added here. Borrows
@@ -123,6 +131,13 @@ int dictmap_bucket_raise(struct dictmap_fs *fs, struct lab_view guid, uint32_t b
 /* A complete listing counted the live rows of the last bucket. Blocks. */
 void dictmap_bucket_counted(
 	struct dictmap_fs *fs, struct lab_view guid, uint32_t max_bucket, uint64_t rows);
+
+/* ---- dictmap-iter.c ---- */
+
+/* fs_iter() of the driver. Blocks. */
+int dictmap_iter(struct fs *base, struct lab_view path, uint32_t flags, size_t max_entries,
+	struct lab_arena *arena, struct lab_view **ret_names, size_t *ret_count,
+	struct lab_error *err);
 
 /* ---- dictmap-rows.c: rows, always in the order that leaves a leak and never a dangling link ----
  */

@@ -11,7 +11,6 @@
 #define OP_ARENA_MAX (16u * 1024 * 1024)
 #define LOCK_TIMEOUT (60 * LAB_SEC)
 #define PARALLEL_ROWS_MAX 32
-#define PARALLEL_BUCKETS_MAX 64
 #define METADATA_KEY_MAX 256
 #define OID_HEX_MAX (2 * DICTMAP_OID_BYTES_MAX)
 
@@ -58,16 +57,11 @@ static int check_settings(const struct fs_uri_dictmap *conf, struct lab_error *e
 	return 0;
 }
 
-static bool is_passthrough(const struct dictmap_fs *fs)
-{
-	return fs->conf.storage_passthrough_paths != FS_URI_PASSTHROUGH_NONE;
-}
-
 /* Somebody must make the object ids. */
 static int check_ids(struct dictmap_fs *fs, struct lab_error *err)
 {
 	uint32_t properties = fs_get_properties(fs->fs.parent);
-	bool names = fs->conf.storage_objectid_prefix.ptr != NULL || is_passthrough(fs);
+	bool names = fs->conf.storage_objectid_prefix.ptr != NULL || dictmap_is_passthrough(fs);
 
 	/* sproxyd: the id is all there is to name an object by. */
 	if (names && (properties & FS_PROPERTY_OBJECTIDS) != 0 &&
@@ -137,9 +131,9 @@ static uint32_t dictmap_properties(struct fs *base)
 
 	properties &= FS_PROPERTY_METADATA | FS_PROPERTY_STAT | FS_PROPERTY_COPY_METADATA;
 	properties |= FS_PROPERTY_ITER | FS_PROPERTY_RELIABLEITER;
-	if (!is_passthrough(fs))
+	if (!dictmap_is_passthrough(fs))
 		properties |= FS_PROPERTY_OBJECTIDS;
-	if (fs->conf.refcounting_table && !is_passthrough(fs))
+	if (fs->conf.refcounting_table && !dictmap_is_passthrough(fs))
 		properties |= FS_PROPERTY_FASTCOPY | FS_PROPERTY_NLINKS;
 	return properties;
 }
@@ -172,24 +166,17 @@ static bool is_new_id(struct lab_view oid)
 	       (bytes[ENV_GUID128_SIZE] & DICTMAP_OID_EXTRA_NEW_ID) != 0;
 }
 
-static struct lab_view directory_of(struct lab_view path)
-{
-	while (path.len > 0 && path.ptr[path.len - 1] != '/')
-		path.len--;
-	return path;
-}
-
 /* Where the object of that id is stored. */
 static struct lab_view storage_path(
 	struct dictmap_fs *fs, struct fs_file *file, struct lab_view oid, struct lab_arena *arena)
 {
 	struct lab_view prefix = fs->conf.storage_objectid_prefix;
 
-	if (is_passthrough(fs))
+	if (dictmap_is_passthrough(fs))
 		return file->path;
 	if (fs->conf.storage_objectid_migrate && !is_new_id(oid))
 		return lab_view_cstr(lab_arena_printf(arena, "%.*s%.*s",
-			LAB_VIEW_ARG(directory_of(file->path)), LAB_VIEW_ARG(oid)));
+			LAB_VIEW_ARG(dictmap_directory_of(file->path)), LAB_VIEW_ARG(oid)));
 	if (prefix.ptr == NULL)
 		return oid;
 	/* HD-17: one slash, whether or not the setting has it. */
@@ -213,7 +200,7 @@ static int object_id(struct fs_file *file, const struct dictmap_path *path, stru
 	}
 	found = dictmap_row_find(
 		fs_of(file), path, &((struct dictmap_file *)file)->bucket, arena, ret, err);
-	if (is_passthrough(fs_of(file)))
+	if (dictmap_is_passthrough(fs_of(file)))
 		return found;
 	if (found > 0 && (ret->len == 0 || ret->len > OID_HEX_MAX))
 		return lab_fail(err, LAB_CORRUPT, "dictmap: object id of %.*s has %zu digits",
@@ -241,7 +228,7 @@ static int parent_open(struct fs_file *file, struct lab_arena *arena, struct lab
 		return 0;
 	if (dictmap_path_parse(fs, file->path, arena, &path, err) < 0)
 		return -1;
-	if (!is_passthrough(fs))
+	if (!dictmap_is_passthrough(fs))
 		found = object_id(file, &path, arena, &oid, err);
 	if (found <= 0)
 		return found < 0 ? -1 : not_found(file, err);
@@ -319,7 +306,7 @@ static int dictmap_get_metadata(struct fs_file *file, const char *key, struct la
 
 	/* A file that is being written has its id as soon as there is one. */
 	if (known.ptr == NULL && strcmp(key, FS_METADATA_OBJECTID) == 0 &&
-		(file->mode != FS_OPEN_READONLY || is_passthrough(fs_of(file))))
+		(file->mode != FS_OPEN_READONLY || dictmap_is_passthrough(fs_of(file))))
 		return 0;
 	if (known.ptr == NULL) {
 		tmp = op_arena(fs_of(file));
@@ -512,7 +499,7 @@ static int put_object(struct fs_file *file, struct lab_view contents, struct lab
 
 static bool storage_makes_ids(struct dictmap_fs *fs)
 {
-	return fs->conf.storage_objectid_prefix.ptr == NULL && !is_passthrough(fs);
+	return fs->conf.storage_objectid_prefix.ptr == NULL && !dictmap_is_passthrough(fs);
 }
 
 /* The storage's own id, if it makes them. */
@@ -555,7 +542,7 @@ static int put_and_insert(struct fs_file *file, const struct dictmap_path *path,
 	enum dictmap_residue residue;
 
 	/* Known from here on, so that a failure can be told which object it is about. */
-	if (!is_passthrough(fs))
+	if (!dictmap_is_passthrough(fs))
 		fs_file_metadata_store(file, FS_METADATA_OBJECTID, oid);
 	fs_file_close(&file->parent);
 	file->parent =
@@ -564,7 +551,7 @@ static int put_and_insert(struct fs_file *file, const struct dictmap_path *path,
 	take_early_id(file, arena, &oid);
 	if (put_object(file, contents, err) < 0 || stored_id(file, arena, &oid, err) < 0)
 		return -1;
-	if (!is_passthrough(fs))
+	if (!dictmap_is_passthrough(fs))
 		fs_file_metadata_store(file, FS_METADATA_OBJECTID, oid);
 	if (dictmap_rows_insert(fs, path, bucket, oid, may_clean(file), &residue, err) == 0)
 		return 0;
@@ -687,7 +674,8 @@ static int copy_by_contents(struct fs_file *from, struct fs_file *to, struct lab
 static bool can_copy_in_dict(
 	struct dictmap_fs *fs, const struct dictmap_path *path, struct lab_view oid)
 {
-	return fs->conf.refcounting_table && path->kind == DICTMAP_MAIL && !is_passthrough(fs) &&
+	return fs->conf.refcounting_table && path->kind == DICTMAP_MAIL &&
+	       !dictmap_is_passthrough(fs) &&
 	       (!fs->conf.storage_objectid_migrate || is_new_id(oid));
 }
 
@@ -752,7 +740,7 @@ static int find_rows(struct fs_file *file, const struct dictmap_path *path, stru
 	int found = object_id(file, path, arena, oid, err);
 
 	/* The object of a diff whose host has written another one since. */
-	if (found == 0 && is_passthrough(fs) && dictmap_is_diff(fs, path))
+	if (found == 0 && dictmap_is_passthrough(fs) && dictmap_is_diff(fs, path))
 		found = 1;
 	if (found > 0 && *bucket == DICTMAP_BUCKET_UNKNOWN) {
 		if (fs->conf.bucket_size == 0 || path->kind != DICTMAP_MAIL)
@@ -855,235 +843,6 @@ static int dictmap_delete(struct fs_file *file, struct lab_error *err)
 	struct lab_error result = { .code = LAB_OK };
 
 	return dictmap_delete_many(&file, 1, &result, err);
-}
-
-/* ---- listing ---- */
-
-struct listing {
-	struct dictmap_fs *fs;
-	const struct dictmap_path *path;
-	struct lab_arena *arena;
-	size_t max_entries;
-	size_t bucket_count;
-	struct bucket_listing {
-		struct dict_row *rows;
-		size_t count;
-		int result;
-		struct lab_error err;
-	} * buckets;
-};
-
-static void list_bucket(void *ctx, size_t bucket)
-{
-	struct listing *l = ctx;
-	struct bucket_listing *b = &l->buckets[bucket];
-	struct dict_iterate_options options = { .max_rows = l->max_entries };
-
-	b->result = dict_iterate(l->fs->dict,
-		dictmap_key_forward(l->fs, l->path, (uint32_t)bucket, l->arena), &options, l->arena,
-		&b->rows, &b->count, &b->err);
-}
-
-/* The last part of a key, as it was before it was escaped. */
-static struct lab_view last_part(struct listing *l, struct lab_view key)
-{
-	struct lab_buf plain;
-	struct lab_view name;
-
-	name = lab_view_skip(key, directory_of(key).len);
-	if (lab_view_find_byte(name, '\\') == SIZE_MAX)
-		return name;
-	lab_buf_init(&plain, env_of(l->fs)->heap, name.len);
-	if (dict_unescape(&plain, name) == 0)
-		name = lab_arena_copy(l->arena, lab_buf_view(&plain));
-	lab_buf_done(&plain);
-	return name;
-}
-
-static struct lab_view listed_name(struct listing *l, const struct dict_row *row, uint32_t flags)
-{
-	struct lab_view name = last_part(l, row->key);
-
-	if ((flags & FS_ITER_OBJECTIDS) == 0)
-		return name;
-	return lab_view_cstr(lab_arena_printf(l->arena, "%.*s/%.*s",
-		LAB_VIEW_ARG(is_passthrough(l->fs) ? LAB_VIEW("") : row->values.items[0]),
-		LAB_VIEW_ARG(name)));
-}
-
-/* All buckets into one list of names. */
-static int collect_names(struct listing *l, uint32_t flags, struct lab_view **ret_names,
-	size_t *ret_count, struct lab_error *err)
-{
-	size_t total = 0, n = 0;
-
-	for (size_t b = 0; b < l->bucket_count; b++)
-		total += l->buckets[b].count;
-	if (total > l->max_entries)
-		return lab_fail(err, LAB_LIMIT, "dictmap: more than %zu names", l->max_entries);
-	*ret_names = lab_arena_array(l->arena, struct lab_view, total);
-	for (size_t b = 0; b < l->bucket_count; b++) {
-		for (size_t i = 0; i < l->buckets[b].count; i++)
-			(*ret_names)[n++] = listed_name(l, &l->buckets[b].rows[i], flags);
-	}
-	*ret_count = total;
-	return 0;
-}
-
-static int check_buckets(const struct listing *l, struct lab_error *err)
-{
-	for (size_t b = 0; b < l->bucket_count; b++) {
-		if (l->buckets[b].result < 0) {
-			*err = l->buckets[b].err;
-			return lab_error_wrap(err, "list bucket %zu", b);
-		}
-	}
-	return 0;
-}
-
-/* A crash between the first row of a new bucket and max_bucket, or a max_bucket that was lost, is
- * repaired here (HD-2): with NOCACHE the buckets above the last one are looked at, too, up to the
- * first empty one. */
-static int probe_above(struct listing *l, struct lab_error *err)
-{
-	for (;;) {
-		size_t next = l->bucket_count;
-		struct bucket_listing *more =
-			lab_arena_array(l->arena, struct bucket_listing, next + 1);
-
-		memcpy(more, l->buckets, next * sizeof(*more));
-		l->buckets = more;
-		list_bucket(l, next);
-		l->bucket_count = next + 1;
-		if (check_buckets(l, err) < 0)
-			return -1;
-		if (more[next].count == 0) {
-			l->bucket_count = next;
-			return 0;
-		}
-		if (dictmap_bucket_raise(l->fs, l->path->guid, (uint32_t)next, "iter", err) < 0)
-			return -1;
-	}
-}
-
-static void report_empty_buckets(const struct listing *l)
-{
-	for (size_t b = 0; b + 1 < l->bucket_count; b++) {
-		if (l->buckets[b].count == 0)
-			ENV_EVENT(env_of(l->fs), LAB_EV_fs_dictmap_empty_bucket_iterated,
-				LAB_F_U64("empty_bucket", b),
-				LAB_F_U64("max_bucket", l->bucket_count - 1));
-	}
-}
-
-static int iter_mails(struct listing *l, uint32_t flags, struct lab_view **ret_names,
-	size_t *ret_count, struct lab_error *err)
-{
-	unsigned parallel = LAB_MIN(l->fs->conf.max_parallel_iter, PARALLEL_BUCKETS_MAX);
-	uint32_t top;
-
-	if (dictmap_bucket_max(l->fs, l->path->guid, &top, err) < 0)
-		return -1;
-	l->bucket_count = (size_t)top + 1;
-	l->buckets = lab_arena_array(l->arena, struct bucket_listing, l->bucket_count);
-	env_for_each(env_of(l->fs), l->bucket_count, LAB_MAX(1u, parallel), list_bucket, l);
-	if (check_buckets(l, err) < 0)
-		return -1;
-	if ((flags & FS_ITER_NOCACHE) != 0 && l->fs->conf.bucket_size > 0 &&
-		probe_above(l, err) < 0)
-		return -1;
-	report_empty_buckets(l);
-	top = (uint32_t)l->bucket_count - 1;
-	dictmap_bucket_counted(l->fs, l->path->guid, top, l->buckets[top].count);
-	return collect_names(l, flags, ret_names, ret_count, err);
-}
-
-/* Bundles of all hosts, behind the bases. */
-static int add_diffs(struct listing *l, uint32_t flags, struct lab_view **names, size_t *count,
-	struct lab_error *err)
-{
-	struct lab_view *all;
-	struct dictmap_diff *diffs;
-	size_t diff_count;
-
-	if (dictmap_diff_list(l->fs, l->path, l->arena, &diffs, &diff_count, err) < 0)
-		return -1;
-	if (*count + diff_count > l->max_entries)
-		return lab_fail(err, LAB_LIMIT, "dictmap: more than %zu names", l->max_entries);
-	all = lab_arena_array(l->arena, struct lab_view, *count + diff_count);
-	memcpy(all, *names, *count * sizeof(*all));
-	for (size_t i = 0; i < diff_count; i++) {
-		all[*count + i] = diffs[i].name;
-		if ((flags & FS_ITER_OBJECTIDS) != 0)
-			all[*count + i] = lab_view_cstr(lab_arena_printf(l->arena, "%.*s/%.*s",
-				LAB_VIEW_ARG(diffs[i].oid), LAB_VIEW_ARG(diffs[i].name)));
-	}
-	*names = all;
-	*count += diff_count;
-	return 0;
-}
-
-static int iter_rows(struct listing *l, struct lab_view key, uint32_t flags,
-	struct lab_view **ret_names, size_t *ret_count, struct lab_error *err)
-{
-	struct dict_iterate_options options = { .max_rows = l->max_entries };
-	struct dict_row *rows;
-	size_t count = 0;
-
-	if (dict_iterate(l->fs->dict, key, &options, l->arena, &rows, &count, err) < 0)
-		return -1;
-	*ret_names = lab_arena_array(l->arena, struct lab_view, count);
-	for (size_t i = 0; i < count; i++)
-		(*ret_names)[i] = listed_name(l, &rows[i], flags);
-	*ret_count = count;
-	return 0;
-}
-
-/* <user>/ and <user>/mailboxes/ exist in the dict only as parts of other names (obox 3.5). */
-static int iter_directories(struct listing *l, struct lab_view path, struct lab_view **ret_names,
-	size_t *ret_count, struct lab_error *err)
-{
-	const char *user = l->fs->fs.settings.username;
-	struct lab_view root = lab_view_cstr(lab_arena_printf(l->arena, "%s/", user));
-
-	if (lab_view_eq(path, root)) {
-		*ret_names = lab_arena_array(l->arena, struct lab_view, 2);
-		(*ret_names)[0] = LAB_VIEW("idx");
-		(*ret_names)[1] = LAB_VIEW("mailboxes");
-		*ret_count = 2;
-		return 0;
-	}
-	if (lab_view_eq(lab_view_skip(path, root.len), LAB_VIEW("mailboxes/")))
-		return iter_rows(
-			l, dictmap_key_folders(l->fs, l->arena), 0, ret_names, ret_count, err);
-	*ret_count = 0;
-	return 0;
-}
-
-static int dictmap_iter(struct fs *base, struct lab_view path, uint32_t flags, size_t max_entries,
-	struct lab_arena *arena, struct lab_view **ret_names, size_t *ret_count,
-	struct lab_error *err)
-{
-	struct dictmap_path parsed;
-	struct listing l = { .fs = (struct dictmap_fs *)base,
-		.path = &parsed,
-		.arena = arena,
-		.max_entries = LAB_MIN(max_entries, (size_t)DICTMAP_ROWS_MAX) };
-
-	if (path.len > 0 && !lab_view_ends_with(path, LAB_VIEW("/")))
-		path = lab_view_cstr(lab_arena_printf(arena, "%.*s/", LAB_VIEW_ARG(path)));
-	if ((flags & FS_ITER_DIRS) != 0)
-		return iter_directories(&l, path, ret_names, ret_count, err);
-	if (dictmap_path_parse(l.fs, path, arena, &parsed, err) < 0)
-		return -1;
-	if (parsed.kind == DICTMAP_MAIL)
-		return iter_mails(&l, flags, ret_names, ret_count, err);
-	if (iter_rows(&l, dictmap_key_forward(l.fs, &parsed, 0, arena), flags, ret_names, ret_count,
-		    err) < 0)
-		return -1;
-	if (!l.fs->conf.diff_table || parsed.kind == DICTMAP_FTS)
-		return 0;
-	return add_diffs(&l, flags, ret_names, ret_count, err);
 }
 
 const struct fs_driver fs_driver_dictmap = {
