@@ -202,6 +202,7 @@ enum cql_type_id {
 	CQL_TYPE_TIME = 0x12,
 	CQL_TYPE_SMALLINT = 0x13,
 	CQL_TYPE_TINYINT = 0x14,
+	CQL_TYPE_DURATION = 0x15, /* sent as the custom type that it is in versions 3 and 4 */
 	CQL_TYPE_LIST = 0x20,
 	CQL_TYPE_MAP = 0x21,
 	CQL_TYPE_SET = 0x22,

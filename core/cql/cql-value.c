@@ -30,6 +30,7 @@ static const struct {
 	{ CQL_TYPE_TIME, 8, "time" },
 	{ CQL_TYPE_SMALLINT, 2, "smallint" },
 	{ CQL_TYPE_TINYINT, 1, "tinyint" },
+	{ CQL_TYPE_DURATION, 0, "duration" },
 	{ CQL_TYPE_LIST, 0, "list" },
 	{ CQL_TYPE_MAP, 0, "map" },
 	{ CQL_TYPE_SET, 0, "set" },
@@ -101,6 +102,8 @@ int cql_value_to_i64(uint16_t type_id, struct lab_view value, int64_t *ret)
 
 /* ---- type options ---- */
 
+#define DURATION_CLASS "org.apache.cassandra.db.marshal.DurationType"
+
 static void put_params(struct lab_buf *out, const struct cql_type *type, size_t count)
 {
 	lab_assert(type->param_count == count);
@@ -121,8 +124,11 @@ static void put_udt(struct lab_buf *out, const struct cql_type *type)
 
 void cql_put_type(struct lab_buf *out, const struct cql_type *type)
 {
-	lab_buf_append_u16(out, type->id);
-	if (type->id == CQL_TYPE_CUSTOM) {
+	bool duration = type->id == CQL_TYPE_DURATION;
+	lab_buf_append_u16(out, duration ? (uint16_t)CQL_TYPE_CUSTOM : type->id);
+	if (duration) {
+		cql_put_string(out, LAB_VIEW(DURATION_CLASS));
+	} else if (type->id == CQL_TYPE_CUSTOM) {
 		cql_put_string(out, type->name);
 	} else if (type->id == CQL_TYPE_LIST || type->id == CQL_TYPE_SET) {
 		put_params(out, type, 1);
@@ -163,6 +169,13 @@ static void read_udt(
 	ret->param_count = count;
 }
 
+static void read_custom(struct cql_reader *r, struct cql_type *ret)
+{
+	ret->name = cql_read_string(r);
+	if (lab_view_eq_cstr(ret->name, DURATION_CLASS))
+		*ret = (struct cql_type){ .id = CQL_TYPE_DURATION };
+}
+
 void cql_read_type(
 	struct cql_reader *r, struct lab_arena *arena, unsigned depth, struct cql_type *ret)
 {
@@ -174,7 +187,7 @@ void cql_read_type(
 	if (r->error != NULL)
 		return;
 	if (ret->id == CQL_TYPE_CUSTOM)
-		ret->name = cql_read_string(r);
+		read_custom(r, ret);
 	else if (ret->id == CQL_TYPE_LIST || ret->id == CQL_TYPE_SET)
 		read_params(r, arena, depth, ret, 1);
 	else if (ret->id == CQL_TYPE_MAP)

@@ -162,8 +162,7 @@ static int add_column(struct alter *a, const struct column_definition *d)
 		return cqle_fail(a->err, CQL_E_INVALID,
 			"Static columns are only useful (and thus allowed) if the table has at "
 			"least one clustering column");
-	if (cqle_type_resolve(a->emu->permanent, t->keyspace->name, &d->type, &c.type, &c.type_text,
-		    &c.multicell, a->err) < 0)
+	if (schema_column_type(a->emu, t, d, &c, a->err) < 0)
 		return -1;
 	if ((c.type.id == CQL_TYPE_COUNTER) != counters &&
 		(counters || t->static_count + t->regular_count > 0))
@@ -193,6 +192,10 @@ static int drop_column(struct alter *a, struct lab_view name)
 	if (c->kind == CQLE_PARTITION_KEY || c->kind == CQLE_CLUSTERING)
 		return cqle_fail(a->err, CQL_E_INVALID, "Cannot drop PRIMARY KEY column %.*s",
 			LAB_VIEW_ARG(name));
+	if (c->multicell && c->type.id == CQL_TYPE_UDT)
+		return cqle_fail(a->err, CQL_E_INVALID,
+			"Cannot drop non-frozen column %.*s of user type %.*s", LAB_VIEW_ARG(name),
+			LAB_VIEW_ARG(c->type_text));
 	size_t at = (size_t)(c - t->columns);
 	t->column_count--;
 	memmove(c, c + 1, (t->column_count - at) * sizeof(*c));
@@ -233,8 +236,18 @@ static int apply(struct alter *a)
 	return cqle_options_set(a->emu, s, a->table, a->err);
 }
 
-/* The new table takes the old one's place and rows. */
-static void succeed(struct cqlemu *emu, struct cqle_table *old, struct cqle_table *table)
+struct cqle_table *schema_successor(
+	struct cqlemu *emu, const struct cqle_table *old, size_t more_columns)
+{
+	struct cqle_table *table = lab_arena_new_of(emu->permanent, struct cqle_table);
+	*table = *old;
+	table->columns = lab_arena_array(
+		emu->permanent, struct cqle_column, old->column_count + more_columns);
+	memcpy(table->columns, old->columns, old->column_count * sizeof(*old->columns));
+	return table;
+}
+
+void schema_succeed(struct cqlemu *emu, struct cqle_table *old, struct cqle_table *table)
 {
 	struct layouts layouts = { old, table };
 	/* What was kept is in the layout of the last ALTER already. */
@@ -264,17 +277,13 @@ int schema_alter_table(struct cqlemu *emu, const struct statement *s, struct lab
 	if (s->alter == ALTER_TYPE)
 		return cqle_fail(
 			err, CQL_E_INVALID, "Altering column types is no longer supported");
-	struct cqle_table *table = lab_arena_new_of(emu->permanent, struct cqle_table);
-	*table = *old;
-	table->columns = lab_arena_array(
-		emu->permanent, struct cqle_column, old->column_count + s->column_count);
-	memcpy(table->columns, old->columns, old->column_count * sizeof(*old->columns));
+	struct cqle_table *table = schema_successor(emu, old, s->column_count);
 	struct alter a = { emu, s, old, table, err };
 	if (apply(&a) < 0)
 		return -1;
 	if (s->alter == ALTER_WITH && cqle_options_equal(old, table))
 		return 0;
-	succeed(emu, old, table);
+	schema_succeed(emu, old, table);
 	ret->change = (struct cql_schema_change){ .change = LAB_VIEW("UPDATED"),
 		.target = LAB_VIEW("TABLE"),
 		.keyspace = table->keyspace->name,

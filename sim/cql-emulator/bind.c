@@ -228,7 +228,8 @@ static int many_keys(const struct binder *b, struct cqle_keys *ret)
 		size_t at = 0;
 		for (size_t j = 0; j < t->pk_count; j++) {
 			struct lab_buf buf;
-			lab_buf_init_arena(&buf, b->arena, encoded[i].len);
+			lab_buf_init_arena(&buf, b->arena,
+				cqle_decoded_max(&cqle_pk(t, j)->type, encoded[i].len));
 			at += cqle_comparable_take(
 				lab_view_skip(encoded[i], at), &cqle_pk(t, j)->type, false, &buf);
 			parts[j] = lab_buf_view(&buf);
@@ -446,7 +447,7 @@ static int bind_condition(
 	const struct binder *b, const struct cqle_restriction *r, struct cqle_condition *ret)
 {
 	*ret = (struct cqle_condition){
-		.column = r->column, .op = r->op, .has_key = r->key != NULL
+		.column = r->column, .op = r->op, .has_key = r->key != NULL, .field = r->field
 	};
 	ret->type = r->value_count > 0 ? &r->values[0].type : &r->column->type;
 	if (r->key != NULL && condition_value(b, r->key, &ret->key) < 0)
@@ -549,7 +550,7 @@ static int set_collection(const struct binder *b, const struct cqle_set *set,
 		return got == CQLE_GOT_UNSET ? 0 : -1;
 	if (got == CQLE_GOT_NULL)
 		c.value = lab_view_of(NULL, 0);
-	if (set->kind >= CQLE_SET_ELEMENT) {
+	if (set->kind >= CQLE_SET_ELEMENT && set->column->type.id != CQL_TYPE_UDT) {
 		got = get_value(b, &set->key, &c.key);
 		if (got == CQLE_GOT_ERROR)
 			return -1;

@@ -7,7 +7,7 @@
  * what is put in front, as Cassandra's time UUIDs do (Lists.java). Places are given by the whole
  * emulator, so no two are equal.
  */
-#include "sim/cql-emulator/cql-emulator-private.h"
+#include "sim/cql-emulator/type-private.h"
 
 #include <stdlib.h>
 
@@ -17,6 +17,12 @@ struct piece {
 	struct lab_view path, value;
 	size_t index;
 };
+
+/* Of a user type's field. */
+static struct lab_view field_path(struct lab_arena *arena, size_t field)
+{
+	return cql_value_smallint(arena, (int16_t)field);
+}
 
 static struct lab_view path_of(
 	struct lab_arena *arena, const struct cql_type *type, struct lab_view value)
@@ -120,6 +126,19 @@ static struct cqle_elements *value_elements(const struct cqle_collect *c, bool f
 	return make_elements(c->emu->heap, c->change, pieces, count / stride);
 }
 
+/* A user type's fields that are not null. */
+static struct cqle_elements *field_elements(const struct cqle_collect *c)
+{
+	size_t count = c->set->column->type.param_count, kept = 0;
+	struct piece *pieces = lab_arena_array(c->arena, struct piece, count + 1);
+	for (size_t i = 0; i < count; i++) {
+		struct lab_view value = cqle_field_at(c->value, i);
+		if (value.ptr != NULL)
+			pieces[kept++] = (struct piece){ field_path(c->arena, i), value, i };
+	}
+	return make_elements(c->emu->heap, c->change, pieces, kept);
+}
+
 /* Tombstones for elements that the value names: keys of a map, elements of a set. */
 static struct cqle_elements *removed_keys(const struct cqle_collect *c)
 {
@@ -195,7 +214,9 @@ static int one_element(const struct cqle_collect *c, struct cqle_elements **ret)
 	int64_t index = 0;
 	if (c->set->kind == CQLE_SET_DELETE_ELEMENT)
 		piece.value = lab_view_of(NULL, 0);
-	if (type->id != CQL_TYPE_LIST) {
+	if (type->id == CQL_TYPE_UDT) {
+		piece.path = field_path(c->arena, c->set->field);
+	} else if (type->id != CQL_TYPE_LIST) {
 		piece.path = path_of(c->arena, &type->params[0], c->key);
 	} else if (cql_value_to_i64(CQL_TYPE_INT, c->key, &index) < 0 ||
 		   find_index(c, index, &piece.path) < 0) {
@@ -212,7 +233,9 @@ static int change_elements(const struct cqle_collect *c, struct cqle_elements **
 	switch (c->set->kind) {
 	case CQLE_SET_VALUE:
 	case CQLE_SET_ADD:
-		*ret = c->value.ptr == NULL ? NULL : value_elements(c, false);
+		*ret = c->value.ptr == NULL                      ? NULL
+		       : c->set->column->type.id == CQL_TYPE_UDT ? field_elements(c)
+								 : value_elements(c, false);
 		return 0;
 	case CQLE_SET_PREPEND:
 		*ret = c->value.ptr == NULL ? NULL : value_elements(c, true);
@@ -246,12 +269,13 @@ int cqle_collection_change(const struct cqle_collect *c, struct cqle_cell *cell)
 	return 0;
 }
 
-static size_t value_bytes(const struct cqle_elements *elements)
+static size_t value_bytes(const struct cql_type *type, const struct cqle_elements *elements)
 {
 	size_t bytes = 4;
 	for (size_t i = 0; i < elements->count; i++) {
 		const struct cqle_element *e = &elements->items[i];
-		bytes += 8 + e->path->len + (e->cell.value == NULL ? 0 : e->cell.value->len);
+		bytes += 8 + cqle_decoded_max(&type->params[0], e->path->len) +
+			 (e->cell.value == NULL ? 0 : e->cell.value->len);
 	}
 	return bytes;
 }
@@ -266,6 +290,19 @@ static void put_path(struct lab_buf *out, const struct cql_type *type, struct la
 		out->data[at + i] = (uint8_t)(len >> (24 - 8 * i));
 }
 
+static struct lab_view user_value(struct lab_arena *arena, const struct cql_type *type,
+	const struct cqle_elements *elements, uint32_t now_s)
+{
+	struct lab_view *fields = lab_arena_array(arena, struct lab_view, type->param_count + 1);
+	for (size_t i = 0; i < elements->count; i++) {
+		const struct cqle_element *e = &elements->items[i];
+		size_t field = (size_t)e->path->data[0] << 8 | e->path->data[1];
+		if (cqle_cell_is_live(&e->cell, now_s) && field < type->param_count)
+			fields[field] = cqle_bytes_view(e->cell.value);
+	}
+	return cqle_composite_of(arena, fields, type->param_count);
+}
+
 struct lab_view cqle_collection_value(struct lab_arena *arena, const struct cql_type *type,
 	const struct cqle_cell *cell, uint32_t now_s)
 {
@@ -273,7 +310,9 @@ struct lab_view cqle_collection_value(struct lab_arena *arena, const struct cql_
 	uint32_t count = 0;
 	if (!cqle_cell_is_live(cell, now_s))
 		return lab_view_of(NULL, 0);
-	lab_buf_init_arena(&out, arena, value_bytes(cell->elements));
+	if (type->id == CQL_TYPE_UDT)
+		return user_value(arena, type, cell->elements, now_s);
+	lab_buf_init_arena(&out, arena, value_bytes(type, cell->elements));
 	lab_buf_append_u32(&out, 0);
 	for (size_t i = 0; i < cell->elements->count; i++) {
 		const struct cqle_element *e = &cell->elements->items[i];
@@ -303,6 +342,17 @@ struct lab_view cqle_collection_at(
 			return at;
 	}
 	return lab_view_of(NULL, 0);
+}
+
+struct lab_view cqle_field_at(struct lab_view value, size_t index)
+{
+	struct cql_reader reader = cql_reader_of(value);
+	struct lab_view field = { NULL, 0 };
+	for (size_t i = 0; i <= index; i++) {
+		if (!type_next_field(&reader, &field))
+			return lab_view_of(NULL, 0);
+	}
+	return field;
 }
 
 struct lab_view cqle_list_at(struct lab_view value, int64_t index)

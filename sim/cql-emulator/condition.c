@@ -62,6 +62,8 @@ static bool condition_holds(struct cqlemu *emu, struct lab_arena *arena, const s
 {
 	struct lab_view value = value_of(emu, arena, s, c->column);
 	int64_t index;
+	if (c->field > 0 && value.ptr != NULL)
+		value = cqle_field_at(value, c->field - 1);
 	if (c->has_key && value.ptr != NULL && c->column->type.id != CQL_TYPE_LIST)
 		value = cqle_collection_at(&c->column->type, value, c->key);
 	else if (c->has_key && value.ptr != NULL)

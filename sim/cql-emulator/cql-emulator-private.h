@@ -24,16 +24,22 @@ struct cqle_table;
 struct cqle_op;
 struct cqle_role; /* roles.h */
 struct cqle_auth;
+struct cqle_ddl_result;
 
-/* ---- type.c: types and values ---- */
+/* ---- type.c, validate.c, constant.c, order.c, duration.c: types and values ---- */
 
 /* "int" to a wire type; *ret_text is its normal form, "frozen<map<text, int>>". -1 INVALID
- * "Unknown type ks.foo". *ret_multicell: a collection that is not frozen. */
-int cqle_type_resolve(struct lab_arena *arena, struct lab_view keyspace,
+ * "Unknown type ks.foo". *ret_multicell: a collection or user type that is not frozen. `emu` NULL:
+ * there are no user types. */
+int cqle_type_resolve(struct cqlemu *emu, struct lab_arena *arena, struct lab_view keyspace,
 	const struct type_name *name, struct cql_type *ret, struct lab_view *ret_text,
 	bool *ret_multicell, struct lab_error *err);
-/* The type's name, "map<text, int>"; frozen inner collections as "frozen<...>". */
+/* A word that no user type is called by. */
+bool cqle_type_is_native(const struct type_name *name);
+/* The type's name, "map<text, int>"; inner collections and user types as "frozen<...>", in the
+ * second form the type itself, too. */
 struct lab_view cqle_type_text(struct lab_arena *arena, const struct cql_type *type);
+struct lab_view cqle_type_text_frozen(struct lab_arena *arena, const struct cql_type *type);
 /* Are these bytes a value of the type? Errors as Cassandra's marshallers word them. */
 int cqle_value_validate(const struct cql_type *type, struct lab_view value, struct lab_error *err);
 /* A constant's bytes. `column` and `type_text` are for the error. */
@@ -44,12 +50,36 @@ int cqle_constant(struct lab_arena *arena, const struct term *term, struct lab_v
  * order, each element once. `items` changes. */
 struct lab_view cqle_collection_of(
 	struct lab_arena *arena, const struct cql_type *type, struct lab_view *items, size_t count);
+/* A tuple's or user type's value; ptr NULL is null. */
+struct lab_view cqle_composite_of(
+	struct lab_arena *arena, const struct lab_view *fields, size_t count);
+/* {a: 1} for a user type, (1, 2) for a tuple: errors of its fields, their terms, what they are
+ * called. */
+bool cqle_is_composite_literal(const struct term *term, const struct cql_type *type);
+int cqle_composite_check(struct lab_arena *arena, const struct term *term, struct lab_view column,
+	const struct cql_type *type, struct lab_error *err);
+const struct term *cqle_composite_term(
+	const struct term *term, const struct cql_type *type, size_t i);
+struct lab_view cqle_field_label(
+	struct lab_arena *arena, const struct cql_type *type, struct lab_view label, size_t i);
+/* 1y2mo3w4d5h6m7s8ms9us10ns, P1Y2M3DT4H5M6S, P3W, P0001-02-03T04:05:06, all with a sign. */
+int cqle_duration_parse(
+	struct lab_arena *arena, struct lab_view text, struct lab_view *ret, struct lab_error *err);
+int cqle_duration_validate(struct lab_view value, struct lab_error *err);
+struct cqle_duration { /* all of one sign */
+	int64_t months, days, nanos;
+};
+void cqle_duration_read(struct lab_view value, struct cqle_duration *ret);
+struct lab_view cqle_duration_of(struct lab_arena *arena, const struct cqle_duration *duration);
+const char *cqle_duration_text(struct lab_arena *arena, struct lab_view value);
 /* A value as bytes that memcmp() orders as the type does, and of which none is a prefix of
  * another; appended to `out`. The inverse appends the value and returns how many bytes it used. */
 void cqle_comparable_put(
 	struct lab_buf *out, const struct cql_type *type, bool descending, struct lab_view value);
 size_t cqle_comparable_take(
 	struct lab_view bytes, const struct cql_type *type, bool descending, struct lab_buf *out);
+/* How many bytes at most the inverse appends for so many comparable ones. */
+size_t cqle_decoded_max(const struct cql_type *type, size_t len);
 /* <0, 0, >0 as the type orders. */
 int cqle_value_compare(
 	struct lab_arena *arena, const struct cql_type *type, struct lab_view a, struct lab_view b);
@@ -90,6 +120,21 @@ struct cqle_keyspace {
 	bool placed; /* `placement` is what the strategy says */
 	bool dropped;
 };
+
+/* user-type.c. The struct stays where it is until it is dropped; its `type` is replaced by ALTER.
+ */
+struct cqle_user_type {
+	struct cqle_keyspace *keyspace;
+	struct cql_type type; /* CQL_TYPE_UDT with its fields */
+	struct lab_view *field_texts;
+	bool *field_multicell; /* a collection that is not frozen: the type must be */
+};
+struct cqle_user_type *cqle_user_type_find(
+	const struct cqlemu *emu, struct lab_view keyspace, struct lab_view name);
+int cqle_user_type_ddl(struct cqlemu *emu, const struct statement *s, struct lab_view keyspace,
+	struct cqle_ddl_result *ret, struct lab_error *err);
+/* Of a keyspace that is dropped. */
+void cqle_user_types_drop(struct cqlemu *emu, const struct cqle_keyspace *keyspace);
 
 typedef void (*cqle_fill_fn)(struct cqlemu *emu, size_t node, struct cqle_table *table);
 
@@ -550,6 +595,7 @@ struct cqle_value {
 struct cqle_restriction {
 	const struct cqle_column *column; /* NULL: none */
 	struct cqle_value *key;           /* column[key]; NULL: the column itself */
+	size_t field;                     /* conditions: column.field, from 1; 0: none */
 	enum operator op;                 /* EQ, IN, CONTAINS or a bound */
 	struct cqle_value *values;        /* EQ: 1, IN: n, or 1 that is_list */
 	size_t value_count;
@@ -585,21 +631,24 @@ enum cqle_expr_kind {
 	CQLE_EXPR_COLUMN,
 	CQLE_EXPR_WRITETIME,
 	CQLE_EXPR_TTL,
+	CQLE_EXPR_FIELD,   /* of a user type */
 	CQLE_EXPR_ELEMENT, /* of a map: its value, of a set: itself */
 	CQLE_EXPR_SLICE,   /* of a map or set */
 	CQLE_EXPR_TOKEN,   /* of values of the partition key */
 	CQLE_EXPR_CALL,
 	CQLE_EXPR_CAST,
 	CQLE_EXPR_COLLECT, /* a collection of the arguments */
+	CQLE_EXPR_COMPOSE, /* a tuple or user type of them */
 	CQLE_EXPR_AGGREGATE
 };
 struct cqle_expr {
 	enum cqle_expr_kind kind;
 	struct cql_type type;
 	struct lab_view text;             /* as results are called: "system.max(c)" */
-	const struct cqle_column *column; /* COLUMN to SLICE */
+	const struct cqle_column *column; /* COLUMN to SLICE; these are parts of args[0] */
 	const struct cqle_value *value;
 	struct cqle_value *bounds[2]; /* ELEMENT: the key; SLICE: NULL is open */
+	size_t field;                 /* FIELD: which one */
 	const struct cqle_function *function;
 	struct cqle_expr *args;
 	size_t arg_count;
@@ -613,7 +662,7 @@ enum cqle_set_kind {
 	CQLE_SET_ADD,     /* to a collection, at the end of a list; to a counter */
 	CQLE_SET_REMOVE,  /* from a collection, a counter */
 	CQLE_SET_PREPEND, /* to a list */
-	CQLE_SET_ELEMENT, /* of a map by key, of a list by index */
+	CQLE_SET_ELEMENT, /* of a map by key, of a list by index, of a user type by field */
 	CQLE_SET_DELETE_ELEMENT
 };
 struct cqle_set {
@@ -621,6 +670,7 @@ struct cqle_set {
 	enum cqle_set_kind kind;
 	struct cqle_value value; /* null: a tombstone */
 	struct cqle_value key;   /* of an element */
+	size_t field;            /* of a user type's */
 };
 
 enum cqle_condition_kind {
@@ -860,6 +910,7 @@ struct cqle_condition {
 	enum operator op;
 	bool has_key;
 	struct lab_view key;
+	size_t field;            /* from 1; 0: none */
 	struct lab_view *values; /* ptr NULL: null */
 	size_t value_count;
 };
@@ -905,6 +956,8 @@ struct lab_view cqle_collection_value(struct lab_arena *arena, const struct cql_
 /* The element of a serialized map or set at `key`; ptr NULL if there is none. */
 struct lab_view cqle_collection_at(
 	const struct cql_type *type, struct lab_view value, struct lab_view key);
+/* The n-th field of a tuple or user type; ptr NULL if it is null, or not there. */
+struct lab_view cqle_field_at(struct lab_view value, size_t index);
 /* The n-th element of a serialized list; ptr NULL if there is none. */
 struct lab_view cqle_list_at(struct lab_view value, int64_t index);
 /* Is `item` among the elements (of a map: its values, or its keys)? */
@@ -1477,6 +1530,9 @@ void cqle_result_finish(struct cqlemu *emu, struct cqle_op *op);
 /* sort.c: what the row that was added last is sorted by; puts the rows in order. */
 void cqle_result_note_order(struct cqle_op *op, struct lab_view key);
 void cqle_result_sort(struct cqle_op *op);
+/* Cassandra's unsigned vint: the number of leading ones says how many bytes follow. */
+void cqle_vint_put(struct lab_buf *out, uint64_t value);
+int cqle_vint_take(struct lab_view *rest, uint64_t *ret);
 /* Paging state of 4.0 (cql-imds 1.5). */
 struct lab_view cqle_paging_write(struct lab_arena *arena, const struct cqle_table *table,
 	struct lab_view key, struct lab_view row, size_t remaining, size_t partition_remaining);
@@ -1531,6 +1587,8 @@ struct cqlemu {
 	size_t keyspace_count;
 	struct cqle_table *tables[CQLEMU_TABLES_MAX];
 	size_t table_count;
+	struct cqle_user_type *types[CQLEMU_TYPES_MAX]; /* of all keyspaces */
+	size_t type_count;
 	struct lab_map *table_names; /* "ks.t" to struct cqle_table */
 	uint64_t schema_version;     /* counts DDL */
 	uint64_t metadata_version;   /* and what system tables show besides */

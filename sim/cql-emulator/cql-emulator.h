@@ -36,6 +36,7 @@ struct cqlemu;
 #define CQLEMU_TOKENS_MAX 64 /* per node */
 #define CQLEMU_KEYSPACES_MAX 64
 #define CQLEMU_TABLES_MAX 512
+#define CQLEMU_TYPES_MAX 512       /* user types */
 #define CQLEMU_COLUMNS_MAX 64      /* per table */
 #define CQLEMU_KEY_BYTES_MAX 65535 /* partition key, each clustering key (cql-imds 1.9) */
 #define CQLEMU_STATEMENT_MAX (1024 * 1024)

@@ -45,7 +45,9 @@ static int of_cell(struct builder *b, const struct term *term, struct cqle_expr 
 	if (key || c->multicell)
 		return cqle_fail(b->err, CQL_E_INVALID,
 			key ? "Cannot use selection function %s on PRIMARY KEY part %.*s"
-			    : "Cannot use selection function %s on non-frozen collection %.*s",
+			: c->type.id == CQL_TYPE_UDT
+				? "Cannot use selection function %s on non-frozen UDT %.*s"
+				: "Cannot use selection function %s on non-frozen collection %.*s",
 			time ? "writeTime" : "ttl", LAB_VIEW_ARG(c->name));
 	ret->kind = time ? CQLE_EXPR_WRITETIME : CQLE_EXPR_TTL;
 	ret->type = (struct cql_type){ .id = time ? CQL_TYPE_BIGINT : CQL_TYPE_INT };
@@ -54,25 +56,70 @@ static int of_cell(struct builder *b, const struct term *term, struct cqle_expr 
 	return 0;
 }
 
+/* What a field or element is selected of. */
+static struct cqle_expr *plan_owner(
+	struct builder *b, const struct term *term, struct cqle_expr *ret)
+{
+	struct cqle_expr *owner = lab_arena_new_of(b->arena, struct cqle_expr);
+	if (plan_expression(b, term->of, NULL, owner) < 0)
+		return NULL;
+	ret->args = owner;
+	ret->arg_count = 1;
+	ret->column = owner->column;
+	ret->of_row = owner->of_row;
+	ret->aggregates = owner->aggregates;
+	return owner;
+}
+
+static struct lab_view owner_type_text(struct builder *b, const struct cqle_expr *owner)
+{
+	return owner->kind == CQLE_EXPR_COLUMN ? owner->column->type_text
+					       : cqle_type_text_frozen(b->arena, &owner->type);
+}
+
+/* u.field */
+static int of_field(struct builder *b, const struct term *term, struct cqle_expr *ret)
+{
+	const struct cqle_expr *owner = plan_owner(b, term, ret);
+	if (owner == NULL)
+		return -1;
+	struct lab_view text = owner_type_text(b, owner);
+	if (owner->type.id != CQL_TYPE_UDT)
+		return cqle_fail(b->err, CQL_E_INVALID,
+			"Invalid field selection: %s of type %.*s is not a user type",
+			text_of(b, owner), LAB_VIEW_ARG(text));
+	size_t field = plan_field(&owner->type, term->text);
+	if (field == 0)
+		return cqle_fail(b->err, CQL_E_INVALID, "%s of type %.*s has no field %.*s",
+			text_of(b, owner), LAB_VIEW_ARG(text), LAB_VIEW_ARG(term->text));
+	ret->kind = CQLE_EXPR_FIELD;
+	ret->field = field - 1;
+	ret->type = owner->type.params[ret->field];
+	set_text(ret,
+		lab_arena_printf(b->arena, "%s.%.*s", text_of(b, owner), LAB_VIEW_ARG(term->text)));
+	return 0;
+}
+
 /* c[key], c[from..to] of sets and maps */
 static int of_part(struct builder *b, const struct term *term, struct cqle_expr *ret)
 {
 	bool slice = term->kind == TERM_SLICE;
 	const char *texts[2] = { "", "" };
-	if (find_column(b, term->text, ret) < 0)
+	const struct cqle_expr *owner = plan_owner(b, term, ret);
+	if (owner == NULL)
 		return -1;
-	const struct cqle_column *c = ret->column;
-	if (c->type.id != CQL_TYPE_SET && c->type.id != CQL_TYPE_MAP)
+	const struct cql_type *type = &owner->type;
+	struct lab_view type_text = owner_type_text(b, owner);
+	bool list = type->id == CQL_TYPE_LIST;
+	if (type->id != CQL_TYPE_SET && type->id != CQL_TYPE_MAP)
 		return cqle_fail(b->err, CQL_E_INVALID,
-			plan_is_collection(c)
-				? "Element selection is only allowed on sets and maps, but %.*s "
-				  "is a %s"
-				: "Invalid element selection: %.*s is of type %s is not a "
-				  "collection",
-			LAB_VIEW_ARG(c->name), cql_type_name(c->type.id));
-	struct plan_spec key = { .type = c->type.params[0] };
-	key.name = lab_view_cstr(lab_arena_printf(b->arena, "%s(%.*s)",
-		c->type.id == CQL_TYPE_MAP ? "key" : "value", LAB_VIEW_ARG(c->name)));
+			list ? "Element selection is only allowed on sets and maps, but %s is a "
+			       "%.*s"
+			     : "Invalid element selection: %s is of type %.*s is not a collection",
+			text_of(b, owner), LAB_VIEW_ARG(list ? LAB_VIEW("list") : type_text));
+	struct plan_spec key = { .type = type->params[0] };
+	key.name = lab_view_cstr(lab_arena_printf(
+		b->arena, "%s(%s)", type->id == CQL_TYPE_MAP ? "key" : "value", text_of(b, owner)));
 	key.type_text = cqle_type_text(b->arena, &key.type);
 	for (size_t i = 0; i < term->item_count; i++) {
 		const struct term *item = &term->items[i];
@@ -85,9 +132,8 @@ static int of_part(struct builder *b, const struct term *term, struct cqle_expr 
 		texts[i] = lab_arena_printf(b->arena, "%.*s", LAB_VIEW_ARG(text));
 	}
 	ret->kind = slice ? CQLE_EXPR_SLICE : CQLE_EXPR_ELEMENT;
-	if (!slice)
-		ret->type = c->type.params[c->type.param_count - 1];
-	set_text(ret, lab_arena_printf(b->arena, "%.*s[%s%s%s]", LAB_VIEW_ARG(c->name), texts[0],
+	ret->type = slice ? *type : type->params[type->param_count - 1];
+	set_text(ret, lab_arena_printf(b->arena, "%s[%s%s%s]", text_of(b, owner), texts[0],
 			      slice ? ".." : "", texts[1]));
 	return 0;
 }
@@ -252,8 +298,8 @@ static int cast(struct builder *b, const struct term *term, struct cqle_expr *re
 	struct lab_view type_text;
 	bool multicell;
 	struct cqle_expr *inner = lab_arena_new_of(b->arena, struct cqle_expr);
-	if (cqle_type_resolve(b->arena, b->table->keyspace->name, term->type, &type, &type_text,
-		    &multicell, b->err) < 0 ||
+	if (cqle_type_resolve(b->emu, b->arena, b->table->keyspace->name, term->type, &type,
+		    &type_text, &multicell, b->err) < 0 ||
 		plan_expression(b, &term->items[0], NULL, inner) < 0)
 		return -1;
 	if (type.id == inner->type.id) {
@@ -279,12 +325,36 @@ static int hint(struct builder *b, const struct term *term, struct cqle_expr *re
 {
 	bool multicell;
 	struct plan_spec spec = { .name = LAB_VIEW("[hint]") };
-	if (cqle_type_resolve(b->arena, b->table->keyspace->name, term->type, &spec.type,
+	if (cqle_type_resolve(b->emu, b->arena, b->table->keyspace->name, term->type, &spec.type,
 		    &spec.type_text, &multicell, b->err) < 0 ||
 		plan_expression(b, &term->items[0], &spec, ret) < 0)
 		return -1;
 	struct lab_view text = cqle_term_text(b->arena, term);
 	set_text(ret, lab_arena_printf(b->arena, "%.*s", LAB_VIEW_ARG(text)));
+	return 0;
+}
+
+/* A tuple or user type of which not all is constant. */
+static int compose(struct builder *b, const struct term *term, const struct plan_spec *spec,
+	struct cqle_expr *ret)
+{
+	bool user = term->kind == TERM_USER;
+	if (cqle_composite_check(b->arena, term, spec->name, &spec->type, b->err) < 0)
+		return -1;
+	ret->kind = CQLE_EXPR_COMPOSE;
+	ret->type = spec->type;
+	ret->arg_count = user ? spec->type.param_count : term->item_count;
+	ret->args = lab_arena_array(b->arena, struct cqle_expr, ret->arg_count);
+	set_text(ret, "tuple");
+	for (size_t i = 0; i < ret->arg_count; i++) {
+		const struct term *item = cqle_composite_term(term, &spec->type, i);
+		struct plan_spec field = { .type = spec->type.params[i] };
+		field.name = cqle_field_label(b->arena, &spec->type, spec->name, i);
+		field.type_text = cqle_type_text_frozen(b->arena, &field.type);
+		if (item != NULL && (plan_expression(b, item, &field, &ret->args[i]) < 0 ||
+					    plan_assignable(b, &ret->args[i], &field) < 0))
+			return -1;
+	}
 	return 0;
 }
 
@@ -300,7 +370,7 @@ static int collect(struct builder *b, const struct term *term, const struct plan
 		struct plan_spec item = { .type = spec->type.params[map ? i % 2 : 0] };
 		item.name = lab_view_cstr(lab_arena_printf(b->arena, "%s(%.*s)",
 			map && i % 2 == 0 ? "key" : "value", LAB_VIEW_ARG(spec->name)));
-		item.type_text = cqle_type_text(b->arena, &item.type);
+		item.type_text = cqle_type_text_frozen(b->arena, &item.type);
 		if (term->items[i].kind == TERM_NULL)
 			return cqle_fail(
 				b->err, CQL_E_INVALID, "null is not supported inside collections");
@@ -315,12 +385,12 @@ static int collect(struct builder *b, const struct term *term, const struct plan
 
 bool plan_is_dynamic(const struct term *term)
 {
-	bool collection = term->kind >= TERM_LIST && term->kind <= TERM_MAP;
+	bool collection = term->kind >= TERM_LIST && term->kind <= TERM_USER;
 	for (size_t i = 0; collection && i < term->item_count; i++) {
 		if (term->items[i].kind == TERM_MARKER || plan_is_dynamic(&term->items[i]))
 			return true;
 	}
-	return term->kind == TERM_CALL || term->kind == TERM_HINT;
+	return term->kind == TERM_CALL || term->kind == TERM_HINT || term->kind == TERM_OPERATION;
 }
 
 static int plain(struct builder *b, const struct term *term, const struct plan_spec *spec,
@@ -355,9 +425,14 @@ int plan_expression(struct builder *b, const struct term *term, const struct pla
 	case TERM_WRITETIME:
 	case TERM_TTL:
 		return of_cell(b, term, ret);
+	case TERM_FIELD:
+		return of_field(b, term, ret);
 	case TERM_ELEMENT:
 	case TERM_SLICE:
 		return of_part(b, term, ret);
+	case TERM_OPERATION:
+	case TERM_PARENTHESES:
+		return plan_operation(b, term, spec, ret);
 	case TERM_CALL:
 		return call(b, term, ret);
 	case TERM_COUNT_ALL:
@@ -372,6 +447,12 @@ int plan_expression(struct builder *b, const struct term *term, const struct pla
 		if (is_collection_for(term, spec))
 			return collect(b, term, spec, ret);
 		break;
+	case TERM_USER:
+	case TERM_TUPLE:
+		if (spec != NULL && plan_is_dynamic(term) &&
+			cqle_is_composite_literal(term, &spec->type))
+			return compose(b, term, spec, ret);
+		break;
 	case TERM_NONE:
 	case TERM_NULL:
 	case TERM_STRING:
@@ -379,9 +460,9 @@ int plan_expression(struct builder *b, const struct term *term, const struct pla
 	case TERM_FLOAT:
 	case TERM_BOOLEAN:
 	case TERM_HEX:
+	case TERM_DURATION:
 	case TERM_UUID:
 	case TERM_MARKER:
-	case TERM_TUPLE:
 		break;
 	}
 	return plain(b, term, spec, ret);

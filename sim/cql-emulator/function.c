@@ -72,8 +72,8 @@ static bool find_conversion(
 	bool multicell;
 	struct lab_error ignored;
 	if (lab_view_eq_cstr(type_name, "blob") || lab_view_eq_cstr(type_name, "counter") ||
-		cqle_type_resolve(
-			arena, type_name, &as_written, &type, &text, &multicell, &ignored) < 0)
+		cqle_type_resolve(NULL, arena, type_name, &as_written, &type, &text, &multicell,
+			&ignored) < 0)
 		return false;
 	*ret = (struct cqle_function){ .id = from ? CQLE_FN_BLOB_AS : CQLE_FN_AS_BLOB,
 		.name = lab_arena_printf(arena, "%.*s", LAB_VIEW_ARG(name)),
@@ -98,6 +98,8 @@ static bool same_type(const struct cql_type *a, const struct cql_type *b)
 {
 	if (a->id != b->id || a->param_count != b->param_count)
 		return false;
+	if (a->id == CQL_TYPE_UDT)
+		return lab_view_eq(a->name, b->name) && lab_view_eq(a->keyspace, b->keyspace);
 	for (size_t i = 0; i < a->param_count; i++) {
 		if (!same_type(&a->params[i], &b->params[i]))
 			return false;
@@ -371,6 +373,30 @@ static int collect(const struct cqle_eval *e, const struct cqle_expr *x, struct 
 	return 0;
 }
 
+/* An unset field is an empty one to Cassandra, if it is not refused. */
+static int compose(const struct cqle_eval *e, const struct cqle_expr *x, struct lab_view *ret)
+{
+	struct lab_view *fields = lab_arena_array(e->arena, struct lab_view, x->arg_count + 1);
+	for (size_t i = 0; i < x->arg_count; i++) {
+		const struct cqle_expr *arg = &x->args[i];
+		bool direct = arg->kind == CQLE_EXPR_VALUE;
+		enum cqle_got got = CQLE_GOT_NULL;
+		if (direct && arg->value != NULL)
+			got = cqle_value_get(e, arg->value, &fields[i]);
+		else if (!direct)
+			got = cqle_eval(e, arg, &fields[i]) < 0 ? CQLE_GOT_ERROR : CQLE_GOT_VALUE;
+		if (got == CQLE_GOT_ERROR)
+			return -1;
+		if (got == CQLE_GOT_UNSET && x->type.id == CQL_TYPE_TUPLE)
+			return cqle_fail(e->err, CQL_E_INVALID,
+				"Invalid unset value for tuple field number %zu", i);
+		if (got > CQLE_GOT_VALUE)
+			fields[i] = lab_view_of(got == CQLE_GOT_UNSET ? "" : NULL, 0);
+	}
+	*ret = cqle_composite_of(e->arena, fields, x->arg_count);
+	return 0;
+}
+
 static int bound(const struct cqle_eval *e, const struct cqle_value *value, struct lab_view *ret)
 {
 	*ret = lab_view_of(NULL, 0);
@@ -410,11 +436,14 @@ static int part(const struct cqle_eval *e, const struct cqle_expr *x, struct lab
 	struct lab_view bounds[2];
 	if (bound(e, x->bounds[0], &bounds[0]) < 0 || bound(e, x->bounds[1], &bounds[1]) < 0)
 		return -1;
-	struct lab_view value = e->row->value(e->row->ctx, x->column);
-	*ret = value.ptr == NULL ? value
+	struct lab_view value;
+	if (cqle_eval(e, &x->args[0], &value) < 0)
+		return -1;
+	*ret = value.ptr == NULL            ? value
+	       : x->kind == CQLE_EXPR_FIELD ? cqle_field_at(value, x->field)
 	       : x->kind == CQLE_EXPR_SLICE
 		       ? slice(e, &x->type, value, bounds)
-		       : cqle_collection_at(&x->column->type, value, bounds[0]);
+		       : cqle_collection_at(&x->args[0].type, value, bounds[0]);
 	return 0;
 }
 
@@ -456,6 +485,7 @@ int cqle_eval(const struct cqle_eval *e, const struct cqle_expr *x, struct lab_v
 	case CQLE_EXPR_WRITETIME:
 	case CQLE_EXPR_TTL:
 		return of_cell(e, x, ret);
+	case CQLE_EXPR_FIELD:
 	case CQLE_EXPR_ELEMENT:
 	case CQLE_EXPR_SLICE:
 		return part(e, x, ret);
@@ -467,6 +497,8 @@ int cqle_eval(const struct cqle_eval *e, const struct cqle_expr *x, struct lab_v
 		return cast(e, x, ret);
 	case CQLE_EXPR_COLLECT:
 		return collect(e, x, ret);
+	case CQLE_EXPR_COMPOSE:
+		return compose(e, x, ret);
 	case CQLE_EXPR_AGGREGATE:
 		return cqle_aggregate_value(e, x->function, &e->finished[x->slot], ret);
 	}

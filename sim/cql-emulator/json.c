@@ -121,6 +121,29 @@ static int put_collection(struct lab_arena *arena, struct lab_buf *out, const st
 	return result;
 }
 
+static void put_name(struct lab_buf *out, struct lab_view name);
+
+/* A user type is a map of its fields, a tuple a list. */
+static int put_composite(struct lab_arena *arena, struct lab_buf *out, const struct cql_type *type,
+	struct lab_view value)
+{
+	bool user = type->id == CQL_TYPE_UDT;
+	int result = 0;
+	lab_buf_append_byte(out, user ? '{' : '[');
+	for (size_t i = 0; i < type->param_count && result == 0; i++) {
+		struct lab_view field = cqle_field_at(value, i);
+		lab_buf_append_cstr(out, i == 0 ? "" : ", ");
+		if (user)
+			put_name(out, type->field_names[i]);
+		if (field.ptr == NULL)
+			lab_buf_append_cstr(out, "null");
+		else
+			result = put_value(arena, out, &type->params[i], field);
+	}
+	lab_buf_append_byte(out, user ? '}' : ']');
+	return result;
+}
+
 static int put_value(struct lab_arena *arena, struct lab_buf *out, const struct cql_type *type,
 	struct lab_view value)
 {
@@ -135,8 +158,14 @@ static int put_value(struct lab_arena *arena, struct lab_buf *out, const struct 
 		lab_buf_append_byte(out, '"');
 		return 0;
 	}
+	if (id == CQL_TYPE_TUPLE || id == CQL_TYPE_UDT)
+		return put_composite(arena, out, type, value);
 	if (value.len == 0) {
 		lab_buf_append_cstr(out, "\"\"");
+		return 0;
+	}
+	if (id == CQL_TYPE_DURATION) {
+		put_quoted(out, lab_view_cstr(cqle_duration_text(arena, value)));
 		return 0;
 	}
 	if (id == CQL_TYPE_INET)

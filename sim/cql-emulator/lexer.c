@@ -120,6 +120,75 @@ static size_t length_of_number(const struct lexer *lexer, enum token_kind *ret_k
 	return n + exponent;
 }
 
+/* Digits and a unit, as often as there are; 0 if it is none. */
+static size_t length_of_units(const struct lexer *lexer, size_t at, const char *units)
+{
+	size_t n = at, end = 0;
+	for (;;) {
+		size_t digits = n;
+		while (is_digit(peek(lexer, n)))
+			n++;
+		int unit = peek(lexer, n);
+		if (n == digits || unit <= 0 || strchr(units, unit) == NULL)
+			return end;
+		end = ++n;
+	}
+}
+
+static bool is_word_part(int c)
+{
+	return is_letter(c) || is_digit(c) || c == '_';
+}
+
+/* P1Y2M3DT4H5M6S, P3W, P0001-02-03T04:05:06 */
+static size_t length_of_iso(const struct lexer *lexer, size_t at)
+{
+	static const char pattern[] = "0000-00-00T00:00:00";
+	size_t n = 0;
+	while (n < sizeof(pattern) - 1 &&
+		(pattern[n] == '0' ? is_digit(peek(lexer, at + 1 + n))
+				   : peek(lexer, at + 1 + n) == pattern[n]))
+		n++;
+	if (n == sizeof(pattern) - 1)
+		return at + 1 + n;
+	size_t date = length_of_units(lexer, at + 1, "YMWD");
+	size_t time_at = date > 0 ? date : at + 1;
+	size_t time = peek(lexer, time_at) == 'T' ? length_of_units(lexer, time_at + 1, "HMS") : 0;
+	return time > 0 ? time : date;
+}
+
+/* The unit of a duration: y, mo, w, d, h, m, s, ms, us, ns, in either case. */
+static size_t length_of_unit(const struct lexer *lexer, size_t at)
+{
+	int a = peek(lexer, at) | 0x20, b = peek(lexer, at + 1) | 0x20;
+	if (peek(lexer, at) == 0xc2 && peek(lexer, at + 1) == 0xb5)
+		return b >= 0 && (peek(lexer, at + 2) | 0x20) == 's' ? 3 : 0;
+	if (!is_letter(peek(lexer, at)))
+		return 0;
+	if ((a == 'm' && b == 'o') || (strchr("mun", a) != NULL && b == 's'))
+		return 2;
+	return strchr("ywdhms", a) != NULL ? 1 : 0;
+}
+
+static size_t length_of_duration(const struct lexer *lexer)
+{
+	size_t n = peek(lexer, 0) == '-' ? 1 : 0, end = 0;
+	if (peek(lexer, n) == 'P') {
+		end = length_of_iso(lexer, n);
+	} else {
+		for (;;) {
+			size_t digits = n;
+			while (is_digit(peek(lexer, n)))
+				n++;
+			size_t unit = n == digits ? 0 : length_of_unit(lexer, n);
+			if (unit == 0)
+				break;
+			end = n += unit;
+		}
+	}
+	return end > 0 && is_word_part(peek(lexer, end)) ? 0 : end;
+}
+
 static size_t length_of_hex(const struct lexer *lexer)
 {
 	size_t n = 2;
@@ -190,7 +259,8 @@ static size_t length_of_plain(const struct lexer *lexer, enum token_kind *ret_ki
 		enum token_kind kind;
 		size_t (*length)(const struct lexer *lexer);
 	} kinds[] = { { TOKEN_SPACE, length_of_space }, { TOKEN_UUID, length_of_uuid },
-		{ TOKEN_HEX, length_of_hex }, { TOKEN_WORD, length_of_word } };
+		{ TOKEN_HEX, length_of_hex }, { TOKEN_DURATION, length_of_duration },
+		{ TOKEN_WORD, length_of_word } };
 	for (size_t i = 0; i < LAB_COUNT_OF(kinds); i++) {
 		size_t length = kinds[i].length(lexer);
 		if (length > 0) {

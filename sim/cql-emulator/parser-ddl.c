@@ -6,45 +6,6 @@
 
 #define PROPERTIES_MAX 64
 
-/* ---- types ---- */
-
-static int type_params(struct parser *p, struct type_name *ret)
-{
-	size_t capacity = 0;
-	if (p->depth == SYNTAX_DEPTH_MAX)
-		return parser_no_viable(p);
-	p->depth++;
-	do {
-		struct type_name *param = PARSER_GROW(p, ret->params, ret->param_count, capacity);
-		if (param == NULL || parser_type(p, param) < 0)
-			return -1;
-	} while (parser_take_symbol(p, ","));
-	p->depth--;
-	return parser_expect_symbol(p, ">");
-}
-
-int parser_type(struct parser *p, struct type_name *ret)
-{
-	struct lab_view second;
-	if (p->token.kind == TOKEN_STRING) { /* a custom class */
-		ret->name = p->token.text;
-		parser_advance(p);
-		return 0;
-	}
-	if (parser_at(p, "set")) { /* reserved, but not here */
-		ret->name = LAB_VIEW("set");
-		parser_advance(p);
-	} else if (parser_name(p, &ret->name) < 0) {
-		return -1;
-	}
-	if (parser_take_symbol(p, ".")) { /* a user type, which we refuse by name later */
-		if (parser_name(p, &second) < 0)
-			return -1;
-		ret->name = second;
-	}
-	return parser_take_symbol(p, "<") ? type_params(p, ret) : 0;
-}
-
 /* ---- WITH ---- */
 
 static int clustering_order(struct parser *p, struct property *property)
@@ -78,7 +39,7 @@ static int property(struct parser *p, struct property *property)
 	return parser_term(p, &property->value);
 }
 
-static int properties(struct parser *p, struct statement *s)
+int parser_properties(struct parser *p, struct statement *s)
 {
 	size_t capacity = 0;
 	do {
@@ -107,7 +68,7 @@ static int properties(struct parser *p, struct statement *s)
 
 /* ---- CREATE ---- */
 
-static int if_not_exists(struct parser *p, struct statement *s)
+int parser_if_not_exists(struct parser *p, struct statement *s)
 {
 	if (!parser_take(p, "if"))
 		return 0;
@@ -115,13 +76,21 @@ static int if_not_exists(struct parser *p, struct statement *s)
 	return parser_expect(p, "NOT") < 0 ? -1 : parser_expect(p, "EXISTS");
 }
 
+int parser_if_exists(struct parser *p, struct statement *s)
+{
+	if (!parser_take(p, "if"))
+		return 0;
+	s->if_exists = true;
+	return parser_expect(p, "EXISTS");
+}
+
 static int create_keyspace(struct parser *p, struct statement *s)
 {
 	s->kind = STATEMENT_CREATE_KEYSPACE;
-	if (if_not_exists(p, s) < 0 || parser_name(p, &s->keyspace) < 0 ||
+	if (parser_if_not_exists(p, s) < 0 || parser_name(p, &s->keyspace) < 0 ||
 		parser_expect(p, "WITH") < 0)
 		return -1;
-	return properties(p, s);
+	return parser_properties(p, s);
 }
 
 static int key_names(struct parser *p, const char *close, struct lab_view **ret, size_t *ret_count)
@@ -159,7 +128,7 @@ static int primary_key(struct parser *p, struct statement *s)
 	return key_names(p, ")", &s->clustering, &s->clustering_count);
 }
 
-static int column_definition(struct parser *p, struct column_definition *column)
+int parser_column_definition(struct parser *p, struct column_definition *column)
 {
 	if (parser_name(p, &column->name) < 0 || parser_type(p, &column->type) < 0)
 		return -1;
@@ -175,7 +144,7 @@ static int create_table(struct parser *p, struct statement *s)
 {
 	size_t capacity = 0;
 	s->kind = STATEMENT_CREATE_TABLE;
-	if (if_not_exists(p, s) < 0 || parser_table_name(p, s) < 0 ||
+	if (parser_if_not_exists(p, s) < 0 || parser_table_name(p, s) < 0 ||
 		parser_expect_symbol(p, "(") < 0)
 		return -1;
 	do {
@@ -186,12 +155,12 @@ static int create_table(struct parser *p, struct statement *s)
 		}
 		struct column_definition *column =
 			PARSER_GROW(p, s->columns, s->column_count, capacity);
-		if (column == NULL || column_definition(p, column) < 0)
+		if (column == NULL || parser_column_definition(p, column) < 0)
 			return -1;
 	} while (parser_take_symbol(p, ","));
 	if (parser_expect_symbol(p, ")") < 0)
 		return -1;
-	return parser_take(p, "with") ? properties(p, s) : 0;
+	return parser_take(p, "with") ? parser_properties(p, s) : 0;
 }
 
 /* ---- ALTER ---- */
@@ -220,7 +189,7 @@ static int alter_drop(struct parser *p, struct statement *s)
 	return parser_name(p, &s->names[0]);
 }
 
-static int alter_rename(struct parser *p, struct statement *s)
+int parser_renames(struct parser *p, struct statement *s)
 {
 	size_t capacity = 0;
 	s->alter = ALTER_RENAME;
@@ -249,7 +218,7 @@ static int alter_with(struct parser *p, struct statement *s)
 	s->alter = ALTER_WITH;
 	if (parser_expect(p, "WITH") < 0)
 		return -1;
-	return properties(p, s);
+	return parser_properties(p, s);
 }
 
 static int alter_table(struct parser *p, struct statement *s)
@@ -257,7 +226,7 @@ static int alter_table(struct parser *p, struct statement *s)
 	static const struct {
 		const char *verb;
 		int (*parse)(struct parser *p, struct statement *s);
-	} verbs[] = { { "add", alter_add }, { "drop", alter_drop }, { "rename", alter_rename },
+	} verbs[] = { { "add", alter_add }, { "drop", alter_drop }, { "rename", parser_renames },
 		{ "alter", alter_type } };
 	s->kind = STATEMENT_ALTER_TABLE;
 	if (parser_table_name(p, s) < 0)
@@ -272,6 +241,8 @@ static int alter_table(struct parser *p, struct statement *s)
 /* At the object. */
 static int alter(struct parser *p, struct statement *s)
 {
+	if (parser_at(p, "type"))
+		return parser_alter_type(p, s);
 	if (!parser_take(p, "keyspace") && !parser_take(p, "schema")) {
 		parser_advance(p); /* TABLE or COLUMNFAMILY, seen by the caller */
 		return alter_table(p, s);
@@ -288,11 +259,8 @@ static int drop(struct parser *p, struct statement *s)
 	if (!keyspace)
 		parser_advance(p); /* TABLE or COLUMNFAMILY, seen by the caller */
 	s->kind = keyspace ? STATEMENT_DROP_KEYSPACE : STATEMENT_DROP_TABLE;
-	if (parser_take(p, "if")) {
-		s->if_exists = true;
-		if (parser_expect(p, "EXISTS") < 0)
-			return -1;
-	}
+	if (parser_if_exists(p, s) < 0)
+		return -1;
 	return keyspace ? parser_name(p, &s->keyspace) : parser_table_name(p, s);
 }
 
@@ -325,13 +293,14 @@ static bool at_object(const struct parser *p, const char *const *objects)
 }
 
 /* Verbs with the objects that Cassandra 4.0 knows and we refuse. NULL: any. */
-static const char *const create_others[] = { "index", "custom", "materialized", "type", "function",
+static const char *const create_others[] = { "index", "custom", "materialized", "function",
 	"aggregate", "trigger", "or", NULL };
-static const char *const drop_others[] = { "index", "materialized", "type", "function", "aggregate",
+static const char *const drop_others[] = { "index", "materialized", "function", "aggregate",
 	"trigger", NULL };
-static const char *const alter_others[] = { "type", "materialized", NULL };
+static const char *const alter_others[] = { "materialized", NULL };
 
-static const char *const altered[] = { "keyspace", "schema", "table", "columnfamily", NULL };
+static const char *const altered[] = { "keyspace", "schema", "table", "columnfamily", "type",
+	NULL };
 
 static bool at_unsupported(const struct parser *p)
 {
@@ -350,6 +319,8 @@ static int create(struct parser *p, struct statement *s)
 		return create_keyspace(p, s);
 	if (parser_take(p, "table") || parser_take(p, "columnfamily"))
 		return create_table(p, s);
+	if (parser_at(p, "type"))
+		return parser_create_type(p, s);
 	return parser_no_viable(p);
 }
 
@@ -372,6 +343,8 @@ int parser_ddl(struct parser *p, struct statement *s)
 		return alter(p, s);
 	}
 	if (parser_take(p, "drop")) {
+		if (parser_at(p, "type"))
+			return parser_drop_type(p, s);
 		if (parser_at(p, "keyspace") || parser_at(p, "schema") || parser_at(p, "table") ||
 			parser_at(p, "columnfamily"))
 			return drop(p, s);

@@ -15,6 +15,7 @@ struct parser {
 	struct statement *outer; /* collects the markers */
 	size_t marker_capacity;
 	unsigned depth;
+	bool in_conditions; /* of IF: columns may have fields */
 };
 
 void parser_advance(struct parser *p);
@@ -37,11 +38,24 @@ int parser_no_viable_after(struct parser *p, const struct token *first);
 /* An identifier: lower-cased unless quoted; reserved words are refused. */
 int parser_name(struct parser *p, struct lab_view *ret);
 int parser_table_name(struct parser *p, struct statement *s);
+typedef int (*parser_fn)(struct parser *p, struct term *ret);
+/* A value, arithmetic included. */
 int parser_term(struct parser *p, struct term *ret);
+/* A constant, a marker, a call; 1: a symbol that is none of these, for parser_nested(). */
+int parser_constant(struct parser *p, struct term *ret);
+/* What begins with a bracket or a minus; `item` reads what is inside, `primary` what the minus or
+ * a type in parentheses stands before. */
+int parser_nested(struct parser *p, parser_fn item, parser_fn primary, struct term *ret);
+/* Items with ',' between them up to `close`, which is taken. */
+int parser_items(struct parser *p, const char *close, parser_fn item, struct term *ret);
+/* Sums of products, or products (`product` NULL) of what `primary` reads. */
+int parser_operations(struct parser *p, parser_fn product, parser_fn primary, struct term *ret);
+struct lab_view parser_lower(struct parser *p, struct lab_view text);
+/* The text with each doubled quote made single. */
+struct lab_view parser_undouble(struct parser *p, struct lab_view text, uint8_t quote);
 int parser_type(struct parser *p, struct type_name *ret);
 /* [system.]name(argument, ...) */
-int parser_call(
-	struct parser *p, int (*argument)(struct parser *p, struct term *ret), struct term *ret);
+int parser_call(struct parser *p, parser_fn argument, struct term *ret);
 /* What SELECT asks for: * or selectors with their aliases. */
 int parser_selectors(struct parser *p, struct statement *s);
 int parser_where(struct parser *p, struct statement *s);
@@ -61,6 +75,16 @@ int parser_string(struct parser *p, struct lab_view *ret);
 bool parser_at_roles(const struct parser *p);
 int parser_roles(struct parser *p, struct statement *s);
 
+int parser_column_definition(struct parser *p, struct column_definition *column);
+int parser_if_not_exists(struct parser *p, struct statement *s);
+int parser_if_exists(struct parser *p, struct statement *s);
+int parser_properties(struct parser *p, struct statement *s);
+/* RENAME a TO b AND c TO d, behind its verb. */
+int parser_renames(struct parser *p, struct statement *s);
+/* parser-type.c: behind CREATE, DROP, ALTER, at TYPE. */
+int parser_create_type(struct parser *p, struct statement *s);
+int parser_drop_type(struct parser *p, struct statement *s);
+int parser_alter_type(struct parser *p, struct statement *s);
 int parser_ddl(struct parser *p, struct statement *s);
 int parser_statement_body(struct parser *p, struct statement *s);
 

@@ -62,7 +62,7 @@ static int function(struct parser *p, struct term *ret)
 	return result <= 0 ? result : parser_call(p, selection, ret);
 }
 
-/* Behind the column's name: [key], [from..to], with either end open. */
+/* [key], [from..to], with either end open. */
 static int part(struct parser *p, struct term *ret)
 {
 	ret->items = lab_arena_array(p->arena, struct term, 2);
@@ -81,19 +81,52 @@ static int part(struct parser *p, struct term *ret)
 	return parser_expect_symbol(p, "]");
 }
 
-static int selection(struct parser *p, struct term *ret)
+/* Behind a column: its fields and elements, theirs, and so on. */
+static int parts(struct parser *p, struct term *ret)
+{
+	for (unsigned depth = 0; parser_at_symbol(p, ".") || parser_at_symbol(p, "["); depth++) {
+		struct term *of = lab_arena_new_of(p->arena, struct term);
+		if (depth == SYNTAX_DEPTH_MAX)
+			return parser_no_viable(p);
+		*of = *ret;
+		*ret = (struct term){ .kind = TERM_FIELD, .of = of };
+		if (parser_take_symbol(p, "[")
+				? part(p, ret) < 0
+				: (parser_advance(p), parser_name(p, &ret->text)) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static bool at_constant(const struct parser *p)
+{
+	return parser_at(p, "null") || parser_at(p, "nan") || parser_at(p, "infinity") ||
+	       parser_at(p, "true") || parser_at(p, "false");
+}
+
+static int primary(struct parser *p, struct term *ret)
 {
 	bool word = p->token.kind == TOKEN_WORD;
 	bool qualified = parser_at(p, "system") && parser_next_is_symbol(p, ".");
 	*ret = (struct term){ .kind = TERM_NONE };
 	if (word && (parser_next_is_symbol(p, "(") || qualified))
 		return function(p, ret);
-	if (!word && p->token.kind != TOKEN_QUOTED_NAME)
-		return parser_term(p, ret);
+	if (at_constant(p) || (!word && p->token.kind != TOKEN_QUOTED_NAME)) {
+		int result = parser_constant(p, ret);
+		return result <= 0 ? result : parser_nested(p, selection, primary, ret);
+	}
 	ret->kind = TERM_COLUMN;
-	if (parser_name(p, &ret->text) < 0)
-		return -1;
-	return parser_take_symbol(p, "[") ? part(p, ret) : 0;
+	return parser_name(p, &ret->text) < 0 ? -1 : parts(p, ret);
+}
+
+static int product(struct parser *p, struct term *ret)
+{
+	return parser_operations(p, NULL, primary, ret);
+}
+
+static int selection(struct parser *p, struct term *ret)
+{
+	return parser_operations(p, product, NULL, ret);
 }
 
 int parser_selectors(struct parser *p, struct statement *s)

@@ -209,7 +209,7 @@ static bool is_reserved(struct lab_view word)
 	return false;
 }
 
-static struct lab_view lower(struct parser *p, struct lab_view text)
+struct lab_view parser_lower(struct parser *p, struct lab_view text)
 {
 	uint8_t *copy = lab_arena_alloc(p->arena, text.len + 1);
 	for (size_t i = 0; i < text.len; i++) {
@@ -219,8 +219,7 @@ static struct lab_view lower(struct parser *p, struct lab_view text)
 	return lab_view_of(copy, text.len);
 }
 
-/* The text with each doubled quote made single. */
-static struct lab_view undouble(struct parser *p, struct lab_view text, uint8_t quote)
+struct lab_view parser_undouble(struct parser *p, struct lab_view text, uint8_t quote)
 {
 	if (lab_view_find_byte(text, quote) == SIZE_MAX)
 		return text.len > 0 ? text : lab_view_of("", 0);
@@ -239,13 +238,13 @@ int parser_name(struct parser *p, struct lab_view *ret)
 	if (p->token.kind == TOKEN_QUOTED_NAME) {
 		if (p->token.text.len == 0)
 			return parser_no_viable(p);
-		*ret = undouble(p, p->token.text, '"');
+		*ret = parser_undouble(p, p->token.text, '"');
 		parser_advance(p);
 		return 0;
 	}
 	if (p->token.kind != TOKEN_WORD)
 		return parser_no_viable(p);
-	struct lab_view name = lower(p, p->token.text);
+	struct lab_view name = parser_lower(p, p->token.text);
 	if (is_reserved(name))
 		return parser_no_viable(p);
 	*ret = name;
@@ -255,7 +254,7 @@ int parser_name(struct parser *p, struct lab_view *ret)
 
 int parser_string(struct parser *p, struct lab_view *ret)
 {
-	*ret = undouble(p, p->token.text, '\'');
+	*ret = parser_undouble(p, p->token.text, '\'');
 	parser_advance(p);
 	return 0;
 }
@@ -268,250 +267,6 @@ int parser_table_name(struct parser *p, struct statement *s)
 		return 0;
 	s->keyspace = s->table;
 	return parser_name(p, &s->table);
-}
-
-/* ---- terms ---- */
-
-static int marker(struct parser *p, struct lab_view name, struct term *ret)
-{
-	struct statement *outer = p->outer;
-	struct lab_view *slot =
-		PARSER_GROW(p, outer->marker_names, outer->marker_count, p->marker_capacity);
-	if (slot == NULL)
-		return -1;
-	*slot = name;
-	*ret = (struct term){
-		.kind = TERM_MARKER, .text = name, .marker = outer->marker_count - 1
-	};
-	return 0;
-}
-
-/* Terms separated by ',' up to `close`, which is taken; `colon` for {k: v}. */
-static int term_items(struct parser *p, const char *close, bool colon, struct term *ret)
-{
-	size_t capacity = 0;
-	if (parser_take_symbol(p, close))
-		return 0;
-	do {
-		for (unsigned i = 0; i < (colon ? 2u : 1u); i++) {
-			if (i == 1 && parser_expect_symbol(p, ":") < 0)
-				return -1;
-			struct term *item = PARSER_GROW(p, ret->items, ret->item_count, capacity);
-			if (item == NULL || parser_term(p, item) < 0)
-				return -1;
-		}
-	} while (parser_take_symbol(p, ","));
-	return parser_expect_symbol(p, close);
-}
-
-/* {} and {a, b} are sets, {a: b} is a map: known only behind the first term. */
-static int term_braces(struct parser *p, struct term *ret)
-{
-	size_t capacity = 0;
-	ret->kind = TERM_SET;
-	if (parser_take_symbol(p, "}"))
-		return 0;
-	struct term *first = PARSER_GROW(p, ret->items, ret->item_count, capacity);
-	if (first == NULL || parser_term(p, first) < 0)
-		return -1;
-	if (parser_at_symbol(p, ":"))
-		ret->kind = TERM_MAP;
-	for (;;) {
-		if (ret->kind == TERM_MAP) {
-			struct term *value = PARSER_GROW(p, ret->items, ret->item_count, capacity);
-			if (value == NULL || parser_expect_symbol(p, ":") < 0 ||
-				parser_term(p, value) < 0)
-				return -1;
-		}
-		if (!parser_take_symbol(p, ","))
-			return parser_expect_symbol(p, "}");
-		struct term *item = PARSER_GROW(p, ret->items, ret->item_count, capacity);
-		if (item == NULL || parser_term(p, item) < 0)
-			return -1;
-	}
-}
-
-static bool at_type_hint(const struct parser *p);
-static int type_hint(struct parser *p, struct term *ret);
-
-/* -NaN, -Infinity */
-static int negative_word(struct parser *p, struct term *ret)
-{
-	bool infinite = parser_next_is(p, "infinity");
-	parser_advance(p);
-	if (!infinite && !parser_at(p, "nan"))
-		return parser_no_viable(p);
-	parser_advance(p);
-	*ret = (struct term){ .kind = TERM_FLOAT,
-		.text = infinite ? LAB_VIEW("-infinity") : LAB_VIEW("nan") };
-	return 0;
-}
-
-static int term_nested(struct parser *p, struct term *ret)
-{
-	int result;
-	if (parser_at_symbol(p, "-"))
-		return negative_word(p, ret);
-	if (p->depth == SYNTAX_DEPTH_MAX)
-		return cqle_fail(p->err, CQL_E_SYNTAX, "line %u:%u terms are nested too deeply",
-			p->token.line, p->token.column);
-	p->depth++;
-	if (parser_at_symbol(p, "(") && at_type_hint(p)) {
-		result = type_hint(p, ret);
-	} else if (parser_take_symbol(p, "[")) {
-		ret->kind = TERM_LIST;
-		result = term_items(p, "]", false, ret);
-	} else if (parser_take_symbol(p, "{")) {
-		result = term_braces(p, ret);
-	} else if (parser_take_symbol(p, "(")) {
-		ret->kind = TERM_TUPLE;
-		result = term_items(p, ")", false, ret);
-	} else {
-		result = parser_no_viable(p);
-	}
-	p->depth--;
-	return result;
-}
-
-static int term_word(struct parser *p, struct term *ret)
-{
-	static const struct {
-		const char *word;
-		enum term_kind kind;
-	} constants[] = { { "null", TERM_NULL }, { "true", TERM_BOOLEAN },
-		{ "false", TERM_BOOLEAN }, { "nan", TERM_FLOAT }, { "infinity", TERM_FLOAT } };
-	for (size_t i = 0; i < LAB_COUNT_OF(constants); i++) {
-		if (parser_at(p, constants[i].word)) {
-			ret->kind = constants[i].kind;
-			ret->text = lower(p, p->token.text);
-			parser_advance(p);
-			return 0;
-		}
-	}
-	return parser_call(p, parser_term, ret);
-}
-
-/* What is behind the token behind the current one. */
-static struct token third_token(const struct parser *p)
-{
-	struct lexer lexer = p->lexer;
-	struct token token;
-	lexer_next(&lexer, &token);
-	return token;
-}
-
-/* At '(': is it a type in parentheses? */
-static bool at_type_hint(const struct parser *p)
-{
-	struct token third = third_token(p);
-	return p->next.kind == TOKEN_WORD && !is_word(&p->next, "true") &&
-	       !is_word(&p->next, "false") && !is_word(&p->next, "null") &&
-	       (is_symbol(&third, ")") || is_symbol(&third, "<"));
-}
-
-static int type_hint(struct parser *p, struct term *ret)
-{
-	struct type_name *type = lab_arena_new_of(p->arena, struct type_name);
-	ret->kind = TERM_HINT;
-	ret->type = type;
-	ret->items = lab_arena_new_of(p->arena, struct term);
-	ret->item_count = 1;
-	parser_advance(p);
-	if (parser_type(p, type) < 0 || parser_expect_symbol(p, ")") < 0)
-		return -1;
-	return parser_term(p, &ret->items[0]);
-}
-
-int parser_call(
-	struct parser *p, int (*argument)(struct parser *p, struct term *ret), struct term *ret)
-{
-	size_t capacity = 0;
-	if (p->depth == SYNTAX_DEPTH_MAX)
-		return parser_no_viable(p);
-	if (parser_at(p, "system") && parser_next_is_symbol(p, ".")) {
-		parser_advance(p);
-		parser_advance(p);
-	}
-	if (!parser_next_is_symbol(p, "("))
-		return parser_no_viable(p);
-	if (parser_take(p, "token"))
-		ret->text = LAB_VIEW("token");
-	else if (parser_name(p, &ret->text) < 0)
-		return -1;
-	ret->kind = TERM_CALL;
-	parser_advance(p);
-	if (parser_take_symbol(p, ")"))
-		return 0;
-	p->depth++;
-	do {
-		struct term *item = PARSER_GROW(p, ret->items, ret->item_count, capacity);
-		if (item == NULL || argument(p, item) < 0)
-			return -1;
-	} while (parser_take_symbol(p, ","));
-	p->depth--;
-	return parser_expect_symbol(p, ")");
-}
-
-static int term_constant(
-	struct parser *p, enum term_kind kind, struct lab_view text, struct term *ret)
-{
-	ret->kind = kind;
-	ret->text = text;
-	parser_advance(p);
-	return 0;
-}
-
-static int term_marker(struct parser *p, struct term *ret)
-{
-	struct lab_view name = { NULL, 0 };
-	bool named = parser_at_symbol(p, ":");
-	parser_advance(p);
-	if (named && parser_name(p, &name) < 0)
-		return -1;
-	return marker(p, name, ret);
-}
-
-/* Cassandra makes a decimal of every number with a fraction, by way of a double's text. */
-static bool is_beyond_double(struct lab_view text)
-{
-	double number;
-	return cqle_double_parse(text, false, &number) == 0 && number - number != 0;
-}
-
-int parser_term(struct parser *p, struct term *ret)
-{
-	*ret = (struct term){ .kind = TERM_NONE };
-	switch (p->token.kind) {
-	case TOKEN_STRING:
-		return term_constant(p, TERM_STRING, undouble(p, p->token.text, '\''), ret);
-	case TOKEN_DOLLAR:
-		return term_constant(p, TERM_STRING, p->token.text, ret);
-	case TOKEN_INTEGER:
-		return term_constant(p, TERM_INTEGER, p->token.text, ret);
-	case TOKEN_FLOAT:
-		if (is_beyond_double(p->token.text))
-			return cqle_fail(p->err, CQL_E_SYNTAX,
-				CQLE_NUMBER_FORMAT
-				"Character I is neither a decimal digit number, decimal point, nor "
-				"\"e\" notation exponential mark.");
-		return term_constant(p, TERM_FLOAT, p->token.text, ret);
-	case TOKEN_HEX:
-		return term_constant(p, TERM_HEX, p->token.text, ret);
-	case TOKEN_UUID:
-		return term_constant(p, TERM_UUID, p->token.text, ret);
-	case TOKEN_MARKER:
-		return term_marker(p, ret);
-	case TOKEN_WORD:
-		return term_word(p, ret);
-	case TOKEN_SYMBOL:
-		return parser_at_symbol(p, ":") ? term_marker(p, ret) : term_nested(p, ret);
-	case TOKEN_END:
-	case TOKEN_QUOTED_NAME:
-	case TOKEN_SPACE:
-	case TOKEN_BAD:
-		break;
-	}
-	return parser_no_viable(p);
 }
 
 /* A number or a marker: LIMIT, TIMESTAMP, TTL. */
@@ -564,6 +319,17 @@ static int relation_operator(struct parser *p, enum operator* ret)
 	return parser_no_viable(p);
 }
 
+/* What stands behind several columns. */
+static int tuple_or_marker(struct parser *p, struct term *ret)
+{
+	*ret = (struct term){ .kind = TERM_TUPLE };
+	if (parser_take_symbol(p, "("))
+		return parser_at_symbol(p, ")") ? parser_no_viable(p)
+						: parser_items(p, ")", parser_term, ret);
+	return p->token.kind == TOKEN_MARKER || parser_at_symbol(p, ":") ? parser_term(p, ret)
+									 : parser_no_viable(p);
+}
+
 static int in_list(struct parser *p, struct relation *ret)
 {
 	if (!parser_take_symbol(p, "("))
@@ -571,11 +337,24 @@ static int in_list(struct parser *p, struct relation *ret)
 			       ? parser_term(p, &ret->value)
 			       : parser_no_viable(p);
 	struct term list = { .kind = TERM_TUPLE };
-	if (term_items(p, ")", false, &list) < 0)
+	if (parser_items(p, ")", ret->columns == NULL ? parser_term : tuple_or_marker, &list) < 0)
 		return -1;
 	ret->items = list.items;
 	ret->item_count = list.item_count;
 	return 0;
+}
+
+/* c, c[key]; in conditions also c.field */
+static int relation_column(struct parser *p, struct relation *ret)
+{
+	if (parser_name(p, &ret->column) < 0)
+		return -1;
+	if (p->in_conditions && parser_take_symbol(p, "."))
+		return parser_name(p, &ret->field);
+	if (!parser_take_symbol(p, "["))
+		return 0;
+	ret->has_key = true;
+	return parser_term(p, &ret->key) < 0 ? -1 : parser_expect_symbol(p, "]");
 }
 
 static int relation(struct parser *p, struct relation *ret)
@@ -589,16 +368,17 @@ static int relation(struct parser *p, struct relation *ret)
 	} else if (parser_take_symbol(p, "(")) {
 		if (name_list(p, &ret->columns, &ret->column_count) < 0)
 			return -1;
-	} else if (parser_name(p, &ret->column) < 0) {
+		if (parser_at(p, "contains") || parser_at(p, "like"))
+			return parser_no_viable(p);
+	} else if (relation_column(p, ret) < 0) {
 		return -1;
-	} else if (parser_take_symbol(p, "[")) {
-		ret->has_key = true;
-		if (parser_term(p, &ret->key) < 0 || parser_expect_symbol(p, "]") < 0)
-			return -1;
 	}
 	if (relation_operator(p, &ret->op) < 0)
 		return -1;
-	return ret->op == OP_IN ? in_list(p, ret) : parser_term(p, &ret->value);
+	if (ret->op == OP_IN)
+		return in_list(p, ret);
+	return ret->columns != NULL && !ret->token ? tuple_or_marker(p, &ret->value)
+						   : parser_term(p, &ret->value);
 }
 
 /* Relations with AND between them. */
@@ -769,7 +549,10 @@ static int condition_clause(struct parser *p, struct statement *s)
 	s->conditional = true;
 	if (parser_take(p, "exists"))
 		return 0;
-	return parser_relations(p, &s->conditions, &s->condition_count);
+	p->in_conditions = true;
+	int result = parser_relations(p, &s->conditions, &s->condition_count);
+	p->in_conditions = false;
+	return result;
 }
 
 /* The column on the right side must be the one on the left. */
@@ -829,7 +612,6 @@ static int assigned_value(struct parser *p, struct assignment *a)
 /* c[key] or c.field, behind the column's name. */
 static int assigned_part(struct parser *p, struct assignment *a)
 {
-	struct lab_view field;
 	if (parser_take_symbol(p, "[")) {
 		a->kind = ASSIGN_ELEMENT;
 		return parser_term(p, &a->key) < 0 ? -1 : parser_expect_symbol(p, "]");
@@ -837,7 +619,7 @@ static int assigned_part(struct parser *p, struct assignment *a)
 	if (!parser_take_symbol(p, "."))
 		return 0;
 	a->kind = ASSIGN_FIELD;
-	return parser_name(p, &field);
+	return parser_name(p, &a->key.text);
 }
 
 static int set_assignment(struct parser *p, struct assignment *a)

@@ -396,8 +396,11 @@ static int need_ddl(const struct asker *a, const struct statement *s, struct lab
 		return need(a, CQLE_KEYSPACE, keyspace, none, CQLE_DROP);
 	if (s->kind == STATEMENT_ALTER_KEYSPACE)
 		return need(a, CQLE_KEYSPACE, keyspace, none, CQLE_ALTER);
-	if (s->kind == STATEMENT_CREATE_TABLE)
+	if (s->kind == STATEMENT_CREATE_TABLE || s->kind == STATEMENT_CREATE_TYPE)
 		return need(a, CQLE_KEYSPACE, keyspace, none, CQLE_CREATE);
+	if (s->kind == STATEMENT_DROP_TYPE || s->kind == STATEMENT_ALTER_TYPE)
+		return need(a, CQLE_KEYSPACE, keyspace, none,
+			s->kind == STATEMENT_DROP_TYPE ? CQLE_DROP : CQLE_ALTER);
 	return need(a, CQLE_TABLE, keyspace, s->table,
 		s->kind == STATEMENT_DROP_TABLE ? CQLE_DROP : CQLE_ALTER);
 }
@@ -422,6 +425,11 @@ int cqle_authorize(struct cqlemu *emu, struct cqle_role *role, const struct cqle
 	case STATEMENT_DROP_TABLE:
 	case STATEMENT_ALTER_KEYSPACE:
 	case STATEMENT_ALTER_TABLE:
+	case STATEMENT_CREATE_TYPE:
+	case STATEMENT_DROP_TYPE:
+	case STATEMENT_ALTER_TYPE:
+	case STATEMENT_CREATE_INDEX:
+	case STATEMENT_DROP_INDEX:
 		return need_ddl(&a, plan->statement, keyspace);
 	case STATEMENT_USE:
 	case STATEMENT_ROLE: /* roles.c: after it knows whether there is such a role */

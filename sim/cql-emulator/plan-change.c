@@ -187,6 +187,9 @@ static int build_insert(struct builder *b)
 static struct lab_view operation_text(struct builder *b, const struct assignment *a)
 {
 	struct lab_view left = a->column, right = cqle_term_text(b->arena, &a->value);
+	if (a->kind == ASSIGN_FIELD)
+		return lab_view_cstr(lab_arena_printf(b->arena, "%.*s.%.*s = %.*s",
+			LAB_VIEW_ARG(a->column), LAB_VIEW_ARG(a->key.text), LAB_VIEW_ARG(right)));
 	if (a->kind == ASSIGN_ELEMENT) {
 		struct lab_view key = cqle_term_text(b->arena, &a->key);
 		return lab_view_cstr(lab_arena_printf(b->arena, "%.*s[%.*s] = %.*s",
@@ -209,14 +212,22 @@ static int invalid_operation(struct builder *b, const struct assignment *a,
 		LAB_VIEW_ARG(text), kind, LAB_VIEW_ARG(c->name));
 }
 
+/* Of a tuple or user type as a whole. */
+static const char *const composite_refusals[] = { [ASSIGN_ADD] = "tuple",
+	[ASSIGN_REMOVE] = "non counter",
+	[ASSIGN_PREPEND] = "non list",
+	[ASSIGN_ELEMENT] = "non collection" };
+
 /* What is not a plain value needs a collection that is not frozen, or a counter. */
 static int check_operation(
 	struct builder *b, const struct assignment *a, const struct cqle_column *c)
 {
 	if (a->kind == ASSIGN_FIELD)
-		return cqle_fail(b->err, CQL_E_INVALID,
-			"Invalid operation (%.*s) for non-UDT column %.*s", LAB_VIEW_ARG(c->name),
-			LAB_VIEW_ARG(c->name));
+		return c->type.id != CQL_TYPE_UDT ? invalid_operation(b, a, c, "non-UDT")
+		       : !c->multicell            ? invalid_operation(b, a, c, "frozen UDT")
+						  : 0;
+	if (c->type.id == CQL_TYPE_UDT || c->type.id == CQL_TYPE_TUPLE)
+		return invalid_operation(b, a, c, composite_refusals[a->kind]);
 	if (plan_is_collection(c) && !c->multicell)
 		return invalid_operation(b, a, c, "frozen collection");
 	if (a->kind == ASSIGN_ELEMENT)
@@ -296,6 +307,25 @@ static int update_element(
 		       : plan_value(b, &a->value, &value, &set->value);
 }
 
+static int unknown_field(struct builder *b, const struct assignment *a, const struct cqle_column *c)
+{
+	return cqle_fail(b->err, CQL_E_INVALID, "UDT column %.*s does not have a field named %.*s",
+		LAB_VIEW_ARG(c->name), LAB_VIEW_ARG(a->key.text));
+}
+
+static int update_field(struct builder *b, const struct assignment *a, const struct cqle_column *c)
+{
+	struct cqle_set *set = &b->plan->sets[b->plan->set_count++];
+	size_t field = plan_field(&c->type, a->key.text);
+	if (field == 0)
+		return unknown_field(b, a, c);
+	struct plan_spec spec = { .type = c->type.params[field - 1] };
+	spec.name = cqle_field_label(b->arena, &c->type, c->name, field - 1);
+	spec.type_text = cqle_type_text_frozen(b->arena, &spec.type);
+	*set = (struct cqle_set){ .column = c, .kind = CQLE_SET_ELEMENT, .field = field - 1 };
+	return plan_value(b, &a->value, &spec, &set->value);
+}
+
 static int update_collection(
 	struct builder *b, const struct assignment *a, const struct cqle_column *c)
 {
@@ -304,6 +334,8 @@ static int update_collection(
 		[ASSIGN_PREPEND] = CQLE_SET_PREPEND };
 	if (a->kind == ASSIGN_ELEMENT)
 		return update_element(b, a, c);
+	if (a->kind == ASSIGN_FIELD)
+		return update_field(b, a, c);
 	struct cqle_set *set = &b->plan->sets[b->plan->set_count++];
 	struct plan_spec spec = { c->name, c->type, c->type_text };
 	*set = (struct cqle_set){ .column = c, .kind = kinds[a->kind] };
@@ -376,6 +408,26 @@ static int delete_element(struct builder *b, const struct assignment *a,
 	return plan_value(b, &a->key, &key, &set->key);
 }
 
+static int delete_field(struct builder *b, const struct assignment *a, const struct cqle_column *c)
+{
+	size_t field = plan_field(&c->type, a->key.text);
+	if (c->type.id != CQL_TYPE_UDT)
+		return cqle_fail(b->err, CQL_E_INVALID,
+			"Invalid field deletion operation for non-UDT column %.*s",
+			LAB_VIEW_ARG(c->name));
+	if (!c->multicell)
+		return cqle_fail(b->err, CQL_E_INVALID,
+			"Frozen UDT column %.*s does not support field deletions",
+			LAB_VIEW_ARG(c->name));
+	if (field == 0)
+		return unknown_field(b, a, c);
+	b->plan->sets[b->plan->set_count++] = (struct cqle_set){ .column = c,
+		.kind = CQLE_SET_DELETE_ELEMENT,
+		.value = { .column = c, .type = c->type, .is_null = true },
+		.field = field - 1 };
+	return 0;
+}
+
 static int delete_column(struct builder *b, const struct assignment *a)
 {
 	const struct cqle_column *c = cqle_column_find(b->table, a->column);
@@ -385,7 +437,9 @@ static int delete_column(struct builder *b, const struct assignment *a)
 		return cqle_fail(b->err, CQL_E_INVALID,
 			"Invalid identifier %.*s for deletion (should not be a PRIMARY KEY part)",
 			LAB_VIEW_ARG(c->name));
-	if (a->kind != ASSIGN_VALUE && !c->multicell)
+	if (a->kind == ASSIGN_FIELD)
+		return delete_field(b, a, c);
+	if (a->kind != ASSIGN_VALUE && (!c->multicell || c->type.id == CQL_TYPE_UDT))
 		return cqle_fail(b->err, CQL_E_INVALID,
 			"Invalid deletion operation for %s column %.*s",
 			plan_is_collection(c) ? "frozen collection" : "non collection",

@@ -33,6 +33,9 @@ int plan_column_value(struct builder *b, const struct term *term, const struct c
 /* expression.c. `spec` NULL: the term has to know its type itself. */
 int plan_expression(struct builder *b, const struct term *term, const struct plan_spec *spec,
 	struct cqle_expr *ret);
+/* arithmetic.c */
+int plan_operation(struct builder *b, const struct term *term, const struct plan_spec *spec,
+	struct cqle_expr *ret);
 int plan_assignable(struct builder *b, const struct cqle_expr *x, const struct plan_spec *spec);
 /* Is it more than a constant or a marker? */
 bool plan_is_dynamic(const struct term *term);
@@ -52,6 +55,8 @@ int plan_undefined_column(const struct builder *b, struct lab_view name);
 int plan_missing_clustering(struct builder *b, size_t from);
 /* WHERE of UPDATE and DELETE: the whole partition key, nothing that would need filtering. */
 int plan_where_of_change(struct builder *b);
+/* Which field of a user type it is, from 1; 0: none. */
+size_t plan_field(const struct cql_type *type, struct lab_view name);
 bool plan_is_collection(const struct cqle_column *c); /* frozen or not */
 /* INSERT, UPDATE and DELETE; the table is known. */
 int plan_change(struct builder *b);

@@ -27,6 +27,15 @@ static void note_marker(struct builder *b, const struct cqle_value *value, struc
 	}
 }
 
+size_t plan_field(const struct cql_type *type, struct lab_view name)
+{
+	for (size_t i = 0; type->id == CQL_TYPE_UDT && i < type->param_count; i++) {
+		if (lab_view_eq(type->field_names[i], name))
+			return i + 1;
+	}
+	return 0;
+}
+
 static bool is_user_column(const struct cqle_column *column)
 {
 	return lab_view_eq_cstr(column->name, "u");
@@ -46,7 +55,8 @@ int plan_value(struct builder *b, const struct term *term, const struct plan_spe
 	if (ret->is_null)
 		return 0;
 	if (plan_is_dynamic(term) &&
-		(term->kind >= TERM_CALL || cqle_term_fits(term, &spec->type))) {
+		(term->kind >= TERM_CALL || cqle_term_fits(term, &spec->type) ||
+			cqle_is_composite_literal(term, &spec->type))) {
 		struct cqle_expr *x = lab_arena_new_of(b->arena, struct cqle_expr);
 		ret->expr = x;
 		return plan_expression(b, term, spec, x) < 0 ? -1 : plan_assignable(b, x, spec);
@@ -212,6 +222,40 @@ static int condition_key(struct builder *b, const struct relation *relation,
 	return plan_value(b, &relation->key, &key, ret->key);
 }
 
+/* c.field, as conditions have it. */
+static int condition_field(struct builder *b, const struct relation *relation,
+	const struct cqle_column *c, struct plan_spec *value, struct cqle_restriction *ret)
+{
+	if (c->type.id != CQL_TYPE_UDT)
+		return cqle_fail(b->err, CQL_E_INVALID,
+			"Invalid field access syntax for non-UDT column %.*s",
+			LAB_VIEW_ARG(c->name));
+	ret->field = plan_field(&c->type, relation->field);
+	if (ret->field == 0)
+		return cqle_fail(b->err, CQL_E_INVALID, "Unknown field %.*s for column %.*s",
+			LAB_VIEW_ARG(relation->field), LAB_VIEW_ARG(c->name));
+	value->type = c->type.params[ret->field - 1];
+	value->name = cqle_field_label(b->arena, &c->type, c->name, ret->field - 1);
+	value->type_text = cqle_type_text_frozen(b->arena, &value->type);
+	return 0;
+}
+
+static int condition_list(struct builder *b, const struct relation *relation,
+	const struct plan_spec *spec, struct cqle_restriction *ret)
+{
+	if (relation->value.kind == TERM_MARKER)
+		return cqle_fail(b->err, CQL_E_INVALID,
+			"IN with a marker for a field is not supported here: %.*s",
+			LAB_VIEW_ARG(spec->name));
+	ret->values = lab_arena_array(b->arena, struct cqle_value, relation->item_count + 1);
+	ret->value_count = relation->item_count;
+	for (size_t i = 0; i < relation->item_count; i++) {
+		if (plan_value(b, &relation->items[i], spec, &ret->values[i]) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 int plan_restriction(
 	struct builder *b, const struct relation *relation, struct cqle_restriction *ret)
 {
@@ -221,6 +265,10 @@ int plan_restriction(
 	ret->op = relation->op;
 	if (relation->has_key && condition_key(b, relation, c, &spec, ret) < 0)
 		return -1;
+	if (relation->field.ptr != NULL && condition_field(b, relation, c, &spec, ret) < 0)
+		return -1;
+	if (relation->op == OP_IN && relation->field.ptr != NULL)
+		return condition_list(b, relation, &spec, ret);
 	if (relation->op == OP_IN && !relation->has_key) {
 		if (resolve_in(b, relation, &resolved) < 0)
 			return -1;
@@ -259,6 +307,10 @@ static int resolve_relation(
 	ret->r = (struct cqle_restriction){ .column = ret->column, .op = relation->op };
 	if (relation->has_key || relation->op == OP_CONTAINS || relation->op == OP_CONTAINS_KEY)
 		return resolve_element(b, relation, ret);
+	if (ret->column->multicell && ret->column->type.id == CQL_TYPE_UDT)
+		return cqle_fail(b->err, CQL_E_INVALID,
+			"Non-frozen UDT column '%.*s' (%.*s) cannot be restricted by any relation",
+			LAB_VIEW_ARG(relation->column), LAB_VIEW_ARG(ret->column->type_text));
 	if (ret->column->multicell && relation->op != OP_NE)
 		return cqle_fail(b->err, CQL_E_INVALID,
 			"Collection column '%.*s' (%.*s) cannot be restricted by a '%s' relation",
@@ -729,6 +781,11 @@ static int build_statement(struct builder *b)
 	case STATEMENT_ALTER_KEYSPACE:
 	case STATEMENT_ALTER_TABLE:
 	case STATEMENT_ROLE:
+	case STATEMENT_CREATE_TYPE:
+	case STATEMENT_DROP_TYPE:
+	case STATEMENT_ALTER_TYPE:
+	case STATEMENT_CREATE_INDEX:
+	case STATEMENT_DROP_INDEX:
 		return 0;
 	}
 	if (b->s->kind == STATEMENT_SELECT)

@@ -34,12 +34,17 @@ static struct lab_view operation_name(const struct cqle_plan *plan)
 		return LAB_VIEW("USE");
 	case STATEMENT_CREATE_KEYSPACE:
 	case STATEMENT_CREATE_TABLE:
+	case STATEMENT_CREATE_TYPE:
+	case STATEMENT_CREATE_INDEX:
 		return LAB_VIEW("CREATE");
 	case STATEMENT_DROP_KEYSPACE:
 	case STATEMENT_DROP_TABLE:
+	case STATEMENT_DROP_TYPE:
+	case STATEMENT_DROP_INDEX:
 		return LAB_VIEW("DROP");
 	case STATEMENT_ALTER_KEYSPACE:
 	case STATEMENT_ALTER_TABLE:
+	case STATEMENT_ALTER_TYPE:
 		return LAB_VIEW("ALTER");
 	case STATEMENT_ROLE:
 	case STATEMENT_UNSUPPORTED:
@@ -295,6 +300,11 @@ static void run_plan(struct cqlemu *emu, struct cqle_op *op, struct cqle_plan *p
 	case STATEMENT_DROP_TABLE:
 	case STATEMENT_ALTER_KEYSPACE:
 	case STATEMENT_ALTER_TABLE:
+	case STATEMENT_CREATE_TYPE:
+	case STATEMENT_DROP_TYPE:
+	case STATEMENT_ALTER_TYPE:
+	case STATEMENT_CREATE_INDEX:
+	case STATEMENT_DROP_INDEX:
 		do_ddl(emu, op);
 		break;
 	case STATEMENT_ROLE:
@@ -718,6 +728,11 @@ static int setup_plan(
 	case STATEMENT_DROP_TABLE:
 	case STATEMENT_ALTER_KEYSPACE:
 	case STATEMENT_ALTER_TABLE:
+	case STATEMENT_CREATE_TYPE:
+	case STATEMENT_DROP_TYPE:
+	case STATEMENT_ALTER_TYPE:
+	case STATEMENT_CREATE_INDEX:
+	case STATEMENT_DROP_INDEX:
 	case STATEMENT_UNSUPPORTED:
 		break;
 	}

@@ -34,7 +34,7 @@ static void decode_clustering(struct lab_arena *arena, const struct cqle_table *
 	for (size_t i = 0; i < table->ck_count; i++) {
 		const struct cqle_column *c = cqle_ck(table, i);
 		struct lab_buf buf;
-		lab_buf_init_arena(&buf, arena, row.len);
+		lab_buf_init_arena(&buf, arena, cqle_decoded_max(&c->type, row.len));
 		size_t used = cqle_comparable_take(row, &c->type, c->descending, &buf);
 		ret[i] = lab_buf_view(&buf);
 		row = lab_view_skip(row, used);
@@ -211,7 +211,7 @@ static struct lab_view clustering_prefix(struct row_view *v, size_t columns)
 	for (size_t i = 0; i < columns && rest.len > 0; i++) {
 		const struct cqle_column *c = cqle_ck(v->table, i);
 		struct lab_buf ignored;
-		lab_buf_init_arena(&ignored, v->arena, rest.len);
+		lab_buf_init_arena(&ignored, v->arena, cqle_decoded_max(&c->type, rest.len));
 		rest = lab_view_skip(
 			rest, cqle_comparable_take(rest, &c->type, c->descending, &ignored));
 	}
@@ -416,8 +416,7 @@ void cqle_result_finish(struct cqlemu *emu, struct cqle_op *op)
 
 /* ---- paging state ---- */
 
-/* Cassandra's unsigned vint: the number of leading ones says how many bytes follow. */
-static void put_vint(struct lab_buf *out, uint64_t value)
+void cqle_vint_put(struct lab_buf *out, uint64_t value)
 {
 	unsigned extra = 0;
 	while (extra < 8 && value >> (7 * (extra + 1)) != 0 && extra + 1 < 9)
@@ -433,7 +432,7 @@ static void put_vint(struct lab_buf *out, uint64_t value)
 		lab_buf_append_byte(out, (uint8_t)(value >> (8 * (i - 1))));
 }
 
-static int take_vint(struct lab_view *rest, uint64_t *ret)
+int cqle_vint_take(struct lab_view *rest, uint64_t *ret)
 {
 	if (rest->len == 0)
 		return -1;
@@ -454,32 +453,45 @@ static int take_vint(struct lab_view *rest, uint64_t *ret)
 static int take_bytes(struct lab_view *rest, struct lab_view *ret)
 {
 	uint64_t len;
-	if (take_vint(rest, &len) < 0 || len > rest->len)
+	if (cqle_vint_take(rest, &len) < 0 || len > rest->len)
 		return -1;
 	*ret = lab_view_sub(*rest, 0, (size_t)len);
 	*rest = lab_view_skip(*rest, (size_t)len);
 	return 0;
 }
 
+/* Cassandra's clustering: for 32 columns at a time, which are empty, then the others. */
+#define MARK_COLUMNS 32
+
 struct lab_view cqle_paging_write(struct lab_arena *arena, const struct cqle_table *table,
 	struct lab_view key, struct lab_view row, size_t remaining, size_t partition_remaining)
 {
-	struct lab_buf out, mark, value;
-	lab_buf_init_arena(&out, arena, key.len + 4 * row.len + 64);
-	lab_buf_init_arena(&mark, arena, 4 * row.len + 8);
-	for (size_t i = 0; row.ptr != NULL && i < table->ck_count; i++) {
-		const struct cqle_column *c = cqle_ck(table, i);
-		lab_buf_init_arena(&value, arena, row.len + 1);
-		row = lab_view_skip(
-			row, cqle_comparable_take(row, &c->type, c->descending, &value));
-		cql_put_short_bytes(&mark, lab_buf_view(&value));
+	struct lab_buf out, mark;
+	struct lab_view values[CQLEMU_COLUMNS_MAX];
+	size_t room = 64, columns = row.ptr == NULL ? 0 : table->ck_count;
+	if (columns > 0)
+		decode_clustering(arena, table, row, values);
+	for (size_t i = 0; i < columns; i++)
+		room += values[i].len + 20;
+	lab_buf_init_arena(&out, arena, key.len + room + 64);
+	lab_buf_init_arena(&mark, arena, room);
+	for (size_t i = 0; i < columns; i++) {
+		uint64_t empty = 0;
+		for (size_t j = i; i % MARK_COLUMNS == 0 && j < columns && j < i + MARK_COLUMNS;
+			j++)
+			empty |= values[j].len == 0 ? UINT64_C(1) << (2 * (j - i)) : 0;
+		if (i % MARK_COLUMNS == 0)
+			cqle_vint_put(&mark, empty);
+		if (values[i].len > 0)
+			cqle_vint_put(&mark, values[i].len);
+		lab_buf_append_view(&mark, values[i]);
 	}
-	put_vint(&out, key.len);
+	cqle_vint_put(&out, key.len);
 	lab_buf_append_view(&out, key);
-	put_vint(&out, mark.len);
+	cqle_vint_put(&out, mark.len);
 	lab_buf_append_view(&out, lab_buf_view(&mark));
-	put_vint(&out, LAB_MIN(remaining, (size_t)INT32_MAX));
-	put_vint(&out, LAB_MIN(partition_remaining, (size_t)INT32_MAX));
+	cqle_vint_put(&out, LAB_MIN(remaining, (size_t)INT32_MAX));
+	cqle_vint_put(&out, LAB_MIN(partition_remaining, (size_t)INT32_MAX));
 	return lab_buf_view(&out);
 }
 
@@ -487,21 +499,25 @@ static int read_mark(struct lab_arena *arena, const struct cqle_table *table, st
 	struct lab_view *ret)
 {
 	struct lab_buf out;
-	struct cql_reader reader = cql_reader_of(mark);
 	struct lab_error ignored;
+	uint64_t empty = 0;
 	*ret = lab_view_of(NULL, 0);
 	if (mark.len == 0)
 		return 0;
 	lab_buf_init_arena(&out, arena, 2 * mark.len + 40 * table->ck_count + 8);
 	for (size_t i = 0; i < table->ck_count; i++) {
 		const struct cqle_column *c = cqle_ck(table, i);
-		struct lab_view value = cql_read_short_bytes(&reader);
-		if (reader.error != NULL || cqle_value_validate(&c->type, value, &ignored) < 0)
+		struct lab_view value = lab_view_of("", 0);
+		if (i % MARK_COLUMNS == 0 && cqle_vint_take(&mark, &empty) < 0)
+			return -1;
+		bool is_empty = (empty >> (2 * (i % MARK_COLUMNS)) & 1) != 0;
+		if ((!is_empty && take_bytes(&mark, &value) < 0) ||
+			cqle_value_validate(&c->type, value, &ignored) < 0)
 			return -1;
 		cqle_comparable_put(&out, &c->type, c->descending, value);
 	}
 	*ret = lab_buf_view(&out);
-	return reader.rest.len > 0 ? -1 : 0;
+	return mark.len > 0 ? -1 : 0;
 }
 
 int cqle_paging_read(struct lab_arena *arena, const struct cqle_table *table, struct lab_view state,
@@ -510,8 +526,9 @@ int cqle_paging_read(struct lab_arena *arena, const struct cqle_table *table, st
 	struct lab_view key, mark;
 	uint64_t remaining, partition_remaining;
 	if (take_bytes(&state, &key) < 0 || take_bytes(&state, &mark) < 0 ||
-		take_vint(&state, &remaining) < 0 || take_vint(&state, &partition_remaining) < 0 ||
-		state.len > 0 || remaining > INT32_MAX || partition_remaining > INT32_MAX ||
+		cqle_vint_take(&state, &remaining) < 0 ||
+		cqle_vint_take(&state, &partition_remaining) < 0 || state.len > 0 ||
+		remaining > INT32_MAX || partition_remaining > INT32_MAX ||
 		read_mark(arena, table, mark, &ret->row) < 0)
 		return -1;
 	ret->key = key.len == 0 ? lab_view_of(NULL, 0) : key;

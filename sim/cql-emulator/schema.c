@@ -291,6 +291,26 @@ static bool is_named(const struct lab_view *names, size_t count, struct lab_view
 	return false;
 }
 
+int schema_column_type(struct cqlemu *emu, const struct cqle_table *table,
+	const struct column_definition *d, struct cqle_column *ret, struct lab_error *err)
+{
+	struct lab_view keyspace = table->keyspace->name;
+	if (cqle_type_resolve(emu, emu->permanent, keyspace, &d->type, &ret->type, &ret->type_text,
+		    &ret->multicell, err) < 0)
+		return -1;
+	const struct cqle_user_type *user =
+		ret->type.id == CQL_TYPE_UDT && ret->multicell
+			? cqle_user_type_find(emu, keyspace, ret->type.name)
+			: NULL;
+	for (size_t i = 0; user != NULL && i < user->type.param_count; i++) {
+		if (user->field_multicell[i])
+			return cqle_fail(err, CQL_E_INVALID,
+				"Non-frozen UDTs with nested non-frozen collections are not "
+				"supported");
+	}
+	return 0;
+}
+
 static int add_column(struct table_builder *b, const struct column_definition *d,
 	enum cqle_column_kind kind, size_t position)
 {
@@ -299,17 +319,42 @@ static int add_column(struct table_builder *b, const struct column_definition *d
 	c->kind = kind;
 	c->position = position;
 	c->id = b->table->next_column_id++;
-	if (cqle_type_resolve(b->emu->permanent, b->table->keyspace->name, &d->type, &c->type,
-		    &c->type_text, &c->multicell, b->err) < 0)
+	if (schema_column_type(b->emu, b->table, d, c, b->err) < 0)
 		return -1;
 	b->table->column_count++;
 	return 0;
 }
 
-static bool orders_by_bytes(uint16_t id)
+static bool has_type(const struct cql_type *type, uint16_t id)
 {
-	return id != CQL_TYPE_DECIMAL && id != CQL_TYPE_LIST && id != CQL_TYPE_SET &&
-	       id != CQL_TYPE_MAP;
+	bool found = type->id == id;
+	for (size_t i = 0; i < type->param_count && !found; i++)
+		found = has_type(&type->params[i], id);
+	return found;
+}
+
+static int check_key_type(
+	const struct table_builder *b, const struct cqle_column *c, enum cqle_column_kind kind)
+{
+	if (c->multicell && c->type.id == CQL_TYPE_UDT)
+		return cqle_fail(b->err, CQL_E_INVALID,
+			"Invalid non-frozen user-defined type \"%.*s.%.*s\" for PRIMARY KEY column "
+			"'%.*s'",
+			LAB_VIEW_ARG(c->type.keyspace), LAB_VIEW_ARG(c->type.name),
+			LAB_VIEW_ARG(c->name));
+	if (c->multicell)
+		return cqle_fail(b->err, CQL_E_INVALID,
+			"Invalid non-frozen collection type %.*s for PRIMARY KEY column '%.*s'",
+			LAB_VIEW_ARG(c->type_text), LAB_VIEW_ARG(c->name));
+	bool duration = has_type(&c->type, CQL_TYPE_DURATION);
+	if (c->type.id == CQL_TYPE_COUNTER || duration)
+		return cqle_fail(b->err, CQL_E_INVALID,
+			"%s type is not supported for PRIMARY KEY column '%.*s'",
+			duration ? "duration" : "counter", LAB_VIEW_ARG(c->name));
+	if (kind == CQLE_CLUSTERING && has_type(&c->type, CQL_TYPE_DECIMAL))
+		return builder_fail(
+			b, "The type of clustering column '%.*s' is not supported here", c->name);
+	return 0;
 }
 
 static int add_key_columns(struct table_builder *b, const struct lab_view *names, size_t count,
@@ -330,20 +375,8 @@ static int add_key_columns(struct table_builder *b, const struct lab_view *names
 				"Static column '%.*s' cannot be part of the PRIMARY KEY", names[i]);
 		if (add_column(b, d, kind, i) < 0)
 			return -1;
-		const struct cqle_column *c = &b->table->columns[b->table->column_count - 1];
-		if (c->multicell)
-			return cqle_fail(b->err, CQL_E_INVALID,
-				"Invalid non-frozen collection type %.*s for PRIMARY KEY column "
-				"'%.*s'",
-				LAB_VIEW_ARG(c->type_text), LAB_VIEW_ARG(names[i]));
-		if (c->type.id == CQL_TYPE_COUNTER)
-			return cqle_fail(b->err, CQL_E_INVALID,
-				"counter type is not supported for PRIMARY KEY column '%.*s'",
-				LAB_VIEW_ARG(names[i]));
-		if (kind == CQLE_CLUSTERING && !orders_by_bytes(c->type.id))
-			return builder_fail(b,
-				"The type of clustering column '%.*s' is not supported here",
-				names[i]);
+		if (check_key_type(b, &b->table->columns[b->table->column_count - 1], kind) < 0)
+			return -1;
 	}
 	return 0;
 }
@@ -620,6 +653,7 @@ static int drop_keyspace(struct cqlemu *emu, const struct statement *s, struct c
 			if (emu->tables[j - 1]->keyspace == ks)
 				table_drop(emu, j - 1);
 		}
+		cqle_user_types_drop(emu, ks);
 		ks->dropped = true;
 		emu->keyspace_count--;
 		memmove(&emu->keyspaces[i], &emu->keyspaces[i + 1],
@@ -653,13 +687,13 @@ static int ddl_change(struct cqlemu *emu, const struct statement *s, struct lab_
 		return drop_keyspace(emu, s, ret, err);
 	if (s->kind == STATEMENT_ALTER_KEYSPACE)
 		return alter_keyspace(emu, s, ret, err);
-	if (s->kind == STATEMENT_ALTER_TABLE) {
-		struct lab_view keyspace;
-		return require_keyspace(current, s->keyspace, &keyspace, err) < 0
-			       ? -1
-			       : schema_alter_table(emu, s, keyspace, ret, err);
-	}
-	return drop_table(emu, s, current, ret, err);
+	struct lab_view keyspace;
+	if (s->kind == STATEMENT_DROP_TABLE)
+		return drop_table(emu, s, current, ret, err);
+	if (require_keyspace(current, s->keyspace, &keyspace, err) < 0)
+		return -1;
+	return s->kind == STATEMENT_ALTER_TABLE ? schema_alter_table(emu, s, keyspace, ret, err)
+						: cqle_user_type_ddl(emu, s, keyspace, ret, err);
 }
 
 int cqle_ddl(struct cqlemu *emu, const struct statement *s, struct lab_view current,

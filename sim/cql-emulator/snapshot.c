@@ -68,7 +68,7 @@ static struct lab_view decode(struct lab_arena *arena, const struct cqle_column 
 	struct lab_view bytes, size_t *ret_used)
 {
 	struct lab_buf buf;
-	lab_buf_init_arena(&buf, arena, bytes.len);
+	lab_buf_init_arena(&buf, arena, cqle_decoded_max(&c->type, bytes.len));
 	*ret_used = cqle_comparable_take(bytes, &c->type, c->descending, &buf);
 	return lab_buf_view(&buf);
 }

@@ -23,7 +23,8 @@ enum token_kind {
 	TOKEN_DOLLAR,      /* $$text$$ */
 	TOKEN_INTEGER,
 	TOKEN_FLOAT,
-	TOKEN_HEX, /* 0x..., whole */
+	TOKEN_HEX,      /* 0x..., whole */
+	TOKEN_DURATION, /* 1h30m, P1DT2H */
 	TOKEN_UUID,
 	TOKEN_MARKER, /* ? */
 	TOKEN_SYMBOL, /* one or two characters */
@@ -58,22 +59,27 @@ enum term_kind {
 	TERM_FLOAT,
 	TERM_BOOLEAN,
 	TERM_HEX,
+	TERM_DURATION,
 	TERM_UUID,
 	TERM_MARKER,
-	TERM_LIST,  /* [a, b] */
-	TERM_SET,   /* {a, b}; {} too */
-	TERM_MAP,   /* {a: b}: items alternate */
-	TERM_TUPLE, /* (a, b) */
-	TERM_CALL,  /* text(items) */
-	TERM_HINT,  /* (type)items[0] */
+	TERM_LIST,      /* [a, b] */
+	TERM_SET,       /* {a, b}; {} too */
+	TERM_MAP,       /* {a: b}: items alternate */
+	TERM_TUPLE,     /* (a, b) */
+	TERM_USER,      /* {a: 1}: items alternate, fields are TERM_COLUMN */
+	TERM_CALL,      /* text(items) */
+	TERM_HINT,      /* (type)items[0] */
+	TERM_OPERATION, /* items[0] + items[1], -items[0]; text is the operator */
 	/* In a SELECT's list only: */
-	TERM_COLUMN,    /* text */
-	TERM_ELEMENT,   /* text[items[0]] */
-	TERM_SLICE,     /* text[items[0]..items[1]]; an open end is TERM_NONE */
-	TERM_CAST,      /* cast(items[0] as type) */
-	TERM_COUNT_ALL, /* count(*), count(1) */
-	TERM_WRITETIME, /* writetime(text) */
-	TERM_TTL        /* ttl(text) */
+	TERM_PARENTHESES, /* (items[0]) */
+	TERM_COLUMN,      /* text */
+	TERM_FIELD,       /* of->text */
+	TERM_ELEMENT,     /* of[items[0]] */
+	TERM_SLICE,       /* of[items[0]..items[1]]; an open end is TERM_NONE */
+	TERM_CAST,        /* cast(items[0] as type) */
+	TERM_COUNT_ALL,   /* count(*), count(1) */
+	TERM_WRITETIME,   /* writetime(text) */
+	TERM_TTL          /* ttl(text) */
 };
 struct type_name;
 
@@ -83,6 +89,7 @@ struct term {
 	size_t marker;        /* which one, from 0 */
 	struct term *items;
 	size_t item_count;
+	const struct term *of;        /* fields, elements and slices */
 	const struct type_name *type; /* hints and casts */
 };
 
@@ -104,6 +111,7 @@ struct relation {
 	bool token;
 	bool has_key; /* column[key] */
 	struct term key;
+	struct lab_view field;    /* column.field, of conditions; ptr NULL: none */
 	struct lab_view *columns; /* of token() and tuples */
 	size_t column_count;
 	enum operator op;
@@ -128,7 +136,7 @@ enum assignment_kind {
 	ASSIGN_REMOVE,  /* c = c - value, c -= value */
 	ASSIGN_PREPEND, /* c = value + c */
 	ASSIGN_ELEMENT, /* c[key] = value; c[key] in DELETE */
-	ASSIGN_FIELD    /* c.field */
+	ASSIGN_FIELD    /* c.field = value: the field is the key's text; c.field in DELETE */
 };
 
 /* One change in SET, or one column of INSERT or DELETE. */
@@ -154,7 +162,8 @@ struct property {
 
 /* A type as written: "frozen<map<text, int>>". */
 struct type_name {
-	struct lab_view name; /* lower case unless quoted */
+	struct lab_view keyspace; /* of a user type; ptr NULL: not written */
+	struct lab_view name;     /* lower case unless quoted */
 	struct type_name *params;
 	size_t param_count;
 };
@@ -179,7 +188,12 @@ enum statement_kind {
 	STATEMENT_DROP_TABLE,
 	STATEMENT_ALTER_KEYSPACE,
 	STATEMENT_ALTER_TABLE,
-	STATEMENT_ROLE,       /* roles.h */
+	STATEMENT_ROLE,        /* roles.h */
+	STATEMENT_CREATE_TYPE, /* `table` is the type, `columns` its fields */
+	STATEMENT_DROP_TYPE,
+	STATEMENT_ALTER_TYPE,
+	STATEMENT_CREATE_INDEX,
+	STATEMENT_DROP_INDEX,
 	STATEMENT_UNSUPPORTED /* known to Cassandra, not to us; `table` has the words */
 };
 
@@ -255,6 +269,9 @@ int cqle_parse(struct lab_arena *arena, struct lab_view text, struct statement *
 
 /* The term as Cassandra writes it in messages: 'x', [1, 2], {'a': 1}, ?. */
 struct lab_view cqle_term_text(struct lab_arena *arena, const struct term *term);
+
+/* The name as CQL has it: quoted where it must be. */
+const char *cqle_name_text(struct lab_arena *arena, struct lab_view name);
 
 /* The nearest double; to a float, the nearest of those. */
 int cqle_double_parse(struct lab_view text, bool single, double *ret);

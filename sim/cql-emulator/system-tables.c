@@ -398,6 +398,29 @@ static void fill_permission_index(const struct filler *f)
 	}
 }
 
+static const char *list_of(const struct filler *f, const struct lab_view *texts, size_t count)
+{
+	const char *text = "[";
+	for (size_t i = 0; i < count; i++)
+		text = lab_arena_printf(
+			f->arena, "%s%s%s", text, i == 0 ? "" : ", ", quote(f, texts[i]));
+	return lab_arena_printf(f->arena, "%s]", text);
+}
+
+static void fill_types(const struct filler *f)
+{
+	for (size_t i = 0; i < f->emu->type_count; i++) {
+		const struct cqle_user_type *t = f->emu->types[i];
+		size_t count = t->type.param_count;
+		insert(f, lab_arena_printf(f->arena,
+				  "INSERT INTO system_schema.types (keyspace_name, type_name, "
+				  "field_names, field_types) VALUES (%s, %s, %s, %s)",
+				  quote(f, t->type.keyspace), quote(f, t->type.name),
+				  list_of(f, t->type.field_names, count),
+				  list_of(f, t->field_texts, count)));
+	}
+}
+
 static const struct {
 	const char *keyspace, *table;
 	void (*fill)(const struct filler *f);
@@ -407,7 +430,8 @@ static const struct {
 	{ "system_auth", "roles", fill_roles },
 	{ "system_auth", "role_members", fill_role_members },
 	{ "system_auth", "role_permissions", fill_role_permissions },
-	{ "system_auth", "resource_role_permissons_index", fill_permission_index } };
+	{ "system_auth", "resource_role_permissons_index", fill_permission_index },
+	{ "system_schema", "types", fill_types } };
 
 void cqle_system_table_refresh(struct cqlemu *emu, size_t node, struct cqle_table *table)
 {

@@ -6,6 +6,7 @@
 #include "sim/cql-emulator/testing-cql.h"
 
 #define GOLDEN "sim/cql-emulator/golden/"
+#define VALUES_MAX 8
 
 static struct lab_view read_file(struct test_world *w, const char *path)
 {
@@ -74,11 +75,52 @@ static const char *try_login(struct test_world *w, struct lab_view option)
 	return login_text(w, token, option.len - 1);
 }
 
+/* "00000001,null,unset": values in hex. */
+static size_t read_values(struct test_world *w, struct lab_view text, struct cql_bind *ret)
+{
+	struct lab_view part;
+	size_t count = 0;
+	while (lab_view_split(&text, ',', &part)) {
+		struct cql_bind *bind = &ret[count++];
+		assert_true(count <= VALUES_MAX);
+		*bind = (struct cql_bind){ .kind = CQL_VALUE_BYTES };
+		if (lab_view_eq_cstr(part, "null"))
+			bind->kind = CQL_VALUE_NULL;
+		else if (lab_view_eq_cstr(part, "unset"))
+			bind->kind = CQL_VALUE_UNSET;
+		else {
+			uint8_t *bytes = lab_arena_alloc(w->arena, part.len / 2 + 1);
+			assert_int_equal(lab_unhex(part, bytes, part.len / 2), 0);
+			bind->bytes = lab_view_of(bytes, part.len / 2);
+		}
+	}
+	return count;
+}
+
+/* Prepares it; with values (`text` not NULL) executes it. */
+static struct cql_response run_prepared(
+	struct test_client *c, struct lab_view statement, struct lab_view text)
+{
+	struct cql_bind values[VALUES_MAX];
+	struct cql_request request = { .opcode = CQL_PREPARE, .query = statement };
+	struct cql_response response = test_ask(c, &request);
+	if (text.ptr == NULL || response.opcode == CQL_ERROR)
+		return response;
+	request = (struct cql_request){ .opcode = CQL_EXECUTE,
+		.query = response.prepared.id,
+		.params = { .consistency = CQL_LOCAL_QUORUM,
+			.flags = CQL_PARAM_VALUES,
+			.values = values,
+			.value_count = read_values(c->world, text, values) } };
+	return test_ask(c, &request);
+}
+
 static const char *run(struct users *u, struct lab_view default_user, struct lab_view statement)
 {
 	struct cql_request request = { .opcode = CQL_QUERY,
 		.params = { .consistency = CQL_LOCAL_QUORUM } };
-	struct lab_view user = default_user;
+	struct lab_view user = default_user, values = { NULL, 0 };
+	bool prepare = false;
 	while (statement.len > 0 && statement.ptr[0] == '@') {
 		struct lab_view option;
 		int64_t number = 0;
@@ -86,6 +128,9 @@ static const char *run(struct users *u, struct lab_view default_user, struct lab
 		(void)lab_view_to_i64(lab_view_skip(option, 2), &number);
 		if (option.ptr[1] == 'l' || option.ptr[1] == 'r')
 			return try_login(u->world, option);
+		prepare = prepare || option.ptr[1] == '?' || option.ptr[1] == '=';
+		if (option.ptr[1] == '=')
+			values = lab_view_skip(option, 2);
 		if (option.ptr[1] == 'u')
 			user = lab_view_skip(option, 2);
 		if (option.ptr[1] == 'c')
@@ -101,7 +146,8 @@ static const char *run(struct users *u, struct lab_view default_user, struct lab
 	}
 	struct test_client *c = user_client(u, user);
 	request.query = statement;
-	struct cql_response response = test_ask(c, &request);
+	struct cql_response response =
+		prepare ? run_prepared(c, statement, values) : test_ask(c, &request);
 	test_sleep(c->world, LAB_MSEC);
 	return test_text(c->world, &response);
 }
@@ -270,6 +316,12 @@ static void texts_are_those_of_cassandra(void **state)
 	compare(GOLDEN "texts.txt", 50);
 }
 
+static void user_types_are_those_of_cassandra(void **state)
+{
+	(void)state;
+	compare(GOLDEN "user-types.txt", 170);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(answers_are_those_of_cassandra),
@@ -283,6 +335,8 @@ int main(void)
 		cmocka_unit_test(table_options_are_those_of_cassandra),
 		cmocka_unit_test(without_authentication_there_are_no_roles),
 		cmocka_unit_test(json_is_that_of_cassandra),
-		cmocka_unit_test(texts_are_those_of_cassandra) };
+		cmocka_unit_test(texts_are_those_of_cassandra),
+
+		cmocka_unit_test(user_types_are_those_of_cassandra) };
 	return cmocka_run_group_tests_name("cql-emulator-golden", tests, NULL, NULL);
 }

@@ -346,6 +346,10 @@ static inline void test_put_value(
 /* As the golden answers have it: 0x9 alone, plain numbers inside. */
 static inline void test_put_type(struct lab_buf *out, const struct cql_type *type, bool inside)
 {
+	if (type->id == CQL_TYPE_DURATION) {
+		lab_buf_append_cstr(out, "(0, 'org.apache.cassandra.db.marshal.DurationType')");
+		return;
+	}
 	if (type->param_count == 0) {
 		if (inside)
 			lab_buf_printf(out, "%u", type->id);
@@ -354,16 +358,20 @@ static inline void test_put_type(struct lab_buf *out, const struct cql_type *typ
 		return;
 	}
 	lab_buf_printf(out, "(%u", type->id);
+	if (type->id == CQL_TYPE_UDT)
+		lab_buf_printf(out, ", '%.*s', '%.*s'", LAB_VIEW_ARG(type->keyspace),
+			LAB_VIEW_ARG(type->name));
 	for (size_t i = 0; i < type->param_count; i++) {
+		if (type->id == CQL_TYPE_UDT)
+			lab_buf_printf(out, ", '%.*s'", LAB_VIEW_ARG(type->field_names[i]));
 		lab_buf_append_cstr(out, ", ");
 		test_put_type(out, &type->params[i], true);
 	}
 	lab_buf_append_cstr(out, ")");
 }
 
-static inline void test_put_rows(struct lab_buf *out, const struct cql_rows *rows)
+static inline void test_put_columns(struct lab_buf *out, const struct cql_metadata *m)
 {
-	const struct cql_metadata *m = &rows->metadata;
 	lab_buf_append_cstr(out, "[");
 	for (size_t i = 0; i < m->column_count; i++) {
 		struct lab_view name = m->columns[i].name;
@@ -373,7 +381,25 @@ static inline void test_put_rows(struct lab_buf *out, const struct cql_rows *row
 		test_put_type(out, &m->columns[i].type, false);
 		lab_buf_append_cstr(out, ")");
 	}
-	lab_buf_append_cstr(out, "] [");
+	lab_buf_append_cstr(out, "]");
+}
+
+static inline void test_put_prepared(struct lab_buf *out, const struct cql_prepared *p)
+{
+	lab_buf_append_cstr(out, "PREPARED [");
+	for (size_t i = 0; i < p->binds.pk_count; i++)
+		lab_buf_printf(out, "%s%u", i > 0 ? ", " : "", p->binds.pk_indexes[i]);
+	lab_buf_append_cstr(out, "] ");
+	test_put_columns(out, &p->binds);
+	lab_buf_append_cstr(out, " ");
+	test_put_columns(out, &p->columns);
+}
+
+static inline void test_put_rows(struct lab_buf *out, const struct cql_rows *rows)
+{
+	const struct cql_metadata *m = &rows->metadata;
+	test_put_columns(out, m);
+	lab_buf_append_cstr(out, " [");
 	for (size_t i = 0; i < rows->row_count; i++) {
 		lab_buf_append_cstr(out, i > 0 ? ", [" : "[");
 		for (size_t j = 0; j < m->column_count; j++) {
@@ -402,9 +428,26 @@ static inline void test_put_schema(struct lab_buf *out, const struct cql_schema_
 	lab_buf_append_cstr(out, "'");
 }
 
+static inline void test_put_failure(struct lab_buf *out, const struct cql_error *error)
+{
+	struct lab_view parts[] = { error->keyspace, error->table };
+	lab_buf_append_cstr(out, " ");
+	for (size_t i = 0; i < 2 + error->arg_types.count; i++) {
+		struct lab_view part = i < 2 ? parts[i] : error->arg_types.items[i - 2];
+		if (i == 2)
+			lab_buf_printf(out, "%04zx", error->arg_types.count);
+		lab_buf_printf(out, "%04zx", part.len);
+		lab_buf_append_hex(out, part);
+	}
+}
+
 static inline void test_put_exists(struct lab_buf *out, const struct cql_error *error)
 {
 	const struct lab_view names[] = { error->keyspace, error->table };
+	if (error->code == CQL_E_FUNCTION_FAILURE) {
+		test_put_failure(out, error);
+		return;
+	}
 	if (error->code != CQL_E_ALREADY_EXISTS)
 		return;
 	lab_buf_append_cstr(out, " ");
@@ -428,6 +471,11 @@ static inline const char *test_text(struct test_world *w, const struct cql_respo
 		lab_buf_printf(&out, "%s", cql_opcode_name((uint8_t)r->opcode));
 	else if (r->kind == CQL_RESULT_ROWS)
 		test_put_rows(&out, &r->rows);
+	else if (r->kind == CQL_RESULT_PREPARED)
+		test_put_prepared(&out, &r->prepared);
+	else if (r->kind == CQL_RESULT_SET_KEYSPACE)
+		lab_buf_printf(&out, "RESULT kind=3 b'\\x00\\x%02zx%.*s'", r->keyspace.len,
+			LAB_VIEW_ARG(r->keyspace));
 	else if (r->kind == CQL_RESULT_SCHEMA_CHANGE)
 		test_put_schema(&out, &r->schema);
 	else if (r->kind == CQL_RESULT_SET_KEYSPACE)
