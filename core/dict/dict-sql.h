@@ -30,8 +30,8 @@
 #define DICT_CLIENT_TIMEOUT_NS (30 * LAB_SEC)
 #define DICT_CLIENT_WARN_NS (5 * LAB_SEC)
 
-/* A client as the connect string says; `defects` are LAB_DEFECT() bits. -1 LAB_UNSUPPORTED: an ssl_
- * option was given, and env has no TLS below its byte streams. */
+/* A client as the connect string says; `defects` are LAB_DEFECT() bits. -1 as
+ * cql_client_open(). */
 int dict_sql_connect(struct env *env, const struct dict_cql_connect *connect, uint32_t defects,
 	struct cql_client **ret, struct lab_error *err);
 
