@@ -147,6 +147,9 @@ int cqlemu_new(const struct cqlemu_options *options, struct cqlemu **ret, struct
 /* Connections are forgotten without a word. NULLs the pointer; accepts NULL. */
 void cqlemu_free(struct cqlemu **emulator);
 
+/* The port that drivers are told, when it is known only after somebody listens. */
+void cqlemu_native_port_set(struct cqlemu *emulator, uint16_t port);
+
 /* accept() takes the node's name as `instance`. NULL from it: no such node, the node is down, too
  * many connections, or a fault at "cql.connect". */
 struct sim_stream_service cqlemu_service(struct cqlemu *emulator);

@@ -146,6 +146,13 @@ void cqlemu_free(struct cqlemu **_emu)
 	lab_heap_free(emu->heap, emu);
 }
 
+void cqlemu_native_port_set(struct cqlemu *emu, uint16_t port)
+{
+	lab_check(emu, CQLE_MAGIC);
+	emu->options.native_port = port;
+	emu->metadata_version++;
+}
+
 /* ---- set-up ---- */
 
 static bool is_word(const struct token *token, const char *word)

@@ -349,6 +349,13 @@ static int open_imds(struct serve *serve, struct lab_error *err)
 					: serve_imds(serve->imds, &socket, &serve->imds_front, err);
 }
 
+static void tell_port(void *ctx)
+{
+	struct serve *serve = ctx;
+
+	cqlemu_native_port_set(serve->cql, stream_front_end_port(serve->cql_front));
+}
+
 static int open_cql(struct serve *serve, struct lab_error *err)
 {
 	struct serve_socket socket = socket_of(serve, &serve->cql_address);
@@ -358,6 +365,8 @@ static int open_cql(struct serve *serve, struct lab_error *err)
 	if (new_cql(serve, err) < 0 ||
 		serve_cql(serve->cql, serve->cql_names, nodes, &socket, &serve->cql_front, err) < 0)
 		return -1;
+	/* Drivers look for the other nodes' ports in system.peers_v2. */
+	stream_front_end_call(serve->cql_front, tell_port, serve);
 	return serve_tls_open(serve, &serve->cql_address, nodes,
 		stream_front_end_port(serve->cql_front), &serve->cql_tls, err);
 }

@@ -34,11 +34,12 @@ static int try_node(void)
 	return -1;
 }
 
+static uint8_t answer[4096];
+
 /* Bytes that come within the time; 0: none, or the end. */
 static ssize_t ask(int fd, const uint8_t *frame, size_t size, int timeout_ms)
 {
 	struct pollfd poller = { .fd = fd, .events = POLLIN };
-	uint8_t answer[4096];
 	ssize_t n;
 
 	if (send(fd, frame, size, MSG_NOSIGNAL) != (ssize_t)size ||
@@ -53,6 +54,11 @@ static const uint8_t startup[] = { 4, 0, 0, 1, 1, 0, 0, 0, 22, 0, 1, 0, 11, 'C',
 static const uint8_t query[] = { 4, 0, 0, 2, 7, 0, 0, 0, 36, 0, 0, 0, 29, 'S', 'E', 'L', 'E', 'C',
 	'T', ' ', 'k', 'e', 'y', ' ', 'F', 'R', 'O', 'M', ' ', 's', 'y', 's', 't', 'e', 'm', '.',
 	'l', 'o', 'c', 'a', 'l', ' ', 0, 1, 0 };
+
+static const uint8_t peers[] = { 4, 0, 0, 3, 7, 0, 0, 0, 49, 0, 0, 0, 42, 'S', 'E', 'L', 'E', 'C',
+	'T', ' ', 'n', 'a', 't', 'i', 'v', 'e', '_', 'p', 'o', 'r', 't', ' ', 'F', 'R', 'O', 'M',
+	' ', 's', 'y', 's', 't', 'e', 'm', '.', 'p', 'e', 'e', 'r', 's', '_', 'v', '2', ' ', ' ',
+	' ', 0, 1, 0 };
 
 static void node(const char *action, unsigned status)
 {
@@ -96,6 +102,24 @@ static void nodes_have_places_states_and_counts(void **state)
 	assert_node_2("\"datacenter\":\"a\",\"rack\":\"r2\",\"state\":\"up\",\"seen_up_by\":"
 		      "[\"cassandra-1\",\"cassandra-3\"],\"connections\":1,\"connections_open\":1,"
 		      "\"requests\":2,\"statements\":1,");
+	close(fd);
+}
+
+static void drivers_learn_the_port_that_was_chosen(void **state)
+{
+	uint16_t port;
+	ssize_t n;
+	int fd;
+
+	(void)state;
+	start();
+	port = htons(serve_cql_port(t.serve));
+	fd = try_node();
+	assert_int_equal(ask(fd, startup, sizeof(startup), 5000), 9);
+	n = ask(fd, peers, sizeof(peers), 5000);
+	assert_true(n > 20);
+	/* An int: two zero bytes and the port end the last row. */
+	assert_memory_equal(answer + n - 2, &port, 2);
 	close(fd);
 }
 
@@ -170,6 +194,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		t_test(nodes_have_places_states_and_counts),
+		t_test(drivers_learn_the_port_that_was_chosen),
 		t_test(a_node_that_is_down_refuses_connections),
 		t_test(a_frozen_node_answers_when_it_is_thawed),
 		t_test(only_what_makes_sense_is_done),

@@ -130,3 +130,23 @@ def shifted(minutes, environment=None):
 	if not os.path.exists(library):
 		raise Skip("libfaketime is not installed")
 	return dict(environment or os.environ, LD_PRELOAD=library, FAKETIME=f"{minutes:+d}m")
+
+
+class Lines:
+	def __init__(self):
+		self.count = {"ok": 0, "FAIL": 0, "skip": 0}
+
+	def tell(self, verdict, who, check, detail=""):
+		self.count[verdict] += 1
+		print(f"{verdict:5} {who + ': ' + check:52}{'  ' + detail if detail else ''}".rstrip(), flush=True)
+
+	def end(self):
+		print(f"{self.count['ok']} passed, {self.count['FAIL']} failed, {self.count['skip']} skipped")
+		return 1 if self.count["FAIL"] else 0
+
+
+def told(wanted, out):
+	"""Lines of a client program; what it should have said and did not."""
+	lines = [tuple(line.split("\t")) for line in out.split("\n") if line.count("\t") == 2]
+	reported = {line[1] for line in lines}
+	return lines + [("FAIL", name, "not reported") for name in wanted if name not in reported]

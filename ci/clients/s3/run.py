@@ -13,6 +13,7 @@ import time
 
 import ours
 import servers
+from checks import Lines, told
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 BASIC = ("buckets", "upload and download 0 B", "upload and download 1 B", "upload and download 4 KiB",
@@ -77,19 +78,6 @@ def clients(build):
 	)
 
 
-class Lines:
-	def __init__(self):
-		self.count = {"ok": 0, "FAIL": 0, "skip": 0}
-
-	def tell(self, verdict, who, check, detail=""):
-		self.count[verdict] += 1
-		print(f"{verdict:5} {who + ': ' + check:52}{'  ' + detail if detail else ''}".rstrip(), flush=True)
-
-	def end(self):
-		print(f"{self.count['ok']} passed, {self.count['FAIL']} failed, {self.count['skip']} skipped")
-		return 1 if self.count["FAIL"] else 0
-
-
 def bucket_of(client):
 	return client.name.lower().replace(" ", "-")
 
@@ -135,13 +123,13 @@ def run_client(client, build, work, endpoint, tls):
 	try:
 		status = program.child.wait(TIMEOUT_S)
 	except subprocess.TimeoutExpired:
-		return told(client, program.said()) + [("FAIL", "all", f"not done after {TIMEOUT_S} s")]
+		return told(client.checks, program.said()) + [("FAIL", "all", f"not done after {TIMEOUT_S} s")]
 	finally:
 		program.stop()
 		running.discard(program)
 		if relay:
 			relay.stop()
-	lines = told(client, program.said())
+	lines = told(client.checks, program.said())
 	if status not in (0, 1) or (status == 1 and not any(line[0] == "FAIL" for line in lines)):
 		with open(folder + ".errors", encoding="utf-8", errors="replace") as file:
 			lines.append(("FAIL", "exit status", f"{status}: {file.read().strip()[-200:]!r}"))
@@ -150,12 +138,6 @@ def run_client(client, build, work, endpoint, tls):
 		lines.append(("ok" if seen else "FAIL", f"sends {form}",
 			"" if seen else f"only {', '.join(sorted(relay.forms))}"))
 	return lines
-
-
-def told(client, out):
-	lines = [tuple(line.split("\t")) for line in out.split("\n") if line.count("\t") == 2]
-	reported = {line[1] for line in lines}
-	return lines + [("FAIL", name, "not reported") for name in client.checks if name not in reported]
 
 
 def step_clock(path, minutes):
