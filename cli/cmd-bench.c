@@ -6,6 +6,7 @@
 #include "cli/options.h"
 
 #include "scenarios/bench/bench.h"
+#include "scenarios/bench/cql-cassandra.h"
 #include "scenarios/bench/servers.h"
 
 #include <stdio.h>
@@ -101,8 +102,8 @@ static int cmd_bench_servers(const struct options *o)
 
 int cmd_bench(int argc, char **argv)
 {
-	const struct bench_row *rows[BENCH_ROWS_MAX];
-	struct bench_result results[BENCH_ROWS_MAX];
+	const struct bench_row *rows[BENCH_ROWS_MAX + BENCH_CASSANDRA_ROWS];
+	struct bench_result results[LAB_COUNT_OF(rows)];
 	struct lab_error err;
 	struct options o;
 	size_t count;
@@ -113,6 +114,8 @@ int cmd_bench(int argc, char **argv)
 		return cmd_bench_servers(&o);
 	if (bench_select(o.arguments, o.argument_count, rows, &count, &err) < 0)
 		return cli_usage(&err);
+	if (o.cassandra != NULL && bench_cassandra_rows(o.cassandra, rows, &count, &err) < 0)
+		return err.code == LAB_DENIED ? cli_refused(&err) : cli_usage(&err);
 #ifndef __OPTIMIZE__
 	fprintf(stderr, "oboxlab: not an optimised build: these numbers say little\n");
 #endif

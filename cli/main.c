@@ -25,7 +25,7 @@ static const struct command {
 		"the emulators on sockets, until SIGTERM", cmd_serve },
 	{ "fs", "COMMAND [--conf FILE] [--filter NAME] PATH...",
 		"get, put, copy, delete, iter, stat, metadata", cmd_fs },
-	{ "bench", "[NAME...] [--json] | s3 --server ...",
+	{ "bench", "[NAME...] [--json] | s3 --server ... | cql --cassandra",
 		"speed, beside the raw limits of this machine", cmd_bench },
 	{ "doctor", "", "is this machine fit to run the laboratory?", cmd_doctor },
 };

@@ -47,6 +47,7 @@ static const struct option table[] = {
 	{ "--profile", OPTION_PROFILE, true, offsetof(struct options, profile) },
 	{ "--faults", OPTION_FAULTS, true, offsetof(struct options, faults) },
 	{ "--server", OPTION_SERVER, true, 0 },
+	{ "--cassandra", OPTION_SERVER, true, offsetof(struct options, cassandra) },
 	{ "--filter", OPTION_FS, true, offsetof(struct options, fs.filter) },
 	{ "--uri", OPTION_FS, true, offsetof(struct options, fs.uri) },
 	{ "-f", OPTION_FS, true, offsetof(struct options, fs.file) },

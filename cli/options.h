@@ -69,6 +69,7 @@ struct options {
 	const char *data, *profile, *faults;
 	const char *tls_cert, *tls_key, *tls_client_ca;
 	const char *servers[OPTIONS_FS_MAX]; /* of bench s3 */
+	const char *cassandra;               /* of bench cql: "A:P" */
 	size_t server_count;
 	bool is_live, json, stop_at_first, quiet;
 	uint64_t until_ns, until_event;

@@ -16,6 +16,10 @@ int bench_live_s3_get(struct bench_result *ret, struct lab_error *err);
 int bench_live_s3_put(struct bench_result *ret, struct lab_error *err);
 int bench_live_cql(struct bench_result *ret, struct lab_error *err);
 int bench_live_cql_quorum(struct bench_result *ret, struct lab_error *err);
+int bench_cql_reads(struct bench_result *ret, struct lab_error *err);
+int bench_cql_writes(struct bench_result *ret, struct lab_error *err);
+int bench_cql_row_bytes(struct bench_result *ret, struct lab_error *err);
+int bench_cql_start(struct bench_result *ret, struct lab_error *err);
 int bench_client_s3(struct bench_result *ret, struct lab_error *err);
 int bench_start_time(struct bench_result *ret, struct lab_error *err);
 int bench_start_memory(struct bench_result *ret, struct lab_error *err);
@@ -33,6 +37,9 @@ static inline uint64_t bench_clock_ns(clockid_t clock)
 	lab_assert(clock_gettime(clock, &ts) == 0);
 	return (uint64_t)ts.tv_sec * LAB_SEC + (uint64_t)ts.tv_nsec;
 }
+
+/* Of this process. */
+int bench_resident_bytes(uint64_t *ret, struct lab_error *err);
 
 /* `count` in `ns`, as thousandths a second. */
 static inline int64_t bench_per_second(uint64_t count, uint64_t ns)

@@ -16,26 +16,33 @@
 #define K 1000
 
 static const struct bench_row rows[] = {
-	{ "fiber.switch_ns", "ns", 30 * K, true, 0, bench_fiber_switch },
-	{ "sim.requests_per_s", "1/s", INT64_C(300000) * K, false, 0, bench_sim_requests },
-	{ "sim.seeds_per_s", "1/s", 20 * K, false, 0, bench_sim_seeds },
-	{ "live.s3.get_4k_per_s", "1/s", INT64_C(45000) * K, false, 700, bench_live_s3_get },
-	{ "live.s3.put_4k_per_s", "1/s", INT64_C(25000) * K, false, 700, bench_live_s3_put },
-	{ "live.cql.ops_per_s", "1/s", INT64_C(120000) * K, false, 0, bench_live_cql },
-	{ "live.cql.quorum_ops_per_s", "1/s", 0, false, 0, bench_live_cql_quorum },
-	{ "client.s3.cpu_us", "us", 45 * K, true, 0, bench_client_s3 },
-	{ "start.ms", "ms", 50 * K, true, 0, bench_start_time },
-	{ "start.rss_mb", "MB", 40 * K, true, 0, bench_start_memory },
+	{ "fiber.switch_ns", "ns", 30 * K, true, 0, bench_fiber_switch, false },
+	{ "sim.requests_per_s", "1/s", INT64_C(300000) * K, false, 0, bench_sim_requests, false },
+	{ "sim.seeds_per_s", "1/s", 20 * K, false, 0, bench_sim_seeds, false },
+	{ "live.s3.get_4k_per_s", "1/s", INT64_C(45000) * K, false, 700, bench_live_s3_get, false },
+	{ "live.s3.put_4k_per_s", "1/s", INT64_C(25000) * K, false, 700, bench_live_s3_put, false },
+	{ "live.cql.ops_per_s", "1/s", INT64_C(120000) * K, false, 0, bench_live_cql, false },
+	{ "live.cql.quorum_ops_per_s", "1/s", 0, false, 0, bench_live_cql_quorum, false },
+	{ "cql.reads_per_s", "1/s", INT64_C(120000) * K, false, 0, bench_cql_reads, false },
+	{ "cql.writes_per_s", "1/s", INT64_C(120000) * K, false, 0, bench_cql_writes, false },
+	{ "cql.start_ms", "ms", 50 * K, true, 0, bench_cql_start, false },
+	{ "cql.row_bytes", "B", 0, true, 0, bench_cql_row_bytes, true },
+	{ "client.s3.cpu_us", "us", 45 * K, true, 0, bench_client_s3, false },
+	{ "start.ms", "ms", 50 * K, true, 0, bench_start_time, false },
+	{ "start.rss_mb", "MB", 40 * K, true, 0, bench_start_memory, false },
 	/* 99 % of what AWS promises (s3 2.1). */
-	{ "throttle.1.writes_per_s", "1/s", INT64_C(3465) * K, false, 0, bench_throttle_writes_1 },
-	{ "throttle.1.reads_per_s", "1/s", INT64_C(5445) * K, false, 0, bench_throttle_reads_1 },
-	{ "throttle.16.writes_per_s", "1/s", INT64_C(55440) * K, false, 0,
-		bench_throttle_writes_16 },
-	{ "throttle.16.reads_per_s", "1/s", INT64_C(87120) * K, false, 0, bench_throttle_reads_16 },
+	{ "throttle.1.writes_per_s", "1/s", INT64_C(3465) * K, false, 0, bench_throttle_writes_1,
+		false },
+	{ "throttle.1.reads_per_s", "1/s", INT64_C(5445) * K, false, 0, bench_throttle_reads_1,
+		false },
+	{ "throttle.16.writes_per_s", "1/s", INT64_C(55440) * K, false, 0, bench_throttle_writes_16,
+		false },
+	{ "throttle.16.reads_per_s", "1/s", INT64_C(87120) * K, false, 0, bench_throttle_reads_16,
+		false },
 	{ "throttle.256.writes_per_s", "1/s", INT64_C(887040) * K, false, 0,
-		bench_throttle_writes_256 },
+		bench_throttle_writes_256, false },
 	{ "throttle.256.reads_per_s", "1/s", INT64_C(1393920) * K, false, 0,
-		bench_throttle_reads_256 },
+		bench_throttle_reads_256, false },
 };
 
 const struct bench_row *bench_rows(size_t *ret_count)
@@ -78,7 +85,7 @@ int bench_select(const char *const *prefixes, size_t prefix_count,
 			return no_such_row(prefixes[p], err);
 	}
 	for (size_t i = 0; i < LAB_COUNT_OF(rows); i++) {
-		if (chosen[i] || prefix_count == 0)
+		if (chosen[i] || (prefix_count == 0 && !rows[i].on_request))
 			ret_rows[count++] = &rows[i];
 	}
 	*ret_count = count;

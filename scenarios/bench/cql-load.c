@@ -14,7 +14,6 @@
 
 #define INPUT_MAX ((size_t)256 << 10)
 #define OUTPUT_MAX ((size_t)CQL_LOAD_STREAMS_MAX * CQL_LOAD_FRAME_MAX)
-#define OPCODE_AT 4
 
 struct connection {
 	int fd;
@@ -83,7 +82,7 @@ static int receive(struct run *run, struct connection *c, struct lab_error *err)
 	c->have += n > 0 ? (size_t)n : 0;
 	rest = lab_view_of(c->input, c->have);
 	while ((length = frame_length(rest)) != 0) {
-		if (rest.ptr[OPCODE_AT] == CQL_ERROR)
+		if (rest.ptr[CQL_ANSWER_OPCODE_AT] == CQL_ERROR)
 			return failed(rest, err);
 		run->answers++;
 		queue_next(run, c, rest.ptr[2], rest.ptr[3]);
@@ -135,7 +134,7 @@ int cql_load_ask(int fd, struct lab_view frame, uint8_t *answer, size_t answer_m
 		have += n > 0 ? (size_t)n : 0;
 	}
 	*ret = lab_view_of(answer, have);
-	return answer[OPCODE_AT] == CQL_ERROR ? failed(*ret, err) : 0;
+	return answer[CQL_ANSWER_OPCODE_AT] == CQL_ERROR ? failed(*ret, err) : 0;
 }
 
 static int open_connections(struct run *run, struct lab_error *err)
@@ -146,7 +145,7 @@ static int open_connections(struct run *run, struct lab_error *err)
 		struct connection *c = &run->connections[run->open];
 		struct lab_view answer;
 
-		if (bench_dial(run->load->port, &c->fd, err) < 0)
+		if (bench_dial_to(&run->load->target, &c->fd, err) < 0)
 			return -1;
 		run->fds[run->open] = c->fd;
 		if (cql_load_ask(c->fd, run->load->hello, c->input, sizeof(c->input), &answer,

@@ -8,6 +8,7 @@
 
 #define POOL_MAX ((size_t)4 << 30)
 #define HEAP_MAX ((size_t)1 << 30)
+#define CQL_MAX ((size_t)16 << 30)
 #define ACCOUNT "123456789012"
 #define DDL_MAX 65536
 
@@ -28,6 +29,7 @@ static const struct cqlemu_node_options cql_nodes[BENCH_CQL_NODES_MAX] = {
 void emulators_init(struct emulators *e)
 {
 	memset(e, 0, sizeof(*e));
+	e->cql_keyspace = "mails";
 	e->pool = lab_pool_new(POOL_MAX);
 	e->heap = lab_heap_new(e->pool, HEAP_MAX);
 	e->arena = lab_arena_new(e->heap, HEAP_MAX);
@@ -98,8 +100,8 @@ int emulators_cql(struct emulators *e, unsigned nodes, struct lab_error *err)
 	int result;
 
 	lab_assert(nodes >= 1 && nodes <= BENCH_CQL_NODES_MAX);
-	e->cql_pool = lab_pool_new(POOL_MAX);
-	e->cql_heap = lab_heap_new(e->cql_pool, HEAP_MAX);
+	e->cql_pool = lab_pool_new(CQL_MAX);
+	e->cql_heap = lab_heap_new(e->cql_pool, CQL_MAX);
 	e->cql_nodes = nodes;
 	cqlemu_options_init(&o);
 	o.heap = e->cql_heap;
@@ -109,7 +111,7 @@ int emulators_cql(struct emulators *e, unsigned nodes, struct lab_error *err)
 	if (cqlemu_new(&o, &e->cql, err) < 0)
 		return -1;
 	lab_buf_init(&ddl, e->heap, DDL_MAX);
-	schema_print(LAB_VIEW("mails"), nodes, &ddl);
+	schema_print(lab_view_cstr(e->cql_keyspace), nodes, &ddl);
 	result = cqlemu_execute(e->cql, lab_buf_view(&ddl), err);
 	lab_buf_done(&ddl);
 	return result;

@@ -35,6 +35,7 @@ struct emulators {
 	struct imdsemu *imds;
 	struct cqlemu *cql;
 	size_t cql_nodes;
+	const char *cql_keyspace; /* "mails" */
 	struct http_front_end *s3_front, *imds_front;
 	struct stream_front_end *cql_front;
 };
@@ -45,7 +46,7 @@ void emulators_free(struct emulators *e);
 /* One bucket, one key. */
 int emulators_s3(struct emulators *e, struct lab_error *err);
 int emulators_imds(struct emulators *e, struct lab_error *err);
-/* The tables of fs-dictmap in keyspace "mails", on `nodes` nodes with as many replicas. */
+/* The tables of fs-dictmap in the keyspace, on `nodes` nodes with as many replicas. */
 int emulators_cql(struct emulators *e, unsigned nodes, struct lab_error *err);
 
 int emulators_s3_serve(struct emulators *e, struct lab_error *err);
@@ -77,6 +78,9 @@ typedef int (*bench_cql_ask_fn)(
 	void *ctx, struct lab_view frame, struct lab_view *ret, struct lab_error *err);
 int bench_cql_frames(struct emulators *e, bench_cql_ask_fn ask, void *ctx, struct lab_view **ret,
 	struct lab_error *err);
+/* One INSERT of row 0 by this user. */
+int bench_cql_insert(struct emulators *e, bench_cql_ask_fn ask, void *ctx, struct lab_view user,
+	struct lab_view *ret, struct lab_error *err);
 struct lab_view bench_cql_startup(struct emulators *e);
 
 #endif

@@ -160,12 +160,12 @@ static struct lab_view row_bytes(struct emulators *e, size_t number, size_t len)
 }
 
 /* u, g, b, n and, for INSERT, i. */
-static struct lab_view execute(struct emulators *e, struct lab_view id, size_t row, bool is_insert)
+static struct lab_view execute(
+	struct emulators *e, struct lab_view id, struct lab_view user, size_t row, bool is_insert)
 {
 	size_t partition = row / ROWS_IN_PARTITION;
 	struct cql_bind values[5] = {
-		{ .bytes = lab_view_cstr(
-			  lab_arena_printf(e->arena, "user%zu@example.com", partition)) },
+		{ .bytes = user },
 		{ .bytes = row_bytes(e, partition, 16) },
 		{ .bytes = cql_value_int(e->arena, 0) },
 		{ .bytes = row_bytes(e, row, 16) },
@@ -183,23 +183,48 @@ static struct lab_view execute(struct emulators *e, struct lab_view id, size_t r
 	return encode(e, &request);
 }
 
+static int prepare_insert(struct emulators *e, bench_cql_ask_fn ask, void *ctx,
+	struct lab_view *ret, struct lab_error *err)
+{
+	const char *query = lab_arena_printf(e->arena,
+		"INSERT INTO %s.user_mailbox_objects (u,g,b,n,i) VALUES (?,?,?,?,?)",
+		e->cql_keyspace);
+
+	return prepare(e, query, ask, ctx, ret, err);
+}
+
+int bench_cql_insert(struct emulators *e, bench_cql_ask_fn ask, void *ctx, struct lab_view user,
+	struct lab_view *ret, struct lab_error *err)
+{
+	struct lab_view insert;
+
+	if (prepare_insert(e, ask, ctx, &insert, err) < 0)
+		return -1;
+	*ret = execute(e, insert, user, 0, true);
+	return 0;
+}
+
 int bench_cql_frames(struct emulators *e, bench_cql_ask_fn ask, void *ctx, struct lab_view **ret,
 	struct lab_error *err)
 {
 	struct lab_view *frames = lab_arena_array(e->arena, struct lab_view, BENCH_CQL_FRAMES);
 	struct lab_view insert, select;
 
-	if (prepare(e, "INSERT INTO mails.user_mailbox_objects (u,g,b,n,i) VALUES (?,?,?,?,?)", ask,
-		    ctx, &insert, err) < 0 ||
+	if (prepare_insert(e, ask, ctx, &insert, err) < 0 ||
 		prepare(e,
-			"SELECT i FROM mails.user_mailbox_objects WHERE u=? AND g=? AND b=? "
-			"AND n=?",
+			lab_arena_printf(e->arena,
+				"SELECT i FROM %s.user_mailbox_objects WHERE u=? AND g=? AND b=? "
+				"AND n=?",
+				e->cql_keyspace),
 			ask, ctx, &select, err) < 0)
 		return -1;
 	for (size_t i = 0; i < BENCH_CQL_FRAMES; i++) {
 		bool is_insert = i % 2 == 0;
 
-		frames[i] = execute(e, is_insert ? insert : select, i / 2, is_insert);
+		frames[i] = execute(e, is_insert ? insert : select,
+			lab_view_cstr(lab_arena_printf(
+				e->arena, "user%zu@example.com", i / 2 / ROWS_IN_PARTITION)),
+			i / 2, is_insert);
 	}
 	*ret = frames;
 	return 0;

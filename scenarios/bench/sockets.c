@@ -9,24 +9,35 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-int bench_dial(uint16_t port, int *ret_fd, struct lab_error *err)
+int bench_dial_to(const struct cql_target *target, int *ret_fd, struct lab_error *err)
 {
-	struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(port) };
+	struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(target->port) };
 	struct timeval patience = { .tv_sec = BENCH_SOCKET_TIMEOUT_S };
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
 
 	if (fd < 0)
 		return lab_fail(err, LAB_LIMIT, "no socket");
 	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	if (target->host != NULL && inet_pton(AF_INET, target->host, &address.sin_addr) != 1) {
+		close(fd);
+		return lab_fail(err, LAB_INVALID, "%s is not an address", target->host);
+	}
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
 	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
 	if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0) {
 		close(fd);
-		return lab_fail(err, LAB_REFUSED, "port %u: cannot connect", port);
+		return lab_fail(err, LAB_REFUSED, "port %u: cannot connect", target->port);
 	}
 	*ret_fd = fd;
 	return 0;
+}
+
+int bench_dial(uint16_t port, int *ret_fd, struct lab_error *err)
+{
+	struct cql_target target = { .host = NULL, .port = port };
+
+	return bench_dial_to(&target, ret_fd, err);
 }
 
 int bench_send(int fd, struct lab_view data, struct lab_error *err)

@@ -17,6 +17,12 @@ struct bench_load_result {
 	uint64_t answers, ns;
 };
 
+/* Where a server is; host NULL: 127.0.0.1. Only loopback, "127.0.0.2". */
+struct cql_target {
+	const char *host;
+	uint16_t port;
+};
+int bench_dial_to(const struct cql_target *target, int *ret_fd, struct lab_error *err);
 /* A blocking TCP connection to 127.0.0.1, with TCP_NODELAY and a time limit on every call. */
 int bench_dial(uint16_t port, int *ret_fd, struct lab_error *err);
 int bench_send(int fd, struct lab_view data, struct lab_error *err);
@@ -40,12 +46,13 @@ int http_load_once(uint16_t port, struct lab_view request, struct lab_error *err
 
 /* CQL: `streams` requests in flight on each connection, each answer is followed by a request. */
 struct cql_load {
-	uint16_t port;
+	struct cql_target target;
 	struct lab_view hello; /* the first frame of each connection, answered by one frame */
 	const struct lab_view *frames; /* requests; the stream id in them is written over */
 	size_t frame_count;
 	unsigned connections, streams;
 };
+#define CQL_ANSWER_OPCODE_AT 4 /* in a frame; 0: ERROR */
 #define CQL_LOAD_STREAMS_MAX 256
 #define CQL_LOAD_FRAME_MAX 1024 /* of requests */
 /* -1 LAB_CORRUPT: an ERROR came. */

@@ -4,8 +4,7 @@
  * memory then.
  */
 #include "scenarios/bench/bench-private.h"
-#include "scenarios/bench/emulators.h"
-#include "scenarios/bench/sockets.h"
+#include "scenarios/bench/cql-load.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -59,14 +58,41 @@ static int ask_all(struct emulators *e, struct lab_error *err)
 	return ask_imds(e, err) < 0 || ask_cql(e, err) < 0 || ask_s3(e, err) < 0 ? -1 : 0;
 }
 
-static int start_once(uint64_t *ret_ns, struct lab_error *err)
+/* Three nodes with the schema, as `oboxlab serve --cql` has them; and a query. */
+static int start_cql(struct emulators *e, struct lab_error *err)
+{
+	emulators_init(e);
+	if (emulators_cql(e, BENCH_CQL_NODES_MAX, err) < 0)
+		return -1;
+	return emulators_cql_serve(e, err);
+}
+
+static int query_cql(struct emulators *e, struct lab_error *err)
+{
+	struct cql_target target = { .port = stream_front_end_port(e->cql_front) };
+	struct cql_asker *asker = NULL;
+	size_t rows = 0;
+	int result = cql_asker_open(e, &target, &asker, err);
+
+	if (result == 0)
+		result =
+			cql_ask_query(e, asker, LAB_VIEW("SELECT * FROM system.local"), &rows, err);
+	cql_asker_close(asker);
+	if (result == 0 && rows != 1)
+		return lab_fail(err, LAB_CORRUPT, "system.local has %zu rows", rows);
+	return result;
+}
+
+typedef int (*start_fn)(struct emulators *e, struct lab_error *err);
+
+static int start_once(start_fn begin, start_fn ask, uint64_t *ret_ns, struct lab_error *err)
 {
 	uint64_t start = bench_clock_ns(CLOCK_MONOTONIC);
 	struct emulators e;
-	int result = start_all(&e, err);
+	int result = begin(&e, err);
 
 	if (result == 0)
-		result = ask_all(&e, err);
+		result = ask(&e, err);
 	*ret_ns = bench_clock_ns(CLOCK_MONOTONIC) - start;
 	emulators_free(&e);
 	return result;
@@ -80,13 +106,14 @@ static int compare_times(const void *a, const void *b)
 }
 
 /* The median: a start has no limit to be compared with, and the best one is luck. */
-int bench_start_time(struct bench_result *ret, struct lab_error *err)
+static int median_start(
+	start_fn begin, start_fn ask, struct bench_result *ret, struct lab_error *err)
 {
 	uint64_t ns[STARTS];
 
 	memset(ret, 0, sizeof(*ret));
 	for (unsigned i = 0; i < STARTS; i++) {
-		if (start_once(&ns[i], err) < 0)
+		if (start_once(begin, ask, &ns[i], err) < 0)
 			return -1;
 	}
 	qsort(ns, STARTS, sizeof(ns[0]), compare_times);
@@ -94,7 +121,17 @@ int bench_start_time(struct bench_result *ret, struct lab_error *err)
 	return 0;
 }
 
-static int resident_bytes(uint64_t *ret, struct lab_error *err)
+int bench_start_time(struct bench_result *ret, struct lab_error *err)
+{
+	return median_start(start_all, ask_all, ret, err);
+}
+
+int bench_cql_start(struct bench_result *ret, struct lab_error *err)
+{
+	return median_start(start_cql, query_cql, ret, err);
+}
+
+int bench_resident_bytes(uint64_t *ret, struct lab_error *err)
 {
 	FILE *file = fopen("/proc/self/statm", "re");
 	unsigned long size, resident;
@@ -120,7 +157,7 @@ int bench_start_memory(struct bench_result *ret, struct lab_error *err)
 	if (result == 0)
 		result = ask_all(&e, err);
 	if (result == 0)
-		result = resident_bytes(&bytes, err);
+		result = bench_resident_bytes(&bytes, err);
 	ret->value = (int64_t)(bytes / 1000);
 	emulators_free(&e);
 	return result;
