@@ -40,9 +40,10 @@ static int get_key_value(
 		return -1;
 	if (got != CQLE_GOT_VALUE)
 		return cqle_fail(b->err, CQL_E_INVALID,
-			got == CQLE_GOT_NULL ? "Invalid null value in condition for column %.*s"
-					     : "Invalid unset value for column %.*s",
-			LAB_VIEW_ARG(value->name));
+			got != CQLE_GOT_NULL ? "Invalid unset value for column %.*s"
+			: value->of_tuple    ? "Invalid null value for column %.*s"
+					     : "Invalid null value in condition for column %.*s",
+			LAB_VIEW_ARG(value->column != NULL ? value->column->name : value->name));
 	if (ret->len > CQLEMU_KEY_BYTES_MAX)
 		return cqle_fail(b->err, CQL_E_INVALID,
 			"Key length of %zu is longer than maximum of %d", ret->len,
@@ -69,6 +70,28 @@ static int get_number(
 	return 0;
 }
 
+/* The fields of all tuples of a list. */
+static int split_tuples(const struct binder *b, const struct cqle_restriction *r,
+	struct lab_view bytes, struct lab_view **ret, size_t *ret_count)
+{
+	struct cql_reader reader = cql_reader_of(bytes);
+	size_t count = (size_t)cql_read_int(&reader);
+	*ret = lab_arena_array(b->arena, struct lab_view, count * r->tuple + 1);
+	*ret_count = count * r->tuple;
+	for (size_t i = 0; i < count; i++) {
+		struct lab_view tuple = cql_read_bytes(&reader);
+		for (size_t j = 0; j < r->tuple; j++) {
+			struct lab_view field = cqle_field_at(tuple, j);
+			if (field.ptr == NULL)
+				return cqle_fail(b->err, CQL_E_INVALID,
+					"Invalid null value in condition for columns: %.*s",
+					LAB_VIEW_ARG(r->values[0].name));
+			(*ret)[i * r->tuple + j] = field;
+		}
+	}
+	return 0;
+}
+
 /* All values of a restriction: of =, of IN (...), of IN ?. */
 static int get_values(const struct binder *b, const struct cqle_restriction *r,
 	struct lab_view **ret, size_t *ret_count)
@@ -87,10 +110,15 @@ static int get_values(const struct binder *b, const struct cqle_restriction *r,
 		.id = CQL_TYPE_LIST, .params = &r->values[0].type, .param_count = 1
 	};
 	if (bind->kind != CQL_VALUE_BYTES)
-		return cqle_fail(b->err, CQL_E_INVALID, "Invalid null value for in(%.*s)",
-			LAB_VIEW_ARG(r->column->name));
+		return r->tuple > 0
+			       ? cqle_fail(b->err, CQL_E_INVALID,
+					 "Invalid null value for IN restriction")
+			       : cqle_fail(b->err, CQL_E_INVALID, "Invalid null value for in(%.*s)",
+					 LAB_VIEW_ARG(r->column->name));
 	if (cqle_value_validate(&list, bind->bytes, b->err) < 0)
 		return -1;
+	if (r->tuple > 0)
+		return split_tuples(b, r, bind->bytes, ret, ret_count);
 	struct cql_reader reader = cql_reader_of(bind->bytes);
 	*ret_count = (size_t)cql_read_int(&reader);
 	*ret = lab_arena_array(b->arena, struct lab_view, *ret_count);
@@ -300,6 +328,92 @@ static int bind_range(const struct binder *b, struct lab_view prefix, struct cql
 	return 0;
 }
 
+/* ---- slices of columns in different orders: several ranges ---- */
+
+static bool has_mixed_orders(const struct binder *b)
+{
+	const struct cqle_where *w = &b->plan->where;
+	size_t more = LAB_MAX(
+		w->low.present ? w->low.more_count : 0, w->high.present ? w->high.more_count : 0);
+	for (size_t i = 1; i <= more; i++) {
+		if (cqle_ck(b->plan->table, w->range_column->position + i)->descending !=
+			w->range_column->descending)
+			return true;
+	}
+	return false;
+}
+
+static int slice_order(const void *_a, const void *_b)
+{
+	const struct cqle_slice *a = _a, *b = _b;
+	return lab_view_cmp(a->start, b->start);
+}
+
+/* The rows beyond a bound: (a, b) > (1, 2) is a = 1 and b > 2, or a > 1. In order, apart from each
+ * other. */
+static int bound_pieces(const struct binder *b, struct lab_view prefix,
+	const struct cqle_bound *bound, bool low, struct cqle_slice *ret, size_t *ret_count)
+{
+	size_t first = b->plan->where.range_column->position, count = 0;
+	if (!bound->present) {
+		ret[count++] = (struct cqle_slice){ prefix, successor(b, prefix), false };
+		*ret_count = count;
+		return 0;
+	}
+	for (size_t i = 0; i <= bound->more_count; i++) {
+		const struct cqle_column *c = cqle_ck(b->plan->table, first + i);
+		struct lab_view value;
+		if (get_key_value(b, i == 0 ? &bound->value : &bound->more[i - 1], &value) < 0)
+			return -1;
+		struct lab_view at = extend(b, prefix, c, value);
+		bool behind = low != c->descending;
+		struct cqle_slice *piece = &ret[count++];
+		piece->start = behind ? successor(b, at) : prefix;
+		piece->end = behind ? successor(b, prefix) : at;
+		piece->point = false;
+		prefix = at;
+	}
+	if (bound->inclusive)
+		ret[count++] = (struct cqle_slice){ prefix, successor(b, prefix), false };
+	qsort(ret, count, sizeof(*ret), slice_order); /* apart: only empty ones tie */
+	*ret_count = count;
+	return 0;
+}
+
+/* What both have; false: nothing. A start without bytes is before all of them, an end without is
+ * behind. */
+static bool intersect(
+	const struct cqle_slice *a, const struct cqle_slice *b, struct cqle_slice *ret)
+{
+	ret->start = lab_view_cmp(a->start, b->start) > 0 ? a->start : b->start;
+	ret->end = a->end.ptr == NULL                 ? b->end
+		   : b->end.ptr == NULL               ? a->end
+		   : lab_view_cmp(a->end, b->end) < 0 ? a->end
+						      : b->end;
+	ret->point = false;
+	return ret->end.ptr == NULL || lab_view_cmp(ret->start, ret->end) < 0;
+}
+
+static int bind_pieces(const struct binder *b, const struct lab_view *prefixes, size_t count,
+	struct cqle_slice **ret, size_t *ret_count)
+{
+	const struct cqle_where *w = &b->plan->where;
+	size_t lows = w->low.more_count + 2, highs = w->high.more_count + 2;
+	struct cqle_slice *low = lab_arena_array(b->arena, struct cqle_slice, lows);
+	struct cqle_slice *high = lab_arena_array(b->arena, struct cqle_slice, highs);
+	*ret = lab_arena_array(b->arena, struct cqle_slice, count * lows * highs);
+	*ret_count = 0;
+	for (size_t i = 0; i < count; i++) {
+		if (bound_pieces(b, prefixes[i], &w->low, true, low, &lows) < 0 ||
+			bound_pieces(b, prefixes[i], &w->high, false, high, &highs) < 0)
+			return -1;
+		for (size_t j = 0; j < lows * highs; j++)
+			*ret_count +=
+				intersect(&low[j / highs], &high[j % highs], &(*ret)[*ret_count]);
+	}
+	return 0;
+}
+
 /* One value for each column: the common case, without lists. */
 static int single_prefix(const struct binder *b, struct lab_view *ret, bool *ret_single)
 {
@@ -350,6 +464,8 @@ static int bind_slices(const struct binder *b, struct cqle_slice **ret, size_t *
 	size_t count;
 	if (bind_prefixes(b, &prefixes, &count) < 0)
 		return -1;
+	if (w->range_column != NULL && has_mixed_orders(b))
+		return bind_pieces(b, prefixes, count, ret, ret_count);
 	*ret = lab_arena_array(b->arena, struct cqle_slice, count);
 	*ret_count = count;
 	for (size_t i = 0; i < count; i++) {
@@ -423,6 +539,7 @@ static int bind_filters(const struct binder *b, struct cqle_select *ret)
 		f->column = w->filters[i].column;
 		f->type = &w->filters[i].values[0].type;
 		f->op = w->filters[i].op;
+		f->tuple = w->filters[i].tuple;
 		if (get_values(b, &w->filters[i], &f->values, &f->value_count) < 0 ||
 			(w->filters[i].key != NULL &&
 				get_key_value(b, w->filters[i].key, &f->key) < 0))

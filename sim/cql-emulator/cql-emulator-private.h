@@ -589,6 +589,9 @@ struct cqle_value {
 	size_t marker;
 	struct lab_view bytes;        /* of a constant */
 	bool is_list;                 /* "c IN ?": the marker is a list of the type */
+	bool of_tuple;                /* written or bound as a part of one */
+	const struct cql_type *tuple; /* the marker's type, if it is one: the value is a field */
+	size_t field;                 /* of it */
 	const struct cqle_expr *expr; /* neither constant nor marker; NULL */
 };
 
@@ -895,6 +898,7 @@ struct cqle_filter {
 	enum operator op;
 	struct lab_view *values;
 	size_t value_count;
+	size_t tuple; /* so many columns from `column` on, values for all of them; 0: just it */
 };
 
 /* What a change is stamped with. */

@@ -505,6 +505,25 @@ int cqle_eval(const struct cqle_eval *e, const struct cqle_expr *x, struct lab_v
 	return 0;
 }
 
+/* A field of a bound tuple. */
+static enum cqle_got tuple_field(const struct cqle_eval *e, const struct cqle_value *value,
+	const struct cql_bind *bind, struct lab_view *ret)
+{
+	struct lab_error inner;
+	if (bind->kind != CQL_VALUE_BYTES) {
+		(void)cqle_fail(e->err, CQL_E_INVALID, "Invalid %s value for tuple %.*s",
+			bind->kind == CQL_VALUE_NULL ? "null" : "unset", LAB_VIEW_ARG(value->name));
+		return CQLE_GOT_ERROR;
+	}
+	if (cqle_value_validate(value->tuple, bind->bytes, &inner) < 0) {
+		(void)cqle_fail(e->err, CQL_E_SERVER_ERROR,
+			"org.apache.cassandra.serializers.MarshalException: %s", inner.message);
+		return CQLE_GOT_ERROR;
+	}
+	*ret = cqle_field_at(bind->bytes, value->field);
+	return ret->ptr == NULL ? CQLE_GOT_NULL : CQLE_GOT_VALUE;
+}
+
 enum cqle_got cqle_value_get(
 	const struct cqle_eval *e, const struct cqle_value *value, struct lab_view *ret)
 {
@@ -518,6 +537,8 @@ enum cqle_got cqle_value_get(
 		return value->is_null ? CQLE_GOT_NULL : CQLE_GOT_VALUE;
 	}
 	const struct cql_bind *bind = &e->values[value->marker];
+	if (value->tuple != NULL)
+		return tuple_field(e, value, bind, ret);
 	if (bind->kind != CQL_VALUE_BYTES)
 		return bind->kind == CQL_VALUE_NULL ? CQLE_GOT_NULL : CQLE_GOT_UNSET;
 	*ret = bind->bytes;

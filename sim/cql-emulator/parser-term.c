@@ -158,11 +158,11 @@ static int negative(struct parser *p, parser_fn primary, struct term *ret)
 }
 
 /* (a) is a, in parentheses; (a, b) is a tuple. */
-static int parentheses(struct parser *p, parser_fn item, struct term *ret)
+static int parentheses(struct parser *p, const struct token *open, parser_fn item, struct term *ret)
 {
 	ret->kind = TERM_TUPLE;
 	if (parser_at_symbol(p, ")"))
-		return parser_no_viable(p);
+		return parser_no_viable_after(p, open);
 	if (parser_items(p, ")", item, ret) < 0)
 		return -1;
 	if (ret->item_count == 1)
@@ -172,6 +172,7 @@ static int parentheses(struct parser *p, parser_fn item, struct term *ret)
 
 int parser_nested(struct parser *p, parser_fn item, parser_fn primary, struct term *ret)
 {
+	struct token first = p->token;
 	int result;
 	if (p->depth == SYNTAX_DEPTH_MAX)
 		return cqle_fail(p->err, CQL_E_SYNTAX, "line %u:%u terms are nested too deeply",
@@ -187,7 +188,7 @@ int parser_nested(struct parser *p, parser_fn item, parser_fn primary, struct te
 	} else if (parser_take_symbol(p, "{")) {
 		result = braces(p, item, ret);
 	} else if (parser_take_symbol(p, "(")) {
-		result = parentheses(p, item, ret);
+		result = parentheses(p, &first, item, ret);
 	} else {
 		result = parser_no_viable(p);
 	}

@@ -42,6 +42,10 @@ bool plan_is_dynamic(const struct term *term);
 int plan_select_items(struct builder *b);
 /* relation.c: checks the relations of several columns; = becomes one for each. */
 int plan_expand_tuples(struct builder *b);
+/* One column of (a, b) = ?: a field of the marker's tuple. */
+int plan_tuple_part(struct builder *b, const struct relation *r, struct cqle_value *ret);
+/* The marker of the value. */
+void plan_note_marker(struct builder *b, const struct cqle_value *value, struct lab_view name);
 /* A slice or IN of several columns. */
 int plan_tuple(struct builder *b, const struct relation *r, struct cqle_restriction *ret);
 /* aggregate.c: GROUP BY, and where the plan's aggregates keep what they have seen. */

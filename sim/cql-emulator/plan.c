@@ -12,7 +12,7 @@
 
 /* ---- values ---- */
 
-static void note_marker(struct builder *b, const struct cqle_value *value, struct lab_view name)
+void plan_note_marker(struct builder *b, const struct cqle_value *value, struct lab_view name)
 {
 	struct cql_column *m = &b->outer->markers[value->marker];
 	m->keyspace = b->table->keyspace->name;
@@ -48,7 +48,7 @@ int plan_value(struct builder *b, const struct term *term, const struct plan_spe
 	if (term->kind == TERM_MARKER) {
 		ret->is_marker = true;
 		ret->marker = term->marker;
-		note_marker(b, ret, term->text.ptr != NULL ? term->text : spec->name);
+		plan_note_marker(b, ret, term->text.ptr != NULL ? term->text : spec->name);
 		return 0;
 	}
 	ret->is_null = term->kind == TERM_NULL;
@@ -135,7 +135,7 @@ static int resolve_in(struct builder *b, const struct relation *relation, struct
 			.is_marker = true,
 			.marker = relation->value.marker,
 			.is_list = true };
-		note_marker(b, value,
+		plan_note_marker(b, value,
 			relation->value.text.ptr != NULL ? relation->value.text
 							 : lab_view_cstr(name));
 		ret->r.values = value;
@@ -320,8 +320,11 @@ static int resolve_relation(
 		return resolve_in(b, relation, ret);
 	ret->r.values = lab_arena_new_of(b->arena, struct cqle_value);
 	ret->r.value_count = 1;
-	if (plan_column_value(b, &relation->value, ret->column, ret->r.values) < 0)
+	if (relation->tuple != NULL
+			? plan_tuple_part(b, relation, ret->r.values) < 0
+			: plan_column_value(b, &relation->value, ret->column, ret->r.values) < 0)
 		return -1;
+	ret->r.values->of_tuple = relation->of_tuple;
 	if (relation->op == OP_LIKE)
 		return cqle_fail(b->err, CQL_E_INVALID,
 			"LIKE restriction is only supported on properly indexed columns. %.*s LIKE "
@@ -561,9 +564,9 @@ static int take_filters(struct builder *b, struct resolved *all)
 				LAB_VIEW_ARG(cqle_ck(b->table, 0)->name));
 		if (!b->s->allow_filtering)
 			return cqle_fail(b->err, CQL_E_INVALID, FILTERING_TEXT);
-		if (all[i].r.tuple > 0)
+		if (all[i].r.tuple > 0 && all[i].r.op != OP_IN && all[i].column->position > 0)
 			return cqle_fail(b->err, CQL_E_INVALID,
-				"Filtering by a multi-column relation is not supported here");
+				"Multi-column slice restrictions cannot be used for filtering.");
 		w->filters[w->filter_count++] = all[i].r;
 	}
 	return 0;

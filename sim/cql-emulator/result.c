@@ -114,8 +114,28 @@ bool cqle_order_matches(enum operator op, int order)
 	return false;
 }
 
+/* (a, b) > (1, 2): the first column that differs decides. */
+static bool tuple_matches(struct row_view *v, const struct cqle_filter *f)
+{
+	for (size_t i = 0; i + f->tuple <= f->value_count; i += f->tuple) {
+		int order = 0;
+		for (size_t j = 0; j < f->tuple && order == 0; j++) {
+			const struct cqle_column *c = cqle_ck(v->table, f->column->position + j);
+			struct lab_view value = column_of(v, c);
+			if (value.ptr == NULL)
+				return false;
+			order = cqle_value_compare(v->arena, &c->type, value, f->values[i + j]);
+		}
+		if (cqle_order_matches(f->op, order))
+			return true;
+	}
+	return false;
+}
+
 static bool filter_matches(struct row_view *v, const struct cqle_filter *f)
 {
+	if (f->tuple > 0)
+		return tuple_matches(v, f);
 	struct lab_view value = column_of(v, f->column);
 	bool keys = f->op == OP_CONTAINS_KEY;
 	if (value.ptr != NULL && (f->op == OP_CONTAINS || keys))

@@ -109,7 +109,10 @@ enum operator{
 struct relation {
 	struct lab_view column; /* ptr NULL: token(...) or a tuple of columns */
 	bool token;
-	bool has_key; /* column[key] */
+	bool of_tuple;                /* one of several columns: (a, b) = (1, 2) */
+	size_t position;              /* its place among them */
+	const struct relation *tuple; /* the whole, if its value is a marker */
+	bool has_key;                 /* column[key] */
 	struct term key;
 	struct lab_view field;    /* column.field, of conditions; ptr NULL: none */
 	struct lab_view *columns; /* of token() and tuples */

@@ -316,6 +316,12 @@ static void texts_are_those_of_cassandra(void **state)
 	compare(GOLDEN "texts.txt", 50);
 }
 
+static void tuples_are_those_of_cassandra(void **state)
+{
+	(void)state;
+	compare(GOLDEN "tuples.txt", 110);
+}
+
 static void user_types_are_those_of_cassandra(void **state)
 {
 	(void)state;
@@ -337,6 +343,7 @@ int main(void)
 		cmocka_unit_test(json_is_that_of_cassandra),
 		cmocka_unit_test(texts_are_those_of_cassandra),
 
-		cmocka_unit_test(user_types_are_those_of_cassandra) };
+		cmocka_unit_test(user_types_are_those_of_cassandra),
+		cmocka_unit_test(tuples_are_those_of_cassandra) };
 	return cmocka_run_group_tests_name("cql-emulator-golden", tests, NULL, NULL);
 }
