@@ -503,8 +503,19 @@ static void forward(struct cqlemu *emu, const struct cqle_event *message)
 	}
 }
 
+/* A replica that has not heard of the table cannot even read the message. */
+static bool refuse_write(struct cqlemu *emu, const struct cqle_event *message)
+{
+	if (message->mutation == NULL || cqle_knows(message->to, message->mutation->table))
+		return false;
+	reply(emu, message, message->reply_to, CQLE_MSG_WRITE_REFUSED, NULL);
+	return true;
+}
+
 static void deliver_write(struct cqlemu *emu, const struct cqle_event *message)
 {
+	if (refuse_write(emu, message))
+		return;
 	if (message->mutation != NULL)
 		cqle_apply_at(emu, message->to, message->mutation);
 	if (message->mutation != NULL && message->ballot != 0)
@@ -537,7 +548,7 @@ static void deliver_ack(struct cqlemu *emu, const struct cqle_event *message)
 
 static void deliver_paxos(struct cqlemu *emu, const struct cqle_event *message)
 {
-	if (message->paxos_table->dropped)
+	if (message->paxos_table->dropped || !cqle_knows(message->to, message->paxos_table))
 		return;
 	struct cqle_event answer = { .kind = CQLE_EV_MESSAGE,
 		.message = CQLE_MSG_PAXOS_ANSWER,
@@ -559,8 +570,17 @@ static void deliver(struct cqlemu *emu, const struct cqle_event *message)
 		deliver_write(emu, message);
 		break;
 	case CQLE_MSG_COUNTER:
+		if (!cqle_knows(message->to, message->mutation->table))
+			break; /* and the coordinator waits in vain */
 		cqle_counter_lead(emu, message, op_is_current(message));
 		reply(emu, message, message->to, CQLE_MSG_WRITE_ACK, NULL);
+		break;
+	case CQLE_MSG_SCHEMA:
+		cqle_schema_heard(emu, message->to, message->ballot);
+		break;
+	case CQLE_MSG_WRITE_REFUSED:
+		if (op_is_current(message))
+			cqle_write_refused(emu, message->op, message->slot, message->from);
 		break;
 	case CQLE_MSG_COUNTER_DONE:
 		if (op_is_current(message))
@@ -752,7 +772,7 @@ void cqle_hints_drop(struct cqlemu *emu)
 
 /* ---- failure detectors ---- */
 
-static bool hears(const struct cqlemu *emu, size_t observer, size_t node)
+bool cqle_hears(const struct cqlemu *emu, size_t observer, size_t node)
 {
 	return emu->nodes[node].state == CQLEMU_NODE_UP && reachable(emu, node, observer) &&
 	       reachable(emu, observer, node);
@@ -780,6 +800,7 @@ static void see_down(struct cqlemu *emu, size_t observer, size_t node)
 	if (!view->up)
 		return;
 	view->up = false;
+	view->schema_digest = emu->nodes[node].schema_digest;
 	view->down_since_ns = emu->now_ns;
 	cqle_event_status(emu, observer, node, false);
 }
@@ -798,7 +819,7 @@ static uint64_t conviction_ns(const struct cqlemu *emu, size_t observer, size_t 
 static bool look(struct cqlemu *emu, size_t observer, size_t node)
 {
 	struct cqle_view *view = &emu->nodes[observer].views[node];
-	if (hears(emu, observer, node)) {
+	if (cqle_hears(emu, observer, node)) {
 		see_up(emu, observer, node);
 		return true;
 	}
@@ -819,6 +840,7 @@ static void gossip_tick(struct cqlemu *emu)
 		}
 	}
 	emu->gossip_idle = false;
+	settled = !cqle_schema_gossip(emu) && settled;
 	bool watched =
 		emu->hooks.reachable != NULL && (emu->session_count > 0 || emu->hint_count > 0);
 	if (!settled || watched)
@@ -1009,7 +1031,8 @@ static void node_stop(struct cqlemu *emu, size_t index)
 {
 	uint64_t heard = 0;
 	for (size_t i = 0; i < emu->node_count; i++) {
-		if (i != index && emu->nodes[i].state == CQLEMU_NODE_UP && hears(emu, i, index))
+		if (i != index && emu->nodes[i].state == CQLEMU_NODE_UP &&
+			cqle_hears(emu, i, index))
 			heard |= cqle_bit(i);
 	}
 	node_go_down(emu, index);
@@ -1046,11 +1069,12 @@ static void node_start(struct cqlemu *emu, size_t index)
 	emu->metadata_version++;
 	for (size_t i = 0; i < emu->node_count; i++) {
 		struct cqle_view *view = &node->views[i];
-		view->up = i == index || hears(emu, index, i);
+		view->up = i == index || cqle_hears(emu, index, i);
 		view->down_since_ns = view->up ? view->down_since_ns : emu->now_ns;
 		view->incarnation = emu->nodes[i].incarnation;
 	}
 	own_view(emu, index);
+	cqle_schema_node_starts(emu, index);
 	cqle_gossip_wake(emu, emu->now_ns + emu->options.recognition_ns);
 }
 
@@ -1180,6 +1204,7 @@ void cqle_cluster_done(struct cqlemu *emu)
 	while (emu->event_count > 0)
 		cqle_event_free(emu, emu->heap_events[0]);
 	free_hints(emu);
+	cqle_schema_done(emu);
 	for (size_t i = 0; i < emu->node_count; i++)
 		free_node(emu, &emu->nodes[i]);
 	lab_heap_free(emu->heap, emu->nodes);

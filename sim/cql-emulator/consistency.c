@@ -132,7 +132,7 @@ static unsigned failure_bucket(const struct cqlemu *emu, size_t node)
 }
 
 const char *cqle_failures(struct cqlemu *emu, struct lab_arena *arena, uint64_t failed,
-	unsigned received, const char *reason)
+	uint64_t ignorant, unsigned received, const char *reason)
 {
 	const char *who = lab_arena_printf(arena,
 		"Operation failed - received %u responses and %u failures:", received,
@@ -143,7 +143,9 @@ const char *cqle_failures(struct cqlemu *emu, struct lab_arena *arena, uint64_t 
 			size_t node = (size_t)__builtin_ctzll(rest);
 			if (failure_bucket(emu, node) != bucket)
 				continue;
-			who = lab_arena_printf(arena, "%s%s%s from /%s:%u", who, separator, reason,
+			const char *why =
+				(ignorant & cqle_bit(node)) != 0 ? "INCOMPATIBLE_SCHEMA" : reason;
+			who = lab_arena_printf(arena, "%s%s%s from /%s:%u", who, separator, why,
 				emu->nodes[node].address_text, emu->options.storage_port);
 			separator = ", ";
 		}

@@ -119,6 +119,8 @@ struct cqle_keyspace {
 	struct cqle_replicas *placement;
 	bool placed; /* `placement` is what the strategy says */
 	bool dropped;
+	uint64_t unseen; /* nodes that do not know it */
+	bool adopted;    /* just now: another side of a partition had made it, too */
 };
 
 /* user-type.c. The struct stays where it is until it is dropped; its `type` is replaced by ALTER.
@@ -193,6 +195,8 @@ struct cqle_table {
 	bool dropped;
 	struct cqle_table *successor; /* dropped because it was altered; NULL */
 	uint32_t next_column_id;
+	/* Nodes that do not know it / have heard of it, by which change (visibility.c). */
+	uint64_t unseen, told, made_by;
 	struct cqle_retry retry;    /* speculative_retry */
 	struct lab_view retry_text; /* as Cassandra writes it */
 	bool repairs_nothing;       /* read_repair is NONE */
@@ -225,6 +229,7 @@ static inline bool cqle_table_is_counter(const struct cqle_table *t)
 	       (t->static_count > 0 && cqle_static(t, 0)->type.id == CQL_TYPE_COUNTER);
 }
 
+/* As emu->viewer sees them. */
 struct cqle_keyspace *cqle_keyspace_find(const struct cqlemu *emu, struct lab_view name);
 struct cqle_table *cqle_table_find(
 	const struct cqlemu *emu, struct lab_view keyspace, struct lab_view name);
@@ -253,6 +258,8 @@ void cqle_read_current(struct lab_heap *heap, const struct cqle_read *read, size
 	struct cqle_answer *answer);
 /* Its contents; the struct stays. */
 void cqle_table_free(struct cqlemu *emu, struct cqle_table *table);
+/* Drops emu->tables[index]. */
+void cqle_table_forget(struct cqlemu *emu, size_t index);
 /* The system keyspaces; called once. */
 void cqle_system_tables_create(struct cqlemu *emu);
 /* Makes the contents of a system table current. */
@@ -558,8 +565,9 @@ struct cqle_answer {
 	size_t range_count, range_capacity;
 	size_t live; /* rows */
 	size_t tombstones;
-	bool limited; /* the limit ended it: there may be more behind */
-	bool failed;  /* too many tombstones or rows */
+	bool limited;  /* the limit ended it: there may be more behind */
+	bool failed;   /* too many tombstones or rows; or: */
+	bool ignorant; /* the table is unknown here */
 };
 struct cqle_answer *cqle_answer_new(struct lab_heap *heap);
 void cqle_answer_unref(struct lab_heap *heap, struct cqle_answer *answer);
@@ -999,6 +1007,7 @@ struct cqle_view { /* what one node thinks of another */
 	uint64_t heard_ns;      /* last time it was reachable */
 	uint32_t incarnation;   /* that it has heard of */
 	uint64_t down_since_ns; /* when convicted */
+	uint64_t schema_digest; /* of one that is down: what it was then */
 };
 
 #define CQLE_LATENCY_SAMPLES 16
@@ -1031,6 +1040,7 @@ struct cqle_node {
 	struct cqle_view views[CQLEMU_NODES_MAX];
 	uint64_t *ordinals;             /* messages sent to each node: hooks->latency */
 	struct cqle_latency *latencies; /* of each node, as this one saw them */
+	uint64_t schema_digest;         /* of all changes that it knows */
 	bool has_latencies;             /* any */
 	uint64_t scored_ns, reset_ns;   /* scores made; samples forgotten */
 	struct lab_map *paxos;          /* table id and partition key to struct cqle_paxos_state */
@@ -1058,6 +1068,8 @@ enum cqle_message_kind {
 	CQLE_MSG_WRITE,
 	CQLE_MSG_COUNTER, /* to the leader; `forward` are the replicas that it may tell */
 	CQLE_MSG_COUNTER_DONE,
+	CQLE_MSG_SCHEMA,        /* `ballot` is the change */
+	CQLE_MSG_WRITE_REFUSED, /* the replica does not know the table */
 	CQLE_MSG_WRITE_ACK,
 	CQLE_MSG_READ,
 	CQLE_MSG_READ_ANSWER,
@@ -1133,6 +1145,8 @@ void cqle_journal_drop(struct cqlemu *emu, struct cqle_node *node);
 void cqle_hints_drop(struct cqlemu *emu);
 void cqle_hints_drop_of(struct cqlemu *emu, size_t from);
 void cqle_apply_at(struct cqlemu *emu, size_t node, struct cqle_mutation *mutation);
+/* Does `observer` get what `node` sends, and the other way round? */
+bool cqle_hears(const struct cqlemu *emu, size_t observer, size_t node);
 /* Looks at the links soon. */
 void cqle_gossip_wake(struct cqlemu *emu, uint64_t at_ns);
 /* As a kill, inside of a call; its data are as they are. */
@@ -1157,7 +1171,7 @@ enum cqle_op_kind {
 /* One mutation of a write and who has it. Masks are of node numbers. */
 struct cqle_write {
 	struct cqle_mutation *mutation;
-	uint64_t replicas, sent, acked;
+	uint64_t replicas, sent, acked, refused;
 	/* Of a counter: the leader has made shards of the deltas / has said that enough have them.
 	 */
 	bool resolved, led;
@@ -1263,6 +1277,7 @@ struct cqle_op {
 	unsigned tries; /* rounds of this sub-read */
 	bool full;      /* digests differed: everybody sends data */
 	uint64_t candidates, asked, replied, failed;
+	uint64_t ignorant;               /* of those that failed: the table is unknown there */
 	uint8_t order[CQLEMU_NODES_MAX]; /* candidates, nearest first */
 	size_t order_count;
 	struct cqle_answer *answers[CQLEMU_NODES_MAX]; /* by node */
@@ -1291,6 +1306,7 @@ void cqle_op_forget(struct cqlemu *emu, struct cqle_op *op);
 /* write.c, read-path.c */
 void cqle_write_start(struct cqlemu *emu, struct cqle_op *op);
 void cqle_write_ack(struct cqlemu *emu, struct cqle_op *op, size_t slot, size_t from);
+void cqle_write_refused(struct cqlemu *emu, struct cqle_op *op, size_t slot, size_t from);
 /* A counter's leader says that enough have it. */
 void cqle_write_led(struct cqlemu *emu, struct cqle_op *op, size_t slot);
 void cqle_write_timeout(struct cqlemu *emu, struct cqle_op *op);
@@ -1305,6 +1321,16 @@ struct cqle_answer *cqle_read_at(struct cqlemu *emu, struct cqle_op *op, size_t 
 /* The applying part of a LATE write. */
 void cqle_write_late(struct cqlemu *emu, struct cqle_op *op);
 
+/* visibility.c */
+/* A change that cqle_ddl() made: from its coordinator to the others, with events to their clients.
+ * SIZE_MAX: in set-up, everybody knows. */
+void cqle_schema_spread(
+	struct cqlemu *emu, size_t coordinator, const struct cql_schema_change *change);
+void cqle_schema_heard(struct cqlemu *emu, size_t node, uint64_t id);
+/* Who knows tells who does not. True if more can happen by itself. */
+bool cqle_schema_gossip(struct cqlemu *emu);
+void cqle_schema_node_starts(struct cqlemu *emu, size_t node);
+void cqle_schema_done(struct cqlemu *emu);
 /* snitch.c */
 void cqle_snitch_init(struct cqlemu *emu);
 /* An answer to a read has come / may never come: it is waited for until it expires. */
@@ -1384,7 +1410,7 @@ unsigned cqle_received(const struct cqlemu *emu, const struct cqle_keyspace *ks,
 uint64_t cqle_live_view(const struct cqlemu *emu, size_t node);
 /* "Operation failed - received 1 responses and 1 failures: REASON from /10.0.0.1:7000". */
 const char *cqle_failures(struct cqlemu *emu, struct lab_arena *arena, uint64_t failed,
-	unsigned received, const char *reason);
+	uint64_t ignorant, unsigned received, const char *reason);
 
 /* ---- session.c ---- */
 
@@ -1460,7 +1486,7 @@ void cqle_op_unprepared(struct cqlemu *emu, struct cqle_op *op, struct lab_view 
 void cqle_session_reset(struct cqlemu *emu, struct cqle_session *session);
 void cqle_session_run(struct cqlemu *emu, struct cqle_session *session);
 void cqle_event_status(struct cqlemu *emu, size_t observer, size_t node, bool up);
-void cqle_event_schema(struct cqlemu *emu, const struct cql_schema_change *change);
+void cqle_event_schema(struct cqlemu *emu, size_t node, const struct cql_schema_change *change);
 
 /* ---- request.c: what QUERY, PREPARE, EXECUTE and BATCH do ---- */
 
@@ -1595,9 +1621,12 @@ struct cqlemu {
 	size_t type_count;
 	struct lab_map *table_names; /* "ks.t" to struct cqle_table */
 	uint64_t schema_version;     /* counts DDL */
-	uint64_t metadata_version;   /* and what system tables show besides */
-	bool system_ready;           /* system keyspaces exist, and are closed to clients */
-	bool filling;                /* a system table is being made */
+	struct cqle_news *news;      /* changes that are spreading, oldest first */
+	size_t news_count;
+	size_t viewer; /* node on whose behalf names are looked up; SIZE_MAX: nobody's */
+	uint64_t metadata_version; /* and what system tables show besides */
+	bool system_ready;         /* system keyspaces exist, and are closed to clients */
+	bool filling;              /* a system table is being made */
 	struct lab_view setup_keyspace;
 	bool restoring; /* the schema that was kept is being made again */
 	bool keeping, keep_failed;
@@ -1644,6 +1673,16 @@ static inline uint32_t cqle_wall_s(const struct cqlemu *emu)
 static inline uint64_t cqle_bit(size_t node)
 {
 	return UINT64_C(1) << node;
+}
+
+/* Does the node on whose behalf something is looked up know this? */
+static inline bool cqle_is_seen(const struct cqlemu *emu, uint64_t unseen)
+{
+	return emu->viewer == SIZE_MAX || (unseen & cqle_bit(emu->viewer)) == 0;
+}
+static inline bool cqle_knows(size_t node, const struct cqle_table *table)
+{
+	return (table->unseen & cqle_bit(node)) == 0;
 }
 
 #endif

@@ -182,6 +182,10 @@ int cqlemu_execute(struct cqlemu *emulator, struct lab_view cql, struct lab_erro
  *   RESET, STALL not done.                             DELAY        done after delay_ns.
  *   CORRUPT      done; the answer is cut in the middle, then the connection is reset.
  *
+ * "cql.schema": asked for each node that the coordinator of a schema change tells of it; instance
+ * is that node, peer the coordinator's. DELAY: it hears of it after delay_ns and not before; any
+ * other: not at all, until gossip_ns later it asks around.
+ *
  * Code 0x0000 SERVER_ERROR is meant by `code` "SERVER_ERROR" or `status` 0xffff; a plain status 0
  * is the default. Timeouts are answered when the real ones would come, after write_timeout_ns or
  * read_timeout_ns, or after delay_ns if that is given (except with LATE); all else at once. If the

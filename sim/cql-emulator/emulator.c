@@ -74,6 +74,7 @@ int cqlemu_new(const struct cqlemu_options *options, struct cqlemu **ret, struct
 	if (options->hooks != NULL)
 		emu->hooks = *options->hooks;
 	emu->gossip_idle = true;
+	emu->viewer = SIZE_MAX;
 	emu->permanent = lab_arena_new(emu->heap, PERMANENT_BYTES);
 	emu->scratch = lab_arena_new(emu->heap, SCRATCH_BYTES);
 	lab_buf_init(&emu->out, emu->heap, options->frame_bytes_max + CQL_HEADER_BYTES);

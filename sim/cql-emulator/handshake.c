@@ -162,6 +162,7 @@ static void dispatch(struct cqlemu *emu, struct cqle_op *op, const struct cql_re
 	op->tracing = request->tracing;
 	op->params = request->params;
 	op->consistency = request->params.consistency;
+	emu->viewer = op->node; /* names are those that this node knows */
 	switch (request->opcode) {
 	case CQL_STARTUP:
 		do_startup(emu, op, request);
@@ -197,6 +198,7 @@ static void dispatch(struct cqlemu *emu, struct cqle_op *op, const struct cql_re
 	case CQL_AUTH_SUCCESS:
 		lab_bug("the decoder lets no responses through");
 	}
+	emu->viewer = SIZE_MAX;
 }
 
 static void count_request(struct cqle_node *node, enum cql_opcode opcode)

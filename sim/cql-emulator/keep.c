@@ -47,6 +47,12 @@ void cqle_keep_statement(struct cqlemu *emu, const struct statement *s, struct l
 		ops->statements_drop(emu->options.engine, change->keyspace, table);
 		return;
 	}
+	/* What another side of a partition made under this name is replaced. */
+	const struct cqle_keyspace *ks = cqle_keyspace_find(emu, change->keyspace);
+	if (s->kind == STATEMENT_CREATE_TABLE)
+		ops->statements_drop(emu->options.engine, change->keyspace, table);
+	else if (s->kind == STATEMENT_CREATE_KEYSPACE && (ks == NULL || ks->adopted))
+		return;
 	struct cqlemu_engine_statement statement = { .schema_version = emu->schema_version,
 		.keyspace = change->keyspace,
 		.table = table,

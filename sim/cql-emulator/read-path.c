@@ -17,6 +17,10 @@ static void sub_read(struct cqlemu *emu, struct cqle_op *op);
 struct cqle_answer *cqle_read_at(struct cqlemu *emu, struct cqle_op *op, size_t node)
 {
 	struct cqle_answer *answer = cqle_answer_new(emu->heap);
+	if (!cqle_knows(node, op->reading->table)) {
+		answer->failed = answer->ignorant = true;
+		return answer;
+	}
 	cqle_read_current(emu->heap, &op->read, node, answer);
 	return answer;
 }
@@ -76,8 +80,8 @@ static void answer_failure(struct cqlemu *emu, struct cqle_op *op)
 	unsigned got = received(emu, op, op->replied);
 	struct cql_error error = { .code = CQL_E_READ_FAILURE,
 		.consistency = op->consistency,
-		.message = lab_view_cstr(
-			cqle_failures(emu, op->arena, op->failed, got, "READ_TOO_MANY_TOMBSTONES")),
+		.message = lab_view_cstr(cqle_failures(
+			emu, op->arena, op->failed, op->ignorant, got, "READ_TOO_MANY_TOMBSTONES")),
 		.required = (int32_t)op->required,
 		.received = (int32_t)got,
 		.failures = (int32_t)__builtin_popcountll(op->failed) };
@@ -154,7 +158,7 @@ static void next_round(struct cqlemu *emu, struct cqle_op *op)
 	release_answers(emu, op);
 	op->round++;
 	op->tries++;
-	op->replied = op->failed = op->asked = 0;
+	op->replied = op->failed = op->asked = op->ignorant = 0;
 	op->asked_ns = emu->now_ns;
 	uint32_t round = op->round;
 	for (size_t i = 0; i < emu->node_count && op->round == round && !op->finished; i++) {
@@ -259,6 +263,8 @@ void cqle_read_answer(struct cqlemu *emu, struct cqle_op *op, uint32_t round, si
 	cqle_op_hold(op);
 	if (answer->failed) {
 		op->failed |= cqle_bit(from);
+		if (answer->ignorant)
+			op->ignorant |= cqle_bit(from);
 		warn_tombstones(emu, op, answer);
 		if (received(emu, op, op->asked & ~op->failed) < op->required)
 			answer_failure(emu, op);
@@ -359,7 +365,7 @@ static bool begin_round(struct cqlemu *emu, struct cqle_op *op, const struct cql
 	}
 	op->required = cqle_block_for(emu, ks, op->consistency, op->node);
 	op->candidates = cqle_eligible(emu, op->consistency, op->node, replicas & live);
-	op->replied = op->failed = op->asked = 0;
+	op->replied = op->failed = op->asked = op->ignorant = 0;
 	op->full = false;
 	op->tries = 0;
 	op->round++;

@@ -206,9 +206,8 @@ static void do_ddl(struct cqlemu *emu, struct cqle_op *op)
 		.kind = changed ? CQL_RESULT_SCHEMA_CHANGE : CQL_RESULT_VOID,
 		.schema = result.change };
 	op->applied = changed;
-	/* The others hear of it before the one who did it (cql-imds 1.9). */
 	if (changed)
-		cqle_event_schema(emu, &result.change);
+		cqle_schema_spread(emu, op->node, &result.change);
 	cqle_op_answer(emu, op, &response);
 	cqle_op_finish(emu, op);
 }
@@ -686,7 +685,7 @@ static int setup_ddl(struct cqlemu *emu, const struct cqle_plan *plan, struct la
 	if (cqle_ddl(emu, plan->statement, emu->setup_keyspace, &result, err) < 0)
 		return -1;
 	if (result.change.change.len > 0 && emu->system_ready)
-		cqle_event_schema(emu, &result.change);
+		cqle_schema_spread(emu, SIZE_MAX, &result.change);
 	return cqle_ddl_done(emu, NULL, &result.change, err);
 }
 

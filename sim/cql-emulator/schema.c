@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * schema.c - keyspaces and tables, and the DDL that makes them. One schema for the whole cluster:
- * a change is seen by every node at once (README: what is missing).
+ * schema.c - keyspaces and tables, and the DDL that makes them. One schema for the whole cluster;
+ * which node knows of what is in visibility.c.
  */
 #include "sim/cql-emulator/schema-private.h"
 #include "sim/cql-emulator/table-options.h"
@@ -11,7 +11,8 @@
 struct cqle_keyspace *cqle_keyspace_find(const struct cqlemu *emu, struct lab_view name)
 {
 	for (size_t i = 0; i < emu->keyspace_count; i++) {
-		if (lab_view_eq(emu->keyspaces[i]->name, name))
+		if (lab_view_eq(emu->keyspaces[i]->name, name) &&
+			cqle_is_seen(emu, emu->keyspaces[i]->unseen))
 			return emu->keyspaces[i];
 	}
 	return NULL;
@@ -22,7 +23,8 @@ struct cqle_table *cqle_table_find(
 {
 	for (size_t i = 0; i < emu->table_count; i++) {
 		if (lab_view_eq(emu->tables[i]->name, name) &&
-			lab_view_eq(emu->tables[i]->keyspace->name, keyspace))
+			lab_view_eq(emu->tables[i]->keyspace->name, keyspace) &&
+			cqle_is_seen(emu, emu->tables[i]->unseen))
 			return emu->tables[i];
 	}
 	return NULL;
@@ -202,6 +204,38 @@ static int keyspace_properties(const struct cqlemu *emu, const struct statement 
 	return 0;
 }
 
+static int change_keyspace(struct cqlemu *emu, const struct statement *s, struct cqle_keyspace *ks,
+	struct lab_error *err)
+{
+	struct cqle_keyspace altered = *ks;
+	bool replicated = false;
+	for (size_t i = 0; i < s->property_count; i++)
+		replicated = replicated || lab_view_eq_cstr(s->properties[i].name, "replication");
+	if (replicated) {
+		altered.simple = altered.local = false;
+		altered.total = 0;
+		memset(altered.per_dc, 0, sizeof(altered.per_dc));
+	}
+	if (keyspace_properties(emu, s, &altered, err) < 0)
+		return -1;
+	altered.placed = altered.placed && !replicated;
+	*ks = altered;
+	return 0;
+}
+
+/* Another side of a partition has made it, too: the newer definition wins. */
+static int adopt_keyspace(struct cqlemu *emu, const struct statement *s, struct cqle_keyspace *ks,
+	struct cqle_ddl_result *ret, struct lab_error *err)
+{
+	if (change_keyspace(emu, s, ks, err) < 0)
+		return -1;
+	ks->adopted = true;
+	ret->change = (struct cql_schema_change){
+		.change = LAB_VIEW("CREATED"), .target = LAB_VIEW("KEYSPACE"), .keyspace = ks->name
+	};
+	return 0;
+}
+
 static int create_keyspace(struct cqlemu *emu, const struct statement *s,
 	struct cqle_ddl_result *ret, struct lab_error *err)
 {
@@ -211,6 +245,10 @@ static int create_keyspace(struct cqlemu *emu, const struct statement *s,
 		ret->exists_keyspace = s->keyspace;
 		return cqle_fail(err, CQL_E_ALREADY_EXISTS, "Cannot add existing keyspace \"%.*s\"",
 			LAB_VIEW_ARG(s->keyspace));
+	}
+	for (size_t i = 0; i < emu->keyspace_count; i++) {
+		if (lab_view_eq(emu->keyspaces[i]->name, s->keyspace))
+			return adopt_keyspace(emu, s, emu->keyspaces[i], ret, err);
 	}
 	if (emu->keyspace_count == CQLEMU_KEYSPACES_MAX)
 		return cqle_fail(
@@ -235,19 +273,8 @@ static int alter_keyspace(struct cqlemu *emu, const struct statement *s,
 	if (ks == NULL)
 		return cqle_fail(err, CQL_E_INVALID, "Keyspace '%.*s' doesn't exist",
 			LAB_VIEW_ARG(s->keyspace));
-	struct cqle_keyspace altered = *ks;
-	bool replicated = false;
-	for (size_t i = 0; i < s->property_count; i++)
-		replicated = replicated || lab_view_eq_cstr(s->properties[i].name, "replication");
-	if (replicated) {
-		altered.simple = altered.local = false;
-		altered.total = 0;
-		memset(altered.per_dc, 0, sizeof(altered.per_dc));
-	}
-	if (keyspace_properties(emu, s, &altered, err) < 0)
+	if (change_keyspace(emu, s, ks, err) < 0)
 		return -1;
-	altered.placed = altered.placed && !replicated;
-	*ks = altered;
 	ret->change = (struct cql_schema_change){
 		.change = LAB_VIEW("UPDATED"), .target = LAB_VIEW("KEYSPACE"), .keyspace = ks->name
 	};
@@ -604,7 +631,7 @@ void cqle_table_free(struct cqlemu *emu, struct cqle_table *t)
 }
 
 /* The struct stays: plans and messages may still point to it, and look at `dropped`. */
-static void table_drop(struct cqlemu *emu, size_t index)
+void cqle_table_forget(struct cqlemu *emu, size_t index)
 {
 	struct cqle_table *t = emu->tables[index];
 	t->dropped = true;
@@ -627,9 +654,10 @@ static int drop_table(struct cqlemu *emu, const struct statement *s, struct lab_
 		return -1;
 	for (size_t i = 0; i < emu->table_count; i++) {
 		struct cqle_table *t = emu->tables[i];
-		if (!lab_view_eq(t->keyspace->name, ks_name) || !lab_view_eq(t->name, s->table))
+		if (!lab_view_eq(t->keyspace->name, ks_name) || !lab_view_eq(t->name, s->table) ||
+			!cqle_is_seen(emu, t->unseen))
 			continue;
-		table_drop(emu, i);
+		cqle_table_forget(emu, i);
 		ret->change = (struct cql_schema_change){ .change = LAB_VIEW("DROPPED"),
 			.target = LAB_VIEW("TABLE"),
 			.keyspace = t->keyspace->name,
@@ -647,11 +675,11 @@ static int drop_keyspace(struct cqlemu *emu, const struct statement *s, struct c
 {
 	for (size_t i = 0; i < emu->keyspace_count; i++) {
 		struct cqle_keyspace *ks = emu->keyspaces[i];
-		if (!lab_view_eq(ks->name, s->keyspace))
+		if (!lab_view_eq(ks->name, s->keyspace) || !cqle_is_seen(emu, ks->unseen))
 			continue;
 		for (size_t j = emu->table_count; j > 0; j--) {
 			if (emu->tables[j - 1]->keyspace == ks)
-				table_drop(emu, j - 1);
+				cqle_table_forget(emu, j - 1);
 		}
 		cqle_user_types_drop(emu, ks);
 		ks->dropped = true;

@@ -55,7 +55,7 @@ static void broadcast(struct cqlemu *emu, size_t node, unsigned kind, const stru
 	struct cql_response response = { .opcode = CQL_EVENT, .event = *event };
 	for (struct cqle_session *s = emu->sessions; s != NULL; s = next) {
 		next = s->next;
-		if ((s->events & kind) != 0 && (node == SIZE_MAX || s->node == node) &&
+		if ((s->events & kind) != 0 && s->node == node &&
 			emu->nodes[s->node].state == CQLEMU_NODE_UP)
 			cqle_wire_send(
 				emu, s, s->version, CQL_EVENT_STREAM, &response, SIM_WIRE_ANSWER);
@@ -71,10 +71,10 @@ void cqle_event_status(struct cqlemu *emu, size_t observer, size_t node, bool up
 	broadcast(emu, observer, CQLE_EVENT_STATUS, &event);
 }
 
-void cqle_event_schema(struct cqlemu *emu, const struct cql_schema_change *change)
+void cqle_event_schema(struct cqlemu *emu, size_t node, const struct cql_schema_change *change)
 {
 	struct cql_event event = { .type = LAB_VIEW("SCHEMA_CHANGE"), .schema = *change };
-	broadcast(emu, SIZE_MAX, CQLE_EVENT_SCHEMA, &event);
+	broadcast(emu, node, CQLE_EVENT_SCHEMA, &event);
 }
 
 static void keep(struct cqlemu *emu, struct cqle_session *s, struct lab_view data)

@@ -147,10 +147,14 @@ static const char *uuid(const struct filler *f, const uint8_t *bytes)
 	return text;
 }
 
-static const char *schema_version(const struct filler *f)
+/* Of all changes that `node` knows, as this one sees it: of one that is down, what it said last. */
+static const char *schema_version(const struct filler *f, size_t node)
 {
-	uint64_t id[2] = { lab_draw(f->emu->options.seed, "cql.schema", f->emu->schema_version, 0),
-		lab_draw(f->emu->options.seed, "cql.schema", f->emu->schema_version, 1) };
+	const struct cqle_view *view = &f->emu->nodes[f->node].views[node];
+	uint64_t digest = node == f->node || view->up ? f->emu->nodes[node].schema_digest
+						      : view->schema_digest;
+	uint64_t id[2] = { lab_draw(f->emu->options.seed, "cql.schema", digest, 1),
+		lab_draw(f->emu->options.seed, "cql.schema", digest, 2) };
 	uint8_t bytes[CQL_UUID_BYTES];
 	memcpy(bytes, id, sizeof(bytes));
 	bytes[6] = (uint8_t)((bytes[6] & 0x0f) | 0x30);
@@ -191,7 +195,7 @@ static void fill_local(const struct filler *f)
 			quote(f, n->dc_name), n->incarnation, uuid(f, n->host_id), a,
 			emu->options.storage_port, quote(f, n->rack_name),
 			quote(f, emu->options.release_version), a, emu->options.native_port,
-			schema_version(f), tokens(f, f->node)));
+			schema_version(f, f->node), tokens(f, f->node)));
 }
 
 static void fill_peers(const struct filler *f)
@@ -207,7 +211,7 @@ static void fill_peers(const struct filler *f)
 				  "%s, %s, %s, '%s', %s, %s)",
 				  n->address_text, quote(f, n->dc_name), uuid(f, n->host_id),
 				  quote(f, n->rack_name), quote(f, f->emu->options.release_version),
-				  n->address_text, schema_version(f), tokens(f, i)));
+				  n->address_text, schema_version(f, i), tokens(f, i)));
 	}
 }
 
@@ -227,7 +231,7 @@ static void fill_peers_v2(const struct filler *f)
 				n->address_text, f->emu->options.storage_port, quote(f, n->dc_name),
 				uuid(f, n->host_id), n->address_text, f->emu->options.native_port,
 				quote(f, n->rack_name), quote(f, f->emu->options.release_version),
-				schema_version(f), tokens(f, i)));
+				schema_version(f, i), tokens(f, i)));
 	}
 }
 
@@ -251,6 +255,8 @@ static void fill_keyspaces(const struct filler *f)
 {
 	for (size_t i = 0; i < f->emu->keyspace_count; i++) {
 		const struct cqle_keyspace *ks = f->emu->keyspaces[i];
+		if ((ks->unseen & cqle_bit(f->node)) != 0)
+			continue;
 		insert(f, lab_arena_printf(f->arena,
 				  "INSERT INTO system_schema.keyspaces (keyspace_name, "
 				  "durable_writes, "
@@ -289,7 +295,8 @@ static void fill_table(const struct filler *f, const struct cqle_table *t)
 static void fill_tables(const struct filler *f)
 {
 	for (size_t i = 0; i < f->emu->table_count; i++)
-		fill_table(f, f->emu->tables[i]);
+		if (cqle_knows(f->node, f->emu->tables[i]))
+			fill_table(f, f->emu->tables[i]);
 }
 
 static void fill_columns_of(const struct filler *f, const struct cqle_table *t)
@@ -320,7 +327,8 @@ static void fill_columns_of(const struct filler *f, const struct cqle_table *t)
 static void fill_columns(const struct filler *f)
 {
 	for (size_t i = 0; i < f->emu->table_count; i++)
-		fill_columns_of(f, f->emu->tables[i]);
+		if (cqle_knows(f->node, f->emu->tables[i]))
+			fill_columns_of(f, f->emu->tables[i]);
 }
 
 /* ---- system_auth; nobody is shown a password's hash ---- */

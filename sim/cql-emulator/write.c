@@ -290,6 +290,34 @@ void cqle_write_led(struct cqlemu *emu, struct cqle_op *op, size_t slot)
 	cqle_op_release(emu, op);
 }
 
+/* The replica does not know the table. It gets no hint: the coordinator knows that it is alive. */
+void cqle_write_refused(struct cqlemu *emu, struct cqle_op *op, size_t slot, size_t from)
+{
+	if (slot >= op->write_count) { /* a read repair: nobody waits for those who cannot */
+		if (slot == CQLE_SLOT_REPAIR)
+			cqle_repair_ack(emu, op);
+		return;
+	}
+	struct cqle_write *w = &op->writes[slot];
+	const struct cqle_keyspace *ks = w->mutation->table->keyspace;
+	uint64_t candidates = cqle_eligible(emu, op->consistency, op->node, w->replicas);
+	w->refused |= cqle_bit(from);
+	w->sent &= ~cqle_bit(from);
+	if (op->answered || op->fault.kind != SIM_FAULT_NONE || op->hint_is_enough ||
+		cqle_received(emu, ks, op->consistency, op->node, candidates & ~w->refused) >=
+			cqle_block_for(emu, ks, op->consistency, op->node)) {
+		cqle_op_hold(op);
+		if (!op->sending)
+			check_done(emu, op);
+		cqle_op_release(emu, op);
+		return;
+	}
+	cqle_op_hold(op);
+	cqle_counter_answer_failure(emu, op, w, candidates & w->refused);
+	cqle_op_finish(emu, op);
+	cqle_op_release(emu, op);
+}
+
 /* The leader did its part, and says who did not (cql-imds 4.2). */
 void cqle_counter_answer_failure(
 	struct cqlemu *emu, struct cqle_op *op, const struct cqle_write *w, uint64_t failed)
@@ -302,7 +330,8 @@ void cqle_counter_answer_failure(
 		.required = (int32_t)cqle_block_for(emu, ks, op->consistency, op->node),
 		.received = (int32_t)acked };
 	error.failures = (int32_t)__builtin_popcountll(failed);
-	error.message = lab_view_cstr(cqle_failures(emu, op->arena, failed, acked, "TIMEOUT"));
+	error.message =
+		lab_view_cstr(cqle_failures(emu, op->arena, failed, w->refused, acked, "TIMEOUT"));
 	cqle_op_answer_error(emu, op, &error);
 }
 

@@ -72,13 +72,14 @@ static uint64_t points_of(enum fault_file_target target)
 	case FAULT_FILE_IMDS:
 		return FAULT_IMDS;
 	case FAULT_FILE_NODE:
-		return FAULT_CQL | FAULT_BIT(cql_connect) | FAULT_BIT(cql_prepare);
+		return FAULT_CQL | FAULT_BIT(cql_connect) | FAULT_BIT(cql_prepare) |
+		       FAULT_BIT(cql_schema);
 	case FAULT_FILE_ANY:
 	case FAULT_FILE_CLIENT:
 	case FAULT_FILE_ZONE:
 		break;
 	}
-	return FAULT_SERVICES;
+	return FAULT_SERVICES | FAULT_BIT(cql_schema);
 }
 
 static struct conf_where where_of(const struct conf_section *from, const char *key)
