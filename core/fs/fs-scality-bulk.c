@@ -4,51 +4,25 @@
  * each has its own status. Those that the storage refused for now go out again after the waits of
  * the ladder.
  */
+#include "core/fs/fs-bulk.h"
 #include "core/fs/fs-scality-private.h"
 
 #define BULK_BODY_MAX ((size_t)8 << 20)
 #define BULK_ARENA_MAX ((size_t)256 << 20)
 
-/* One entry on its way. */
+/* One entry on its way; its name is its path. */
 struct bulk_item {
-	struct lab_view path, source; /* source: of a link */
-	struct lab_error *result;
-	bool pending; /* to be sent (again) */
-	bool answered;
-	bool uncertain; /* an attempt that failed may have been applied */
+	struct fs_bulk_item base;
+	struct lab_view source; /* of a link */
 	bool has_container;
 };
 
 struct bulk {
+	struct fs_bulk base;
 	struct scality_fs *fs;
 	struct lab_arena *arena;
 	bool is_link;
-	struct bulk_item *items;
-	size_t count;
-	size_t request_max;
-	unsigned max_retries;
-	uint64_t deadline_ns;
 };
-
-static const char *what_of(const struct bulk *bulk)
-{
-	return bulk->is_link ? "bulk link" : "bulk delete";
-}
-
-static void finish_item(const struct bulk *bulk, struct bulk_item *item, enum lab_code code,
-	bool retryable, const char *why)
-{
-	item->pending = false;
-	if (item->uncertain && code == LAB_NOT_FOUND && !bulk->is_link)
-		code = LAB_OK; /* our own earlier attempt */
-	else if (item->uncertain && code != LAB_OK)
-		code = LAB_UNCERTAIN;
-	*item->result = (struct lab_error){ .code = LAB_OK };
-	if (code == LAB_OK)
-		return;
-	lab_fail(item->result, code, "%s: %.*s: %s", what_of(bulk), LAB_VIEW_ARG(item->path), why);
-	item->result->retryable = retryable;
-}
 
 /* A link's 404 may be about its container: made once, then it is tried again. */
 static bool needs_container(struct bulk *bulk, struct bulk_item *item, unsigned status)
@@ -58,9 +32,9 @@ static bool needs_container(struct bulk *bulk, struct bulk_item *item, unsigned 
 	if (!bulk->is_link || status != 404 || item->has_container)
 		return false;
 	item->has_container = true;
-	if (scality_make_containers(bulk->fs, item->path, bulk->arena, &err) == 0)
+	if (scality_make_containers(bulk->fs, item->base.name, bulk->arena, &err) == 0)
 		return true;
-	finish_item(bulk, item, err.code, err.retryable, err.message);
+	fs_bulk_finish(&bulk->base, &item->base, err.code, err.retryable, err.message);
 	return false;
 }
 
@@ -68,55 +42,51 @@ static void apply_status(struct bulk *bulk, struct bulk_item *item, unsigned sta
 {
 	const struct http_class *row = http_classify(status, LAB_VIEW(""));
 
-	item->answered = true;
+	item->base.answered = true;
 	if (needs_container(bulk, item, status)) {
-		item->pending = true;
+		item->base.pending = true;
 		return;
 	}
-	if (status == 404 && item->has_container && !item->pending)
+	if (status == 404 && item->has_container && !item->base.pending)
 		return;
-	item->uncertain |= row->maybe_applied;
-	finish_item(bulk, item, row->error, row->retryable,
+	item->base.uncertain |= row->maybe_applied;
+	fs_bulk_finish(&bulk->base, &item->base, row->error, row->retryable,
 		lab_arena_printf(bulk->arena, "status %u", status));
-	item->pending = item->result->code != LAB_OK &&
-			(row->retry == HTTP_RETRY_LADDER || status == SCALITY_CONFLICT);
+	item->base.pending = item->base.result->code != LAB_OK &&
+			     (row->retry == HTTP_RETRY_LADDER || status == SCALITY_CONFLICT);
 }
 
 static void apply_results(
-	struct bulk *bulk, struct bulk_item **sent, size_t count, const json_t *results)
+	struct bulk *bulk, struct fs_bulk_item **sent, size_t count, const json_t *results)
 {
 	struct lab_map *by_path = lab_map_new(bulk->fs->env->heap, count);
 	size_t i;
 	const json_t *entry;
 
 	for (i = 0; i < count; i++)
-		*lab_map_slot(by_path, sent[i]->path) = sent[i];
+		*lab_map_slot(by_path, sent[i]->name) = sent[i];
 	json_array_foreach(results, i, entry)
 	{
 		struct lab_view path = scality_text(entry, "path");
 		const json_t *status = json_object_get(entry, "status");
-		struct bulk_item *item = NULL;
+		struct fs_bulk_item *item = NULL;
 
 		/* In their order; a path that is there twice has two answers. */
-		if (i < count && lab_view_eq(path, sent[i]->path))
+		if (i < count && lab_view_eq(path, sent[i]->name))
 			item = sent[i];
 		else if (path.ptr != NULL)
 			item = lab_map_get(by_path, path);
 		if (item != NULL && !item->answered && json_is_integer(status) &&
 			json_integer_value(status) >= 200 && json_integer_value(status) < 600)
-			apply_status(bulk, item, (unsigned)json_integer_value(status));
+			apply_status(bulk, (struct bulk_item *)item,
+				(unsigned)json_integer_value(status));
 	}
 	lab_map_free(&by_path);
-	for (i = 0; i < count; i++) {
-		if (sent[i]->answered)
-			continue;
-		sent[i]->uncertain = true;
-		finish_item(bulk, sent[i], LAB_UNCERTAIN, true, "the answer does not mention it");
-	}
+	fs_bulk_end(&bulk->base, sent, count);
 }
 
 static void write_body(
-	const struct bulk *bulk, struct bulk_item **sent, size_t count, struct lab_buf *out)
+	const struct bulk *bulk, struct fs_bulk_item **sent, size_t count, struct lab_buf *out)
 {
 	struct lab_json json;
 
@@ -126,21 +96,21 @@ static void write_body(
 	lab_json_array(&json);
 	for (size_t i = 0; i < count; i++) {
 		if (!bulk->is_link) {
-			lab_json_view(&json, sent[i]->path);
+			lab_json_view(&json, sent[i]->name);
 			continue;
 		}
 		lab_json_object(&json);
 		lab_json_key(&json, "source");
-		lab_json_view(&json, sent[i]->source);
+		lab_json_view(&json, ((struct bulk_item *)sent[i])->source);
 		lab_json_key(&json, "target");
-		lab_json_view(&json, sent[i]->path);
+		lab_json_view(&json, sent[i]->name);
 		lab_json_end(&json);
 	}
 	lab_json_end(&json);
 	lab_json_end(&json);
 }
 
-static int post(struct bulk *bulk, struct bulk_item **sent, size_t count,
+static int post(struct bulk *bulk, struct fs_bulk_item **sent, size_t count,
 	struct lab_http_response *ret, struct lab_error *err)
 {
 	struct scality_request request;
@@ -156,7 +126,7 @@ static int post(struct bulk *bulk, struct bulk_item **sent, size_t count,
 	request.answer_max = SCALITY_LIST_ANSWER_MAX;
 	request.requires = "results";
 	result = body.overflow
-			 ? lab_fail(err, LAB_LIMIT, "%s: the paths are too long", what_of(bulk))
+			 ? lab_fail(err, LAB_LIMIT, "%s: the paths are too long", bulk->base.what)
 			 : scality_request_run(&request, bulk->arena, ret, err);
 	lab_buf_done(&body);
 	for (size_t i = 0; i < count; i++)
@@ -164,21 +134,16 @@ static int post(struct bulk *bulk, struct bulk_item **sent, size_t count,
 	return result;
 }
 
-/* One POST. A failure of the whole request is the result of each entry in it; the HTTP client has
- * used up its retries then. */
-static void send_chunk(struct bulk *bulk, struct bulk_item **sent, size_t count)
+/* One POST. */
+static void send_chunk(struct fs_bulk *base, struct fs_bulk_item **sent, size_t count)
 {
+	struct bulk *bulk = (struct bulk *)base;
 	struct lab_http_response response;
 	struct lab_error err;
 	json_t *root;
 
 	if (post(bulk, sent, count, &response, &err) < 0) {
-		for (size_t i = 0; i < count; i++) {
-			sent[i]->pending = false;
-			*sent[i]->result = err;
-			if (sent[i]->uncertain)
-				sent[i]->result->code = LAB_UNCERTAIN;
-		}
+		fs_bulk_fail(sent, count, &err);
 		return;
 	}
 	/* inspect() has seen that it is one. */
@@ -187,52 +152,30 @@ static void send_chunk(struct bulk *bulk, struct bulk_item **sent, size_t count)
 	json_decref(root);
 }
 
-static void send_pending(struct bulk *bulk)
+/* Room for `count` items. */
+static void bulk_init(struct bulk *bulk, struct scality_fs *fs, bool is_link, size_t count)
 {
-	struct bulk_item **sent =
-		lab_new_array(bulk->fs->env->heap, struct bulk_item *, bulk->request_max);
-	size_t count = 0;
-
-	for (size_t i = 0; i < bulk->count; i++) {
-		struct bulk_item *item = &bulk->items[i];
-
-		if (item->pending) {
-			item->answered = false;
-			sent[count++] = item;
-		}
-		if (count > 0 && (count == bulk->request_max || i + 1 == bulk->count)) {
-			send_chunk(bulk, sent, count);
-			count = 0;
-		}
-	}
-	lab_heap_free(bulk->fs->env->heap, sent);
+	*bulk = (struct bulk){ .base = { .env = fs->env,
+				       .what = is_link ? "bulk link" : "bulk delete",
+				       .gone_is_done = !is_link,
+				       .max_retries = is_link ? fs->url.write_max_retries
+							      : fs->url.delete_max_retries,
+				       .absolute_timeout_ns = fs->url.absolute_timeout_ns,
+				       .send = send_chunk },
+		.fs = fs,
+		.arena = lab_arena_new(fs->env->heap, BULK_ARENA_MAX),
+		.is_link = is_link };
+	bulk->base.items = lab_arena_array(bulk->arena, struct fs_bulk_item *, count);
 }
 
-static bool any_pending(const struct bulk *bulk)
+static void bulk_add(
+	struct bulk *bulk, struct lab_view path, struct lab_view source, struct lab_error *result)
 {
-	for (size_t i = 0; i < bulk->count; i++) {
-		if (bulk->items[i].pending)
-			return true;
-	}
-	return false;
-}
+	struct bulk_item *item = lab_arena_new_of(bulk->arena, struct bulk_item);
 
-static void run_bulk(struct bulk *bulk)
-{
-	struct env *env = bulk->fs->env;
-	uint64_t absolute_ns = bulk->fs->url.absolute_timeout_ns;
-
-	bulk->deadline_ns = absolute_ns == 0 ? ENV_FOREVER : env_now(env) + absolute_ns;
-	for (unsigned round = 0;; round++) {
-		uint64_t wait_ns = http_retry_wait_ns(round);
-
-		send_pending(bulk);
-		if (!any_pending(bulk) || round == bulk->max_retries ||
-			(bulk->deadline_ns != ENV_FOREVER &&
-				env_now(env) + wait_ns >= bulk->deadline_ns))
-			return;
-		env_sleep(env, wait_ns);
-	}
+	item->base = (struct fs_bulk_item){ .name = path, .result = result, .pending = true };
+	item->source = source;
+	bulk->base.items[bulk->base.count++] = &item->base;
 }
 
 /* ---- deletes ---- */
@@ -251,21 +194,17 @@ int scality_delete_many(
 {
 	struct scality_fs *fs = (struct scality_fs *)files[0]->fs;
 	unsigned parallel = LAB_MAX(fs->fs.settings.max_parallel_deletes, 1U);
-	struct bulk bulk = { .fs = fs,
-		.count = count,
-		.request_max = LAB_MIN(fs->url.bulk_delete_limit, parallel),
-		.max_retries = fs->url.delete_max_retries };
+	size_t request_max = LAB_MIN(fs->url.bulk_delete_limit, parallel);
+	struct bulk bulk;
 
 	/* A bulk request has paths only. */
-	if (bulk.request_max <= 1 || any_id(files, count))
+	if (request_max <= 1 || any_id(files, count))
 		return fs_delete_side_by_side(files, count, results, err);
-	bulk.arena = lab_arena_new(fs->env->heap, BULK_ARENA_MAX);
-	bulk.items = lab_arena_array(bulk.arena, struct bulk_item, count);
+	bulk_init(&bulk, fs, false, count);
+	bulk.base.request_max = request_max;
 	for (size_t i = 0; i < count; i++)
-		bulk.items[i] = (struct bulk_item){
-			.path = files[i]->path, .result = &results[i], .pending = true
-		};
-	run_bulk(&bulk);
+		bulk_add(&bulk, files[i]->path, LAB_VIEW(""), &results[i]);
+	fs_bulk_run(&bulk.base);
 	lab_arena_free(&bulk.arena);
 	return fs_first_failure(results, count, err);
 }
@@ -283,30 +222,23 @@ struct scality_link {
 /* Sends those that wait, as many as fit into one request. */
 static void send_links(struct scality_fs *fs)
 {
-	struct lab_arena *arena = lab_arena_new(fs->env->heap, BULK_ARENA_MAX);
 	struct scality_link *first = fs->links;
-	struct bulk bulk = { .fs = fs,
-		.arena = arena,
-		.is_link = true,
-		.request_max = fs->url.bulk_link_limit,
-		.max_retries = fs->url.write_max_retries };
+	struct bulk bulk;
 
-	bulk.items = lab_arena_array(arena, struct bulk_item, bulk.request_max);
-	while (fs->links != NULL && bulk.count < bulk.request_max) {
-		bulk.items[bulk.count++] = (struct bulk_item){ .path = fs->links->to,
-			.source = fs->links->from,
-			.result = &fs->links->result,
-			.pending = true };
+	bulk_init(&bulk, fs, true, fs->url.bulk_link_limit);
+	bulk.base.request_max = fs->url.bulk_link_limit;
+	while (fs->links != NULL && bulk.base.count < bulk.base.request_max) {
+		bulk_add(&bulk, fs->links->to, fs->links->from, &fs->links->result);
 		fs->links = fs->links->next;
 	}
 	if (fs->links == NULL)
 		fs->last_link = &fs->links;
-	run_bulk(&bulk);
-	for (size_t i = 0; i < bulk.count; i++) {
+	fs_bulk_run(&bulk.base);
+	for (size_t i = 0; i < bulk.base.count; i++) {
 		first->done = true;
 		first = first->next;
 	}
-	lab_arena_free(&arena);
+	lab_arena_free(&bulk.arena);
 }
 
 int scality_link(
