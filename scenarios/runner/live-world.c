@@ -394,6 +394,15 @@ void live_world_drain(struct live_world *w)
 		live_tap_drain(w->tap, &sink);
 }
 
+static enum dict_hop_fault dict_hop(void *ctx, struct env *env, struct lab_view key)
+{
+	struct live_world *w = ctx;
+	struct sim_hooks hooks;
+
+	live_tap_hooks(w->tap, &hooks);
+	return scene_dict_hop(env, key, hooks.fault, hooks.ctx);
+}
+
 /* ---- the whole world ---- */
 
 /* The services' wall clock is the machine's. */
@@ -426,8 +435,11 @@ int live_world_build(struct live_world *w, const struct run_options *options, vo
 		return -1;
 	live_add_sink(w->live, follow_hosts, w);
 	live_tap_observe(w->tap, w->scene.plan, on_episode, w);
-	for (size_t i = 0; i < w->scene.node_count; i++)
+	for (size_t i = 0; i < w->scene.node_count; i++) {
+		w->scene.nodes[i].settings.dict_hop = dict_hop;
+		w->scene.nodes[i].settings.dict_hop_ctx = w;
 		boot(w, &w->scene.nodes[i]);
+	}
 	return 0;
 }
 

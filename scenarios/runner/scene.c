@@ -374,6 +374,24 @@ static int add_fault(struct scene *scene, struct lab_heap *heap, const struct sc
 	return 0;
 }
 
+enum dict_hop_fault scene_dict_hop(struct env *env, struct lab_view key,
+	struct sim_fault (*decide)(void *ctx, const struct sim_fault_query *query), void *ctx)
+{
+	struct sim_fault_query query = { .point = "dict.hop",
+		.service = "dict",
+		.instance = lab_view_cstr(env->hostname),
+		.peer = lab_view_cstr(env->hostname),
+		.subject = key,
+		.now_ns = env_now(env) };
+	enum sim_fault_kind kind = decide(ctx, &query).kind;
+
+	return kind == SIM_FAULT_RESET         ? DICT_HOP_LOSE_REQUEST
+	       : kind == SIM_FAULT_LOSE_REPLY  ? DICT_HOP_LOSE_REPLY
+	       : kind == SIM_FAULT_STALL       ? DICT_HOP_STALL
+	       : kind == SIM_FAULT_STALL_REPLY ? DICT_HOP_STALL_REPLY
+					       : DICT_HOP_OK;
+}
+
 /* What of a fault happens in a world without these points. */
 static fault_kind_set kinds_left(const struct scenario_fault *f, uint64_t missing_points)
 {

@@ -82,6 +82,9 @@ int scene_new_cql(struct scene *scene, struct lab_pool *pool, const struct sim_h
 	struct lab_error *err);
 /* Of the keyspace, at most the number of nodes. */
 unsigned scene_replication_factor(const struct scene *scene);
+/* What the faults say of a command on its way to dict-async (dict-proxy.h). */
+enum dict_hop_fault scene_dict_hop(struct env *env, struct lab_view key,
+	struct sim_fault (*decide)(void *ctx, const struct sim_fault_query *query), void *ctx);
 /* Draws the episodes. Of each fault only the kinds are left that happen elsewhere than at
  * `missing_points`; one of which none is left is handed to `skipped` (may be NULL) and does not
  * happen. */

@@ -156,22 +156,16 @@ static void boot(struct sim_world *w, struct node *node)
 	world_start(world_host_find(w->world, lab_view_cstr(node->name)), node_main, node);
 }
 
-/* What the fault plan says of a command on its way to dict-async. */
-static enum dict_hop_fault dict_hop(void *ctx, struct env *env, struct lab_view key)
+static struct sim_fault decide(void *ctx, const struct sim_fault_query *query)
 {
 	struct sim_world *w = ctx;
-	struct sim_fault_query query = { .point = "dict.hop",
-		.service = "dict",
-		.instance = lab_view_cstr(env->hostname),
-		.peer = lab_view_cstr(env->hostname),
-		.subject = key,
-		.now_ns = env_now(env) };
-	enum sim_fault_kind kind = fault_decide(w->scene.plan, &query).kind;
-	return kind == SIM_FAULT_RESET         ? DICT_HOP_LOSE_REQUEST
-	       : kind == SIM_FAULT_LOSE_REPLY  ? DICT_HOP_LOSE_REPLY
-	       : kind == SIM_FAULT_STALL       ? DICT_HOP_STALL
-	       : kind == SIM_FAULT_STALL_REPLY ? DICT_HOP_STALL_REPLY
-					       : DICT_HOP_OK;
+
+	return fault_decide(w->scene.plan, query);
+}
+
+static enum dict_hop_fault dict_hop(void *ctx, struct env *env, struct lab_view key)
+{
+	return scene_dict_hop(env, key, decide, ctx);
 }
 
 static int build_faults(struct sim_world *w, struct lab_error *err)

@@ -133,6 +133,18 @@ static void a_defect_is_found_in_real_time_too(void **state)
 	assert_memory_equal(result.report, "FAIL  ", 6);
 }
 
+static void the_hop_to_dict_async_fails_here_too(void **state)
+{
+	(void)state;
+
+	run(TESTING_INCLUDE PHASES("2 s") USERS
+		"fault hop {\n  kinds = dict_lose_reply\n  target = backend\n  episodes = 2\n"
+		"  length = 1500 ms\n  rate = 1/4\n}\n");
+
+	assert_verdict(RUN_PASS);
+	assert_true(result.faults[FAULT_dict_lose_reply] > 0);
+}
+
 static void who_waits_for_cassandra_gets_a_reset(void **state)
 {
 	uint64_t wall_ns;
@@ -222,6 +234,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_storm_is_survived_and_leaves_nothing_behind),
 		TEST(a_defect_is_found_in_real_time_too),
+		TEST(the_hop_to_dict_async_fails_here_too),
 		TEST(who_waits_for_cassandra_gets_a_reset),
 		TEST(ctrl_c_ends_it_without_a_verdict),
 		TEST(what_cannot_begin_is_an_error),
