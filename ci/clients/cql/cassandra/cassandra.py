@@ -17,7 +17,7 @@ import sys
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-START_S = 120  # a node, on a busy machine
+START_S = 300  # a node, on a busy machine
 STOP_S = 20
 OPENED = {
 	"java.base": "java.lang java.lang.module java.net java.util java.util.concurrent "
