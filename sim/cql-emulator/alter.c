@@ -196,6 +196,11 @@ static int drop_column(struct alter *a, struct lab_view name)
 		return cqle_fail(a->err, CQL_E_INVALID,
 			"Cannot drop non-frozen column %.*s of user type %.*s", LAB_VIEW_ARG(name),
 			LAB_VIEW_ARG(c->type_text));
+	const char *indexes = schema_index_names(a->emu->scratch, t, c);
+	if (indexes != NULL)
+		return cqle_fail(a->err, CQL_E_INVALID,
+			"Cannot drop column %.*s because it has dependent secondary indexes (%s)",
+			LAB_VIEW_ARG(name), indexes);
 	size_t at = (size_t)(c - t->columns);
 	t->column_count--;
 	memmove(c, c + 1, (t->column_count - at) * sizeof(*c));
@@ -217,6 +222,11 @@ static int rename_column(struct alter *a, struct lab_view from, struct lab_view 
 			"Cannot rename column %.*s to %.*s in table '%.*s'; another column with "
 			"that name already exists",
 			LAB_VIEW_ARG(from), LAB_VIEW_ARG(to), LAB_VIEW_ARG(a->table->full_name));
+	const char *indexes = schema_index_names(a->emu->scratch, a->table, c);
+	if (indexes != NULL)
+		return cqle_fail(a->err, CQL_E_INVALID,
+			"Can't rename column %.*s because it has dependent secondary indexes (%s)",
+			LAB_VIEW_ARG(from), indexes);
 	c->name = lab_arena_copy(a->emu->permanent, to);
 	return 0;
 }

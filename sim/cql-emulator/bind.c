@@ -529,6 +529,21 @@ static int bind_token(const struct binder *b, struct cqle_select *ret)
 	return 0;
 }
 
+/* What a filter compares with, if it is not a key's. */
+static int check_filter_value(const struct binder *b, const struct cqle_restriction *r)
+{
+	struct lab_view ignored;
+	bool key = r->column->kind == CQLE_PARTITION_KEY || r->column->kind == CQLE_CLUSTERING;
+	if (key || r->value_count != 1 || r->values[0].is_list)
+		return 0;
+	enum cqle_got got = get_value(b, &r->values[0], &ignored);
+	return got <= CQLE_GOT_VALUE
+		       ? got
+		       : cqle_fail(b->err, CQL_E_INVALID, "Unsupported %s value for column %.*s",
+				 got == CQLE_GOT_NULL ? "null" : "unset",
+				 LAB_VIEW_ARG(r->column->name));
+}
+
 static int bind_filters(const struct binder *b, struct cqle_select *ret)
 {
 	const struct cqle_where *w = &b->plan->where;
@@ -540,7 +555,8 @@ static int bind_filters(const struct binder *b, struct cqle_select *ret)
 		f->type = &w->filters[i].values[0].type;
 		f->op = w->filters[i].op;
 		f->tuple = w->filters[i].tuple;
-		if (get_values(b, &w->filters[i], &f->values, &f->value_count) < 0 ||
+		if (check_filter_value(b, &w->filters[i]) < 0 ||
+			get_values(b, &w->filters[i], &f->values, &f->value_count) < 0 ||
 			(w->filters[i].key != NULL &&
 				get_key_value(b, w->filters[i].key, &f->key) < 0))
 			return -1;

@@ -35,6 +35,8 @@ int cqle_type_resolve(struct cqlemu *emu, struct lab_arena *arena, struct lab_vi
 	const struct type_name *name, struct cql_type *ret, struct lab_view *ret_text,
 	bool *ret_multicell, struct lab_error *err);
 /* A word that no user type is called by. */
+/* Is the type, or one inside of it, of this kind? */
+bool cqle_type_has(const struct cql_type *type, uint16_t id);
 bool cqle_type_is_native(const struct type_name *name);
 /* The type's name, "map<text, int>"; inner collections and user types as "frozen<...>", in the
  * second form the type itself, too. */
@@ -177,6 +179,22 @@ struct cqle_table_options { /* those that have no effect here */
 	bool cdc, has_id;
 };
 
+/* index.c */
+#define CQLE_INDEXES_MAX 256
+struct cqle_index {
+	struct lab_view name;
+	enum index_target target; /* of a collection never INDEX_SIMPLE */
+	uint32_t column_id;
+};
+int cqle_index_ddl(struct cqlemu *emu, const struct statement *s, struct lab_view keyspace,
+	struct cqle_ddl_result *ret, struct lab_error *err);
+/* The table that the index is of; NULL: there is no such index. */
+const struct cqle_table *cqle_index_table(
+	const struct cqlemu *emu, struct lab_view keyspace, struct lab_view name);
+/* "values(m)" */
+const char *cqle_index_target_text(
+	struct lab_arena *arena, const struct cqle_table *table, const struct cqle_index *index);
+
 struct cqle_table {
 	struct cqle_keyspace *keyspace;
 	struct lab_view name;
@@ -197,6 +215,8 @@ struct cqle_table {
 	uint32_t next_column_id;
 	/* Nodes that do not know it / have heard of it, by which change (visibility.c). */
 	uint64_t unseen, told, made_by;
+	struct cqle_index *indexes;
+	size_t index_count;
 	struct cqle_retry retry;    /* speculative_retry */
 	struct lab_view retry_text; /* as Cassandra writes it */
 	bool repairs_nothing;       /* read_repair is NONE */
@@ -709,6 +729,7 @@ struct cqle_plan {
 	size_t result_column_count;  /* of them: each item, or one of JSON */
 	struct lab_view *json_names; /* SELECT JSON: of the items; NULL */
 	bool distinct, reversed, filtering, wants_statics;
+	bool indexed;     /* one of the filters is what an index is for */
 	bool aggregating; /* rows become groups: all of them, or those of GROUP BY */
 	bool grouping;
 	size_t group_clustering; /* GROUP BY: partition key and so many clustering columns */

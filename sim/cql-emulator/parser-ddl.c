@@ -293,10 +293,10 @@ static bool at_object(const struct parser *p, const char *const *objects)
 }
 
 /* Verbs with the objects that Cassandra 4.0 knows and we refuse. NULL: any. */
-static const char *const create_others[] = { "index", "custom", "materialized", "function",
-	"aggregate", "trigger", "or", NULL };
-static const char *const drop_others[] = { "index", "materialized", "function", "aggregate",
-	"trigger", NULL };
+static const char *const create_others[] = { "materialized", "function", "aggregate", "trigger",
+	"or", NULL };
+static const char *const drop_others[] = { "materialized", "function", "aggregate", "trigger",
+	NULL };
 static const char *const alter_others[] = { "materialized", NULL };
 
 static const char *const altered[] = { "keyspace", "schema", "table", "columnfamily", "type",
@@ -321,6 +321,8 @@ static int create(struct parser *p, struct statement *s)
 		return create_table(p, s);
 	if (parser_at(p, "type"))
 		return parser_create_type(p, s);
+	if (parser_at(p, "index") || parser_at(p, "custom"))
+		return parser_create_index(p, s);
 	return parser_no_viable(p);
 }
 
@@ -345,6 +347,8 @@ int parser_ddl(struct parser *p, struct statement *s)
 	if (parser_take(p, "drop")) {
 		if (parser_at(p, "type"))
 			return parser_drop_type(p, s);
+		if (parser_at(p, "index"))
+			return parser_drop_index(p, s);
 		if (parser_at(p, "keyspace") || parser_at(p, "schema") || parser_at(p, "table") ||
 			parser_at(p, "columnfamily"))
 			return drop(p, s);

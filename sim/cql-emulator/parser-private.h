@@ -85,6 +85,9 @@ int parser_renames(struct parser *p, struct statement *s);
 int parser_create_type(struct parser *p, struct statement *s);
 int parser_drop_type(struct parser *p, struct statement *s);
 int parser_alter_type(struct parser *p, struct statement *s);
+/* parser-index.c: behind CREATE at CUSTOM or INDEX, behind DROP at INDEX. */
+int parser_create_index(struct parser *p, struct statement *s);
+int parser_drop_index(struct parser *p, struct statement *s);
 int parser_ddl(struct parser *p, struct statement *s);
 int parser_statement_body(struct parser *p, struct statement *s);
 

@@ -401,6 +401,10 @@ static int need_ddl(const struct asker *a, const struct statement *s, struct lab
 	if (s->kind == STATEMENT_DROP_TYPE || s->kind == STATEMENT_ALTER_TYPE)
 		return need(a, CQLE_KEYSPACE, keyspace, none,
 			s->kind == STATEMENT_DROP_TYPE ? CQLE_DROP : CQLE_ALTER);
+	if (s->kind == STATEMENT_DROP_INDEX) {
+		const struct cqle_table *t = cqle_index_table(a->emu, keyspace, s->index_name);
+		return t == NULL ? 0 : need_table(a, t, CQLE_ALTER);
+	}
 	return need(a, CQLE_TABLE, keyspace, s->table,
 		s->kind == STATEMENT_DROP_TABLE ? CQLE_DROP : CQLE_ALTER);
 }

@@ -61,6 +61,8 @@ int plan_missing_clustering(struct builder *b, size_t from);
 int plan_where_of_change(struct builder *b);
 /* Which field of a user type it is, from 1; 0: none. */
 size_t plan_field(const struct cql_type *type, struct lab_view name);
+/* index.c: is it what one of the table's indexes is for? */
+bool plan_is_indexed(const struct cqle_table *table, const struct cqle_restriction *r);
 bool plan_is_collection(const struct cqle_column *c); /* frozen or not */
 /* INSERT, UPDATE and DELETE; the table is known. */
 int plan_change(struct builder *b);

@@ -546,7 +546,63 @@ static int token_relation(struct builder *b, struct resolved *r)
 	return 0;
 }
 
-/* What is left over has to be filtered, if that is allowed. */
+static bool is_key(const struct cqle_column *c)
+{
+	return c->kind == CQLE_PARTITION_KEY || c->kind == CQLE_CLUSTERING;
+}
+
+/* What no filter can be. */
+static int check_filter(struct builder *b, const struct cqle_restriction *r)
+{
+	const struct cqle_column *c = r->column;
+	bool slice = r->op == OP_LT || r->op == OP_LE || r->op == OP_GT || r->op == OP_GE;
+	if (r->op == OP_IN && !is_key(c) && (r->value_count != 1 || r->values[0].is_list))
+		return cqle_fail(b->err, CQL_E_INVALID,
+			"IN predicates on non-primary-key columns (%.*s) is not yet supported",
+			LAB_VIEW_ARG(c->name));
+	if (slice && cqle_type_has(&c->type, CQL_TYPE_DURATION))
+		return cqle_fail(b->err, CQL_E_INVALID,
+			"Slice restrictions are not supported on %s",
+			c->type.id == CQL_TYPE_DURATION ? "duration columns"
+			: c->type.id == CQL_TYPE_TUPLE  ? "tuples containing durations"
+			: c->type.id == CQL_TYPE_UDT    ? "UDTs containing durations"
+							: "collections containing durations");
+	if (r->key != NULL && !c->multicell)
+		return cqle_fail(b->err, CQL_E_INVALID,
+			"Map-entry equality predicates on frozen map column %.*s are not supported",
+			LAB_VIEW_ARG(c->name));
+	return 0;
+}
+
+/* An index finds what is equal, in one partition or all of them. */
+static int check_index(struct builder *b)
+{
+	const struct cqle_where *w = &b->plan->where;
+	for (size_t i = 0; w->pk != NULL && i < b->table->pk_count; i++) {
+		if (w->pk[i].op == OP_IN)
+			return cqle_fail(b->err, CQL_E_INVALID,
+				"Select on indexed columns and with IN clause for the PRIMARY KEY "
+				"are not supported");
+	}
+	if (b->s->ordering_count > 0)
+		return cqle_fail(
+			b->err, CQL_E_INVALID, "ORDER BY with 2ndary indexes is not supported.");
+	return 0;
+}
+
+static int refuse_filtering(struct builder *b, const struct cqle_column *c)
+{
+	const struct cqle_where *w = &b->plan->where;
+	if (c->kind == CQLE_CLUSTERING && w->pk != NULL && w->ck_count == 0 &&
+		w->range_column == NULL)
+		return cqle_fail(b->err, CQL_E_INVALID,
+			"PRIMARY KEY column \"%.*s\" cannot be restricted as preceding column "
+			"\"%.*s\" is not restricted",
+			LAB_VIEW_ARG(c->name), LAB_VIEW_ARG(cqle_ck(b->table, 0)->name));
+	return cqle_fail(b->err, CQL_E_INVALID, FILTERING_TEXT);
+}
+
+/* What is left over has to be filtered, if that is allowed, or is one relation with an index. */
 static int take_filters(struct builder *b, struct resolved *all)
 {
 	struct cqle_where *w = &b->plan->where;
@@ -554,20 +610,21 @@ static int take_filters(struct builder *b, struct resolved *all)
 	for (size_t i = 0; i < b->s->relation_count; i++) {
 		if (all[i].used)
 			continue;
-		if (all[i].column->kind == CQLE_CLUSTERING && w->pk != NULL && w->ck_count == 0 &&
-			w->range_column == NULL && !b->s->allow_filtering)
-			return cqle_fail(b->err, CQL_E_INVALID,
-				"PRIMARY KEY column \"%.*s\" cannot be restricted as preceding "
-				"column "
-				"\"%.*s\" is not restricted",
-				LAB_VIEW_ARG(all[i].column->name),
-				LAB_VIEW_ARG(cqle_ck(b->table, 0)->name));
-		if (!b->s->allow_filtering)
-			return cqle_fail(b->err, CQL_E_INVALID, FILTERING_TEXT);
-		if (all[i].r.tuple > 0 && all[i].r.op != OP_IN && all[i].column->position > 0)
+		if (check_filter(b, &all[i].r) < 0)
+			return -1;
+		b->plan->indexed = b->plan->indexed || plan_is_indexed(b->table, &all[i].r);
+		w->filters[w->filter_count++] = all[i].r;
+	}
+	if (b->plan->indexed && check_index(b) < 0)
+		return -1;
+	bool allowed = b->s->allow_filtering || (b->plan->indexed && w->filter_count == 1);
+	for (size_t i = 0; i < w->filter_count; i++) {
+		const struct cqle_restriction *r = &w->filters[i];
+		if (!allowed)
+			return refuse_filtering(b, r->column);
+		if (r->tuple > 0 && r->op != OP_IN && r->column->position > 0)
 			return cqle_fail(b->err, CQL_E_INVALID,
 				"Multi-column slice restrictions cannot be used for filtering.");
-		w->filters[w->filter_count++] = all[i].r;
 	}
 	return 0;
 }
@@ -610,6 +667,13 @@ static int check_distinct(struct builder *b)
 			"SELECT DISTINCT with WHERE clause only supports restriction by partition "
 			"key "
 			"and/or static columns.");
+	for (size_t i = 0; i < b->plan->where.filter_count; i++) {
+		enum cqle_column_kind kind = b->plan->where.filters[i].column->kind;
+		if (kind == CQLE_CLUSTERING || kind == CQLE_REGULAR)
+			return cqle_fail(b->err, CQL_E_INVALID,
+				"SELECT DISTINCT with WHERE clause only supports restriction by "
+				"partition key and/or static columns.");
+	}
 	b->plan->distinct = true;
 	return 0;
 }
@@ -753,6 +817,9 @@ static int unsupported(const struct builder *b)
 		return cqle_fail(b->err, CQL_E_INVALID,
 			"User-defined functions are disabled in cassandra.yaml - set "
 			"enable_user_defined_functions=true to enable");
+	if (lab_view_eq_nocase(words, LAB_VIEW("create materialized")))
+		return cqle_fail(b->err, CQL_E_INVALID,
+			"Materialized views are disabled. Enable in cassandra.yaml to use.");
 	return cqle_fail(b->err, CQL_E_INVALID, "%.*s is not supported here", LAB_VIEW_ARG(words));
 }
 

@@ -12,6 +12,9 @@
 struct cqle_table *schema_successor(
 	struct cqlemu *emu, const struct cqle_table *old, size_t more_columns);
 void schema_succeed(struct cqlemu *emu, struct cqle_table *old, struct cqle_table *table);
+/* Of the indexes of a column; NULL: it has none. */
+const char *schema_index_names(
+	struct lab_arena *arena, const struct cqle_table *table, const struct cqle_column *column);
 /* A column's type; errors of what no column can be. */
 int schema_column_type(struct cqlemu *emu, const struct cqle_table *table,
 	const struct column_definition *d, struct cqle_column *ret, struct lab_error *err);

@@ -352,14 +352,6 @@ static int add_column(struct table_builder *b, const struct column_definition *d
 	return 0;
 }
 
-static bool has_type(const struct cql_type *type, uint16_t id)
-{
-	bool found = type->id == id;
-	for (size_t i = 0; i < type->param_count && !found; i++)
-		found = has_type(&type->params[i], id);
-	return found;
-}
-
 static int check_key_type(
 	const struct table_builder *b, const struct cqle_column *c, enum cqle_column_kind kind)
 {
@@ -373,12 +365,12 @@ static int check_key_type(
 		return cqle_fail(b->err, CQL_E_INVALID,
 			"Invalid non-frozen collection type %.*s for PRIMARY KEY column '%.*s'",
 			LAB_VIEW_ARG(c->type_text), LAB_VIEW_ARG(c->name));
-	bool duration = has_type(&c->type, CQL_TYPE_DURATION);
+	bool duration = cqle_type_has(&c->type, CQL_TYPE_DURATION);
 	if (c->type.id == CQL_TYPE_COUNTER || duration)
 		return cqle_fail(b->err, CQL_E_INVALID,
 			"%s type is not supported for PRIMARY KEY column '%.*s'",
 			duration ? "duration" : "counter", LAB_VIEW_ARG(c->name));
-	if (kind == CQLE_CLUSTERING && has_type(&c->type, CQL_TYPE_DECIMAL))
+	if (kind == CQLE_CLUSTERING && cqle_type_has(&c->type, CQL_TYPE_DECIMAL))
 		return builder_fail(
 			b, "The type of clustering column '%.*s' is not supported here", c->name);
 	return 0;
@@ -720,6 +712,8 @@ static int ddl_change(struct cqlemu *emu, const struct statement *s, struct lab_
 		return drop_table(emu, s, current, ret, err);
 	if (require_keyspace(current, s->keyspace, &keyspace, err) < 0)
 		return -1;
+	if (s->kind == STATEMENT_CREATE_INDEX || s->kind == STATEMENT_DROP_INDEX)
+		return cqle_index_ddl(emu, s, keyspace, ret, err);
 	return s->kind == STATEMENT_ALTER_TABLE ? schema_alter_table(emu, s, keyspace, ret, err)
 						: cqle_user_type_ddl(emu, s, keyspace, ret, err);
 }

@@ -177,6 +177,14 @@ struct column_definition {
 	bool is_static, is_key; /* is_key: "a int primary key" */
 };
 
+enum index_target {
+	INDEX_SIMPLE,
+	INDEX_VALUES,
+	INDEX_KEYS,
+	INDEX_ENTRIES,
+	INDEX_FULL /* of a frozen collection */
+};
+
 enum statement_kind {
 	STATEMENT_SELECT,
 	STATEMENT_INSERT,
@@ -195,7 +203,7 @@ enum statement_kind {
 	STATEMENT_CREATE_TYPE, /* `table` is the type, `columns` its fields */
 	STATEMENT_DROP_TYPE,
 	STATEMENT_ALTER_TYPE,
-	STATEMENT_CREATE_INDEX,
+	STATEMENT_CREATE_INDEX, /* `names` are the columns */
 	STATEMENT_DROP_INDEX,
 	STATEMENT_UNSUPPORTED /* known to Cassandra, not to us; `table` has the words */
 };
@@ -259,6 +267,11 @@ struct statement {
 	size_t name_count;
 
 	const struct role_statement *role; /* of ROLE */
+
+	/* Indexes */
+	struct lab_view index_name, index_class; /* ptr NULL: not given */
+	bool index_custom;
+	enum index_target index_target;
 
 	/* Bind markers, in order; of a batch on its outermost statement. */
 	struct lab_view *marker_names; /* ptr NULL for ? */

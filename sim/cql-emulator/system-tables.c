@@ -415,6 +415,22 @@ static const char *list_of(const struct filler *f, const struct lab_view *texts,
 	return lab_arena_printf(f->arena, "%s]", text);
 }
 
+static void fill_indexes(const struct filler *f)
+{
+	for (size_t i = 0; i < f->emu->table_count; i++) {
+		const struct cqle_table *t = f->emu->tables[i];
+		for (size_t j = 0; j < t->index_count; j++)
+			insert(f, lab_arena_printf(f->arena,
+					  "INSERT INTO system_schema.indexes (keyspace_name, "
+					  "table_name, index_name, kind, options) VALUES (%s, %s, "
+					  "%s, 'COMPOSITES', {'target': %s})",
+					  quote(f, t->keyspace->name), quote(f, t->name),
+					  quote(f, t->indexes[j].name),
+					  quote(f, lab_view_cstr(cqle_index_target_text(
+							   f->arena, t, &t->indexes[j])))));
+	}
+}
+
 static void fill_types(const struct filler *f)
 {
 	for (size_t i = 0; i < f->emu->type_count; i++) {
@@ -439,7 +455,7 @@ static const struct {
 	{ "system_auth", "role_members", fill_role_members },
 	{ "system_auth", "role_permissions", fill_role_permissions },
 	{ "system_auth", "resource_role_permissons_index", fill_permission_index },
-	{ "system_schema", "types", fill_types } };
+	{ "system_schema", "types", fill_types }, { "system_schema", "indexes", fill_indexes } };
 
 void cqle_system_table_refresh(struct cqlemu *emu, size_t node, struct cqle_table *table)
 {

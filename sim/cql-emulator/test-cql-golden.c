@@ -322,6 +322,12 @@ static void tuples_are_those_of_cassandra(void **state)
 	compare(GOLDEN "tuples.txt", 110);
 }
 
+static void indexes_are_those_of_cassandra(void **state)
+{
+	(void)state;
+	compare(GOLDEN "indexes.txt", 150);
+}
+
 static void user_types_are_those_of_cassandra(void **state)
 {
 	(void)state;
@@ -344,6 +350,7 @@ int main(void)
 		cmocka_unit_test(texts_are_those_of_cassandra),
 
 		cmocka_unit_test(user_types_are_those_of_cassandra),
-		cmocka_unit_test(tuples_are_those_of_cassandra) };
+		cmocka_unit_test(tuples_are_those_of_cassandra),
+		cmocka_unit_test(indexes_are_those_of_cassandra) };
 	return cmocka_run_group_tests_name("cql-emulator-golden", tests, NULL, NULL);
 }

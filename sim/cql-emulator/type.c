@@ -172,6 +172,14 @@ int cqle_type_resolve(struct cqlemu *emu, struct lab_arena *arena, struct lab_vi
 	return resolve(&r, name, false, ret, ret_text, ret_multicell);
 }
 
+bool cqle_type_has(const struct cql_type *type, uint16_t id)
+{
+	bool found = type->id == id;
+	for (size_t i = 0; i < type->param_count && !found; i++)
+		found = cqle_type_has(&type->params[i], id);
+	return found;
+}
+
 struct lab_view cqle_type_text(struct lab_arena *arena, const struct cql_type *type)
 {
 	const char *text = cql_type_name(type->id);
