@@ -641,6 +641,76 @@ SIM(the_dict_client_gives_up_after_30_s, PATIENT, 0)
 	assert_int_equal(c_rows(bed, "mails.list", NULL), 3);
 }
 
+/* ---- the nth thing that may fail does ---- */
+
+static struct c_script sweep;
+static bool sweep_fired;
+static unsigned sweep_lies; /* certainly failed, but there */
+
+/* One change, from connecting to the answer, and then whether all is well again. */
+static void swept_change(struct c_bed *bed)
+{
+	int result = set(bed, "shared/list/bob/n", "v");
+	size_t rows = c_rows(bed, "mails.list", NULL);
+
+	if (result == 0 && rows != 1)
+		fail_msg("done, but it is not there");
+	bool is_certain = result < 0 && bed->err.code != LAB_UNCERTAIN;
+	sweep_lies += is_certain && rows != 0;
+	sweep_fired = c_fired(bed) > 0;
+	c_faults(bed, NULL, 0);
+	/* What never happened does not happen later. */
+	env_sleep(bed->env, 3 * LAB_SEC);
+	sweep_lies += is_certain && rows == 0 && c_rows(bed, "mails.list", NULL) != 0;
+	for (unsigned n = 0; n < 100 && cql_client_connected(bed->client) < 4; n++)
+		env_sleep(bed->env, LAB_SEC);
+	assert_int_equal(cql_client_connected(bed->client), 4);
+	must(bed, set(bed, "shared/list/bob/n", "w"), 0);
+	assert_int_equal(c_rows(bed, "mails.list", "v"), 1);
+	assert_string_equal(c_look.value, "w");
+	must(bed, lookup(bed, "shared/list/bob/n"), 1);
+}
+
+static unsigned sweep_through(
+	struct sim_fault fault, unsigned times, const char *config, uint32_t defects)
+{
+	unsigned n = 0;
+
+	do {
+		sweep = (struct c_script){ .fault = fault, .skip = n++, .left = times };
+		c_run_faulty(config, defects, &sweep, swept_change);
+	} while (sweep_fired);
+	return n - 1;
+}
+
+static void any_step_may_fail_sim(void **state)
+{
+	static const struct sim_fault faults[] = {
+		{ .kind = SIM_FAULT_RESET },
+		{ .kind = SIM_FAULT_LOSE_REPLY },
+		{ .kind = SIM_FAULT_STALL },
+		{ .kind = SIM_FAULT_STALL_REPLY },
+		{ .kind = SIM_FAULT_CORRUPT },
+		{ .kind = SIM_FAULT_FAIL },
+		{ .kind = SIM_FAULT_REFUSE },
+		{ .kind = SIM_FAULT_DELAY, .delay_ns = 700 * LAB_MSEC },
+		{ .kind = SIM_FAULT_LATE, .delay_ns = 700 * LAB_MSEC },
+	};
+
+	(void)state;
+	sweep_lies = 0;
+	for (size_t i = 0; i < LAB_COUNT_OF(faults); i++) {
+		/* Four connections, three prepares or more, and the statement. */
+		assert_true(sweep_through(faults[i], 1, NEW, 0) >= 6);
+		assert_true(sweep_through(faults[i], 1000, NEW, 0) >= 6);
+		assert_true(sweep_through(faults[i], 1, SPECULATIVE, 0) >= 6);
+	}
+	assert_int_equal(sweep_lies, 0);
+	/* The hazard shows what this would have found. */
+	(void)sweep_through(faults[1], 1000, NEW, LAB_DEFECT(NO_HOSTS_CERTAIN));
+	assert_true(sweep_lies > 0);
+}
+
 #define WORLDS(name) cmocka_unit_test(name##_sim), cmocka_unit_test(name##_live)
 
 int main(void)
@@ -667,6 +737,7 @@ int main(void)
 		WORLDS(hazard_2_takes_what_is_there_for_certainly_failed),
 		WORLDS(the_hop_loses_requests_and_replies),
 		cmocka_unit_test(the_dict_client_gives_up_after_30_s_sim),
+		cmocka_unit_test(any_step_may_fail_sim),
 	};
 
 	return cmocka_run_group_tests_name("dict-cassandra", tests, NULL, NULL);

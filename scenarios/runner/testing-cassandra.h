@@ -21,12 +21,13 @@
 #define C_LINES_MAX 4096
 #define C_SCRIPTS_MAX 4
 
-/* What goes wrong: the next `left` times that somebody asks at this point. */
+/* What goes wrong: the next `left` times that somebody asks at this point, after `skip` times at
+ * which it does not. */
 struct c_script {
-	const char *point;
+	const char *point;    /* NULL: any */
 	const char *instance; /* NULL: any */
 	struct sim_fault fault;
-	unsigned left, fired;
+	unsigned skip, left, fired;
 };
 
 /* A request that a node answered. */
@@ -80,9 +81,13 @@ static struct sim_fault c_fault(void *ctx, const struct sim_fault_query *query)
 		struct c_script *s = &bed->scripts[i];
 		struct sim_fault fault = s->fault;
 
-		if (s->left == 0 || strcmp(s->point, query->point) != 0 ||
+		if (s->left == 0 || (s->point != NULL && strcmp(s->point, query->point) != 0) ||
 			(s->instance != NULL && !lab_view_eq_cstr(query->instance, s->instance)))
 			continue;
+		if (s->skip > 0) {
+			s->skip--;
+			continue;
+		}
 		s->left--;
 		s->fired++;
 		fault.id = ++bed->fault_id;
@@ -295,6 +300,24 @@ static inline void c_run(
 		c_run_live(&bed);
 	else
 		c_run_sim(&bed);
+	cqlemu_free(&bed.emu);
+	lab_heap_drop(&bed.heap);
+	lab_pool_free(&bed.pool);
+}
+
+/* In the simulated world, with a fault from the beginning on. */
+__attribute__((unused)) static inline void c_run_faulty(const char *config, uint32_t defects,
+	const struct c_script *script, void (*body)(struct c_bed *))
+{
+	static struct c_bed bed;
+
+	memset(&bed, 0, sizeof(bed));
+	c_mark = 0;
+	bed.config = config;
+	bed.defects = defects;
+	bed.body = body;
+	bed.scripts[0] = *script;
+	c_run_sim(&bed);
 	cqlemu_free(&bed.emu);
 	lab_heap_drop(&bed.heap);
 	lab_pool_free(&bed.pool);
