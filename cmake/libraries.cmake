@@ -5,7 +5,7 @@ find_package(Threads REQUIRED)
 find_package(OpenSSL 3 REQUIRED)
 
 foreach(library IN ITEMS
-	"zstd libzstd" "lz4 liblz4" "zlib zlib" "uv libuv" "curl libcurl"
+	"zstd libzstd" "lz4 liblz4" "snappy snappy" "zlib zlib" "uv libuv" "curl libcurl"
 	"microhttpd libmicrohttpd" "expat expat" "xxhash libxxhash" "jansson jansson" "sqlite3 sqlite3" "cmocka cmocka")
 	separate_arguments(pair UNIX_COMMAND "${library}")
 	list(GET pair 0 target)

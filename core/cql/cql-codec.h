@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * cql-codec.h - the CQL binary protocol, version 4 (and 3), both directions.
+ * cql-codec.h - the CQL binary protocol, versions 3 to 5 (and 6, the beta of 5), both directions.
  *
  * Purpose    Frames, requests, responses and values as plain structs. The client encodes requests
  *            and decodes responses; the emulator does the opposite. Nothing else of core/cql is
@@ -14,8 +14,8 @@
  * Errors     -1 with LAB_CORRUPT; for requests err->message is the text that Cassandra 4.0 puts
  *            into its PROTOCOL_ERROR for the same bytes (where it is known), so that a server can
  *            answer with it. LAB_LIMIT for frames that are too long. LAB_UNSUPPORTED for
- *            compressed bodies and for message bodies of protocol 5 and later.
- * Source     native_protocol_v4.spec; cql-imds 1.
+ *            bodies of other versions, and for compressed ones: take them out first.
+ * Source     native_protocol_v4.spec, native_protocol_v5.spec; cql-imds 1.
  */
 #ifndef LAB_CQL_CODEC_H
 #define LAB_CQL_CODEC_H
@@ -26,6 +26,8 @@
 
 #define CQL_VERSION_MIN 3
 #define CQL_VERSION 4
+#define CQL_VERSION_SEGMENTS 5 /* from here on frames travel in segments */
+#define CQL_VERSION_MAX 6      /* the same messages as 5, with CQL_FLAG_USE_BETA */
 #define CQL_HEADER_BYTES 9
 #define CQL_FRAME_MAX_BYTES (256u << 20) /* Cassandra <= 4.0; 16 MiB by default since 4.1 */
 #define CQL_STREAM_MAX 32768             /* stream ids 0..32767; -1 is the server's events */
@@ -90,6 +92,51 @@ struct cql_frame {
  * until 0, and consumes the sum once. */
 int cql_frame_next(struct lab_view input, size_t max_body_bytes, struct cql_frame *ret,
 	size_t *ret_used, struct lab_error *err);
+
+/* ---- compression (cql-imds 1.9) ---- */
+
+enum cql_compression {
+	CQL_UNCOMPRESSED,
+	CQL_LZ4,
+	CQL_SNAPPY
+};
+
+/* "lz4", "snappy"; "none". */
+const char *cql_compression_name(enum cql_compression compression);
+/* Of STARTUP's COMPRESSION, in either case. 0, or -1. */
+int cql_compression_parse(struct lab_view name, enum cql_compression *ret);
+
+/* Versions 3 and 4 compress bodies, frame by frame: LZ4 as [int] length and one block, Snappy as it
+ * is. Appends the frame with its body compressed and CQL_FLAG_COMPRESSED set. */
+void cql_frame_compress(struct lab_buf *out, struct lab_view frame,
+	enum cql_compression compression, struct lab_arena *scratch);
+/* The frame's body, uncompressed, in the arena; the flag is cleared. `max_body_bytes` is compared
+ * with the length it claims before anything is allocated. -1: LAB_LIMIT, or LAB_CORRUPT with the
+ * text of the server's error. */
+int cql_frame_decompress(const struct cql_frame *frame, enum cql_compression compression,
+	size_t max_body_bytes, struct lab_arena *arena, struct cql_frame *ret,
+	struct lab_error *err);
+
+/* ---- segments (native_protocol_v5.spec 2) ----
+ *
+ * From version 5 on, behind the answer to STARTUP, both directions send frames in segments: whole
+ * ones in a segment that is self-contained, a longer one in several that are not. Headers have a
+ * CRC24, payloads a CRC32; LZ4 compresses a segment's payload. */
+
+#define CQL_SEGMENT_PAYLOAD_MAX 131071
+
+struct cql_segment {
+	bool self_contained;
+	struct lab_view payload; /* borrows from the input, or is in the arena */
+};
+/* Takes one segment off the front. 1 and *ret_used; 0 if more bytes are needed; -1 LAB_CORRUPT if
+ * a checksum is wrong and nothing behind it can be understood; -1 LAB_INVALID and *ret_used if the
+ * payload cannot be decompressed. `compression` is CQL_LZ4 or none. */
+int cql_segment_next(struct lab_view input, enum cql_compression compression,
+	struct lab_arena *arena, struct cql_segment *ret, size_t *ret_used, struct lab_error *err);
+/* Appends one frame in as many segments as it takes. */
+void cql_segments_put(struct lab_buf *out, struct lab_view frame, enum cql_compression compression,
+	struct lab_arena *scratch);
 
 /* ---- consistency ---- */
 
@@ -269,19 +316,23 @@ enum cql_param_flag {
 	CQL_PARAM_PAGING_STATE = 0x08,
 	CQL_PARAM_SERIAL = 0x10,
 	CQL_PARAM_TIMESTAMP = 0x20,
-	CQL_PARAM_NAMES = 0x40
+	CQL_PARAM_NAMES = 0x40,
+	CQL_PARAM_KEYSPACE = 0x80, /* version 5 (Cassandra 4 reads it in 4, too) */
+	CQL_PARAM_NOW = 0x100      /* version 5 */
 };
 
 /* Of QUERY, EXECUTE and BATCH. */
 struct cql_params {
 	enum cql_consistency consistency;
-	uint8_t flags;           /* what is there; encoders obey it too */
+	uint32_t flags;          /* what is there; encoders obey it too */
 	struct cql_bind *values; /* not of BATCH: each of its statements has its own */
 	size_t value_count;
 	int32_t page_size;
 	struct lab_view paging_state;
 	enum cql_consistency serial_consistency;
 	int64_t timestamp_us;
+	struct lab_view keyspace; /* of names that have none; PREPARE has only this */
+	int32_t now_s;            /* for what expires, in place of the server's clock */
 };
 
 enum cql_batch_type {
@@ -303,6 +354,7 @@ struct cql_request {
 	struct cql_map options;    /* STARTUP */
 	struct lab_view token;     /* AUTH_RESPONSE; ptr NULL is null */
 	struct lab_view query;     /* QUERY, PREPARE: text; EXECUTE: prepared id */
+	struct lab_view result_id; /* EXECUTE, version 5: of the columns that the client knows */
 	struct cql_params params;  /* QUERY, EXECUTE, BATCH */
 	struct cql_strings events; /* REGISTER */
 	enum cql_batch_type batch_type;
@@ -311,10 +363,13 @@ struct cql_request {
 	struct cql_map payload; /* custom payload */
 };
 
-/* Appends a whole frame. `version` is 3 or 4; the direction bit is not set. */
+/* Appends a whole frame. `version` is 3 to 6; the direction bit is not set. */
 void cql_request_encode(
 	struct lab_buf *out, uint8_t version, int16_t stream, const struct cql_request *request);
-/* The header must be of a request in version 3 or 4. Also refuses response opcodes and bytes that
+/* Is it of a request? -1 LAB_CORRUPT with Cassandra's words for bytes that are no opcode, and for
+ * opcodes and headers of responses. (0x04, of version 1, is judged with its body.) */
+int cql_request_check(const struct cql_header *header, struct lab_error *err);
+/* The header must be of a request in version 3 to 6. Also refuses response opcodes and bytes that
  * are no opcode, with Cassandra's words. Unread bytes behind a message are ignored, as Cassandra
  * does. REGISTER's names are checked ("Invalid value 'FOO' for Type"). */
 int cql_request_decode(const struct cql_frame *frame, struct lab_arena *arena,
@@ -341,6 +396,8 @@ enum cql_error_code {
 	CQL_E_READ_FAILURE = 0x1300,
 	CQL_E_FUNCTION_FAILURE = 0x1400,
 	CQL_E_WRITE_FAILURE = 0x1500,
+	CQL_E_CDC_WRITE_FAILURE = 0x1600, /* version 5; before: WRITE_FAILURE, INVALID */
+	CQL_E_CAS_WRITE_UNKNOWN = 0x1700, /* version 5; before: WRITE_TIMEOUT */
 	CQL_E_SYNTAX = 0x2000,
 	CQL_E_UNAUTHORIZED = 0x2100,
 	CQL_E_INVALID = 0x2200,
@@ -352,16 +409,30 @@ enum cql_error_code {
 /* "WRITE_TIMEOUT"; "UNKNOWN" for other codes. */
 const char *cql_error_code_name(uint32_t code);
 
+/* Why a replica failed (version 5). */
+enum cql_failure_reason {
+	CQL_REASON_UNKNOWN,
+	CQL_REASON_TOMBSTONES,
+	CQL_REASON_TIMEOUT,
+	CQL_REASON_SCHEMA
+};
+struct cql_failed_replica {
+	struct cql_inet node; /* the port is not sent */
+	uint16_t reason;      /* enum cql_failure_reason, or another */
+};
+
 struct cql_error {
 	uint32_t code; /* enum cql_error_code; others decode with code and message only */
 	struct lab_view message;
 	/* UNAVAILABLE; READ_ and WRITE_ TIMEOUT and FAILURE: */
 	enum cql_consistency consistency;
-	int32_t received;           /* UNAVAILABLE: alive */
-	int32_t required;           /* "blockFor" */
-	int32_t failures;           /* FAILUREs */
-	bool data_present;          /* READ_TIMEOUT, READ_FAILURE */
-	struct lab_view write_type; /* WRITE_TIMEOUT, WRITE_FAILURE: "SIMPLE" */
+	int32_t received; /* UNAVAILABLE: alive */
+	int32_t required; /* "blockFor" */
+	int32_t failures; /* FAILUREs; in version 5 the number of `reasons` */
+	const struct cql_failed_replica *reasons; /* FAILUREs, version 5; NULL: unknown ones */
+	uint16_t contentions;                     /* WRITE_TIMEOUT of type CAS, version 5 */
+	bool data_present;                        /* READ_TIMEOUT, READ_FAILURE */
+	struct lab_view write_type;               /* WRITE_TIMEOUT, WRITE_FAILURE: "SIMPLE" */
 	/* ALREADY_EXISTS (table "" for a keyspace), FUNCTION_FAILURE (table is the function): */
 	struct lab_view keyspace;
 	struct lab_view table;
@@ -382,6 +453,7 @@ struct cql_metadata {
 	size_t column_count;
 	bool no_metadata;             /* only the count was sent (skip_metadata was asked for) */
 	struct lab_view paging_state; /* ptr not NULL: there are more pages */
+	struct lab_view changed_id;   /* version 5, ptr not NULL: the columns' new id */
 	uint16_t *pk_indexes;         /* bind metadata, version 4: markers of the partition key */
 	size_t pk_count;
 };
@@ -410,6 +482,7 @@ struct cql_schema_change {
 
 struct cql_prepared {
 	struct lab_view id;
+	struct lab_view result_id; /* version 5: of `columns` */
 	struct cql_metadata binds;
 	struct cql_metadata columns;
 };
@@ -440,14 +513,14 @@ struct cql_response {
 	struct cql_event event;          /* EVENT */
 };
 
-/* Appends a whole frame with the direction bit. `version` is 3 or 4, or any other byte for an ERROR
+/* Appends a whole frame with the direction bit. `version` is 3 to 6, or any other byte for an ERROR
  * about the version (1 and 2 in their 8-byte layout). In version 3 READ_FAILURE and WRITE_FAILURE
  * are sent as the matching timeout, FUNCTION_FAILURE as INVALID, and warnings, payloads and
  * pk_indexes are left out, as Cassandra does. A global table spec is used when all columns are of
  * one table. */
 void cql_response_encode(
 	struct lab_buf *out, uint8_t version, int16_t stream, const struct cql_response *response);
-/* The header must be of a response in version 3 or 4; an ERROR is also understood in any other
+/* The header must be of a response in version 3 to 6; an ERROR is also understood in any other
  * version (the answer to a version that the server does not speak). */
 int cql_response_decode(const struct cql_frame *frame, struct lab_arena *arena,
 	struct cql_response *ret, struct lab_error *err);

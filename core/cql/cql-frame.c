@@ -56,9 +56,8 @@ int cql_frame_next(struct lab_view input, size_t max_body_bytes, struct cql_fram
 		return 0;
 	if (header.length > max_body_bytes) {
 		return lab_fail(err, LAB_LIMIT,
-			"Request is too big: length %" PRIu32
-			" exceeds maximum allowed length %zu.",
-			header.length, max_body_bytes);
+			"Request is too big: length %zu exceeds maximum allowed length %zu.",
+			size + header.length, max_body_bytes);
 	}
 	if (input.len - size < header.length)
 		return 0;

@@ -116,13 +116,27 @@ struct lab_view cql_read_short_bytes(struct cql_reader *r)
 	return take_view(r, (size_t)p[0] << 8 | p[1], error);
 }
 
-size_t cql_read_count(struct cql_reader *r, size_t min_bytes)
+static size_t read_count(struct cql_reader *r, size_t min_bytes, const char *error)
 {
 	size_t count = cql_read_short(r);
 	if (count * min_bytes <= r->rest.len)
 		return count;
-	cql_reader_fail(r, "Not enough bytes to read a list preceded by its 2 bytes length");
+	cql_reader_fail(r, error);
 	return 0;
+}
+
+size_t cql_read_count(struct cql_reader *r, size_t min_bytes)
+{
+	return read_count(
+		r, min_bytes, "Not enough bytes to read a list preceded by its 2 bytes length");
+}
+
+/* One of the strings would be found to be too short. */
+static size_t read_string_count(struct cql_reader *r, size_t min_bytes)
+{
+	return read_count(r, min_bytes,
+		"Not enough bytes to read an UTF8 serialized string preceded by its 2 bytes "
+		"length");
 }
 
 void cql_read_bind(struct cql_reader *r, bool named, bool may_be_unset, struct cql_bind *ret)
@@ -143,7 +157,7 @@ void cql_read_bind(struct cql_reader *r, bool named, bool may_be_unset, struct c
 	}
 }
 
-struct cql_inet cql_read_inet(struct cql_reader *r)
+struct cql_inet cql_read_address(struct cql_reader *r)
 {
 	struct cql_inet inet = { .size = cql_read_byte(r) };
 	if (inet.size != 4 && inet.size != 16) {
@@ -153,13 +167,19 @@ struct cql_inet cql_read_inet(struct cql_reader *r)
 	const uint8_t *p = take(r, inet.size, "Not enough bytes to read an inet address");
 	if (p != NULL)
 		memcpy(inet.address, p, inet.size);
+	return inet;
+}
+
+struct cql_inet cql_read_inet(struct cql_reader *r)
+{
+	struct cql_inet inet = cql_read_address(r);
 	inet.port = cql_read_int(r);
 	return inet;
 }
 
 struct cql_strings cql_read_strings(struct cql_reader *r, struct lab_arena *arena)
 {
-	struct cql_strings strings = { .count = cql_read_count(r, 2) };
+	struct cql_strings strings = { .count = read_string_count(r, 2) };
 	strings.items = lab_arena_array(arena, struct lab_view, strings.count);
 	for (size_t i = 0; i < strings.count; i++)
 		strings.items[i] = cql_read_string(r);
@@ -168,7 +188,7 @@ struct cql_strings cql_read_strings(struct cql_reader *r, struct lab_arena *aren
 
 struct cql_map cql_read_map(struct cql_reader *r, struct lab_arena *arena)
 {
-	struct cql_map map = { .count = cql_read_count(r, 4) };
+	struct cql_map map = { .count = read_string_count(r, 4) };
 	map.items = lab_arena_array(arena, struct cql_pair, map.count);
 	for (size_t i = 0; i < map.count; i++) {
 		map.items[i].key = cql_read_string(r);
@@ -179,7 +199,7 @@ struct cql_map cql_read_map(struct cql_reader *r, struct lab_arena *arena)
 
 struct cql_map cql_read_bytes_map(struct cql_reader *r, struct lab_arena *arena)
 {
-	struct cql_map map = { .count = cql_read_count(r, 6) };
+	struct cql_map map = { .count = read_string_count(r, 6) };
 	map.items = lab_arena_array(arena, struct cql_pair, map.count);
 	for (size_t i = 0; i < map.count; i++) {
 		map.items[i].key = cql_read_string(r);

@@ -4,6 +4,10 @@
  */
 #include "core/cql/cql-codec-private.h"
 
+#define BATCH_FLAGS (CQL_PARAM_SERIAL | CQL_PARAM_TIMESTAMP | CQL_PARAM_KEYSPACE | CQL_PARAM_NOW)
+#define PREPARE_KEYSPACE 0x1
+#define CREDENTIALS 0x04 /* of version 1 */
+
 /* ---- encode ---- */
 
 static void put_bind(struct lab_buf *out, uint8_t version, const struct cql_bind *bind, bool named)
@@ -31,7 +35,10 @@ static void put_binds(struct lab_buf *out, uint8_t version, const struct cql_bin
 static void put_params(struct lab_buf *out, uint8_t version, const struct cql_params *params)
 {
 	lab_buf_append_u16(out, (uint16_t)params->consistency);
-	lab_buf_append_byte(out, params->flags);
+	if (version >= CQL_VERSION_SEGMENTS)
+		lab_buf_append_u32(out, params->flags);
+	else
+		lab_buf_append_byte(out, (uint8_t)params->flags);
 	if ((params->flags & CQL_PARAM_VALUES) != 0) {
 		put_binds(out, version, params->values, params->value_count,
 			(params->flags & CQL_PARAM_NAMES) != 0);
@@ -44,6 +51,21 @@ static void put_params(struct lab_buf *out, uint8_t version, const struct cql_pa
 		lab_buf_append_u16(out, (uint16_t)params->serial_consistency);
 	if ((params->flags & CQL_PARAM_TIMESTAMP) != 0)
 		lab_buf_append_u64(out, (uint64_t)params->timestamp_us);
+	if ((params->flags & CQL_PARAM_KEYSPACE) != 0)
+		cql_put_string(out, params->keyspace);
+	if (version >= CQL_VERSION_SEGMENTS && (params->flags & CQL_PARAM_NOW) != 0)
+		lab_buf_append_u32(out, (uint32_t)params->now_s);
+}
+
+static void put_prepare(struct lab_buf *out, uint8_t version, const struct cql_request *request)
+{
+	bool keyspace = (request->params.flags & CQL_PARAM_KEYSPACE) != 0;
+	cql_put_long_string(out, request->query);
+	if (version < CQL_VERSION_SEGMENTS)
+		return;
+	lab_buf_append_u32(out, keyspace);
+	if (keyspace)
+		cql_put_string(out, request->params.keyspace);
 }
 
 static void put_batch(struct lab_buf *out, uint8_t version, const struct cql_request *request)
@@ -60,7 +82,7 @@ static void put_batch(struct lab_buf *out, uint8_t version, const struct cql_req
 			cql_put_long_string(out, item->query);
 		put_binds(out, version, item->values, item->value_count, false);
 	}
-	params.flags &= CQL_PARAM_SERIAL | CQL_PARAM_TIMESTAMP;
+	params.flags &= BATCH_FLAGS;
 	put_params(out, version, &params);
 }
 
@@ -80,10 +102,12 @@ static void put_body(struct lab_buf *out, uint8_t version, const struct cql_requ
 		put_params(out, version, &request->params);
 		break;
 	case CQL_PREPARE:
-		cql_put_long_string(out, request->query);
+		put_prepare(out, version, request);
 		break;
 	case CQL_EXECUTE:
 		cql_put_short_bytes(out, request->query);
+		if (version >= CQL_VERSION_SEGMENTS)
+			cql_put_short_bytes(out, request->result_id);
 		put_params(out, version, &request->params);
 		break;
 	case CQL_BATCH:
@@ -107,8 +131,8 @@ static void put_body(struct lab_buf *out, uint8_t version, const struct cql_requ
 void cql_request_encode(
 	struct lab_buf *out, uint8_t version, int16_t stream, const struct cql_request *request)
 {
-	lab_assert(version == 3 || version == 4);
-	unsigned flags = 0;
+	lab_assert(cql_version_is_known(version));
+	unsigned flags = version == CQL_VERSION_MAX ? CQL_FLAG_USE_BETA : 0;
 	if (request->tracing)
 		flags |= CQL_FLAG_TRACING;
 	if (request->payload.count > 0)
@@ -152,24 +176,51 @@ static void read_binds(
 		cql_read_bind(&d->r, named, d->version >= 4, &(*ret_values)[i]);
 }
 
-static int read_params(struct decoder *d, struct cql_params *ret)
+/* Bits that nobody knows are ignored, as Cassandra does. */
+static uint32_t read_flags(struct decoder *d)
 {
-	if (read_consistency(d, &ret->consistency) < 0)
-		return -1;
-	ret->flags = cql_read_byte(&d->r);
-	if ((ret->flags & CQL_PARAM_VALUES) != 0) {
-		read_binds(d, (ret->flags & CQL_PARAM_NAMES) != 0, &ret->values, &ret->value_count);
-	}
-	if ((ret->flags & CQL_PARAM_PAGE_SIZE) != 0)
-		ret->page_size = cql_read_int(&d->r);
-	if ((ret->flags & CQL_PARAM_PAGING_STATE) != 0)
-		ret->paging_state = cql_read_bytes(&d->r);
+	uint32_t flags = d->version >= CQL_VERSION_SEGMENTS ? (uint32_t)cql_read_int(&d->r)
+							    : cql_read_byte(&d->r);
+	return flags & (2 * CQL_PARAM_NOW - 1);
+}
+
+/* What ends the parameters of all requests. */
+static int read_end_of_params(struct decoder *d, struct cql_params *ret)
+{
 	if ((ret->flags & CQL_PARAM_SERIAL) != 0 &&
 		read_consistency(d, &ret->serial_consistency) < 0)
 		return -1;
 	if ((ret->flags & CQL_PARAM_TIMESTAMP) != 0)
 		ret->timestamp_us = cql_read_long(&d->r);
+	if (ret->timestamp_us == INT64_MIN) {
+		return lab_fail(d->err, LAB_CORRUPT,
+			"Out of bound timestamp, must be in [-%" PRId64 ", %" PRId64
+			"] (got -9223372036854775808)",
+			INT64_MAX, INT64_MAX);
+	}
+	if ((ret->flags & CQL_PARAM_KEYSPACE) != 0)
+		ret->keyspace = cql_read_string(&d->r);
+	if ((ret->flags & CQL_PARAM_NOW) != 0)
+		ret->now_s = cql_read_int(&d->r);
 	return 0;
+}
+
+static int read_params(struct decoder *d, struct cql_params *ret)
+{
+	if (read_consistency(d, &ret->consistency) < 0)
+		return -1;
+	ret->flags = read_flags(d);
+	if ((ret->flags & CQL_PARAM_VALUES) != 0) {
+		read_binds(d, (ret->flags & CQL_PARAM_NAMES) != 0, &ret->values, &ret->value_count);
+	}
+	if ((ret->flags & CQL_PARAM_PAGE_SIZE) != 0) {
+		ret->page_size = cql_read_int(&d->r);
+		if (ret->page_size == 0)
+			return lab_fail(d->err, LAB_CORRUPT, "The page size cannot be 0");
+	}
+	if ((ret->flags & CQL_PARAM_PAGING_STATE) != 0)
+		ret->paging_state = cql_read_bytes(&d->r);
+	return read_end_of_params(d, ret);
 }
 
 static int read_batch_item(struct decoder *d, struct cql_batch_item *item)
@@ -191,7 +242,7 @@ static int read_batch(struct decoder *d, struct cql_request *ret)
 	if (type > CQL_BATCH_COUNTER)
 		return lab_fail(d->err, LAB_CORRUPT, "Invalid BATCH message type %u", type);
 	ret->batch_type = (enum cql_batch_type)type;
-	ret->batch_count = cql_read_count(&d->r, 5);
+	ret->batch_count = cql_read_count(&d->r, 1);
 	ret->batch = lab_arena_array(d->arena, struct cql_batch_item, ret->batch_count);
 	for (size_t i = 0; i < ret->batch_count; i++) {
 		if (read_batch_item(d, &ret->batch[i]) < 0)
@@ -199,14 +250,8 @@ static int read_batch(struct decoder *d, struct cql_request *ret)
 	}
 	if (read_consistency(d, &ret->params.consistency) < 0)
 		return -1;
-	ret->params.flags =
-		cql_read_byte(&d->r) & (uint8_t)(CQL_PARAM_SERIAL | CQL_PARAM_TIMESTAMP);
-	if ((ret->params.flags & CQL_PARAM_SERIAL) != 0 &&
-		read_consistency(d, &ret->params.serial_consistency) < 0)
-		return -1;
-	if ((ret->params.flags & CQL_PARAM_TIMESTAMP) != 0)
-		ret->params.timestamp_us = cql_read_long(&d->r);
-	return 0;
+	ret->params.flags = read_flags(d) & BATCH_FLAGS;
+	return read_end_of_params(d, &ret->params);
 }
 
 static int read_events(struct decoder *d, struct cql_strings *ret)
@@ -225,6 +270,15 @@ static int read_events(struct decoder *d, struct cql_strings *ret)
 	return 0;
 }
 
+static void read_prepare(struct decoder *d, struct cql_request *ret)
+{
+	ret->query = cql_read_long_string(&d->r);
+	if (d->version < CQL_VERSION_SEGMENTS || (cql_read_int(&d->r) & PREPARE_KEYSPACE) == 0)
+		return;
+	ret->params.flags = CQL_PARAM_KEYSPACE;
+	ret->params.keyspace = cql_read_string(&d->r);
+}
+
 static int read_body(struct decoder *d, struct cql_request *ret)
 {
 	switch (ret->opcode) {
@@ -240,10 +294,12 @@ static int read_body(struct decoder *d, struct cql_request *ret)
 		ret->query = cql_read_long_string(&d->r);
 		return d->r.error != NULL ? 0 : read_params(d, &ret->params);
 	case CQL_PREPARE:
-		ret->query = cql_read_long_string(&d->r);
+		read_prepare(d, ret);
 		return 0;
 	case CQL_EXECUTE:
 		ret->query = cql_read_short_bytes(&d->r);
+		if (d->version >= CQL_VERSION_SEGMENTS)
+			ret->result_id = cql_read_short_bytes(&d->r);
 		return d->r.error != NULL ? 0 : read_params(d, &ret->params);
 	case CQL_BATCH:
 		return read_batch(d, ret);
@@ -262,11 +318,11 @@ static int read_body(struct decoder *d, struct cql_request *ret)
 	lab_bug("checked by check_header()");
 }
 
-static int check_opcode(const struct cql_header *header, struct lab_error *err)
+int cql_request_check(const struct cql_header *header, struct lab_error *err)
 {
 	const char *name = cql_opcode_name(header->opcode);
-	if (header->opcode == 0x04)
-		return lab_fail(err, LAB_CORRUPT, "Unsupported message");
+	if (header->opcode == CREDENTIALS)
+		return 0;
 	if (name == NULL)
 		return lab_fail(err, LAB_CORRUPT, "Unknown opcode %u", header->opcode);
 	if (header->response) {
@@ -287,14 +343,20 @@ static int check_opcode(const struct cql_header *header, struct lab_error *err)
 
 static int check_header(const struct cql_header *header, struct lab_error *err)
 {
-	if (header->version != 3 && header->version != 4) {
+	if (!cql_version_is_known(header->version)) {
 		return lab_fail(err, LAB_UNSUPPORTED,
 			"Invalid or unsupported protocol version (%u)", header->version);
 	}
-	if (check_opcode(header, err) < 0)
+	if (cql_request_check(header, err) < 0)
 		return -1;
+	if (header->opcode == CREDENTIALS)
+		return lab_fail(err, LAB_CORRUPT, "Unsupported message");
 	if ((header->flags & CQL_FLAG_COMPRESSED) != 0)
-		return lab_fail(err, LAB_UNSUPPORTED, "Compression was not negotiated");
+		return lab_fail(err, LAB_UNSUPPORTED, "The body is compressed");
+	if ((header->flags & CQL_FLAG_CUSTOM_PAYLOAD) != 0 && header->version < 4) {
+		return lab_fail(err, LAB_CORRUPT,
+			"Received frame with CUSTOM_PAYLOAD flag for native protocol version < 4");
+	}
 	return 0;
 }
 

@@ -7,39 +7,62 @@
 enum metadata_flag {
 	GLOBAL_TABLE = 0x1,
 	MORE_PAGES = 0x2,
-	NO_METADATA = 0x4
+	NO_METADATA = 0x4,
+	METADATA_CHANGED = 0x8
 };
-
-static bool has_full_bodies(uint8_t version)
-{
-	return version == 3 || version == 4;
-}
 
 /* ---- encode ---- */
 
-/* What a version 3 client is told instead (cql-imds 1.7). */
-static struct cql_error error_for_v3(const struct cql_error *error)
+/* What older clients are told instead (cql-imds 1.7). */
+static uint32_t error_code_for(uint8_t version, uint32_t code)
 {
-	struct cql_error v3 = *error;
-	if (error->code == CQL_E_READ_FAILURE)
-		v3.code = CQL_E_READ_TIMEOUT;
-	else if (error->code == CQL_E_WRITE_FAILURE)
-		v3.code = CQL_E_WRITE_TIMEOUT;
-	else if (error->code == CQL_E_FUNCTION_FAILURE)
-		v3.code = CQL_E_INVALID;
-	return v3;
+	if (version < CQL_VERSION_SEGMENTS && code == CQL_E_CAS_WRITE_UNKNOWN)
+		return CQL_E_WRITE_TIMEOUT;
+	if (version == 4 && code == CQL_E_CDC_WRITE_FAILURE)
+		return CQL_E_WRITE_FAILURE;
+	if (version != 3)
+		return code;
+	if (code == CQL_E_READ_FAILURE)
+		return CQL_E_READ_TIMEOUT;
+	if (code == CQL_E_WRITE_FAILURE)
+		return CQL_E_WRITE_TIMEOUT;
+	if (code == CQL_E_FUNCTION_FAILURE || code == CQL_E_CDC_WRITE_FAILURE)
+		return CQL_E_INVALID;
+	return code;
 }
 
-static void put_replicas(struct lab_buf *out, const struct cql_error *error, bool failures)
+/* Version 5 tells which replicas failed, and why. */
+static void put_reasons(struct lab_buf *out, const struct cql_error *error)
+{
+	size_t count = error->reasons == NULL ? 0 : (size_t)error->failures;
+	lab_buf_append_u32(out, (uint32_t)count);
+	for (size_t i = 0; i < count; i++) {
+		const struct cql_inet *node = &error->reasons[i].node;
+		lab_buf_append_byte(out, node->size);
+		lab_buf_append(out, node->address, node->size);
+		lab_buf_append_u16(out, error->reasons[i].reason);
+	}
+}
+
+static void put_replicas(
+	struct lab_buf *out, uint8_t version, const struct cql_error *error, bool failures)
 {
 	lab_buf_append_u16(out, (uint16_t)error->consistency);
 	lab_buf_append_u32(out, (uint32_t)error->received);
 	lab_buf_append_u32(out, (uint32_t)error->required);
-	if (failures)
+	if (failures && version >= CQL_VERSION_SEGMENTS)
+		put_reasons(out, error);
+	else if (failures)
 		lab_buf_append_u32(out, (uint32_t)error->failures);
 }
 
-static void put_error_details(struct lab_buf *out, const struct cql_error *error)
+static bool has_contentions(uint8_t version, const struct cql_error *error)
+{
+	return version >= CQL_VERSION_SEGMENTS && error->code == CQL_E_WRITE_TIMEOUT &&
+	       lab_view_eq_cstr(error->write_type, "CAS");
+}
+
+static void put_error_details(struct lab_buf *out, uint8_t version, const struct cql_error *error)
 {
 	switch (error->code) {
 	case CQL_E_UNAVAILABLE:
@@ -49,12 +72,18 @@ static void put_error_details(struct lab_buf *out, const struct cql_error *error
 		break;
 	case CQL_E_WRITE_TIMEOUT:
 	case CQL_E_WRITE_FAILURE:
-		put_replicas(out, error, error->code == CQL_E_WRITE_FAILURE);
+	case CQL_E_CDC_WRITE_FAILURE:
+		put_replicas(out, version, error, error->code != CQL_E_WRITE_TIMEOUT);
 		cql_put_string(out, error->write_type);
+		if (has_contentions(version, error))
+			lab_buf_append_u16(out, error->contentions);
+		break;
+	case CQL_E_CAS_WRITE_UNKNOWN:
+		put_replicas(out, version, error, false);
 		break;
 	case CQL_E_READ_TIMEOUT:
 	case CQL_E_READ_FAILURE:
-		put_replicas(out, error, error->code == CQL_E_READ_FAILURE);
+		put_replicas(out, version, error, error->code == CQL_E_READ_FAILURE);
 		lab_buf_append_byte(out, error->data_present);
 		break;
 	case CQL_E_FUNCTION_FAILURE:
@@ -76,21 +105,22 @@ static void put_error_details(struct lab_buf *out, const struct cql_error *error
 
 static void put_error(struct lab_buf *out, uint8_t version, const struct cql_error *error)
 {
-	struct cql_error e = version == 3 ? error_for_v3(error) : *error;
+	struct cql_error e = *error;
+	e.code = error_code_for(version, error->code);
 	lab_buf_append_u32(out, e.code);
 	cql_put_string(out, e.message);
-	if (has_full_bodies(version))
-		put_error_details(out, &e);
+	if (cql_version_is_known(version))
+		put_error_details(out, version, &e);
 }
 
 static bool is_one_table(const struct cql_metadata *m)
 {
-	for (size_t i = 1; i < m->column_count; i++) {
+	for (size_t i = 1; m->columns != NULL && i < m->column_count; i++) {
 		if (!lab_view_eq(m->columns[i].keyspace, m->columns[0].keyspace) ||
 			!lab_view_eq(m->columns[i].table, m->columns[0].table))
 			return false;
 	}
-	return m->column_count > 0;
+	return m->column_count > 0 && m->columns != NULL;
 }
 
 static void put_columns(struct lab_buf *out, const struct cql_metadata *m, bool global)
@@ -111,11 +141,12 @@ static void put_columns(struct lab_buf *out, const struct cql_metadata *m, bool 
 
 static void put_metadata(struct lab_buf *out, const struct cql_metadata *m, bool with_pk)
 {
-	bool global = !m->no_metadata && is_one_table(m);
+	bool global = is_one_table(m); /* said even where no columns follow */
 	uint32_t flags = 0;
 	flags |= global ? GLOBAL_TABLE : 0;
 	flags |= m->paging_state.ptr != NULL ? MORE_PAGES : 0;
 	flags |= m->no_metadata ? NO_METADATA : 0;
+	flags |= m->changed_id.ptr != NULL ? METADATA_CHANGED : 0;
 	lab_buf_append_u32(out, flags);
 	lab_buf_append_u32(out, (uint32_t)m->column_count);
 	if (with_pk) {
@@ -125,6 +156,8 @@ static void put_metadata(struct lab_buf *out, const struct cql_metadata *m, bool
 	}
 	if (m->paging_state.ptr != NULL)
 		cql_put_bytes(out, m->paging_state);
+	if (m->changed_id.ptr != NULL)
+		cql_put_short_bytes(out, m->changed_id);
 	if (!m->no_metadata)
 		put_columns(out, m, global);
 }
@@ -165,6 +198,8 @@ static void put_result(struct lab_buf *out, uint8_t version, const struct cql_re
 		break;
 	case CQL_RESULT_PREPARED:
 		cql_put_short_bytes(out, response->prepared.id);
+		if (version >= CQL_VERSION_SEGMENTS)
+			cql_put_short_bytes(out, response->prepared.result_id);
 		put_metadata(out, &response->prepared.binds, version >= 4);
 		put_metadata(out, &response->prepared.columns, false);
 		break;
@@ -248,7 +283,7 @@ static uint8_t flags_of(uint8_t version, const struct cql_response *response)
 void cql_response_encode(
 	struct lab_buf *out, uint8_t version, int16_t stream, const struct cql_response *response)
 {
-	lab_assert(has_full_bodies(version) || response->opcode == CQL_ERROR);
+	lab_assert(cql_version_is_known(version) || response->opcode == CQL_ERROR);
 	struct cql_header header = { .version = version,
 		.response = true,
 		.flags = flags_of(version, response),
@@ -275,12 +310,31 @@ struct decoder {
 	struct lab_arena *arena;
 };
 
+static void read_reasons(struct decoder *d, struct cql_error *error)
+{
+	int32_t count = cql_read_int(&d->r);
+	if (count < 0 || (size_t)count > d->r.rest.len / 7) {
+		cql_reader_fail(&d->r, "More failures than bytes");
+		return;
+	}
+	struct cql_failed_replica *reasons =
+		lab_arena_array(d->arena, struct cql_failed_replica, (size_t)count);
+	for (int32_t i = 0; i < count; i++) {
+		reasons[i].node = cql_read_address(&d->r);
+		reasons[i].reason = cql_read_short(&d->r);
+	}
+	error->failures = count;
+	error->reasons = reasons;
+}
+
 static void read_replicas(struct decoder *d, struct cql_error *error, bool failures)
 {
 	error->consistency = (enum cql_consistency)cql_read_short(&d->r);
 	error->received = cql_read_int(&d->r);
 	error->required = cql_read_int(&d->r);
-	if (failures)
+	if (failures && d->version >= CQL_VERSION_SEGMENTS)
+		read_reasons(d, error);
+	else if (failures)
 		error->failures = cql_read_int(&d->r);
 }
 
@@ -294,8 +348,14 @@ static void read_error_details(struct decoder *d, struct cql_error *error)
 		break;
 	case CQL_E_WRITE_TIMEOUT:
 	case CQL_E_WRITE_FAILURE:
-		read_replicas(d, error, error->code == CQL_E_WRITE_FAILURE);
+	case CQL_E_CDC_WRITE_FAILURE:
+		read_replicas(d, error, error->code != CQL_E_WRITE_TIMEOUT);
 		error->write_type = cql_read_string(&d->r);
+		if (has_contentions(d->version, error))
+			error->contentions = cql_read_short(&d->r);
+		break;
+	case CQL_E_CAS_WRITE_UNKNOWN:
+		read_replicas(d, error, false);
 		break;
 	case CQL_E_READ_TIMEOUT:
 	case CQL_E_READ_FAILURE:
@@ -323,7 +383,7 @@ static void read_error(struct decoder *d, struct cql_error *error)
 {
 	error->code = (uint32_t)cql_read_int(&d->r);
 	error->message = cql_read_string(&d->r);
-	if (has_full_bodies(d->version))
+	if (cql_version_is_known(d->version))
 		read_error_details(d, error);
 }
 
@@ -380,6 +440,8 @@ static void read_metadata(struct decoder *d, struct cql_metadata *m, bool with_p
 		if (m->paging_state.ptr == NULL)
 			cql_reader_fail(&d->r, "More pages, but no paging state");
 	}
+	if ((flags & METADATA_CHANGED) != 0 && d->version >= CQL_VERSION_SEGMENTS)
+		m->changed_id = cql_read_short_bytes(&d->r);
 	if (!m->no_metadata)
 		read_columns(d, m, (flags & GLOBAL_TABLE) != 0);
 }
@@ -428,6 +490,8 @@ static void read_result(struct decoder *d, struct cql_response *ret)
 		return;
 	case CQL_RESULT_PREPARED:
 		ret->prepared.id = cql_read_short_bytes(&d->r);
+		if (d->version >= CQL_VERSION_SEGMENTS)
+			ret->prepared.result_id = cql_read_short_bytes(&d->r);
 		read_metadata(d, &ret->prepared.binds, d->version >= 4);
 		read_metadata(d, &ret->prepared.columns, false);
 		return;
@@ -520,12 +584,12 @@ static int check_header(const struct cql_header *header, struct lab_error *err)
 		return lab_fail(err, LAB_CORRUPT, "Not a response: opcode %u (%s)", header->opcode,
 			name == NULL ? "unknown" : name);
 	}
-	if (!has_full_bodies(header->version) && header->opcode != CQL_ERROR) {
+	if (!cql_version_is_known(header->version) && header->opcode != CQL_ERROR) {
 		return lab_fail(
 			err, LAB_UNSUPPORTED, "Response in protocol version %u", header->version);
 	}
 	if ((header->flags & CQL_FLAG_COMPRESSED) != 0)
-		return lab_fail(err, LAB_UNSUPPORTED, "Compression was not negotiated");
+		return lab_fail(err, LAB_UNSUPPORTED, "The body is compressed");
 	return 0;
 }
 

@@ -148,24 +148,62 @@ static const char *fixed_text(uint32_t code)
 	}
 }
 
+uint32_t cqle_op_now_s(const struct cqlemu *emu, const struct cqle_op *op)
+{
+	if ((op->params.flags & CQL_PARAM_NOW) == 0)
+		return cqle_wall_s(emu);
+	return (uint32_t)LAB_MAX(op->params.now_s, 0);
+}
+
+static void put_failed(const struct cqlemu *emu, struct cql_failed_replica *ret, size_t node,
+	enum cql_failure_reason reason)
+{
+	*ret = (struct cql_failed_replica){ .node = { .size = 4 }, .reason = (uint16_t)reason };
+	memcpy(ret->node.address, emu->nodes[node].address, 4);
+}
+
+void cqle_error_blame(const struct cqlemu *emu, struct cqle_op *op, struct cql_error *error,
+	uint64_t nodes, uint64_t ignorant, enum cql_failure_reason reason)
+{
+	struct cql_failed_replica *list =
+		lab_arena_array(op->arena, struct cql_failed_replica, emu->node_count);
+	error->failures = 0;
+	for (size_t i = 0; i < emu->node_count; i++) {
+		if ((nodes & cqle_bit(i)) != 0)
+			put_failed(emu, &list[error->failures++], i,
+				(ignorant & cqle_bit(i)) != 0 ? CQL_REASON_SCHEMA : reason);
+	}
+	error->reasons = list;
+}
+
 /* " UNKNOWN from /10.0.0.2:7000, ..." for the last `count` replicas. */
 static const char *failure_text(
-	const struct cqlemu *emu, struct cqle_op *op, const struct cql_error *error)
+	const struct cqlemu *emu, struct cqle_op *op, struct cql_error *error)
 {
+	struct cql_failed_replica *list =
+		lab_arena_array(op->arena, struct cql_failed_replica, (size_t)error->failures + 1);
 	const char *text = lab_arena_printf(op->arena,
 		"Operation failed - received %d responses and %d failures:", (int)error->received,
 		(int)error->failures);
 	for (int32_t i = 0; i < error->failures; i++) {
 		size_t node = emu->node_count - 1 - (size_t)i % emu->node_count;
+		put_failed(emu, &list[i], node, CQL_REASON_UNKNOWN);
 		text = lab_arena_printf(op->arena, "%s%s UNKNOWN from /%s:%u", text,
 			i > 0 ? "," : "", emu->nodes[node].address_text, emu->options.storage_port);
 	}
+	error->reasons = list;
 	return text;
 }
 
 static struct lab_view error_text(
-	const struct cqlemu *emu, struct cqle_op *op, const struct cql_error *error)
+	const struct cqlemu *emu, struct cqle_op *op, struct cql_error *error)
 {
+	if (error->code == CQL_E_WRITE_TIMEOUT && op->version >= CQL_VERSION_SEGMENTS &&
+		lab_view_eq_cstr(error->write_type, "CAS"))
+		return lab_view_cstr(lab_arena_printf(op->arena,
+			"CAS operation timed out: received %d of %d required responses after %u "
+			"contention retries",
+			(int)error->received, (int)error->required, error->contentions));
 	if (is_timeout(error->code))
 		return lab_view_cstr(lab_arena_printf(op->arena,
 			"Operation timed out - received only %d responses.", (int)error->received));
@@ -182,7 +220,7 @@ void cqle_op_answer_error(struct cqlemu *emu, struct cqle_op *op, const struct c
 {
 	struct cql_response response = { .opcode = CQL_ERROR, .error = *error };
 	if (error->message.ptr == NULL)
-		response.error.message = error_text(emu, op, error);
+		response.error.message = error_text(emu, op, &response.error);
 	cqle_op_answer(emu, op, &response);
 }
 

@@ -14,6 +14,7 @@ struct binder {
 	const struct cqle_plan *plan;
 	const struct cql_bind *values;
 	struct lab_error *err;
+	const struct cqle_change_item *item; /* of a change */
 	/* Of a change that needs to know what is there: */
 	const struct cqle_change *known;
 	struct lab_view key;           /* partition in hand */
@@ -635,12 +636,18 @@ int cqle_bind_select(struct cqlemu *emu, struct lab_arena *arena, const struct c
 
 /* ---- changes ---- */
 
+static uint32_t now_of(const struct binder *b)
+{
+	if (!b->item->has_now)
+		return cqle_wall_s(b->emu);
+	return (uint32_t)LAB_MAX(b->item->now_s, 0);
+}
+
 static int bind_using(const struct binder *b, int64_t default_timestamp, struct cqle_stamp *ret)
 {
 	bool given;
 	int64_t value;
-	*ret = (struct cqle_stamp){ default_timestamp, b->plan->table->default_ttl_s,
-		cqle_wall_s(b->emu) };
+	*ret = (struct cqle_stamp){ default_timestamp, b->plan->table->default_ttl_s, now_of(b) };
 	if (b->plan->has_timestamp) {
 		if (get_number(b, &b->plan->timestamp, &given, &value) < 0)
 			return -1;
@@ -879,6 +886,7 @@ int cqle_bind_change(struct cqlemu *emu, struct lab_arena *arena,
 	struct cqle_mutations *mutations, struct lab_error *err)
 {
 	struct binder b = { .emu = emu,
+		.item = item,
 		.arena = arena,
 		.plan = item->plan,
 		.values = item->values,

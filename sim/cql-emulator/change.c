@@ -377,8 +377,10 @@ void cqle_change_read(struct cqlemu *emu, struct cqle_op *op)
 
 void cqle_change_add(struct cqle_op *op, struct cqle_plan *plan, const struct cql_bind *values)
 {
-	op->change.items[op->change.count++] =
-		(struct cqle_change_item){ .plan = plan, .values = values };
+	op->change.items[op->change.count++] = (struct cqle_change_item){ .plan = plan,
+		.values = values,
+		.has_now = (op->params.flags & CQL_PARAM_NOW) != 0,
+		.now_s = op->params.now_s };
 	op->change.conditional = op->change.conditional || plan->condition != CQLE_UNCONDITIONAL;
 	op->change.reading = op->change.reading || plan->needs_read;
 	if (plan->arena != NULL)

@@ -12,6 +12,7 @@
 #define LAB_CQL_EMULATOR_PRIVATE_H
 
 #include "sim/cql-emulator/cql-emulator.h"
+#include "sim/cql-emulator/profile.h"
 #include "sim/cql-emulator/syntax.h"
 
 #define CQLE_NO_TIMESTAMP INT64_MIN
@@ -764,7 +765,17 @@ struct cqle_plan {
 	size_t pk_index_count;
 	size_t user_marker;            /* which marker column "u" is bound to; SIZE_MAX: none */
 	struct lab_view user_constant; /* or its constant */
+
+	uint8_t result_id[16]; /* metadata-id.c */
+	bool has_result_id;
 };
+/* replication.c: the sum of replicas that a keyspace has which is about to be altered; warnings
+ * about those that it has now. */
+unsigned cqle_replication_before(const struct cqlemu *emu, const struct statement *s);
+void cqle_replication_warn(
+	struct cqlemu *emu, struct cqle_op *op, const struct statement *s, unsigned before);
+/* metadata-id.c: what version 5 knows the plan's result columns by. */
+struct lab_view cqle_plan_result_id(struct cqlemu *emu, struct cqle_plan *plan);
 int cqle_plan_build(struct cqlemu *emu, struct lab_arena *arena, const struct statement *statement,
 	struct lab_view current_keyspace, struct cqle_plan **ret, struct lab_error *err);
 void cqle_plan_unref(struct cqlemu *emu, struct cqle_plan *plan);
@@ -957,6 +968,8 @@ struct cqle_change_item {
 	struct cqle_plan *plan;
 	const struct cql_bind *values;
 	struct lab_view row; /* of a conditional statement: the row's key */
+	bool has_now;        /* the client said what time it is */
+	int32_t now_s;
 };
 struct cqle_mutations {
 	struct cqle_mutation **items;
@@ -1268,6 +1281,7 @@ struct cqle_op {
 	uint64_t bytes, body_hash;
 	bool applied;
 	struct lab_view prepared_id; /* of EXECUTE */
+	struct lab_view result_id;   /* likewise, version 5 */
 	uint8_t new_id[16];          /* of PREPARE */
 
 	/* WRITE */
@@ -1460,7 +1474,13 @@ struct cqle_session {
 	sim_stream_output_fn output;
 	void *output_ctx;
 	enum cqle_session_state state;
-	uint8_t version;          /* 0 until STARTUP */
+	uint8_t version; /* 0 until STARTUP */
+	enum cql_compression compression;
+	bool segmented;            /* version 5, behind READY or AUTHENTICATE */
+	struct lab_buf large;      /* a frame that comes in several segments */
+	struct cqle_stuck *stuck;  /* wire.c; NULL: all is well */
+	uint64_t skip, skip_bytes; /* of a frame that is too long: still to come, all */
+	int16_t skip_stream;
 	struct lab_view keyspace; /* of USE; the schema's view */
 	struct cqle_role *role;   /* who has logged in; NULL: nobody has to */
 	unsigned events;
@@ -1476,8 +1496,6 @@ struct cqle_session {
 /* wire.c: one answer; at once, whatever is in flight. */
 void cqle_wire_send(struct cqlemu *emu, struct cqle_session *s, uint8_t version, int16_t stream,
 	const struct cql_response *response, enum sim_wire wire);
-void cqle_wire_error(struct cqlemu *emu, struct cqle_session *s, uint8_t version, int16_t stream,
-	uint32_t code, const char *text);
 /* Handles the requests that `data` begins with; returns the bytes they had. */
 size_t cqle_wire_take(struct cqlemu *emu, struct cqle_session *s, struct lab_view data);
 /* handshake.c: a request that came whole. */
@@ -1493,6 +1511,12 @@ void cqle_op_fail(struct cqlemu *emu, struct cqle_op *op, const struct lab_error
 /* As cqle_fail(), of a message that may be longer than lab_error's. */
 int cqle_fail_long(struct cqlemu *emu, struct lab_error *err, unsigned code, const char *text);
 void cqle_op_warn(struct cqle_op *op, const char *text);
+/* The time by which things expire: the client's, if it gave one. */
+uint32_t cqle_op_now_s(const struct cqlemu *emu, const struct cqle_op *op);
+/* Says which nodes (a bit for each) failed, and why (those of `ignorant`: for another schema):
+ * version 5 sends it. */
+void cqle_error_blame(const struct cqlemu *emu, struct cqle_op *op, struct cql_error *error,
+	uint64_t nodes, uint64_t ignorant, enum cql_failure_reason reason);
 /* The request's work begins: after faults that delay it. */
 void cqle_request_run(struct cqlemu *emu, struct cqle_op *op);
 /* An answer that a fault decided: after its delay. */
@@ -1619,6 +1643,7 @@ struct cqlemu {
 	uint32_t magic;
 	struct lab_heap *heap;
 	struct cqlemu_options options;
+	const struct cqlemu_profile *profile;
 	struct sim_hooks hooks;
 	struct lab_arena *permanent; /* names, schema */
 	struct lab_arena *scratch;   /* of one call */
@@ -1671,7 +1696,7 @@ struct cqlemu {
 	struct cqle_session *sessions, *dead_sessions;
 	size_t session_count;
 	uint64_t session_number;
-	struct lab_buf out;
+	struct lab_buf out, packed;
 	struct cqlemu_counters counters;
 	int64_t last_timestamp_us; /* server-side, monotone */
 	uint64_t last_ballot_us;

@@ -4,8 +4,8 @@
  *
  * Purpose    Nodes in racks and data centres, a ring of tokens, replicas with cells, timestamps
  *            and tombstones, coordinators with their own view of who is alive, hints and read
- *            repair, behind CQL native protocol v4 (v3 where asked). Behaviour follows Apache
- *            Cassandra 4.0.14 (cql-imds 0 to 4); where the real one is lenient, this one may be
+ *            repair, behind the CQL native protocol, v3 to v5 with LZ4 and Snappy. Behaviour
+ * follows Apache Cassandra 4.0.14 (cql-imds 0 to 4); where the real one is lenient, this one may be
  *            stricter, never the other way round. What is missing answers with an error, never
  *            with a wrong result; README.md has the list.
  * Shape      A pure state machine (service.h): no sockets, clocks, threads or randomness of its
@@ -43,6 +43,15 @@ struct cqlemu;
 #define CQLEMU_MARKERS_MAX 65535
 #define CQLEMU_BATCH_MAX 65535
 
+/* ---- profiles: which server this is (cql-imds 4.4; README.md has the table) ---- */
+
+struct cqlemu_profile;
+#define CQLEMU_PROFILE_DEFAULT "cassandra-4.0"
+/* NULL: unknown. */
+const struct cqlemu_profile *cqlemu_profile_find(struct lab_view name);
+/* All of them, for messages: "cassandra-3.11, cassandra-4.0, ...". */
+const char *cqlemu_profile_names(void);
+
 /* ---- creation ---- */
 
 struct cqlemu_node_options {
@@ -55,13 +64,6 @@ struct cqlemu_node_options {
 	 * seed and name and spread evenly. */
 	const int64_t *tokens;
 	size_t token_count;
-};
-
-enum cqlemu_version_text {
-	CQLEMU_VERSIONS_4_0, /* "...; supported versions are (3/v3, 4/v4)" */
-	CQLEMU_VERSIONS_3_0, /* "...; the lowest supported version is 3 and the greatest is 4" */
-	CQLEMU_VERSIONS_2_2, /* "...; highest supported is 4 " */
-	CQLEMU_VERSIONS_2_1  /* nothing behind the number */
 };
 
 enum cqlemu_speculation {
@@ -83,13 +85,13 @@ struct cqlemu_options {
 
 	const struct cqlemu_node_options *nodes;
 	size_t node_count;
-	unsigned tokens_per_node;        /* 4 */
-	uint16_t native_port;            /* 9042 */
-	uint16_t storage_port;           /* 7000, in "UNKNOWN from /10.0.0.1:7000" */
-	struct lab_view cluster_name;    /* "Test Cluster" */
-	struct lab_view release_version; /* "4.0.14" */
-	enum cqlemu_version_text version_text;
-	int64_t epoch_us; /* unix time, in microseconds, of now_ns 0 */
+	unsigned tokens_per_node;             /* 4 */
+	uint16_t native_port;                 /* 9042 */
+	uint16_t storage_port;                /* 7000, in "UNKNOWN from /10.0.0.1:7000" */
+	struct lab_view cluster_name;         /* "Test Cluster" */
+	const struct cqlemu_profile *profile; /* CQLEMU_PROFILE_DEFAULT */
+	struct lab_view release_version;      /* empty: the profile's */
+	int64_t epoch_us;                     /* unix time, in microseconds, of now_ns 0 */
 
 	/* Server-side timeouts (cql-imds 4.2): 5 s, 10 s, 2 s, 60 s. */
 	uint64_t read_timeout_ns, range_timeout_ns, write_timeout_ns, truncate_timeout_ns;

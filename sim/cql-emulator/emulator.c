@@ -9,11 +9,12 @@
 
 void cqlemu_options_init(struct cqlemu_options *o)
 {
-	*o = (struct cqlemu_options){ .tokens_per_node = 4,
+	*o = (struct cqlemu_options){ .profile =
+					      cqlemu_profile_find(LAB_VIEW(CQLEMU_PROFILE_DEFAULT)),
+		.tokens_per_node = 4,
 		.native_port = 9042,
 		.storage_port = 7000,
 		.cluster_name = LAB_VIEW("Test Cluster"),
-		.release_version = LAB_VIEW("4.0.14"),
 		.read_timeout_ns = 5 * LAB_SEC,
 		.range_timeout_ns = 10 * LAB_SEC,
 		.write_timeout_ns = 2 * LAB_SEC,
@@ -45,8 +46,8 @@ void cqlemu_options_init(struct cqlemu_options *o)
 
 static int check_options(const struct cqlemu_options *o, struct lab_error *err)
 {
-	if (o->heap == NULL || o->nodes == NULL)
-		return lab_fail(err, LAB_INVALID, "a cluster needs a heap and nodes");
+	if (o->heap == NULL || o->nodes == NULL || o->profile == NULL)
+		return lab_fail(err, LAB_INVALID, "a cluster needs a heap, nodes and a profile");
 	if (o->frame_bytes_max < 1024 || o->frame_bytes_max > CQL_FRAME_MAX_BYTES ||
 		o->prepared_max == 0 || o->gossip_ns == 0 || o->rows_per_read_max == 0)
 		return lab_fail(err, LAB_INVALID,
@@ -71,6 +72,9 @@ int cqlemu_new(const struct cqlemu_options *options, struct cqlemu **ret, struct
 	emu->magic = CQLE_MAGIC;
 	emu->heap = options->heap;
 	emu->options = *options;
+	emu->profile = options->profile;
+	if (emu->options.release_version.len == 0)
+		emu->options.release_version = lab_view_cstr(emu->profile->release_version);
 	if (options->hooks != NULL)
 		emu->hooks = *options->hooks;
 	emu->gossip_idle = true;
@@ -79,6 +83,9 @@ int cqlemu_new(const struct cqlemu_options *options, struct cqlemu **ret, struct
 	emu->scratch = lab_arena_new(emu->heap, SCRATCH_BYTES);
 	lab_buf_init(&emu->out, emu->heap, options->frame_bytes_max + CQL_HEADER_BYTES);
 	lab_buf_init(&emu->long_error, emu->heap, CQLE_MESSAGE_MAX);
+	/* Neither what cannot be compressed nor segments grow by more than this. */
+	lab_buf_init(&emu->packed, emu->heap,
+		options->frame_bytes_max + options->frame_bytes_max / 4 + 1024);
 	copy_texts(emu);
 	if (cqle_cluster_init(emu, options, err) < 0) {
 		cqlemu_free(&emu);
@@ -141,6 +148,7 @@ void cqlemu_free(struct cqlemu **_emu)
 	free_pools(emu);
 	lab_buf_done(&emu->out);
 	lab_buf_done(&emu->long_error);
+	lab_buf_done(&emu->packed);
 	lab_arena_free(&emu->permanent);
 	lab_arena_free(&emu->scratch);
 	emu->magic = 0;

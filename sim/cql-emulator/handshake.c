@@ -14,15 +14,38 @@ static void reply(struct cqlemu *emu, struct cqle_op *op, struct cql_response *r
 	cqle_op_finish(emu, op);
 }
 
+/* "3/v3", "4/v4"...; the beta, too. */
+static struct cql_strings spoken_versions(const struct cqlemu *emu, struct lab_arena *arena)
+{
+	const struct cqlemu_profile *p = emu->profile;
+	unsigned max = p->version_max + (p->beta ? 1u : 0u);
+	struct cql_strings list = { lab_arena_array(arena, struct lab_view, max), 0 };
+	for (unsigned v = CQL_VERSION_MIN; v <= max; v++)
+		list.items[list.count++] = lab_view_cstr(lab_arena_printf(
+			arena, "%u/v%u%s", v, v, v > p->version_max ? "-beta" : ""));
+	return list;
+}
+
+static struct cql_strings known_compressions(const struct cqlemu *emu, struct lab_arena *arena)
+{
+	struct cql_strings list = { lab_arena_array(arena, struct lab_view, CQL_SNAPPY), 0 };
+	for (unsigned i = CQL_SNAPPY; i > CQL_UNCOMPRESSED; i--) { /* in Cassandra's order */
+		if ((emu->profile->compressions & 1u << i) != 0)
+			list.items[list.count++] =
+				lab_view_cstr(cql_compression_name((enum cql_compression)i));
+	}
+	return list;
+}
+
 static void do_options(struct cqlemu *emu, struct cqle_op *op)
 {
 	struct lab_view keys[] = { LAB_VIEW("PROTOCOL_VERSIONS"), LAB_VIEW("COMPRESSION"),
 		LAB_VIEW("CQL_VERSION") };
-	struct lab_view versions[] = { LAB_VIEW("3/v3"), LAB_VIEW("4/v4") };
-	struct lab_view cql[] = { LAB_VIEW("3.4.5") };
-	struct cql_strings values[] = { { versions, 2 }, { NULL, 0 }, { cql, 1 } };
+	struct lab_view cql = lab_view_cstr(emu->profile->cql_version);
+	struct cql_strings values[] = { spoken_versions(emu, op->arena),
+		known_compressions(emu, op->arena), { &cql, 1 } };
 	struct cql_response response = { .opcode = CQL_SUPPORTED,
-		.supported = { keys, values, 3 } };
+		.supported = { keys, values, LAB_COUNT_OF(keys) } };
 	reply(emu, op, &response);
 }
 
@@ -35,38 +58,84 @@ static struct lab_view option(const struct cql_map *options, const char *key)
 	return lab_view_of(NULL, 0);
 }
 
-static void do_startup(struct cqlemu *emu, struct cqle_op *op, const struct cql_request *request)
+/* major.minor.patch; *ret false if the server is too new for it. */
+static int read_cql_version(struct lab_view text, bool *ret)
+{
+	struct lab_view major, minor, rest = text;
+	int64_t numbers[2];
+	if (!lab_view_split(&rest, '.', &major) || !lab_view_split(&rest, '.', &minor) ||
+		rest.len == 0 || lab_view_to_i64(major, &numbers[0]) < 0 ||
+		lab_view_to_i64(minor, &numbers[1]) < 0)
+		return -1;
+	*ret = numbers[0] > 2 || (numbers[0] == 2 && numbers[1] >= 99);
+	return 0;
+}
+
+/* NULL if all is well. */
+static const char *check_cql_version(struct cqle_op *op, struct lab_view version)
+{
+	bool fits = false;
+	if (version.ptr == NULL)
+		return "Missing value CQL_VERSION in STARTUP message";
+	if (read_cql_version(version, &fits) < 0)
+		return lab_arena_printf(
+			op->arena, "Invalid version value: %.*s", LAB_VIEW_ARG(version));
+	if (fits)
+		return NULL;
+	return lab_arena_printf(op->arena,
+		"CQL version %.*s is not supported by the binary protocol (supported version are "
+		">= 3.0.0)",
+		LAB_VIEW_ARG(version));
+}
+
+static const char *check_compression(const struct cqlemu *emu, struct cqle_op *op,
+	struct lab_view name, enum cql_compression *ret)
+{
+	*ret = CQL_UNCOMPRESSED;
+	if (name.ptr == NULL)
+		return NULL;
+	if (cql_compression_parse(name, ret) < 0 || (emu->profile->compressions & 1u << *ret) == 0)
+		return lab_arena_printf(
+			op->arena, "Unknown compression algorithm: %.*s", LAB_VIEW_ARG(name));
+	if (*ret == CQL_SNAPPY && op->version >= CQL_VERSION_SEGMENTS)
+		return "Snappy compression is not supported in protocol V5";
+	return NULL;
+}
+
+/* In versions 3 and 4 the answer is compressed already; before segments begin it is sent as it is.
+ */
+static void start(struct cqlemu *emu, struct cqle_op *op, enum cql_compression compression)
 {
 	struct cqle_session *s = op->session;
-	struct lab_view cql = option(&request->options, "CQL_VERSION");
-	struct lab_view compression = option(&request->options, "COMPRESSION");
 	struct cql_response response = { .opcode = CQL_READY };
-	if (cql.ptr == NULL) {
-		op->stream = 0;
-		cqle_op_refuse(
-			emu, op, CQL_E_PROTOCOL, "Missing value CQL_VERSION in STARTUP message");
-		return;
-	}
-	if (cql.len == 0 || cql.ptr[0] < '3' || cql.ptr[0] > '9') {
-		cqle_op_refuse(
-			emu, op, CQL_E_PROTOCOL, "CQL version is not supported by this server");
-		return;
-	}
-	if (compression.len > 0) {
-		op->stream = 0;
-		cqle_op_refuse(emu, op, CQL_E_PROTOCOL,
-			lab_arena_printf(op->arena, "Unknown compression algorithm: %.*s",
-				LAB_VIEW_ARG(compression)));
-		return;
-	}
-	s->version = op->version;
+	bool segmented = op->version >= CQL_VERSION_SEGMENTS;
 	s->state = CQLE_SESSION_READY;
+	if (!segmented)
+		s->compression = compression;
 	if (emu->auth != NULL) {
 		s->state = CQLE_SESSION_AUTH;
 		response.opcode = CQL_AUTHENTICATE;
 		response.authenticator = LAB_VIEW(AUTHENTICATOR);
 	}
 	reply(emu, op, &response);
+	s->segmented = segmented;
+	s->compression = compression;
+}
+
+static void do_startup(struct cqlemu *emu, struct cqle_op *op, const struct cql_request *request)
+{
+	enum cql_compression compression = CQL_UNCOMPRESSED;
+	const char *refusal = check_cql_version(op, option(&request->options, "CQL_VERSION"));
+	op->session->version = op->version; /* whatever comes of it */
+	if (refusal == NULL)
+		refusal = check_compression(
+			emu, op, option(&request->options, "COMPRESSION"), &compression);
+	if (refusal == NULL) {
+		start(emu, op, compression);
+		return;
+	}
+	op->stream = 0;
+	cqle_op_refuse(emu, op, CQL_E_PROTOCOL, refusal);
 }
 
 /* What is behind the last NUL of the rest; ptr NULL if there is none. */
@@ -126,8 +195,9 @@ static void do_register(struct cqlemu *emu, struct cqle_op *op, const struct cql
 
 static const char *unexpected(struct cqle_op *op, uint8_t opcode, const char *what)
 {
+	const char *name = cql_opcode_name(opcode);
 	return lab_arena_printf(
-		op->arena, "Unexpected message %s, %s", cql_opcode_name(opcode), what);
+		op->arena, "Unexpected message %s, %s", name == NULL ? "CREDENTIALS" : name, what);
 }
 
 /* Is this message allowed now? False if it was answered. */
@@ -137,7 +207,8 @@ static bool in_order(struct cqlemu *emu, struct cqle_op *op, uint8_t opcode)
 	case CQLE_SESSION_NEW:
 		if (opcode == CQL_STARTUP || opcode == CQL_OPTIONS)
 			return true;
-		op->stream = 0;
+		if (op->session->version == 0)
+			op->stream = 0;
 		cqle_op_refuse(emu, op, CQL_E_PROTOCOL,
 			unexpected(op, opcode, "expecting STARTUP or OPTIONS"));
 		return false;
@@ -155,6 +226,18 @@ static bool in_order(struct cqlemu *emu, struct cqle_op *op, uint8_t opcode)
 		return false;
 	}
 	return true;
+}
+
+/* A keyspace that the request names must be there. False if it was answered. */
+static bool keyspace_exists(struct cqlemu *emu, struct cqle_op *op, const struct cql_params *params)
+{
+	if ((params->flags & CQL_PARAM_KEYSPACE) == 0 ||
+		cqle_keyspace_find(emu, params->keyspace) != NULL)
+		return true;
+	cqle_op_refuse(emu, op, CQL_E_INVALID,
+		lab_arena_printf(op->arena, "Keyspace '%.*s' does not exist",
+			LAB_VIEW_ARG(params->keyspace)));
+	return false;
 }
 
 static void dispatch(struct cqlemu *emu, struct cqle_op *op, const struct cql_request *request)
@@ -208,29 +291,62 @@ static void count_request(struct cqle_node *node, enum cql_opcode opcode)
 		node->statements++;
 }
 
+/* A body that cannot be taken apart is answered without its stream id. */
+static int plain_frame(struct cqlemu *emu, struct cqle_op *op, const struct cql_frame *frame,
+	struct cql_frame *ret)
+{
+	enum cql_compression compression = op->session->compression;
+	struct lab_error err;
+	*ret = *frame;
+	ret->header.flags &= (uint8_t)~CQL_FLAG_COMPRESSED;
+	ret->body = lab_arena_copy(op->arena, frame->body);
+	if (op->session->segmented || compression == CQL_UNCOMPRESSED ||
+		(frame->header.flags & CQL_FLAG_COMPRESSED) == 0)
+		return 0;
+	if (cql_frame_decompress(
+		    frame, compression, emu->options.frame_bytes_max, op->arena, ret, &err) == 0)
+		return 0;
+	if (err.code != LAB_LIMIT)
+		op->stream = 0;
+	cqle_op_refuse(emu, op,
+		err.code == LAB_LIMIT       ? CQL_E_INVALID
+		: compression == CQL_SNAPPY ? CQL_E_PROTOCOL
+					    : CQL_E_SERVER_ERROR,
+		err.message);
+	return -1;
+}
+
+static void handle(struct cqlemu *emu, struct cqle_op *op, const struct cql_frame *frame)
+{
+	struct cql_request request;
+	struct cql_frame plain;
+	struct lab_error err;
+	if (plain_frame(emu, op, frame, &plain) < 0 || !in_order(emu, op, frame->header.opcode))
+		return;
+	if (cql_request_decode(&plain, op->arena, &request, &err) < 0) {
+		if (op->session->version == 0)
+			op->stream = 0;
+		cqle_op_refuse(emu, op, CQL_E_PROTOCOL, err.message);
+		return;
+	}
+	if (keyspace_exists(emu, op, &request.params))
+		dispatch(emu, op, &request);
+}
+
 void cqle_handle_frame(struct cqlemu *emu, struct cqle_session *s, const struct cql_frame *frame)
 {
 	struct cqle_op *op = cqle_op_new(emu, s, s->node);
-	struct cql_frame copy = *frame;
-	struct cql_request request;
-	struct lab_error err;
 	cqle_op_hold(op);
 	op->stream = frame->header.stream;
 	op->version = frame->header.version;
 	emu->counters.requests++;
 	count_request(&emu->nodes[s->node], frame->header.opcode);
-	copy.body = lab_arena_copy(op->arena, frame->body);
 	if (s->inflight > emu->options.inflight_max) {
 		struct cql_error error = { .code = CQL_E_OVERLOADED };
 		cqle_op_answer_error(emu, op, &error);
 		cqle_op_finish(emu, op);
-	} else if (cql_opcode_is_request(frame->header.opcode) &&
-		   !in_order(emu, op, frame->header.opcode)) {
-		/* answered */
-	} else if (cql_request_decode(&copy, op->arena, &request, &err) < 0) {
-		cqle_op_refuse(emu, op, CQL_E_PROTOCOL, err.message);
 	} else {
-		dispatch(emu, op, &request);
+		handle(emu, op, frame);
 	}
 	cqle_op_release(emu, op);
 }

@@ -203,7 +203,8 @@ static void answer_timeout(
 		.consistency = p->serial,
 		.required = (int32_t)(p->read_only ? p->required : required),
 		.received = p->read_only ? 0 : (int32_t)received,
-		.write_type = LAB_VIEW("CAS") };
+		.write_type = LAB_VIEW("CAS"),
+		.contentions = (uint16_t)LAB_MIN(p->contentions, UINT16_MAX) };
 	leave(emu, op);
 	cqle_op_answer_error(emu, op, &error);
 	cqle_op_finish(emu, op);

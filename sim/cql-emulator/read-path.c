@@ -85,6 +85,7 @@ static void answer_failure(struct cqlemu *emu, struct cqle_op *op)
 		.required = (int32_t)op->required,
 		.received = (int32_t)got,
 		.failures = (int32_t)__builtin_popcountll(op->failed) };
+	cqle_error_blame(emu, op, &error, op->failed, op->ignorant, CQL_REASON_TOMBSTONES);
 	fail_read(emu, op, &error);
 }
 
@@ -419,7 +420,7 @@ static void set_limits(struct cqlemu *emu, struct cqle_op *op)
 	op->read.resume_limit = op->read.partition_limit;
 	if (op->resume_at != NULL && op->read.partition_limit != SIZE_MAX)
 		op->read.resume_limit = op->resume_at->partition_remaining;
-	op->read.now_s = cqle_wall_s(emu);
+	op->read.now_s = cqle_op_now_s(emu, op);
 	uint32_t grace = op->reading->table->gc_grace_s;
 	op->read.gc_before_s = op->read.now_s > grace ? op->read.now_s - grace : 0;
 }

@@ -9,6 +9,8 @@
 static struct lab_view session_keyspace(const struct cqlemu *emu, const struct cqle_op *op)
 {
 	struct lab_view name = op->session->keyspace;
+	if ((op->params.flags & CQL_PARAM_KEYSPACE) != 0) /* of this request alone; it exists */
+		name = op->params.keyspace;
 	return name.ptr != NULL && cqle_keyspace_find(emu, name) == NULL ? lab_view_of(NULL, 0)
 									 : name;
 }
@@ -189,6 +191,7 @@ static void do_use(struct cqlemu *emu, struct cqle_op *op)
 static void do_ddl(struct cqlemu *emu, struct cqle_op *op)
 {
 	struct cqle_ddl_result result;
+	unsigned replicas = cqle_replication_before(emu, op->plan->statement);
 	struct lab_error err;
 	if (cqle_ddl(emu, op->plan->statement, session_keyspace(emu, op), &result, &err) < 0) {
 		struct cql_error error = { .code = err.status,
@@ -206,6 +209,8 @@ static void do_ddl(struct cqlemu *emu, struct cqle_op *op)
 		.kind = changed ? CQL_RESULT_SCHEMA_CHANGE : CQL_RESULT_VOID,
 		.schema = result.change };
 	op->applied = changed;
+	if (changed)
+		cqle_replication_warn(emu, op, op->plan->statement, replicas);
 	if (changed)
 		cqle_schema_spread(emu, op->node, &result.change);
 	cqle_op_answer(emu, op, &response);
@@ -515,6 +520,7 @@ static void answer_prepared(
 	struct cql_response response = { .opcode = CQL_RESULT, .kind = CQL_RESULT_PREPARED };
 	struct cql_prepared *p = &response.prepared;
 	p->id = lab_view_of(id, 16);
+	p->result_id = cqle_plan_result_id(emu, op->plan);
 	p->binds.columns = plan->markers;
 	p->binds.column_count = plan->marker_count;
 	p->binds.pk_indexes = plan->pk_indexes;
@@ -544,7 +550,8 @@ void cqle_do_prepare(struct cqlemu *emu, struct cqle_op *op, const struct cql_re
 	bool qualified = is_qualified(plan->statement);
 	prepared_id(op, keyspace, qualified, request->query, id);
 	struct cqle_prepared *p = prepared_find(emu, node, lab_view_of(id, 16));
-	if (p != NULL)
+	bool known = p != NULL;
+	if (known)
 		cqle_plan_unref(emu, plan);
 	else
 		p = prepared_add(emu, node, id, plan);
@@ -552,7 +559,7 @@ void cqle_do_prepare(struct cqlemu *emu, struct cqle_op *op, const struct cql_re
 	op->plan->refs++;
 	if (op->plan->table != NULL)
 		op->subject = op->plan->table->full_name;
-	if (op->plan->kind == STATEMENT_USE || (!qualified && keyspace.ptr != NULL))
+	if (!known && (op->plan->kind == STATEMENT_USE || (!qualified && keyspace.ptr != NULL)))
 		warn_about_use(op, keyspace, id);
 	memcpy(op->new_id, id, sizeof(id));
 	if (op->plan->table != NULL && op->plan->table->keyspace->local)
@@ -592,6 +599,7 @@ void cqle_do_execute(struct cqlemu *emu, struct cqle_op *op, const struct cql_re
 	p->plan->refs++;
 	op->plan = p->plan;
 	op->prepared_id = request->query;
+	op->result_id = request->result_id;
 	int arranged = arrange(op, p->plan, &values, request->params.value_count, &err);
 	if (arranged < 0)
 		cqle_op_fail(emu, op, &err);

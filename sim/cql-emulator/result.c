@@ -399,7 +399,7 @@ static void warn_aggregation(struct cqle_op *op)
 	const struct cqle_plan *plan = op->plan;
 	if (!plan->aggregating || plan->table->keyspace->local)
 		return;
-	if (plan->where.pk == NULL)
+	if (plan->where.pk == NULL && !plan->where.token_used)
 		cqle_op_warn(op, "Aggregation query used without partition key");
 	for (size_t i = 0; plan->where.pk != NULL && i < plan->table->pk_count; i++) {
 		if (plan->where.pk[i].op != OP_IN)
@@ -410,6 +410,19 @@ static void warn_aggregation(struct cqle_op *op)
 	}
 }
 
+/* A client of version 5 that knows other columns is told of it, whatever it asked for. */
+static void note_changed_columns(
+	struct cqlemu *emu, struct cqle_op *op, struct cql_metadata *metadata)
+{
+	if (op->version < CQL_VERSION_SEGMENTS || op->prepared_id.ptr == NULL)
+		return;
+	struct lab_view id = cqle_plan_result_id(emu, op->plan);
+	if (lab_view_eq(id, op->result_id))
+		return;
+	metadata->changed_id = id;
+	metadata->no_metadata = false;
+}
+
 void cqle_result_finish(struct cqlemu *emu, struct cqle_op *op)
 {
 	const struct cqle_plan *plan = op->plan;
@@ -418,6 +431,7 @@ void cqle_result_finish(struct cqlemu *emu, struct cqle_op *op)
 	metadata->columns = plan->result_columns;
 	metadata->column_count = plan->result_column_count;
 	metadata->no_metadata = (op->params.flags & CQL_PARAM_SKIP_METADATA) != 0;
+	note_changed_columns(emu, op, metadata);
 	if (plan->aggregating && (op->result->in_group || !plan->grouping))
 		end_group(emu, op);
 	if (op->result->failed) {

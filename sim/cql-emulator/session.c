@@ -42,6 +42,8 @@ void cqle_session_bury(struct cqlemu *emu)
 		emu->dead_sessions = s->next_dead;
 		lab_buf_done(&s->in);
 		lab_buf_done(&s->held);
+		lab_buf_done(&s->large);
+		lab_heap_free(emu->heap, s->stuck);
 		lab_heap_free(emu->heap, s->names);
 		lab_heap_free(emu->heap, s);
 	}
@@ -193,6 +195,7 @@ static void *stream_accept(void *service, struct lab_view instance, const struct
 	s->peer_name = lab_view_of(s->names, peer->name.len);
 	lab_buf_init(&s->in, emu->heap, 2 * (emu->options.frame_bytes_max + CQL_HEADER_BYTES));
 	lab_buf_init(&s->held, emu->heap, 2 * (emu->options.frame_bytes_max + CQL_HEADER_BYTES));
+	lab_buf_init(&s->large, emu->heap, emu->options.frame_bytes_max + CQL_SEGMENT_PAYLOAD_MAX);
 	s->next = emu->sessions;
 	if (s->next != NULL)
 		s->next->previous = s;

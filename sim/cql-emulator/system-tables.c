@@ -189,11 +189,12 @@ static void fill_local(const struct filler *f)
 			"partitioner, "
 			"rack, release_version, rpc_address, rpc_port, schema_version, tokens) "
 			"VALUES "
-			"('local', 'COMPLETED', '%s', %u, %s, '3.4.5', %s, %u, %s, '%s', %u, '4', "
+			"('local', 'COMPLETED', '%s', %u, %s, '%s', %s, %u, %s, '%s', %u, '%u', "
 			"'org.apache.cassandra.dht.Murmur3Partitioner', %s, %s, '%s', %u, %s, %s)",
 			a, emu->options.storage_port, quote(f, emu->options.cluster_name),
-			quote(f, n->dc_name), n->incarnation, uuid(f, n->host_id), a,
-			emu->options.storage_port, quote(f, n->rack_name),
+			emu->profile->cql_version, quote(f, n->dc_name), n->incarnation,
+			uuid(f, n->host_id), a, emu->options.storage_port,
+			emu->profile->version_max, quote(f, n->rack_name),
 			quote(f, emu->options.release_version), a, emu->options.native_port,
 			schema_version(f, f->node), tokens(f, f->node)));
 }

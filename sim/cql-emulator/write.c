@@ -329,7 +329,7 @@ void cqle_counter_answer_failure(
 		.write_type = lab_view_cstr(op->write_type),
 		.required = (int32_t)cqle_block_for(emu, ks, op->consistency, op->node),
 		.received = (int32_t)acked };
-	error.failures = (int32_t)__builtin_popcountll(failed);
+	cqle_error_blame(emu, op, &error, failed, w->refused, CQL_REASON_TIMEOUT);
 	error.message =
 		lab_view_cstr(cqle_failures(emu, op->arena, failed, w->refused, acked, "TIMEOUT"));
 	cqle_op_answer_error(emu, op, &error);
