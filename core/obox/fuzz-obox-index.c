@@ -15,10 +15,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void put_header(struct lab_buf *out)
 {
-	lab_buf_append_cstr(out, "oboxidx1");
+	lab_buf_append_cstr(out, "oboxidx2");
 	lab_buf_append_u32(out, 2);
 	lab_buf_append_u32(out, 1000);
-	lab_buf_append_u64(out, lab_hash_bytes(SEED, out->data, 16));
+	lab_buf_append_u64(out, 77);
+	lab_buf_append_u64(out, lab_hash_bytes(SEED, out->data, 24));
 }
 
 static void put_records(struct lab_buf *out, struct lab_view rest)
@@ -35,12 +36,14 @@ static void put_records(struct lab_buf *out, struct lab_view rest)
 
 static void check(const struct obox_index *index)
 {
-	lab_assert(lab_map_count(index->by_name) == index->count);
-	for (size_t i = 0; i < index->count; i++) {
-		const struct obox_mail *mail = &index->mails[i];
+	const struct obox_state *state = index->state;
 
-		lab_assert(mail->uid > 0 && mail->uid < index->next_uid);
-		lab_assert(i == 0 || index->mails[i - 1].uid < mail->uid);
+	lab_assert(lab_map_count(state->by_name) == state->count);
+	for (size_t i = 0; i < state->count; i++) {
+		const struct obox_mail *mail = &state->records[i].mail;
+
+		lab_assert(mail->uid > 0 && mail->uid < state->next_uid);
+		lab_assert(i == 0 || state->records[i - 1].mail.uid < mail->uid);
 		lab_assert(mail->oid_len <= OBOX_OID_BYTES_MAX);
 		lab_assert(obox_index_find(index, mail->uid) == mail);
 		lab_assert(obox_index_find_name(index, mail->name) == mail);
@@ -51,18 +54,23 @@ static void open_twice(struct one_file_env *one)
 {
 	struct obox_index index, again;
 	struct obox_mail mail = { .name = { 1, 2, 3 }, .oid_len = 17 };
+	uint32_t uidvalidity, next_uid;
+	size_t count;
 	bool trusted;
 
 	obox_index_open(&index, &one->env, "/index", &trusted);
 	check(&index);
-	if (index.next_uid < UINT32_MAX)
+	if (index.state->next_uid < UINT32_MAX)
 		obox_index_expunge(&index, obox_index_append(&index, &mail));
 	check(&index);
+	uidvalidity = index.state->uidvalidity;
+	next_uid = index.state->next_uid;
+	count = index.state->count;
 	obox_index_close(&index);
 	obox_index_open(&again, &one->env, "/index", &trusted);
-	lab_assert(trusted && again.count == index.count);
-	lab_assert(again.uidvalidity == index.uidvalidity);
-	lab_assert(again.next_uid == index.next_uid);
+	lab_assert(trusted && again.state->count == count);
+	lab_assert(again.state->uidvalidity == uidvalidity);
+	lab_assert(again.state->next_uid == next_uid);
 	check(&again);
 	obox_index_close(&again);
 }

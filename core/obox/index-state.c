@@ -191,6 +191,16 @@ void obox_state_push(struct obox_state *state, const struct obox_record *record)
 	state->records[state->count++] = *record;
 }
 
+static void insert(struct obox_state *state, const struct obox_record *record)
+{
+	size_t at = position(state, record->mail.uid);
+
+	obox_state_push(state, record);
+	memmove(&state->records[at + 1], &state->records[at],
+		(state->count - 1 - at) * sizeof(*record));
+	state->records[at] = *record;
+}
+
 static void remember_name(struct obox_state *state, const struct obox_mail *mail)
 {
 	void **slot = lab_map_slot(state->by_name, lab_view_of(mail->name, sizeof(mail->name)));
@@ -225,14 +235,14 @@ uint32_t obox_state_add(struct obox_state *state, uint16_t author, const struct 
 
 	if (present != NULL)
 		return present->mail.uid;
-	lab_assert(mail->uid == 0 || mail->uid >= state->next_uid);
 	if (record.mail.uid == 0)
 		record.mail.uid = state->next_uid;
-	state->next_uid = record.mail.uid + 1;
+	lab_assert(record.mail.uid < UINT32_MAX && obox_state_find(state, record.mail.uid) == NULL);
 	stamp = new_stamp(state, author, OBOX_PRESENT, true);
 	record.modseq = stamp.modseq;
 	obox_record_add_stamp(state->heap, &record, &stamp);
-	obox_state_push(state, &record);
+	insert(state, &record);
+	state->next_uid = LAB_MAX(state->next_uid, record.mail.uid + 1);
 	remember_name(state, &record.mail);
 	return record.mail.uid;
 }
@@ -256,6 +266,12 @@ int obox_state_set_flag(
 	return 1;
 }
 
+static void forget(struct obox_state *state, struct obox_record *record)
+{
+	lab_map_remove(state->by_name, lab_view_of(record->mail.name, sizeof(record->mail.name)));
+	lab_heap_free(state->heap, record->stamps);
+}
+
 int obox_state_expunge(struct obox_state *state, uint32_t uid)
 {
 	struct obox_record *record = obox_state_find(state, uid);
@@ -263,11 +279,28 @@ int obox_state_expunge(struct obox_state *state, uint32_t uid)
 
 	if (record == NULL)
 		return 0;
+	forget(state, record);
 	at = (size_t)(record - state->records);
-	lab_map_remove(state->by_name, lab_view_of(record->mail.name, sizeof(record->mail.name)));
-	lab_heap_free(state->heap, record->stamps);
 	memmove(record, record + 1, (state->count - at - 1) * sizeof(*record));
 	state->count--;
 	state->highest_modseq++;
 	return 1;
+}
+
+size_t obox_state_expunge_unless(struct obox_state *state, obox_keep_fn keep, void *ctx)
+{
+	size_t kept = 0, gone;
+
+	for (size_t i = 0; i < state->count; i++) {
+		struct obox_record *record = &state->records[i];
+
+		if (keep(ctx, &record->mail))
+			state->records[kept++] = *record;
+		else
+			forget(state, record);
+	}
+	gone = state->count - kept;
+	state->count = kept;
+	state->highest_modseq += gone > 0;
+	return gone;
 }

@@ -85,8 +85,8 @@ int obox_state_author(struct obox_state *state, uint64_t id, uint16_t *ret, stru
 int obox_state_keyword(
 	struct obox_state *state, struct lab_view name, uint16_t *ret, struct lab_error *err);
 
-/* Adds a mail under its UID, which must be free and not below UIDNEXT, or under the next UID if it
- * has none; a mail whose name is there stays as it is. Returns its UID. The caller keeps to
+/* Adds a mail under its UID, which must be free, or under the next UID if it has none; a mail whose
+ * name is there stays as it is. Returns its UID. The caller keeps to
  * OBOX_MAILS_MAX. */
 uint32_t obox_state_add(struct obox_state *state, uint16_t author, const struct obox_mail *mail);
 /* 1 if that changed something, 0 if not or if there is no such mail. */
@@ -94,6 +94,10 @@ int obox_state_set_flag(
 	struct obox_state *state, uint16_t author, uint32_t uid, uint16_t flag, bool is_set);
 /* 1 if it was there. */
 int obox_state_expunge(struct obox_state *state, uint32_t uid);
+
+/* Removes every mail for which keep(ctx, mail) is false; returns how many. */
+typedef bool (*obox_keep_fn)(void *ctx, const struct obox_mail *mail);
+size_t obox_state_expunge_unless(struct obox_state *state, obox_keep_fn keep, void *ctx);
 
 /* NULL if there is none. Borrowed until the next change. */
 struct obox_record *obox_state_find(const struct obox_state *state, uint32_t uid);

@@ -1,201 +1,114 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * obox-index.c - the local index of a folder: a log of what was added and expunged.
+ * obox-index.c - the local index of a folder: its state, and the file that a clean stop leaves.
  *
- *   header  "oboxidx1" | state u32 (1 open, 2 clean) | uidvalidity u32 | hash u64 of the 16 bytes
- * before record  length u32 | type u8 | body | hash u64 of type and body
+ *   header  "oboxidx2" | open or clean u32 | UIDVALIDITY u32 | author u64 | hash u64 of all that
+ *   record  length u32 | type u8 | body | hash u64 of type and body
  *
- * The file is never synced while it is open (mail_fsync=never): everything in it can be made from
- * the listing. So a file that says "open" belongs to a process that did not stop cleanly, its tail
- * may be lost, and its UIDs may have been given to mails that nobody remembers: it is not used, and
- * the new index has a new UIDVALIDITY.
+ * Records are the changes since the index was empty, or since a record with a whole state. The file
+ * is never synced while it is open (mail_fsync=never): everything in it can be made from the
+ * listing. So a file that says "open" belongs to a process that did not stop cleanly, its tail may
+ * be lost, and its UIDs may have been given to mails that nobody remembers: it is not used, and the
+ * new index has a new UIDVALIDITY and a new author.
  */
 #include "core/obox/obox-private.h"
 
-#define HEADER_BYTES 24
+#define MAGIC "oboxidx2"
+#define HEADER_BYTES 32
 #define STATE_OPEN 1
 #define STATE_CLEAN 2
-#define RECORD_MAX 256
 #define INDEX_FILE_MAX (512u * 1024 * 1024)
 #define INDEX_HASH_SEED UINT64_C(0x6f626f7869647831)
+/* A clean stop puts a log together that has more than twice what its mails would take. */
+#define COMPACT_BYTES_MIN 65536
+#define APPEND_BYTES 91
 
 enum record_type {
 	RECORD_APPEND = 1,
-	RECORD_EXPUNGE = 2
+	RECORD_EXPUNGE = 2,
+	RECORD_FLAG = 3, /* UID u32 | set u8 | flag u8, or 0 and the keyword's name */
+	RECORD_STATE = 4 /* as obox_state_encode() writes it */
 };
 
 /* ---- encoding ---- */
 
-static uint64_t get_be(const uint8_t *in, size_t bytes)
+static uint64_t hash_of(struct lab_view bytes)
 {
-	uint64_t value = 0;
-
-	for (size_t i = 0; i < bytes; i++)
-		value = value << 8 | in[i];
-	return value;
+	return lab_hash_view(INDEX_HASH_SEED, bytes);
 }
 
-static void encode_header(struct lab_buf *out, uint32_t state, uint32_t uidvalidity)
+static void encode_header(struct lab_buf *out, uint32_t is_clean, const struct obox_index *index)
 {
-	size_t start = out->len;
-
-	lab_buf_append_cstr(out, "oboxidx1");
-	lab_buf_append_u32(out, state);
-	lab_buf_append_u32(out, uidvalidity);
-	lab_buf_append_u64(out, lab_hash_bytes(INDEX_HASH_SEED, out->data + start, 16));
+	lab_buf_append_cstr(out, MAGIC);
+	lab_buf_append_u32(out, is_clean);
+	lab_buf_append_u32(out, index->state->uidvalidity);
+	lab_buf_append_u64(out, index->state->authors[index->author].id);
+	lab_buf_append_u64(out, hash_of(lab_buf_view(out)));
 }
 
-static bool decode_header(struct lab_view file, uint32_t *ret_state, uint32_t *ret_uidvalidity)
+struct header {
+	uint32_t state, uidvalidity;
+	uint64_t author;
+};
+
+static bool decode_header(struct lab_reader *reader, struct header *ret)
 {
-	if (file.len < HEADER_BYTES || memcmp(file.ptr, "oboxidx1", 8) != 0 ||
-		get_be(file.ptr + 16, 8) != lab_hash_bytes(INDEX_HASH_SEED, file.ptr, 16))
-		return false;
-	*ret_state = (uint32_t)get_be(file.ptr + 8, 4);
-	*ret_uidvalidity = (uint32_t)get_be(file.ptr + 12, 4);
-	return true;
+	struct lab_view hashed = lab_view_sub(reader->rest, 0, HEADER_BYTES - 8);
+	struct lab_view magic = lab_read_view(reader, strlen(MAGIC));
+
+	ret->state = lab_read_u32(reader);
+	ret->uidvalidity = lab_read_u32(reader);
+	ret->author = lab_read_u64(reader);
+	return lab_read_u64(reader) == hash_of(hashed) && !reader->failed &&
+	       lab_view_eq_cstr(magic, MAGIC);
 }
 
-static void encode_record(struct lab_buf *out, enum record_type type, struct lab_view body)
+/* The body is what follows until end_record(). */
+static void begin_record(struct obox_index *index, struct lab_buf *out, enum record_type type)
 {
-	size_t start;
-
-	lab_buf_append_u32(out, (uint32_t)(1 + body.len));
-	start = out->len;
+	lab_buf_init(out, index->env->heap, INDEX_FILE_MAX);
+	lab_buf_append_u32(out, 0);
 	lab_buf_append_byte(out, (uint8_t)type);
-	lab_buf_append_view(out, body);
-	lab_buf_append_u64(
-		out, lab_hash_bytes(INDEX_HASH_SEED, out->data + start, out->len - start));
 }
 
 static void encode_append(struct lab_buf *out, const struct obox_mail *mail)
 {
-	struct lab_heap *heap = out->heap;
-	struct lab_buf body;
-
-	lab_buf_init(&body, heap, RECORD_MAX);
-	lab_buf_append_u32(&body, mail->uid);
-	lab_buf_append(&body, mail->name, sizeof(mail->name));
-	lab_buf_append(&body, mail->guid, sizeof(mail->guid));
-	lab_buf_append_u64(&body, mail->size);
-	lab_buf_append_u64(&body, (uint64_t)mail->received);
-	lab_buf_append_u64(&body, (uint64_t)mail->saved);
-	lab_buf_append_byte(&body, mail->oid_len);
-	lab_buf_append(&body, mail->oid, mail->oid_len);
-	encode_record(out, RECORD_APPEND, lab_buf_view(&body));
-	lab_buf_done(&body);
+	lab_buf_append_u32(out, mail->uid);
+	lab_buf_append(out, mail->name, sizeof(mail->name));
+	lab_buf_append(out, mail->guid, sizeof(mail->guid));
+	lab_buf_append_u64(out, mail->size);
+	lab_buf_append_u64(out, (uint64_t)mail->received);
+	lab_buf_append_u64(out, (uint64_t)mail->saved);
+	lab_buf_append_byte(out, mail->oid_len);
+	lab_buf_append(out, mail->oid, mail->oid_len);
 }
 
-#define APPEND_FIXED (4 + 16 + 16 + 8 + 8 + 8 + 1)
-
-static bool decode_append(struct lab_view body, struct obox_mail *ret)
+static bool decode_append(struct lab_reader *reader, struct obox_mail *ret)
 {
-	const uint8_t *p = body.ptr;
-
-	if (body.len < APPEND_FIXED || p[APPEND_FIXED - 1] > OBOX_OID_BYTES_MAX ||
-		body.len != APPEND_FIXED + (size_t)p[APPEND_FIXED - 1])
+	*ret = (struct obox_mail){ .uid = lab_read_u32(reader) };
+	lab_read_bytes(reader, ret->name, sizeof(ret->name));
+	lab_read_bytes(reader, ret->guid, sizeof(ret->guid));
+	ret->size = lab_read_u64(reader);
+	ret->received = (int64_t)lab_read_u64(reader);
+	ret->saved = (int64_t)lab_read_u64(reader);
+	ret->oid_len = lab_read_u8(reader);
+	if (ret->oid_len > sizeof(ret->oid))
 		return false;
-	*ret = (struct obox_mail){ .uid = (uint32_t)get_be(p, 4) };
-	memcpy(ret->name, p + 4, sizeof(ret->name));
-	memcpy(ret->guid, p + 20, sizeof(ret->guid));
-	ret->size = get_be(p + 36, 8);
-	ret->received = (int64_t)get_be(p + 44, 8);
-	ret->saved = (int64_t)get_be(p + 52, 8);
-	ret->oid_len = p[60];
-	memcpy(ret->oid, p + APPEND_FIXED, ret->oid_len);
-	return true;
+	lab_read_bytes(reader, ret->oid, ret->oid_len);
+	return !reader->failed && reader->rest.len == 0;
 }
 
 /* Takes one record off the front; false if there is none that is whole. */
 static bool next_record(
-	struct lab_view *rest, enum record_type *ret_type, struct lab_view *ret_body)
+	struct lab_reader *file, enum record_type *ret_type, struct lab_reader *ret_body)
 {
-	size_t len;
+	struct lab_view record = lab_read_view(file, lab_read_u32(file));
 
-	if (rest->len < 4)
+	if (lab_read_u64(file) != hash_of(record) || file->failed || record.len < 1)
 		return false;
-	len = (size_t)get_be(rest->ptr, 4);
-	if (len < 1 || len > RECORD_MAX || rest->len < 4 + len + 8 ||
-		get_be(rest->ptr + 4 + len, 8) !=
-			lab_hash_bytes(INDEX_HASH_SEED, rest->ptr + 4, len))
-		return false;
-	*ret_type = (enum record_type)rest->ptr[4];
-	*ret_body = lab_view_sub(*rest, 5, len - 1);
-	*rest = lab_view_skip(*rest, 4 + len + 8);
+	*ret_type = (enum record_type)record.ptr[0];
+	*ret_body = (struct lab_reader){ .rest = lab_view_skip(record, 1) };
 	return true;
-}
-
-/* ---- in memory ---- */
-
-/* Position of the first mail with a UID >= uid. */
-static size_t position(const struct obox_index *index, uint32_t uid)
-{
-	size_t low = 0, high = index->count;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (index->mails[middle].uid < uid)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
-}
-
-static void memory_add(struct obox_index *index, const struct obox_mail *mail)
-{
-	size_t at = position(index, mail->uid);
-	void **slot;
-
-	if (index->count == index->capacity) {
-		index->capacity = index->capacity == 0 ? 16 : 2 * index->capacity;
-		index->mails = lab_heap_realloc(
-			index->env->heap, index->mails, index->capacity * sizeof(*index->mails));
-	}
-	memmove(&index->mails[at + 1], &index->mails[at],
-		(index->count - at) * sizeof(*index->mails));
-	index->mails[at] = *mail;
-	index->count++;
-	index->next_uid = LAB_MAX(index->next_uid, mail->uid + 1);
-	slot = lab_map_slot(index->by_name, lab_view_of(mail->name, sizeof(mail->name)));
-	lab_assert(slot != NULL);
-	*slot = (void *)(uintptr_t)mail->uid;
-}
-
-static bool memory_remove(struct obox_index *index, uint32_t uid)
-{
-	size_t at = position(index, uid);
-
-	if (at == index->count || index->mails[at].uid != uid)
-		return false;
-	lab_map_remove(
-		index->by_name, lab_view_of(index->mails[at].name, sizeof(index->mails[at].name)));
-	memmove(&index->mails[at], &index->mails[at + 1],
-		(index->count - at - 1) * sizeof(*index->mails));
-	index->count--;
-	return true;
-}
-
-struct obox_mail *obox_index_find(const struct obox_index *index, uint32_t uid)
-{
-	size_t at = position(index, uid);
-
-	return at < index->count && index->mails[at].uid == uid ? &index->mails[at] : NULL;
-}
-
-struct obox_mail *obox_index_find_name(
-	const struct obox_index *index, const uint8_t name[ENV_GUID128_SIZE])
-{
-	void *uid = lab_map_get(index->by_name, lab_view_of(name, ENV_GUID128_SIZE));
-
-	return uid == NULL ? NULL : obox_index_find(index, (uint32_t)(uintptr_t)uid);
-}
-
-static void memory_clear(struct obox_index *index)
-{
-	lab_map_clear(index->by_name);
-	index->count = 0;
-	index->next_uid = 1;
 }
 
 /* ---- the file ---- */
@@ -222,55 +135,131 @@ static void write_header(struct obox_index *index, uint32_t state)
 	struct lab_buf header;
 
 	lab_buf_init(&header, index->env->heap, HEADER_BYTES);
-	encode_header(&header, state, index->uidvalidity);
+	encode_header(&header, state, index);
 	write_at(index, 0, lab_buf_view(&header));
 	lab_buf_done(&header);
 }
 
-static void log_record(struct obox_index *index, struct lab_buf *record)
+/* Sets the length, adds the hash, writes it. */
+static void end_record(struct obox_index *index, struct lab_buf *record)
 {
+	struct lab_error err = { .message = "index is too large" };
+	size_t len = record->len - 4;
 	uint64_t offset = index->file_size;
 
+	if (record->overflow || offset + record->len + 8 > INDEX_FILE_MAX) {
+		lose_file(index, &err);
+		lab_buf_done(record);
+		return;
+	}
+	for (size_t i = 0; i < 4; i++)
+		record->data[i] = (uint8_t)(len >> (8 * (3 - i)));
+	lab_buf_append_u64(record, hash_of(lab_view_of(record->data + 4, len)));
 	index->file_size += record->len;
 	write_at(index, offset, lab_buf_view(record));
 	lab_buf_done(record);
 }
 
-static bool may_add(const struct obox_index *index, const struct obox_mail *mail)
-{
-	return mail->uid > 0 && mail->uid < UINT32_MAX && index->count < OBOX_MAILS_MAX &&
-	       obox_index_find(index, mail->uid) == NULL &&
-	       obox_index_find_name(index, mail->name) == NULL;
-}
+/* ---- reading it ---- */
 
-static bool replay(struct obox_index *index, struct lab_view rest)
+static bool replay_append(struct obox_index *index, struct lab_reader *body)
 {
-	enum record_type type;
-	struct lab_view body;
+	struct obox_state *state = index->state;
 	struct obox_mail mail;
 
-	while (next_record(&rest, &type, &body)) {
-		if (type == RECORD_APPEND && decode_append(body, &mail) && may_add(index, &mail))
-			memory_add(index, &mail);
-		else if (type == RECORD_EXPUNGE && body.len == 4)
-			(void)memory_remove(index, (uint32_t)get_be(body.ptr, 4));
-		else
-			return false;
-	}
-	return rest.len == 0;
+	if (!decode_append(body, &mail) || mail.uid == 0 || mail.uid == UINT32_MAX ||
+		state->count == OBOX_MAILS_MAX || obox_state_find(state, mail.uid) != NULL ||
+		obox_state_find_name(state, mail.name) != NULL)
+		return false;
+	(void)obox_state_add(state, index->author, &mail);
+	return true;
 }
 
-static bool load(struct obox_index *index)
+static bool replay_expunge(struct obox_index *index, struct lab_reader *body)
+{
+	uint32_t uid = lab_read_u32(body);
+
+	return !body->failed && body->rest.len == 0 && obox_state_expunge(index->state, uid) == 1;
+}
+
+static bool replay_flag(struct obox_index *index, struct lab_reader *body)
+{
+	uint32_t uid = lab_read_u32(body);
+	uint8_t is_set = lab_read_u8(body);
+	uint16_t flag = lab_read_u8(body);
+
+	if (body->failed || is_set > 1 || flag >= OBOX_FIRST_KEYWORD ||
+		(flag == 0 && obox_state_keyword(index->state, body->rest, &flag, NULL) < 0))
+		return false;
+	return obox_state_set_flag(index->state, index->author, uid, flag, is_set == 1) == 1;
+}
+
+static bool replay_state(struct obox_index *index, struct lab_reader *body)
+{
+	uint64_t author = index->state->authors[index->author].id;
+	struct obox_state *state;
+
+	if (index->state->count > 0 ||
+		obox_state_decode(index->env->heap, body->rest, &state, NULL) < 0)
+		return false;
+	obox_state_free(&index->state);
+	index->state = state;
+	return obox_state_author(state, author, &index->author, NULL) == 0;
+}
+
+static bool replay(struct obox_index *index, struct lab_reader *file)
+{
+	static bool (*const replays[])(struct obox_index *, struct lab_reader *) = {
+		[RECORD_APPEND] = replay_append,
+		[RECORD_EXPUNGE] = replay_expunge,
+		[RECORD_FLAG] = replay_flag,
+		[RECORD_STATE] = replay_state,
+	};
+	enum record_type type;
+	struct lab_reader body;
+
+	while (file->rest.len > 0) {
+		if (!next_record(file, &type, &body) || type >= LAB_COUNT_OF(replays) ||
+			replays[type] == NULL || !replays[type](index, &body))
+			return false;
+	}
+	return true;
+}
+
+/* A new state by a new author. Hosts have different names, and a UIDVALIDITY of one path is never
+ * used again while the disk lives. */
+static void new_state(struct obox_index *index, uint32_t uidvalidity)
+{
+	struct env *env = index->env;
+	uint64_t author = lab_hash_view(INDEX_HASH_SEED, lab_view_cstr(env->hostname));
+	struct lab_error err;
+
+	author = lab_hash_view(author, lab_view_cstr(index->path));
+	author = lab_hash_fold(lab_hash_fold(author, env->pid), uidvalidity);
+	obox_state_free(&index->state);
+	index->state = obox_state_new(env->heap, uidvalidity);
+	lab_assert(obox_state_author(index->state, author, &index->author, &err) == 0);
+}
+
+/* What is under way from the header's author and UIDVALIDITY to the end of the log. */
+static bool load(struct obox_index *index, uint32_t *ret_uidvalidity)
 {
 	struct lab_arena *arena = lab_arena_new(index->env->heap, (size_t)INDEX_FILE_MAX + 65536);
-	struct lab_view file;
-	uint32_t state;
+	struct lab_reader file = { 0 };
+	struct header header;
+	struct lab_error err;
 	bool trusted = false;
 
-	if (env_file_load(index->env, index->path, INDEX_FILE_MAX, arena, &file, NULL) == 0 &&
-		decode_header(file, &state, &index->uidvalidity)) {
-		index->file_size = file.len;
-		trusted = state == STATE_CLEAN && replay(index, lab_view_skip(file, HEADER_BYTES));
+	*ret_uidvalidity = 0;
+	if (env_file_load(index->env, index->path, INDEX_FILE_MAX, arena, &file.rest, NULL) == 0 &&
+		decode_header(&file, &header)) {
+		index->file_size = HEADER_BYTES + file.rest.len;
+		*ret_uidvalidity = header.uidvalidity;
+		index->state = obox_state_new(index->env->heap, header.uidvalidity);
+		trusted =
+			header.state == STATE_CLEAN &&
+			obox_state_author(index->state, header.author, &index->author, &err) == 0 &&
+			replay(index, &file) && index->state->uidvalidity == header.uidvalidity;
 	}
 	lab_arena_free(&arena);
 	return trusted;
@@ -285,20 +274,25 @@ static void sync_file(struct obox_index *index)
 		lose_file(index, &err);
 }
 
-/* UIDVALIDITY is the time of creation, and larger than what it was. The header comes first: a crash
- * before the truncation leaves "open" and the UIDVALIDITY. */
-static void begin_anew(struct obox_index *index)
+/* The header comes first: a crash before the truncation leaves "open" and the UIDVALIDITY. */
+static void empty_file(struct obox_index *index)
 {
-	uint32_t now = (uint32_t)env_wall_seconds(index->env);
 	struct lab_error err;
 
-	memory_clear(index);
-	index->uidvalidity = LAB_MAX(now, index->uidvalidity + 1);
 	index->file_size = HEADER_BYTES;
 	write_header(index, STATE_OPEN);
 	if (index->file != NULL && env_file_truncate(index->file, HEADER_BYTES, &err) < 0)
 		lose_file(index, &err);
 	sync_file(index);
+}
+
+/* UIDVALIDITY is the time of creation, and larger than what it was. */
+static void begin_anew(struct obox_index *index, uint32_t old_uidvalidity)
+{
+	uint32_t now = (uint32_t)env_wall_seconds(index->env);
+
+	new_state(index, LAB_MAX(now, old_uidvalidity + 1));
+	empty_file(index);
 }
 
 /* The file could not be marked as open. As it is, the next process would take it for clean, and
@@ -309,24 +303,24 @@ static void abandon_file(struct obox_index *index)
 
 	if (env_unlink(index->env, index->path, &err) < 0 && err.code != LAB_NOT_FOUND)
 		lose_file(index, &err);
-	begin_anew(index);
+	begin_anew(index, index->state->uidvalidity);
 }
 
 void obox_index_open(struct obox_index *index, struct env *env, const char *path, bool *ret_trusted)
 {
 	struct lab_error err;
+	uint32_t uidvalidity;
 
-	*index = (struct obox_index){ .env = env, .next_uid = 1 };
+	*index = (struct obox_index){ .env = env };
 	lab_assert(strlen(path) < sizeof(index->path));
 	memcpy(index->path, path, strlen(path) + 1);
-	index->by_name = lab_map_new(env->heap, OBOX_MAILS_MAX);
-	*ret_trusted = load(index);
+	*ret_trusted = load(index, &uidvalidity);
 	if (env_file_open(env, path, ENV_OPEN_WRITE, &index->file, &err) < 0) {
 		index->file = NULL;
 		lose_file(index, &err);
 	}
 	if (!*ret_trusted) {
-		begin_anew(index);
+		begin_anew(index, uidvalidity);
 		return;
 	}
 	write_header(index, STATE_OPEN);
@@ -337,24 +331,55 @@ void obox_index_open(struct obox_index *index, struct env *env, const char *path
 	}
 }
 
+/* ---- closing ---- */
+
+/* The state takes the place of the log. A crash meanwhile leaves "open". */
+static void compact(struct obox_index *index)
+{
+	struct lab_buf record;
+
+	if (index->file_size < COMPACT_BYTES_MIN + 2 * APPEND_BYTES * index->state->count)
+		return;
+	empty_file(index);
+	begin_record(index, &record, RECORD_STATE);
+	obox_state_encode(index->state, &record);
+	end_record(index, &record);
+}
+
 void obox_index_close(struct obox_index *index)
 {
 	struct lab_error err;
 
+	compact(index);
 	if (index->file != NULL && env_file_sync(index->file, &err) == 0) {
 		write_header(index, STATE_CLEAN);
 		if (index->file != NULL)
 			(void)env_file_sync(index->file, &err);
 	}
 	env_file_close(&index->file);
-	lab_map_free(&index->by_name);
-	lab_heap_free(index->env->heap, index->mails);
-	index->mails = NULL;
+	obox_state_free(&index->state);
 }
 
 void obox_index_reset(struct obox_index *index)
 {
-	begin_anew(index);
+	begin_anew(index, index->state->uidvalidity);
+}
+
+/* ---- what is in it ---- */
+
+struct obox_mail *obox_index_find(const struct obox_index *index, uint32_t uid)
+{
+	struct obox_record *record = obox_state_find(index->state, uid);
+
+	return record == NULL ? NULL : &record->mail;
+}
+
+struct obox_mail *obox_index_find_name(
+	const struct obox_index *index, const uint8_t name[ENV_GUID128_SIZE])
+{
+	struct obox_record *record = obox_state_find_name(index->state, name);
+
+	return record == NULL ? NULL : &record->mail;
 }
 
 /* ---- changes ---- */
@@ -367,47 +392,64 @@ uint32_t obox_index_append(struct obox_index *index, const struct obox_mail *mai
 
 	if (present != NULL)
 		return present->uid;
-	if (added.uid == 0)
-		added.uid = index->next_uid;
-	lab_assert(may_add(index, &added));
-	memory_add(index, &added);
-	lab_buf_init(&record, index->env->heap, 2 * RECORD_MAX);
+	lab_assert(index->state->count < OBOX_MAILS_MAX);
+	added.uid = obox_state_add(index->state, index->author, mail);
+	begin_record(index, &record, RECORD_APPEND);
 	encode_append(&record, &added);
-	log_record(index, &record);
+	end_record(index, &record);
 	return added.uid;
 }
 
 static void log_expunge(struct obox_index *index, uint32_t uid)
 {
-	uint8_t body[4] = { (uint8_t)(uid >> 24), (uint8_t)(uid >> 16), (uint8_t)(uid >> 8),
-		(uint8_t)uid };
 	struct lab_buf record;
 
-	lab_buf_init(&record, index->env->heap, RECORD_MAX);
-	encode_record(&record, RECORD_EXPUNGE, lab_view_of(body, sizeof(body)));
-	log_record(index, &record);
+	begin_record(index, &record, RECORD_EXPUNGE);
+	lab_buf_append_u32(&record, uid);
+	end_record(index, &record);
 }
 
 void obox_index_expunge(struct obox_index *index, uint32_t uid)
 {
-	if (memory_remove(index, uid))
+	if (obox_state_expunge(index->state, uid) == 1)
 		log_expunge(index, uid);
 }
 
-size_t obox_index_expunge_unless(struct obox_index *index, obox_index_keep_fn keep, void *ctx)
+struct logged_keep {
+	struct obox_index *index;
+	obox_keep_fn keep;
+	void *ctx;
+};
+
+static bool keep_or_log(void *ctx, const struct obox_mail *mail)
 {
-	size_t kept = 0, before = index->count;
+	struct logged_keep *logged = ctx;
+	bool kept = logged->keep(logged->ctx, mail);
 
-	for (size_t i = 0; i < before; i++) {
-		struct obox_mail *mail = &index->mails[i];
+	if (!kept)
+		log_expunge(logged->index, mail->uid);
+	return kept;
+}
 
-		if (keep(ctx, mail)) {
-			index->mails[kept++] = *mail;
-			continue;
-		}
-		lab_map_remove(index->by_name, lab_view_of(mail->name, sizeof(mail->name)));
-		log_expunge(index, mail->uid);
-	}
-	index->count = kept;
-	return before - kept;
+size_t obox_index_expunge_unless(struct obox_index *index, obox_keep_fn keep, void *ctx)
+{
+	struct logged_keep logged = { index, keep, ctx };
+
+	return obox_state_expunge_unless(index->state, keep_or_log, &logged);
+}
+
+int obox_index_set_flag(struct obox_index *index, uint32_t uid, uint16_t flag, bool is_set)
+{
+	struct lab_buf record;
+
+	if (obox_state_set_flag(index->state, index->author, uid, flag, is_set) == 0)
+		return 0;
+	begin_record(index, &record, RECORD_FLAG);
+	lab_buf_append_u32(&record, uid);
+	lab_buf_append_byte(&record, is_set);
+	lab_buf_append_byte(&record, flag < OBOX_FIRST_KEYWORD ? (uint8_t)flag : 0);
+	if (flag >= OBOX_FIRST_KEYWORD)
+		lab_buf_append_cstr(&record, index->state->keywords[flag - OBOX_FIRST_KEYWORD]);
+	end_record(index, &record);
+	return 1;
 }

@@ -159,7 +159,7 @@ static int save_later(struct obox_mailbox *mailbox, const struct obox_save *mail
 
 	if (mail->body.len > 0)
 		memcpy(body, mail->body.ptr, mail->body.len);
-	saved->uid = mailbox->index.next_uid++;
+	saved->uid = mailbox->index.state->next_uid++;
 	*late = (struct late_save){ mailbox, *mail, *saved };
 	late->mail.body = lab_view_of(body, mail->body.len);
 	mailbox->references++;
@@ -187,13 +187,13 @@ static void report(struct obox_mailbox *mailbox, enum lab_event_id id,
 /* Room for so many more mails beside those that are on their way. */
 static int check_room(const struct obox_mailbox *mailbox, size_t count, struct lab_error *err)
 {
-	size_t free = OBOX_MAILS_MAX - LAB_MIN(mailbox->index.count, (size_t)OBOX_MAILS_MAX);
+	size_t free = OBOX_MAILS_MAX - LAB_MIN(mailbox->index.state->count, (size_t)OBOX_MAILS_MAX);
 
 	/* An operation is a batch at most. */
 	if (count + (size_t)mailbox->operations * OBOX_BATCH <= free)
 		return 0;
 	return lab_fail(err, LAB_LIMIT, "folder %s has %zu mails, %d are the most", mailbox->name,
-		mailbox->index.count, OBOX_MAILS_MAX);
+		mailbox->index.state->count, OBOX_MAILS_MAX);
 }
 
 int obox_save(struct obox_mailbox *mailbox, const struct obox_save *mail, struct obox_saved *ret,
@@ -300,8 +300,10 @@ static void append_copies(struct copy_batch *batch, size_t count)
 	for (size_t i = 0; i < count; i++) {
 		struct obox_result *result = &batch->results[i];
 
-		if (result->copied)
+		if (result->copied) {
 			result->saved.uid = obox_index_append(&batch->to->index, &batch->added[i]);
+			obox_flags_copy(batch->from, result->uid, batch->to, result->saved.uid);
+		}
 		report(batch->to, LAB_EV_obox_copy_finished, &result->saved, &result->err);
 	}
 }

@@ -117,11 +117,11 @@ static void apply_listing(
 	struct obox_index *index = &mailbox->index;
 
 	ret->mails_lost = obox_index_expunge_unless(index, is_listed, listing->by_name);
-	ret->mails_kept = index->count;
+	ret->mails_kept = index->state->count;
 	qsort(listing->mails, listing->count, sizeof(*listing->mails), compare_listed);
 	for (size_t i = 0; i < listing->count; i++)
 		(void)obox_index_append(index, &listing->mails[i].mail);
-	ret->mails_total = index->count;
+	ret->mails_total = index->state->count;
 	ret->mails_new = ret->mails_total - ret->mails_kept;
 }
 
@@ -336,17 +336,17 @@ void obox_mailbox_free(struct obox_mailbox **mailbox_p)
 
 uint32_t obox_mailbox_uidvalidity(const struct obox_mailbox *mailbox)
 {
-	return mailbox->index.uidvalidity;
+	return mailbox->index.state->uidvalidity;
 }
 
 uint32_t obox_mailbox_uidnext(const struct obox_mailbox *mailbox)
 {
-	return mailbox->index.next_uid;
+	return mailbox->index.state->next_uid;
 }
 
 size_t obox_mailbox_count(const struct obox_mailbox *mailbox)
 {
-	return mailbox->index.count;
+	return mailbox->index.state->count;
 }
 
 const char *obox_mailbox_guid(const struct obox_mailbox *mailbox)
@@ -356,8 +356,8 @@ const char *obox_mailbox_guid(const struct obox_mailbox *mailbox)
 
 const struct obox_mail *obox_mailbox_mail(const struct obox_mailbox *mailbox, size_t index)
 {
-	lab_assert(index < mailbox->index.count);
-	return &mailbox->index.mails[index];
+	lab_assert(index < mailbox->index.state->count);
+	return &mailbox->index.state->records[index].mail;
 }
 
 const struct obox_mail *obox_mailbox_find(const struct obox_mailbox *mailbox, uint32_t uid)

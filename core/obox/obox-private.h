@@ -7,6 +7,7 @@
 
 #include "core/fs/fs-api.h"
 #include "core/obox/backend.h"
+#include "core/obox/index-state.h"
 #include "core/obox/obox.h"
 
 #define OBOX_GUID_HEX (2 * ENV_GUID128_SIZE)
@@ -21,11 +22,8 @@ struct obox_index {
 	char path[ENV_PATH_MAX];
 	struct env_file *file; /* NULL: could not be opened; the index lives in memory only */
 	uint64_t file_size;
-	uint32_t uidvalidity;
-	uint32_t next_uid;
-	struct obox_mail *mails; /* by UID */
-	size_t count, capacity;
-	struct lab_map *by_name; /* name bytes -> UID as a pointer-sized number */
+	struct obox_state *state;
+	uint16_t author; /* of the changes that are made here */
 };
 
 /* Reads the file if the process that wrote it stopped cleanly, else begins an empty index with a
@@ -41,8 +39,9 @@ void obox_index_reset(struct obox_index *index);
 uint32_t obox_index_append(struct obox_index *index, const struct obox_mail *mail);
 void obox_index_expunge(struct obox_index *index, uint32_t uid);
 /* Removes every mail for which keep(ctx, mail) is false; returns how many. */
-typedef bool (*obox_index_keep_fn)(void *ctx, const struct obox_mail *mail);
-size_t obox_index_expunge_unless(struct obox_index *index, obox_index_keep_fn keep, void *ctx);
+size_t obox_index_expunge_unless(struct obox_index *index, obox_keep_fn keep, void *ctx);
+/* Sets or clears a flag of index-state.h. 1 if that changed something. */
+int obox_index_set_flag(struct obox_index *index, uint32_t uid, uint16_t flag, bool is_set);
 struct obox_mail *obox_index_find(const struct obox_index *index, uint32_t uid);
 struct obox_mail *obox_index_find_name(
 	const struct obox_index *index, const uint8_t name[ENV_GUID128_SIZE]);
@@ -93,6 +92,11 @@ struct fs_file *obox_mail_open(
 	struct obox_mailbox *mailbox, const struct obox_mail *mail, enum fs_open_mode mode);
 /* A new mail of the folder: the driver makes the name. */
 struct fs_file *obox_mail_create(struct obox_mailbox *mailbox);
+
+/* A copy has the flags of its source (RFC 3501, COPY), except for keywords that its folder has no
+ * room for. Nothing if the source is gone. */
+void obox_flags_copy(
+	struct obox_mailbox *from, uint32_t uid, struct obox_mailbox *to, uint32_t to_uid);
 
 /* ---- the backend ---- */
 

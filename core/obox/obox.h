@@ -10,9 +10,9 @@
  *            may not have happened, or may still (obox 3.8). Every other -1: it certainly did not
  *            happen, and a retry is safe.
  * UIDs       Given by the local index at the end of a save. Without index bundles (they belong to
- * the metacache) another backend, or this one after a crash, numbers a folder anew in the order of
- * creation and gives it a new UIDVALIDITY. Limits     OBOX_MAIL_MAX bytes a mail, OBOX_MAILS_MAX
- * mails a folder, OBOX_BATCH mails a call.
+ *            the metacache) another backend, or this one after a crash, numbers a folder anew in
+ * the order of creation and gives it a new UIDVALIDITY. Limits     OBOX_MAIL_MAX bytes a mail,
+ * OBOX_MAILS_MAX mails a folder, OBOX_BATCH mails a call.
  */
 #ifndef LAB_OBOX_H
 #define LAB_OBOX_H
@@ -66,6 +66,21 @@ const char *obox_mailbox_guid(const struct obox_mailbox *mailbox);
 const struct obox_mail *obox_mailbox_mail(const struct obox_mailbox *mailbox, size_t index);
 /* NULL if there is none. */
 const struct obox_mail *obox_mailbox_find(const struct obox_mailbox *mailbox, uint32_t uid);
+
+/* Every change of the folder that a client can see is above those before it (RFC 7162). */
+uint64_t obox_mailbox_highest_modseq(const struct obox_mailbox *mailbox);
+/* Of the last change of a mail; 0 if there is none with that UID. */
+uint64_t obox_mailbox_modseq(const struct obox_mailbox *mailbox, uint32_t uid);
+
+/* ---- flags ---- */
+
+/* STORE: sets or clears a system flag ("\\Seen") or a keyword, either in any case. 1 if that
+ * changed something, 0 if not; -1 LAB_NOT_FOUND, LAB_INVALID for what is no keyword, LAB_LIMIT.
+ * Local: it outlives a clean stop of this backend, but neither a crash nor a move to another one,
+ * as nothing uploads indexes yet. Waits for a rescan that runs. */
+int obox_store(struct obox_mailbox *mailbox, uint32_t uid, struct lab_view flag, bool is_set,
+	struct lab_error *err);
+bool obox_has_flag(const struct obox_mailbox *mailbox, uint32_t uid, struct lab_view flag);
 
 /* ---- mails ---- */
 

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * obox-flags.c - system flags and keywords of mails.
+ */
+#include "core/obox/obox-private.h"
+
+static const char *const system_flags[] = {
+	[OBOX_ANSWERED] = "\\Answered",
+	[OBOX_FLAGGED] = "\\Flagged",
+	[OBOX_DELETED] = "\\Deleted",
+	[OBOX_SEEN] = "\\Seen",
+	[OBOX_DRAFT] = "\\Draft",
+};
+
+/* 0 if it is not one of them. */
+static uint16_t system_flag(struct lab_view name)
+{
+	for (uint16_t i = OBOX_ANSWERED; i < LAB_COUNT_OF(system_flags); i++) {
+		if (lab_view_eq_nocase(name, lab_view_cstr(system_flags[i])))
+			return i;
+	}
+	return 0;
+}
+
+int obox_store(struct obox_mailbox *mailbox, uint32_t uid, struct lab_view name, bool is_set,
+	struct lab_error *err)
+{
+	uint16_t flag = system_flag(name);
+	int result = -1;
+
+	obox_mailbox_begin(mailbox);
+	if (obox_index_find(&mailbox->index, uid) == NULL)
+		(void)lab_fail(
+			err, LAB_NOT_FOUND, "%s has no mail with UID %" PRIu32, mailbox->name, uid);
+	else if (flag != 0 || obox_state_keyword(mailbox->index.state, name, &flag, err) == 0)
+		result = obox_index_set_flag(&mailbox->index, uid, flag, is_set);
+	obox_mailbox_end(mailbox);
+	return result;
+}
+
+bool obox_has_flag(const struct obox_mailbox *mailbox, uint32_t uid, struct lab_view name)
+{
+	const struct obox_state *state = mailbox->index.state;
+	const struct obox_record *record = obox_state_find(state, uid);
+	uint16_t flag = system_flag(name);
+
+	for (size_t i = 0; i < state->keyword_count && flag == 0; i++) {
+		if (lab_view_eq_nocase(name, lab_view_cstr(state->keywords[i])))
+			flag = (uint16_t)(OBOX_FIRST_KEYWORD + i);
+	}
+	return record != NULL && flag != 0 && obox_record_has_flag(record, flag);
+}
+
+static void copy_flag(struct obox_mailbox *from, const struct obox_stamp *stamp,
+	struct obox_mailbox *to, uint32_t to_uid)
+{
+	uint16_t flag = stamp->flag;
+	const char *name;
+
+	if (flag == OBOX_PRESENT || !stamp->is_set)
+		return;
+	if (flag >= OBOX_FIRST_KEYWORD) {
+		name = from->index.state->keywords[flag - OBOX_FIRST_KEYWORD];
+		if (obox_state_keyword(to->index.state, lab_view_cstr(name), &flag, NULL) < 0)
+			return;
+	}
+	(void)obox_index_set_flag(&to->index, to_uid, flag, true);
+}
+
+void obox_flags_copy(
+	struct obox_mailbox *from, uint32_t uid, struct obox_mailbox *to, uint32_t to_uid)
+{
+	const struct obox_record *record = obox_state_find(from->index.state, uid);
+	struct obox_record source;
+
+	if (record == NULL)
+		return;
+	/* The same folder's records move when one is added, but not their stamps. */
+	source = *record;
+	for (size_t i = 0; i < source.stamp_count; i++)
+		copy_flag(from, &source.stamps[i], to, to_uid);
+}
+
+uint64_t obox_mailbox_highest_modseq(const struct obox_mailbox *mailbox)
+{
+	return mailbox->index.state->highest_modseq;
+}
+
+uint64_t obox_mailbox_modseq(const struct obox_mailbox *mailbox, uint32_t uid)
+{
+	const struct obox_record *record = obox_state_find(mailbox->index.state, uid);
+
+	return record == NULL ? 0 : record->modseq;
+}
