@@ -339,9 +339,102 @@ static void fault_of_a_doomed_request_does_not_hide_its_error(void **state)
 	test_end(w);
 }
 
+/* ---- applied on {none, one, minority, quorum, all} x answered with x after ---- */
+
+struct cell {
+	unsigned replicas; /* of five */
+	unsigned status;
+	const char *code;
+	uint64_t delay_ns;
+};
+
+static struct sim_fault fault_of(const struct cell *m)
+{
+	struct sim_fault fault = { .kind = m->replicas == 5   ? SIM_FAULT_ALTER_REPLY
+					   : m->replicas == 0 ? SIM_FAULT_FAIL
+							      : SIM_FAULT_PARTLY,
+		.replicas = m->replicas,
+		.status = m->status,
+		.code = m->code,
+		.delay_ns = m->delay_ns };
+	return fault;
+}
+
+static unsigned nodes_having(struct test_world *w)
+{
+	unsigned count = 0;
+	struct lab_error err;
+	for (size_t i = 0; i < cqlemu_node_count(w->emu); i++)
+		assert_int_equal(
+			cqlemu_snapshot(w->emu, LAB_VIEW("k.t"), i, count_new, &count, &err), 0);
+	return count;
+}
+
+static void check_cell(const struct cell *m)
+{
+	struct test_world *w = test_world(5);
+	struct cqlemu_counters counters;
+	for (size_t i = 0; i < 5; i++)
+		w->nodes[i].dc = LAB_VIEW("dc1");
+	test_start(w);
+	test_setup_cql(w, "CREATE KEYSPACE k WITH replication = {'class': 'SimpleStrategy', "
+			  "'replication_factor': 5}; CREATE TABLE k.t (u text, n text, i text, "
+			  "PRIMARY KEY (u, n));");
+	struct test_client *c = test_client(w, "n1");
+	w->fault = fault_of(m);
+	w->fault_point = "cql.write";
+	uint64_t start = w->now_ns;
+	struct cql_response r = test_query(c, INSERT_NEW, CQL_QUORUM);
+	uint64_t took = w->now_ns - start;
+	bool timeout = m->status == CQL_E_WRITE_TIMEOUT;
+	assert_null(w->fault_point); /* it has fired */
+	cqlemu_counters(w->emu, &counters);
+	assert_int_equal(counters.faults[w->fault.kind], 1);
+	assert_int_equal(r.opcode, CQL_ERROR);
+	assert_int_equal(r.error.code, m->code != NULL ? CQL_E_SERVER_ERROR : m->status);
+	assert_int_equal(took, m->delay_ns > 0 ? m->delay_ns : timeout ? 2 * LAB_SEC : 0);
+	if (timeout || m->status == CQL_E_WRITE_FAILURE) {
+		assert_int_equal(r.error.required, 3);
+		assert_int_equal(r.error.received, LAB_MIN(m->replicas, 2u));
+	}
+	test_sleep(w, LAB_MINUTE);
+	assert_int_equal(nodes_having(w), m->replicas);
+	assert_int_equal(w->access.applied, m->replicas > 0);
+	/* What a minority has may be seen or not; once it was seen at a quorum, it stays. */
+	test_expect(c, SELECT_I, CQL_ALL,
+		m->replicas > 0 ? "[('i', '0xd')] [['new']]" : "[('i', '0xd')] []");
+	assert_int_equal(nodes_having(w), m->replicas > 0 ? 5 : 0);
+	test_disconnect(c);
+	test_end(w);
+}
+
+static void every_part_with_every_answer_at_any_time(void **state)
+{
+	static const struct {
+		unsigned status;
+		const char *code;
+	} answers[] = { { CQL_E_WRITE_TIMEOUT, NULL }, { CQL_E_WRITE_FAILURE, NULL },
+		{ CQL_E_OVERLOADED, NULL }, { CQL_E_IS_BOOTSTRAPPING, NULL },
+		{ 0, "SERVER_ERROR" } };
+	unsigned cells = 0;
+	(void)state;
+	for (unsigned replicas = 0; replicas <= 5; replicas++) {
+		for (size_t i = 0; i < LAB_COUNT_OF(answers); i++) {
+			for (uint64_t delay_ns = 0; delay_ns < LAB_SEC;
+				delay_ns += 700 * LAB_MSEC, cells++) {
+				struct cell m = { replicas, answers[i].status, answers[i].code,
+					delay_ns };
+				check_cell(&m);
+			}
+		}
+	}
+	assert_int_equal(cells, 60);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_part_with_every_answer_at_any_time),
 		cmocka_unit_test(each_fault_of_a_write_does_what_it_says),
 		cmocka_unit_test(late_write_is_not_there_before_its_time),
 		cmocka_unit_test(faults_of_reads),

@@ -361,6 +361,49 @@ static void faults_are_answered_as_cassandra_does(void **state)
 	assert_true(known < 10);
 }
 
+/* ---- events ---- */
+
+/* Time of the next STATUS_CHANGE of the node within a minute, 0: none. */
+static uint64_t status_after(struct test_client *c, const char *change, uint8_t node)
+{
+	struct cql_response r;
+	uint64_t start = c->world->now_ns;
+	for (unsigned i = 0; i < 600; i++) {
+		test_sleep(c->world, 100 * LAB_MSEC);
+		while (test_take(c, &r, NULL)) {
+			if (r.opcode == CQL_EVENT && lab_view_eq_cstr(r.event.change, change) &&
+				r.event.node.address[3] == node)
+				return c->world->now_ns - start;
+		}
+	}
+	return 0;
+}
+
+/* status-events: DOWN came 18.3 s and 19.3 s after SIGSTOP, UP within half a second of SIGCONT, and
+ * of a process that was killed and back after 16 s DOWN and UP came together. */
+static void status_changes_come_as_late_as_cassandras(void **state)
+{
+	struct lab_view name = LAB_VIEW("STATUS_CHANGE");
+	struct cql_request request = { .opcode = CQL_REGISTER, .events = { &name, 1 } };
+	struct run r = { .w = NULL };
+	(void)state;
+	start_cluster(&r, 7);
+	struct test_client *c = test_client(r.w, "n1");
+	assert_int_equal(test_ask(c, &request).opcode, CQL_READY);
+	cqlemu_node_freeze(r.w->emu, 4, r.w->now_ns);
+	assert_in_range(status_after(c, "DOWN", 5), 18 * LAB_SEC, 20 * LAB_SEC);
+	cqlemu_node_thaw(r.w->emu, 4, r.w->now_ns);
+	assert_in_range(status_after(c, "UP", 5), 1, 500 * LAB_MSEC);
+	cqlemu_node_kill(r.w->emu, 2, r.w->now_ns);
+	test_sleep(r.w, 16 * LAB_SEC);
+	cqlemu_node_start(r.w->emu, 2, r.w->now_ns);
+	uint64_t start = r.w->now_ns;
+	assert_in_range(status_after(c, "DOWN", 3), 1, 500 * LAB_MSEC);
+	assert_int_equal(r.w->now_ns - start, 200 * LAB_MSEC);
+	test_disconnect(c);
+	test_end(r.w);
+}
+
 static int search(const char *name, const char *seeds)
 {
 	struct lab_view file, section;
@@ -383,8 +426,8 @@ static int search(const char *name, const char *seeds)
 
 int main(int argc, char **argv)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(
-		faults_are_answered_as_cassandra_does) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(faults_are_answered_as_cassandra_does),
+		cmocka_unit_test(status_changes_come_as_late_as_cassandras) };
 	if (argc == 3)
 		return search(argv[1], argv[2]);
 	return cmocka_run_group_tests_name("cql-emulator-transcripts", tests, NULL, NULL);

@@ -147,9 +147,10 @@ static uint32_t record_fault(struct fault_plan *plan, struct fault_episode *epis
 
 static unsigned fault_replicas(const struct fault_plan *plan, enum fault_kind kind)
 {
-	if (kind == FAULT_write_timeout_minority)
+	if (kind == FAULT_write_timeout_minority || kind == FAULT_write_failure_minority ||
+		kind == FAULT_overloaded_minority)
 		return (plan->replicas - 1) / 2;
-	if (kind == FAULT_write_timeout_quorum)
+	if (kind == FAULT_write_timeout_quorum || kind == FAULT_write_failure_quorum)
 		return plan->replicas / 2 + 1;
 	return fault_kinds[kind].answer == SIM_FAULT_PARTLY ? 1 : 0;
 }
