@@ -210,75 +210,72 @@ static void a_spec_draws_from_all_of_its_kinds(void **state)
 	assert_int_equal(kinds, 0);
 }
 
+/* What each kind tells the emulator. */
+static const struct {
+	enum fault_kind kind;
+	const char *point;
+	enum sim_fault_kind answer;
+	unsigned status, replicas;
+	const char *code;
+	bool delay;
+} answers[] = {
+	{ FAULT_slow_down, "s3.get", SIM_FAULT_REFUSE, 503, 0, "SlowDown", false },
+	{ FAULT_internal_error, "s3.put", SIM_FAULT_FAIL, 500, 0, "InternalError", false },
+	{ FAULT_internal_error_applied, "s3.put", SIM_FAULT_ALTER_REPLY, 500, 0, "InternalError",
+		false },
+	{ FAULT_lose_reply, "cql.write", SIM_FAULT_LOSE_REPLY, 0, 0, NULL, false },
+	{ FAULT_delay, "imds.role", SIM_FAULT_DELAY, 0, 0, NULL, true },
+	{ FAULT_write_timeout, "cql.write", SIM_FAULT_FAIL, 0x1100, 0, "WRITE_TIMEOUT", false },
+	{ FAULT_write_timeout_one, "cql.write", SIM_FAULT_PARTLY, 0x1100, 1, "WRITE_TIMEOUT",
+		false },
+	{ FAULT_write_timeout_minority, "cql.delete", SIM_FAULT_PARTLY, 0x1100, 2, "WRITE_TIMEOUT",
+		false },
+	{ FAULT_write_timeout_quorum, "cql.write", SIM_FAULT_PARTLY, 0x1100, 3, "WRITE_TIMEOUT",
+		false },
+	{ FAULT_write_timeout_all, "cql.write", SIM_FAULT_ALTER_REPLY, 0x1100, 0, "WRITE_TIMEOUT",
+		false },
+	{ FAULT_write_timeout_late, "cql.write", SIM_FAULT_LATE, 0x1100, 0, "WRITE_TIMEOUT", true },
+	{ FAULT_write_timeout_hinted, "cql.write", SIM_FAULT_PARTLY, 0x1100, 1, "hint", false },
+	{ FAULT_write_failure_none, "cql.write", SIM_FAULT_FAIL, 0x1500, 0, "WRITE_FAILURE",
+		false },
+	{ FAULT_write_failure_minority, "cql.write", SIM_FAULT_PARTLY, 0x1500, 2, "WRITE_FAILURE",
+		false },
+	{ FAULT_write_failure_quorum, "cql.delete", SIM_FAULT_PARTLY, 0x1500, 3, "WRITE_FAILURE",
+		false },
+	{ FAULT_write_failure_all, "cql.write", SIM_FAULT_ALTER_REPLY, 0x1500, 0, "WRITE_FAILURE",
+		false },
+	{ FAULT_overloaded_minority, "cql.write", SIM_FAULT_PARTLY, 0x1001, 2, "OVERLOADED",
+		false },
+	{ FAULT_overloaded_applied, "cql.write", SIM_FAULT_ALTER_REPLY, 0x1001, 0, "OVERLOADED",
+		false },
+	{ FAULT_schema_lag, "cql.schema", SIM_FAULT_DELAY, 0, 0, NULL, true },
+	{ FAULT_schema_lost, "cql.schema", SIM_FAULT_STALL, 0, 0, NULL, false },
+	{ FAULT_read_timeout, "cql.read", SIM_FAULT_FAIL, 0x1200, 0, "READ_TIMEOUT", false },
+	{ FAULT_imds_role_missing, "imds.role", SIM_FAULT_REFUSE, 404, 0, "NotFound", false },
+};
+
 static void faults_say_what_to_answer(void **state)
 {
-	static const struct {
-		enum fault_kind kind;
-		const char *point;
-		enum sim_fault_kind answer;
-		unsigned status, replicas;
-		const char *code;
-		bool delay;
-	} rows[] = {
-		{ FAULT_slow_down, "s3.get", SIM_FAULT_REFUSE, 503, 0, "SlowDown", false },
-		{ FAULT_internal_error, "s3.put", SIM_FAULT_FAIL, 500, 0, "InternalError", false },
-		{ FAULT_internal_error_applied, "s3.put", SIM_FAULT_ALTER_REPLY, 500, 0,
-			"InternalError", false },
-		{ FAULT_lose_reply, "cql.write", SIM_FAULT_LOSE_REPLY, 0, 0, NULL, false },
-		{ FAULT_delay, "imds.role", SIM_FAULT_DELAY, 0, 0, NULL, true },
-		{ FAULT_write_timeout, "cql.write", SIM_FAULT_FAIL, 0x1100, 0, "WRITE_TIMEOUT",
-			false },
-		{ FAULT_write_timeout_one, "cql.write", SIM_FAULT_PARTLY, 0x1100, 1,
-			"WRITE_TIMEOUT", false },
-		{ FAULT_write_timeout_minority, "cql.delete", SIM_FAULT_PARTLY, 0x1100, 2,
-			"WRITE_TIMEOUT", false },
-		{ FAULT_write_timeout_quorum, "cql.write", SIM_FAULT_PARTLY, 0x1100, 3,
-			"WRITE_TIMEOUT", false },
-		{ FAULT_write_timeout_all, "cql.write", SIM_FAULT_ALTER_REPLY, 0x1100, 0,
-			"WRITE_TIMEOUT", false },
-		{ FAULT_write_timeout_late, "cql.write", SIM_FAULT_LATE, 0x1100, 0, "WRITE_TIMEOUT",
-			true },
-		{ FAULT_write_timeout_hinted, "cql.write", SIM_FAULT_PARTLY, 0x1100, 1, "hint",
-			false },
-		{ FAULT_write_failure_none, "cql.write", SIM_FAULT_FAIL, 0x1500, 0, "WRITE_FAILURE",
-			false },
-		{ FAULT_write_failure_minority, "cql.write", SIM_FAULT_PARTLY, 0x1500, 2,
-			"WRITE_FAILURE", false },
-		{ FAULT_write_failure_quorum, "cql.delete", SIM_FAULT_PARTLY, 0x1500, 3,
-			"WRITE_FAILURE", false },
-		{ FAULT_write_failure_all, "cql.write", SIM_FAULT_ALTER_REPLY, 0x1500, 0,
-			"WRITE_FAILURE", false },
-		{ FAULT_overloaded_minority, "cql.write", SIM_FAULT_PARTLY, 0x1001, 2, "OVERLOADED",
-			false },
-		{ FAULT_overloaded_applied, "cql.write", SIM_FAULT_ALTER_REPLY, 0x1001, 0,
-			"OVERLOADED", false },
-		{ FAULT_schema_lag, "cql.schema", SIM_FAULT_DELAY, 0, 0, NULL, true },
-		{ FAULT_schema_lost, "cql.schema", SIM_FAULT_STALL, 0, 0, NULL, false },
-		{ FAULT_read_timeout, "cql.read", SIM_FAULT_FAIL, 0x1200, 0, "READ_TIMEOUT",
-			false },
-		{ FAULT_imds_role_missing, "imds.role", SIM_FAULT_REFUSE, 404, 0, "NotFound",
-			false },
-	};
 	struct test *test = *state;
 
-	for (size_t i = 0; i < LAB_COUNT_OF(rows); i++) {
-		struct fault_episode episode = always(rows[i].kind);
+	for (size_t i = 0; i < LAB_COUNT_OF(answers); i++) {
+		struct fault_episode episode = always(answers[i].kind);
 		struct sim_fault fault;
 
 		fault_plan_free(&test->plan);
 		test->plan = fault_plan_new(test->heap, 1, 5);
 		(void)add(test, &episode);
-		fault = ask(test->plan, rows[i].point, "i", "b1", 5);
-		assert_int_equal(fault.kind, rows[i].answer);
-		assert_int_equal(fault.status, rows[i].status);
-		assert_int_equal(fault.replicas, rows[i].replicas);
+		fault = ask(test->plan, answers[i].point, "i", "b1", 5);
+		assert_int_equal(fault.kind, answers[i].answer);
+		assert_int_equal(fault.status, answers[i].status);
+		assert_int_equal(fault.replicas, answers[i].replicas);
 		assert_int_equal(fault.id, 1);
-		if (rows[i].code == NULL)
+		if (answers[i].code == NULL)
 			assert_null(fault.code);
 		else
-			assert_string_equal(fault.code, rows[i].code);
+			assert_string_equal(fault.code, answers[i].code);
 		/* The default: qlog 10 ms..10 s. */
-		assert_int_equal(fault.delay_ns >= 10 * LAB_MSEC, rows[i].delay);
+		assert_int_equal(fault.delay_ns >= 10 * LAB_MSEC, answers[i].delay);
 		assert_true(fault.delay_ns <= 10 * LAB_SEC);
 	}
 }
