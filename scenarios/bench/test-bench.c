@@ -2,6 +2,7 @@
 #include "core/base/testing.h"
 #include "core/cql/cql-codec.h"
 #include "scenarios/bench/bench-private.h"
+#include "scenarios/bench/cql-cassandra.h"
 #include "scenarios/bench/emulators.h"
 #include "scenarios/bench/servers.h"
 #include "scenarios/bench/sockets.h"
@@ -513,6 +514,59 @@ static void servers_are_read(void **state)
 	lab_pool_free(&pool);
 }
 
+static void only_a_cassandra_on_loopback_is_measured(void **state)
+{
+	static const struct {
+		const char *address;
+		enum lab_code code;
+	} wrong[] = { { "10.0.0.1:9042", LAB_DENIED }, { "localhost:9042", LAB_DENIED },
+		{ "127.0.0.1", LAB_INVALID }, { "127.0.0.1:0", LAB_INVALID },
+		{ "127.0.0.1:70000", LAB_INVALID }, { "127.0.0.1:x", LAB_INVALID } };
+	const struct bench_row *chosen[BENCH_CASSANDRA_ROWS];
+	struct bench_result result;
+	struct lab_error err;
+	size_t count = 0;
+
+	(void)state;
+	for (size_t i = 0; i < LAB_COUNT_OF(wrong); i++) {
+		assert_int_equal(bench_cassandra_rows(wrong[i].address, chosen, &count, &err), -1);
+		assert_int_equal(err.code, wrong[i].code);
+		assert_int_equal(count, 0);
+	}
+	/* Nobody is there. */
+	assert_int_equal(bench_cassandra_rows("127.77.77.77:1", chosen, &count, &err), 0);
+	assert_int_equal(count, BENCH_CASSANDRA_ROWS);
+	assert_int_equal(chosen[0]->run(&result, &err), -1);
+	assert_int_equal(err.code, LAB_REFUSED);
+}
+
+/* The emulator stands for the genuine one: its rows are asked and counted like it. */
+static void a_cassandra_is_compared_with_the_emulator(void **state)
+{
+	const struct bench_row *chosen[BENCH_CASSANDRA_ROWS];
+	struct bench_result result;
+	struct lab_error err;
+	struct emulators e;
+	char address[32];
+	size_t count = 0;
+
+	(void)state;
+	emulators_init(&e);
+	assert_int_equal(emulators_cql(&e, BENCH_CQL_NODES_MAX, &err), 0);
+	assert_int_equal(emulators_cql_serve(&e, &err), 0);
+	snprintf(address, sizeof(address), "127.0.0.1:%u", stream_front_end_port(e.cql_front));
+	assert_int_equal(bench_cassandra_rows(address, chosen, &count, &err), 0);
+	if (chosen[1]->run(&result, &err) < 0)
+		fail_msg("%s", err.message);
+	assert_true(result.value > 0 && result.limit > 0);
+	assert_non_null(strstr(result.note, "3 nodes"));
+	/* Nothing of it is left. */
+	assert_int_equal(cqlemu_snapshot(e.cql, LAB_VIEW("oboxlab_bench.user_mailbox_objects"), 0,
+				 NULL, NULL, &err),
+		-1);
+	emulators_free(&e);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -535,6 +589,8 @@ int main(void)
 		cmocka_unit_test(the_cores_client_gets_its_objects),
 		cmocka_unit_test(emulators_start),
 		cmocka_unit_test(servers_are_read),
+		cmocka_unit_test(only_a_cassandra_on_loopback_is_measured),
+		cmocka_unit_test(a_cassandra_is_compared_with_the_emulator),
 		cmocka_unit_test(storms_are_run_from_the_binary),
 	};
 

@@ -307,10 +307,11 @@ static inline struct cqle_bytes *cqle_bytes_ref(struct cqle_bytes *bytes)
 }
 void cqle_bytes_unref(struct lab_heap *heap, struct cqle_bytes *bytes);
 
+/* Packed: a mail's row is in the next smaller block of the heap. */
 struct cqle_deletion {
 	int64_t timestamp; /* CQLE_NO_TIMESTAMP: none */
 	uint32_t local_s;  /* wall clock of the replica: for gc_grace */
-};
+} __attribute__((packed, aligned(4)));
 #define CQLE_NOT_DELETED ((struct cqle_deletion){ CQLE_NO_TIMESTAMP, 0 })
 
 enum cqle_cell_kind {
@@ -387,10 +388,10 @@ struct cqle_cell cqle_cell_purge(
 struct cqle_row {
 	uint32_t refs;
 	uint32_t key_len;
-	uint16_t cell_count;
 	int64_t marker; /* timestamp of the INSERT */
 	uint32_t marker_ttl_s, marker_expires_s;
 	struct cqle_deletion deletion;
+	uint16_t cell_count;
 	struct cqle_cell cells[];
 };
 static inline struct lab_view cqle_row_key(const struct cqle_row *row)

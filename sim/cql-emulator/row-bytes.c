@@ -148,7 +148,12 @@ static bool take_timestamp(struct lab_view *rest, int64_t *ret)
 
 static bool take_deletion(struct lab_view *rest, struct cqle_deletion *ret)
 {
-	return take_timestamp(rest, &ret->timestamp) && take_u32(rest, &ret->local_s);
+	int64_t timestamp;
+	uint32_t local_s;
+	if (!take_timestamp(rest, &timestamp) || !take_u32(rest, &local_s))
+		return false;
+	*ret = (struct cqle_deletion){ timestamp, local_s };
+	return true;
 }
 
 static struct cqle_bytes *take_bytes(struct lab_heap *heap, struct lab_view *rest)

@@ -12,8 +12,9 @@
 #include <stdlib.h>
 
 #define FIRST_BUCKETS 16
-#define RUN_ROWS_MAX 128u
-#define FIRST_RUN_ROWS 2u
+/* A run of 2^n - 1 slots fills a block of the heap to the end. */
+#define RUN_ROWS_MAX 127u
+#define FIRST_RUN_ROWS 1u
 
 /* ---- partitions ---- */
 
@@ -144,7 +145,7 @@ static struct cqle_run *run_make_room(
 	if (run->count < run->capacity)
 		return run;
 	if (run->capacity < RUN_ROWS_MAX) {
-		run->capacity *= 2;
+		run->capacity = 2 * run->capacity + 1;
 		run = lab_heap_realloc(
 			store->heap, run, sizeof(*run) + run->capacity * sizeof(struct cqle_slot));
 		p->runs[at] = run;
