@@ -18,6 +18,8 @@ int bench_live_cql(struct bench_result *ret, struct lab_error *err);
 int bench_live_cql_quorum(struct bench_result *ret, struct lab_error *err);
 int bench_cql_reads(struct bench_result *ret, struct lab_error *err);
 int bench_cql_writes(struct bench_result *ret, struct lab_error *err);
+int bench_cql_sqlite_reads(struct bench_result *ret, struct lab_error *err);
+int bench_cql_sqlite_writes(struct bench_result *ret, struct lab_error *err);
 int bench_cql_row_bytes(struct bench_result *ret, struct lab_error *err);
 int bench_cql_start(struct bench_result *ret, struct lab_error *err);
 int bench_client_s3(struct bench_result *ret, struct lab_error *err);

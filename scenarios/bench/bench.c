@@ -25,6 +25,8 @@ static const struct bench_row rows[] = {
 	{ "live.cql.quorum_ops_per_s", "1/s", 0, false, 0, bench_live_cql_quorum, false },
 	{ "cql.reads_per_s", "1/s", INT64_C(120000) * K, false, 0, bench_cql_reads, false },
 	{ "cql.writes_per_s", "1/s", INT64_C(120000) * K, false, 0, bench_cql_writes, false },
+	{ "cql.sqlite.reads_per_s", "1/s", 0, false, 0, bench_cql_sqlite_reads, false },
+	{ "cql.sqlite.writes_per_s", "1/s", 0, false, 0, bench_cql_sqlite_writes, false },
 	{ "cql.start_ms", "ms", 50 * K, true, 0, bench_cql_start, false },
 	{ "cql.row_bytes", "B", 0, true, 0, bench_cql_row_bytes, true },
 	{ "client.s3.cpu_us", "us", 45 * K, true, 0, bench_client_s3, false },

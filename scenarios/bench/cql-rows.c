@@ -12,18 +12,24 @@ struct cql_rows {
 	struct cql_load value, limit;
 };
 
-static int open_rows(
-	struct cql_rows *rows, unsigned nodes, enum cql_load_kind kind, struct lab_error *err)
+struct setup {
+	unsigned nodes;
+	enum cql_load_kind kind;
+	bool on_disk;
+};
+
+static int open_rows(struct cql_rows *rows, const struct setup *setup, struct lab_error *err)
 {
 	struct emulators *e = &rows->emulators;
 	struct cql_target target = { .host = NULL };
 
 	emulators_init(e);
-	if (emulators_cql(e, nodes, err) < 0 || emulators_cql_serve(e, err) < 0 ||
+	e->cql_on_disk = setup->on_disk;
+	if (emulators_cql(e, setup->nodes, err) < 0 || emulators_cql_serve(e, err) < 0 ||
 		echo_start(e->heap, &rows->echo, err) < 0)
 		return -1;
 	target.port = stream_front_end_port(e->cql_front);
-	if (cql_load_make(e, &target, kind, &rows->value, err) < 0)
+	if (cql_load_make(e, &target, setup->kind, &rows->value, err) < 0)
 		return -1;
 	rows->limit = rows->value;
 	rows->limit.target.port = echo_port(rows->echo);
@@ -40,11 +46,10 @@ static int sample_echo(void *ctx, uint64_t slice_ns, int64_t *ret, struct lab_er
 	return cql_load_sample(&((struct cql_rows *)ctx)->limit, slice_ns, ret, err);
 }
 
-static int measure(
-	unsigned nodes, enum cql_load_kind kind, struct bench_result *ret, struct lab_error *err)
+static int measure(const struct setup *setup, struct bench_result *ret, struct lab_error *err)
 {
 	struct cql_rows rows = { .echo = NULL };
-	int result = open_rows(&rows, nodes, kind, err);
+	int result = open_rows(&rows, setup, err);
 
 	if (result == 0)
 		result = bench_take_turns(sample_emulator, sample_echo, &rows, false, ret, err);
@@ -53,22 +58,16 @@ static int measure(
 	return result;
 }
 
-int bench_live_cql(struct bench_result *ret, struct lab_error *err)
-{
-	return measure(1, CQL_LOAD_BOTH, ret, err);
-}
-
-int bench_live_cql_quorum(struct bench_result *ret, struct lab_error *err)
-{
-	return measure(3, CQL_LOAD_BOTH, ret, err);
-}
-
-int bench_cql_reads(struct bench_result *ret, struct lab_error *err)
-{
-	return measure(3, CQL_LOAD_READS, ret, err);
-}
-
-int bench_cql_writes(struct bench_result *ret, struct lab_error *err)
-{
-	return measure(3, CQL_LOAD_WRITES, ret, err);
-}
+#define ROW(name, ...) \
+	int name(struct bench_result *ret, struct lab_error *err) \
+	{ \
+		static const struct setup setup = { __VA_ARGS__ }; \
+\
+		return measure(&setup, ret, err); \
+	}
+ROW(bench_live_cql, 1, CQL_LOAD_BOTH, false)
+ROW(bench_live_cql_quorum, 3, CQL_LOAD_BOTH, false)
+ROW(bench_cql_reads, 3, CQL_LOAD_READS, false)
+ROW(bench_cql_writes, 3, CQL_LOAD_WRITES, false)
+ROW(bench_cql_sqlite_reads, 3, CQL_LOAD_READS, true)
+ROW(bench_cql_sqlite_writes, 3, CQL_LOAD_WRITES, true)

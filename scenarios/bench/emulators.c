@@ -2,15 +2,19 @@
 #include "scenarios/bench/emulators.h"
 
 #include "scenarios/bench/bench-private.h"
+#include "sim/cql-sqlite/cql-sqlite.h"
 #include "sim/serve/schema.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 #define POOL_MAX ((size_t)4 << 30)
 #define HEAP_MAX ((size_t)1 << 30)
 #define CQL_MAX ((size_t)16 << 30)
 #define ACCOUNT "123456789012"
 #define DDL_MAX 65536
+#define CQL_FILE "cql.sqlite"
 
 const struct aws_credentials bench_credentials = {
 	.access_key_id = { (const uint8_t *)"AKIAIOSFODNN7EXAMPLE", 20 },
@@ -37,6 +41,17 @@ void emulators_init(struct emulators *e)
 	e->start_unix = (int64_t)(bench_clock_ns(CLOCK_REALTIME) / LAB_SEC);
 }
 
+static void remove_data(struct emulators *e)
+{
+	static const char *const files[] = { CQL_FILE, CQL_FILE "-wal", CQL_FILE "-shm" };
+
+	cqlsqlite_close(&e->cql_data);
+	for (size_t i = 0; e->cql_folder[0] != '\0' && i < LAB_COUNT_OF(files); i++)
+		(void)unlink(lab_arena_printf(e->arena, "%s/%s", e->cql_folder, files[i]));
+	if (e->cql_folder[0] != '\0')
+		(void)rmdir(e->cql_folder);
+}
+
 void emulators_free(struct emulators *e)
 {
 	http_front_end_free(&e->s3_front);
@@ -45,6 +60,7 @@ void emulators_free(struct emulators *e)
 	s3emu_free(&e->s3);
 	imdsemu_free(&e->imds);
 	cqlemu_free(&e->cql);
+	remove_data(e);
 	if (e->cql_heap != NULL)
 		lab_heap_drop(&e->cql_heap);
 	lab_pool_free(&e->s3_pool);
@@ -93,6 +109,23 @@ int emulators_imds(struct emulators *e, struct lab_error *err)
 	return imdsemu_role_attach(e->imds, LAB_VIEW(BENCH_ROLE), IMDSEMU_ROLE_OK, err);
 }
 
+static int open_data(struct emulators *e, struct cqlemu_options *o, struct lab_error *err)
+{
+	struct cqlsqlite_settings settings = { .sync = false };
+
+	snprintf(e->cql_folder, sizeof(e->cql_folder), "/tmp/oboxlab-bench-XXXXXX");
+	if (mkdtemp(e->cql_folder) == NULL) {
+		e->cql_folder[0] = '\0';
+		return lab_fail(err, LAB_IO, "no folder in /tmp can be made");
+	}
+	settings.path = lab_arena_printf(e->arena, "%s/" CQL_FILE, e->cql_folder);
+	if (cqlsqlite_open(e->cql_heap, &settings, &e->cql_data, err) < 0)
+		return -1;
+	o->engine_ops = &cqlsqlite_ops;
+	o->engine = e->cql_data;
+	return 0;
+}
+
 int emulators_cql(struct emulators *e, unsigned nodes, struct lab_error *err)
 {
 	struct cqlemu_options o;
@@ -108,6 +141,8 @@ int emulators_cql(struct emulators *e, unsigned nodes, struct lab_error *err)
 	o.nodes = cql_nodes;
 	o.node_count = nodes;
 	o.epoch_us = (int64_t)epoch_us(e);
+	if (e->cql_on_disk && open_data(e, &o, err) < 0)
+		return -1;
 	if (cqlemu_new(&o, &e->cql, err) < 0)
 		return -1;
 	lab_buf_init(&ddl, e->heap, DDL_MAX);

@@ -36,6 +36,9 @@ struct emulators {
 	struct cqlemu *cql;
 	size_t cql_nodes;
 	const char *cql_keyspace; /* "mails" */
+	bool cql_on_disk;         /* set before emulators_cql(): SQLite, in a folder of its own */
+	char cql_folder[64];
+	struct cqlsqlite *cql_data;
 	struct http_front_end *s3_front, *imds_front;
 	struct stream_front_end *cql_front;
 };
