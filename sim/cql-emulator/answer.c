@@ -251,6 +251,14 @@ static struct lab_view whole_message(
 void cqle_op_fail(struct cqlemu *emu, struct cqle_op *op, const struct lab_error *err)
 {
 	struct cql_error error = { .code = err->status, .message = whole_message(emu, op, err) };
+	struct lab_view args[2];
+	if (err->status == CQL_E_FUNCTION_FAILURE) {
+		for (size_t i = 0; i < emu->failure.count; i++)
+			args[i] = lab_view_cstr(emu->failure.args[i]);
+		error.keyspace = LAB_VIEW("system");
+		error.table = lab_view_cstr(emu->failure.name);
+		error.arg_types = (struct cql_strings){ args, emu->failure.count };
+	}
 	cqle_op_answer_error(emu, op, &error);
 	cqle_op_finish(emu, op);
 }

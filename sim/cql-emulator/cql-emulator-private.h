@@ -610,6 +610,14 @@ size_t cqle_answer_repair(struct lab_heap *heap, struct cqle_table *table,
 
 /* ---- plan.c: a statement against the schema ---- */
 
+/* INSERT JSON: where all values come from. */
+struct cqle_value;
+struct cqle_json_source {
+	const struct cqle_value *document;
+	const struct cqle_table *table;
+	bool unset; /* what it does not name stays as it is */
+};
+
 /* A value to be: a constant, or a marker. */
 struct cqle_value {
 	const struct cqle_column *column; /* its type; NULL: see `type` */
@@ -622,7 +630,8 @@ struct cqle_value {
 	bool of_tuple;                /* written or bound as a part of one */
 	const struct cql_type *tuple; /* the marker's type, if it is one: the value is a field */
 	size_t field;                 /* of it */
-	const struct cqle_expr *expr; /* neither constant nor marker; NULL */
+	const struct cqle_json_source *json; /* INSERT JSON: the column's part of it; NULL */
+	const struct cqle_expr *expr;        /* neither constant nor marker; NULL */
 };
 
 struct cqle_restriction {
@@ -805,6 +814,8 @@ enum cqle_function_id {
 	CQLE_FN_MAX_TIMEUUID,
 	CQLE_FN_AS_BLOB,
 	CQLE_FN_BLOB_AS,
+	CQLE_FN_TO_JSON,
+	CQLE_FN_FROM_JSON,
 	CQLE_FN_COUNT,
 	CQLE_FN_MIN,
 	CQLE_FN_MAX,
@@ -871,7 +882,18 @@ int cqle_cast(struct lab_arena *arena, uint16_t from, struct lab_view value, uin
 int cqle_literal(struct lab_arena *arena, uint16_t type, struct lab_view text, struct lab_view *ret,
 	struct lab_error *err);
 
-/* json.c: the items of a row as one document */
+/* json-input.c: a column's value of INSERT JSON; what fromJson() makes of a text for the type. */
+enum cqle_got cqle_json_get(
+	const struct cqle_eval *e, const struct cqle_value *value, struct lab_view *ret);
+int cqle_from_json(const struct cqle_eval *e, const struct cql_type *type, struct lab_view arg,
+	struct lab_view *ret);
+/* function.c: FUNCTION_FAILURE; -1. */
+int cqle_function_fail(const struct cqle_eval *e, const char *name, const struct lab_view *args,
+	size_t count, const char *message);
+/* json.c: a value as JSON; -1: it has no such form here. */
+int cqle_to_json(const struct cqle_eval *e, const struct cql_type *type, struct lab_view value,
+	struct lab_view *ret);
+/* The items of a row as one document */
 int cqle_json_row(struct cqlemu *emu, struct lab_arena *arena, const struct cqle_plan *plan,
 	const struct lab_view *cells, struct lab_view *ret, struct lab_error *err);
 
@@ -1701,7 +1723,12 @@ struct cqlemu {
 	struct cqlemu_counters counters;
 	int64_t last_timestamp_us; /* server-side, monotone */
 	uint64_t last_ballot_us;
-	uint64_t uuid_count;                      /* made by now() and uuid() */
+	uint64_t uuid_count; /* made by now() and uuid() */
+	struct {
+		const char *name;
+		char args[2][24];
+		size_t count;
+	} failure;                                /* what the last FUNCTION_FAILURE was about */
 	uint64_t list_place;                      /* the last one given to an element of a list */
 	uint64_t read_buckets[CQLE_READ_BUCKETS]; /* upper limits */
 	struct lab_buf long_error;                /* of a message that lab_error cannot hold */

@@ -233,6 +233,9 @@ static int check_count(struct builder *b, const struct cqle_function *f, size_t 
 {
 	if (given == f->arity)
 		return 0;
+	if (f->id == CQLE_FN_TO_JSON)
+		return cqle_fail(b->err, CQL_E_INVALID,
+			"toJson() only accepts one argument (got %zu)", given);
 	if (f->overloaded)
 		return no_signature(b, f);
 	return cqle_fail(b->err, CQL_E_INVALID,
@@ -241,7 +244,34 @@ static int check_count(struct builder *b, const struct cqle_function *f, size_t 
 		f->name, f->arity, given);
 }
 
-static int call(struct builder *b, const struct term *term, struct cqle_expr *ret)
+/* One way is for what is shown, the other for what is written. */
+static int check_json(struct builder *b, const struct cqle_function *f)
+{
+	if (f->id == CQLE_FN_TO_JSON && !b->selecting)
+		return cqle_fail(b->err, CQL_E_INVALID,
+			"toJson() may only be used within the selection clause of SELECT "
+			"statements");
+	if (f->id == CQLE_FN_FROM_JSON && b->selecting)
+		return cqle_fail(b->err, CQL_E_INVALID,
+			"fromJson() cannot be used in the selection clause of a SELECT statement");
+	return 0;
+}
+
+static int call_argument(
+	struct builder *b, struct cqle_function *f, const struct term *term, struct cqle_expr *ret)
+{
+	if (argument(b, f, term, &ret->args[0]) < 0)
+		return -1;
+	adopt(ret, &ret->args[0]);
+	if (f->aggregate && ret->args[0].aggregates)
+		return cqle_fail(b->err, CQL_E_INVALID,
+			"aggregate functions cannot be used as arguments of aggregate functions");
+	return cqle_function_takes(f, &ret->args[0].type) ? 0
+							  : mismatched_call(b, f, &ret->args[0]);
+}
+
+static int call(struct builder *b, const struct term *term, const struct plan_spec *spec,
+	struct cqle_expr *ret)
 {
 	struct cqle_function *f = lab_arena_new_of(b->arena, struct cqle_function);
 	if (lab_view_eq_cstr(term->text, "token"))
@@ -253,28 +283,21 @@ static int call(struct builder *b, const struct term *term, struct cqle_expr *re
 	if (f->aggregate && !b->selecting)
 		return cqle_fail(b->err, CQL_E_INVALID,
 			"Aggregation function are not supported in the where clause");
-	if (check_count(b, f, term->item_count) < 0)
+	if (check_count(b, f, term->item_count) < 0 || check_json(b, f) < 0)
 		return -1;
 	ret->kind = f->aggregate ? CQLE_EXPR_AGGREGATE : CQLE_EXPR_CALL;
 	ret->args = lab_arena_array(b->arena, struct cqle_expr, f->arity);
 	ret->arg_count = f->arity;
-	if (f->arity == 1) {
-		if (argument(b, f, &term->items[0], &ret->args[0]) < 0)
-			return -1;
-		adopt(ret, &ret->args[0]);
-		if (f->aggregate && ret->args[0].aggregates)
-			return cqle_fail(b->err, CQL_E_INVALID,
-				"aggregate functions cannot be used as arguments of aggregate "
-				"functions");
-		if (!cqle_function_takes(f, &ret->args[0].type))
-			return mismatched_call(b, f, &ret->args[0]);
-	}
+	if (f->arity == 1 && call_argument(b, f, &term->items[0], ret) < 0)
+		return -1;
 	if (f->aggregate) {
 		ret->aggregates = true;
 		ret->slot = b->plan->slot_count++;
 	}
 	ret->function = f;
 	ret->type = (struct cql_type){ .id = f->ret };
+	if (f->id == CQLE_FN_FROM_JSON && spec != NULL) /* whatever is asked for */
+		ret->type = spec->type;
 	name_call(b, ret, f->name);
 	return 0;
 }
@@ -434,7 +457,7 @@ int plan_expression(struct builder *b, const struct term *term, const struct pla
 	case TERM_PARENTHESES:
 		return plan_operation(b, term, spec, ret);
 	case TERM_CALL:
-		return call(b, term, ret);
+		return call(b, term, spec, ret);
 	case TERM_COUNT_ALL:
 		return count_all(b, ret);
 	case TERM_CAST:

@@ -4,6 +4,8 @@
  */
 #include "sim/cql-emulator/cql-emulator-private.h"
 
+#include <stdio.h>
+
 #define UUID_EPOCH INT64_C(0x01b21dd213814000) /* 1970 in 100 ns since 1582 */
 #define DAY_MS INT64_C(86400000)
 #define DATE_ZERO INT64_C(2147483648) /* 1970 as a date */
@@ -30,6 +32,8 @@ static const struct cqle_function functions[] = {
 		false },
 	{ CQLE_FN_MAX_TIMEUUID, "maxtimeuuid", CQL_TYPE_TIMEUUID, CQL_TYPE_TIMESTAMP, 1, false,
 		false },
+	{ CQLE_FN_TO_JSON, "tojson", CQL_TYPE_TEXT, ANY, 1, false, false },
+	{ CQLE_FN_FROM_JSON, "fromjson", ANY, CQL_TYPE_TEXT, 1, false, false },
 	{ CQLE_FN_COUNT, "count", CQL_TYPE_BIGINT, ANY, 1, true, true },
 	{ CQLE_FN_MIN, "min", ANY, ANY, 1, true, true },
 	{ CQLE_FN_MAX, "max", ANY, ANY, 1, true, true },
@@ -150,6 +154,8 @@ bool cqle_function_takes(struct cqle_function *f, const struct cql_type *type)
 		}
 	}
 	struct cql_type wanted = { .id = f->arg };
+	if (f->arg == ANY)
+		return true;
 	return !f->overloaded && cqle_type_takes(&wanted, type);
 }
 
@@ -301,6 +307,8 @@ static int compute(const struct cqle_eval *e, const struct cqle_function *f, str
 		return 0;
 	case CQLE_FN_BLOB_AS:
 		return blob_as(e, f, arg, ret);
+	case CQLE_FN_TO_JSON:
+	case CQLE_FN_FROM_JSON:
 	case CQLE_FN_COUNT:
 	case CQLE_FN_MIN:
 	case CQLE_FN_MAX:
@@ -311,6 +319,17 @@ static int compute(const struct cqle_eval *e, const struct cqle_function *f, str
 	lab_bug("aggregates are no functions of one row");
 }
 
+int cqle_function_fail(const struct cqle_eval *e, const char *name, const struct lab_view *args,
+	size_t count, const char *message)
+{
+	e->emu->failure.name = name;
+	e->emu->failure.count = LAB_MIN(count, (size_t)2);
+	for (size_t i = 0; i < e->emu->failure.count; i++)
+		(void)snprintf(e->emu->failure.args[i], sizeof(e->emu->failure.args[i]), "%.*s",
+			LAB_VIEW_ARG(args[i]));
+	return cqle_fail(e->err, CQL_E_FUNCTION_FAILURE, "%s", message);
+}
+
 static int call(const struct cqle_eval *e, const struct cqle_expr *x, struct lab_view *ret)
 {
 	struct lab_view arg = { NULL, 0 };
@@ -318,6 +337,10 @@ static int call(const struct cqle_eval *e, const struct cqle_expr *x, struct lab
 		if (cqle_eval(e, &x->args[0], &arg) < 0)
 			return -1;
 		*ret = arg;
+		if (x->function->id == CQLE_FN_TO_JSON)
+			return cqle_to_json(e, &x->args[0].type, arg, ret);
+		if (x->function->id == CQLE_FN_FROM_JSON)
+			return cqle_from_json(e, &x->type, arg, ret);
 		if (arg.ptr == NULL || (arg.len == 0 && x->function->id < CQLE_FN_AS_BLOB))
 			return 0;
 	}
@@ -527,6 +550,8 @@ static enum cqle_got tuple_field(const struct cqle_eval *e, const struct cqle_va
 enum cqle_got cqle_value_get(
 	const struct cqle_eval *e, const struct cqle_value *value, struct lab_view *ret)
 {
+	if (value->json != NULL)
+		return cqle_json_get(e, value, ret);
 	if (value->expr != NULL) {
 		if (cqle_eval(e, value->expr, ret) < 0)
 			return CQLE_GOT_ERROR;

@@ -188,6 +188,25 @@ static void put_name(struct lab_buf *out, struct lab_view name)
 	lab_buf_append_cstr(out, capitals ? "\\\"\": " : "\": ");
 }
 
+int cqle_to_json(const struct cqle_eval *e, const struct cql_type *type, struct lab_view value,
+	struct lab_view *ret)
+{
+	struct lab_buf out;
+	int result = 0;
+	lab_buf_init(&out, e->emu->heap, DOCUMENT_MAX);
+	if (value.ptr == NULL)
+		lab_buf_append_cstr(&out, "null");
+	else
+		result = put_value(e->arena, &out, type, value);
+	if (result < 0 || out.overflow)
+		result = cqle_fail(
+			e->err, CQL_E_INVALID, "This value as JSON is not supported here");
+	else
+		*ret = lab_arena_copy(e->arena, lab_buf_view(&out));
+	lab_buf_done(&out);
+	return result;
+}
+
 int cqle_json_row(struct cqlemu *emu, struct lab_arena *arena, const struct cqle_plan *plan,
 	const struct lab_view *cells, struct lab_view *ret, struct lab_error *err)
 {

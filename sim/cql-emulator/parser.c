@@ -520,15 +520,29 @@ static int insert_values(struct parser *p, struct statement *s)
 	return parser_expect_symbol(p, ")");
 }
 
+/* A string or a marker; DEFAULT NULL, DEFAULT UNSET */
+static int insert_json(struct parser *p, struct statement *s)
+{
+	s->json_insert = true;
+	bool document = p->token.kind == TOKEN_STRING || p->token.kind == TOKEN_DOLLAR ||
+			p->token.kind == TOKEN_MARKER || parser_at_symbol(p, ":");
+	if (!document)
+		return parser_no_viable(p);
+	if (parser_term(p, &s->json_document) < 0)
+		return -1;
+	if (!parser_take(p, "default") || parser_take(p, "null"))
+		return 0;
+	s->json_unset = true;
+	return parser_take(p, "unset") ? 0 : parser_no_viable(p);
+}
+
 static int parse_insert(struct parser *p, struct statement *s)
 {
-	struct term document;
 	s->kind = STATEMENT_INSERT;
 	if (parser_expect(p, "INTO") < 0 || parser_table_name(p, s) < 0)
 		return -1;
 	if (parser_take(p, "json")) {
-		s->json_insert = true;
-		if (parser_term(p, &document) < 0)
+		if (insert_json(p, s) < 0)
 			return -1;
 	} else if (insert_columns(p, s) < 0 || insert_values(p, s) < 0) {
 		return -1;

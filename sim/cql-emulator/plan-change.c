@@ -152,6 +152,43 @@ static int check_clustering(struct builder *b)
 	return 0;
 }
 
+/* Every column has a value, which only the document knows. */
+static int build_insert_json(struct builder *b)
+{
+	struct cqle_plan *plan = b->plan;
+	const struct cqle_table *t = b->table;
+	size_t keys = t->pk_count + t->ck_count;
+	struct plan_spec spec = { LAB_VIEW("[json]"), { .id = CQL_TYPE_TEXT }, LAB_VIEW("text") };
+	struct cqle_json_source *source = lab_arena_new_of(b->arena, struct cqle_json_source);
+	struct cqle_value *document = lab_arena_new_of(b->arena, struct cqle_value);
+	struct cqle_value *values = lab_arena_array(b->arena, struct cqle_value, t->column_count);
+	if (plan_value(b, &b->s->json_document, &spec, document) < 0)
+		return -1;
+	*source = (struct cqle_json_source){ document, t, b->s->json_unset };
+	plan->sets = lab_arena_array(b->arena, struct cqle_set, t->column_count);
+	plan->where.pk = lab_arena_array(b->arena, struct cqle_restriction, t->pk_count);
+	plan->where.ck = lab_arena_array(b->arena, struct cqle_restriction, t->ck_count + 1);
+	plan->where.ck_count = t->ck_count;
+	for (size_t i = 0; i < t->column_count; i++) {
+		const struct cqle_column *c = &t->columns[i];
+		values[i] = (struct cqle_value){
+			.column = c, .type = c->type, .name = c->name, .json = source
+		};
+		struct cqle_restriction r = {
+			.column = c, .op = OP_EQ, .values = &values[i], .value_count = 1
+		};
+		if (i < t->pk_count)
+			plan->where.pk[i] = r;
+		else if (i < keys)
+			plan->where.ck[i - t->pk_count] = r;
+		else
+			plan->sets[plan->set_count++] =
+				(struct cqle_set){ .column = c, .value = values[i] };
+	}
+	plan->marker_row = true;
+	return check_condition(b);
+}
+
 static int build_insert(struct builder *b)
 {
 	struct cqle_plan *plan = b->plan;
@@ -159,7 +196,7 @@ static int build_insert(struct builder *b)
 		return cqle_fail(b->err, CQL_E_INVALID,
 			"INSERT statements are not allowed on counter tables, use UPDATE instead");
 	if (b->s->json_insert)
-		return cqle_fail(b->err, CQL_E_INVALID, "INSERT JSON is not supported here");
+		return build_insert_json(b);
 	if (b->s->value_count != b->s->assignment_count)
 		return cqle_fail(b->err, CQL_E_INVALID, "Unmatched column names/values");
 	plan->sets = lab_arena_array(b->arena, struct cqle_set, b->s->assignment_count);

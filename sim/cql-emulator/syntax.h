@@ -244,7 +244,8 @@ struct statement {
 	bool conditional; /* IF ...: of UPDATE and DELETE EXISTS, if there are no conditions */
 	struct relation *conditions;
 	size_t condition_count;
-	bool json_insert;
+	bool json_insert, json_unset; /* the document is `json_document` */
+	struct term json_document;
 
 	/* BATCH */
 	enum cql_batch_type batch_type;

@@ -328,6 +328,12 @@ static void indexes_are_those_of_cassandra(void **state)
 	compare(GOLDEN "indexes.txt", 150);
 }
 
+static void json_input_is_that_of_cassandra(void **state)
+{
+	(void)state;
+	compare(GOLDEN "json-input.txt", 120);
+}
+
 static void user_types_are_those_of_cassandra(void **state)
 {
 	(void)state;
@@ -351,6 +357,7 @@ int main(void)
 
 		cmocka_unit_test(user_types_are_those_of_cassandra),
 		cmocka_unit_test(tuples_are_those_of_cassandra),
-		cmocka_unit_test(indexes_are_those_of_cassandra) };
+		cmocka_unit_test(indexes_are_those_of_cassandra),
+		cmocka_unit_test(json_input_is_that_of_cassandra) };
 	return cmocka_run_group_tests_name("cql-emulator-golden", tests, NULL, NULL);
 }

@@ -180,8 +180,8 @@ static const struct {
 		"More than one restriction was found for the start bound on c" },
 	{ "SELECT v FROM s.t WHERE p = 1 AND (c, d) > (1, 'a') AND c IN (1)",
 		"c cannot be restricted by more than one relation if it includes an Equal" },
-	{ "SELECT v FROM s.t WHERE (c, d) > (1, 'a') ALLOW FILTERING",
-		"Filtering by a multi-column relation is not supported here" },
+	{ "SELECT v FROM s.t WHERE p = 1 AND (d) > ('a') ALLOW FILTERING",
+		"Multi-column slice restrictions cannot be used for filtering." },
 	{ "SELECT v FROM s.two WHERE a = 'x'",
 		"Cannot execute this query as it might involve data filtering and thus may "
 		"have "
