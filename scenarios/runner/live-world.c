@@ -3,7 +3,6 @@
 
 #include <stdio.h>
 
-#define CQL_ADDRESS "127.0.2.1"
 #define FIBERS_MAX 65536
 #define SERVICE_BYTES_MAX ((size_t)SCENE_MEMORY_MAX)
 #define CQL_POINTS \
@@ -158,7 +157,7 @@ static int serve_all(struct live_world *w, struct lab_error *err)
 		return 0;
 	for (size_t i = 0; i < scene->cql_count; i++)
 		names[i] = scene->cql_names[i];
-	socket.address = CQL_ADDRESS;
+	socket.address = LIVE_CQL_ADDRESS;
 	return serve_cql(scene->cql, names, scene->cql_count, &socket, &w->cql, err);
 }
 
@@ -194,7 +193,9 @@ static int map_names(struct live_world *w, struct lab_error *err)
 	const struct dict_cql_connect *connect = scene_connect(&w->scene);
 
 	if (w->s3 != NULL && map(w, e->s3_authority, e->s3.tls ? 443 : 80, "127.0.0.1",
-				     http_front_end_port(w->s3), e->s3.tls, err) < 0)
+				     w->s3_tls != NULL ? tls_front_end_port(w->s3_tls)
+						       : http_front_end_port(w->s3),
+				     e->s3.tls && w->s3_tls == NULL, err) < 0)
 		return -1;
 	if (w->imds != NULL && map(w, e->s3.auth_host, 80, "127.0.0.1",
 				       http_front_end_port(w->imds), false, err) < 0)
@@ -202,9 +203,11 @@ static int map_names(struct live_world *w, struct lab_error *err)
 	for (size_t i = 0; w->cql != NULL && i < w->scene.cql_count; i++) {
 		char address[SERVE_ADDRESS_MAX];
 
-		if (serve_node_address(CQL_ADDRESS, i, address, err) < 0 ||
+		if (serve_node_address(LIVE_CQL_ADDRESS, i, address, err) < 0 ||
 			map(w, connect->hosts[i], connect->port, address,
-				stream_front_end_port(w->cql), false, err) < 0)
+				w->cql_tls != NULL ? tls_front_end_port(w->cql_tls)
+						   : stream_front_end_port(w->cql),
+				false, err) < 0)
 			return -1;
 	}
 	return 0;
@@ -428,10 +431,11 @@ int live_world_build(struct live_world *w, const struct run_options *options, vo
 	*w = (struct live_world){ .options = options, .access_ctx = ctx, .access = access };
 	w->pool = lab_pool_new(SERVICE_BYTES_MAX);
 	w->heap = lab_heap_new(w->pool, SERVICE_BYTES_MAX);
-	if (live_directory_new(w->root, err) < 0 || live_new(&settings, &w->live, err) < 0 ||
-		new_lab(w, err) < 0 || new_scene(w, err) < 0 || new_hosts(w, err) < 0 ||
-		new_services(w, err) < 0 || serve_all(w, err) < 0 || map_names(w, err) < 0 ||
-		live_world_claim(w, err) < 0)
+	if (live_directory_new(w->root, err) < 0 || live_encrypted_prepare(w, &settings, err) < 0 ||
+		live_new(&settings, &w->live, err) < 0 || new_lab(w, err) < 0 ||
+		new_scene(w, err) < 0 || new_hosts(w, err) < 0 || new_services(w, err) < 0 ||
+		serve_all(w, err) < 0 || live_encrypted_serve(w, err) < 0 ||
+		map_names(w, err) < 0 || live_world_claim(w, err) < 0)
 		return -1;
 	live_add_sink(w->live, follow_hosts, w);
 	live_tap_observe(w->tap, w->scene.plan, on_episode, w);
@@ -445,6 +449,8 @@ int live_world_build(struct live_world *w, const struct run_options *options, vo
 
 void live_world_stop(struct live_world *w)
 {
+	tls_front_end_free(&w->s3_tls);
+	tls_front_end_free(&w->cql_tls);
 	/* IMDS first: it calls S3. */
 	http_front_end_free(&w->imds);
 	http_front_end_free(&w->s3);

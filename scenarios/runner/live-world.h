@@ -7,23 +7,29 @@
  *            Cassandra nodes on 127.0.2.1, 127.0.2.2..., all on ports that were free. The settings'
  *            names lead there.
  * Threads    The caller's, and one for each service. Everything here is the caller's.
- * Foreign    A server that is not ours in the place of an emulator (live-foreign.c): an S3 whose
- *            bucket is there and empty, a Cassandra cluster that does not have our keyspace. It has
- *            no faults and no access log; scene.s3, scene.cql is the mirror for the audit.
- * Files      Of each host in a directory of its own under $TMPDIR or /tmp, removed at the end.
- * Faults     Those of services, crashes and node_down. The kinds that this world does not have
- *            (partitions, clocks, the disk) are left out; a fault that has no others is named on
- *            stderr. What a crash does to a disk: only `wipe` does anything, because the machine
- *            itself goes on and has what was not synced.
+ * TLS        If the dict's settings ask for it (ssl_*, cassandra_ssl) Cassandra's nodes speak TLS,
+ * and so does S3 behind https://, with certificates made for the run in place of the files that the
+ * settings name (live-encrypted.c). Otherwise https:// leads to S3 in the clear. Foreign    A
+ * server that is not ours in the place of an emulator (live-foreign.c): an S3 whose bucket is there
+ * and empty, a Cassandra cluster that does not have our keyspace. It has no faults and no access
+ * log; scene.s3, scene.cql is the mirror for the audit. Files      Of each host in a directory of
+ * its own under $TMPDIR or /tmp, removed at the end. Faults     Those of services, crashes and
+ * node_down. The kinds that this world does not have (partitions, clocks, the disk) are left out; a
+ * fault that has no others is named on stderr. What a crash does to a disk: only `wipe` does
+ * anything, because the machine itself goes on and has what was not synced.
  */
 #ifndef SCENARIOS_LIVE_WORLD_H
 #define SCENARIOS_LIVE_WORLD_H
 
 #include "core/env/live/live.h"
+#include "scenarios/runner/live-certificates.h"
 #include "scenarios/runner/live-directory.h"
 #include "scenarios/runner/live-tap.h"
 #include "scenarios/runner/scene.h"
+#include "sim/front-end/tls-front-end.h"
 #include "sim/serve/sockets.h"
+
+#define LIVE_CQL_ADDRESS "127.0.2.1"
 
 #define LIVE_ADDRESS_MAX 40
 
@@ -51,6 +57,9 @@ struct live_world {
 	struct http_front_end *s3, *imds;
 	struct serve_publisher publisher;
 	struct stream_front_end *cql;
+	bool is_encrypted; /* what the settings' names lead to is the next two */
+	struct live_certificates certificates;
+	struct tls_front_end *s3_tls, *cql_tls;
 	uint64_t crashes;
 	bool is_closing;
 	bool is_bucket_ours;   /* of a foreign S3: it was empty when we came */
@@ -82,5 +91,11 @@ void live_world_drain(struct live_world *w);
 struct node *live_world_auditor(struct live_world *w);
 /* An event of the laboratory. */
 #define LIVE_WORLD_EVENT(w, id, ...) ENV_EVENT((w)->lab, id, __VA_ARGS__)
+
+/* live-encrypted.c: before the world is made, and when its services are there. Nothing unless the
+ * settings ask for TLS. */
+int live_encrypted_prepare(
+	struct live_world *w, struct live_settings *settings, struct lab_error *err);
+int live_encrypted_serve(struct live_world *w, struct lab_error *err);
 
 #endif

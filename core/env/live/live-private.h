@@ -63,7 +63,7 @@ struct live {
 	uint64_t seed;
 	uint64_t start_ns;
 	bool no_sync, allow_remote, was_guarded;
-	char *ca_file;
+	char *ca_file, *stream_ca_file;
 	uint32_t next_pid;
 
 	struct lab_pool *pool; /* of the hosts' heaps */

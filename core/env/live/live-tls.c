@@ -215,7 +215,8 @@ static int handshake(struct live_tls_stream *stream, uint64_t deadline_ns, struc
 static int make_session(struct live_tls_stream *stream, const char *host,
 	const struct env_tls *settings, struct lab_error *err)
 {
-	const struct live_tls_settings files = { .ca_file = settings->ca_file,
+	const struct live *live = stream->host->live;
+	struct live_tls_settings files = { .ca_file = settings->ca_file,
 		.cert_file = settings->cert_file,
 		.key_file = settings->key_file,
 		.key_password = settings->key_password };
@@ -224,6 +225,8 @@ static int make_session(struct live_tls_stream *stream, const char *host,
 	char text[64];
 	int result;
 
+	if (live->stream_ca_file != NULL)
+		files = (struct live_tls_settings){ .ca_file = live->stream_ca_file };
 	if (live_stream_peer(stream->inner, &address, err) < 0 ||
 		live_tls_context_new(&files, &context, err) < 0)
 		return -1;

@@ -94,6 +94,8 @@ int live_new(const struct live_settings *settings, struct live **ret, struct lab
 	}
 	if (settings->ca_file != NULL)
 		live->ca_file = lab_heap_strdup(live->heap, settings->ca_file);
+	if (settings->stream_ca_file != NULL)
+		live->stream_ca_file = lab_heap_strdup(live->heap, settings->stream_ca_file);
 	live_ignore_sigpipe();
 	live->start_ns = uv_hrtime();
 	*ret = live;

@@ -44,6 +44,10 @@ struct live_settings {
 	size_t callbacks_max;     /* of live_at(), pending at a time; 4096 */
 	bool no_sync;             /* syncs do nothing: for tests on slow disks */
 	const char *ca_file; /* PEM file to trust instead of the system's certificates, or NULL */
+	/* Streams with TLS trust this one in place of what env_tls names, and show no certificate
+	 * of their own: for servers that stand in for those of the settings. NULL: as env_tls says
+	 */
+	const char *stream_ca_file;
 };
 
 /* Copies the settings. -1 LAB_IO, LAB_LIMIT if the system has no loop for us. */
