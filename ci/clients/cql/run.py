@@ -38,6 +38,8 @@ BASIC = ("three nodes", "DDL and metadata", "requests spread", "prepare", "pagin
 	"UNPREPARED", "timeouts")
 DRIVER = BASIC + ("protocol version", "token-aware routing", "speculative execution")
 PYTHON = DRIVER + ("many at once", "large values", "tracing")
+CQLSH = ("connect", "three nodes", "DDL", "DESCRIBE", "types", "LWT and batches", "COPY", "paging", "errors",
+	"authentication and roles", "levels, nodes down", "tracing")
 CPP = BASIC + ("token-aware routing", "speculative execution")
 GO = BASIC + ("token-aware routing", "speculative execution", "large values")
 TIMEOUT_S = 240
@@ -57,6 +59,8 @@ def clients(build):
 	program = os.path.join(HERE, "driver.py")
 	cpp = [current, os.path.join(HERE, "cpp.py")]
 	go = [os.path.join(build, "go/client")]
+	java = ["java", "-cp", os.path.join(build, "java/classes") + ":" + os.path.join(build, "java/lib/*"),
+		"Client"]
 	node = ["node", "--no-warnings", os.path.join(build, "javascript/driver.mjs")]
 	return (
 		Client("Python Debian v3", [debian, program], checks=PYTHON, CQL_VERSION="3"),
@@ -68,8 +72,13 @@ def clients(build):
 		Client("Python v5 lz4", [current, program], "python", PYTHON, CQL_VERSION="5",
 			CQL_COMPRESSION="lz4"),
 		Client("Node.js", node, "javascript"),
+		Client("cqlsh", [current, os.path.join(HERE, "cqlsh.py")], "python", CQLSH),
 		Client("C++", cpp, "python", CPP),
 		Client("C++ v3", cpp, "python", CPP, CQL_VERSION="3"),
+		Client("Java", java, "java"),
+		Client("Java v3", java, "java", CQL_VERSION="3"),
+		Client("Java v4 snappy", java, "java", CQL_VERSION="4", CQL_COMPRESSION="snappy"),
+		Client("Java v5 lz4", java, "java", CQL_VERSION="5", CQL_COMPRESSION="lz4"),
 		Client("Go", go, "go", GO),
 		Client("Go v3", go, "go", GO, CQL_VERSION="3"),
 		Client("Go v4 lz4", go, "go", GO, CQL_VERSION="4", CQL_COMPRESSION="lz4"),
