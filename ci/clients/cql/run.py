@@ -27,7 +27,7 @@ PROFILE = f"""cql {{
 	keyspaces = mails
 	user = {USER}
 	password = {PASSWORD}
-	conviction = 1500 ms
+	conviction = 3 s
 	read_timeout = 500 ms
 	write_timeout = 500 ms
 }}
@@ -41,6 +41,7 @@ PYTHON = DRIVER + ("many at once", "large values", "tracing")
 CQLSH = ("connect", "three nodes", "DDL", "DESCRIBE", "types", "LWT and batches", "COPY", "paging", "errors",
 	"authentication and roles", "levels, nodes down", "tracing")
 CPP = BASIC + ("token-aware routing", "speculative execution")
+RUST = BASIC + ("token-aware routing", "speculative execution")
 GO = BASIC + ("token-aware routing", "speculative execution", "large values")
 TIMEOUT_S = 240
 running = set()
@@ -61,6 +62,7 @@ def clients(build):
 	go = [os.path.join(build, "go/client")]
 	java = ["java", "-cp", os.path.join(build, "java/classes") + ":" + os.path.join(build, "java/lib/*"),
 		"Client"]
+	rust = [os.path.join(build, "rust/target/debug/client")]
 	node = ["node", "--no-warnings", os.path.join(build, "javascript/driver.mjs")]
 	return (
 		Client("Python Debian v3", [debian, program], checks=PYTHON, CQL_VERSION="3"),
@@ -79,6 +81,8 @@ def clients(build):
 		Client("Java v3", java, "java", CQL_VERSION="3"),
 		Client("Java v4 snappy", java, "java", CQL_VERSION="4", CQL_COMPRESSION="snappy"),
 		Client("Java v5 lz4", java, "java", CQL_VERSION="5", CQL_COMPRESSION="lz4"),
+		Client("Rust", rust, "rust", RUST),
+		Client("Rust lz4", rust, "rust", RUST, CQL_COMPRESSION="lz4"),
 		Client("Go", go, "go", GO),
 		Client("Go v3", go, "go", GO, CQL_VERSION="3"),
 		Client("Go v4 lz4", go, "go", GO, CQL_VERSION="4", CQL_COMPRESSION="lz4"),

@@ -547,7 +547,7 @@ public class Client {
 				for (int i = 0; i < 15; i++) {
 					long start = System.nanoTime();
 					same("row", cells(fast.execute(read)), "42");
-					same("ms, as long as without", (System.nanoTime() - start) / 1_000_000 > 450, false);
+					same("ms, as long as without", (System.nanoTime() - start) / 1_000_000 > 2000, false);
 				}
 			});
 			until("what the frozen node had got", () -> statements(2) >= before + 3);
