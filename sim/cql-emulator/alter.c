@@ -182,6 +182,35 @@ static int add_column(struct alter *a, const struct column_definition *d)
 	return 0;
 }
 
+/* In the order of their names. */
+static void note_dropped(struct alter *a, const struct cqle_column *c)
+{
+	struct cqle_dropped_column *d =
+		lab_arena_new_of(a->emu->permanent, struct cqle_dropped_column);
+	const struct cqle_dropped_column *old = a->table->dropped_columns;
+	struct cqle_dropped_column **link = &a->table->dropped_columns;
+	*d = (struct cqle_dropped_column){ .name = c->name,
+		.type_text = c->type_text,
+		.is_static = c->kind == CQLE_STATIC,
+		.timestamp_us = cqle_wall_us(a->emu) };
+	*link = NULL; /* the old table keeps its own list */
+	for (; old != NULL; old = old->next) {
+		if (lab_view_eq(old->name, c->name))
+			continue;
+		if (d != NULL && lab_view_cmp(c->name, old->name) < 0) {
+			*link = d;
+			link = &d->next;
+			d = NULL;
+		}
+		*link = lab_arena_new_of(a->emu->permanent, struct cqle_dropped_column);
+		**link = *old;
+		(*link)->next = NULL;
+		link = &(*link)->next;
+	}
+	if (d != NULL)
+		*link = d;
+}
+
 static int drop_column(struct alter *a, struct lab_view name)
 {
 	struct cqle_table *t = a->table;
@@ -201,6 +230,7 @@ static int drop_column(struct alter *a, struct lab_view name)
 		return cqle_fail(a->err, CQL_E_INVALID,
 			"Cannot drop column %.*s because it has dependent secondary indexes (%s)",
 			LAB_VIEW_ARG(name), indexes);
+	note_dropped(a, c);
 	size_t at = (size_t)(c - t->columns);
 	t->column_count--;
 	memmove(c, c + 1, (t->column_count - at) * sizeof(*c));

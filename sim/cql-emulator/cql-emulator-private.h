@@ -196,6 +196,13 @@ const struct cqle_table *cqle_index_table(
 const char *cqle_index_target_text(
 	struct lab_arena *arena, const struct cqle_table *table, const struct cqle_index *index);
 
+struct cqle_dropped_column {
+	struct cqle_dropped_column *next;
+	struct lab_view name, type_text;
+	bool is_static;
+	int64_t timestamp_us;
+};
+
 struct cqle_table {
 	struct cqle_keyspace *keyspace;
 	struct lab_view name;
@@ -222,6 +229,7 @@ struct cqle_table {
 	struct lab_view retry_text; /* as Cassandra writes it */
 	bool repairs_nothing;       /* read_repair is NONE */
 	struct cqle_table_options options;
+	struct cqle_dropped_column *dropped_columns; /* the last time of each name */
 	uint64_t created_ns;
 	struct cqle_read_latency **read_latency; /* per coordinator; NULL: none yet */
 };

@@ -310,7 +310,7 @@ static bool at_unsupported(const struct parser *p)
 		return at_object(p, drop_others);
 	if (parser_at(p, "alter"))
 		return at_object(p, alter_others);
-	return parser_at(p, "describe") || parser_at(p, "desc");
+	return false;
 }
 
 static int create(struct parser *p, struct statement *s)
@@ -330,6 +330,8 @@ int parser_ddl(struct parser *p, struct statement *s)
 {
 	if (parser_at_roles(p))
 		return parser_roles(p, s);
+	if (parser_at_describe(p))
+		return parser_describe(p, s);
 	if (at_unsupported(p))
 		return unsupported(p, s);
 	if (parser_take(p, "use")) {

@@ -71,6 +71,11 @@ void *parser_grow(
 
 /* A constant in single quotes; the caller has seen that it is there. */
 int parser_string(struct parser *p, struct lab_view *ret);
+/* Is the word no name unless quoted? In lower case. */
+bool parser_is_reserved(struct lab_view word);
+/* parser-describe.c */
+bool parser_at_describe(const struct parser *p);
+int parser_describe(struct parser *p, struct statement *s);
 /* parser-roles.c */
 bool parser_at_roles(const struct parser *p);
 int parser_roles(struct parser *p, struct statement *s);

@@ -193,7 +193,7 @@ static const char *const reserved_words[] = { "add", "allow", "alter", "and", "a
 	"rename", "replace", "revoke", "schema", "select", "set", "table", "to", "token",
 	"truncate", "unlogged", "unset", "update", "use", "using", "view", "where", "with" };
 
-static bool is_reserved(struct lab_view word)
+bool parser_is_reserved(struct lab_view word)
 {
 	size_t low = 0, high = LAB_COUNT_OF(reserved_words);
 	while (low < high) {
@@ -245,7 +245,7 @@ int parser_name(struct parser *p, struct lab_view *ret)
 	if (p->token.kind != TOKEN_WORD)
 		return parser_no_viable(p);
 	struct lab_view name = parser_lower(p, p->token.text);
-	if (is_reserved(name))
+	if (parser_is_reserved(name))
 		return parser_no_viable(p);
 	*ret = name;
 	parser_advance(p);

@@ -2,6 +2,7 @@
  *
  * permissions.c - resources, what roles may do with them, and what a statement needs.
  */
+#include "sim/cql-emulator/describe.h"
 #include "sim/cql-emulator/roles.h"
 
 #define BIT(permission) (1u << (permission))
@@ -279,12 +280,6 @@ static bool is_local_system(struct lab_view keyspace)
 	return lab_view_eq_cstr(keyspace, "system") || lab_view_eq_cstr(keyspace, "system_schema");
 }
 
-static bool is_virtual(struct lab_view keyspace)
-{
-	return lab_view_eq_cstr(keyspace, "system_views") ||
-	       lab_view_eq_cstr(keyspace, "system_virtual_schema");
-}
-
 static bool is_distributed_system(struct lab_view keyspace)
 {
 	static const char *const names[] = { "system_auth", "system_traces", "system_distributed" };
@@ -312,7 +307,7 @@ static int guard_system(struct cqlemu *emu, const struct cqle_resource *r,
 	if (is_local_system(r->keyspace))
 		return cqle_fail(err, CQL_E_UNAUTHORIZED, "%.*s keyspace is not user-modifiable.",
 			LAB_VIEW_ARG(r->keyspace));
-	if (is_virtual(r->keyspace))
+	if (cqle_keyspace_is_virtual(r->keyspace))
 		return cqle_fail(err, CQL_E_INVALID,
 			"Virtual keyspace '%.*s' is not user-modifiable",
 			LAB_VIEW_ARG(r->keyspace));
@@ -436,6 +431,7 @@ int cqle_authorize(struct cqlemu *emu, struct cqle_role *role, const struct cqle
 	case STATEMENT_DROP_INDEX:
 		return need_ddl(&a, plan->statement, keyspace);
 	case STATEMENT_USE:
+	case STATEMENT_DESCRIBE:
 	case STATEMENT_ROLE: /* roles.c: after it knows whether there is such a role */
 	case STATEMENT_UNSUPPORTED:
 		break;

@@ -856,6 +856,7 @@ static int build_statement(struct builder *b)
 	case STATEMENT_ALTER_TYPE:
 	case STATEMENT_CREATE_INDEX:
 	case STATEMENT_DROP_INDEX:
+	case STATEMENT_DESCRIBE:
 		return 0;
 	}
 	if (b->s->kind == STATEMENT_SELECT)

@@ -2,6 +2,7 @@
  *
  * request.c - QUERY, PREPARE, EXECUTE, BATCH: from text or id and values to an operation.
  */
+#include "sim/cql-emulator/describe.h"
 #include "sim/cql-emulator/roles.h"
 
 #define PLAN_ARENA_BYTES ((size_t)64 << 20)
@@ -49,6 +50,7 @@ static struct lab_view operation_name(const struct cqle_plan *plan)
 	case STATEMENT_ALTER_TYPE:
 		return LAB_VIEW("ALTER");
 	case STATEMENT_ROLE:
+	case STATEMENT_DESCRIBE:
 	case STATEMENT_UNSUPPORTED:
 		break;
 	}
@@ -313,6 +315,9 @@ static void run_plan(struct cqlemu *emu, struct cqle_op *op, struct cqle_plan *p
 		break;
 	case STATEMENT_ROLE:
 		do_role(emu, op);
+		break;
+	case STATEMENT_DESCRIBE:
+		cqle_do_describe(emu, op, session_keyspace(emu, op));
 		break;
 	case STATEMENT_UNSUPPORTED:
 		lab_bug("refused when the plan was made");
@@ -742,6 +747,8 @@ static int setup_plan(
 	case STATEMENT_DROP_INDEX:
 	case STATEMENT_UNSUPPORTED:
 		break;
+	case STATEMENT_DESCRIBE:
+		return 0;
 	}
 	return setup_ddl(emu, plan, err);
 }

@@ -3,6 +3,7 @@
  * role-statements.c - CREATE, ALTER, DROP, GRANT, REVOKE and LIST of roles and permissions. Each
  * checks in the order in which Cassandra does: what the user may, what the options say, who exists.
  */
+#include "sim/cql-emulator/describe.h"
 #include "sim/cql-emulator/roles.h"
 
 struct actor {
@@ -187,7 +188,8 @@ static int grant_role(const struct actor *a)
 static bool resource_exists(const struct cqlemu *emu, const struct cqle_resource *r)
 {
 	if (r->kind == CQLE_KEYSPACE || r->kind == CQLE_FUNCTIONS_OF)
-		return cqle_keyspace_find(emu, r->keyspace) != NULL;
+		return cqle_keyspace_find(emu, r->keyspace) != NULL &&
+		       !cqle_keyspace_is_virtual(r->keyspace);
 	if (r->kind == CQLE_TABLE)
 		return cqle_table_find(emu, r->keyspace, r->name) != NULL;
 	return r->kind != CQLE_ROLE || cqle_role_find(emu->auth, r->name) != NULL;

@@ -236,6 +236,27 @@ static int adopt_keyspace(struct cqlemu *emu, const struct statement *s, struct 
 	return 0;
 }
 
+#define NAME_MAX_BYTES 48
+
+static int check_name(
+	struct lab_view name, const char *what, const char *prefix, struct lab_error *err)
+{
+	bool good = name.len > 0 && name.len <= NAME_MAX_BYTES;
+	for (size_t i = 0; i < name.len; i++) {
+		uint8_t c = name.ptr[i];
+		good = good && (c == '_' || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
+				       (c >= 'A' && c <= 'Z'));
+	}
+	if (good)
+		return 0;
+	bool table = prefix[0] != '\0';
+	return cqle_fail(err, table ? CQL_E_CONFIG : CQL_E_INVALID,
+		"%s%s name must not be empty, more than %d characters long, or contain "
+		"non-alphanumeric-underscore characters (got %c%.*s%c)",
+		prefix, what, NAME_MAX_BYTES, table ? '"' : '\'', LAB_VIEW_ARG(name),
+		table ? '"' : '\'');
+}
+
 static int create_keyspace(struct cqlemu *emu, const struct statement *s,
 	struct cqle_ddl_result *ret, struct lab_error *err)
 {
@@ -256,8 +277,11 @@ static int create_keyspace(struct cqlemu *emu, const struct statement *s,
 	struct cqle_keyspace *ks = lab_arena_new_of(emu->permanent, struct cqle_keyspace);
 	ks->name = lab_arena_copy(emu->permanent, s->keyspace);
 	ks->durable_writes = true;
+	if (check_name(ks->name, "Keyspace", "", err) < 0)
+		return -1;
 	if (keyspace_properties(emu, s, ks, err) < 0)
 		return -1;
+	ks->local = ks->local || !emu->system_ready; /* each node shows its own */
 	emu->keyspaces[emu->keyspace_count++] = ks;
 	ret->change = (struct cql_schema_change){
 		.change = LAB_VIEW("CREATED"), .target = LAB_VIEW("KEYSPACE"), .keyspace = ks->name
@@ -597,7 +621,10 @@ static int create_table(struct cqlemu *emu, const struct statement *s, struct la
 	t->full_name = lab_view_cstr(lab_arena_printf(
 		emu->permanent, "%.*s.%.*s", LAB_VIEW_ARG(ks->name), LAB_VIEW_ARG(t->name)));
 	struct table_builder builder = { emu, s, t, err };
-	if (table_build(&builder) < 0)
+	if (check_name(t->name, "Table",
+		    lab_arena_printf(emu->scratch, "%.*s: ", LAB_VIEW_ARG(t->full_name)),
+		    err) < 0 ||
+		table_build(&builder) < 0)
 		return -1;
 	table_register(emu, t);
 	ret->change = (struct cql_schema_change){ .change = LAB_VIEW("CREATED"),

@@ -205,6 +205,7 @@ enum statement_kind {
 	STATEMENT_ALTER_TYPE,
 	STATEMENT_CREATE_INDEX, /* `names` are the columns */
 	STATEMENT_DROP_INDEX,
+	STATEMENT_DESCRIBE, /* describe.h */
 	STATEMENT_UNSUPPORTED /* known to Cassandra, not to us; `table` has the words */
 };
 
@@ -268,6 +269,7 @@ struct statement {
 	size_t name_count;
 
 	const struct role_statement *role; /* of ROLE */
+	const struct describe_statement *describe;
 
 	/* Indexes */
 	struct lab_view index_name, index_class; /* ptr NULL: not given */

@@ -4,100 +4,9 @@
  * ordinary tables, one copy on each node, whose contents are made anew when somebody reads one and
  * something has changed since.
  */
+#include "sim/cql-emulator/describe.h"
 #include "sim/cql-emulator/roles.h"
 #include "sim/cql-emulator/table-options.h"
-
-static const char *const definitions[] = {
-	"CREATE KEYSPACE system WITH replication = {'class': 'LocalStrategy'}",
-	"CREATE KEYSPACE system_schema WITH replication = {'class': 'LocalStrategy'}",
-	"CREATE KEYSPACE system_virtual_schema WITH replication = {'class': 'LocalStrategy'}",
-	"CREATE KEYSPACE system_traces WITH replication = {'class': 'LocalStrategy'}",
-	"CREATE KEYSPACE system_auth WITH replication = {'class': 'LocalStrategy'}",
-	"CREATE TABLE system.local (key text PRIMARY KEY, bootstrapped text, broadcast_address "
-	"inet, "
-	"broadcast_port int, cluster_name text, cql_version text, data_center text, "
-	"gossip_generation int, host_id uuid, listen_address inet, listen_port int, "
-	"native_protocol_version text, partitioner text, rack text, release_version text, "
-	"rpc_address inet, rpc_port int, schema_version uuid, tokens frozen<set<text>>, "
-	"truncated_at frozen<map<uuid, blob>>)",
-	"CREATE TABLE system.peers (peer inet PRIMARY KEY, data_center text, host_id uuid, "
-	"preferred_ip inet, rack text, release_version text, rpc_address inet, schema_version "
-	"uuid, "
-	"tokens frozen<set<text>>)",
-	"CREATE TABLE system.peers_v2 (peer inet, peer_port int, data_center text, host_id uuid, "
-	"native_address inet, native_port int, preferred_ip inet, preferred_port int, rack text, "
-	"release_version text, schema_version uuid, tokens frozen<set<text>>, "
-	"PRIMARY KEY (peer, peer_port))",
-	"CREATE TABLE system.prepared_statements (prepared_id blob PRIMARY KEY, "
-	"logged_keyspace text, query_string text)",
-	"CREATE TABLE system.size_estimates (keyspace_name text, table_name text, range_start "
-	"text, "
-	"range_end text, mean_partition_size bigint, partitions_count bigint, "
-	"PRIMARY KEY (keyspace_name, table_name, range_start, range_end))",
-	"CREATE TABLE system.built_views (keyspace_name text, view_name text, "
-	"status_replicated boolean, PRIMARY KEY (keyspace_name, view_name))",
-	"CREATE TABLE system_schema.keyspaces (keyspace_name text PRIMARY KEY, "
-	"durable_writes boolean, replication frozen<map<text, text>>)",
-	"CREATE TABLE system_schema.tables (keyspace_name text, table_name text, "
-	"additional_write_policy text, bloom_filter_fp_chance double, "
-	"caching frozen<map<text, text>>, cdc boolean, comment text, "
-	"compaction frozen<map<text, text>>, compression frozen<map<text, text>>, "
-	"crc_check_chance double, dclocal_read_repair_chance double, default_time_to_live int, "
-	"extensions frozen<map<text, blob>>, flags frozen<set<text>>, gc_grace_seconds int, id "
-	"uuid, "
-	"max_index_interval int, memtable_flush_period_in_ms int, min_index_interval int, "
-	"read_repair text, read_repair_chance double, speculative_retry text, "
-	"PRIMARY KEY (keyspace_name, table_name))",
-	"CREATE TABLE system_schema.columns (keyspace_name text, table_name text, column_name "
-	"text, "
-	"clustering_order text, column_name_bytes blob, kind text, position int, type text, "
-	"PRIMARY KEY (keyspace_name, table_name, column_name))",
-	"CREATE TABLE system_schema.views (keyspace_name text, view_name text, base_table_id uuid, "
-	"base_table_name text, include_all_columns boolean, where_clause text, id uuid, "
-	"PRIMARY KEY (keyspace_name, view_name))",
-	"CREATE TABLE system_schema.indexes (keyspace_name text, table_name text, index_name text, "
-	"kind text, options frozen<map<text, text>>, "
-	"PRIMARY KEY (keyspace_name, table_name, index_name))",
-	"CREATE TABLE system_schema.types (keyspace_name text, type_name text, "
-	"field_names frozen<list<text>>, field_types frozen<list<text>>, "
-	"PRIMARY KEY (keyspace_name, type_name))",
-	"CREATE TABLE system_schema.functions (keyspace_name text, function_name text, "
-	"argument_names frozen<list<text>>, argument_types frozen<list<text>>, body text, "
-	"called_on_null_input boolean, language text, return_type text, "
-	"PRIMARY KEY (keyspace_name, function_name))",
-	"CREATE TABLE system_schema.aggregates (keyspace_name text, aggregate_name text, "
-	"argument_types frozen<list<text>>, final_func text, initcond text, return_type text, "
-	"state_func text, state_type text, PRIMARY KEY (keyspace_name, aggregate_name))",
-	"CREATE TABLE system_schema.triggers (keyspace_name text, table_name text, "
-	"trigger_name text, options frozen<map<text, text>>, "
-	"PRIMARY KEY (keyspace_name, table_name, trigger_name))",
-	"CREATE TABLE system_schema.dropped_columns (keyspace_name text, table_name text, "
-	"column_name text, dropped_time timestamp, kind text, type text, "
-	"PRIMARY KEY (keyspace_name, table_name, column_name))",
-	"CREATE TABLE system_virtual_schema.keyspaces (keyspace_name text PRIMARY KEY)",
-	"CREATE TABLE system_virtual_schema.tables (keyspace_name text, table_name text, "
-	"comment text, PRIMARY KEY (keyspace_name, table_name))",
-	"CREATE TABLE system_virtual_schema.columns (keyspace_name text, table_name text, "
-	"column_name text, clustering_order text, column_name_bytes blob, kind text, position int, "
-	"type text, PRIMARY KEY (keyspace_name, table_name, column_name))",
-	"CREATE TABLE system_traces.sessions (session_id uuid PRIMARY KEY, client inet, command "
-	"text, "
-	"coordinator inet, coordinator_port int, duration int, "
-	"parameters frozen<map<text, text>>, request text, started_at timestamp)",
-	"CREATE TABLE system_traces.events (session_id uuid, event_id timeuuid, activity text, "
-	"source inet, source_port int, source_elapsed int, thread text, "
-	"PRIMARY KEY (session_id, event_id))",
-	"CREATE TABLE system_auth.roles (role text PRIMARY KEY, can_login boolean, "
-	"is_superuser boolean, member_of set<text>, salted_hash text)",
-	"CREATE TABLE system_auth.role_members (role text, member text, "
-	"PRIMARY KEY (role, member))",
-	"CREATE TABLE system_auth.role_permissions (role text, resource text, "
-	"permissions set<text>, PRIMARY KEY (role, resource))",
-	"CREATE TABLE system_auth.resource_role_permissons_index (resource text, role text, "
-	"PRIMARY KEY (resource, role))",
-	"CREATE TABLE system_auth.network_permissions (role text PRIMARY KEY, "
-	"dcs frozen<set<text>>)"
-};
 
 /* ---- rows as CQL text ---- */
 
@@ -140,6 +49,11 @@ static const char *quote(const struct filler *f, struct lab_view text)
 	return out;
 }
 
+static const char *boolean_text(bool value)
+{
+	return value ? "true" : "false";
+}
+
 static const char *uuid(const struct filler *f, const uint8_t *bytes)
 {
 	char *text = lab_arena_alloc(f->arena, CQL_UUID_TEXT_MAX);
@@ -147,18 +61,24 @@ static const char *uuid(const struct filler *f, const uint8_t *bytes)
 	return text;
 }
 
-/* Of all changes that `node` knows, as this one sees it: of one that is down, what it said last. */
+/* Of all changes that `node` knows, as `observer` sees it: of one that is down, what it said last. */
+void cqle_schema_version(
+	const struct cqlemu *emu, size_t observer, size_t node, uint8_t ret[CQL_UUID_BYTES])
+{
+	const struct cqle_view *view = &emu->nodes[observer].views[node];
+	uint64_t digest = node == observer || view->up ? emu->nodes[node].schema_digest
+						       : view->schema_digest;
+	uint64_t id[2] = { lab_draw(emu->options.seed, "cql.schema", digest, 1),
+		lab_draw(emu->options.seed, "cql.schema", digest, 2) };
+	memcpy(ret, id, sizeof(id));
+	ret[6] = (uint8_t)((ret[6] & 0x0f) | 0x30);
+	ret[8] = (uint8_t)((ret[8] & 0x3f) | 0x80);
+}
+
 static const char *schema_version(const struct filler *f, size_t node)
 {
-	const struct cqle_view *view = &f->emu->nodes[f->node].views[node];
-	uint64_t digest = node == f->node || view->up ? f->emu->nodes[node].schema_digest
-						      : view->schema_digest;
-	uint64_t id[2] = { lab_draw(f->emu->options.seed, "cql.schema", digest, 1),
-		lab_draw(f->emu->options.seed, "cql.schema", digest, 2) };
 	uint8_t bytes[CQL_UUID_BYTES];
-	memcpy(bytes, id, sizeof(bytes));
-	bytes[6] = (uint8_t)((bytes[6] & 0x0f) | 0x30);
-	bytes[8] = (uint8_t)((bytes[8] & 0x3f) | 0x80);
+	cqle_schema_version(f->emu, f->node, node, bytes);
 	return uuid(f, bytes);
 }
 
@@ -256,7 +176,7 @@ static void fill_keyspaces(const struct filler *f)
 {
 	for (size_t i = 0; i < f->emu->keyspace_count; i++) {
 		const struct cqle_keyspace *ks = f->emu->keyspaces[i];
-		if ((ks->unseen & cqle_bit(f->node)) != 0)
+		if ((ks->unseen & cqle_bit(f->node)) != 0 || cqle_keyspace_is_virtual(ks->name))
 			continue;
 		insert(f, lab_arena_printf(f->arena,
 				  "INSERT INTO system_schema.keyspaces (keyspace_name, "
@@ -295,12 +215,14 @@ static void fill_table(const struct filler *f, const struct cqle_table *t)
 
 static void fill_tables(const struct filler *f)
 {
-	for (size_t i = 0; i < f->emu->table_count; i++)
-		if (cqle_knows(f->node, f->emu->tables[i]))
+	for (size_t i = 0; i < f->emu->table_count; i++) {
+		if (cqle_knows(f->node, f->emu->tables[i]) &&
+			!cqle_keyspace_is_virtual(f->emu->tables[i]->keyspace->name))
 			fill_table(f, f->emu->tables[i]);
+	}
 }
 
-static void fill_columns_of(const struct filler *f, const struct cqle_table *t)
+static void fill_columns_of(const struct filler *f, const char *into, const struct cqle_table *t)
 {
 	static const char *const kinds[] = { [CQLE_PARTITION_KEY] = "partition_key",
 		[CQLE_CLUSTERING] = "clustering",
@@ -315,29 +237,114 @@ static void fill_columns_of(const struct filler *f, const struct cqle_table *t)
 		char *hex = lab_arena_alloc(f->arena, 2 * c->name.len + 1);
 		lab_hex(c->name.ptr, c->name.len, hex);
 		insert(f, lab_arena_printf(f->arena,
-				  "INSERT INTO system_schema.columns (keyspace_name, table_name, "
+				  "INSERT INTO %s.columns (keyspace_name, table_name, "
 				  "column_name, clustering_order, column_name_bytes, kind, "
 				  "position, type) "
 				  "VALUES (%s, %s, %s, '%s', 0x%s, '%s', %d, %s)",
-				  quote(f, t->keyspace->name), quote(f, t->name), quote(f, c->name),
-				  order, hex, kinds[c->kind], key ? (int)c->position : -1,
-				  quote(f, c->type_text)));
+				  into, quote(f, t->keyspace->name), quote(f, t->name),
+				  quote(f, c->name), order, hex, kinds[c->kind],
+				  key ? (int)c->position : -1, quote(f, c->type_text)));
 	}
 }
 
 static void fill_columns(const struct filler *f)
 {
-	for (size_t i = 0; i < f->emu->table_count; i++)
-		if (cqle_knows(f->node, f->emu->tables[i]))
-			fill_columns_of(f, f->emu->tables[i]);
+	for (size_t i = 0; i < f->emu->table_count; i++) {
+		if (cqle_knows(f->node, f->emu->tables[i]) &&
+			!cqle_keyspace_is_virtual(f->emu->tables[i]->keyspace->name))
+			fill_columns_of(f, "system_schema", f->emu->tables[i]);
+	}
+}
+
+static void fill_dropped_columns(const struct filler *f)
+{
+	for (size_t i = 0; i < f->emu->table_count; i++) {
+		const struct cqle_table *t = f->emu->tables[i];
+		for (const struct cqle_dropped_column *d =
+				cqle_knows(f->node, t) ? t->dropped_columns : NULL;
+			d != NULL; d = d->next)
+			insert(f, lab_arena_printf(f->arena,
+					  "INSERT INTO system_schema.dropped_columns "
+					  "(keyspace_name, table_name, column_name, dropped_time, "
+					  "kind, type) VALUES (%s, %s, %s, %" PRId64 ", '%s', %s)",
+					  quote(f, t->keyspace->name), quote(f, t->name),
+					  quote(f, d->name), d->timestamp_us / 1000,
+					  d->is_static ? "static" : "regular",
+					  quote(f, d->type_text)));
+	}
+}
+
+/* ---- system_virtual_schema, system_views ---- */
+
+static void fill_virtual_keyspaces(const struct filler *f)
+{
+	insert(f, "INSERT INTO system_virtual_schema.keyspaces (keyspace_name) VALUES "
+		  "('system_views')");
+	insert(f, "INSERT INTO system_virtual_schema.keyspaces (keyspace_name) VALUES "
+		  "('system_virtual_schema')");
+}
+
+static void fill_virtual_tables(const struct filler *f)
+{
+	for (size_t i = 0; i < f->emu->table_count; i++) {
+		const struct cqle_table *t = f->emu->tables[i];
+		if (cqle_keyspace_is_virtual(t->keyspace->name))
+			insert(f, lab_arena_printf(f->arena,
+					  "INSERT INTO system_virtual_schema.tables "
+					  "(keyspace_name, table_name, comment) VALUES "
+					  "(%s, %s, %s)",
+					  quote(f, t->keyspace->name), quote(f, t->name),
+					  quote(f, t->comment)));
+	}
+}
+
+static void fill_virtual_columns(const struct filler *f)
+{
+	for (size_t i = 0; i < f->emu->table_count; i++) {
+		if (cqle_keyspace_is_virtual(f->emu->tables[i]->keyspace->name))
+			fill_columns_of(f, "system_virtual_schema", f->emu->tables[i]);
+	}
+}
+
+static void setting(const struct filler *f, const char *name, const char *value)
+{
+	insert(f, lab_arena_printf(f->arena,
+			  "INSERT INTO system_views.settings (name, value) VALUES ('%s', %s)", name,
+			  quote(f, lab_view_cstr(value))));
+}
+
+static void number_setting(const struct filler *f, const char *name, uint64_t value)
+{
+	setting(f, name, lab_arena_printf(f->arena, "%" PRIu64, value));
+}
+
+/* Those that mean something here. */
+static void fill_settings(const struct filler *f)
+{
+	const struct cqlemu_options *o = &f->emu->options;
+	setting(f, "cluster_name", lab_arena_cstr(f->arena, o->cluster_name));
+	setting(f, "partitioner", "org.apache.cassandra.dht.Murmur3Partitioner");
+	setting(f, "hinted_handoff_enabled", boolean_text(o->hinted_handoff));
+	number_setting(f, "native_transport_port", o->native_port);
+	number_setting(f, "storage_port", o->storage_port);
+	number_setting(f, "num_tokens", o->tokens_per_node);
+	number_setting(f, "max_hint_window_in_ms", o->hint_window_ns / LAB_MSEC);
+	number_setting(f, "read_request_timeout_in_ms", o->read_timeout_ns / LAB_MSEC);
+	number_setting(f, "range_request_timeout_in_ms", o->range_timeout_ns / LAB_MSEC);
+	number_setting(f, "write_request_timeout_in_ms", o->write_timeout_ns / LAB_MSEC);
+	number_setting(f, "counter_write_request_timeout_in_ms", o->counter_timeout_ns / LAB_MSEC);
+	number_setting(f, "cas_contention_timeout_in_ms", o->cas_contention_ns / LAB_MSEC);
+	number_setting(f, "truncate_request_timeout_in_ms", o->truncate_timeout_ns / LAB_MSEC);
+	number_setting(f, "tombstone_warn_threshold", o->tombstone_warn);
+	number_setting(f, "tombstone_failure_threshold", o->tombstone_fail);
+	number_setting(f, "batch_size_warn_threshold_in_kb", o->batch_warn_bytes / 1024);
+	number_setting(f, "batch_size_fail_threshold_in_kb", o->batch_fail_bytes / 1024);
+	number_setting(f, "native_transport_max_frame_size_in_mb", o->frame_bytes_max >> 20);
+	setting(f, "enable_user_defined_functions", "false");
+	setting(f, "enable_materialized_views", "false");
 }
 
 /* ---- system_auth; nobody is shown a password's hash ---- */
-
-static const char *boolean_text(bool value)
-{
-	return value ? "true" : "false";
-}
 
 /* Without authentication there still is the superuser that every cluster begins with. */
 static void fill_roles(const struct filler *f)
@@ -452,7 +459,11 @@ static const struct {
 } contents[] = { { "system", "local", fill_local }, { "system", "peers", fill_peers },
 	{ "system", "peers_v2", fill_peers_v2 }, { "system_schema", "keyspaces", fill_keyspaces },
 	{ "system_schema", "tables", fill_tables }, { "system_schema", "columns", fill_columns },
-	{ "system_auth", "roles", fill_roles },
+	{ "system_schema", "dropped_columns", fill_dropped_columns },
+	{ "system_virtual_schema", "keyspaces", fill_virtual_keyspaces },
+	{ "system_virtual_schema", "tables", fill_virtual_tables },
+	{ "system_virtual_schema", "columns", fill_virtual_columns },
+	{ "system_views", "settings", fill_settings }, { "system_auth", "roles", fill_roles },
 	{ "system_auth", "role_members", fill_role_members },
 	{ "system_auth", "role_permissions", fill_role_permissions },
 	{ "system_auth", "resource_role_permissons_index", fill_permission_index },
@@ -481,8 +492,8 @@ void cqle_system_table_refresh(struct cqlemu *emu, size_t node, struct cqle_tabl
 void cqle_system_tables_create(struct cqlemu *emu)
 {
 	struct lab_error err;
-	for (size_t i = 0; i < LAB_COUNT_OF(definitions); i++) {
-		if (cqle_setup(emu, lab_view_cstr(definitions[i]), &err) < 0)
+	for (const char *const *d = cqle_system_definitions; *d != NULL; d++) {
+		if (cqle_setup(emu, lab_view_cstr(*d), &err) < 0)
 			lab_bug("a system table's definition is not good CQL");
 	}
 	emu->system_ready = true;

@@ -256,6 +256,12 @@ static void table_options_are_those_of_cassandra(void **state)
 	compare_on(1, GOLDEN "options.txt", 200, "");
 }
 
+static void descriptions_are_those_of_cassandra(void **state)
+{
+	(void)state;
+	compare_on(1, GOLDEN "describe.txt", 80, "");
+}
+
 static void without_authentication_there_are_no_roles(void **state)
 {
 	(void)state;
@@ -350,6 +356,7 @@ int main(void)
 		cmocka_unit_test(types_are_those_of_cassandra),
 		cmocka_unit_test(alterations_are_those_of_cassandra),
 		cmocka_unit_test(roles_are_those_of_cassandra),
+		cmocka_unit_test(descriptions_are_those_of_cassandra),
 		cmocka_unit_test(table_options_are_those_of_cassandra),
 		cmocka_unit_test(without_authentication_there_are_no_roles),
 		cmocka_unit_test(json_is_that_of_cassandra),
