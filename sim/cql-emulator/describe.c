@@ -286,6 +286,42 @@ static void add_table(struct describer *r, const struct cqle_table *t)
 	add(r, t->keyspace->name, "table", t->name, text);
 }
 
+/* ---- user types ---- */
+
+static void add_type(struct describer *r, const struct cqle_user_type *t)
+{
+	const char *text = lab_arena_printf(r->arena, "CREATE TYPE %s.%s (",
+		cqle_quoted_name(r->arena, t->keyspace->name),
+		cqle_quoted_name(r->arena, t->type.name));
+	for (size_t i = 0; i < t->type.param_count; i++)
+		text = lab_arena_printf(r->arena, "%s%s\n    %s %.*s", text, i > 0 ? "," : "",
+			cqle_quoted_name(r->arena, t->type.field_names[i]),
+			LAB_VIEW_ARG(t->field_texts[i]));
+	add(r, t->keyspace->name, "type", t->type.name, lab_arena_printf(r->arena, "%s\n);", text));
+}
+
+static int compare_types(const void *a, const void *b)
+{
+	return name_order((*(struct cqle_user_type *const *)a)->type.name,
+		(*(struct cqle_user_type *const *)b)->type.name);
+}
+
+/* In a keyspace's description as they were made, which is what they need; else by name. */
+static void add_types_of(struct describer *r, const struct cqle_keyspace *ks)
+{
+	const struct cqle_user_type **types =
+		lab_arena_array(r->arena, const struct cqle_user_type *, r->emu->type_count + 1);
+	size_t count = 0;
+	for (size_t i = 0; i < r->emu->type_count; i++) {
+		if (r->emu->types[i]->keyspace == ks)
+			types[count++] = r->emu->types[i];
+	}
+	if (r->listing && count > 0) /* names differ: no ties */
+		qsort(types, count, sizeof(*types), compare_types);
+	for (size_t i = 0; i < count; i++)
+		add_type(r, types[i]);
+}
+
 /* ---- what is described ---- */
 
 static int compare_keyspaces(const void *a, const void *b)
@@ -364,8 +400,10 @@ static void whole_keyspace(struct describer *r, const struct cqle_keyspace *ks)
 	if (r->d->kind == DESCRIBE_SCHEMA && ks->local)
 		return;
 	add_keyspace(r, ks);
-	if (r->d->kind != DESCRIBE_ONLY_KEYSPACE)
-		add_tables_of(r, ks);
+	if (r->d->kind == DESCRIBE_ONLY_KEYSPACE)
+		return;
+	add_types_of(r, ks);
+	add_tables_of(r, ks);
 }
 
 static int absent(struct describer *r, const struct cqle_keyspace *ks, const char *format)
@@ -375,7 +413,6 @@ static int absent(struct describer *r, const struct cqle_keyspace *ks, const cha
 		LAB_VIEW_ARG(r->d->name), format + at + 1, LAB_VIEW_ARG(ks->name));
 }
 
-/* There are none of these kinds. */
 static int element(struct describer *r)
 {
 	static const char *const formats[] = { [DESCRIBE_TYPE] =
@@ -389,9 +426,13 @@ static int element(struct describer *r)
 	if (ks == NULL)
 		return -1;
 	const struct cqle_table *t = cqle_table_find(r->emu, ks->name, r->d->name);
-	if (r->d->kind != DESCRIBE_TABLE || t == NULL)
+	const struct cqle_user_type *type = cqle_user_type_find(r->emu, ks->name, r->d->name);
+	if (r->d->kind == DESCRIBE_TABLE && t != NULL)
+		add_table(r, t);
+	else if (r->d->kind == DESCRIBE_TYPE && type != NULL)
+		add_type(r, type);
+	else
 		return absent(r, ks, formats[r->d->kind]);
-	add_table(r, t);
 	return 0;
 }
 
@@ -474,6 +515,7 @@ static int describe(struct describer *r)
 	case DESCRIBE_TABLES:
 		return each_keyspace(r, add_tables_of);
 	case DESCRIBE_TYPES:
+		return each_keyspace(r, add_types_of);
 	case DESCRIBE_FUNCTIONS:
 	case DESCRIBE_AGGREGATES:
 		return each_keyspace(r, nothing_of);
