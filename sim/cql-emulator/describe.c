@@ -342,7 +342,8 @@ static void add_tables_of(struct describer *r, const struct cqle_keyspace *ks)
 		lab_arena_array(r->arena, const struct cqle_table *, r->emu->table_count + 1);
 	size_t count = 0;
 	for (size_t i = 0; i < r->emu->table_count; i++) {
-		if (r->emu->tables[i]->keyspace == ks)
+		if (r->emu->tables[i]->keyspace == ks &&
+			cqle_is_seen(r->emu, r->emu->tables[i]->unseen))
 			tables[count++] = r->emu->tables[i];
 	}
 	if (count > 0) /* names differ: no ties */
@@ -381,10 +382,13 @@ static int each_keyspace(
 		visit(r, ks);
 		return 0;
 	}
-	for (size_t i = 0; i < r->emu->keyspace_count; i++)
-		all[i] = r->emu->keyspaces[i];
-	qsort(all, r->emu->keyspace_count, sizeof(*all), compare_keyspaces);
-	for (size_t i = 0; i < r->emu->keyspace_count; i++)
+	size_t count = 0;
+	for (size_t i = 0; i < r->emu->keyspace_count; i++) {
+		if (cqle_is_seen(r->emu, r->emu->keyspaces[i]->unseen))
+			all[count++] = r->emu->keyspaces[i];
+	}
+	qsort(all, count, sizeof(*all), compare_keyspaces); /* never none */
+	for (size_t i = 0; i < count; i++)
 		visit(r, all[i]);
 	return 0;
 }
@@ -565,14 +569,14 @@ static struct cql_column *columns(struct describer *r)
 }
 
 /* [short version][string release][uuid schema][long rows] as a partition key. */
-static struct lab_view page_key(struct describer *r, uint64_t offset)
+static struct lab_view page_key(struct describer *r, size_t node, uint64_t offset)
 {
 	struct lab_buf out;
 	uint8_t version[CQL_UUID_BYTES];
 	lab_buf_init_arena(&out, r->arena, 64 + r->emu->options.release_version.len);
 	lab_buf_append(&out, "\0\1", 2);
 	cql_put_short_bytes(&out, r->emu->options.release_version);
-	cqle_schema_version(r->emu, version);
+	cqle_schema_version(r->emu, node, node, version);
 	lab_buf_append(&out, version, sizeof(version));
 	lab_buf_append_u32(&out, (uint32_t)(offset >> 32));
 	lab_buf_append_u32(&out, (uint32_t)offset);
@@ -587,7 +591,7 @@ static int page_offset(struct describer *r, const struct cqle_op *op, uint64_t *
 	*ret = 0;
 	if ((op->params.flags & CQL_PARAM_PAGING_STATE) == 0 || state.ptr == NULL)
 		return 0;
-	struct lab_view wanted = page_key(r, 0);
+	struct lab_view wanted = page_key(r, op->node, 0);
 	size_t fixed = wanted.len - 8;
 	if (cqle_paging_read(r->arena, &no_table, state, &paging) < 0 ||
 		paging.key.len != wanted.len)
@@ -611,8 +615,9 @@ static void take_page(
 	ret->row_count = LAB_MIN(r->row_count - from, size);
 	ret->cells = r->cells + from * r->column_count;
 	if (ret->row_count == size)
-		ret->metadata.paging_state = cqle_paging_write(r->arena, NULL,
-			page_key(r, from + size), lab_view_of(NULL, 0), INT32_MAX, INT32_MAX);
+		ret->metadata.paging_state =
+			cqle_paging_write(r->arena, NULL, page_key(r, op->node, from + size),
+				lab_view_of(NULL, 0), INT32_MAX, INT32_MAX);
 }
 
 void cqle_do_describe(struct cqlemu *emu, struct cqle_op *op, struct lab_view current)

@@ -205,7 +205,7 @@ enum statement_kind {
 	STATEMENT_ALTER_TYPE,
 	STATEMENT_CREATE_INDEX, /* `names` are the columns */
 	STATEMENT_DROP_INDEX,
-	STATEMENT_DESCRIBE, /* describe.h */
+	STATEMENT_DESCRIBE,   /* describe.h */
 	STATEMENT_UNSUPPORTED /* known to Cassandra, not to us; `table` has the words */
 };
 

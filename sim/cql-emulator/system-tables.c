@@ -61,13 +61,14 @@ static const char *uuid(const struct filler *f, const uint8_t *bytes)
 	return text;
 }
 
-/* Of all changes that `node` knows, as `observer` sees it: of one that is down, what it said last. */
+/* Of all changes that `node` knows, as `observer` sees it: of one that is down, what it said last.
+ */
 void cqle_schema_version(
 	const struct cqlemu *emu, size_t observer, size_t node, uint8_t ret[CQL_UUID_BYTES])
 {
 	const struct cqle_view *view = &emu->nodes[observer].views[node];
-	uint64_t digest = node == observer || view->up ? emu->nodes[node].schema_digest
-						       : view->schema_digest;
+	uint64_t digest =
+		node == observer || view->up ? emu->nodes[node].schema_digest : view->schema_digest;
 	uint64_t id[2] = { lab_draw(emu->options.seed, "cql.schema", digest, 1),
 		lab_draw(emu->options.seed, "cql.schema", digest, 2) };
 	memcpy(ret, id, sizeof(id));
