@@ -2,7 +2,7 @@
  *
  * answer.c - how a request ends: answers, errors, faults at the door, the access log.
  */
-#include "sim/cql-emulator/cql-emulator-private.h"
+#include "sim/cql-emulator/tracing.h"
 
 /* ---- answering an operation ---- */
 
@@ -39,18 +39,6 @@ static void count_error(struct cqlemu *emu, uint32_t code)
 	emu->counters.unprepared += code == CQL_E_UNPREPARED;
 }
 
-static void tracing_id(struct cqlemu *emu, struct cqle_op *op, struct cql_response *response)
-{
-	uint8_t *id = lab_arena_alloc(op->arena, CQL_UUID_BYTES);
-	for (size_t i = 0; i < CQL_UUID_BYTES; i += 8) {
-		uint64_t draw = lab_draw(emu->options.seed, "cql.tracing", op->serial, i);
-		memcpy(id + i, &draw, 8);
-	}
-	id[6] = (uint8_t)((id[6] & 0x0f) | 0x10);
-	id[8] = (uint8_t)((id[8] & 0x3f) | 0x80);
-	response->tracing_id = lab_view_of(id, CQL_UUID_BYTES);
-}
-
 /* What the client gets to see of it. */
 static void put_on_wire(struct cqlemu *emu, struct cqle_op *op, struct cql_response *response)
 {
@@ -67,8 +55,9 @@ static void put_on_wire(struct cqlemu *emu, struct cqle_op *op, struct cql_respo
 	if (silent)
 		return;
 	response->warnings = (struct cql_strings){ op->warnings, op->warning_count };
-	if (op->tracing && !failed)
-		tracing_id(emu, op, response);
+	const uint8_t *trace = op->tracing ? cqle_trace_end(emu, op) : NULL;
+	if (trace != NULL)
+		response->tracing_id = lab_view_of(trace, CQL_UUID_BYTES);
 	if (failed)
 		count_error(emu, response->error.code);
 	cqle_wire_send(emu, op->session, op->version, op->stream, response,

@@ -2,7 +2,7 @@
  *
  * cluster.c - nodes and their ring, messages and timers, failure detectors, hints.
  */
-#include "sim/cql-emulator/cql-emulator-private.h"
+#include "sim/cql-emulator/tracing.h"
 
 #include <stdlib.h>
 
@@ -565,6 +565,8 @@ static void deliver_paxos(struct cqlemu *emu, const struct cqle_event *message)
 
 static void deliver(struct cqlemu *emu, const struct cqle_event *message)
 {
+	if (message->op != NULL && message->op->tracing)
+		cqle_trace_message(emu, message, true);
 	switch (message->message) {
 	case CQLE_MSG_WRITE:
 		deliver_write(emu, message);
@@ -653,6 +655,8 @@ static struct cqle_event *copy_message(struct cqlemu *emu, const struct cqle_eve
 bool cqle_send(struct cqlemu *emu, const struct cqle_event *message)
 {
 	emu->counters.messages++;
+	if (message->op != NULL && message->op->tracing)
+		cqle_trace_message(emu, message, false);
 	if (!reachable(emu, message->from, message->to) ||
 		emu->nodes[message->to].state == CQLEMU_NODE_DOWN) {
 		lost(emu, message);

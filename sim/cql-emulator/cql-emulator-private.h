@@ -1709,7 +1709,8 @@ struct cqlemu {
 	bool keeping, keep_failed;
 	struct cqle_session *holding;
 	size_t held_bytes;
-	struct cqle_auth *auth; /* NULL: AllowAllAuthenticator */
+	struct cqle_auth *auth;     /* NULL: AllowAllAuthenticator */
+	struct cqle_traces *traces; /* tracing.h; NULL: none yet */
 
 	struct cqle_event **heap_events; /* a binary heap */
 	size_t event_count, event_capacity;

@@ -286,6 +286,50 @@ static void add_table(struct describer *r, const struct cqle_table *t)
 	add(r, t->keyspace->name, "table", t->name, text);
 }
 
+/* ---- indexes ---- */
+
+static void add_index(
+	struct describer *r, const struct cqle_table *t, const struct cqle_index *index)
+{
+	add(r, t->keyspace->name, "index", index->name,
+		lab_arena_printf(r->arena, "CREATE INDEX %s ON %s.%s (%s);",
+			cqle_quoted_name(r->arena, index->name),
+			cqle_quoted_name(r->arena, t->keyspace->name),
+			cqle_quoted_name(r->arena, t->name),
+			cqle_index_target_text(r->arena, t, index)));
+}
+
+static int compare_indexes(const void *a, const void *b)
+{
+	return name_order(
+		(*(struct cqle_index *const *)a)->name, (*(struct cqle_index *const *)b)->name);
+}
+
+static void add_table_and_indexes(struct describer *r, const struct cqle_table *t)
+{
+	const struct cqle_index **indexes =
+		lab_arena_array(r->arena, const struct cqle_index *, t->index_count + 1);
+	add_table(r, t);
+	for (size_t i = 0; i < t->index_count; i++)
+		indexes[i] = &t->indexes[i];
+	if (t->index_count > 0) /* names differ: no ties */
+		qsort(indexes, t->index_count, sizeof(*indexes), compare_indexes);
+	for (size_t i = 0; i < t->index_count && !r->listing; i++)
+		add_index(r, t, indexes[i]);
+}
+
+static bool describe_index(struct describer *r, struct lab_view keyspace)
+{
+	const struct cqle_table *t = cqle_index_table(r->emu, keyspace, r->d->name);
+	for (size_t i = 0; t != NULL && i < t->index_count; i++) {
+		if (!lab_view_eq(t->indexes[i].name, r->d->name))
+			continue;
+		add_index(r, t, &t->indexes[i]);
+		return true;
+	}
+	return false;
+}
+
 /* ---- user types ---- */
 
 static void add_type(struct describer *r, const struct cqle_user_type *t)
@@ -349,7 +393,7 @@ static void add_tables_of(struct describer *r, const struct cqle_keyspace *ks)
 	if (count > 0) /* names differ: no ties */
 		qsort(tables, count, sizeof(*tables), compare_tables);
 	for (size_t i = 0; i < count; i++)
-		add_table(r, tables[i]);
+		add_table_and_indexes(r, tables[i]);
 }
 
 static const struct cqle_keyspace *need_keyspace(struct describer *r, struct lab_view name)
@@ -431,8 +475,10 @@ static int element(struct describer *r)
 		return -1;
 	const struct cqle_table *t = cqle_table_find(r->emu, ks->name, r->d->name);
 	const struct cqle_user_type *type = cqle_user_type_find(r->emu, ks->name, r->d->name);
+	if (r->d->kind == DESCRIBE_INDEX && describe_index(r, ks->name))
+		return 0;
 	if (r->d->kind == DESCRIBE_TABLE && t != NULL)
-		add_table(r, t);
+		add_table_and_indexes(r, t);
 	else if (r->d->kind == DESCRIBE_TYPE && type != NULL)
 		add_type(r, type);
 	else
@@ -455,9 +501,11 @@ static int any(struct describer *r)
 	if (ks == NULL)
 		return -1;
 	const struct cqle_table *t = cqle_table_find(r->emu, ks->name, r->d->name);
+	if (t == NULL && describe_index(r, ks->name))
+		return 0;
 	if (t == NULL)
 		return absent(r, ks, "% not found in keyspace ");
-	add_table(r, t);
+	add_table_and_indexes(r, t);
 	return 0;
 }
 

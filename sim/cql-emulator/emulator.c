@@ -3,6 +3,7 @@
  * emulator.c - the emulator as a whole: options, life, set-up.
  */
 #include "sim/cql-emulator/roles.h"
+#include "sim/cql-emulator/tracing.h"
 
 #define PERMANENT_BYTES ((size_t)256 << 20)
 #define SCRATCH_BYTES ((size_t)256 << 20)
@@ -145,6 +146,7 @@ void cqlemu_free(struct cqlemu **_emu)
 	for (size_t i = 0; i < emu->table_count; i++)
 		cqle_table_free(emu, emu->tables[i]);
 	cqle_auth_free(emu);
+	cqle_traces_free(emu);
 	free_pools(emu);
 	lab_buf_done(&emu->out);
 	lab_buf_done(&emu->long_error);

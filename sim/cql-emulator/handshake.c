@@ -3,6 +3,7 @@
  * handshake.c - the order of messages: STARTUP, OPTIONS, authentication, REGISTER; dispatch.
  */
 #include "sim/cql-emulator/roles.h"
+#include "sim/cql-emulator/tracing.h"
 
 #define AUTHENTICATOR "org.apache.cassandra.auth.PasswordAuthenticator"
 
@@ -246,6 +247,8 @@ static void dispatch(struct cqlemu *emu, struct cqle_op *op, const struct cql_re
 	op->params = request->params;
 	op->consistency = request->params.consistency;
 	emu->viewer = op->node; /* names are those that this node knows */
+	if (op->tracing)
+		cqle_trace_begin(emu, op, request);
 	switch (request->opcode) {
 	case CQL_STARTUP:
 		do_startup(emu, op, request);

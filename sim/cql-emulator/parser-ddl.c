@@ -328,10 +328,6 @@ static int create(struct parser *p, struct statement *s)
 
 int parser_ddl(struct parser *p, struct statement *s)
 {
-	if (parser_at_roles(p))
-		return parser_roles(p, s);
-	if (parser_at_describe(p))
-		return parser_describe(p, s);
 	if (at_unsupported(p))
 		return unsupported(p, s);
 	if (parser_take(p, "use")) {

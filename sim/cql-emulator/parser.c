@@ -738,7 +738,9 @@ int parser_statement_body(struct parser *p, struct statement *s)
 		if (parser_take(p, verbs[i].keyword))
 			return verbs[i].parse(p, s);
 	}
-	return parser_ddl(p, s);
+	if (parser_at_roles(p))
+		return parser_roles(p, s);
+	return parser_at_describe(p) ? parser_describe(p, s) : parser_ddl(p, s);
 }
 
 int cqle_parse(struct lab_arena *arena, struct lab_view text, struct statement **ret,

@@ -820,6 +820,9 @@ static int unsupported(const struct builder *b)
 	if (lab_view_eq_nocase(words, LAB_VIEW("create materialized")))
 		return cqle_fail(b->err, CQL_E_INVALID,
 			"Materialized views are disabled. Enable in cassandra.yaml to use.");
+	if (lab_view_eq_nocase(words, LAB_VIEW("create materialized")))
+		return cqle_fail(b->err, CQL_E_INVALID,
+			"Materialized views are disabled. Enable in cassandra.yaml to use.");
 	return cqle_fail(b->err, CQL_E_INVALID, "%.*s is not supported here", LAB_VIEW_ARG(words));
 }
 

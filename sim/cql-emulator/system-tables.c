@@ -7,6 +7,7 @@
 #include "sim/cql-emulator/describe.h"
 #include "sim/cql-emulator/roles.h"
 #include "sim/cql-emulator/table-options.h"
+#include "sim/cql-emulator/tracing.h"
 
 /* ---- rows as CQL text ---- */
 
@@ -454,6 +455,86 @@ static void fill_types(const struct filler *f)
 	}
 }
 
+/* ---- system_traces ---- */
+
+/* Seconds until a session's rows are gone; 0: they are. */
+static unsigned trace_life(const struct cqlemu *emu, const struct cqle_trace *t)
+{
+	uint64_t age_s = (emu->now_ns - t->began_ns) / LAB_SEC;
+	return t->serial == 0 || age_s >= CQLE_TRACE_TTL_S ? 0
+							   : (unsigned)(CQLE_TRACE_TTL_S - age_s);
+}
+
+static const char *trace_parameters(const struct filler *f, const struct cqle_trace *t)
+{
+	const char *text = lab_arena_printf(f->arena, "{'query': %s", quote(f, t->query));
+	if (t->page_size > 0)
+		text = lab_arena_printf(f->arena, "%s, 'page_size': '%d'", text, t->page_size);
+	if (!t->is_prepare)
+		text = lab_arena_printf(f->arena,
+			"%s, 'consistency_level': '%s', 'serial_consistency_level': '%s'", text,
+			cql_consistency_name(t->consistency),
+			cql_consistency_name(t->serial_consistency));
+	return lab_arena_printf(f->arena, "%s}", text);
+}
+
+static void fill_session(const struct filler *f, const struct cqle_trace *t, unsigned life)
+{
+	int64_t began_ms = (f->emu->options.epoch_us + (int64_t)(t->began_ns / 1000)) / 1000;
+	const char *duration =
+		t->finished ? lab_arena_printf(f->arena, "%" PRIu64, t->duration_us) : "null";
+	insert(f, lab_arena_printf(f->arena,
+			  "INSERT INTO system_traces.sessions (session_id, command, coordinator, "
+			  "coordinator_port, duration, parameters, request, started_at) VALUES "
+			  "(%s, 'QUERY', '%s', %u, %s, %s, %s, %" PRId64 ") USING TTL %u",
+			  uuid(f, t->id), f->emu->nodes[t->node].address_text,
+			  f->emu->options.storage_port, duration, trace_parameters(f, t),
+			  quote(f, lab_view_cstr(t->request)), began_ms, life));
+}
+
+static void fill_sessions(const struct filler *f)
+{
+	for (size_t i = 0; f->emu->traces != NULL && i < CQLE_TRACES_MAX; i++) {
+		const struct cqle_trace *t = &f->emu->traces->items[i];
+		unsigned life = trace_life(f->emu, t);
+		if (life > 0)
+			fill_session(f, t, life);
+	}
+}
+
+/* Their ids follow the session's, in the order in which they happened. */
+static void fill_events_of(const struct filler *f, const struct cqle_trace *t, unsigned life)
+{
+	for (size_t i = 0; i < t->event_count; i++) {
+		const struct cqle_trace_event *e = &t->events[i];
+		uint8_t id[CQL_UUID_BYTES];
+		memcpy(id, t->id, sizeof(id));
+		uint32_t low = (uint32_t)id[0] << 24 | (uint32_t)id[1] << 16 |
+			       (uint32_t)id[2] << 8 | id[3];
+		low += (uint32_t)LAB_MIN(i + 1, (size_t)(UINT32_MAX - low));
+		for (unsigned b = 0; b < 4; b++)
+			id[b] = (uint8_t)(low >> (24 - 8 * b));
+		insert(f, lab_arena_printf(f->arena,
+				  "INSERT INTO system_traces.events (session_id, event_id, "
+				  "activity, source, source_elapsed, source_port, thread) VALUES "
+				  "(%s, %s, %s, '%s', %" PRIu64 ", %u, '%s') USING TTL %u",
+				  uuid(f, t->id), uuid(f, id), quote(f, lab_view_cstr(e->activity)),
+				  f->emu->nodes[e->node].address_text,
+				  LAB_MIN(e->elapsed_us, (uint64_t)INT32_MAX),
+				  f->emu->options.storage_port, e->stage, life));
+	}
+}
+
+static void fill_events(const struct filler *f)
+{
+	for (size_t i = 0; f->emu->traces != NULL && i < CQLE_TRACES_MAX; i++) {
+		const struct cqle_trace *t = &f->emu->traces->items[i];
+		unsigned life = trace_life(f->emu, t);
+		if (life > 0)
+			fill_events_of(f, t, life);
+	}
+}
+
 static const struct {
 	const char *keyspace, *table;
 	void (*fill)(const struct filler *f);
@@ -464,7 +545,9 @@ static const struct {
 	{ "system_virtual_schema", "keyspaces", fill_virtual_keyspaces },
 	{ "system_virtual_schema", "tables", fill_virtual_tables },
 	{ "system_virtual_schema", "columns", fill_virtual_columns },
-	{ "system_views", "settings", fill_settings }, { "system_auth", "roles", fill_roles },
+	{ "system_views", "settings", fill_settings },
+	{ "system_traces", "sessions", fill_sessions }, { "system_traces", "events", fill_events },
+	{ "system_auth", "roles", fill_roles },
 	{ "system_auth", "role_members", fill_role_members },
 	{ "system_auth", "role_permissions", fill_role_permissions },
 	{ "system_auth", "resource_role_permissons_index", fill_permission_index },
@@ -473,9 +556,12 @@ static const struct {
 void cqle_system_table_refresh(struct cqlemu *emu, size_t node, struct cqle_table *table)
 {
 	/* 0 is never filled; the version begins at 1 with the first keyspace. */
-	if (table->filled[node] == emu->metadata_version)
+	uint64_t version = emu->metadata_version;
+	if (lab_view_eq_cstr(table->keyspace->name, "system_traces"))
+		version = emu->traces == NULL ? 1 : emu->traces->version + 2;
+	if (table->filled[node] == version)
 		return;
-	table->filled[node] = emu->metadata_version;
+	table->filled[node] = version;
 	cqle_store_clear(table->stores[node]);
 	for (size_t i = 0; i < LAB_COUNT_OF(contents); i++) {
 		if (!lab_view_eq_cstr(table->keyspace->name, contents[i].keyspace) ||
