@@ -140,7 +140,9 @@ static void the_schema_is_what_it_was(void **state)
 	static const char columns[] = "SELECT column_name, type, kind FROM system_schema.columns "
 				      "WHERE keyspace_name = 'k'";
 	struct test_world *w = started(1);
-	char *before[2];
+	static const char indexes[] = "SELECT table_name, index_name, kind FROM "
+				      "system_schema.indexes WHERE keyspace_name = 'k'";
+	char *before[3];
 
 	(void)state;
 	test_setup_cql(w,
@@ -154,15 +156,21 @@ static void the_schema_is_what_it_was(void **state)
 		"INSERT INTO t (a, aa) VALUES (1, 5);"
 		"ALTER KEYSPACE k WITH replication = {'class': 'SimpleStrategy', "
 		"'replication_factor': 1};"
-		"DROP TABLE dropped;");
+		"DROP TABLE dropped;"
+		"CREATE INDEX by_c ON t (c); CREATE INDEX gone ON t (aa); DROP INDEX gone;");
 	before[0] = strdup(answer(w, ids));
 	before[1] = strdup(answer(w, columns));
+	before[2] = strdup(answer(w, indexes));
+	assert_non_null(strstr(before[2], "'by_c'"));
+	assert_null(strstr(before[2], "'gone'"));
 	test_end(w);
 
 	for (unsigned life = 0; life < 2; life++) {
 		w = started(1);
 		assert_string_equal(answer(w, ids), before[0]);
 		assert_string_equal(answer(w, columns), before[1]);
+		assert_string_equal(answer(w, indexes), before[2]);
+		assert_non_null(strstr(answer(w, "SELECT a FROM k.t WHERE c = 'c'"), "[[1]]"));
 		assert_string_equal(answer(w, "SELECT a, aa, b, c FROM k.t"),
 			"[('a', '0x9'), ('aa', '0x9'), ('b', '0xd'), ('c', '0xd')] [[1, 5, None, "
 			"'c']]");
@@ -177,6 +185,7 @@ static void the_schema_is_what_it_was(void **state)
 	test_end(w);
 	free(before[0]);
 	free(before[1]);
+	free(before[2]);
 }
 
 static void identifiers_do_not_come_again(void **state)
