@@ -115,8 +115,10 @@ static int floating(const struct converter *c, const struct json_node *n,
 	return 0;
 }
 
-static int boolean(const struct converter *c, const struct json_node *n, struct lab_view *ret)
+static int boolean(const struct converter *c, const struct json_node *n,
+	const struct cql_type *type, struct lab_view *ret)
 {
+	(void)type;
 	bool yes = n->kind == JSON_TRUE, no = n->kind == JSON_FALSE;
 	if (n->kind == JSON_STRING) {
 		yes = lab_view_eq_nocase(n->text, LAB_VIEW("true"));
@@ -137,9 +139,11 @@ static int bad_blob(const struct converter *c, const struct json_node *n, const 
 		text_of(c->arena, n), why);
 }
 
-static int blob(const struct converter *c, const struct json_node *n, struct lab_view *ret)
+static int blob(const struct converter *c, const struct json_node *n, const struct cql_type *type,
+	struct lab_view *ret)
 {
 	struct lab_view digits = lab_view_skip(n->text, 2);
+	(void)type;
 	if (n->kind != JSON_STRING)
 		return bad_blob(c, n, "it is no string");
 	if (!lab_view_starts_with(n->text, LAB_VIEW("0x")))
@@ -319,35 +323,31 @@ static int user(const struct converter *c, const struct json_node *n, const stru
 	return 0;
 }
 
+static const struct {
+	uint16_t id;
+	int (*convert)(const struct converter *c, const struct json_node *n,
+		const struct cql_type *type, struct lab_view *ret);
+} conversions[] = { { CQL_TYPE_MAP, map }, { CQL_TYPE_LIST, list }, { CQL_TYPE_SET, list },
+	{ CQL_TYPE_UDT, user }, { CQL_TYPE_TUPLE, tuple }, { CQL_TYPE_TEXT, text },
+	{ CQL_TYPE_ASCII, text }, { CQL_TYPE_BLOB, blob }, { CQL_TYPE_BOOLEAN, boolean },
+	{ CQL_TYPE_UUID, uuid }, { CQL_TYPE_TIMEUUID, uuid }, { CQL_TYPE_VARINT, any_number },
+	{ CQL_TYPE_DECIMAL, any_number }, { CQL_TYPE_DOUBLE, floating },
+	{ CQL_TYPE_FLOAT, floating }, { CQL_TYPE_INT, integer }, { CQL_TYPE_BIGINT, integer },
+	{ CQL_TYPE_SMALLINT, integer }, { CQL_TYPE_TINYINT, integer },
+	{ CQL_TYPE_COUNTER, integer } };
+
 /* It is not null. */
-static int convert(const struct converter *c, const struct json_node *n,
-	const struct cql_type *type, struct lab_view *ret)
+static int convert(const struct converter *c, const struct json_node *n, const struct cql_type *type,
+	struct lab_view *ret)
 {
 	struct json_node inner;
-	uint16_t id = type->id;
-	bool nested = type_is_collection(id) || type_is_composite(id);
+	bool nested = type_is_collection(type->id) || type_is_composite(type->id);
 	if (nested && n->kind == JSON_STRING && json_read(c->arena, n->text, &inner) == 0)
 		n = &inner;
-	if (nested)
-		return id == CQL_TYPE_MAP     ? map(c, n, type, ret)
-		       : id == CQL_TYPE_UDT   ? user(c, n, type, ret)
-		       : id == CQL_TYPE_TUPLE ? tuple(c, n, type, ret)
-					      : list(c, n, type, ret);
-	if (id == CQL_TYPE_TEXT || id == CQL_TYPE_ASCII)
-		return text(c, n, type, ret);
-	if (id == CQL_TYPE_BLOB)
-		return blob(c, n, ret);
-	if (id == CQL_TYPE_BOOLEAN)
-		return boolean(c, n, ret);
-	if (id == CQL_TYPE_UUID || id == CQL_TYPE_TIMEUUID)
-		return uuid(c, n, type, ret);
-	if (id == CQL_TYPE_VARINT || id == CQL_TYPE_DECIMAL)
-		return any_number(c, n, type, ret);
-	if (id == CQL_TYPE_DOUBLE || id == CQL_TYPE_FLOAT)
-		return floating(c, n, type, ret);
-	if (id == CQL_TYPE_INT || id == CQL_TYPE_BIGINT || id == CQL_TYPE_SMALLINT ||
-		id == CQL_TYPE_TINYINT || id == CQL_TYPE_COUNTER)
-		return integer(c, n, type, ret);
+	for (size_t i = 0; i < LAB_COUNT_OF(conversions); i++) {
+		if (conversions[i].id == type->id)
+			return conversions[i].convert(c, n, type, ret);
+	}
 	return written(c, n, type, ret);
 }
 

@@ -347,9 +347,12 @@ static int in_list(struct parser *p, struct relation *ret)
 /* c, c[key]; in conditions also c.field */
 static int relation_column(struct parser *p, struct relation *ret)
 {
+	struct token first = p->token;
 	if (parser_name(p, &ret->column) < 0)
 		return -1;
-	if (p->in_conditions && parser_take_symbol(p, "."))
+	if (parser_at_symbol(p, ".") && !p->in_conditions)
+		return parser_no_viable_after(p, &first);
+	if (parser_take_symbol(p, "."))
 		return parser_name(p, &ret->field);
 	if (!parser_take_symbol(p, "["))
 		return 0;
@@ -357,28 +360,35 @@ static int relation_column(struct parser *p, struct relation *ret)
 	return parser_term(p, &ret->key) < 0 ? -1 : parser_expect_symbol(p, "]");
 }
 
+/* What stands on the left side: a column or several, or a token. */
+static int relation_subject(struct parser *p, struct relation *ret)
+{
+	ret->token = parser_at(p, "token") && parser_next_is_symbol(p, "(");
+	if (ret->token)
+		parser_advance(p);
+	if (!parser_take_symbol(p, "("))
+		return relation_column(p, ret);
+	if (name_list(p, &ret->columns, &ret->column_count) < 0)
+		return -1;
+	bool element = parser_at(p, "contains") || parser_at(p, "like");
+	return element && !ret->token ? parser_no_viable(p) : 0;
+}
+
 static int relation(struct parser *p, struct relation *ret)
 {
-	if (parser_at(p, "token") && parser_next_is_symbol(p, "(")) {
-		ret->token = true;
-		parser_advance(p);
-		parser_advance(p);
-		if (name_list(p, &ret->columns, &ret->column_count) < 0)
-			return -1;
-	} else if (parser_take_symbol(p, "(")) {
-		if (name_list(p, &ret->columns, &ret->column_count) < 0)
-			return -1;
-		if (parser_at(p, "contains") || parser_at(p, "like"))
-			return parser_no_viable(p);
-	} else if (relation_column(p, ret) < 0) {
+	if (relation_subject(p, ret) < 0)
 		return -1;
-	}
+	struct token operator_token = p->token;
 	if (relation_operator(p, &ret->op) < 0)
 		return -1;
 	if (ret->op == OP_IN)
 		return in_list(p, ret);
-	return ret->columns != NULL && !ret->token ? tuple_or_marker(p, &ret->value)
-						   : parser_term(p, &ret->value);
+	if (ret->columns == NULL || ret->token)
+		return parser_term(p, &ret->value);
+	bool value = parser_at_symbol(p, "(") || parser_at_symbol(p, ":") ||
+		     p->token.kind == TOKEN_MARKER;
+	return value ? tuple_or_marker(p, &ret->value)
+		     : parser_no_viable_after(p, &operator_token);
 }
 
 /* Relations with AND between them. */
