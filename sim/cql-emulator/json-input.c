@@ -337,8 +337,8 @@ static const struct {
 	{ CQL_TYPE_COUNTER, integer } };
 
 /* It is not null. */
-static int convert(const struct converter *c, const struct json_node *n, const struct cql_type *type,
-	struct lab_view *ret)
+static int convert(const struct converter *c, const struct json_node *n,
+	const struct cql_type *type, struct lab_view *ret)
 {
 	struct json_node inner;
 	bool nested = type_is_collection(type->id) || type_is_composite(type->id);

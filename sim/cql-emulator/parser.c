@@ -387,8 +387,7 @@ static int relation(struct parser *p, struct relation *ret)
 		return parser_term(p, &ret->value);
 	bool value = parser_at_symbol(p, "(") || parser_at_symbol(p, ":") ||
 		     p->token.kind == TOKEN_MARKER;
-	return value ? tuple_or_marker(p, &ret->value)
-		     : parser_no_viable_after(p, &operator_token);
+	return value ? tuple_or_marker(p, &ret->value) : parser_no_viable_after(p, &operator_token);
 }
 
 /* Relations with AND between them. */
