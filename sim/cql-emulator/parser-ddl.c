@@ -29,13 +29,14 @@ static int property(struct parser *p, struct property *property)
 		parser_advance(p);
 		return 0;
 	}
+	const struct token first = p->token;
 	if (parser_name(p, &property->name) < 0 || parser_expect_symbol(p, "=") < 0)
 		return -1;
 	property->kind = parser_at_symbol(p, "{") ? PROPERTY_MAP : PROPERTY_SIMPLE;
 	bool word = p->token.kind == TOKEN_WORD && !parser_at(p, "true") && !parser_at(p, "false");
 	if (word || p->token.kind == TOKEN_MARKER || parser_at_symbol(p, ":") ||
 		parser_at_symbol(p, "[") || parser_at_symbol(p, "("))
-		return parser_no_viable(p);
+		return parser_no_viable_after(p, &first);
 	return parser_term(p, &property->value);
 }
 

@@ -73,10 +73,11 @@ int parser_describe(struct parser *p, struct statement *s)
 	s->kind = STATEMENT_DESCRIBE;
 	s->describe = d;
 	parser_advance(p);
+	const struct token first = p->token;
 	if (what(p, d) < 0)
 		return -1;
 	if (!at_end(p))
-		return parser_no_viable(p);
+		return parser_no_viable_after(p, &first);
 	d->internals = parser_take(p, "with");
 	return d->internals ? parser_expect(p, "INTERNALS") : 0;
 }

@@ -267,6 +267,7 @@ static int grant(struct parser *p, struct role_statement *r, bool revoke)
 
 static int list(struct parser *p, struct role_statement *r)
 {
+	const struct token first = p->token;
 	parser_advance(p);
 	if (parser_take(p, "users")) {
 		r->verb = ROLE_LIST_USERS;
@@ -274,7 +275,7 @@ static int list(struct parser *p, struct role_statement *r)
 	}
 	r->verb = parser_take(p, "roles") ? ROLE_LIST : PERMISSION_LIST;
 	if (r->verb == PERMISSION_LIST && permission_or_all(p, &r->permissions) == 0)
-		return parser_no_viable(p);
+		return parser_no_viable_after(p, &first);
 	if (r->verb == PERMISSION_LIST && parser_take(p, "on") && resource(p, &r->resource) < 0)
 		return -1;
 	if (parser_take(p, "of") && role_name(p, false, &r->role) < 0)
