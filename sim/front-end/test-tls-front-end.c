@@ -273,6 +273,7 @@ static void flood(struct bed *bed)
 	struct env_tls tls = trusting();
 	struct env_stream *stream;
 	size_t got = 0, n;
+	bool same = true;
 
 	assert_int_equal(dial(bed, &tls, &stream, NULL), 0);
 	assert_int_equal(env_stream_write(stream, LAB_VIEW("F"), NULL), 0);
@@ -284,7 +285,8 @@ static void flood(struct bed *bed)
 			0);
 		assert_true(n > 0);
 		for (size_t i = 0; i < n; i++)
-			assert_int_equal(data[i], (uint8_t)((got + i) * 7 + (got + i) / 253));
+			same &= data[i] == (uint8_t)((got + i) * 7 + (got + i) / 253);
+		assert_true(same);
 		got += n;
 	}
 	memset(plenty, 'x', sizeof(plenty));
