@@ -15,13 +15,19 @@ struct fuzz {
 	struct lab_arena *arena;
 };
 
+/* Headers and checksums of as many segments as it takes. */
+static size_t payload_room(struct lab_view payload)
+{
+	return payload.len + 1024;
+}
+
 static void repack_segment(
 	struct fuzz *f, const struct cql_segment *segment, enum cql_compression compression)
 {
 	struct lab_buf out;
 	struct cql_segment again;
 	size_t used;
-	lab_buf_init(&out, f->heap, BODY_MAX);
+	lab_buf_init(&out, f->heap, payload_room(segment->payload));
 	cql_segments_put(&out, segment->payload, compression, f->arena);
 	struct lab_view rest = lab_buf_view(&out), wanted = segment->payload;
 	while (rest.len > 0) {

@@ -7,6 +7,7 @@
 /* for their limits */
 #include "scenarios/runner/client.h"
 #include "scenarios/runner/mail-source.h"
+#include "sim/serve/cql-kind.h"
 #include "sim/serve/fault-text.h"
 
 #define FIELD(type, field) offsetof(struct type, field)
@@ -131,6 +132,9 @@ static const struct conf_key keys[] = {
 		"How long an answered request still holds its object: 423 from sproxyd, 409 from "
 		"CDMI"),
 
+	OTHER("cql", scenario_cql, CONF_KEY_OTHER, cql_kind_read, profile, CQLEMU_PROFILE_DEFAULT,
+		"Which server it passes for: cassandra-3.11, -4.0, -4.1, -5.0, keyspaces, scylla, "
+		"astra"),
 	RANGE("cql", scenario_cql, nodes, CONF_UNIT_COUNT, 1, SCENARIO_CQL_NODES_MAX, "3",
 		"Cassandra nodes"),
 	RANGE("cql", scenario_cql, replication_factor, CONF_UNIT_COUNT, 1, SCENARIO_CQL_NODES_MAX,

@@ -103,7 +103,9 @@ struct scenario_scality {
 	struct conf_range lock; /* how long a request holds an object after its answer */
 };
 
+struct cqlemu_profile;
 struct scenario_cql {
+	const struct cqlemu_profile *profile; /* which server it passes for */
 	struct conf_range nodes, replication_factor;
 	struct conf_range conviction; /* of the failure detector */
 };

@@ -254,6 +254,7 @@ int scene_new_cql(struct scene *scene, struct lab_pool *pool, const struct sim_h
 	o.nodes = nodes;
 	o.node_count = scene->cql_count;
 	o.epoch_us = (int64_t)scene->epoch_us;
+	cqlemu_options_profile(&o, scenario_of(scene)->cql.profile);
 	o.native_port = connect->port;
 	o.conviction_ns =
 		scene_knob(scene, &scenario_of(scene)->cql.conviction, "cql.conviction", 0);

@@ -210,6 +210,9 @@ void cqle_op_answer_error(struct cqlemu *emu, struct cqle_op *op, const struct c
 	struct cql_response response = { .opcode = CQL_ERROR, .error = *error };
 	if (error->message.ptr == NULL)
 		response.error.message = error_text(emu, op, &response.error);
+	const char *own = cqle_profile_text(emu, op, &response.error);
+	if (own != NULL)
+		response.error.message = lab_view_cstr(own);
 	cqle_op_answer(emu, op, &response);
 }
 
@@ -270,8 +273,10 @@ void cqle_op_unprepared(struct cqlemu *emu, struct cqle_op *op, struct lab_view 
 {
 	char *hex = lab_arena_alloc(op->arena, 2 * id.len + 1);
 	lab_hex(id.ptr, id.len, hex);
-	const char *text =
-		lab_arena_printf(op->arena, "Prepared query with ID %s%s", hex, unprepared_text);
+	const char *text = lab_arena_printf(op->arena,
+		emu->profile->scylla_texts ? "No prepared statement with ID %s found."
+					   : "Prepared query with ID %s%s",
+		hex, unprepared_text);
 	struct cql_error error = {
 		.code = CQL_E_UNPREPARED, .message = lab_view_cstr(text), .prepared_id = id
 	};

@@ -45,6 +45,11 @@ static int get_key_value(
 			: value->of_tuple    ? "Invalid null value for column %.*s"
 					     : "Invalid null value in condition for column %.*s",
 			LAB_VIEW_ARG(value->column != NULL ? value->column->name : value->name));
+	bool clustering = value->column != NULL && value->column->kind == CQLE_CLUSTERING;
+	const char *refusal =
+		clustering ? cqle_profile_key_refusal(b->emu, b->arena, ret->len, true) : NULL;
+	if (refusal != NULL)
+		return cqle_fail(b->err, CQL_E_INVALID, "%s", refusal);
 	if (ret->len > CQLEMU_KEY_BYTES_MAX)
 		return cqle_fail(b->err, CQL_E_INVALID,
 			"Key length of %zu is longer than maximum of %d", ret->len,
@@ -232,6 +237,9 @@ static int check_key(const struct binder *b, struct lab_view key)
 {
 	if (key.len == 0)
 		return cqle_fail(b->err, CQL_E_INVALID, "Key may not be empty");
+	const char *refusal = cqle_profile_key_refusal(b->emu, b->arena, key.len, false);
+	if (refusal != NULL)
+		return cqle_fail(b->err, CQL_E_INVALID, "%s", refusal);
 	if (key.len > CQLEMU_KEY_BYTES_MAX)
 		return cqle_fail(b->err, CQL_E_INVALID,
 			"Key length of %zu is longer than maximum of %d", key.len,

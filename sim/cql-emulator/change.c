@@ -29,7 +29,8 @@ const char *cqle_refused_consistency(const struct cqle_op *op, bool write)
 
 static int64_t default_timestamp(struct cqlemu *emu, const struct cqle_op *op)
 {
-	if ((op->params.flags & CQL_PARAM_TIMESTAMP) != 0)
+	/* A service that keeps its own time takes no notice of the driver's. */
+	if ((op->params.flags & CQL_PARAM_TIMESTAMP) != 0 && !emu->profile->no_timestamps)
 		return op->params.timestamp_us;
 	emu->last_timestamp_us = LAB_MAX(emu->last_timestamp_us + 1, cqle_wall_us(emu));
 	return emu->last_timestamp_us;

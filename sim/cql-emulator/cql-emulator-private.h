@@ -792,6 +792,15 @@ struct cqle_plan {
 unsigned cqle_replication_before(const struct cqlemu *emu, const struct statement *s);
 void cqle_replication_warn(
 	struct cqlemu *emu, struct cqle_op *op, const struct statement *s, unsigned before);
+/* profile-rules.c. True if the request was answered: the server that this is does not do it. */
+bool cqle_profile_refuses(struct cqlemu *emu, struct cqle_op *op, const struct cqle_plan *plan);
+bool cqle_profile_refuses_batch(struct cqlemu *emu, struct cqle_op *op); /* of op->change */
+/* NULL: the key is not too long for it. */
+const char *cqle_profile_key_refusal(
+	const struct cqlemu *emu, struct lab_arena *arena, size_t bytes, bool clustering);
+/* NULL: in Cassandra's words. */
+const char *cqle_profile_text(
+	const struct cqlemu *emu, const struct cqle_op *op, const struct cql_error *e);
 /* metadata-id.c: what version 5 knows the plan's result columns by. */
 struct lab_view cqle_plan_result_id(struct cqlemu *emu, struct cqle_plan *plan);
 int cqle_plan_build(struct cqlemu *emu, struct lab_arena *arena, const struct statement *statement,
@@ -1512,6 +1521,8 @@ struct cqle_session {
 	struct cqle_stuck *stuck;  /* wire.c; NULL: all is well */
 	uint64_t skip, skip_bytes; /* of a frame that is too long: still to come, all */
 	int16_t skip_stream;
+	uint64_t rate_second; /* of the profile's rate: requests in this second */
+	unsigned rate_count;
 	struct lab_view keyspace; /* of USE; the schema's view */
 	struct cqle_role *role;   /* who has logged in; NULL: nobody has to */
 	unsigned events;

@@ -49,8 +49,11 @@ struct cqlemu_profile;
 #define CQLEMU_PROFILE_DEFAULT "cassandra-4.0"
 /* NULL: unknown. */
 const struct cqlemu_profile *cqlemu_profile_find(struct lab_view name);
-/* All of them, for messages: "cassandra-3.11, cassandra-4.0, ...". */
-const char *cqlemu_profile_names(void);
+/* -1 LAB_INVALID, with the names that are known. */
+int cqlemu_profile_parse(
+	struct lab_view name, const struct cqlemu_profile **ret, struct lab_error *err);
+/* The i-th; NULL behind the last. */
+const char *cqlemu_profile_name(size_t i);
 
 /* ---- creation ---- */
 
@@ -142,6 +145,9 @@ struct cqlemu_options {
 
 /* Everything above as in the comments; heap, nodes are the caller's. */
 void cqlemu_options_init(struct cqlemu_options *options);
+
+/* Puts the profile into the options, with the limits that go with it. */
+void cqlemu_options_profile(struct cqlemu_options *options, const struct cqlemu_profile *profile);
 
 /* -1: LAB_INVALID (no nodes, names or addresses twice, an address that is none; the engine keeps
  * the data of another cluster), LAB_LIMIT, LAB_CORRUPT or LAB_IO (of what the engine kept). */

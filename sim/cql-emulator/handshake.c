@@ -38,15 +38,36 @@ static struct cql_strings known_compressions(const struct cqlemu *emu, struct la
 	return list;
 }
 
+/* SUPPORTED: what all have, and what the profile adds. */
+static struct cql_multimap supported(const struct cqlemu *emu, struct lab_arena *arena)
+{
+	const struct cqlemu_pair *more = emu->profile->supported;
+	struct lab_view *cql = lab_arena_array(arena, struct lab_view, 1);
+	size_t count = 0;
+	while (more != NULL && more[count].key != NULL)
+		count++;
+	struct cql_multimap map = { lab_arena_array(arena, struct lab_view, 3 + count),
+		lab_arena_array(arena, struct cql_strings, 3 + count), 3 + count };
+	*cql = lab_view_cstr(emu->profile->cql_version);
+	map.keys[0] = LAB_VIEW("PROTOCOL_VERSIONS");
+	map.values[0] = spoken_versions(emu, arena);
+	map.keys[1] = LAB_VIEW("COMPRESSION");
+	map.values[1] = known_compressions(emu, arena);
+	map.keys[2] = LAB_VIEW("CQL_VERSION");
+	map.values[2] = (struct cql_strings){ cql, 1 };
+	for (size_t i = 0; i < count; i++) {
+		struct lab_view *value = lab_arena_array(arena, struct lab_view, 1);
+		*value = lab_view_cstr(more[i].value);
+		map.keys[3 + i] = lab_view_cstr(more[i].key);
+		map.values[3 + i] = (struct cql_strings){ value, 1 };
+	}
+	return map;
+}
+
 static void do_options(struct cqlemu *emu, struct cqle_op *op)
 {
-	struct lab_view keys[] = { LAB_VIEW("PROTOCOL_VERSIONS"), LAB_VIEW("COMPRESSION"),
-		LAB_VIEW("CQL_VERSION") };
-	struct lab_view cql = lab_view_cstr(emu->profile->cql_version);
-	struct cql_strings values[] = { spoken_versions(emu, op->arena),
-		known_compressions(emu, op->arena), { &cql, 1 } };
 	struct cql_response response = { .opcode = CQL_SUPPORTED,
-		.supported = { keys, values, LAB_COUNT_OF(keys) } };
+		.supported = supported(emu, op->arena) };
 	reply(emu, op, &response);
 }
 

@@ -284,6 +284,8 @@ static void run_plan(struct cqlemu *emu, struct cqle_op *op, struct cqle_plan *p
 		cqle_op_fail(emu, op, &err);
 		return;
 	}
+	if (cqle_profile_refuses(emu, op, plan))
+		return;
 	switch (plan->kind) {
 	case STATEMENT_SELECT:
 		do_select(emu, op, values);
@@ -687,7 +689,8 @@ void cqle_do_batch(struct cqlemu *emu, struct cqle_op *op, const struct cql_requ
 		if (result != 0)
 			return;
 	}
-	cqle_change_start(emu, op);
+	if (!cqle_profile_refuses_batch(emu, op))
+		cqle_change_start(emu, op);
 }
 
 /* ---- set-up ---- */

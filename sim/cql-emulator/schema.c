@@ -61,8 +61,10 @@ int cqle_table_resolve(struct cqlemu *emu, struct lab_view current, struct lab_v
 			err, CQL_E_INVALID, "keyspace %.*s does not exist", LAB_VIEW_ARG(ks));
 	*ret = cqle_table_find(emu, ks, name);
 	if (*ret == NULL)
-		return cqle_fail(
-			err, CQL_E_INVALID, "table %.*s does not exist", LAB_VIEW_ARG(name));
+		return cqle_fail(err, CQL_E_INVALID,
+			emu->profile->unconfigured ? "unconfigured table %.*s"
+						   : "table %.*s does not exist",
+			LAB_VIEW_ARG(name));
 	return 0;
 }
 

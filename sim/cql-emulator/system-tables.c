@@ -576,10 +576,18 @@ void cqle_system_table_refresh(struct cqlemu *emu, size_t node, struct cqle_tabl
 	}
 }
 
+static bool is_of_v4(const char *definition)
+{
+	return strstr(definition, " system_virtual_schema") != NULL ||
+	       strstr(definition, " system.peers_v2 ") != NULL;
+}
+
 void cqle_system_tables_create(struct cqlemu *emu)
 {
 	struct lab_error err;
 	for (const char *const *d = cqle_system_definitions; *d != NULL; d++) {
+		if (!emu->profile->v4_tables && is_of_v4(*d))
+			continue;
 		if (cqle_setup(emu, lab_view_cstr(*d), &err) < 0)
 			lab_bug("a system table's definition is not good CQL");
 	}

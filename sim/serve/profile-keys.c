@@ -4,6 +4,8 @@
  */
 #include "sim/serve/profile-private.h"
 
+#include "sim/serve/cql-kind.h"
+
 #define FIELD(type, field) offsetof(struct type, field)
 #define NUMBER(section, type, name, unit, min, max, initial, doc) \
 	{ \
@@ -211,6 +213,9 @@ static const struct conf_key keys[] = {
 	SIMPLE("cdmi", profile_ring, CONF_KEY_TEXT, objectid_base, "",
 		"Path before cdmi_objectid/, without slashes at its ends"),
 
+	OTHER("cql", profile_cql, cql_kind_read, profile, CQLEMU_PROFILE_DEFAULT,
+		"Which server it passes for: cassandra-3.11, -4.0, -4.1, -5.0, keyspaces, scylla, "
+		"astra"),
 	NUMBER("cql", profile_cql, nodes, CONF_UNIT_COUNT, 1, CQLEMU_NODES_MAX, "3",
 		"Nodes, each on an address of its own"),
 	NUMBER("cql", profile_cql, replication_factor, CONF_UNIT_COUNT, 1, CQLEMU_NODES_MAX, "3",

@@ -100,7 +100,9 @@ struct profile_ring {
 	struct conf_range latency;
 };
 
+struct cqlemu_profile;
 struct profile_cql {
+	const struct cqlemu_profile *profile;
 	uint64_t nodes, replication_factor;
 	struct profile_words keyspaces, topology;
 	struct lab_view cluster_name, user, password;

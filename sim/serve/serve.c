@@ -287,6 +287,7 @@ static int new_cql(struct serve *serve, struct lab_error *err)
 	o.hooks = &serve->emulator_hooks;
 	o.nodes = nodes;
 	o.node_count = cql->nodes;
+	cqlemu_options_profile(&o, cql->profile);
 	if (serve->cql_address.port != 0)
 		o.native_port = serve->cql_address.port;
 	o.cluster_name = cql->cluster_name;
