@@ -8,7 +8,7 @@
 #define PAGE_BYTES_MAX (8 * CQL_PLAIN_ANSWER_MAX)
 #define TEXT_MAX 65536
 #define WAIT_NS (500 * LAB_MSEC)
-#define AGREEMENT_NS (30 * LAB_SEC)
+#define AGREEMENT_NS (2 * LAB_MINUTE)
 
 /* ---- statements, at any of the hosts ---- */
 

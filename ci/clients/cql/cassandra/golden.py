@@ -7,7 +7,7 @@ import os
 
 import plain
 
-DIFFERENCES_MAX = 10
+DIFFERENCES_MAX = 16  # of all files
 
 
 class Statement:

@@ -80,6 +80,7 @@ class Stage:
 		for setting in HURRY + (f"scenario.duration={seconds} s", f"scenario.settle={settle} s"):
 			command += ["--set", setting]
 		trouble, disturber = [], None
+		calm(cluster)
 		if disturb:
 			disturber = threading.Thread(target=self._disturb, args=(cluster, disturb, trouble))
 			disturber.start()
@@ -176,7 +177,7 @@ class Stage:
 				"test-cql-faults replays it")
 		with_cluster(self, "statements", 1, wants, (
 			("statements", lambda cluster: self.statements(cluster, plain_ones)),), auth="no")
-		with_cluster(self, "users", 1, wants, (("statements", lambda cluster: self.statements(cluster,
+		with_cluster(self, "users", 1, wants, (("users", lambda cluster: self.statements(cluster,
 			with_users, user="cassandra", password="cassandra")),), auth="yes")
 		is_fine = len(plain_ones) >= 8 and with_users and self.differences <= golden.DIFFERENCES_MAX
 		self.tell("ok" if is_fine else "FAIL", "statements", "known differences",
@@ -251,6 +252,27 @@ class Stage:
 			("storms", lambda cluster: self.tell_storm("storm, three nodes", "001 seed 4", cluster,
 				STORMS[0], 4, 20, 8)),
 			("disturbed", self.disturbed)))
+
+
+def calm(cluster, seconds=240):
+	"""Until each node, asked for something that all have to answer, gets it."""
+	statements = ("CREATE KEYSPACE IF NOT EXISTS calm WITH replication = {'class': 'SimpleStrategy', "
+		f"'replication_factor': {len(cluster.nodes)}}}", "CREATE TABLE IF NOT EXISTS calm.t (k int "
+		"PRIMARY KEY)", "@c5 SELECT k FROM calm.t WHERE k = 1")
+	until = time.monotonic() + seconds
+	for address in cluster.addresses:
+		while True:
+			try:
+				connection = plain.Connection(address, cluster.port)
+				for statement in statements:
+					connection.must(statement)
+				plain.settle(connection, seconds)
+				connection.close()
+				break
+			except (OSError, EOFError, RuntimeError) as error:
+				if time.monotonic() > until:
+					raise RuntimeError(f"no calm at {address}: {error}") from error
+				time.sleep(1)
 
 
 def await_line(node, begin, text, seconds=60):
