@@ -19,7 +19,7 @@
 #include "sim/cql-emulator/cql-emulator.h"
 
 #define FOREIGN_ROWS_MAX ((size_t)2000000)
-#define FOREIGN_CQL_PATIENCE (60 * LAB_SEC)
+#define FOREIGN_CQL_PATIENCE (4 * LAB_MINUTE)
 
 struct foreign_cql {
 	struct env *env;

@@ -39,7 +39,7 @@ struct run_options {
 	void *on_event_ctx;
 	uint64_t until_ns;            /* stop the run there without a verdict; 0: run to the end */
 	uint64_t until_event;         /* or at that event; 0: none */
-	uint64_t foreign_patience_ns; /* live world, see foreign-cql.h; 0: a minute */
+	uint64_t foreign_patience_ns; /* live world, see foreign-cql.h; 0: its default */
 	struct lab_buf *canonical;    /* gets the canonical history (parity); may be NULL */
 };
 

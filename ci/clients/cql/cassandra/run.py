@@ -32,7 +32,7 @@ MEMORY_OF_THREE_MIB = 6000
 STORMS = ("001-standard-storm.scn", "021-dict-async-storm.scn")
 SEEDS = (1, 2, 3)
 DICT_TESTS = 13
-RUN_TIMEOUT_S = 420
+RUN_TIMEOUT_S = 600
 # Everything happens in half a minute that a scenario spreads over ten.
 HURRY = ("user.count=8", "user.mail_inbox_delivery_interval=500ms..2s",
 	"user.mail_session_interval=500ms..2s", "user.mail_session_length=2s..6s",
@@ -98,21 +98,28 @@ class Stage:
 
 	def _disturb(self, cluster, disturb, trouble):
 		try:
-			self._await_keyspace(cluster, True)
-			time.sleep(4)
+			self._await_mail(cluster)
 			disturb(cluster)
 		except Exception as error:  # told by the caller
 			trouble.append(error)
 
-	def _await_keyspace(self, cluster, is_there, seconds=60):
-		until = time.monotonic() + seconds
+	def _await_mail(self, cluster):
+		"""Until one was delivered: the schema is made and agreed on then."""
+		until = time.monotonic() + RUN_TIMEOUT_S
 		connection = plain.Connection(cluster.addresses[0], cluster.port)
 		try:
-			while bool(connection.must("SELECT keyspace_name FROM system_schema.keyspaces WHERE "
-					"keyspace_name = 'mails'").rows) != is_there:
+			while not connection.run("SELECT u FROM mails.user_mailbox_objects LIMIT 1").rows:
 				if time.monotonic() > until:
 					raise RuntimeError("the run does not begin")
-				time.sleep(0.1)
+				time.sleep(0.2)
+		finally:
+			connection.close()
+
+	def _keyspace_is_gone(self, cluster):
+		connection = plain.Connection(cluster.addresses[0], cluster.port)
+		try:
+			return not connection.must("SELECT keyspace_name FROM system_schema.keyspaces WHERE "
+				"keyspace_name = 'mails'").rows
 		finally:
 			connection.close()
 
@@ -127,7 +134,8 @@ class Stage:
 				file.write("\n".join(each["report"] for each in result["signatures"]) + done.stderr)
 			return False, (f"status {done.returncode}, {result['verdict']}: "
 				f"{one_line([each['signature'] for each in result['signatures']])} in {report}")
-		self._await_keyspace(cluster, False, 5)  # it was dropped
+		if not self._keyspace_is_gone(cluster):
+			return False, "the keyspace is still there"
 		operations = result["operations"]
 		counts = [sum(kind[outcome] for kind in operations.values())
 			for outcome in ("ok", "fail", "uncertain")]
@@ -135,7 +143,8 @@ class Stage:
 		self.faults += faults
 		detail = (f"{counts[0]} operations ok, {counts[1]} failed, {counts[2]} uncertain, {faults} "
 			f"faults of ours, {result['excused']} excused")
-		return operations["deliver"]["ok"] >= 20 and result["verdict"] == "pass", detail
+		# Half of the time nothing may get through to a frozen node.
+		return operations["deliver"]["ok"] >= 5 and result["verdict"] == "pass", detail
 
 	def tell_storm(self, who, check, *arguments):
 		try:
