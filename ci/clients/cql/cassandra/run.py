@@ -79,10 +79,11 @@ class Stage:
 			"--seed", str(seed), "--json", "--cql", self.hosts(cluster)]
 		for setting in HURRY + (f"scenario.duration={seconds} s", f"scenario.settle={settle} s"):
 			command += ["--set", setting]
-		trouble, disturber = [], None
+		trouble, disturber, is_over = [], None, threading.Event()
 		calm(cluster)
 		if disturb:
-			disturber = threading.Thread(target=self._disturb, args=(cluster, disturb, trouble))
+			disturber = threading.Thread(target=self._disturb, args=(cluster, disturb, is_over,
+				trouble))
 			disturber.start()
 		try:
 			done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False,
@@ -90,28 +91,26 @@ class Stage:
 		except subprocess.TimeoutExpired:
 			return False, f"not done after {RUN_TIMEOUT_S} s"
 		finally:
+			is_over.set()
 			if disturber:
 				disturber.join()
-		if trouble:
-			return False, one_line(trouble[0])
-		return self._judge(cluster, done)
+		is_fine, detail = self._judge(cluster, done)
+		return is_fine and not trouble, one_line(trouble[0]) + "; " + detail if trouble else detail
 
-	def _disturb(self, cluster, disturb, trouble):
+	def _disturb(self, cluster, disturb, is_over, trouble):
 		try:
-			self._await_mail(cluster)
+			self._await_mail(cluster, is_over)
 			disturb(cluster)
 		except Exception as error:  # told by the caller
 			trouble.append(error)
 
-	def _await_mail(self, cluster):
+	def _await_mail(self, cluster, is_over):
 		"""Until one was delivered: the schema is made and agreed on then."""
-		until = time.monotonic() + RUN_TIMEOUT_S
 		connection = plain.Connection(cluster.addresses[0], cluster.port)
 		try:
 			while not connection.run("SELECT u FROM mails.user_mailbox_objects LIMIT 1").rows:
-				if time.monotonic() > until:
-					raise RuntimeError("the run does not begin")
-				time.sleep(0.2)
+				if is_over.wait(0.2):
+					raise RuntimeError("the run ended before it could be disturbed")
 		finally:
 			connection.close()
 
