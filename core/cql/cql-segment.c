@@ -106,7 +106,7 @@ int cql_segment_next(struct lab_view input, enum cql_compression compression,
 	struct lab_arena *arena, struct cql_segment *ret, size_t *ret_used, struct lab_error *err)
 {
 	const struct layout *layout = layout_of(compression);
-	uint64_t header;
+	uint64_t header = 0;
 	int result = read_header(layout, input, &header, err);
 	if (result != 1)
 		return result;

@@ -177,7 +177,7 @@ static int create(const struct indexer *x, struct lab_view *ret_table)
 {
 	const struct statement *s = x->statement;
 	struct cqle_table *t;
-	const struct cqle_column *c;
+	const struct cqle_column *c = NULL;
 	if (check_custom(x) < 0 || find_table(x, &t) < 0)
 		return -1;
 	bool named = s->index_name.ptr != NULL;

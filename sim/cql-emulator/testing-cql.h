@@ -17,7 +17,6 @@
 #ifdef TESTING_CQL_SQLITE
 /* sim/cql-sqlite builds all tests a second time. */
 #include "sim/cql-sqlite/cql-sqlite.h"
-static struct cqlsqlite *testing_cql_engine;
 static struct cqlsqlite_settings testing_cql_settings = { .path = ":memory:" };
 #endif
 
@@ -41,6 +40,9 @@ struct test_world {
 	unsigned cut_from, cut_to; /* bit masks of nodes that do not hear each other */
 	struct sim_access access;  /* of the last request; strings are copied */
 	unsigned access_count;
+#ifdef TESTING_CQL_SQLITE
+	struct cqlsqlite *engine;
+#endif
 };
 
 struct test_client {
@@ -131,10 +133,10 @@ static inline void test_start(struct test_world *w)
 {
 	struct lab_error err;
 #ifdef TESTING_CQL_SQLITE
-	if (cqlsqlite_open(w->heap, &testing_cql_settings, &testing_cql_engine, &err) < 0)
+	if (cqlsqlite_open(w->heap, &testing_cql_settings, &w->engine, &err) < 0)
 		fail_msg("%s", err.message);
 	w->options.engine_ops = &cqlsqlite_ops;
-	w->options.engine = testing_cql_engine;
+	w->options.engine = w->engine;
 #endif
 	if (cqlemu_new(&w->options, &w->emu, &err) < 0)
 		fail_msg("%s", err.message);
@@ -146,7 +148,7 @@ static inline void test_end(struct test_world *w)
 	size_t before;
 	cqlemu_free(&w->emu);
 #ifdef TESTING_CQL_SQLITE
-	cqlsqlite_close(&testing_cql_engine);
+	cqlsqlite_close(&w->engine);
 #endif
 	lab_arena_free(&w->arena);
 	before = lab_heap_used(w->heap);

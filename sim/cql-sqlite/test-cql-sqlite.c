@@ -269,10 +269,9 @@ static void another_clusters_data_are_refused(void **state)
 	(void)state;
 	test_end(w);
 	w = test_world(2);
-	assert_int_equal(
-		cqlsqlite_open(w->heap, &testing_cql_settings, &testing_cql_engine, &err), 0);
+	assert_int_equal(cqlsqlite_open(w->heap, &testing_cql_settings, &w->engine, &err), 0);
 	w->options.engine_ops = &cqlsqlite_ops;
-	w->options.engine = testing_cql_engine;
+	w->options.engine = w->engine;
 	assert_int_equal(cqlemu_new(&w->options, &w->emu, &err), -1);
 	assert_int_equal(err.code, LAB_INVALID);
 	assert_non_null(strstr(err.message, "these are another cluster's data"));
@@ -311,10 +310,9 @@ static void a_schema_that_makes_no_sense_is_refused(void **state)
 	test_end(w);
 	run_sql("UPDATE statements SET text = CAST('CREATE NONSENSE' AS BLOB)");
 	w = test_world(1);
-	assert_int_equal(
-		cqlsqlite_open(w->heap, &testing_cql_settings, &testing_cql_engine, &err), 0);
+	assert_int_equal(cqlsqlite_open(w->heap, &testing_cql_settings, &w->engine, &err), 0);
 	w->options.engine_ops = &cqlsqlite_ops;
-	w->options.engine = testing_cql_engine;
+	w->options.engine = w->engine;
 	assert_int_equal(cqlemu_new(&w->options, &w->emu, &err), -1);
 	assert_non_null(strstr(err.message, "the schema that was kept cannot be made again"));
 	test_end(w);
@@ -407,7 +405,7 @@ static void a_row_that_makes_no_sense_is_never_answered(void **state)
 	test_request(c, &request);
 	assert_true(c->reset);
 	assert_int_equal(c->in.len, 0);
-	cqlsqlite_stats(testing_cql_engine, &stats);
+	cqlsqlite_stats(w->engine, &stats);
 	assert_int_equal(stats.failures, 1);
 	assert_string_equal(stats.last_failure, "the database is damaged");
 	test_disconnect(c);
@@ -474,9 +472,9 @@ static void many_answers_of_one_call_all_come(void **state)
 
 		cql_request_encode(&out, c->version, i, &request);
 	}
-	cqlsqlite_stats(testing_cql_engine, &before);
+	cqlsqlite_stats(w->engine, &before);
 	test_send(c, lab_buf_view(&out));
-	cqlsqlite_stats(testing_cql_engine, &after);
+	cqlsqlite_stats(w->engine, &after);
 	assert_in_range(after.commits - before.commits, 2, 5);
 	for (int16_t i = 0; i < 200; i++) {
 		assert_true(test_take(c, &r, &stream));
