@@ -371,6 +371,12 @@ static void only_tls_is_let_through_and_only_in_time(void **state)
 	run((struct tls_front_end_settings){ .handshake_timeout_ns = 100 * LAB_MSEC }, say_nothing);
 }
 
+/* A connection that is reset at once is a refused one to who has not heard yet that it was made. */
+static void assert_cut(const struct lab_error *err)
+{
+	assert_true(err->code == LAB_RESET || err->code == LAB_REFUSED);
+}
+
 static void too_many(struct bed *bed)
 {
 	struct env_tls tls = trusting();
@@ -380,7 +386,7 @@ static void too_many(struct bed *bed)
 	assert_int_equal(dial(bed, &tls, &streams[0], NULL), 0);
 	assert_int_equal(dial(bed, &tls, &streams[1], NULL), 0);
 	assert_int_equal(dial(bed, &tls, &streams[2], &err), -1);
-	assert_int_equal(err.code, LAB_RESET);
+	assert_cut(&err);
 	env_stream_close(&streams[0]);
 	env_stream_close(&streams[1]);
 	wait_closed(bed);
@@ -410,7 +416,7 @@ static void node_is_down(struct bed *bed)
 			-1);
 		env_stream_close(&stream);
 	}
-	assert_int_equal(err.code, LAB_RESET);
+	assert_cut(&err);
 	assert_int_equal(stream_front_end_listen(s->plain, "cassandra-2", true, NULL), 0);
 	assert_int_equal(dial(bed, &tls, &stream, &err), 0);
 	env_stream_close(&stream);
