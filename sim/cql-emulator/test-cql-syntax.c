@@ -241,6 +241,12 @@ static const struct {
 		"Invalid non-frozen collection type list<int> for PRIMARY KEY column 'a'" },
 	{ "CREATE TABLE s.x (a int, b decimal, PRIMARY KEY (a, b))",
 		"The type of clustering column 'b' is not supported here for table 's.x'" },
+	{ "CREATE TABLE s.x (a int PRIMARY KEY, b set<decimal>)",
+		"Decimals in sets and as map keys are not supported here: set<decimal>" },
+	{ "CREATE TABLE s.x (a int PRIMARY KEY, b list<frozen<map<frozen<tuple<int, decimal>>, "
+	  "int>>>)",
+		"Decimals in sets and as map keys are not supported here: map<frozen<tuple<int, "
+		"decimal>>, int>" },
 	{ "CREATE TABLE s.x (a int, b int, PRIMARY KEY (a, b)) WITH CLUSTERING ORDER BY (a "
 	  "DESC)",
 		"Clustering column order must match the CLUSTERING ORDER directive: a for "

@@ -68,7 +68,13 @@ static int check_params(const struct resolver *r, const struct cql_type *type, b
 		       : first != CQL_TYPE_DURATION || type->id == CQL_TYPE_LIST ? 5
 		       : type->id == CQL_TYPE_SET                                ? 3
 										 : 4;
-	return which == 5 ? 0 : cqle_fail(r->err, CQL_E_INVALID, "%s: %s", texts[which], text);
+	if (which < 5)
+		return cqle_fail(r->err, CQL_E_INVALID, "%s: %s", texts[which], text);
+	/* They would be in the order of their bytes. */
+	if (type->id != CQL_TYPE_LIST && cqle_type_has(&type->params[0], CQL_TYPE_DECIMAL))
+		return cqle_fail(r->err, CQL_E_INVALID,
+			"Decimals in sets and as map keys are not supported here: %s", text);
+	return 0;
 }
 
 /* The types between < and >. `frozen`: those that are written without it are, all the same. */
