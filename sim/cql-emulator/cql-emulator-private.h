@@ -293,6 +293,8 @@ void cqle_table_forget(struct cqlemu *emu, size_t index);
 void cqle_system_tables_create(struct cqlemu *emu);
 /* Makes the contents of a system table current. */
 void cqle_system_table_refresh(struct cqlemu *emu, size_t node, struct cqle_table *table);
+/* A virtual table that nothing fills: reading it is refused. */
+bool cqle_table_is_hollow(const struct cqle_table *table);
 
 /* ---- storage.c: one replica ---- */
 

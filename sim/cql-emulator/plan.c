@@ -820,10 +820,16 @@ static int unsupported(const struct builder *b)
 	if (lab_view_eq_nocase(words, LAB_VIEW("create materialized")))
 		return cqle_fail(b->err, CQL_E_INVALID,
 			"Materialized views are disabled. Enable in cassandra.yaml to use.");
-	if (lab_view_eq_nocase(words, LAB_VIEW("create materialized")))
-		return cqle_fail(b->err, CQL_E_INVALID,
-			"Materialized views are disabled. Enable in cassandra.yaml to use.");
 	return cqle_fail(b->err, CQL_E_INVALID, "%.*s is not supported here", LAB_VIEW_ARG(words));
+}
+
+/* Empty would be a wrong answer. */
+static int check_contents(const struct builder *b)
+{
+	if (!cqle_table_is_hollow(b->table))
+		return 0;
+	return cqle_fail(b->err, CQL_E_INVALID, "Contents of %.*s.%.*s are not supported here",
+		LAB_VIEW_ARG(b->table->keyspace->name), LAB_VIEW_ARG(b->table->name));
 }
 
 static int build_statement(struct builder *b)
@@ -838,7 +844,8 @@ static int build_statement(struct builder *b)
 	case STATEMENT_DELETE:
 	case STATEMENT_TRUNCATE:
 		if (cqle_table_resolve(b->emu, b->outer->keyspace_used, b->s->keyspace, b->s->table,
-			    &b->table, b->err) < 0)
+			    &b->table, b->err) < 0 ||
+			check_contents(b) < 0)
 			return -1;
 		b->plan->table = b->table;
 		break;

@@ -553,6 +553,26 @@ static const struct {
 	{ "system_auth", "resource_role_permissons_index", fill_permission_index },
 	{ "system_schema", "types", fill_types }, { "system_schema", "indexes", fill_indexes } };
 
+static bool is_content_of(size_t i, const struct cqle_table *table)
+{
+	return lab_view_eq_cstr(table->keyspace->name, contents[i].keyspace) &&
+	       lab_view_eq_cstr(table->name, contents[i].table);
+}
+
+static bool is_filled(const struct cqle_table *table)
+{
+	for (size_t i = 0; i < LAB_COUNT_OF(contents); i++) {
+		if (is_content_of(i, table))
+			return true;
+	}
+	return false;
+}
+
+bool cqle_table_is_hollow(const struct cqle_table *table)
+{
+	return cqle_keyspace_is_virtual(table->keyspace->name) && !is_filled(table);
+}
+
 void cqle_system_table_refresh(struct cqlemu *emu, size_t node, struct cqle_table *table)
 {
 	/* 0 is never filled; the version begins at 1 with the first keyspace. */
@@ -564,8 +584,7 @@ void cqle_system_table_refresh(struct cqlemu *emu, size_t node, struct cqle_tabl
 	table->filled[node] = version;
 	cqle_store_clear(table->stores[node]);
 	for (size_t i = 0; i < LAB_COUNT_OF(contents); i++) {
-		if (!lab_view_eq_cstr(table->keyspace->name, contents[i].keyspace) ||
-			!lab_view_eq_cstr(table->name, contents[i].table))
+		if (!is_content_of(i, table))
 			continue;
 		struct lab_arena_mark mark = lab_arena_mark(emu->scratch);
 		struct filler filler = { emu, emu->scratch, node, table };
