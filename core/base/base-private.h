@@ -95,7 +95,9 @@ static inline void lab_memory_reveal(void *ptr, size_t size)
 /* Pages from the operating system, zero; NULL if it has none. The leak checker searches them for
  * pointers. */
 void *lab_memory_map(size_t bytes);
-void lab_memory_unmap(void *ptr, size_t bytes);
+/* `used`: how many bytes from the start may be poisoned. Poison outlives the pages, but to take it
+ * off costs ASan an eighth of its size in memory, and a pool of stacks is mostly never used. */
+void lab_memory_unmap(void *ptr, size_t bytes, size_t used);
 
 /* lab_heap_alloc() without zeroing. */
 void *lab_heap_alloc_dirty(struct lab_heap *heap, size_t size);

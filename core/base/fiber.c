@@ -334,7 +334,8 @@ void lab_fiber_pool_free(struct lab_fiber_pool **_pool)
 		VALGRIND_STACK_DEREGISTER(pool->fibers[i].valgrind_id);
 #endif
 	}
-	lab_memory_unmap(pool->region, pool->max_fibers * (GUARD_BYTES + pool->stack_bytes));
+	size_t slot = GUARD_BYTES + pool->stack_bytes;
+	lab_memory_unmap(pool->region, pool->max_fibers * slot, pool->slots_used * slot);
 	pool->magic = 0;
 	struct lab_pool *memory = pool->memory;
 	struct lab_heap *heap = pool->heap;

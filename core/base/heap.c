@@ -105,11 +105,12 @@ void *lab_memory_map(size_t bytes)
 	return ptr;
 }
 
-void lab_memory_unmap(void *ptr, size_t bytes)
+void lab_memory_unmap(void *ptr, size_t bytes, size_t used)
 {
+	(void)used;
 #if LAB_ASAN
 	__lsan_unregister_root_region(ptr, bytes);
-	__asan_unpoison_memory_region(ptr, bytes);
+	__asan_unpoison_memory_region(ptr, used);
 #endif
 	lab_assert(munmap(ptr, bytes) == 0);
 }
@@ -164,7 +165,7 @@ static void pool_release_large(struct lab_pool *pool)
 
 			pool->free_large[bin] = large->next;
 			pool->bytes -= large->bytes;
-			lab_memory_unmap(large, large->bytes);
+			lab_memory_unmap(large, large->bytes, large->bytes);
 		}
 	}
 }
@@ -183,10 +184,10 @@ void lab_pool_free(struct lab_pool **_pool)
 		struct chunk *segment = pool->segments;
 
 		pool->segments = segment->next_segment;
-		lab_memory_unmap(segment, segment->segment_bytes);
+		lab_memory_unmap(segment, segment->segment_bytes, segment->segment_bytes);
 	}
 	pool->magic = 0;
-	lab_memory_unmap(pool, sizeof(*pool));
+	lab_memory_unmap(pool, sizeof(*pool), sizeof(*pool));
 }
 
 size_t lab_pool_bytes(const struct lab_pool *pool)
