@@ -189,6 +189,7 @@ static void note_dropped(struct alter *a, const struct cqle_column *c)
 		lab_arena_new_of(a->emu->permanent, struct cqle_dropped_column);
 	const struct cqle_dropped_column *old = a->table->dropped_columns;
 	struct cqle_dropped_column **link = &a->table->dropped_columns;
+	bool is_placed = false;
 	*d = (struct cqle_dropped_column){ .name = c->name,
 		.type_text = c->type_text,
 		.is_static = c->kind == CQLE_STATIC,
@@ -197,17 +198,17 @@ static void note_dropped(struct alter *a, const struct cqle_column *c)
 	for (; old != NULL; old = old->next) {
 		if (lab_view_eq(old->name, c->name))
 			continue;
-		if (d != NULL && lab_view_cmp(c->name, old->name) < 0) {
+		if (!is_placed && lab_view_cmp(c->name, old->name) < 0) {
 			*link = d;
 			link = &d->next;
-			d = NULL;
+			is_placed = true;
 		}
 		*link = lab_arena_new_of(a->emu->permanent, struct cqle_dropped_column);
 		**link = *old;
 		(*link)->next = NULL;
 		link = &(*link)->next;
 	}
-	if (d != NULL)
+	if (!is_placed)
 		*link = d;
 }
 

@@ -87,7 +87,8 @@ static uint64_t weight(const struct cqle_latency *l, size_t i, uint64_t newest_n
 
 static uint64_t weighted_median(const struct cqle_latency *l)
 {
-	uint64_t took[CQLE_LATENCY_SAMPLES], weights[CQLE_LATENCY_SAMPLES], sum = 0, below = 0;
+	uint64_t took[CQLE_LATENCY_SAMPLES] = { 0 }, weights[CQLE_LATENCY_SAMPLES];
+	uint64_t sum = 0, below = 0;
 	uint64_t newest_ns = 0;
 	size_t i;
 	for (i = 0; i < l->count; i++)
