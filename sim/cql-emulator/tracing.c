@@ -136,7 +136,8 @@ const uint8_t *cqle_trace_end(struct cqlemu *emu, const struct cqle_op *op)
 		return NULL;
 	if (!t->finished) {
 		t->finished = true;
-		t->duration_us = (emu->now_ns - t->began_ns) / 1000;
+		/* To cqlsh, 0 is a trace that has not ended. */
+		t->duration_us = LAB_MAX((emu->now_ns - t->began_ns) / 1000, UINT64_C(1));
 		keep_query(emu, t, op->text);
 		emu->traces->version++;
 	}

@@ -68,6 +68,16 @@ def rows(one, on=None):
 	return [tuple(row.as_tuple()) for row in execute(one, on).all()]
 
 
+def sent(one, on=None):
+	"""The driver's connection to a node that has just gone fails with the first request on it."""
+	for _ in range(20):
+		try:
+			return execute(one, on)
+		except errors.CassErrorLibWriteError:
+			time.sleep(0.1)
+	return execute(one, on)
+
+
 def raised(kind, function, *args, **more):
 	try:
 		function(*args, **more)
@@ -275,7 +285,7 @@ def authentication():
 def outcome(query, level, on):
 	"""Numbers stand in no exception of acsylla's, only the text: the level."""
 	try:
-		execute(statement(query, consistency=level, idempotent=True), on)
+		sent(statement(query, consistency=level, idempotent=True), on)
 		return "ok"
 	except errors.CassErrorServerUnavailable as error:
 		within("text", str(error), f"Cannot achieve consistency level {level.name}")
@@ -304,13 +314,13 @@ def events():
 	for how, node in (("stop", 2), ("kill", 1)):
 		seen.clear()
 		with lab.Away(how, lab.NODES[node]):
-			lab.until(f"DOWN after {how}", lambda n=node: rows(statement(read, idempotent=True), other)
+			lab.until(f"DOWN after {how}", lambda n=node: sent(statement(read, idempotent=True), other)
 				is not None and has("DOWN", lab.HOSTS[n]))
-		lab.until(f"UP after {how}", lambda n=node: rows(read, other) is not None and
+		lab.until(f"UP after {how}", lambda n=node: sent(read, other) is not None and
 			has("UP", lab.HOSTS[n]))
 	for name in lab.NODES:
 		before = lab.statements()[name]
-		lab.until(f"requests to {name} again", lambda n=name, b=before: rows(read, other) is not None and
+		lab.until(f"requests to {name} again", lambda n=name, b=before: sent(read, other) is not None and
 			lab.statements()[n] > b)
 	run(other.close())
 
