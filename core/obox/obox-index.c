@@ -241,7 +241,8 @@ static void new_state(struct obox_index *index, uint32_t uidvalidity)
 	lab_assert(obox_state_author(index->state, author, &index->author, &err) == 0);
 }
 
-/* What is under way from the header's author and UIDVALIDITY to the end of the log. */
+/* The state that a clean stop left. False if there is none that can be trusted; the UIDVALIDITY is
+ * told if the header is whole. */
 static bool load(struct obox_index *index, uint32_t *ret_uidvalidity)
 {
 	struct lab_arena *arena = lab_arena_new(index->env->heap, (size_t)INDEX_FILE_MAX + 65536);

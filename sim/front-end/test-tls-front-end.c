@@ -13,18 +13,7 @@
 #define NODE "cassandra-2.example"
 #define FLOOD_BYTES ((size_t)6 << 20)
 
-static char directory[64];
 static struct testing_ca the_ca;
-
-static const char *path_of(const char *name)
-{
-	static char paths[16][128];
-	static unsigned next;
-	char *path = paths[next++ % 16];
-
-	(void)snprintf(path, sizeof(paths[0]), "%s/%s", directory, name);
-	return path;
-}
 
 /* ---- a stream service: echoes; "C" says bye and ends, "R" resets, "F" floods ---- */
 
@@ -123,8 +112,8 @@ static void setting_open(struct setting *s, struct tls_front_end_settings tls)
 		routes[i] = (struct tls_front_end_route){ nodes[i].address, nodes[i].address,
 			stream_front_end_port(s->plain) };
 	if (tls.cert_file == NULL) {
-		tls.cert_file = path_of("server.pem");
-		tls.key_file = path_of("server.key");
+		tls.cert_file = testing_path("server.pem");
+		tls.key_file = testing_path("server.key");
 	}
 	tls.routes = routes;
 	tls.route_count = 2;
@@ -324,8 +313,8 @@ static void no_certificate(struct bed *bed)
 	wait_closed(bed);
 	assert_int_equal(node.accepts, 0);
 
-	tls.cert_file = path_of("client.pem");
-	tls.key_file = path_of("client.key");
+	tls.cert_file = testing_path("client.pem");
+	tls.key_file = testing_path("client.key");
 	assert_int_equal(dial(bed, &tls, &stream, NULL), 0);
 	assert_int_equal(env_stream_write(stream, LAB_VIEW("hello"), NULL), 0);
 	must_read(bed, stream, "hello");
@@ -433,20 +422,20 @@ static void senseless_settings_are_refused(void **state)
 	const struct tls_front_end_route good = { "127.0.0.1", "127.0.0.1", 9 },
 					 bad = { "somewhere", "127.0.0.1", 9 };
 	const struct tls_front_end_settings cases[] = {
-		{ .cert_file = path_of("server.pem"), .key_file = path_of("server.key") },
-		{ .cert_file = path_of("server.pem"),
-			.key_file = path_of("server.key"),
+		{ .cert_file = testing_path("server.pem"), .key_file = testing_path("server.key") },
+		{ .cert_file = testing_path("server.pem"),
+			.key_file = testing_path("server.key"),
 			.routes = &bad,
 			.route_count = 1 },
 		{ .routes = &good, .route_count = 1 },
-		{ .cert_file = path_of("server.pem"), .routes = &good, .route_count = 1 },
-		{ .cert_file = path_of("server.pem"),
-			.key_file = path_of("client.key"),
+		{ .cert_file = testing_path("server.pem"), .routes = &good, .route_count = 1 },
+		{ .cert_file = testing_path("server.pem"),
+			.key_file = testing_path("client.key"),
 			.routes = &good,
 			.route_count = 1 },
-		{ .cert_file = path_of("server.pem"),
-			.key_file = path_of("server.key"),
-			.client_ca_file = path_of("nothing.pem"),
+		{ .cert_file = testing_path("server.pem"),
+			.key_file = testing_path("server.key"),
+			.client_ca_file = testing_path("nothing.pem"),
 			.routes = &good,
 			.route_count = 1 },
 	};
@@ -540,12 +529,13 @@ static void https_is_http_behind_it(void **state)
 	assert_int_equal(http_front_end_new(&plain, &http, NULL), 0);
 	const struct tls_front_end_route route = { "127.0.0.1", "127.0.0.1",
 		http_front_end_port(http) };
-	assert_int_equal(tls_front_end_new(&(struct tls_front_end_settings){ .cert_file = path_of(
-										     "server.pem"),
-						   .key_file = path_of("server.key"),
-						   .routes = &route,
-						   .route_count = 1 },
-				 &tls, NULL),
+	assert_int_equal(
+		tls_front_end_new(
+			&(struct tls_front_end_settings){ .cert_file = testing_path("server.pem"),
+				.key_file = testing_path("server.key"),
+				.routes = &route,
+				.route_count = 1 },
+			&tls, NULL),
 		0);
 	bed_open_with(&bed, &live, &host);
 	assert_int_equal(
@@ -565,11 +555,10 @@ static int make_certificates(void **state)
 					 client = { .names = NULL };
 
 	(void)state;
-	(void)snprintf(directory, sizeof(directory), "/tmp/lab-tls-XXXXXX");
-	assert_non_null(mkdtemp(directory));
-	testing_ca_make(&the_ca, directory, "ca");
-	testing_certificate_make(&the_ca, directory, "server", &server);
-	testing_certificate_make(&the_ca, directory, "client", &client);
+	testing_directory_make();
+	testing_ca_make(&the_ca, "ca");
+	testing_certificate_make(&the_ca, "server", &server);
+	testing_certificate_make(&the_ca, "client", &client);
 	return 0;
 }
 
@@ -577,7 +566,7 @@ static int remove_certificates(void **state)
 {
 	(void)state;
 	testing_ca_done(&the_ca);
-	return nftw(directory, bed_remove, 16, FTW_DEPTH | FTW_PHYS);
+	return testing_directory_remove();
 }
 
 int main(void)

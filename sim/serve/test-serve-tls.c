@@ -5,18 +5,12 @@
 #include "core/env/live/testing-certificates.h"
 #include "sim/serve/testing-serve.h"
 
-static char directory[64];
 static struct testing_ca the_ca;
-
-static const char *path_of(const char *name)
-{
-	return lab_arena_printf(t.arena, "%s/%s", directory, name);
-}
 
 static struct serve_options with_tls(struct serve_options options)
 {
-	options.tls_cert = path_of("server.pem");
-	options.tls_key = path_of("server.key");
+	options.tls_cert = testing_path("server.pem");
+	options.tls_key = testing_path("server.key");
 	return options;
 }
 
@@ -151,18 +145,18 @@ static void what_is_wrong_is_said(void **state)
 	struct serve_options options = { .s3 = "127.0.0.1:0" };
 
 	(void)state;
-	options.tls_key = path_of("server.key");
+	options.tls_key = testing_path("server.key");
 	assert_int_equal(t_start(&options), -1);
 	assert_string_equal(t.err.message, "--tls-key needs --tls-cert");
 	options.tls_key = NULL;
 	options.tls_client_ca = the_ca.file;
 	assert_int_equal(t_start(&options), -1);
 	assert_string_equal(t.err.message, "--tls-client-ca needs --tls-cert");
-	options.tls_cert = path_of("missing.pem");
+	options.tls_cert = testing_path("missing.pem");
 	assert_int_equal(t_start(&options), -1);
 	assert_non_null(strstr(t.err.message, "missing.pem"));
-	options.tls_cert = path_of("server.pem");
-	options.tls_key = path_of("other.key");
+	options.tls_cert = testing_path("server.pem");
+	options.tls_key = testing_path("other.key");
 	assert_int_equal(t_start(&options), -1);
 	assert_non_null(strstr(t.err.message, "other.key"));
 }
@@ -174,11 +168,10 @@ static int make_certificates(void **state)
 	};
 
 	(void)state;
-	(void)snprintf(directory, sizeof(directory), "/tmp/lab-tls-XXXXXX");
-	assert_non_null(mkdtemp(directory));
-	testing_ca_make(&the_ca, directory, "ca");
-	testing_certificate_make(&the_ca, directory, "server", &server);
-	testing_certificate_make(&the_ca, directory, "other", &server);
+	testing_directory_make();
+	testing_ca_make(&the_ca, "ca");
+	testing_certificate_make(&the_ca, "server", &server);
+	testing_certificate_make(&the_ca, "other", &server);
 	return 0;
 }
 
@@ -186,7 +179,7 @@ static int remove_certificates(void **state)
 {
 	(void)state;
 	testing_ca_done(&the_ca);
-	return nftw(directory, bed_remove, 16, FTW_DEPTH | FTW_PHYS);
+	return testing_directory_remove();
 }
 
 int main(void)

@@ -37,19 +37,8 @@ struct peer {
 	size_t received;
 };
 
-static char directory[64];
 static struct testing_ca the_ca, other_ca;
 static struct peer the_peer;
-
-static const char *path_of(const char *name)
-{
-	static char paths[16][128];
-	static unsigned next;
-	char *path = paths[next++ % 16];
-
-	(void)snprintf(path, sizeof(paths[0]), "%s/%s", directory, name);
-	return path;
-}
 
 /* ---- the peer ---- */
 
@@ -63,9 +52,11 @@ static SSL_CTX *peer_context(const struct peer *peer)
 	if (peer->version_max != 0)
 		assert_int_equal(SSL_CTX_set_max_proto_version(context, peer->version_max), 1);
 	(void)snprintf(name, sizeof(name), "%s.pem", peer->certificate);
-	assert_int_equal(SSL_CTX_use_certificate_file(context, path_of(name), SSL_FILETYPE_PEM), 1);
+	assert_int_equal(
+		SSL_CTX_use_certificate_file(context, testing_path(name), SSL_FILETYPE_PEM), 1);
 	(void)snprintf(name, sizeof(name), "%s.key", peer->certificate);
-	assert_int_equal(SSL_CTX_use_PrivateKey_file(context, path_of(name), SSL_FILETYPE_PEM), 1);
+	assert_int_equal(
+		SSL_CTX_use_PrivateKey_file(context, testing_path(name), SSL_FILETYPE_PEM), 1);
 	if (peer->wants_certificate) {
 		SSL_CTX_set_verify(
 			context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
@@ -325,14 +316,14 @@ static void a_client_without_certificate_is_told_so(void **state)
 static void a_client_may_have_a_certificate_and_a_password_for_its_key(void **state)
 {
 	struct env_tls tls = { .ca_file = the_ca.file,
-		.cert_file = path_of("client.pem"),
-		.key_file = path_of("client.key") };
+		.cert_file = testing_path("client.pem"),
+		.key_file = testing_path("client.key") };
 	const struct peer peer = { .wants_certificate = true };
 
 	(void)state;
 	assert_int_equal(dial(&peer, (struct attempt){ .tls = tls, .use = echo_hello }).result, 0);
-	tls.cert_file = path_of("locked.pem");
-	tls.key_file = path_of("locked.key");
+	tls.cert_file = testing_path("locked.pem");
+	tls.key_file = testing_path("locked.key");
 	tls.key_password = PASSWORD;
 	assert_int_equal(dial(&peer, (struct attempt){ .tls = tls, .use = echo_hello }).result, 0);
 }
@@ -340,18 +331,18 @@ static void a_client_may_have_a_certificate_and_a_password_for_its_key(void **st
 static void what_is_wrong_with_a_file_is_told_without_its_secrets(void **state)
 {
 	const struct env_tls cases[] = {
-		{ .ca_file = path_of("missing.pem") },
-		{ .ca_file = path_of("client.key") },
-		{ .ca_file = the_ca.file, .cert_file = path_of("missing.pem") },
+		{ .ca_file = testing_path("missing.pem") },
+		{ .ca_file = testing_path("client.key") },
+		{ .ca_file = the_ca.file, .cert_file = testing_path("missing.pem") },
 		{ .ca_file = the_ca.file,
-			.cert_file = path_of("client.pem"),
-			.key_file = path_of("good.key") },
+			.cert_file = testing_path("client.pem"),
+			.key_file = testing_path("good.key") },
 		{ .ca_file = the_ca.file,
-			.cert_file = path_of("locked.pem"),
-			.key_file = path_of("locked.key") },
+			.cert_file = testing_path("locked.pem"),
+			.key_file = testing_path("locked.key") },
 		{ .ca_file = the_ca.file,
-			.cert_file = path_of("locked.pem"),
-			.key_file = path_of("locked.key"),
+			.cert_file = testing_path("locked.pem"),
+			.key_file = testing_path("locked.key"),
 			.key_password = "wrong " PASSWORD },
 	};
 	static const char *const says[] = { "CA file", "CA file", "certificate file",
@@ -632,16 +623,14 @@ static int make_certificates(void **state)
 					 locked = { .password = PASSWORD };
 
 	(void)state;
-	(void)snprintf(directory, sizeof(directory), "/tmp/lab-tls-XXXXXX");
-	assert_non_null(mkdtemp(directory));
-	testing_ca_make(&the_ca, directory, "ca");
-	testing_ca_make(&other_ca, directory, "other-ca");
-	testing_certificate_make(&the_ca, directory, "good", &good);
-	testing_certificate_make(&the_ca, directory, "stranger", &stranger);
-	testing_certificate_make(&the_ca, directory, "expired", &expired);
-	testing_certificate_make(
-		&the_ca, directory, "client", &(struct testing_certificate){ .names = NULL });
-	testing_certificate_make(&the_ca, directory, "locked", &locked);
+	testing_directory_make();
+	testing_ca_make(&the_ca, "ca");
+	testing_ca_make(&other_ca, "other-ca");
+	testing_certificate_make(&the_ca, "good", &good);
+	testing_certificate_make(&the_ca, "stranger", &stranger);
+	testing_certificate_make(&the_ca, "expired", &expired);
+	testing_certificate_make(&the_ca, "client", &(struct testing_certificate){ .names = NULL });
+	testing_certificate_make(&the_ca, "locked", &locked);
 	return 0;
 }
 
@@ -650,7 +639,7 @@ static int remove_certificates(void **state)
 	(void)state;
 	testing_ca_done(&the_ca);
 	testing_ca_done(&other_ca);
-	return nftw(directory, bed_remove, 16, FTW_DEPTH | FTW_PHYS);
+	return testing_directory_remove();
 }
 
 int main(void)

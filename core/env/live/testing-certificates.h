@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * testing-certificates.h - for tests only: certificates and keys as PEM files in a directory, made
- * when they are needed. Include after cmocka.h.
+ * when they are needed. Include after core/env/live/test-support.h.
  */
 #ifndef LAB_ENV_LIVE_TESTING_CERTIFICATES_H
 #define LAB_ENV_LIVE_TESTING_CERTIFICATES_H
@@ -10,6 +10,31 @@
 
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
+
+/* Where this program keeps them. */
+static char testing_directory[64];
+
+static inline void testing_directory_make(void)
+{
+	(void)snprintf(testing_directory, sizeof(testing_directory), "/tmp/lab-tls-XXXXXX");
+	assert_non_null(mkdtemp(testing_directory));
+}
+
+static inline int testing_directory_remove(void)
+{
+	return nftw(testing_directory, bed_remove, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+/* Of a file in it; good for the next 15 calls. */
+static inline const char *testing_path(const char *name)
+{
+	static char paths[16][128];
+	static unsigned next;
+	char *path = paths[next++ % 16];
+
+	(void)snprintf(path, sizeof(paths[0]), "%s/%s", testing_directory, name);
+	return path;
+}
 
 /* Who signs; signed by itself. */
 struct testing_ca {
@@ -67,9 +92,9 @@ static inline void testing_write(
 	assert_int_equal(fclose(file), 0);
 }
 
-static inline void testing_ca_make(struct testing_ca *ca, const char *directory, const char *name)
+static inline void testing_ca_make(struct testing_ca *ca, const char *name)
 {
-	(void)snprintf(ca->file, sizeof(ca->file), "%s/%s.pem", directory, name);
+	(void)snprintf(ca->file, sizeof(ca->file), "%s/%s.pem", testing_directory, name);
 	ca->key = EVP_EC_gen("P-256");
 	ca->certificate = testing_x509(ca->key, name, false);
 	assert_int_equal(
@@ -85,9 +110,9 @@ static inline void testing_ca_done(struct testing_ca *ca)
 	EVP_PKEY_free(ca->key);
 }
 
-/* DIRECTORY/NAME.pem and DIRECTORY/NAME.key. */
-static inline void testing_certificate_make(const struct testing_ca *ca, const char *directory,
-	const char *name, const struct testing_certificate *settings)
+/* NAME.pem and NAME.key. */
+static inline void testing_certificate_make(
+	const struct testing_ca *ca, const char *name, const struct testing_certificate *settings)
 {
 	EVP_PKEY *key = EVP_EC_gen("P-256");
 	X509 *certificate = testing_x509(key, name, settings->expired);
@@ -98,9 +123,9 @@ static inline void testing_certificate_make(const struct testing_ca *ca, const c
 	if (settings->names != NULL)
 		testing_extension(certificate, NID_subject_alt_name, settings->names);
 	assert_true(X509_sign(certificate, ca->key, EVP_sha256()) > 0);
-	(void)snprintf(path, sizeof(path), "%s/%s.pem", directory, name);
+	(void)snprintf(path, sizeof(path), "%s/%s.pem", testing_directory, name);
 	testing_write(path, certificate, NULL, NULL);
-	(void)snprintf(path, sizeof(path), "%s/%s.key", directory, name);
+	(void)snprintf(path, sizeof(path), "%s/%s.key", testing_directory, name);
 	testing_write(path, NULL, key, settings->password);
 	X509_free(certificate);
 	EVP_PKEY_free(key);
