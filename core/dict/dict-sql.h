@@ -14,11 +14,12 @@
  * Escaping   Parts of keys are unescaped (dict.h) before they are bound, and escaped again in the
  *            keys that an iteration returns.
  * Timestamps Of every change: the client's monotonic generator, plus the caller's offset. The
- * offset does not move the generator (obox 3.10, invariant 33). Limits     A statement that is not
- * answered within 30 s is given up, as the dict client does: "Dict server timeout: ...". Of a
- * change that is UNCERTAIN if it had been sent. More than 5 s is worth a warning. Errors dict.h, in
- * dict-sql's words: "sql dict lookup: Invalid/unmapped key: K", "dict sql lookup failed: ...", "sql
- * dict: commit failed: ...".
+ *            offset does not move the generator (obox 3.10, invariant 33).
+ * Limits     A statement that is not answered within 30 s is given up, as the dict client does:
+ *            "Dict server timeout: ...". Of a change that is UNCERTAIN if it had been sent. More
+ *            than 5 s is worth a warning.
+ * Errors     dict.h, in dict-sql's words: "sql dict lookup: Invalid/unmapped key: K", "dict sql
+ *            lookup failed: ...", "sql dict: commit failed: ...".
  */
 #ifndef LAB_DICT_SQL_H
 #define LAB_DICT_SQL_H

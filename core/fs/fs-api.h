@@ -3,14 +3,15 @@
  * fs-api.h - lib-fs: everything that obox does to storage goes through this interface (obox 1.1).
  *
  * Purpose    A stack of drivers made from one URI ("fscache:...:compress:zstd:3:dictmap:... ;
- * s3:...") that stores whole objects with metadata under paths. Blocking   Every operation blocks
- * the calling fiber (env.h). Parallelism is several fibers. Ownership  A file belongs to its fs and
- * must be closed before it. Results borrow from the arena that the caller passes. An fs belongs to
- * one user's session on one host. Contents   Written and read whole: nothing is visible before
- * fs_write() returns 0, and there is no append (obox stores immutable objects). Errors     Codes
- * that callers rely on: LAB_NOT_FOUND (ENOENT), LAB_EXISTS, LAB_NO_SPACE, LAB_IO, and LAB_UNCERTAIN
- * for fs_write(), fs_copy(), fs_delete(), fs_rename(): it may or may not have happened, now or
- * later.
+ *            s3:...") that stores whole objects with metadata under paths.
+ * Blocking   Every operation blocks the calling fiber (env.h). Parallelism is several fibers.
+ * Ownership  A file belongs to its fs and must be closed before it. Results borrow from the arena
+ *            that the caller passes. An fs belongs to one user's session on one host.
+ * Contents   Written and read whole: nothing is visible before fs_write() returns 0, and there is
+ *            no append (obox stores immutable objects).
+ * Errors     Codes that callers rely on: LAB_NOT_FOUND (ENOENT), LAB_EXISTS, LAB_NO_SPACE, LAB_IO,
+ *            and LAB_UNCERTAIN for fs_write(), fs_copy(), fs_delete(), fs_rename(): it may or may
+ *            not have happened, now or later.
  */
 #ifndef LAB_FS_API_H
 #define LAB_FS_API_H

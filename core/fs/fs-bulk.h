@@ -5,9 +5,9 @@
  * the ladder (obox 1.6). What a request looks like is the driver's.
  *
  * Ownership  Items and the bulk are the caller's; a driver's item begins with a struct
- * fs_bulk_item, its bulk with a struct fs_bulk. Errors     None of its own: each item's `result`.
- * An item that may have been applied by an attempt that failed ends LAB_UNCERTAIN, whatever its
- * last answer was.
+ *            fs_bulk_item, its bulk with a struct fs_bulk.
+ * Errors     None of its own: each item's `result`. An item that may have been applied by an
+ *            attempt that failed ends LAB_UNCERTAIN, whatever its last answer was.
  */
 #ifndef LAB_FS_BULK_H
 #define LAB_FS_BULK_H

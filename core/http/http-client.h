@@ -3,21 +3,24 @@
  * http-client.h - the HTTP policy of object storage: retries, timeouts, headers, log lines.
  *
  * Purpose    One request in the caller's sense, which may be several exchanges of env_http(): each
- * is signed anew, and their outcomes add up to one of ok, fail, uncertain. Blocking
- * http_client_request() blocks; at most max_parallel_connections exchanges of one client run at a
- * time, the others queue. Any number of fibers may use a client. Ownership  The client copies its
- * settings to its heap. Responses are copied into the caller's arena. Retries    obox 1.6: after 50
- * ms, 500 ms, 5 s, 10 s, 10 s... up to max_retries of the action's class, on every 5xx, on 408, on
- * retry_statuses, after a reset or a timeout, and when inspect() says so. Failed connects have
- * their own count, with waits of 100, 200, 400... ms up to 1 s. absolute_timeout covers all of it,
- * the time in the queue too; a retry whose wait would pass it is not begun. Retry-After is not
- * heeded, as the ladder is what is documented. Redirects  301, 302, 307 and 308 with a Location are
- * followed at once, signed anew, with the same method and body, up to max_redirects; never from
- * https to http. They count as no retry. Outcome    One table, http_classes in
- * http-classify.c (simulation 5.2). A write or delete that fails after any attempt which may have
- * been applied is LAB_UNCERTAIN, whatever the last attempt said. A 404 for a delete after such an
- * attempt is ok: it was our own. Secrets    Only header values named by log_headers get into
- * messages and events.
+ *            is signed anew, and their outcomes add up to one of ok, fail, uncertain.
+ * Blocking   http_client_request() blocks; at most max_parallel_connections exchanges of one client
+ *            run at a time, the others queue. Any number of fibers may use a client.
+ * Ownership  The client copies its settings to its heap. Responses are copied into the caller's
+ *            arena.
+ * Retries    obox 1.6: after 50 ms, 500 ms, 5 s, 10 s, 10 s... up to max_retries of the action's
+ *            class, on every 5xx, on 408, on retry_statuses, after a reset or a timeout, and when
+ *            inspect() says so. Failed connects have their own count, with waits of 100, 200,
+ *            400... ms up to 1 s. absolute_timeout covers all of it, the time in the queue too; a
+ *            retry whose wait would pass it is not begun. Retry-After is not heeded, as the ladder
+ *            is what is documented.
+ * Redirects  301, 302, 307 and 308 with a Location are followed at once, signed anew, with the same
+ *            method and body, up to max_redirects; never from https to http. They count as no
+ *            retry.
+ * Outcome    One table, http_classes in http-classify.c (simulation 5.2). A write or delete that
+ *            fails after any attempt which may have been applied is LAB_UNCERTAIN, whatever the
+ *            last attempt said. A 404 for a delete after such an attempt is ok: it was our own.
+ * Secrets    Only header values named by log_headers get into messages and events.
  */
 #ifndef LAB_HTTP_CLIENT_H
 #define LAB_HTTP_CLIENT_H

@@ -3,9 +3,10 @@
  * backend.h - one Dovecot backend on one host: what its processes share.
  *
  * Purpose    Turns the operator's settings into running parts: the dicts behind dict-async,
- * fs-auth, the locks, and the users that are open here. Lifetime   Made in a fiber of the host and
- * gone with the host's heap: a crash needs no clean-up. Ownership  Settings and dict configurations
- * are borrowed; they belong to the run, not to the host.
+ *            fs-auth, the locks, and the users that are open here.
+ * Lifetime   Made in a fiber of the host and gone with the host's heap: a crash needs no clean-up.
+ * Ownership  Settings and dict configurations are borrowed; they belong to the run, not to the
+ *            host.
  */
 #ifndef LAB_OBOX_BACKEND_H
 #define LAB_OBOX_BACKEND_H

@@ -6,9 +6,9 @@
  *   authors u32, each: id u64 | seen u64                              by id
  *   keywords u32, each: length u8 | bytes                             by bytes
  *   mails gone u32, each: UID u32                                     by UID; only in changes
- *   mails u32, each: UID u32 | name 16 | GUID 16 | size u64 | received u64 | saved u64 | modseq u64
- * | object id's length u8 | object id | stamps u16, each: flag u16 | author u16 | modseq u64 | set
- * u8
+ *   mails u32, each: UID u32 | name 16 | GUID 16 | size u64 | received u64 | saved u64 |
+ *                    modseq u64 | object id's length u8 | object id | stamps u16, each:
+ *                    flag u16 | author u16 | modseq u64 | set u8
  *
  * Numbers are big-endian. Tables are sorted, so that equal states are equal bytes.
  */

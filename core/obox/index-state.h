@@ -3,21 +3,23 @@
  * index-state.h - what the index of a folder says, and who said it: the content of index bundles
  * (obox 5.3), and the merge of what several backends said at the same time (obox 5.5, HD-9).
  *
- * Purpose   A value without a file, a clock or a network: mails, flags, keywords, UIDs, modseqs. A
- *           backend changes its own state; obox_state_merge() makes one of two.
- * Authors   Every state that may be changed on its own has an author: a number drawn when a
- *           metacache directory is made anew. An author that lost changes must never write again
- *           under the same number, or two changes would look like one.
- * Stamps    Each addition of a mail and each change of a flag is stamped (modseq, author). The
- * state remembers up to which modseq it has seen each author. So "the other side does not have this
- * mail" is known to mean "it never saw it" or "it expunged it" without a list of what was expunged,
- * and of two changes of one flag the later one is known. Merge     Commutative and idempotent;
- * whatever the order in which backends exchange states, they end with the same mails and flags, and
- * after the exchange has come to rest with the same UIDs. What was expunged on one side stays
- * expunged, whatever was done to it on the other. UIDs      Within one UIDVALIDITY a UID denotes
- * one mail for ever, for all who ever saw one of the states (invariant 7): a UID below the other
- * side's UIDNEXT is kept only if the other side gave it to the same mail; else the mail gets a new
- * one. Limits    Below. Blocking: never.
+ * Purpose    A value without a file, a clock or a network: mails, flags, keywords, UIDs, modseqs. A
+ *            backend changes its own state; obox_state_merge() makes one of two.
+ * Authors    Every state that may be changed on its own has an author: a number made when a
+ *            metacache directory is made anew. An author that lost changes must never write again
+ *            under the same number, or two changes would look like one.
+ * Stamps     Each addition of a mail and each change of a flag is stamped (modseq, author). The
+ *            state remembers up to which modseq it has seen each author. So "the other side does
+ *            not have this mail" is known to mean "it never saw it" or "it expunged it" without a
+ *            list of what was expunged, and of two changes of one flag the later one is known.
+ * Merge      Commutative and idempotent; whatever the order in which backends exchange states, they
+ *            end with the same mails and flags, and after the exchange has come to rest with the
+ *            same UIDs. What was expunged on one side stays expunged, whatever was done to it on
+ *            the other.
+ * UIDs       Within one UIDVALIDITY a UID denotes one mail for ever, for all who ever saw one of
+ *            the states (invariant 7): a UID below the other side's UIDNEXT is kept only if the
+ *            other side gave it to the same mail; else the mail gets a new one.
+ * Blocking   Never. Limits are below.
  */
 #ifndef LAB_OBOX_INDEX_STATE_H
 #define LAB_OBOX_INDEX_STATE_H

@@ -11,8 +11,8 @@
  *            happen, and a retry is safe.
  * UIDs       Given by the local index at the end of a save. Without index bundles (they belong to
  *            the metacache) another backend, or this one after a crash, numbers a folder anew in
- * the order of creation and gives it a new UIDVALIDITY. Limits     OBOX_MAIL_MAX bytes a mail,
- * OBOX_MAILS_MAX mails a folder, OBOX_BATCH mails a call.
+ *            the order of creation and gives it a new UIDVALIDITY.
+ * Limits     OBOX_MAIL_MAX bytes a mail, OBOX_MAILS_MAX mails a folder, OBOX_BATCH mails a call.
  */
 #ifndef LAB_OBOX_H
 #define LAB_OBOX_H

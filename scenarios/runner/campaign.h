@@ -4,8 +4,8 @@
  *
  * Purpose    Worker processes take batches of seeds and run them one after the other with warm
  *            memory. A worker that crashes or hangs names its seed: the seed counts as broken, and
- * a new worker goes on behind it. Limits     CAMPAIGN_WORKERS_MAX; a seed may take `seed_timeout_s`
- * of wall time.
+ *            a new worker goes on behind it.
+ * Limits     CAMPAIGN_WORKERS_MAX; a seed may take `seed_timeout_s` of wall time.
  */
 #ifndef SCENARIOS_CAMPAIGN_H
 #define SCENARIOS_CAMPAIGN_H

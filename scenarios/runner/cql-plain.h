@@ -3,15 +3,16 @@
  * cql-plain.h - the plainest client of Cassandra: one connection, one statement at a time.
  *
  * Purpose    What the laboratory itself asks of a cluster that is not ours (foreign-cql.h).
- * Messages are core/cql's codec; connections, paging and retries share nothing with the client that
- *            is under test.
+ *            Messages are core/cql's codec; connections, paging and retries share nothing with the
+ *            client that is under test.
  * Blocking   Everything blocks the calling fiber, for CQL_PLAIN_TIMEOUT_NS at most.
  * Ownership  Answers live in the arena that they were asked with.
  * Errors     -1 LAB_REFUSED, LAB_TIMEOUT, LAB_DENIED (no loopback address) as env_connect();
  *            LAB_RESET; LAB_CORRUPT; LAB_INVALID: credentials that are missing or wrong. An ERROR
- * is LAB_UNAVAILABLE with the server's words, its code in err->status, and err->retryable if the
- * same may succeed later. Whether a change took effect is never known then. Secrets    The password
- * is in no message.
+ *            is LAB_UNAVAILABLE with the server's words, its code in err->status, and
+ *            err->retryable if the same may succeed later. Whether a change took effect is never
+ *            known then.
+ * Secrets    The password is in no message.
  */
 #ifndef SCENARIOS_CQL_PLAIN_H
 #define SCENARIOS_CQL_PLAIN_H

@@ -6,10 +6,11 @@
  * Purpose    The oracle judges what the replicas together hold. Of a foreign cluster that is what a
  *            SELECT of everything at consistency ALL returns: every replica answers, and the newest
  *            cell wins. These rows are put into an emulator that stands in for it (the mirror). So
- * the oracle stays as it is, and nothing that the core understood is taken for a fact. Ours The
- * keyspace must not exist: foreign_cql_claim() makes it with the tables of obox 3.1. Blocking
- * Everything blocks the calling fiber. A node that is not back yet is waited for, except at the
- * very beginning. Limits     FOREIGN_ROWS_MAX of a table. -1 LAB_LIMIT beyond it.
+ *            the oracle stays as it is, and nothing that the core understood is taken for a fact.
+ * Ours       The keyspace must not exist: foreign_cql_claim() makes it with the tables of obox 3.1.
+ * Blocking   Everything blocks the calling fiber. A node that is not back yet is waited for, except
+ *            at the very beginning.
+ * Limits     FOREIGN_ROWS_MAX of a table. -1 LAB_LIMIT beyond it.
  */
 #ifndef SCENARIOS_FOREIGN_CQL_H
 #define SCENARIOS_FOREIGN_CQL_H

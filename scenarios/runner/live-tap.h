@@ -5,11 +5,12 @@
  *
  * Purpose    Services ask for faults and write their access logs in their own threads. The plan is
  *            asked under a lock; what was logged and what was injected is copied into a queue,
- * which the main thread empties when it comes by. Order      Of one service: as it happened. A
- * fault comes before the request that it hit. Threads    live_tap_hooks() of any number of services
- * at once; everything else is the main thread's. The lock is never held while something outside is
- * called, but for the plan's own observer, which is in here. Limits     LIVE_TAP_BYTES_MAX of what
- * is queued and of the plan; beyond that it is an assertion.
+ *            which the main thread empties when it comes by.
+ * Order      Of one service: as it happened. A fault comes before the request that it hit.
+ * Threads    live_tap_hooks() of any number of services at once; everything else is the main
+ *            thread's. The lock is never held while something outside is called, but for the plan's
+ *            own observer, which is in here.
+ * Limits     LIVE_TAP_BYTES_MAX of what is queued and of the plan; beyond that it is an assertion.
  */
 #ifndef SCENARIOS_LIVE_TAP_H
 #define SCENARIOS_LIVE_TAP_H

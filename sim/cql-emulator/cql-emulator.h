@@ -2,12 +2,12 @@
  *
  * cql-emulator.h - a Cassandra cluster in one process, as drivers and the facts know it.
  *
- * Purpose    Nodes in racks and data centres, a ring of tokens, replicas with cells, timestamps
- *            and tombstones, coordinators with their own view of who is alive, hints and read
- *            repair, behind the CQL native protocol, v3 to v5 with LZ4 and Snappy. Behaviour
- * follows Apache Cassandra 4.0.14 (cql-imds 0 to 4); where the real one is lenient, this one may be
- *            stricter, never the other way round. What is missing answers with an error, never
- *            with a wrong result; README.md has the list.
+ * Purpose    Nodes in racks and data centres, a ring of tokens, replicas with cells, timestamps and
+ *            tombstones, coordinators with their own view of who is alive, hints and read repair,
+ *            behind the CQL native protocol, v3 to v5 with LZ4 and Snappy. Behaviour follows Apache
+ *            Cassandra 4.0.14 (cql-imds 0 to 4); where the real one is lenient, this one may be
+ *            stricter, never the other way round. What is missing answers with an error, never with
+ *            a wrong result; README.md has the list.
  * Shape      A pure state machine (service.h): no sockets, clocks, threads or randomness of its
  *            own. Everything with a cause outside comes through `struct sim_hooks`; every internal
  *            decision is keyed by `seed`.
@@ -16,8 +16,8 @@
  * Time       now_ns of the stream operations and of the node control, in the caller's time; it
  *            never goes back. `epoch_us` says which wall-clock time that is (server-side
  *            timestamps, TTL, gc_grace).
- * Threads    One at a time. Calls from inside a callback: input() and closed() are allowed and
- *            take effect when the outer call is about to return; others are not.
+ * Threads    One at a time. Calls from inside a callback: input() and closed() are allowed and take
+ *            effect when the outer call is about to return; others are not.
  * Outcomes   A WRITE_TIMEOUT or WRITE_FAILURE says nothing about what happened: replicas that got
  *            the mutation keep it, hints and read repair may spread it later. The access log
  *            (sim_hooks.access) tells the truth.

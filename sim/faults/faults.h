@@ -2,8 +2,8 @@
  *
  * faults.h - what goes wrong in a run, decided before it starts.
  *
- * Purpose    A plan is a list of episodes: from when to when, where, which kind of fault, how
- *            often (simulation 3.4: independent drops never make a 10 s partition). A scenario adds
+ * Purpose    A plan is a list of episodes: from when to when, where, which kind of fault, how often
+ *            (simulation 3.4: independent drops never make a 10 s partition). A scenario adds
  *            specs, from which episodes are drawn for the seed, or exact episodes (shrunk
  *            scenarios, sweeps). Emulators ask fault_decide() at each fault point (points.def);
  *            world-level episodes (crash, node_down, partition, clock_*) are carried out by
@@ -17,7 +17,8 @@
  * Limits     FAULT_EPISODES_MAX episodes; the last FAULT_RECORDS_MAX fired faults are kept.
  * Phases     fault_plan_new, fault_plan_add*(), fault_plan_observe() once (sim/world does it), then
  *            fault_decide() and the counters. Episodes may still be added then (scenario steps);
- * they count from that moment on. Errors     LAB_INVALID (spec makes no sense), LAB_LIMIT.
+ *            they count from that moment on.
+ * Errors     LAB_INVALID (spec makes no sense), LAB_LIMIT.
  */
 #ifndef SIM_FAULTS_H
 #define SIM_FAULTS_H

@@ -6,10 +6,10 @@
  *            of three outcomes (DESIGN 4). Whoever drives the run (scenarios/runner) writes; the
  *            oracle and reports read.
  * Identity   A mail is known by its token: unique in the run, part of its Message-ID and of its
- * body, so that it can be recognised wherever it turns up. Copies carry the same token. Ownership
- * A history copies what it is given, and lives in the heap it was made in. Limits HISTORY_OPS_MAX
- * operations, HISTORY_SIGHTINGS_MAX sightings; beyond them nothing more is written and the verdict
- * is "unknown" (history_is_full()).
+ *            body, so that it can be recognised wherever it turns up. Copies carry the same token.
+ * Ownership  A history copies what it is given, and lives in the heap it was made in.
+ * Limits     HISTORY_OPS_MAX operations, HISTORY_SIGHTINGS_MAX sightings; beyond them nothing more
+ *            is written and the verdict is "unknown" (history_is_full()).
  */
 #ifndef SIM_HISTORY_H
 #define SIM_HISTORY_H
