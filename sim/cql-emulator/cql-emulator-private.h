@@ -1059,7 +1059,7 @@ struct lab_view cqle_cell_value(struct lab_arena *arena, const struct cqle_colum
 int cqle_bind_names(struct lab_arena *arena, const struct cqle_plan *plan,
 	const struct cql_bind *values, size_t count, struct cql_bind **ret, struct lab_error *err);
 
-/* ---- cluster.c ---- */
+/* ---- the cluster: cluster.c, ring.c, messages.c, hints.c, failure-detector.c, node.c ---- */
 
 struct cqle_replicas { /* in ring order, the first is the primary */
 	uint8_t nodes[CQLEMU_NODES_MAX];
