@@ -21,8 +21,8 @@ bool cqle_op_is_current(const struct cqle_event *event);
 void cqle_deliver(struct cqlemu *emu, const struct cqle_event *message);
 /* Counts it; a hint is kept again. */
 void cqle_lost(struct cqlemu *emu, const struct cqle_event *message);
-/* Takes the event: the node is frozen and gets to it when it thaws. Messages beyond deferred_max are
- * lost. */
+/* Takes the event: the node is frozen and gets to it when it thaws. Messages beyond deferred_max
+ * are lost. */
 void cqle_defer(struct cqlemu *emu, size_t index, struct cqle_event *event);
 
 /* ---- hints.c ---- */
