@@ -51,6 +51,38 @@ bool obox_has_flag(const struct obox_mailbox *mailbox, uint32_t uid, struct lab_
 	return record != NULL && flag != 0 && obox_record_has_flag(record, flag);
 }
 
+size_t obox_flags(
+	const struct obox_mailbox *mailbox, uint32_t uid, struct lab_view *ret, size_t max)
+{
+	const struct obox_state *state = mailbox->index.state;
+	const struct obox_record *record = obox_state_find(state, uid);
+	size_t count = 0;
+
+	for (size_t i = 0; record != NULL && i < record->stamp_count && count < max; i++) {
+		const struct obox_stamp *stamp = &record->stamps[i];
+
+		if (stamp->flag == OBOX_PRESENT || !stamp->is_set)
+			continue;
+		ret[count++] =
+			lab_view_cstr(stamp->flag < OBOX_FIRST_KEYWORD
+					      ? system_flags[stamp->flag]
+					      : state->keywords[stamp->flag - OBOX_FIRST_KEYWORD]);
+	}
+	return count;
+}
+
+void obox_flags_add(
+	struct obox_mailbox *mailbox, uint32_t uid, const struct lab_view *names, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		uint16_t flag = system_flag(names[i]);
+
+		if (flag != 0 ||
+			obox_state_keyword(mailbox->index.state, names[i], &flag, NULL) == 0)
+			(void)obox_index_set_flag(&mailbox->index, uid, flag, true);
+	}
+}
+
 static void copy_flag(struct obox_mailbox *from, const struct obox_stamp *stamp,
 	struct obox_mailbox *to, uint32_t to_uid)
 {

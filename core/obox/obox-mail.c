@@ -125,6 +125,7 @@ static int save_now(struct obox_mailbox *mailbox, const struct obox_save *mail,
 		added.received = mail->received != 0 ? mail->received : now;
 		added.saved = now;
 		saved->uid = obox_index_append(&mailbox->index, &added);
+		obox_flags_add(mailbox, saved->uid, mail->flags, mail->flag_count);
 	}
 	obox_mailbox_end(mailbox);
 	fs_file_close(&file);
@@ -161,6 +162,8 @@ static int save_later(struct obox_mailbox *mailbox, const struct obox_save *mail
 		memcpy(body, mail->body.ptr, mail->body.len);
 	saved->uid = mailbox->index.state->next_uid++;
 	*late = (struct late_save){ mailbox, *mail, *saved };
+	/* The caller's: this defect is about bodies. */
+	late->mail.flag_count = 0;
 	late->mail.body = lab_view_of(body, mail->body.len);
 	mailbox->references++;
 	if (env_spawn(env, "late-save", late_save, late, err) == 0)

@@ -93,6 +93,9 @@ struct fs_file *obox_mail_open(
 /* A new mail of the folder: the driver makes the name. */
 struct fs_file *obox_mail_create(struct obox_mailbox *mailbox);
 
+/* Flags that a mail is saved with. */
+void obox_flags_add(
+	struct obox_mailbox *mailbox, uint32_t uid, const struct lab_view *names, size_t count);
 /* A copy has the flags of its source (RFC 3501, COPY), except for keywords that its folder has no
  * room for. Nothing if the source is gone. */
 void obox_flags_copy(

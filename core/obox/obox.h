@@ -81,12 +81,19 @@ uint64_t obox_mailbox_modseq(const struct obox_mailbox *mailbox, uint32_t uid);
 int obox_store(struct obox_mailbox *mailbox, uint32_t uid, struct lab_view flag, bool is_set,
 	struct lab_error *err);
 bool obox_has_flag(const struct obox_mailbox *mailbox, uint32_t uid, struct lab_view flag);
+/* FETCH FLAGS: names of at most `max` flags of a mail, borrowed until the next change. */
+size_t obox_flags(
+	const struct obox_mailbox *mailbox, uint32_t uid, struct lab_view *ret, size_t max);
 
 /* ---- mails ---- */
 
 struct obox_save {
 	struct lab_view body;
 	int64_t received; /* INTERNALDATE; 0: now */
+	/* Of Sieve's addflag, or APPEND: set with the mail's addition. What is no keyword is left
+	 * out. */
+	const struct lab_view *flags;
+	size_t flag_count;
 };
 /* What is known of a save or copy, also when it failed: which object a failure is about. */
 struct obox_saved {

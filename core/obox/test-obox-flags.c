@@ -150,12 +150,46 @@ static void copies_have_the_flags_of_their_source(void **state)
 	node_stop(&node);
 }
 
+static void save_with_flags(struct node *node)
+{
+	const struct lab_view flags[] = { SEEN, LAB_VIEW("no keyword"), WORK };
+	struct obox_save save = { .body = LAB_VIEW("1"), .flags = flags, .flag_count = 3 };
+	struct obox_mailbox *box = box_open(node, "INBOX");
+	uint32_t other = deliver(box, "2");
+	struct lab_view names[4];
+	struct obox_saved saved;
+	struct lab_error err;
+
+	OK(obox_save(box, &save, &saved, &err));
+	assert_int_equal(obox_flags(box, saved.uid, names, 4), 2);
+	assert_true(lab_view_eq_cstr(names[0], "\\Seen"));
+	assert_true(lab_view_eq_cstr(names[1], "$Work"));
+	assert_int_equal(obox_flags(box, saved.uid, names, 1), 1);
+	assert_int_equal(obox_flags(box, other, names, 4), 0);
+	assert_int_equal(obox_flags(box, 99, names, 4), 0);
+	(void)store(box, saved.uid, SEEN, false);
+	assert_int_equal(obox_flags(box, saved.uid, names, 4), 1);
+	assert_true(lab_view_eq_cstr(names[0], "$Work"));
+	assert_true(obox_mailbox_modseq(box, saved.uid) > obox_mailbox_modseq(box, other));
+	obox_mailbox_close(&box);
+}
+
+static void a_mail_is_saved_with_its_flags(void **state)
+{
+	struct node node;
+
+	node_start(&node, *state, 0);
+	node_run(&node, save_with_flags);
+	node_stop(&node);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		RIG_UNIT_TEST(flags_are_set_and_cleared),
 		RIG_UNIT_TEST(what_is_no_flag_is_refused),
 		RIG_UNIT_TEST(a_clean_stop_and_a_rescan_keep_flags),
+		RIG_UNIT_TEST(a_mail_is_saved_with_its_flags),
 		RIG_UNIT_TEST(copies_have_the_flags_of_their_source),
 	};
 

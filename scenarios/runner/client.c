@@ -23,11 +23,16 @@ struct request {
 	/* fetch */
 	uint32_t uid;
 	uint64_t token, body_hash, body_bytes;
+	/* store; deliver: what Sieve adds */
+	struct lab_view flag;
+	bool is_set;
+	uint64_t modseq;
 	/* copy, move, expunge: one for each mail */
 	uint32_t *uids;
 	struct obox_result *results;
 	size_t count;
 	bool is_move;
+	uint32_t target_uidvalidity;
 };
 
 struct lab_view client_folder_name(size_t index, struct lab_arena *arena)
@@ -35,6 +40,14 @@ struct lab_view client_folder_name(size_t index, struct lab_arena *arena)
 	if (index == 0)
 		return LAB_VIEW("INBOX");
 	return lab_view_cstr(lab_arena_printf(arena, "Folder%zu", index));
+}
+
+struct lab_view client_flag_name(size_t index)
+{
+	static const char *const names[CLIENT_FLAGS] = { "\\Seen", "\\Flagged", "\\Answered",
+		"\\Draft", "\\Deleted", "$Forwarded", "$Junk", "NonJunk", "$MDNSent", "Work" };
+
+	return lab_view_cstr(names[index]);
 }
 
 /* ---- tokens of objects ---- */
@@ -74,6 +87,7 @@ static uint32_t begin(
 {
 	op->user = lab_view_cstr(user->name);
 	op->backend = node == NULL ? LAB_VIEW("") : lab_view_cstr(node->name);
+	op->boot = node == NULL || !node->is_up ? 0 : node->boots;
 	op->invoked_ns = env_now(client->lab);
 	op->invoked_event = client->event_sequence(client->event_ctx);
 	ENV_EVENT(client->lab, LAB_EV_operation_invoked,
@@ -138,7 +152,9 @@ static void deliver_in_backend(struct backend *backend, void *arg)
 	struct request *r = arg;
 	struct obox_user *user = NULL;
 	struct obox_mailbox *mailbox = NULL;
-	struct obox_save save = { .body = r->body };
+	struct obox_save save = {
+		.body = r->body, .flags = &r->flag, .flag_count = r->flag.len > 0
+	};
 
 	if (open_folder(backend, r, &user, &mailbox, r->folder) >= 0 &&
 		obox_save(mailbox, &save, &r->saved, &r->err) == 0)
@@ -147,11 +163,26 @@ static void deliver_in_backend(struct backend *backend, void *arg)
 	backend_user_release(&user);
 }
 
+static uint64_t flags_of(
+	struct request *r, const struct obox_mailbox *mailbox, const struct obox_mail *mail)
+{
+	struct lab_view names[HISTORY_FLAGS_MAX];
+	size_t count = obox_flags(mailbox, mail->uid, names, LAB_COUNT_OF(names));
+	uint64_t flags = 0;
+
+	for (size_t i = 0; i < count; i++)
+		flags |= history_flag(r->client->history, names[i]);
+	return flags;
+}
+
 static void copy_view(struct request *r, struct obox_mailbox *mailbox)
 {
 	struct client_view *view = r->view;
 
 	view->uidvalidity = obox_mailbox_uidvalidity(mailbox);
+	view->uidnext = obox_mailbox_uidnext(mailbox);
+	view->highest_modseq = obox_mailbox_highest_modseq(mailbox);
+	(void)lab_unhex(lab_view_cstr(obox_mailbox_guid(mailbox)), view->guid, sizeof(view->guid));
 	view->count = obox_mailbox_count(mailbox);
 	view->mails = lab_arena_array(r->arena, struct client_mail, view->count);
 	for (size_t i = 0; i < view->count; i++) {
@@ -160,6 +191,8 @@ static void copy_view(struct request *r, struct obox_mailbox *mailbox)
 		view->mails[i].uid = mail->uid;
 		view->mails[i].object = object_of(mail->name, mail->oid, mail->oid_len);
 		view->mails[i].token = known_token(r->user, &view->mails[i].object);
+		view->mails[i].modseq = obox_mailbox_modseq(mailbox, mail->uid);
+		view->mails[i].flags = flags_of(r, mailbox, mail);
 	}
 }
 
@@ -201,6 +234,21 @@ static void fetch_in_backend(struct backend *backend, void *arg)
 	backend_user_release(&user);
 }
 
+static void store_in_backend(struct backend *backend, void *arg)
+{
+	struct request *r = arg;
+	struct obox_user *user = NULL;
+	struct obox_mailbox *mailbox = NULL;
+
+	if (open_folder(backend, r, &user, &mailbox, r->folder) >= 0 &&
+		obox_store(mailbox, r->uid, r->flag, r->is_set, &r->err) >= 0) {
+		r->modseq = obox_mailbox_modseq(mailbox, r->uid);
+		r->err.code = LAB_OK;
+	}
+	obox_mailbox_close(&mailbox);
+	backend_user_release(&user);
+}
+
 static void all_failed(struct request *r)
 {
 	for (size_t i = 0; i < r->count; i++) {
@@ -216,9 +264,15 @@ static void copy_in_backend(struct backend *backend, void *arg)
 	struct obox_mailbox *from = NULL, *to = NULL;
 
 	if (open_folder(backend, r, &user, &from, r->folder) >= 0 &&
-		open_folder(backend, r, &user, &to, r->target) >= 0)
+		open_folder(backend, r, &user, &to, r->target) >= 0) {
+		uint32_t uidvalidity = obox_mailbox_uidvalidity(to);
+
 		(void)(r->is_move ? obox_move : obox_copy)(
 			from, r->uids, r->count, to, r->results, &r->err);
+		/* Else nobody knows under which one the UIDs were given. */
+		if (uidvalidity == obox_mailbox_uidvalidity(to))
+			r->target_uidvalidity = uidvalidity;
+	}
 	all_failed(r);
 	obox_mailbox_close(&to);
 	obox_mailbox_close(&from);
@@ -248,12 +302,17 @@ static enum node_answer call(
 }
 
 enum history_outcome client_deliver(struct client_context *client, struct user *user,
-	struct node *node, uint64_t token, struct lab_view mail)
+	struct node *node, uint64_t token, struct lab_view mail, struct lab_view flag)
 {
-	struct request r = {
-		.client = client, .user = user, .folder = LAB_VIEW("INBOX"), .body = mail
-	};
-	struct history_op op = { .kind = HISTORY_DELIVER, .folder = r.folder, .token = token };
+	struct request r = { .client = client,
+		.user = user,
+		.folder = LAB_VIEW("INBOX"),
+		.body = mail,
+		.flag = flag };
+	struct history_op op = { .kind = HISTORY_DELIVER,
+		.folder = r.folder,
+		.token = token,
+		.flags = flag.len == 0 ? 0 : history_flag(client->history, flag) };
 	uint32_t id = begin(client, user, node, &op);
 	enum node_answer answer = call(client, node, deliver_in_backend, &r);
 
@@ -284,6 +343,8 @@ static void sight_all(struct client_session *session, uint32_t id)
 	for (size_t i = 0; i < session->view.count; i++) {
 		sightings[i].uid = session->view.mails[i].uid;
 		sightings[i].object = session->view.mails[i].object;
+		sightings[i].modseq = session->view.mails[i].modseq;
+		sightings[i].flags = session->view.mails[i].flags;
 	}
 	history_sight(session->client->history, id, sightings, session->view.count);
 }
@@ -305,6 +366,9 @@ bool client_select(struct client_session *session, struct lab_view folder)
 	if (is_selected) {
 		session->view = view;
 		op.uidvalidity = view.uidvalidity;
+		op.uidnext = view.uidnext;
+		op.highest_modseq = view.highest_modseq;
+		memcpy(op.mailbox_guid, view.guid, sizeof(op.mailbox_guid));
 		sight_all(session, id);
 	}
 	(void)end(session->client, id, &op, answer, &r.err);
@@ -354,6 +418,34 @@ static bool learn_tokens(struct client_session *session, const size_t *mails, si
 	return true;
 }
 
+bool client_store(struct client_session *session, size_t index, struct lab_view flag, bool is_set)
+{
+	struct client_mail *mail = &session->view.mails[index];
+	struct request r = { .client = session->client,
+		.user = session->user,
+		.folder = session->view.folder,
+		.uid = mail->uid,
+		.flag = flag,
+		.is_set = is_set };
+	struct history_op op;
+	enum node_answer answer;
+	uint32_t id;
+
+	if (!learn_tokens(session, &index, 1))
+		return false;
+	if (mail->token == 0)
+		return true;
+	op = op_on_mail(session, HISTORY_STORE, mail);
+	op.flags = history_flag(session->client->history, flag);
+	op.is_set = is_set;
+	id = begin(session->client, session->user, session->node, &op);
+	answer = call(session->client, session_node(session), store_in_backend, &r);
+	op.modseq = r.modseq;
+	if (end(session->client, id, &op, answer, &r.err) == HISTORY_OK)
+		mail->flags = is_set ? mail->flags | op.flags : mail->flags & ~op.flags;
+	return answer == NODE_ANSWERED;
+}
+
 /* Those whose token is known now. */
 static size_t keep_known(
 	struct client_session *session, const size_t *mails, size_t count, size_t *kept)
@@ -394,6 +486,7 @@ static void end_bulk(struct client_session *session, struct request *r, struct b
 		const struct obox_saved *saved = &r->results[i].saved;
 
 		op->target_uid = saved->uid;
+		op->target_uidvalidity = r->target_uidvalidity;
 		op->made = object_of(saved->name, saved->oid, saved->oid_len);
 		op->copied = r->results[i].copied;
 		(void)end(session->client, bulk->ids[i], op, answer, &r->results[i].err);

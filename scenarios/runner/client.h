@@ -37,11 +37,14 @@ struct user {
 struct client_mail {
 	uint32_t uid;
 	uint64_t token; /* 0: not known yet */
+	uint64_t modseq, flags;
 	struct history_object object;
 };
 struct client_view {
 	struct lab_view folder;
-	uint32_t uidvalidity;
+	uint32_t uidvalidity, uidnext;
+	uint64_t highest_modseq;
+	uint8_t guid[HISTORY_NAME_BYTES];
 	struct client_mail *mails;
 	size_t count;
 };
@@ -58,14 +61,20 @@ struct client_session {
 /* "INBOX" for 0, "Folder1", ... */
 struct lab_view client_folder_name(size_t index, struct lab_arena *arena);
 
-/* node NULL: nothing to connect to. */
+/* The flags and keywords that clients use, by number. */
+#define CLIENT_FLAGS 10
+struct lab_view client_flag_name(size_t index);
+
+/* node NULL: nothing to connect to. `flag` is what a Sieve script adds; empty: nothing. */
 enum history_outcome client_deliver(struct client_context *client, struct user *user,
-	struct node *node, uint64_t token, struct lab_view mail);
+	struct node *node, uint64_t token, struct lab_view mail, struct lab_view flag);
 
 /* These return false when the connection is gone: the session is over. Mails are given by their
  * position in the view. */
 bool client_select(struct client_session *session, struct lab_view folder);
 bool client_fetch(struct client_session *session, size_t mail);
+/* STORE +FLAGS or -FLAGS. */
+bool client_store(struct client_session *session, size_t mail, struct lab_view flag, bool is_set);
 bool client_copy(struct client_session *session, size_t mail, struct lab_view target);
 bool client_move(
 	struct client_session *session, const size_t *mails, size_t count, struct lab_view target);

@@ -89,10 +89,11 @@ static void check_group(struct check *check, const struct scenario_group *g)
 {
 	uint64_t moved = g->mail_inbox_move_percentage.high + g->mail_inbox_copy_percentage.high;
 
-	if (g->mail_inbox_delete_percentage.high + moved > PPM)
+	if (g->mail_inbox_delete_percentage.high + moved + g->mail_inbox_store_percentage.high >
+		PPM)
 		complain(check, where_of(check, "user", g->name, "mail_inbox_delete_percentage"),
-			"user %.*s: the percentages of delete, move and copy are more than 100%% "
-			"together",
+			"user %.*s: the percentages of delete, move, copy and store are more than "
+			"100%% together",
 			LAB_VIEW_ARG(g->name));
 	if (g->folders.low == 0 && moved > 0)
 		complain(check, where_of(check, "user", g->name, "folders"),

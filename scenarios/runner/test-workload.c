@@ -18,7 +18,8 @@ struct call {
 	const struct node *node;
 	uint64_t token, began_ns, ended_ns;
 	size_t mails;
-	char folder[24], target[24];
+	char folder[24], target[24], flag[24];
+	bool has_flag;
 };
 
 /* What the requests do, and what came. */
@@ -26,7 +27,8 @@ static struct fake {
 	enum history_outcome outcome; /* of deliveries */
 	uint64_t takes_ns;
 	bool sessions_break;
-	size_t listed; /* mails in each folder */
+	size_t listed;  /* mails in each folder */
+	uint64_t flags; /* of each of them */
 	struct call calls[CALLS_MAX];
 	size_t count;
 } fake;
@@ -81,12 +83,13 @@ struct lab_view client_folder_name(size_t index, struct lab_arena *arena)
 }
 
 enum history_outcome client_deliver(struct client_context *client, struct user *user,
-	struct node *node, uint64_t token, struct lab_view mail)
+	struct node *node, uint64_t token, struct lab_view mail, struct lab_view flag)
 {
 	struct call *call = record(client, HISTORY_DELIVER, user->number, node);
 
 	lab_assert(mail_token(mail) == token);
 	call->token = token;
+	call->has_flag = flag.len > 0;
 	return node == NULL ? HISTORY_FAIL : fake.outcome;
 }
 
@@ -95,6 +98,8 @@ bool client_select(struct client_session *session, struct lab_view folder)
 	session->view = (struct client_view){ .folder = folder,
 		.mails = lab_arena_array(session->arena, struct client_mail, fake.listed),
 		.count = fake.listed };
+	for (size_t i = 0; i < fake.listed; i++)
+		session->view.mails[i].flags = fake.flags;
 	return record_action(session, HISTORY_SELECT, NULL, 0, folder);
 }
 
@@ -106,6 +111,24 @@ bool client_fetch(struct client_session *session, size_t mail)
 bool client_copy(struct client_session *session, size_t mail, struct lab_view target)
 {
 	return record_action(session, HISTORY_COPY, &mail, 1, target);
+}
+
+struct lab_view client_flag_name(size_t index)
+{
+	static const char *const names[CLIENT_FLAGS] = { "f0", "f1", "f2", "f3", "f4", "f5", "f6",
+		"f7", "f8", "f9" };
+
+	return lab_view_cstr(names[index]);
+}
+
+bool client_store(struct client_session *session, size_t mail, struct lab_view flag, bool is_set)
+{
+	struct call *call =
+		record(session->client, HISTORY_STORE, session->user->number, session->node);
+
+	lab_assert(mail < session->view.count);
+	snprintf(call->flag, sizeof(call->flag), "%c%.*s", is_set ? '+' : '-', LAB_VIEW_ARG(flag));
+	return !fake.sessions_break;
 }
 
 bool client_move(
@@ -493,6 +516,42 @@ static void what_a_user_does_depends_on_the_seed_and_its_own_group_only(void **s
 	assert_true(digest_of(1) != first);
 }
 
+static void actions_store_flags_and_sieve_sets_them(void **state)
+{
+	size_t set = 0, cleared = 0, with = 0, without = 0;
+
+	(void)state;
+	start("user u {\ncount = 10\nmail_inbox_store_percentage = 50%\n"
+	      "mail_sieve_flag_percentage = 50%\n}\n",
+		1, 10 * LAB_MINUTE);
+	run_until(15 * LAB_MINUTE);
+	for (size_t i = 0; i < fake.count; i++) {
+		set += fake.calls[i].kind == HISTORY_STORE && fake.calls[i].flag[0] == '+';
+		cleared += fake.calls[i].kind == HISTORY_STORE && fake.calls[i].flag[0] == '-';
+		with += fake.calls[i].kind == HISTORY_DELIVER && fake.calls[i].has_flag;
+		without += fake.calls[i].kind == HISTORY_DELIVER && !fake.calls[i].has_flag;
+	}
+	/* No mail of the listing has any: nothing can be cleared. */
+	assert_true(set > 50 && cleared == 0);
+	assert_true(with > 30 && without > 30);
+}
+
+static void what_is_set_is_cleared_every_other_time(void **state)
+{
+	size_t set = 0, cleared = 0;
+
+	(void)state;
+	fake.flags = UINT64_MAX;
+	start("user u {\ncount = 10\nmail_inbox_store_percentage = 50%\n}\n", 1, 10 * LAB_MINUTE);
+	run_until(15 * LAB_MINUTE);
+	for (size_t i = 0; i < fake.count; i++) {
+		set += fake.calls[i].flag[0] == '+';
+		cleared += fake.calls[i].flag[0] == '-';
+		assert_row(i, !fake.calls[i].has_flag);
+	}
+	assert_true(set > 20 && cleared > 20);
+}
+
 static void the_audit_opens_every_folder_and_reads_every_mail(void **state)
 {
 	size_t selects = 0, fetches = 0, from;
@@ -532,6 +591,8 @@ int main(void)
 		test(a_session_whose_connection_broke_is_over),
 		test(in_an_empty_folder_nothing_is_done),
 		test(what_a_user_does_depends_on_the_seed_and_its_own_group_only),
+		test(actions_store_flags_and_sieve_sets_them),
+		test(what_is_set_is_cleared_every_other_time),
 		test(the_audit_opens_every_folder_and_reads_every_mail),
 	};
 

@@ -97,12 +97,24 @@ static struct lab_view next_mail(
 	return mail_make(w->settings.mails, &order, lab(w)->heap, arena);
 }
 
+/* What the user's Sieve script adds: a function of the mail. */
+static struct lab_view sieve_flag(struct workload *w, const struct user *user, uint64_t token)
+{
+	uint64_t share = conf_range_pick(
+		&user->group->mail_sieve_flag_percentage, draw(w, user, "sieve.share", token));
+
+	if (lab_pick(draw(w, user, "sieve", token), 1000000) >= share)
+		return LAB_VIEW("");
+	return client_flag_name(lab_pick(draw(w, user, "sieve.flag", token), CLIENT_FLAGS));
+}
+
 /* The MTA keeps the mail until somebody takes it, or gives up. What was uncertain is sent again:
  * that is how duplicates come about (obox 8.1, 5). */
 static void deliver_with_retries(struct workload *w, struct user *user, uint64_t token)
 {
 	struct lab_arena *arena = lab_arena_new(lab(w)->heap, 2 * (size_t)MAIL_BYTES_MAX);
 	struct lab_view mail = next_mail(w, user, token, arena);
+	struct lab_view flag = sieve_flag(w, user, token);
 	uint64_t retries =
 		pick_delivery(w, user, &user->group->mail_delivery_retries, "delivery.retries");
 
@@ -116,7 +128,7 @@ static void deliver_with_retries(struct workload *w, struct user *user, uint64_t
 					"delivery.delay"));
 		node = route(w, user);
 		user->active++;
-		outcome = client_deliver(&w->client, user, node, token, mail);
+		outcome = client_deliver(&w->client, user, node, token, mail, flag);
 		user->active--;
 		if (outcome == HISTORY_OK || is_over(w))
 			break;
@@ -173,6 +185,18 @@ static size_t choose_mails(struct workload *w, struct user *user, const struct c
 	return count;
 }
 
+/* Sets what is not set; clears every other time what is. */
+static bool act_store(struct workload *w, struct client_session *session, size_t mail)
+{
+	struct user *user = session->user;
+	uint64_t which = draw(w, user, "flag", user->ordinal++);
+	struct lab_view flag = client_flag_name(lab_pick(which, CLIENT_FLAGS));
+	uint64_t bit = history_flag(w->settings.history, flag);
+	bool has = (session->view.mails[mail].flags & bit) != 0;
+
+	return client_store(session, mail, flag, !has || which % 2 == 0);
+}
+
 static bool act(struct workload *w, struct client_session *session)
 {
 	struct user *user = session->user;
@@ -182,6 +206,9 @@ static bool act(struct workload *w, struct client_session *session)
 	uint64_t del = pick(w, user, &g->mail_inbox_delete_percentage, "action.delete");
 	uint64_t move = pick(w, user, &g->mail_inbox_move_percentage, "action.move");
 	uint64_t copy = pick(w, user, &g->mail_inbox_copy_percentage, "action.copy");
+	uint64_t store = g->mail_inbox_store_percentage.high == 0
+				 ? 0
+				 : pick(w, user, &g->mail_inbox_store_percentage, "action.store");
 	size_t bulk =
 		(size_t)LAB_MIN(pick(w, user, &g->mail_bulk_count, "action.bulk"), CLIENT_BULK_MAX);
 	struct lab_view target;
@@ -198,6 +225,8 @@ static bool act(struct workload *w, struct client_session *session)
 	(void)choose_mails(w, user, &session->view, 1, chosen);
 	if (action < del + move + copy)
 		return client_copy(session, chosen[0], target);
+	if (action < del + move + copy + store)
+		return act_store(w, session, chosen[0]);
 	return client_fetch(session, chosen[0]);
 }
 

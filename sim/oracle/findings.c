@@ -248,8 +248,7 @@ static bool was_lied_to(
 
 static bool is_write_of(const struct history_op *op, uint64_t token)
 {
-	return op->token == token && op->outcome == HISTORY_FAIL && op->kind != HISTORY_FETCH &&
-	       op->kind != HISTORY_SELECT && op->kind != HISTORY_REBUILD;
+	return op->token == token && op->outcome == HISTORY_FAIL && oracle_is_storage_write(op);
 }
 
 static bool followed_from_a_lie(

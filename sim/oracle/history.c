@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sim/oracle/history.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 struct sighting_range {
@@ -15,6 +16,8 @@ struct history {
 	size_t count, capacity;
 	struct history_sighting *sightings;
 	size_t sighting_count, sighting_capacity;
+	struct lab_view flags[HISTORY_FLAGS_MAX];
+	size_t flag_count;
 	uint64_t totals[HISTORY_KIND_COUNT][HISTORY_UNCERTAIN + 1];
 	bool is_full;
 };
@@ -88,6 +91,33 @@ static bool grow(struct history *history)
 	return true;
 }
 
+uint64_t history_flag(struct history *history, struct lab_view name)
+{
+	for (size_t i = 0; i < history->flag_count; i++) {
+		if (lab_view_eq_nocase(history->flags[i], name))
+			return UINT64_C(1) << i;
+	}
+	if (history->flag_count == HISTORY_FLAGS_MAX) {
+		history->is_full = true;
+		return 0;
+	}
+	history->flags[history->flag_count] = lab_arena_copy(history->texts, name);
+	return UINT64_C(1) << history->flag_count++;
+}
+
+void history_flag_names(const struct history *history, uint64_t flags, char *out, size_t size)
+{
+	size_t n = 0;
+
+	out[0] = '\0';
+	for (size_t i = 0; i < history->flag_count; i++) {
+		if ((flags >> i & 1) == 0 || n + history->flags[i].len + 2 > size)
+			continue;
+		n += (size_t)snprintf(out + n, size - n, "%s%.*s", n > 0 ? " " : "",
+			LAB_VIEW_ARG(history->flags[i]));
+	}
+}
+
 uint32_t history_invoke(struct history *history, const struct history_op *op)
 {
 	struct history_op *copy;
@@ -122,6 +152,11 @@ void history_end(struct history *history, uint32_t id, const struct history_op *
 	op->uidvalidity = end->uidvalidity;
 	op->uid = end->uid;
 	op->target_uid = end->target_uid;
+	op->target_uidvalidity = end->target_uidvalidity;
+	op->uidnext = end->uidnext;
+	op->highest_modseq = end->highest_modseq;
+	op->modseq = end->modseq;
+	memcpy(op->mailbox_guid, end->mailbox_guid, sizeof(op->mailbox_guid));
 	op->made = end->made;
 	op->copied = end->copied;
 	op->ended_ns = end->ended_ns;
@@ -206,13 +241,18 @@ void history_print_canonical(const struct history *history, struct lab_buf *out)
 	qsort(sorted, history->count, sizeof(*sorted), compare_ops);
 	for (size_t i = 0; i < history->count; i++) {
 		const struct history_op *op = sorted[i];
+		char flags[200];
 		size_t seen;
 
+		history_flag_names(history, op->flags, flags, sizeof(flags));
 		(void)history_sightings(history, op->id, &seen);
 		lab_buf_printf(out,
-			"%.*s %s %.*s%s%.*s token=%" PRIu64 " seen=%zu body=%016" PRIx64 " %s\n",
+			"%.*s %s %.*s%s%.*s%s%s%s token=%" PRIu64 " seen=%zu body=%016" PRIx64
+			" %s\n",
 			LAB_VIEW_ARG(op->user), kind_names[op->kind], LAB_VIEW_ARG(op->folder),
-			op->target.len > 0 ? " -> " : "", LAB_VIEW_ARG(op->target), op->token, seen,
+			op->target.len > 0 ? " -> " : "", LAB_VIEW_ARG(op->target),
+			flags[0] != '\0' ? " " : "",
+			op->kind == HISTORY_STORE && !op->is_set ? "-" : "", flags, op->token, seen,
 			op->body_hash, outcome_names[op->outcome]);
 	}
 	lab_heap_free(history->heap, sorted);

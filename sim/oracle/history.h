@@ -20,6 +20,7 @@
 #define HISTORY_SIGHTINGS_MAX 40000000
 #define HISTORY_NAME_BYTES 16
 #define HISTORY_OID_BYTES_MAX 32
+#define HISTORY_FLAGS_MAX 64 /* different flags and keywords of a run */
 
 #define HISTORY_KINDS(X) \
 	X(DELIVER, "deliver") \
@@ -27,6 +28,7 @@
 	X(COPY, "copy") \
 	X(MOVE, "move") \
 	X(EXPUNGE, "expunge") \
+	X(STORE, "store") \
 	X(SELECT, "select") \
 	X(REBUILD, "rebuild")
 enum history_kind {
@@ -61,12 +63,21 @@ struct history_op {
 	struct lab_view user, folder;
 	struct lab_view target; /* copy, move: the other folder */
 	struct lab_view backend;
+	uint32_t boot;      /* of the backend: 1, 2, 3...; 0: nobody was there */
 	uint64_t token;     /* of the mail; 0 for SELECT and REBUILD */
 	uint64_t body_hash; /* lab_hash_bytes(0, body): deliver: sent; fetch: received */
 	uint64_t body_bytes;
 	uint32_t uidvalidity;
-	uint32_t uid;                 /* deliver: given; others: asked for */
-	uint32_t target_uid;          /* copy, move: given */
+	uint32_t uid;                /* deliver: given; others: asked for */
+	uint32_t target_uid;         /* copy, move: given */
+	uint32_t target_uidvalidity; /* under this one; 0: not known */
+	uint64_t flags; /* deliver: those that it sets; store: the one; bits of history_flag() */
+	bool is_set;    /* store: set, not cleared */
+	/* select: what it said of the folder */
+	uint32_t uidnext;
+	uint64_t highest_modseq;
+	uint8_t mailbox_guid[HISTORY_NAME_BYTES];
+	uint64_t modseq;              /* store: the mail's, afterwards; 0: not known */
 	struct history_object source; /* others than deliver: the mail's object in `folder` */
 	struct history_object made; /* deliver, copy, move: also when it failed, as far as known */
 	bool copied;                /* move that did not end ok: the copy was acknowledged */
@@ -80,6 +91,7 @@ struct history_op {
 struct history_sighting {
 	uint32_t op;
 	uint32_t uid;
+	uint64_t modseq, flags;
 	struct history_object object;
 };
 
@@ -89,11 +101,17 @@ struct history *history_new(struct lab_heap *heap);
 void history_free(struct history **history);
 bool history_is_full(const struct history *history);
 
-/* Writes down the beginning; everything up to `source` and `invoked_*` is taken from *op. Returns
- * its id, 0 if the history is full. */
+/* The bit of a flag or keyword (in either case), the same for the whole run. 0 if the history is
+ * full of them. */
+uint64_t history_flag(struct history *history, struct lab_view name);
+/* The names of these bits, a space between two. At most `size` bytes with the NUL. */
+void history_flag_names(const struct history *history, uint64_t flags, char *out, size_t size);
+
+/* Writes down the beginning; what is known when it is asked for is taken from *op. Returns its id,
+ * 0 if the history is full. */
 uint32_t history_invoke(struct history *history, const struct history_op *op);
-/* Writes down the end: outcome, uids, made, copied, body_*, ended_*, code and message are taken
- * from *end. An id of 0 is ignored. An operation ends once. */
+/* Writes down the end: outcome, uids, modseqs, mailbox_guid, made, copied, body_*, ended_*, code
+ * and message are taken from *end. An id of 0 is ignored. An operation ends once. */
 void history_end(struct history *history, uint32_t id, const struct history_op *end);
 /* All mails that a SELECT or REBUILD saw; before its end. */
 void history_sight(struct history *history, uint32_t op, const struct history_sighting *sightings,

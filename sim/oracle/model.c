@@ -189,7 +189,7 @@ static void on_object(
 	object->last = touch;
 	if (oracle_op_end(op) > object->last_ns)
 		object->last_ns = oracle_op_end(op);
-	object->has_trouble |= op->outcome != HISTORY_OK && op->kind != HISTORY_FETCH;
+	object->has_trouble |= op->outcome != HISTORY_OK && oracle_is_storage_write(op);
 	object->is_delivered |= op->kind == HISTORY_DELIVER;
 	if (object->token == 0)
 		object->token = op->token;
@@ -306,6 +306,8 @@ static void listed(struct oracle *oracle, const struct history_op *op)
 
 static void add_op(struct oracle *oracle, const struct history_op *op)
 {
+	if (op->kind == HISTORY_STORE)
+		return; /* nothing of rows and objects: flags.c */
 	on_object(oracle, op, &op->source);
 	on_object(oracle, op, &op->made);
 	switch (op->kind) {
@@ -330,6 +332,7 @@ static void add_op(struct oracle *oracle, const struct history_op *op)
 	case HISTORY_REBUILD:
 		listed(oracle, op);
 		break;
+	case HISTORY_STORE:
 	case HISTORY_KIND_COUNT:
 		break;
 	}

@@ -228,6 +228,13 @@ static inline bool oracle_is_maybe(const struct history_op *op)
 	return op->outcome == HISTORY_UNCERTAIN || op->outcome == HISTORY_PENDING;
 }
 
+/* It changes rows or objects; flags are the index's. */
+static inline bool oracle_is_storage_write(const struct history_op *op)
+{
+	return op->kind == HISTORY_DELIVER || op->kind == HISTORY_COPY ||
+	       op->kind == HISTORY_MOVE || op->kind == HISTORY_EXPUNGE;
+}
+
 /* mails.c: 1, 2, 5, 8, 21, 30; store.c: 12 to 16, 19, 20; requests.c: 32, 33 and what was found
  * online */
 void oracle_check_required(struct oracle *oracle);
