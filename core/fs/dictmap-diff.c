@@ -109,3 +109,21 @@ int dictmap_diff_delete(
 	lab_arena_free(&arena);
 	return result;
 }
+
+int dictmap_diff_delete_version(struct dictmap_fs *fs, const struct dictmap_path *path,
+	struct lab_view version, struct lab_error *err)
+{
+	struct lab_arena *arena;
+	struct dict_change_options options = { 0 };
+	struct lab_view host = version, written;
+	int result;
+
+	if (!lab_view_split(&host, '@', &written) || host.len == 0 ||
+		lab_view_to_u64(written, &options.timestamp_us) < 0)
+		return lab_fail(err, LAB_INVALID, "dictmap: %.*s is not the version of a row",
+			LAB_VIEW_ARG(version));
+	arena = lab_arena_new(fs->fs.settings.env->heap, ROW_ARENA_MAX);
+	result = dict_unset(fs->dict, dictmap_key_diff(fs, path, host, arena), &options, err);
+	lab_arena_free(&arena);
+	return result;
+}

@@ -54,9 +54,9 @@ static struct lab_view listed_name(struct listing *l, const struct dict_row *row
 
 	if ((flags & FS_ITER_OBJECTIDS) == 0)
 		return name;
-	return lab_view_cstr(lab_arena_printf(l->arena, "%.*s/%.*s",
+	return lab_view_cstr(lab_arena_printf(l->arena, "%.*s/%s%.*s",
 		LAB_VIEW_ARG(dictmap_is_passthrough(l->fs) ? LAB_VIEW("") : row->values.items[0]),
-		LAB_VIEW_ARG(name)));
+		(flags & FS_ITER_VERSIONS) != 0 ? FS_VERSION_ONCE "/" : "", LAB_VIEW_ARG(name)));
 }
 
 /* All buckets into one list of names. */
@@ -147,6 +147,21 @@ static int iter_mails(struct listing *l, uint32_t flags, struct lab_view **ret_n
 	return collect_names(l, flags, ret_names, ret_count, err);
 }
 
+static struct lab_view listed_diff(
+	struct listing *l, const struct dictmap_diff *diff, uint32_t flags)
+{
+	struct lab_view oid = diff->oid;
+
+	if ((flags & FS_ITER_OBJECTIDS) == 0)
+		return diff->name;
+	if ((flags & FS_ITER_VERSIONS) == 0)
+		return lab_view_cstr(lab_arena_printf(
+			l->arena, "%.*s/%.*s", LAB_VIEW_ARG(oid), LAB_VIEW_ARG(diff->name)));
+	return lab_view_cstr(lab_arena_printf(l->arena, "%.*s/%" PRIu64 "@%.*s/%.*s",
+		LAB_VIEW_ARG(oid), diff->written_us, LAB_VIEW_ARG(last_part(l, diff->key)),
+		LAB_VIEW_ARG(diff->name)));
+}
+
 /* Bundles of all hosts, behind the bases. */
 static int add_diffs(struct listing *l, uint32_t flags, struct lab_view **names, size_t *count,
 	struct lab_error *err)
@@ -161,12 +176,8 @@ static int add_diffs(struct listing *l, uint32_t flags, struct lab_view **names,
 		return lab_fail(err, LAB_LIMIT, "dictmap: more than %zu names", l->max_entries);
 	all = lab_arena_array(l->arena, struct lab_view, *count + diff_count);
 	memcpy(all, *names, *count * sizeof(*all));
-	for (size_t i = 0; i < diff_count; i++) {
-		all[*count + i] = diffs[i].name;
-		if ((flags & FS_ITER_OBJECTIDS) != 0)
-			all[*count + i] = lab_view_cstr(lab_arena_printf(l->arena, "%.*s/%.*s",
-				LAB_VIEW_ARG(diffs[i].oid), LAB_VIEW_ARG(diffs[i].name)));
-	}
+	for (size_t i = 0; i < diff_count; i++)
+		all[*count + i] = listed_diff(l, &diffs[i], flags);
 	*names = all;
 	*count += diff_count;
 	return 0;

@@ -75,6 +75,13 @@ struct fs_stats {
 /* The path as the outermost caller knows it, when a driver below sees only an object id. */
 #define FS_METADATA_ORIG_PATH FS_METADATA_INTERNAL_PREFIX "OrigPath"
 
+/* Which row a name came from, as FS_ITER_VERSIONS or a write told it. Set before a delete it saves
+ * the look for the row, and what was written in its place since stays. */
+#define FS_METADATA_VERSION FS_METADATA_INTERNAL_PREFIX "Version"
+#define FS_VERSION_ONCE "once" /* a row of that name, which nothing overwrites */
+/* "<write time in us>@<host>": the host's row, which its next bundle overwrites; 0 us: as it is */
+#define FS_VERSION_GONE "gone" /* the row says another name by now: only the object is deleted */
+
 /* What the caller of a stack provides: everything a driver needs from around it. */
 struct fs_settings {
 	struct env *env;
@@ -164,7 +171,9 @@ int fs_delete_many(
 enum fs_iter_flags {
 	FS_ITER_DIRS = 1 << 0,      /* directories instead of files */
 	FS_ITER_OBJECTIDS = 1 << 1, /* names are "<object id hex>/<object name>" */
-	FS_ITER_NOCACHE = 1 << 2    /* bypass caches (force-resync) */
+	FS_ITER_NOCACHE = 1 << 2,   /* bypass caches (force-resync) */
+	/* With OBJECTIDS: "<object id hex>/<version>/<object name>", where the driver has them. */
+	FS_ITER_VERSIONS = 1 << 3
 };
 /* The names in a directory. Iterating one that does not exist gives none. */
 int fs_iter(struct fs *fs, struct lab_view path, uint32_t flags, size_t max_entries,

@@ -101,6 +101,9 @@ int dictmap_diff_find(struct dictmap_fs *fs, const struct dictmap_path *path,
  * name or the new one. */
 int dictmap_diff_insert(struct dictmap_fs *fs, const struct dictmap_path *path, struct lab_view oid,
 	struct lab_error *err);
+/* The row that a version names (fs-api.h), at its write time. -1 LAB_INVALID if it names none. */
+int dictmap_diff_delete_version(struct dictmap_fs *fs, const struct dictmap_path *path,
+	struct lab_view version, struct lab_error *err);
 /* Deletes the row if it still says the path's name, at the row's own write time, so that nothing
  * that its host writes meanwhile is deleted (HD-12). May be UNCERTAIN. */
 int dictmap_diff_delete(

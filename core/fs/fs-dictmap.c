@@ -305,6 +305,8 @@ static int dictmap_get_metadata(struct fs_file *file, const char *key, struct la
 	int result;
 
 	/* A file that is being written has its id as soon as there is one. */
+	if (known.ptr == NULL && strcmp(key, FS_METADATA_VERSION) == 0)
+		return 0;
 	if (known.ptr == NULL && strcmp(key, FS_METADATA_OBJECTID) == 0 &&
 		(file->mode != FS_OPEN_READONLY || dictmap_is_passthrough(fs_of(file))))
 		return 0;
@@ -453,11 +455,26 @@ static void pass_metadata(struct fs_file *file)
 		char name[METADATA_KEY_MAX];
 
 		if (!lab_view_eq_cstr(key, FS_METADATA_OBJECTID) &&
+			!lab_view_eq_cstr(key, FS_METADATA_VERSION) &&
 			lab_view_to_cstr(key, name, sizeof(name)) == 0)
 			fs_set_metadata(file->parent, name, value);
 	}
 	fs_set_metadata(file->parent, "fname", file->path);
 	fs_set_metadata(file->parent, FS_METADATA_ORIG_PATH, file->path);
+}
+
+/* What deletes the rows of this write without a look. */
+static void tell_version(
+	struct fs_file *file, const struct dictmap_path *path, struct lab_arena *arena)
+{
+	struct dictmap_fs *fs = fs_of(file);
+	const char *version = FS_VERSION_ONCE;
+
+	if (path->kind == DICTMAP_MAIL)
+		return;
+	if (dictmap_is_diff(fs, path))
+		version = lab_arena_printf(arena, "0@%s", env_of(fs)->hostname);
+	fs_file_metadata_store(file, FS_METADATA_VERSION, lab_view_cstr(version));
 }
 
 /* Deletes an object that no row refers to, or ever will. What fails is a leak. */
@@ -549,6 +566,7 @@ static int put_and_insert(struct fs_file *file, const struct dictmap_path *path,
 		fs_file_open(fs->fs.parent, storage_path(fs, file, oid, arena), FS_OPEN_REPLACE);
 	fs_set_metadata(file->parent, FS_METADATA_ORIG_PATH, file->path);
 	take_early_id(file, arena, &oid);
+	tell_version(file, path, arena);
 	if (put_object(file, contents, err) < 0 || stored_id(file, arena, &oid, err) < 0)
 		return -1;
 	if (!dictmap_is_passthrough(fs))
@@ -751,17 +769,37 @@ static int find_rows(struct fs_file *file, const struct dictmap_path *path, stru
 	return found == 0 ? not_found(file, err) : found;
 }
 
+/* The caller knows which row it is: no look. */
+static int delete_version(struct fs_file *file, const struct dictmap_path *path,
+	struct lab_view version, struct lab_arena *arena, bool *ret_drop, struct lab_error *err)
+{
+	struct dictmap_fs *fs = fs_of(file);
+	struct lab_view oid = fs_file_metadata(file, FS_METADATA_OBJECTID);
+
+	*ret_drop = true;
+	if (parent_open(file, arena, err) < 0)
+		return -1;
+	if (lab_view_eq_cstr(version, FS_VERSION_GONE))
+		return 0;
+	if (lab_view_eq_cstr(version, FS_VERSION_ONCE))
+		return dictmap_rows_delete(fs, path, 0, oid, ret_drop, err);
+	return dictmap_diff_delete_version(fs, path, version, err);
+}
+
 static int delete_rows(
 	struct fs_file *file, struct lab_arena *arena, bool *ret_drop, struct lab_error *err)
 {
 	struct dictmap_fs *fs = fs_of(file);
 	struct dictmap_file *dictmap_file = (struct dictmap_file *)file;
 	struct dictmap_path path;
-	struct lab_view oid = LAB_VIEW("");
+	struct lab_view oid = LAB_VIEW(""), version = fs_file_metadata(file, FS_METADATA_VERSION);
 	int result;
 
-	if (dictmap_path_parse(fs, file->path, arena, &path, err) < 0 ||
-		find_rows(file, &path, arena, &oid, err) < 0)
+	if (dictmap_path_parse(fs, file->path, arena, &path, err) < 0)
+		return -1;
+	if (version.len > 0 && path.kind != DICTMAP_MAIL)
+		return delete_version(file, &path, version, arena, ret_drop, err);
+	if (find_rows(file, &path, arena, &oid, err) < 0)
 		return -1;
 	if (parent_open(file, arena, err) < 0 || lock_object(fs, oid, err) < 0)
 		return -1;

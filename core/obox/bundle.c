@@ -23,10 +23,11 @@ void obox_bundle_name_format(const struct obox_bundle_name *name, char out[OBOX_
 	int n;
 
 	lab_hex(name->guid, ENV_GUID128_SIZE, guid);
-	n = snprintf(out, OBOX_BUNDLE_NAME_MAX, "bundle.%08" PRIx32 ".%05" PRIx32 ".%s",
-		name->seconds, name->usecs, guid);
+	n = snprintf(out, OBOX_BUNDLE_NAME_MAX, "%s.%08" PRIx32 ".%05" PRIx32 ".%s",
+		name->kind == OBOX_BUNDLE_SELF ? "self" : "bundle", name->seconds, name->usecs,
+		guid);
 	lab_assert(n > 0 && n + 1 + (int)sizeof(guid) < OBOX_BUNDLE_NAME_MAX);
-	if (name->is_diff) {
+	if (name->kind == OBOX_BUNDLE_DIFF) {
 		out[n] = '-';
 		lab_hex(name->diff_guid, ENV_GUID128_SIZE, out + n + 1);
 	}
@@ -64,18 +65,23 @@ static bool parse_guid(struct lab_view text, uint8_t guid[ENV_GUID128_SIZE])
 int obox_bundle_name_parse(struct lab_view text, struct obox_bundle_name *ret)
 {
 	struct lab_view word, seconds, usecs, guid;
+	bool is_self;
 
 	*ret = (struct obox_bundle_name){ 0 };
-	if (!lab_view_split(&text, '.', &word) || !lab_view_eq_cstr(word, "bundle") ||
-		!lab_view_split(&text, '.', &seconds) || !lab_view_split(&text, '.', &usecs))
+	if (!lab_view_split(&text, '.', &word) || !lab_view_split(&text, '.', &seconds) ||
+		!lab_view_split(&text, '.', &usecs))
 		return -1;
-	ret->is_diff = lab_view_find_byte(text, '-') != SIZE_MAX;
-	if (ret->is_diff && !lab_view_split(&text, '-', &guid))
+	is_self = lab_view_eq_cstr(word, "self");
+	if (!is_self && !lab_view_eq_cstr(word, "bundle"))
 		return -1;
-	if (!ret->is_diff)
-		guid = text;
-	else if (!parse_guid(text, ret->diff_guid))
-		return -1;
+	ret->kind = is_self ? OBOX_BUNDLE_SELF : OBOX_BUNDLE_BASE;
+	guid = text;
+	if (!is_self && lab_view_find_byte(text, '-') != SIZE_MAX) {
+		(void)lab_view_split(&text, '-', &guid);
+		ret->kind = OBOX_BUNDLE_DIFF;
+		if (!parse_guid(text, ret->diff_guid))
+			return -1;
+	}
 	if (!parse_hex(seconds, 8, &ret->seconds) || !parse_hex(usecs, 5, &ret->usecs) ||
 		!parse_guid(guid, ret->guid) || ret->usecs >= 1000000)
 		return -1;
@@ -85,8 +91,8 @@ int obox_bundle_name_parse(struct lab_view text, struct obox_bundle_name *ret)
 bool obox_bundle_name_is_diff_of(
 	const struct obox_bundle_name *diff, const struct obox_bundle_name *base)
 {
-	return diff->is_diff && !base->is_diff && diff->seconds == base->seconds &&
-	       diff->usecs == base->usecs &&
+	return diff->kind == OBOX_BUNDLE_DIFF && base->kind == OBOX_BUNDLE_BASE &&
+	       diff->seconds == base->seconds && diff->usecs == base->usecs &&
 	       memcmp(diff->guid, base->guid, sizeof(base->guid)) == 0;
 }
 

@@ -26,12 +26,13 @@ enum obox_bundle_kind {
 	OBOX_BUNDLE_SELF
 };
 
-/* ---- names: bundle.<seconds>.<microseconds>.<guid>[-<guid>], numbers in hex ---- */
+/* ---- names: bundle.<seconds>.<microseconds>.<guid>[-<guid>], numbers in hex. Those of self
+ * bundles are not published; ours are self.<seconds>.<microseconds>.<guid>. ---- */
 
 struct obox_bundle_name {
-	uint32_t seconds, usecs; /* when the base was made */
+	enum obox_bundle_kind kind;
+	uint32_t seconds, usecs; /* when it, or a diff's base, was made */
 	uint8_t guid[ENV_GUID128_SIZE];
-	bool is_diff;
 	uint8_t diff_guid[ENV_GUID128_SIZE];
 };
 

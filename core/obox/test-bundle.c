@@ -29,12 +29,13 @@ static int tear_down(void **state)
 /* ---- names ---- */
 
 #define BASE "bundle.53f74dc2.0fbcf.c96d802b5d4df75307bb00001accfe22"
+#define SELF "self.53f74dc2.0fbcf.c96d802b5d4df75307bb00001accfe22"
 #define DIFF BASE "-d88ff1001d4bf753a1b800001accfe22"
 
 static void names_are_the_vendors(void **state)
 {
-	static const char *const texts[] = { BASE, DIFF };
-	struct obox_bundle_name names[2];
+	static const char *const texts[] = { BASE, DIFF, SELF };
+	struct obox_bundle_name names[3];
 	char text[OBOX_BUNDLE_NAME_MAX];
 	(void)state;
 
@@ -42,13 +43,14 @@ static void names_are_the_vendors(void **state)
 		assert_int_equal(obox_bundle_name_parse(lab_view_cstr(texts[i]), &names[i]), 0);
 		assert_int_equal(names[i].seconds, 1408716226); /* 2014-08-22 */
 		assert_int_equal(names[i].usecs, 64463);
-		assert_int_equal(names[i].is_diff, i == 1);
+		assert_int_equal(names[i].kind, i);
 		obox_bundle_name_format(&names[i], text);
 		assert_string_equal(text, texts[i]);
 	}
 	assert_true(obox_bundle_name_is_diff_of(&names[1], &names[0]));
 	assert_false(obox_bundle_name_is_diff_of(&names[0], &names[0]));
 	assert_false(obox_bundle_name_is_diff_of(&names[1], &names[1]));
+	assert_false(obox_bundle_name_is_diff_of(&names[1], &names[2]));
 	names[0].guid[15] ^= 1;
 	assert_false(obox_bundle_name_is_diff_of(&names[1], &names[0]));
 }
@@ -65,8 +67,8 @@ static void other_names_are_not_bundles(void **state)
 		"bundle.53f74dc2.0fbcg.c96d802b5d4df75307bb00001accfe22",
 		"bundle.53f74dc2.0fbcf.c96d802b5d4df75307bb00001accfe2",
 		"bundle.53f74dc2.0fbcf.c96d802b5d4df75307bb00001accfe222", BASE "-", BASE ".",
-		DIFF "-", BASE "-d88ff1001d4bf753a1b800001accfe2",
-		BASE "-d88ff1001d4bf753a1b800001accfe2x" };
+		DIFF "-", SELF "-", SELF "-d88ff1001d4bf753a1b800001accfe22",
+		BASE "-d88ff1001d4bf753a1b800001accfe2", BASE "-d88ff1001d4bf753a1b800001accfe2x" };
 	struct obox_bundle_name name;
 	(void)state;
 
