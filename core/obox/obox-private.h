@@ -7,11 +7,10 @@
 
 #include "core/fs/fs-api.h"
 #include "core/obox/backend.h"
-#include "core/obox/index-state.h"
+#include "core/obox/list-state.h"
 #include "core/obox/obox.h"
 
 #define OBOX_GUID_HEX (2 * ENV_GUID128_SIZE)
-#define OBOX_FOLDERS_MAX 100000
 #define OBOX_USERS_MAX 1000000
 #define USERNAME_AND_FOLDER_MAX 1024
 
