@@ -50,7 +50,7 @@ struct lab_error {
 	uint16_t status;   /* HTTP status or CQL error code it came from, 0 if neither */
 	uint16_t line;     /* where in our source it was raised */
 	const char *file;  /* string literal */
-	char message[240]; /* one sentence, without a newline */
+	char message[320]; /* one sentence, without a newline */
 };
 
 /* Sets *err (which may be NULL) and returns -1, so that `return lab_fail(err, LAB_IO, ...)` reads

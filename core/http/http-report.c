@@ -5,7 +5,7 @@
  */
 #include "core/http/http-private.h"
 
-/* An error's message has 239 bytes, and callers put their context before it. */
+/* An error's message is bounded (error.h), and callers put their context before it. */
 #define ERROR_LINE_MAX 200
 #define URL_MIN 40
 

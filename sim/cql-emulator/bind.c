@@ -98,6 +98,15 @@ static int split_tuples(const struct binder *b, const struct cqle_restriction *r
 	return 0;
 }
 
+static int no_tuples(const struct binder *b, const struct cqle_restriction *r,
+	const struct cql_bind *bind)
+{
+	if (bind->kind == CQL_VALUE_NULL)
+		return cqle_fail(b->err, CQL_E_INVALID, "Invalid null value for IN restriction");
+	return cqle_fail(b->err, CQL_E_INVALID, "Invalid unset value for %.*s",
+		LAB_VIEW_ARG(r->values[0].name));
+}
+
 /* All values of a restriction: of =, of IN (...), of IN ?. */
 static int get_values(const struct binder *b, const struct cqle_restriction *r,
 	struct lab_view **ret, size_t *ret_count)
@@ -117,9 +126,9 @@ static int get_values(const struct binder *b, const struct cqle_restriction *r,
 	};
 	if (bind->kind != CQL_VALUE_BYTES)
 		return r->tuple > 0
-			       ? cqle_fail(b->err, CQL_E_INVALID,
-					 "Invalid null value for IN restriction")
-			       : cqle_fail(b->err, CQL_E_INVALID, "Invalid null value for in(%.*s)",
+			       ? no_tuples(b, r, bind)
+			       : cqle_fail(b->err, CQL_E_INVALID, "Invalid %s value for column %.*s",
+					 bind->kind == CQL_VALUE_NULL ? "null" : "unset",
 					 LAB_VIEW_ARG(r->column->name));
 	if (cqle_value_validate(&list, bind->bytes, b->err) < 0)
 		return -1;

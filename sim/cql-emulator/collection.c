@@ -107,6 +107,20 @@ static size_t split_items(
 	return count;
 }
 
+static bool has_composite(const struct cql_type *type)
+{
+	bool has = type_is_composite(type->id);
+	for (size_t i = 0; i < type->param_count && !has; i++)
+		has = has_composite(&type->params[i]);
+	return has;
+}
+
+/* A path has all fields of a tuple; how many of them were written is kept in the cell. */
+static struct lab_view set_value(const struct cql_type *type, struct lab_view item)
+{
+	return has_composite(type) ? item : lab_view_of("", 0);
+}
+
 /* The value's items as elements. */
 static struct cqle_elements *value_elements(const struct cqle_collect *c, bool front)
 {
@@ -118,10 +132,12 @@ static struct cqle_elements *value_elements(const struct cqle_collect *c, bool f
 	uint64_t place = list ? take_places(c->emu, count, front) : 0;
 	for (size_t i = 0; i < count / stride; i++) {
 		struct lab_view item = items[i * stride];
-		pieces[i].index = i;
+		pieces[i].index = type->id == CQL_TYPE_SET ? count - i : i; /* a set's first */
 		pieces[i].path = list ? place_bytes(c->arena, place + i)
 				      : path_of(c->arena, &type->params[0], item);
-		pieces[i].value = map ? items[i * stride + 1] : list ? item : lab_view_of("", 0);
+		pieces[i].value = map    ? items[i * stride + 1]
+				  : list ? item
+					 : set_value(&type->params[0], item);
 	}
 	return make_elements(c->emu->heap, c->change, pieces, count / stride);
 }
@@ -319,9 +335,10 @@ struct lab_view cqle_collection_value(struct lab_arena *arena, const struct cql_
 		if (!cqle_cell_is_live(&e->cell, now_s))
 			continue;
 		count++;
-		if (type->id != CQL_TYPE_LIST)
+		bool as_written = type->id != CQL_TYPE_MAP && e->cell.value->len > 0;
+		if (type->id != CQL_TYPE_LIST && !as_written)
 			put_path(&out, &type->params[0], cqle_bytes_view(e->path));
-		if (type->id != CQL_TYPE_SET)
+		if (type->id != CQL_TYPE_SET || as_written)
 			cql_put_bytes(&out, cqle_bytes_view(e->cell.value));
 	}
 	for (unsigned i = 0; i < 4; i++)

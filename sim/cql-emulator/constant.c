@@ -394,7 +394,10 @@ int cqle_composite_check(struct lab_arena *arena, const struct term *term, struc
 		return cqle_fail(err, CQL_E_SERVER_ERROR,
 			"java.lang.ClassCastException: class "
 			"org.apache.cassandra.cql3.Tuples$Value cannot be cast to class "
-			"org.apache.cassandra.cql3.UserTypes$Value");
+			"org.apache.cassandra.cql3.UserTypes$Value "
+			"(org.apache.cassandra.cql3.Tuples$Value and "
+			"org.apache.cassandra.cql3.UserTypes$Value are in unnamed module of loader "
+			"'app')");
 	return check_tuple(arena, term, column, type, err);
 }
 

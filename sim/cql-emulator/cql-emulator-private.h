@@ -638,6 +638,7 @@ struct cqle_value {
 	struct lab_view bytes;        /* of a constant */
 	bool is_list;                 /* "c IN ?": the marker is a list of the type */
 	bool of_tuple;                /* written or bound as a part of one */
+	bool of_slice;                /* of a tuple that is a bound: < > <= >= */
 	const struct cql_type *tuple; /* the marker's type, if it is one: the value is a field */
 	size_t field;                 /* of it */
 	const struct cqle_json_source *json; /* INSERT JSON: the column's part of it; NULL */

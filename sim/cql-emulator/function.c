@@ -533,9 +533,18 @@ static enum cqle_got tuple_field(const struct cqle_eval *e, const struct cqle_va
 	const struct cql_bind *bind, struct lab_view *ret)
 {
 	struct lab_error inner;
+	if (bind->kind == CQL_VALUE_NULL) {
+		(void)cqle_fail(e->err, CQL_E_SERVER_ERROR,
+			"java.lang.NullPointerException: Cannot invoke \"org.apache.cassandra.cql3.%s",
+			value->of_slice
+				? "Term$Terminal.get(org.apache.cassandra.transport."
+				  "ProtocolVersion)\" because \"terminal\" is null"
+				: "Tuples$Value.getElements()\" because \"t\" is null");
+		return CQLE_GOT_ERROR;
+	}
 	if (bind->kind != CQL_VALUE_BYTES) {
-		(void)cqle_fail(e->err, CQL_E_INVALID, "Invalid %s value for tuple %.*s",
-			bind->kind == CQL_VALUE_NULL ? "null" : "unset", LAB_VIEW_ARG(value->name));
+		(void)cqle_fail(e->err, CQL_E_INVALID, "Invalid unset value for tuple %.*s",
+			LAB_VIEW_ARG(value->name));
 		return CQLE_GOT_ERROR;
 	}
 	if (cqle_value_validate(value->tuple, bind->bytes, &inner) < 0) {

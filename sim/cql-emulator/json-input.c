@@ -23,6 +23,18 @@ static const char *class_of(const struct json_node *n)
 	return number == (int32_t)number ? "Integer" : "Long";
 }
 
+static const char *not_a_string(struct lab_arena *arena, const struct json_node *n)
+{
+	const char *package = n->kind == JSON_LIST || n->kind == JSON_MAP ? "util" : "lang";
+	const char *class = class_of(n);
+	if (strcmp(class, "BigInteger") == 0)
+		package = "math";
+	return lab_arena_printf(arena,
+		"class java.%s.%s cannot be cast to class java.lang.String (java.%s.%s and "
+		"java.lang.String are in module java.base of loader 'bootstrap')",
+		package, class, package, class);
+}
+
 static const char *text_of(struct lab_arena *arena, const struct json_node *n);
 
 static const char *items_text(struct lab_arena *arena, const struct json_node *n)
@@ -145,7 +157,7 @@ static int blob(const struct converter *c, const struct json_node *n, const stru
 	struct lab_view digits = lab_view_skip(n->text, 2);
 	(void)type;
 	if (n->kind != JSON_STRING)
-		return bad_blob(c, n, "it is no string");
+		return bad_blob(c, n, not_a_string(c->arena, n));
 	if (!lab_view_starts_with(n->text, LAB_VIEW("0x")))
 		return bad_blob(c, n,
 			lab_arena_printf(c->arena,

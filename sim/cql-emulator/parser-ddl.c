@@ -19,6 +19,78 @@ static int clustering_order(struct parser *p, struct property *property)
 	return parser_expect_symbol(p, ")");
 }
 
+/* Behind a term of a map, where something else belongs. Only what may follow some other term is
+ * taken for a mismatch. */
+static int bad_separator(struct parser *p, const char *expected)
+{
+	static const char *const followers[] = { ",", "}", ")", "]", ":", ";" };
+	for (size_t i = 0; i < LAB_COUNT_OF(followers); i++) {
+		if (parser_at_symbol(p, followers[i]))
+			return parser_mismatch_ahead(p, expected);
+	}
+	return p->token.kind == TOKEN_END ? parser_mismatch(p, expected) : parser_no_viable(p);
+}
+
+/* A key or a value. What is in parentheses is a tuple here. */
+static int map_item(struct parser *p, struct term *map, size_t *capacity)
+{
+	bool enclosed = parser_at_symbol(p, "(");
+	struct term inner, *item = PARSER_GROW(p, map->items, map->item_count, *capacity);
+	if (item == NULL || parser_term(p, &inner) < 0)
+		return -1;
+	*item = inner;
+	if (!enclosed || !cqle_term_is_constant(&inner))
+		return 0;
+	*item = (struct term){ .kind = TERM_TUPLE, .item_count = 1 };
+	item->items = lab_arena_new_of(p->arena, struct term);
+	item->items[0] = inner;
+	return 0;
+}
+
+static int check_map(struct parser *p, const struct term *map)
+{
+	for (size_t i = 0; i < map->item_count; i++) {
+		const struct term *item = &map->items[i];
+		if (cqle_term_is_constant(item))
+			continue;
+		struct lab_view text = item->kind == TERM_NULL ? LAB_VIEW("NULL")
+							       : cqle_term_text(p->arena, item);
+		const char *note = item->kind == TERM_MARKER
+					   ? " (bind variables are not supported in DDL queries)"
+					   : "";
+		return i % 2 == 0 ? cqle_fail(p->err, CQL_E_SYNTAX, "Invalid property name: %.*s%s",
+					    LAB_VIEW_ARG(text), note)
+				  : cqle_fail(p->err, CQL_E_SYNTAX,
+					    "Invalid property value: %.*s for property: '%.*s'%s",
+					    LAB_VIEW_ARG(text),
+					    LAB_VIEW_ARG(map->items[i - 1].text), note);
+	}
+	return 0;
+}
+
+/* {} is what the rest of the code calls a set. */
+int parser_property_map(struct parser *p, struct term *ret)
+{
+	size_t capacity = 0;
+	*ret = (struct term){ .kind = TERM_SET };
+	if (parser_expect_symbol(p, "{") < 0)
+		return -1;
+	if (parser_take_symbol(p, "}"))
+		return 0;
+	if (parser_at_symbol(p, ",") || p->token.kind == TOKEN_END)
+		return parser_mismatch(p, "'}'");
+	ret->kind = TERM_MAP;
+	do {
+		if (map_item(p, ret, &capacity) < 0)
+			return -1;
+		if (!parser_take_symbol(p, ":"))
+			return bad_separator(p, "':'");
+		if (map_item(p, ret, &capacity) < 0)
+			return -1;
+	} while (parser_take_symbol(p, ","));
+	return parser_take_symbol(p, "}") ? check_map(p, ret) : bad_separator(p, "'}'");
+}
+
 static int property(struct parser *p, struct property *property)
 {
 	if (parser_at(p, "clustering") && parser_next_is(p, "order"))
@@ -34,10 +106,11 @@ static int property(struct parser *p, struct property *property)
 		return -1;
 	property->kind = parser_at_symbol(p, "{") ? PROPERTY_MAP : PROPERTY_SIMPLE;
 	bool word = p->token.kind == TOKEN_WORD && !parser_at(p, "true") && !parser_at(p, "false");
-	if (word || p->token.kind == TOKEN_MARKER || parser_at_symbol(p, ":") ||
+	if (word || p->token.kind == TOKEN_QUOTED_NAME || p->token.kind == TOKEN_MARKER || parser_at_symbol(p, ":") ||
 		parser_at_symbol(p, "[") || parser_at_symbol(p, "("))
 		return parser_no_viable_after(p, &first);
-	return parser_term(p, &property->value);
+	return property->kind == PROPERTY_MAP ? parser_property_map(p, &property->value)
+					      : parser_term(p, &property->value);
 }
 
 int parser_properties(struct parser *p, struct statement *s)

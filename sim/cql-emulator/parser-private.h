@@ -31,6 +31,8 @@ bool parser_take_symbol(struct parser *p, const char *symbol);
 int parser_expect(struct parser *p, const char *keyword);
 int parser_expect_symbol(struct parser *p, const char *symbol);
 int parser_mismatch(struct parser *p, const char *expected);
+/* The same where Cassandra has looked at the next token: its snippet has that, too. */
+int parser_mismatch_ahead(struct parser *p, const char *expected);
 int parser_no_viable(struct parser *p);
 /* At the present token, which does not fit behind `first`. */
 int parser_no_viable_after(struct parser *p, const struct token *first);
@@ -84,6 +86,8 @@ int parser_column_definition(struct parser *p, struct column_definition *column)
 int parser_if_not_exists(struct parser *p, struct statement *s);
 int parser_if_exists(struct parser *p, struct statement *s);
 int parser_properties(struct parser *p, struct statement *s);
+/* {name: value, ...}, of constants. */
+int parser_property_map(struct parser *p, struct term *ret);
 /* RENAME a TO b AND c TO d, behind its verb. */
 int parser_renames(struct parser *p, struct statement *s);
 /* parser-type.c: behind CREATE, DROP, ALTER, at TYPE. */

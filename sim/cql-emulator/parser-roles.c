@@ -77,10 +77,8 @@ static int options_map(struct parser *p, struct role_statement *r)
 	struct term map = { .kind = TERM_NONE };
 	if (parser_expect_symbol(p, "=") < 0)
 		return -1;
-	if (!parser_at_symbol(p, "{"))
-		return parser_mismatch(p, "'{'");
 	r->has_options = true;
-	return parser_term(p, &map);
+	return parser_property_map(p, &map);
 }
 
 static int role_option(struct parser *p, struct role_statement *r)

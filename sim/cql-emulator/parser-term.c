@@ -215,6 +215,25 @@ static int word(struct parser *p, struct term *ret)
 	return parser_call(p, parser_term, ret);
 }
 
+/* A name that no '(' follows: with a keyspace it is a function's, else what is wrong with it is seen
+ * behind it. */
+static int bare_name(struct parser *p, struct lab_view *ret)
+{
+	const struct token first = p->token;
+	struct lab_view part;
+	if (parser_name(p, ret) < 0)
+		return -1;
+	while (parser_take_symbol(p, ".")) {
+		if (parser_name(p, &part) < 0)
+			return -1;
+		*ret = lab_view_cstr(lab_arena_printf(p->arena, "%.*s.%.*s", LAB_VIEW_ARG(*ret),
+			LAB_VIEW_ARG(part)));
+		if (parser_at_symbol(p, "("))
+			return 0;
+	}
+	return parser_no_viable_after(p, &first);
+}
+
 int parser_call(struct parser *p, parser_fn argument, struct term *ret)
 {
 	size_t capacity = 0;
@@ -224,11 +243,11 @@ int parser_call(struct parser *p, parser_fn argument, struct term *ret)
 		parser_advance(p);
 		parser_advance(p);
 	}
-	if (!parser_next_is_symbol(p, "("))
-		return parser_no_viable(p);
+	if (!parser_next_is_symbol(p, "(") && bare_name(p, &ret->text) < 0)
+		return -1;
 	if (parser_take(p, "token"))
 		ret->text = LAB_VIEW("token");
-	else if (parser_name(p, &ret->text) < 0)
+	else if (!parser_at_symbol(p, "(") && parser_name(p, &ret->text) < 0)
 		return -1;
 	ret->kind = TERM_CALL;
 	parser_advance(p);
@@ -293,10 +312,11 @@ int parser_constant(struct parser *p, struct term *ret)
 		return term_marker(p, ret);
 	case TOKEN_WORD:
 		return word(p, ret);
+	case TOKEN_QUOTED_NAME:
+		return parser_call(p, parser_term, ret);
 	case TOKEN_SYMBOL:
 		return parser_at_symbol(p, ":") ? term_marker(p, ret) : 1;
 	case TOKEN_END:
-	case TOKEN_QUOTED_NAME:
 	case TOKEN_SPACE:
 	case TOKEN_BAD:
 		break;

@@ -93,8 +93,17 @@ static size_t snippet_begin(const struct parser *p, const struct token *offender
 	return count <= SNIPPET_TOKENS ? 0 : begins[count % SNIPPET_TOKENS];
 }
 
-static int syntax_error_from(
-	struct parser *p, const struct token *first, const char *what, const char *expected)
+/* Where a token ends in a snippet: what is in quotes is taken for as long as it is without them. */
+static size_t snippet_end(const struct token *token)
+{
+	bool quoted = token->kind == TOKEN_STRING || token->kind == TOKEN_QUOTED_NAME;
+	size_t len = quoted ? token->text.len : token->end - token->begin;
+	return token->begin + LAB_MIN(len, (size_t)40);
+}
+
+/* The snippet marks `first` and ends with `last`. */
+static int syntax_error_from(struct parser *p, const struct token *first, const struct token *last,
+	const char *what, const char *expected)
 {
 	const struct token *token = &p->token;
 	struct lab_view input = p->lexer.input;
@@ -102,36 +111,30 @@ static int syntax_error_from(
 		return cqle_fail(
 			p->err, CQL_E_SYNTAX, "line 0:-1 %s input '<EOF>'%s", what, expected);
 
-	size_t from = snippet_begin(p, first);
+	/* What is in quotes goes without them, but its place is that of the first one. */
+	bool quoted = token->kind == TOKEN_STRING || token->kind == TOKEN_QUOTED_NAME;
+	size_t from = snippet_begin(p, first), marked = snippet_end(first), end = snippet_end(last);
+	struct lab_view shown = quoted ? token->text
+				       : lab_view_sub(input, token->begin, token->end - token->begin);
 	struct lab_view before = lab_view_sub(input, from, first->begin - from);
-	struct lab_view text = lab_view_sub(input, token->begin, token->end - token->begin);
-	struct lab_view marked = lab_view_sub(input, first->begin, first->end - first->begin);
-	struct lab_view rest = first == token
-				       ? lab_view_of("", 0)
-				       : lab_view_sub(input, first->end, token->end - first->end);
-	marked.len = LAB_MIN(marked.len, (size_t)40);
-	before = lab_view_skip(before, before.len > 60 ? before.len - 60 : 0);
-	/* A string goes without its quotes, but its place is that of the first one. */
-	bool quoted = token->kind == TOKEN_STRING;
-	struct lab_view shown = quoted ? token->text : text;
-	text.len = LAB_MIN(quoted ? shown.len : text.len, (size_t)40);
+	struct lab_view rest = lab_view_sub(input, marked, end - marked);
 	shown.len = LAB_MIN(shown.len, (size_t)40);
-	if (first == token)
-		marked = text;
+	before = lab_view_skip(before, before.len > 60 ? before.len - 60 : 0);
 	return cqle_fail(p->err, CQL_E_SYNTAX, "line %u:%u %s input '%.*s'%s (%s%.*s[%.*s]%.*s%s)",
 		token->line, token->column, what, LAB_VIEW_ARG(shown), expected,
-		from > 0 ? "..." : "", LAB_VIEW_ARG(before), LAB_VIEW_ARG(marked),
-		LAB_VIEW_ARG(rest), token->begin + text.len < input.len ? "..." : "");
+		from > 0 ? "..." : "", LAB_VIEW_ARG(before), (int)(marked - first->begin),
+		(const char *)input.ptr + first->begin, LAB_VIEW_ARG(rest),
+		end < input.len ? "..." : "");
 }
 
 static int syntax_error(struct parser *p, const char *what, const char *expected)
 {
-	return syntax_error_from(p, &p->token, what, expected);
+	return syntax_error_from(p, &p->token, &p->token, what, expected);
 }
 
 int parser_no_viable_after(struct parser *p, const struct token *first)
 {
-	return syntax_error_from(p, first, "no viable alternative at", "");
+	return syntax_error_from(p, first, &p->token, "no viable alternative at", "");
 }
 
 int parser_mismatch(struct parser *p, const char *expected)
@@ -139,6 +142,16 @@ int parser_mismatch(struct parser *p, const char *expected)
 	char text[48];
 	(void)snprintf(text, sizeof(text), " expecting %s", expected);
 	return syntax_error(p, "mismatched", text);
+}
+
+int parser_mismatch_ahead(struct parser *p, const char *expected)
+{
+	if (p->next.kind == TOKEN_END && p->token.kind != TOKEN_END)
+		return cqle_fail(p->err, CQL_E_SYNTAX, "line %u:%u mismatched input '%.*s' expecting %s",
+			p->token.line, p->token.column, LAB_VIEW_ARG(p->token.text), expected);
+	char text[48];
+	(void)snprintf(text, sizeof(text), " expecting %s", expected);
+	return syntax_error_from(p, &p->token, &p->next, "mismatched", text);
 }
 
 int parser_no_viable(struct parser *p)

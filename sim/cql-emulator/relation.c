@@ -104,7 +104,8 @@ static void tuple_marker(struct builder *b, const struct relation *r, const stru
 		.is_marker = true,
 		.marker = term->marker,
 		.is_list = list,
-		.of_tuple = true };
+		.of_tuple = true,
+		.of_slice = r->op != OP_EQ && r->op != OP_IN };
 	plan_note_marker(b, &whole, term->text.ptr != NULL ? term->text : whole.name);
 	if (list) {
 		*ret = whole;

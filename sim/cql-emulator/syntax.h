@@ -286,6 +286,12 @@ struct statement {
 int cqle_parse(struct lab_arena *arena, struct lab_view text, struct statement **ret,
 	struct lab_error *err);
 
+/* 'x', 5, 0xff, ...: not null, no marker, nothing that is made of others. */
+static inline bool cqle_term_is_constant(const struct term *term)
+{
+	return term->kind >= TERM_STRING && term->kind <= TERM_UUID;
+}
+
 /* The term as Cassandra writes it in messages: 'x', [1, 2], {'a': 1}, ?. */
 struct lab_view cqle_term_text(struct lab_arena *arena, const struct term *term);
 

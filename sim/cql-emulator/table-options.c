@@ -175,14 +175,9 @@ static int syntax(const struct setter *s, const char *what)
 		what);
 }
 
-static bool is_constant(const struct term *term)
-{
-	return term->kind >= TERM_STRING && term->kind <= TERM_UUID;
-}
-
 static int simple(const struct setter *s, struct lab_view *ret)
 {
-	if (!is_constant(&s->p->value))
+	if (!cqle_term_is_constant(&s->p->value))
 		return syntax(s, "string");
 	*ret = s->p->value.text;
 	return 0;
@@ -246,17 +241,8 @@ static int option_map(const struct setter *s, struct cqle_option_map *ret)
 		return syntax(s, "map.");
 	if (map->item_count > 2 * SUB_OPTIONS_MAX)
 		return cqle_fail(s->err, CQL_E_SYNTAX, "more than %d sub-options", SUB_OPTIONS_MAX);
-	for (size_t i = 0; i + 1 < map->item_count; i += 2) {
-		if (!is_constant(&map->items[i]))
-			return cqle_fail(s->err, CQL_E_SYNTAX, "Invalid property name: %.*s",
-				LAB_VIEW_ARG(cqle_term_text(s->arena, &map->items[i])));
-		if (!is_constant(&map->items[i + 1]))
-			return cqle_fail(s->err, CQL_E_SYNTAX,
-				"Invalid property value: %.*s for property: '%.*s'",
-				LAB_VIEW_ARG(cqle_term_text(s->arena, &map->items[i + 1])),
-				LAB_VIEW_ARG(map->items[i].text));
+	for (size_t i = 0; i + 1 < map->item_count; i += 2)
 		cqle_option_put(s->arena, ret, map->items[i].text, map->items[i + 1].text);
-	}
 	return 0;
 }
 

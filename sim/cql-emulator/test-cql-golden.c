@@ -328,6 +328,12 @@ static void tuples_are_those_of_cassandra(void **state)
 	compare(GOLDEN "tuples.txt", 110);
 }
 
+static void misuse_is_refused_as_by_cassandra(void **state)
+{
+	(void)state;
+	compare(GOLDEN "misuse.txt", 120);
+}
+
 static void indexes_are_those_of_cassandra(void **state)
 {
 	(void)state;
@@ -364,6 +370,7 @@ int main(void)
 
 		cmocka_unit_test(user_types_are_those_of_cassandra),
 		cmocka_unit_test(tuples_are_those_of_cassandra),
+		cmocka_unit_test(misuse_is_refused_as_by_cassandra),
 		cmocka_unit_test(indexes_are_those_of_cassandra),
 		cmocka_unit_test(json_input_is_that_of_cassandra) };
 	return cmocka_run_group_tests_name("cql-emulator-golden", tests, NULL, NULL);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The plainest CQL client: protocol 4, one statement at a time, answers as text. A statement may begin
-with options: `@p2 ` page size, `@t777 ` timestamp, `@c8 ` consistency level (LOCAL_QUORUM without)."""
+with options: `@p2 ` page size, `@t777 ` timestamp, `@c8 ` consistency level (LOCAL_QUORUM without), `@? `
+only prepare it, `@=00000001,null,unset ` execute it with these values."""
 
 import re
 import socket
@@ -9,6 +10,7 @@ import time
 
 NAMES = {0: "ERROR", 2: "READY", 3: "AUTHENTICATE", 6: "SUPPORTED", 8: "RESULT", 16: "AUTH_SUCCESS"}
 INT, BIGINTS, TEXTS, BOOLEAN = 9, (2, 5, 11), (1, 13), 4
+QUERY, PREPARE, EXECUTE = 7, 9, 10
 
 
 class Reader:
@@ -37,6 +39,10 @@ class Reader:
 			return kind, self.type()
 		if kind == 0x21:
 			return kind, self.type(), self.type()
+		if kind == 0x30:
+			name = self.string(), self.string()
+			fields = [(self.string(), self.type()) for _ in range(self.number("H"))]
+			return (kind,) + name + tuple(part for field in fields for part in field)
 		if kind == 0x31:
 			return (kind,) + tuple(self.type() for _ in range(self.number("H")))
 		if kind == 0:
@@ -58,11 +64,24 @@ def shown(kind, value):
 	return "0x" + value.hex()
 
 
+def named(columns):
+	return [(name, hex(kind) if isinstance(kind, int) else kind) for name, kind in columns]
+
+
+def bound(text):
+	"""The values of `@=`, as a request has them."""
+	lengths = {"null": -1, "unset": -2}
+	return b"".join(struct.pack(">i", lengths[each]) if each in lengths
+		else struct.pack(">i", len(each) // 2) + bytes.fromhex(each) for each in text.split(","))
+
+
 class Answer:
-	"""`text` is the form of sim/cql-emulator/golden; `error` is a code or None; `rows` are bytes."""
+	"""`text` is the form of sim/cql-emulator/golden; `error` is a code or None; `rows` are bytes; `id` is
+	that of a prepared statement."""
 
 	def __init__(self, flags, opcode, body):
 		reader, self.error, self.rows, self.columns, prefix = Reader(body), None, None, (), ""
+		self.id = None
 		if flags & 2:
 			reader.take(16)
 		if flags & 8:
@@ -78,23 +97,38 @@ class Answer:
 
 	def _result(self, reader):
 		kind = reader.number("I")
+		if kind == 4:
+			return self._prepared(reader)
 		if kind != 2:
 			return f"RESULT kind={kind} {reader.data[reader.at:][:60]!r}"
 		flags, count = reader.number("I"), reader.number("I")
 		more = f" MORE {reader.value().hex()}" if flags & 2 else ""
-		if flags & 1:
-			reader.string(), reader.string()
-		columns = []
-		for _ in range(count):
-			if not flags & 1:
-				reader.string(), reader.string()
-			columns.append((reader.string(), reader.type()))
+		columns = self._columns(reader, flags, count)
 		self.columns = [name for name, _ in columns]
 		self.rows = [[reader.value() for _ in columns] for _ in range(reader.number("I"))]
 		table = ", ".join("[" + ", ".join(shown(kind, value) for (_, kind), value in zip(columns, row))
 			+ "]" for row in self.rows)
-		names = [(name, hex(kind) if isinstance(kind, int) else kind) for name, kind in columns]
-		return f"{names} [{table}]{more}"
+		return f"{named(columns)} [{table}]{more}"
+
+	@staticmethod
+	def _columns(reader, flags, count):
+		"""[(name, type)]"""
+		columns = []
+		if flags & 1 and count:
+			reader.string(), reader.string()
+		for _ in range(count):
+			if not flags & 1:
+				reader.string(), reader.string()
+			columns.append((reader.string(), reader.type()))
+		return columns
+
+	def _prepared(self, reader):
+		self.id = reader.take(reader.number("H"))
+		flags, count = reader.number("I"), reader.number("I")
+		keys = [reader.number("H") for _ in range(reader.number("I"))]
+		markers = self._columns(reader, flags, count)
+		flags, count = reader.number("I"), reader.number("I")
+		return f"PREPARED {keys} {named(markers)} {named(self._columns(reader, flags, count))}"
 
 
 class Connection:
@@ -130,19 +164,31 @@ class Connection:
 
 	def run(self, statement):
 		"""With the options that it begins with; an Answer."""
-		level, flags, rest = 6, 0, b""
+		level, flags, values, rest, prepare = 6, 0, b"", b"", False
 		while statement.startswith("@"):
 			option, statement = statement[1:].split(" ", 1)
-			value = int(option[1:])
-			if option[0] == "p":
-				flags, rest = flags | 4, rest + struct.pack(">i", value)
-			elif option[0] == "t":
-				flags, rest = flags | 0x20, rest + struct.pack(">q", value)
+			kind, value = option[0], option[1:]
+			if kind == "?":
+				prepare = True
+			elif kind == "=":
+				flags, values = flags | 1, struct.pack(">H", value.count(",") + 1) + bound(value)
+			elif kind == "p":
+				flags, rest = flags | 4, rest + struct.pack(">i", int(value))
+			elif kind == "t":
+				flags, rest = flags | 0x20, rest + struct.pack(">q", int(value))
+			elif kind == "c":
+				level = int(value)
 			else:
-				level = value
+				raise ValueError(f"no such option: @{option}")
 		text = statement.encode()
-		return self._ask(7, struct.pack(">I", len(text)) + text + struct.pack(">HB", level, flags)
-			+ rest)[0]
+		what = struct.pack(">I", len(text)) + text
+		if not prepare and not values:
+			return self._ask(QUERY, what + struct.pack(">HB", level, flags) + rest)[0]
+		answer = self._ask(PREPARE, what)[0]
+		if not values or answer.error is not None:
+			return answer
+		return self._ask(EXECUTE, struct.pack(">H", len(answer.id)) + answer.id
+			+ struct.pack(">HB", level, flags) + values + rest)[0]
 
 	def log_in(self, user=None, password=None, token=None):
 		"""The answer to a login that may fail, on a connection of its own."""
