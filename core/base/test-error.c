@@ -66,7 +66,7 @@ static void wrap_puts_context_in_front_and_keeps_the_rest(void **state)
 
 static void wrap_cuts_the_tail(void **state)
 {
-	char longest[300], context[300];
+	char longest[400], context[400];
 	struct lab_error err;
 
 	(void)state;

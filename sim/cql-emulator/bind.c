@@ -98,8 +98,8 @@ static int split_tuples(const struct binder *b, const struct cqle_restriction *r
 	return 0;
 }
 
-static int no_tuples(const struct binder *b, const struct cqle_restriction *r,
-	const struct cql_bind *bind)
+static int no_tuples(
+	const struct binder *b, const struct cqle_restriction *r, const struct cql_bind *bind)
 {
 	if (bind->kind == CQL_VALUE_NULL)
 		return cqle_fail(b->err, CQL_E_INVALID, "Invalid null value for IN restriction");
@@ -125,11 +125,11 @@ static int get_values(const struct binder *b, const struct cqle_restriction *r,
 		.id = CQL_TYPE_LIST, .params = &r->values[0].type, .param_count = 1
 	};
 	if (bind->kind != CQL_VALUE_BYTES)
-		return r->tuple > 0
-			       ? no_tuples(b, r, bind)
-			       : cqle_fail(b->err, CQL_E_INVALID, "Invalid %s value for column %.*s",
-					 bind->kind == CQL_VALUE_NULL ? "null" : "unset",
-					 LAB_VIEW_ARG(r->column->name));
+		return r->tuple > 0 ? no_tuples(b, r, bind)
+				    : cqle_fail(b->err, CQL_E_INVALID,
+					      "Invalid %s value for column %.*s",
+					      bind->kind == CQL_VALUE_NULL ? "null" : "unset",
+					      LAB_VIEW_ARG(r->column->name));
 	if (cqle_value_validate(&list, bind->bytes, b->err) < 0)
 		return -1;
 	if (r->tuple > 0)

@@ -1115,13 +1115,15 @@ struct cqle_node {
 	uint64_t connections, requests, statements; /* counters */
 	uint32_t incarnation;
 	struct cqle_view views[CQLEMU_NODES_MAX];
-	uint64_t *ordinals;             /* messages sent to each node: hooks->latency */
-	struct cqle_latency *latencies; /* of each node, as this one saw them */
-	uint64_t schema_digest;         /* of all changes that it knows */
-	bool has_latencies;             /* any */
-	uint64_t scored_ns, reset_ns;   /* scores made; samples forgotten */
-	struct lab_map *paxos;          /* table id and partition key to struct cqle_paxos_state */
-	struct lab_map *prepared;       /* id to struct cqle_prepared */
+	uint64_t *ordinals;                  /* messages sent to each node: hooks->latency */
+	struct cqle_latency *latencies;      /* of each node, as this one saw them */
+	uint64_t schema_digest;              /* of all changes that it knows */
+	bool has_latencies;                  /* any */
+	uint64_t busy_ns;                    /* what it asks of itself takes so long */
+	uint64_t score_tick, score_phase_ns; /* when scores were made last, in updates */
+	uint64_t reset_ns;                   /* samples forgotten */
+	struct lab_map *paxos;    /* table id and partition key to struct cqle_paxos_state */
+	struct lab_map *prepared; /* id to struct cqle_prepared */
 	struct cqle_prepared *oldest, *newest;
 	struct cqle_event *deferred, *deferred_last; /* while frozen */
 	size_t deferred_count;

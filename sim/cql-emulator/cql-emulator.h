@@ -236,6 +236,9 @@ void cqlemu_node_start(struct cqlemu *emulator, size_t node, uint64_t now_ns);
 /* SIGSTOP, SIGCONT: it keeps connections and what is sent to it, does nothing, and works off the
  * backlog when it goes on. */
 void cqlemu_node_freeze(struct cqlemu *emulator, size_t node, uint64_t now_ns);
+/* From now on what the node, as a coordinator, reads and writes itself takes so long (0, the
+ * default: no time). Its snitch may prefer others then. */
+void cqlemu_node_busy(struct cqlemu *emulator, size_t node, uint64_t ns);
 void cqlemu_node_thaw(struct cqlemu *emulator, size_t node, uint64_t now_ns);
 
 /* Everything that a node which is down has on its disks is gone: tables, hints for others, promises

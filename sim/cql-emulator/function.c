@@ -535,11 +535,11 @@ static enum cqle_got tuple_field(const struct cqle_eval *e, const struct cqle_va
 	struct lab_error inner;
 	if (bind->kind == CQL_VALUE_NULL) {
 		(void)cqle_fail(e->err, CQL_E_SERVER_ERROR,
-			"java.lang.NullPointerException: Cannot invoke \"org.apache.cassandra.cql3.%s",
-			value->of_slice
-				? "Term$Terminal.get(org.apache.cassandra.transport."
-				  "ProtocolVersion)\" because \"terminal\" is null"
-				: "Tuples$Value.getElements()\" because \"t\" is null");
+			"java.lang.NullPointerException: Cannot invoke "
+			"\"org.apache.cassandra.cql3.%s",
+			value->of_slice ? "Term$Terminal.get(org.apache.cassandra.transport."
+					  "ProtocolVersion)\" because \"terminal\" is null"
+					: "Tuples$Value.getElements()\" because \"t\" is null");
 		return CQLE_GOT_ERROR;
 	}
 	if (bind->kind != CQL_VALUE_BYTES) {

@@ -14,7 +14,9 @@ bool cqle_reachable(const struct cqlemu *emu, size_t from, size_t to)
 
 static uint64_t latency(struct cqlemu *emu, size_t from, size_t to)
 {
-	if (from == to || emu->hooks.latency == NULL)
+	if (from == to)
+		return emu->nodes[from].busy_ns;
+	if (emu->hooks.latency == NULL)
 		return 0;
 	return emu->hooks.latency(emu->hooks.ctx, emu->nodes[from].name, emu->nodes[to].name,
 		emu->nodes[from].ordinals[to]++);

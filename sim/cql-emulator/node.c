@@ -174,6 +174,12 @@ void cqlemu_node_thaw(struct cqlemu *emu, size_t index, uint64_t now_ns)
 	cqle_leave(emu);
 }
 
+void cqlemu_node_busy(struct cqlemu *emu, size_t index, uint64_t ns)
+{
+	lab_assert(index < emu->node_count);
+	emu->nodes[index].busy_ns = ns;
+}
+
 enum cqlemu_node_state cqlemu_node_state(const struct cqlemu *emu, size_t node)
 {
 	lab_assert(node < emu->node_count);

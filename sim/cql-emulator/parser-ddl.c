@@ -53,8 +53,8 @@ static int check_map(struct parser *p, const struct term *map)
 		const struct term *item = &map->items[i];
 		if (cqle_term_is_constant(item))
 			continue;
-		struct lab_view text = item->kind == TERM_NULL ? LAB_VIEW("NULL")
-							       : cqle_term_text(p->arena, item);
+		struct lab_view text =
+			item->kind == TERM_NULL ? LAB_VIEW("NULL") : cqle_term_text(p->arena, item);
 		const char *note = item->kind == TERM_MARKER
 					   ? " (bind variables are not supported in DDL queries)"
 					   : "";
@@ -91,6 +91,15 @@ int parser_property_map(struct parser *p, struct term *ret)
 	return parser_take_symbol(p, "}") ? check_map(p, ret) : bad_separator(p, "'}'");
 }
 
+/* Names, markers, lists and what is in parentheses: no values of properties. */
+static bool at_no_value(const struct parser *p)
+{
+	if (p->token.kind == TOKEN_WORD)
+		return !parser_at(p, "true") && !parser_at(p, "false");
+	return p->token.kind == TOKEN_QUOTED_NAME || p->token.kind == TOKEN_MARKER ||
+	       parser_at_symbol(p, ":") || parser_at_symbol(p, "[") || parser_at_symbol(p, "(");
+}
+
 static int property(struct parser *p, struct property *property)
 {
 	if (parser_at(p, "clustering") && parser_next_is(p, "order"))
@@ -105,9 +114,7 @@ static int property(struct parser *p, struct property *property)
 	if (parser_name(p, &property->name) < 0 || parser_expect_symbol(p, "=") < 0)
 		return -1;
 	property->kind = parser_at_symbol(p, "{") ? PROPERTY_MAP : PROPERTY_SIMPLE;
-	bool word = p->token.kind == TOKEN_WORD && !parser_at(p, "true") && !parser_at(p, "false");
-	if (word || p->token.kind == TOKEN_QUOTED_NAME || p->token.kind == TOKEN_MARKER || parser_at_symbol(p, ":") ||
-		parser_at_symbol(p, "[") || parser_at_symbol(p, "("))
+	if (at_no_value(p))
 		return parser_no_viable_after(p, &first);
 	return property->kind == PROPERTY_MAP ? parser_property_map(p, &property->value)
 					      : parser_term(p, &property->value);

@@ -215,8 +215,8 @@ static int word(struct parser *p, struct term *ret)
 	return parser_call(p, parser_term, ret);
 }
 
-/* A name that no '(' follows: with a keyspace it is a function's, else what is wrong with it is seen
- * behind it. */
+/* A name that no '(' follows: with a keyspace it is a function's, else what is wrong with it is
+ * seen behind it. */
 static int bare_name(struct parser *p, struct lab_view *ret)
 {
 	const struct token first = p->token;
@@ -226,8 +226,8 @@ static int bare_name(struct parser *p, struct lab_view *ret)
 	while (parser_take_symbol(p, ".")) {
 		if (parser_name(p, &part) < 0)
 			return -1;
-		*ret = lab_view_cstr(lab_arena_printf(p->arena, "%.*s.%.*s", LAB_VIEW_ARG(*ret),
-			LAB_VIEW_ARG(part)));
+		*ret = lab_view_cstr(lab_arena_printf(
+			p->arena, "%.*s.%.*s", LAB_VIEW_ARG(*ret), LAB_VIEW_ARG(part)));
 		if (parser_at_symbol(p, "("))
 			return 0;
 	}

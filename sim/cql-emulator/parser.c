@@ -114,8 +114,8 @@ static int syntax_error_from(struct parser *p, const struct token *first, const 
 	/* What is in quotes goes without them, but its place is that of the first one. */
 	bool quoted = token->kind == TOKEN_STRING || token->kind == TOKEN_QUOTED_NAME;
 	size_t from = snippet_begin(p, first), marked = snippet_end(first), end = snippet_end(last);
-	struct lab_view shown = quoted ? token->text
-				       : lab_view_sub(input, token->begin, token->end - token->begin);
+	struct lab_view shown =
+		quoted ? token->text : lab_view_sub(input, token->begin, token->end - token->begin);
 	struct lab_view before = lab_view_sub(input, from, first->begin - from);
 	struct lab_view rest = lab_view_sub(input, marked, end - marked);
 	shown.len = LAB_MIN(shown.len, (size_t)40);
@@ -147,8 +147,9 @@ int parser_mismatch(struct parser *p, const char *expected)
 int parser_mismatch_ahead(struct parser *p, const char *expected)
 {
 	if (p->next.kind == TOKEN_END && p->token.kind != TOKEN_END)
-		return cqle_fail(p->err, CQL_E_SYNTAX, "line %u:%u mismatched input '%.*s' expecting %s",
-			p->token.line, p->token.column, LAB_VIEW_ARG(p->token.text), expected);
+		return cqle_fail(p->err, CQL_E_SYNTAX,
+			"line %u:%u mismatched input '%.*s' expecting %s", p->token.line,
+			p->token.column, LAB_VIEW_ARG(p->token.text), expected);
 	char text[48];
 	(void)snprintf(text, sizeof(text), " expecting %s", expected);
 	return syntax_error_from(p, &p->token, &p->next, "mismatched", text);

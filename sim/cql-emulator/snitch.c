@@ -4,10 +4,11 @@
  * 4.3): the dynamic snitch and speculative retry as Cassandra 4.0 has them.
  *
  * A coordinator keeps the latest read latencies of each node. The median, where a younger sample
- * counts for more (e^0.75 a second), is the node's score; scores are made anew at most every 100 ms
- * and forgotten every 10 minutes. Replicas are asked in the order of the topology unless one of
- * them is worse than twice what the best order would have in its place. What a replica never
- * answered counts as the read timeout, once that has passed and the reaper has come by.
+ * counts for more (e^0.75 a second), is the node's score; scores are made anew every 100 ms by a
+ * timer of the coordinator's and forgotten every 10 minutes. Replicas are asked in the order of the
+ * topology unless one of them is worse than twice what the best order would have in its place. What
+ * a replica never answered counts as the read timeout, once that has passed and the reaper has come
+ * by.
  *
  * A table's read latencies, as this coordinator saw them, go into a histogram whose buckets grow by
  * a fifth and whose counts decay within a minute; every read timeout the table's policy makes a
@@ -23,61 +24,6 @@
 #define HALF_LIFE_NS (924 * LAB_MSEC)
 
 /* ---- samples and scores ---- */
-
-static void add_sample(struct cqle_latency *l, uint64_t at_ns, uint64_t took_ns)
-{
-	l->at_ns[l->next] = at_ns;
-	l->took_ns[l->next] = took_ns;
-	l->next = (l->next + 1) % CQLE_LATENCY_SAMPLES;
-	if (l->count < CQLE_LATENCY_SAMPLES)
-		l->count++;
-	l->is_new = true;
-}
-
-void cqle_snitch_heard(struct cqlemu *emu, size_t coordinator, size_t node, uint64_t sent_ns)
-{
-	struct cqle_node *c = &emu->nodes[coordinator];
-	struct cqle_latency *l = &c->latencies[node];
-	l->heard_ns = emu->now_ns;
-	/* Nothing but zeros: there is nothing to order by. */
-	if (coordinator == node || (emu->now_ns == sent_ns && l->count == 0))
-		return;
-	add_sample(l, emu->now_ns, emu->now_ns - sent_ns);
-	c->has_latencies = true;
-}
-
-uint64_t cqle_expiry_ns(
-	const struct cqlemu *emu, size_t node, uint64_t sent_ns, uint64_t timeout_ns)
-{
-	uint64_t phase = lab_pick(lab_draw(emu->options.seed, "cql.reaper", node, 0), REAPER_NS);
-	uint64_t due = sent_ns + timeout_ns;
-	return due + (REAPER_NS - 1 - (due + phase) % REAPER_NS);
-}
-
-void cqle_snitch_waits(struct cqlemu *emu, size_t coordinator, size_t node, uint64_t sent_ns)
-{
-	struct cqle_latency *l = &emu->nodes[coordinator].latencies[node];
-	if (l->silence != NULL || coordinator == node)
-		return;
-	l->silence = cqle_event_new(emu, CQLE_EV_SILENCE);
-	l->silence->from = (uint8_t)coordinator;
-	l->silence->to = (uint8_t)node;
-	l->silence->sent_ns = sent_ns;
-	cqle_schedule(emu, l->silence,
-		LAB_MAX(emu->now_ns,
-			cqle_expiry_ns(emu, coordinator, sent_ns, emu->options.read_timeout_ns)));
-}
-
-void cqle_snitch_silence(struct cqlemu *emu, const struct cqle_event *event)
-{
-	struct cqle_node *c = &emu->nodes[event->from];
-	struct cqle_latency *l = &c->latencies[event->to];
-	l->silence = NULL;
-	if (c->state != CQLEMU_NODE_UP || l->heard_ns > event->sent_ns)
-		return;
-	add_sample(l, emu->now_ns, emu->options.read_timeout_ns);
-	c->has_latencies = true;
-}
 
 static uint64_t weight(const struct cqle_latency *l, size_t i, uint64_t newest_ns)
 {
@@ -112,7 +58,7 @@ static uint64_t weighted_median(const struct cqle_latency *l)
 	return took[i];
 }
 
-static void update_scores(struct cqlemu *emu, struct cqle_node *c)
+static void make_scores(struct cqlemu *emu, struct cqle_node *c)
 {
 	bool reset = emu->now_ns - c->reset_ns >= RESET_NS;
 	if (reset)
@@ -127,7 +73,71 @@ static void update_scores(struct cqlemu *emu, struct cqle_node *c)
 			l->score_ns = weighted_median(l);
 		l->is_new = false;
 	}
-	c->scored_ns = emu->now_ns;
+}
+
+/* As the timer would have done by now. */
+static void update_scores(struct cqlemu *emu, size_t coordinator)
+{
+	struct cqle_node *c = &emu->nodes[coordinator];
+	uint64_t tick = (emu->now_ns + c->score_phase_ns) / UPDATE_NS;
+	if (tick != c->score_tick && c->has_latencies)
+		make_scores(emu, c);
+	c->score_tick = tick;
+}
+
+static void add_sample(struct cqlemu *emu, size_t coordinator, size_t node, uint64_t took_ns)
+{
+	struct cqle_latency *l = &emu->nodes[coordinator].latencies[node];
+	update_scores(emu, coordinator);
+	emu->nodes[coordinator].has_latencies = true;
+	l->at_ns[l->next] = emu->now_ns;
+	l->took_ns[l->next] = took_ns;
+	l->next = (l->next + 1) % CQLE_LATENCY_SAMPLES;
+	if (l->count < CQLE_LATENCY_SAMPLES)
+		l->count++;
+	l->is_new = true;
+}
+
+void cqle_snitch_heard(struct cqlemu *emu, size_t coordinator, size_t node, uint64_t sent_ns)
+{
+	struct cqle_latency *l = &emu->nodes[coordinator].latencies[node];
+	l->heard_ns = emu->now_ns;
+	/* Nothing but zeros: there is nothing to order by. */
+	if (emu->now_ns == sent_ns && l->count == 0)
+		return;
+	add_sample(emu, coordinator, node, emu->now_ns - sent_ns);
+}
+
+uint64_t cqle_expiry_ns(
+	const struct cqlemu *emu, size_t node, uint64_t sent_ns, uint64_t timeout_ns)
+{
+	uint64_t phase = lab_pick(lab_draw(emu->options.seed, "cql.reaper", node, 0), REAPER_NS);
+	uint64_t due = sent_ns + timeout_ns;
+	return due + (REAPER_NS - 1 - (due + phase) % REAPER_NS);
+}
+
+void cqle_snitch_waits(struct cqlemu *emu, size_t coordinator, size_t node, uint64_t sent_ns)
+{
+	struct cqle_latency *l = &emu->nodes[coordinator].latencies[node];
+	if (l->silence != NULL || coordinator == node)
+		return;
+	l->silence = cqle_event_new(emu, CQLE_EV_SILENCE);
+	l->silence->from = (uint8_t)coordinator;
+	l->silence->to = (uint8_t)node;
+	l->silence->sent_ns = sent_ns;
+	cqle_schedule(emu, l->silence,
+		LAB_MAX(emu->now_ns,
+			cqle_expiry_ns(emu, coordinator, sent_ns, emu->options.read_timeout_ns)));
+}
+
+void cqle_snitch_silence(struct cqlemu *emu, const struct cqle_event *event)
+{
+	struct cqle_node *c = &emu->nodes[event->from];
+	struct cqle_latency *l = &c->latencies[event->to];
+	l->silence = NULL;
+	if (c->state != CQLEMU_NODE_UP || l->heard_ns > event->sent_ns)
+		return;
+	add_sample(emu, event->from, event->to, emu->options.read_timeout_ns);
 }
 
 static void sort_by_score(const struct cqle_node *c, uint8_t *order, size_t count)
@@ -149,8 +159,7 @@ void cqle_snitch_order(struct cqlemu *emu, size_t coordinator, uint8_t *order, s
 	bool is_bad = false;
 	if (!c->has_latencies || count < 2)
 		return;
-	if (emu->now_ns - c->scored_ns >= UPDATE_NS)
-		update_scores(emu, c);
+	update_scores(emu, coordinator);
 	memcpy(sorted, order, count);
 	sort_by_score(c, sorted, count);
 	for (size_t i = 0; i < count && !is_bad; i++)
@@ -169,9 +178,12 @@ void cqle_snitch_init(struct cqlemu *emu)
 		emu->read_buckets[i] = last;
 		last = next == last ? last + 1 : next;
 	}
-	for (size_t i = 0; i < emu->node_count; i++)
+	for (size_t i = 0; i < emu->node_count; i++) {
 		emu->nodes[i].latencies =
 			lab_new_array(emu->heap, struct cqle_latency, emu->node_count);
+		emu->nodes[i].score_phase_ns =
+			lab_pick(lab_draw(emu->options.seed, "cql.snitch", i, 0), UPDATE_NS);
+	}
 }
 
 /* The first bucket that the value fits in. */

@@ -226,6 +226,18 @@ static void sleep_for(struct run *r, struct lab_view seconds)
 	pass_time(r, r->w->now_ns + whole * LAB_SEC + tenths * (LAB_SEC / 10));
 }
 
+/* "n1 20": what it reads itself takes 20 ms. */
+static void busy(struct run *r, struct lab_view line)
+{
+	struct lab_view node;
+	uint64_t ms;
+	(void)lab_view_split(&line, ' ', &node);
+	int index = cqlemu_node_find(r->w->emu, node);
+	assert_true(index >= 0);
+	assert_int_equal(lab_view_to_u64(line, &ms), 0);
+	cqlemu_node_busy(r->w->emu, (size_t)index, ms * LAB_MSEC);
+}
+
 static void act(struct run *r, struct lab_view line)
 {
 	static const struct {
@@ -239,6 +251,8 @@ static void act(struct run *r, struct lab_view line)
 		r->one_by_one = true;
 	} else if (lab_view_eq_cstr(word, "sleep")) {
 		sleep_for(r, line);
+	} else if (lab_view_eq_cstr(word, "busy")) {
+		busy(r, line);
 	} else if (!lab_view_eq_cstr(word, "seed")) {
 		size_t i = 0;
 		while (i < LAB_COUNT_OF(acts) && !lab_view_eq_cstr(word, acts[i].word))
