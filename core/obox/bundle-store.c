@@ -365,6 +365,8 @@ static void fetch_one(void *ctx, size_t i)
 	struct transfer t = { item->entry.name, item->entry.id.kind, 0, fetch->reason, err };
 
 	begin_request(fetch->bundles);
+	report(fetch->bundles, LAB_EV_metacache_user_bundle_download_started,
+		LAB_EV_metacache_mailbox_bundle_download_started, &t);
 	if (fs_read(file, fetch->arena, OBOX_BUNDLE_BYTES_MAX, &bytes, err) == 0 &&
 		decode_download(bytes, &item->entry, item, err) == 0)
 		err->code = LAB_OK;
@@ -740,6 +742,10 @@ int obox_bundles_upload(struct obox_bundles *bundles, const struct obox_bundle_u
 		return -1;
 	obox_bundle_name_format(&entry.id, entry.name);
 	t.name = entry.name;
+	err->code = LAB_OK;
+	/* Before anything blocks: what was encoded for it is what was known at this time. */
+	report(bundles, LAB_EV_metacache_user_bundle_upload_started,
+		LAB_EV_metacache_mailbox_bundle_upload_started, &t);
 	fs_set_reason(bundles->settings.fs, upload->reason);
 	result = write_bundle(bundles, upload, &entry, &t.size, err);
 	if (result == 0)

@@ -5,7 +5,7 @@
  *
  * The first byte says what they are: 0 an archive (its checksums are put right first, or nothing
  * would get past them); 1 two indexes, the length of the first in two bytes; 2 an index and changes
- * of it.
+ * to be told over it, or another index, whose merge is told as changes.
  */
 #include "core/base/base.h"
 #include "core/obox/bundle.h"
@@ -68,28 +68,54 @@ static void two_indexes(struct lab_view data)
 	obox_state_free(&b);
 }
 
+/* What is told over a later state is good for a merge with that state, and nothing else. */
+static void changes_over(const struct obox_state *over, struct lab_view bytes)
+{
+	struct obox_state *told;
+
+	if (obox_state_decode_changes(over, bytes, &told, NULL) < 0)
+		return;
+	merge(over, told);
+	obox_state_free(&told);
+}
+
+/* Changes of the first by the second, over the first, and over both together. */
+static void own_changes(const struct obox_state *a, const struct obox_state *b)
+{
+	struct obox_merge_result result;
+	struct obox_state *both, *again;
+	struct obox_base *base;
+	struct lab_buf bytes;
+
+	if (obox_state_merge(a, b, 3, &both, &result, NULL) < 0)
+		return;
+	base = obox_base_new(a);
+	obox_base_replace(base, a, both);
+	lab_buf_init(&bytes, heap, 1u << 20);
+	obox_state_encode_changes(base, both, &bytes);
+	lab_assert(obox_state_decode_changes(a, lab_buf_view(&bytes), &again, NULL) == 0);
+	check(again);
+	lab_assert(again->count == both->count && again->untold == 0);
+	changes_over(both, lab_buf_view(&bytes));
+	obox_state_free(&again);
+	obox_state_free(&both);
+	lab_buf_done(&bytes);
+	obox_base_free(&base);
+}
+
 static void changes(struct lab_view data)
 {
 	struct lab_reader reader = { .rest = data };
 	struct lab_view first = lab_read_view(&reader, lab_read_u16(&reader));
-	struct obox_state *base, *later, *again;
-	struct lab_buf bytes;
+	struct obox_state *over, *other;
 
-	if (obox_state_decode(heap, first, &base, NULL) < 0)
+	if (obox_state_decode(heap, first, &over, NULL) < 0)
 		return;
-	if (obox_state_decode_changes(base, reader.rest, &later, NULL) == 0) {
-		check(later);
-		merge(base, later);
-		lab_buf_init(&bytes, heap, 1u << 20);
-		obox_state_encode_changes(base, later, &bytes);
-		lab_assert(
-			obox_state_decode_changes(base, lab_buf_view(&bytes), &again, NULL) == 0);
-		check(again);
-		obox_state_free(&again);
-		lab_buf_done(&bytes);
-	}
-	obox_state_free(&base);
-	obox_state_free(&later);
+	changes_over(over, reader.rest);
+	if (obox_state_decode(heap, reader.rest, &other, NULL) == 0)
+		own_changes(over, other);
+	obox_state_free(&other);
+	obox_state_free(&over);
 }
 
 /* Made of the input's pieces, so that the checksums are right. */

@@ -1,31 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * index-codec.c - a state as bytes, whole or as changes of another one.
+ * index-codec.c - a state as bytes. What index-changes.c writes has the same head and records.
  *
  *   version u8 | whole or changes u8 | UIDVALIDITY u32 | UIDNEXT u32 | HIGHESTMODSEQ u64
  *   authors u32, each: id u64 | seen u64                              by id
  *   keywords u32, each: length u8 | bytes                             by bytes
- *   mails gone u32, each: UID u32                                     by UID; only in changes
+ *   0 u32
  *   mails u32, each: UID u32 | name 16 | GUID 16 | size u64 | received u64 | saved u64 |
  *                    modseq u64 | object id's length u8 | object id | stamps u16, each:
  *                    flag u16 | author u16 | modseq u64 | set u8
  *
  * Numbers are big-endian. Tables are sorted, so that equal states are equal bytes.
  */
-#include "core/obox/index-state-private.h"
+#include "core/obox/index-codec-private.h"
 
 #include <stdlib.h>
 
 #define VERSION 1
-#define WHOLE 0
-#define CHANGES 1
 
 /* ---- tables in canonical order ---- */
-
-struct tables {
-	uint16_t author_at[OBOX_AUTHORS_MAX], author_rank[OBOX_AUTHORS_MAX];
-	uint16_t keyword_at[OBOX_KEYWORDS_MAX], keyword_rank[OBOX_KEYWORDS_MAX];
-};
 
 struct entry {
 	struct lab_view key;
@@ -52,10 +45,10 @@ static void rank(struct entry *entries, size_t count, uint16_t *at, uint16_t *ra
 	}
 }
 
-static struct tables *sort_tables(const struct obox_state *state)
+struct codec_tables *codec_sort_tables(const struct obox_state *state)
 {
 	size_t most = LAB_MAX(state->author_count, state->keyword_count);
-	struct tables *tables = lab_new(state->heap, struct tables);
+	struct codec_tables *tables = lab_new(state->heap, struct codec_tables);
 	struct entry *entries = lab_new_array(state->heap, struct entry, most + 1);
 
 	for (size_t i = 0; i < state->author_count; i++)
@@ -72,7 +65,7 @@ static struct tables *sort_tables(const struct obox_state *state)
 /* ---- encoding ---- */
 
 static void put_tables(
-	const struct obox_state *state, const struct tables *tables, struct lab_buf *out)
+	const struct obox_state *state, const struct codec_tables *tables, struct lab_buf *out)
 {
 	lab_buf_append_u32(out, (uint32_t)state->author_count);
 	for (size_t i = 0; i < state->author_count; i++) {
@@ -90,14 +83,14 @@ static void put_tables(
 	}
 }
 
-static uint16_t ranked_flag(const struct tables *tables, uint16_t flag)
+static uint16_t ranked_flag(const struct codec_tables *tables, uint16_t flag)
 {
 	if (flag < OBOX_FIRST_KEYWORD)
 		return flag;
 	return (uint16_t)(OBOX_FIRST_KEYWORD + tables->keyword_rank[flag - OBOX_FIRST_KEYWORD]);
 }
 
-static void rank_stamp(const struct tables *tables, struct obox_stamp *stamp)
+static void rank_stamp(const struct codec_tables *tables, struct obox_stamp *stamp)
 {
 	stamp->flag = ranked_flag(tables, stamp->flag);
 	stamp->author = tables->author_rank[stamp->author];
@@ -114,7 +107,7 @@ static int compare_stamps(const void *a, const void *b)
 	return (x->author > y->author) - (x->author < y->author);
 }
 
-static void put_stamps(const struct obox_state *state, const struct tables *tables,
+static void put_stamps(const struct obox_state *state, const struct codec_tables *tables,
 	const struct obox_record *record, struct lab_buf *out)
 {
 	struct obox_stamp *stamps =
@@ -135,7 +128,7 @@ static void put_stamps(const struct obox_state *state, const struct tables *tabl
 	lab_heap_free(state->heap, stamps);
 }
 
-static void put_record(const struct obox_state *state, const struct tables *tables,
+void codec_put_record(const struct obox_state *state, const struct codec_tables *tables,
 	const struct obox_record *record, struct lab_buf *out)
 {
 	const struct obox_mail *mail = &record->mail;
@@ -152,102 +145,26 @@ static void put_record(const struct obox_state *state, const struct tables *tabl
 	put_stamps(state, tables, record, out);
 }
 
-static void put_header(const struct obox_state *state, uint8_t form, struct lab_buf *out)
+void codec_put_head(const struct obox_state *state, const struct codec_tables *tables,
+	enum codec_form form, struct lab_buf *out)
 {
 	lab_buf_append_byte(out, VERSION);
-	lab_buf_append_byte(out, form);
+	lab_buf_append_byte(out, (uint8_t)form);
 	lab_buf_append_u32(out, state->uidvalidity);
 	lab_buf_append_u32(out, state->next_uid);
 	lab_buf_append_u64(out, state->highest_modseq);
+	put_tables(state, tables, out);
 }
 
 void obox_state_encode(const struct obox_state *state, struct lab_buf *out)
 {
-	struct tables *tables = sort_tables(state);
+	struct codec_tables *tables = codec_sort_tables(state);
 
-	put_header(state, WHOLE, out);
-	put_tables(state, tables, out);
+	codec_put_head(state, tables, CODEC_WHOLE, out);
 	lab_buf_append_u32(out, 0);
 	lab_buf_append_u32(out, (uint32_t)state->count);
 	for (size_t i = 0; i < state->count; i++)
-		put_record(state, tables, &state->records[i], out);
-	lab_heap_free(state->heap, tables);
-}
-
-/* ---- changes ---- */
-
-static bool is_same_stamp(const struct obox_state *state, const struct obox_stamp *x,
-	const struct obox_state *base, const struct obox_stamp *y)
-{
-	if (x->modseq != y->modseq || x->is_set != y->is_set ||
-		state->authors[x->author].id != base->authors[y->author].id)
-		return false;
-	if (x->flag < OBOX_FIRST_KEYWORD || y->flag < OBOX_FIRST_KEYWORD)
-		return x->flag == y->flag;
-	return strcmp(state->keywords[x->flag - OBOX_FIRST_KEYWORD],
-		       base->keywords[y->flag - OBOX_FIRST_KEYWORD]) == 0;
-}
-
-static bool is_same_mail(const struct obox_mail *x, const struct obox_mail *y)
-{
-	return x->uid == y->uid && memcmp(x->name, y->name, sizeof(x->name)) == 0 &&
-	       memcmp(x->guid, y->guid, sizeof(x->guid)) == 0 && x->oid_len == y->oid_len &&
-	       memcmp(x->oid, y->oid, x->oid_len) == 0 && x->size == y->size &&
-	       x->received == y->received && x->saved == y->saved;
-}
-
-/* Stamps in another order count as another record, which costs a few bytes and nothing else. */
-static bool is_same_record(const struct obox_state *state, const struct obox_record *x,
-	const struct obox_state *base, const struct obox_record *y)
-{
-	if (!is_same_mail(&x->mail, &y->mail) || x->modseq != y->modseq ||
-		x->stamp_count != y->stamp_count)
-		return false;
-	for (size_t i = 0; i < x->stamp_count; i++) {
-		if (!is_same_stamp(state, &x->stamps[i], base, &y->stamps[i]))
-			return false;
-	}
-	return true;
-}
-
-static bool is_new(const struct obox_state *base, const struct obox_state *state,
-	const struct obox_record *record)
-{
-	const struct obox_record *old = obox_state_find(base, record->mail.uid);
-
-	return old == NULL || !is_same_record(state, record, base, old);
-}
-
-static void put_gone(
-	const struct obox_state *base, const struct obox_state *state, struct lab_buf *out)
-{
-	uint32_t gone = 0;
-
-	for (size_t i = 0; i < base->count; i++)
-		gone += obox_state_find(state, base->records[i].mail.uid) == NULL;
-	lab_buf_append_u32(out, gone);
-	for (size_t i = 0; i < base->count; i++) {
-		if (obox_state_find(state, base->records[i].mail.uid) == NULL)
-			lab_buf_append_u32(out, base->records[i].mail.uid);
-	}
-}
-
-void obox_state_encode_changes(
-	const struct obox_state *base, const struct obox_state *state, struct lab_buf *out)
-{
-	struct tables *tables = sort_tables(state);
-	uint32_t changed = 0;
-
-	put_header(state, CHANGES, out);
-	put_tables(state, tables, out);
-	put_gone(base, state, out);
-	for (size_t i = 0; i < state->count; i++)
-		changed += is_new(base, state, &state->records[i]);
-	lab_buf_append_u32(out, changed);
-	for (size_t i = 0; i < state->count; i++) {
-		if (is_new(base, state, &state->records[i]))
-			put_record(state, tables, &state->records[i], out);
-	}
+		codec_put_record(state, tables, &state->records[i], out);
 	lab_heap_free(state->heap, tables);
 }
 
@@ -358,7 +275,7 @@ static void get_record(struct lab_reader *reader, struct obox_state *state)
 		obox_state_push(state, &record);
 }
 
-static void get_header(struct lab_reader *reader, struct obox_state *state, uint8_t form)
+void codec_get_head(struct lab_reader *reader, struct obox_state *state, enum codec_form form)
 {
 	if (lab_read_u8(reader) != VERSION || lab_read_u8(reader) != form)
 		reader->failed = true;
@@ -373,7 +290,7 @@ static void get_header(struct lab_reader *reader, struct obox_state *state, uint
 
 #define RECORD_BYTES_MIN (4 + 16 + 16 + 8 + 8 + 8 + 8 + 1 + 2)
 
-static void get_records(struct lab_reader *reader, struct obox_state *state)
+void codec_get_records(struct lab_reader *reader, struct obox_state *state)
 {
 	uint32_t count = lab_read_count(reader, RECORD_BYTES_MIN);
 
@@ -385,8 +302,7 @@ static void get_records(struct lab_reader *reader, struct obox_state *state)
 		reader->failed = true;
 }
 
-/* Ready for use, or freed. */
-static int finish(struct lab_reader *reader, struct obox_state **state, struct lab_error *err)
+int codec_finish(struct lab_reader *reader, struct obox_state **state, struct lab_error *err)
 {
 	if (!reader->failed && (*state)->count <= OBOX_MAILS_MAX) {
 		obox_state_reindex(*state);
@@ -403,124 +319,9 @@ int obox_state_decode(struct lab_heap *heap, struct lab_view bytes, struct obox_
 	struct lab_reader reader = { .rest = bytes };
 
 	*ret = obox_state_new(heap, 0);
-	get_header(&reader, *ret, WHOLE);
+	codec_get_head(&reader, *ret, CODEC_WHOLE);
 	if (lab_read_u32(&reader) != 0)
 		reader.failed = true;
-	get_records(&reader, *ret);
-	return finish(&reader, ret, err);
-}
-
-/* ---- changes applied to what they are changes of ---- */
-
-struct patch {
-	const struct obox_state *base;
-	struct obox_state *out;
-	struct lab_view gone; /* UIDs */
-	uint16_t *authors, *keywords;
-};
-
-static bool is_gone(const struct patch *patch, uint32_t uid)
-{
-	size_t low = 0, high = patch->gone.len / 4;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-		struct lab_reader at = { .rest = lab_view_skip(patch->gone, 4 * middle) };
-		uint32_t found = lab_read_u32(&at);
-
-		if (found == uid)
-			return true;
-		if (found < uid)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return false;
-}
-
-/* The changes' tables hold all that the base's do. */
-static bool map_base(struct patch *patch)
-{
-	const struct obox_state *base = patch->base;
-	struct obox_state *out = patch->out;
-	size_t authors = out->author_count, keywords = out->keyword_count;
-
-	patch->authors = lab_new_array(out->heap, uint16_t, base->author_count + 1);
-	patch->keywords = lab_new_array(out->heap, uint16_t, base->keyword_count + 1);
-	for (size_t i = 0; i < base->author_count; i++) {
-		if (obox_state_author(out, base->authors[i].id, &patch->authors[i], NULL) < 0 ||
-			out->authors[patch->authors[i]].seen < base->authors[i].seen)
-			return false;
-	}
-	for (size_t i = 0; i < base->keyword_count; i++) {
-		if (obox_state_keyword(
-			    out, lab_view_cstr(base->keywords[i]), &patch->keywords[i], NULL) < 0)
-			return false;
-	}
-	return out->author_count == authors && out->keyword_count == keywords;
-}
-
-static void keep_record(struct patch *patch, const struct obox_record *record)
-{
-	struct obox_record kept = { .mail = record->mail, .modseq = record->modseq };
-
-	for (size_t i = 0; i < record->stamp_count; i++) {
-		struct obox_stamp stamp = record->stamps[i];
-
-		stamp.author = patch->authors[stamp.author];
-		if (stamp.flag >= OBOX_FIRST_KEYWORD)
-			stamp.flag = patch->keywords[stamp.flag - OBOX_FIRST_KEYWORD];
-		obox_record_add_stamp(patch->out->heap, &kept, &stamp);
-	}
-	obox_state_push(patch->out, &kept);
-}
-
-/* What is new is there already; of the base stays what is neither gone nor replaced. */
-static void keep_base(struct patch *patch)
-{
-	struct obox_state *out = patch->out;
-	size_t count = out->count;
-
-	for (size_t i = 0, n = 0; i < patch->base->count; i++) {
-		const struct obox_record *record = &patch->base->records[i];
-
-		while (n < count && out->records[n].mail.uid < record->mail.uid)
-			n++;
-		if ((n == count || out->records[n].mail.uid != record->mail.uid) &&
-			!is_gone(patch, record->mail.uid))
-			keep_record(patch, record);
-	}
-}
-
-static bool is_within(const struct obox_state *state)
-{
-	for (size_t i = 0; i < state->count; i++) {
-		const struct obox_record *record = &state->records[i];
-
-		if (record->mail.uid >= state->next_uid || record->modseq > state->highest_modseq)
-			return false;
-	}
-	return true;
-}
-
-int obox_state_decode_changes(const struct obox_state *base, struct lab_view bytes,
-	struct obox_state **ret, struct lab_error *err)
-{
-	struct lab_reader reader = { .rest = bytes };
-	struct patch patch = { .base = base };
-
-	patch.out = *ret = obox_state_new(base->heap, 0);
-	get_header(&reader, *ret, CHANGES);
-	patch.gone = lab_read_view(&reader, 4 * lab_read_count(&reader, 4));
-	get_records(&reader, *ret);
-	if (!reader.failed) {
-		if (map_base(&patch))
-			keep_base(&patch);
-		else
-			reader.failed = true;
-		reader.failed = reader.failed || !is_within(*ret);
-	}
-	lab_heap_free(base->heap, patch.authors);
-	lab_heap_free(base->heap, patch.keywords);
-	return finish(&reader, ret, err);
+	codec_get_records(&reader, *ret);
+	return codec_finish(&reader, ret, err);
 }

@@ -359,7 +359,7 @@ static void set_modseqs(struct merge *merge)
 		const struct side *side = &merge->sides[i];
 
 		/* An expunge is a change, too. */
-		if (side->holds && side->kept < side->state->count &&
+		if (side->holds && side->kept < side->state->count + side->state->untold &&
 			side->state->highest_modseq == out->highest_modseq)
 			out->highest_modseq = next;
 	}

@@ -73,6 +73,8 @@ struct obox_state {
 	struct obox_record *records; /* by UID */
 	size_t count;
 	struct lab_map *by_name; /* name bytes -> UID as a pointer-sized number */
+	/* Mails that it has and cannot tell: changes that were read over a later state. */
+	size_t untold;
 };
 
 /* An empty folder: UIDNEXT and HIGHESTMODSEQ are 1. */
@@ -111,15 +113,50 @@ bool obox_record_has_flag(const struct obox_record *record, uint16_t flag);
 
 /* Equal states are equal bytes, in whatever order their tables were filled. */
 void obox_state_encode(const struct obox_state *state, struct lab_buf *out);
-/* What `state` has become since it was `base`: the content of a diff bundle (obox 5.3). */
-void obox_state_encode_changes(
-	const struct obox_state *base, const struct obox_state *state, struct lab_buf *out);
 /* -1 LAB_CORRUPT, also for what no backend would have written. *ret is the caller's, or NULL. */
 int obox_state_decode(struct lab_heap *heap, struct lab_view bytes, struct obox_state **ret,
 	struct lab_error *err);
-/* The state that the changes were made from. Another base than theirs is LAB_CORRUPT only if that
- * can be seen: the bundle's name says which base it belongs to. In the base's heap. */
-int obox_state_decode_changes(const struct obox_state *base, struct lab_view bytes,
+/* ---- changes since a base (index-changes.c) ---- */
+
+/* What is remembered of a base bundle: who had said what when it was made, and which of its mails
+ * are gone since. The state that has it must include it: be it, or a merge of it. */
+struct obox_base {
+	struct lab_heap *heap;
+	uint32_t uidvalidity, next_uid;
+	uint64_t highest_modseq;
+	struct obox_author *authors; /* by id */
+	size_t author_count;
+	struct lab_tree *gone; /* names of mails */
+	/* Those that merges gave another modseq although nothing about them changed. */
+	struct lab_tree *touched;
+};
+
+/* The state becomes a base: nothing is gone yet. */
+struct obox_base *obox_base_new(const struct obox_state *state);
+/* NULLs the pointer; accepts NULL. */
+void obox_base_free(struct obox_base **base);
+/* Before a mail is expunged from a state that includes the base. */
+void obox_base_expunge(
+	struct obox_base *base, const struct obox_state *state, const struct obox_record *record);
+/* Another state, merged from `old`, takes its place. Also for a base that was just merged: `old` is
+ * what the base said. */
+void obox_base_replace(
+	struct obox_base *base, const struct obox_state *old, const struct obox_state *replacement);
+/* All that the base knew, the state knows, too. */
+bool obox_base_is_in(const struct obox_base *base, const struct obox_state *state);
+void obox_base_encode(const struct obox_base *base, struct lab_buf *out);
+/* Takes it off the front. NULL if the reader has failed. */
+struct obox_base *obox_base_decode(struct lab_heap *heap, struct lab_reader *reader);
+
+/* What `state` has become since the base: the content of a diff bundle (obox 5.3). */
+void obox_state_encode_changes(
+	const struct obox_base *base, const struct obox_state *state, struct lab_buf *out);
+/* The state that the changes were made from, told over a state that includes their base, whatever
+ * was merged into it since: a base may be replaced while the diffs of other hosts still belong to
+ * it. Exact over the base itself. Over a later state it has of each mail what no merge with that
+ * state can tell from the truth; so it is for that merge only. -1 LAB_CORRUPT; LAB_NOT_FOUND if the
+ * base is not in the state. In the heap of `over`. */
+int obox_state_decode_changes(const struct obox_state *over, struct lab_view bytes,
 	struct obox_state **ret, struct lab_error *err);
 
 /* ---- merging (index-merge.c) ---- */
