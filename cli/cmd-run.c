@@ -5,6 +5,7 @@
 #include "cli/options.h"
 
 #include "scenarios/runner/campaign.h"
+#include "scenarios/runner/inject.h"
 #include "scenarios/runner/live-run.h"
 
 #include <stdio.h>
@@ -15,20 +16,37 @@
 #define FIBERS_MAX 16384
 #define ALLOWED \
 	(OPTION_SEED | OPTION_DEFECT | OPTION_SET | OPTION_CONF | OPTION_MBOX | OPTION_WORLD | \
-		OPTION_JSON | OPTION_HISTORY | OPTION_S3 | OPTION_CQL)
+		OPTION_JSON | OPTION_HISTORY | OPTION_S3 | OPTION_CQL | OPTION_INJECT)
 
 struct single {
 	struct options options;
+	struct fault_episode episodes[OPTIONS_FAULTS_MAX];
 	struct run_options run;
 	struct lab_arena *arena;
 	struct run_result *result;
 };
 
+static int read_injects(struct single *s, struct lab_error *err)
+{
+	const struct options *o = &s->options;
+
+	for (size_t i = 0; i < o->inject_count; i++) {
+		if (inject_parse(lab_view_cstr(o->injects[i]), &s->episodes[i], err) < 0)
+			return lab_error_wrap(err, "--inject");
+	}
+	if (o->inject_count > 0 && o->is_live)
+		return lab_fail(err, LAB_INVALID, "--inject is for the simulated world");
+	s->run.episodes = s->episodes;
+	s->run.episode_count = o->inject_count;
+	return 0;
+}
+
 static int prepare(struct single *s, const char *path, struct lab_error *err)
 {
 	struct mail_source *mails;
 
-	if (cli_scenario(&s->options, path, s->arena, &s->run.scenario, err) < 0 ||
+	if (read_injects(s, err) < 0 ||
+		cli_scenario(&s->options, path, s->arena, &s->run.scenario, err) < 0 ||
 		cli_mails(&s->options, s->arena, &mails, err) < 0)
 		return -1;
 	s->run.mails = mails;

@@ -51,7 +51,7 @@ static void print(const struct options *o, const struct campaign_result *result,
 	lab_buf_done(&out);
 }
 
-static unsigned cores(void)
+unsigned cli_cores(void)
 {
 	long n = sysconf(_SC_NPROCESSORS_ONLN);
 
@@ -70,7 +70,7 @@ static int test_one(const struct options *o, const struct scenario *scenario,
 		.arguments = repeat,
 		.first_seed = o->first_seed,
 		.last_seed = o->last_seed,
-		.workers = o->workers != 0 ? o->workers : cores(),
+		.workers = o->workers != 0 ? o->workers : cli_cores(),
 		.seed_timeout_s = SEED_TIMEOUT_S,
 		.time_limit_ns = o->time_limit_ns,
 		.stop_at_first = o->stop_at_first,

@@ -19,6 +19,8 @@ static const struct command {
 	{ "test", "SCN... [--seeds A..B | -t TIME] [-j N] [...]", "many seeds, and a verdict",
 		cmd_test },
 	{ "replay", "SEED SCN [--until TIME|#EVENT]", "one run again, event by event", cmd_replay },
+	{ "sweep", "SCN [--seed S] [--fault POINT[:KIND]] [-j N]",
+		"every request of a run fails in every way", cmd_sweep },
 	{ "check", "FILE...", "errors and advice for a dovecot.conf or .scn", cmd_check },
 	{ "list", "faults|invariants|settings|events|defects", "what there is", cmd_list },
 	{ "serve", "[--s3 A:P] [--cql A:P] [--imds A:P] [--admin A:P] [...]",
@@ -114,6 +116,12 @@ static int usage(FILE *to)
 		"  --defect NAME          a known mistake, switched on: the oracle must find it\n"
 		"  --json                 machine-readable summary\n"
 		"  --first                stop at the first failure\n"
+		"  --inject POINT:KIND:N[+][:DISK,DOWN]\n"
+		"                         run, replay: the N-th request there fails; + and all "
+		"later\n"
+		"                         ones; DISK,DOWN: and its backend crashes "
+		"(keep,2s)\n"
+		"  --fault POINT[:KIND]   sweep: only these; * at the end; crash: crashes\n"
 		"  --history FILE         run: what clients asked for and were told\n"
 		"  --s3 URL               run --world live: an S3 server that is not ours, with a "
 		"key\n"

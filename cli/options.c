@@ -26,6 +26,8 @@ static const struct option table[] = {
 	{ "-j", OPTION_WORKERS, true, 0 },
 	{ "--defect", OPTION_DEFECT, true, 0 },
 	{ "--set", OPTION_SET, true, 0 },
+	{ "--inject", OPTION_INJECT, true, 0 },
+	{ "--fault", OPTION_FAULT, true, 0 },
 	{ "--conf", OPTION_CONF, true, offsetof(struct options, conf) },
 	{ "--mbox", OPTION_MBOX, true, offsetof(struct options, mbox) },
 	{ "--world", OPTION_WORLD, true, 0 },
@@ -139,6 +141,7 @@ static int read_number(
 static int add_text(
 	const char *name, const char *text, const char **list, size_t *count, struct lab_error *err)
 {
+	_Static_assert(OPTIONS_FS_MAX == OPTIONS_FAULTS_MAX, "lists are equally long");
 	if (*count == OPTIONS_FS_MAX)
 		return lab_fail(err, LAB_LIMIT, "more than %d %s", OPTIONS_FS_MAX, name);
 	list[(*count)++] = text;
@@ -199,6 +202,10 @@ static int read_option(
 		return read_world(text, o, err);
 	case OPTION_UNTIL:
 		return read_until(text, o, err);
+	case OPTION_INJECT:
+		return add_text("--inject", text, o->injects, &o->inject_count, err);
+	case OPTION_FAULT:
+		return add_text("--fault", text, o->patterns, &o->pattern_count, err);
 	case OPTION_SERVER:
 		return add_text("--server", text, o->servers, &o->server_count, err);
 	case OPTION_JSON:
@@ -282,6 +289,8 @@ const char *options_repeat(const struct options *options, struct lab_arena *aren
 
 	for (size_t i = 0; i < options->set_count; i++)
 		text = lab_arena_printf(arena, "%s --set '%s'", text, options->sets[i]);
+	for (size_t i = 0; i < options->inject_count; i++)
+		text = lab_arena_printf(arena, "%s --inject %s", text, options->injects[i]);
 	if (options->conf != NULL)
 		text = lab_arena_printf(arena, "%s --conf '%s'", text, options->conf);
 	if (options->mbox != NULL)

@@ -11,6 +11,7 @@
 #define OPTIONS_SCENARIOS_MAX 256
 #define OPTIONS_SETS_MAX 64
 #define OPTIONS_FS_MAX 32
+#define OPTIONS_FAULTS_MAX 32
 
 /* Exit statuses of every command (DESIGN 7). */
 enum cli_status {
@@ -51,7 +52,9 @@ enum cli_option {
 	/* --sproxyd, --cdmi */
 	OPTION_SCALITY = 1 << 22,
 	OPTION_SERVER = 1 << 23,
-	OPTION_TLS = 1 << 24 /* --tls-cert, --tls-key, --tls-client-ca */
+	OPTION_TLS = 1 << 24, /* --tls-cert, --tls-key, --tls-client-ca */
+	OPTION_INJECT = 1 << 25,
+	OPTION_FAULT = 1 << 26
 };
 
 struct options {
@@ -64,6 +67,9 @@ struct options {
 	uint32_t defects;
 	const char *sets[OPTIONS_SETS_MAX];
 	size_t set_count;
+	const char *injects[OPTIONS_FAULTS_MAX];  /* inject.h */
+	const char *patterns[OPTIONS_FAULTS_MAX]; /* of sweep */
+	size_t inject_count, pattern_count;
 	const char *conf, *mbox, *history;
 	const char *s3, *cql, *imds, *sproxyd, *cdmi, *admin; /* "A:P" */
 	const char *data, *profile, *faults;
@@ -119,6 +125,9 @@ struct scenario;
 int cli_scenario(const struct options *options, const char *path, struct lab_arena *arena,
 	const struct scenario **ret, struct lab_error *err);
 
+/* How many workers a campaign has unless told: one for each core. */
+unsigned cli_cores(void);
+
 /* A pool whose recycled memory is filled with $OBOXLAB_HEAP_FILL (0 to 255), so that a check can
  * vary what uninitialised memory would hold. */
 struct lab_pool *cli_pool(void);
@@ -127,6 +136,7 @@ struct lab_pool *cli_pool(void);
 int cmd_run(int argc, char **argv);
 int cmd_test(int argc, char **argv);
 int cmd_replay(int argc, char **argv);
+int cmd_sweep(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 int cmd_list(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);

@@ -68,20 +68,29 @@ static void send_message(int fd, const struct message *message)
 	report_write(fd, (const char *)message, sizeof(*message));
 }
 
+static struct run_options options_of(const struct campaign_settings *s, uint64_t number)
+{
+	struct run_options options = { .scenario = s->scenario,
+		.seed = number,
+		.defects = s->defects,
+		.arguments = s->arguments,
+		.mails = s->mails };
+
+	if (s->prepare != NULL)
+		s->prepare(s->ctx, number, &options);
+	return options;
+}
+
 static void run_one(const struct campaign_settings *s, uint64_t seed, struct lab_pool *pool,
 	struct lab_fiber_pool *fibers, int fd)
 {
-	struct run_options options = { .scenario = s->scenario,
-		.seed = seed,
-		.defects = s->defects,
-		.arguments = s->arguments,
-		.mails = s->mails,
-		.pool = pool,
-		.fibers = fibers };
+	struct run_options options = options_of(s, seed);
 	struct message *message = calloc(1, sizeof(*message));
 	struct lab_error err;
 
 	lab_assert(message != NULL);
+	options.pool = pool;
+	options.fibers = fibers;
 	message->kind = MESSAGE_BEGIN;
 	message->result.seed = seed;
 	send_message(fd, message);
@@ -90,6 +99,7 @@ static void run_one(const struct campaign_settings *s, uint64_t seed, struct lab
 		message->kind = MESSAGE_INVALID;
 		snprintf(message->result.report, sizeof(message->result.report), "%s", err.message);
 	}
+	message->result.seed = seed;
 	send_message(fd, message);
 	free(message);
 }
@@ -174,6 +184,10 @@ static void add_totals(struct run_result *total, const struct run_result *run)
 	}
 	for (unsigned k = 0; k < FAULT_KIND_COUNT; k++)
 		total->faults[k] += run->faults[k];
+	for (unsigned i = 0; i < RUN_EPISODES_MAX; i++) {
+		total->episode_asked[i] += run->episode_asked[i];
+		total->episode_fired[i] += run->episode_fired[i];
+	}
 }
 
 static void add_result(struct campaign *c, const struct run_result *run)
@@ -242,6 +256,7 @@ static bool read_some(struct campaign *c, struct worker *w)
 
 static void broken_seed(struct campaign *c, struct worker *w, int status)
 {
+	struct run_options options = options_of(c->settings, w->next_seed);
 	struct run_result *run = calloc(1, sizeof(*run));
 	const char *how = w->was_killed ? "took too long" : "crashed the laboratory";
 
@@ -252,11 +267,10 @@ static void broken_seed(struct campaign *c, struct worker *w, int status)
 	snprintf(run->report, sizeof(run->report),
 		"BROKEN  %s  seed %" PRIu64 "  %s (%s %d)\n\nReplay    oboxlab replay %" PRIu64
 		" %s%s\n",
-		c->settings->scenario->path, run->seed, how,
+		c->settings->scenario->path, options.seed, how,
 		WIFSIGNALED(status) ? "signal" : "exit status",
-		WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status), run->seed,
-		c->settings->scenario->path,
-		c->settings->arguments == NULL ? "" : c->settings->arguments);
+		WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status), options.seed,
+		c->settings->scenario->path, options.arguments == NULL ? "" : options.arguments);
 	add_result(c, run);
 	free(run);
 }

@@ -25,6 +25,9 @@ struct campaign_settings {
 	unsigned seed_timeout_s;
 	uint64_t time_limit_ns; /* of wall time; 0: until the last seed */
 	bool stop_at_first;     /* begin nothing new after a failure */
+	/* What else is special about a run than its seed; the number then is that of a case, and
+	 * run->seed may be set. What it points to must live until the next call. May be NULL. */
+	void (*prepare)(void *ctx, uint64_t number, struct run_options *run);
 	/* After each seed; may be NULL. */
 	void (*on_result)(void *ctx, const struct run_result *result);
 	/* About once a second. */

@@ -54,6 +54,25 @@ void judge_access(struct oracle *oracle, const struct sim_access *access, struct
 	r->imds_requests += strcmp(access->service, "imds") == 0;
 }
 
+/* A run in which nothing ever worked proves nothing. */
+static bool nothing_worked(const struct history *history)
+{
+	for (unsigned k = 0; k < HISTORY_KIND_COUNT; k++) {
+		if (history_total(history, (enum history_kind)k, HISTORY_OK) > 0)
+			return false;
+	}
+	return history_count(history) > 0;
+}
+
+static const char *why_inconclusive(
+	const struct judge_case *c, const struct oracle_verdict *verdict)
+{
+	return verdict->is_unknown              ? verdict->unknown
+	       : !workload_is_idle(c->workload) ? "operations never ended"
+	       : nothing_worked(c->history)     ? "no operation ever succeeded"
+						: NULL;
+}
+
 void judge(const struct judge_case *c, struct run_result *r)
 {
 	struct oracle_case oracle_case = { .history = c->history,
@@ -64,21 +83,32 @@ void judge(const struct judge_case *c, struct run_result *r)
 		.healed_ns = c->healed_ns,
 		.ended_ns = c->ended_ns };
 	struct oracle_verdict verdict;
+	const char *unknown;
 
 	oracle_judge(c->oracle, &oracle_case, &verdict);
 	r->findings = verdict.failures;
 	r->excused = verdict.excused;
 	r->leaked_objects = verdict.leaked_objects;
-	if (verdict.failures > 0)
+	unknown = why_inconclusive(c, &verdict);
+	if (verdict.failures > 0) {
 		r->verdict = RUN_FAIL;
-	else if (verdict.is_unknown || !workload_is_idle(c->workload))
-		r->verdict = RUN_INCONCLUSIVE;
-	if (verdict.failures > 0)
 		report_failure(c, &oracle_case, &verdict, r);
-	else if (r->verdict == RUN_INCONCLUSIVE)
+	} else if (unknown != NULL) {
+		r->verdict = RUN_INCONCLUSIVE;
 		snprintf(r->report, sizeof(r->report), "INCONCLUSIVE  %s  seed %" PRIu64 "  %s\n",
-			c->options->scenario->path, r->seed,
-			verdict.is_unknown ? verdict.unknown : "operations never ended");
+			c->options->scenario->path, r->seed, unknown);
+	}
+}
+
+static void collect_episodes(const struct judge_case *c, struct run_result *r)
+{
+	size_t count, own = c->options->episode_count;
+	const struct fault_episode *episodes = fault_plan_episodes(c->scene->plan, &count);
+
+	for (size_t i = 0; i < own; i++) {
+		r->episode_asked[i] = episodes[count - own + i].asked;
+		r->episode_fired[i] = episodes[count - own + i].fired;
+	}
 }
 
 void judge_collect(const struct judge_case *c, struct run_result *r)
@@ -95,6 +125,7 @@ void judge_collect(const struct judge_case *c, struct run_result *r)
 	}
 	for (unsigned k = 0; k < FAULT_KIND_COUNT; k++)
 		r->faults[k] = fault_fired_kind(c->scene->plan, (enum fault_kind)k);
+	collect_episodes(c, r);
 }
 
 void judge_broken(

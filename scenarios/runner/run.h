@@ -24,6 +24,7 @@ enum run_verdict {
 const char *run_verdict_name(enum run_verdict verdict);
 
 #define RUN_REPORT_MAX 16384
+#define RUN_EPISODES_MAX 64
 
 struct run_options {
 	const struct scenario *scenario;
@@ -32,7 +33,10 @@ struct run_options {
 	/* What else the command line said, for the commands at the end of a report; may be NULL. */
 	const char *arguments;
 	const struct mail_source *mails; /* NULL: generated */
-	struct lab_pool *pool;           /* kept warm between runs */
+	/* Beside the scenario's faults, from the start to the end of the storm. */
+	const struct fault_episode *episodes;
+	size_t episode_count;  /* at most RUN_EPISODES_MAX */
+	struct lab_pool *pool; /* kept warm between runs */
 	struct lab_fiber_pool *fibers;
 	/* Every event, with the name of its host, for replay; may be NULL. */
 	void (*on_event)(void *ctx, const struct lab_event *event, const char *host);
@@ -51,6 +55,8 @@ struct run_result {
 	uint64_t virtual_ns;
 	uint64_t operations[HISTORY_KIND_COUNT][HISTORY_UNCERTAIN + 1];
 	uint64_t faults[FAULT_KIND_COUNT];
+	/* Of the options' episodes: how often asked, how often fired. */
+	uint64_t episode_asked[RUN_EPISODES_MAX], episode_fired[RUN_EPISODES_MAX];
 	uint64_t storage_requests; /* that reached S3, Cassandra or IMDS */
 	uint64_t s3_requests, cql_requests, imds_requests;
 	uint64_t users, crashes;

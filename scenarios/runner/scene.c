@@ -409,6 +409,23 @@ static fault_kind_set kinds_left(const struct scenario_fault *f, uint64_t missin
 	return kinds;
 }
 
+/* Those of the command line, behind those of the scenario. */
+static int add_episodes(struct scene *scene, struct lab_error *err)
+{
+	const struct run_options *o = scene->options;
+
+	lab_assert(o->episode_count <= RUN_EPISODES_MAX);
+	for (size_t i = 0; i < o->episode_count; i++) {
+		struct fault_episode episode = o->episodes[i];
+
+		episode.start_ns = 0;
+		episode.length_ns = scene->storm_end;
+		if (fault_plan_add_episode(scene->plan, &episode, NULL, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 int scene_new_faults(struct scene *scene, struct lab_heap *heap, uint64_t missing_points,
 	void (*skipped)(void *ctx, const struct scenario_fault *fault), void *ctx,
 	struct lab_error *err)
@@ -427,5 +444,5 @@ int scene_new_faults(struct scene *scene, struct lab_heap *heap, uint64_t missin
 			return -1;
 		}
 	}
-	return 0;
+	return add_episodes(scene, err);
 }

@@ -262,7 +262,8 @@ static void errors_name_file_line_column_and_a_suggestion(void **state)
 			AT("7", "11") "folders: 17 is above the maximum of 16" },
 		{ "user v {\nfolders = 0..1\n}\n", AT("7", "11") "user v: without folders" },
 		{ "user v {\nmail_inbox_delete_percentage = 71%\n}\n",
-			AT("7", "32") "user v: the percentages of delete, move, copy and store are more" },
+			AT("7", "32") "user v: the percentages of delete, move, copy and store are "
+				      "more" },
 		{ "user v {\nmail_session_length = 10000 h..infinite\n}\n",
 			AT("7", "23") "mail_session_length: 10000 h..infinite is above the maximum "
 				      "of 366 days" },

@@ -87,7 +87,8 @@ static bool episode_fires(struct fault_plan *plan, struct fault_episode *episode
 	episode->asked++;
 	*ret_key = lab_draw(plan->seed, "fault.fire", lab_hash_fold(episode->key, who), ordinal);
 	if (episode->nth != 0)
-		return episode->asked == episode->nth;
+		return episode->is_lasting ? episode->asked >= episode->nth
+					   : episode->asked == episode->nth;
 	return lab_chance(*ret_key, episode->rate_ppm);
 }
 

@@ -153,6 +153,9 @@ struct fault_episode {
 	/* Above 0: not by rate; only the nth occurrence (from 1) of its points within its scope and
 	 * time fails. For sweeps (simulation 3.9). */
 	uint64_t nth;
+	bool is_lasting;   /* with nth: that one and all that come later */
+	bool crashes_peer; /* as it fires, the host that asked crashes ... */
+	uint64_t down_ns;  /* ... for this long; `disk` says what it keeps */
 	struct fault_range amount;
 	int64_t clock_us; /* clock_* */
 	enum fault_disk disk;

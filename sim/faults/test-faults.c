@@ -451,6 +451,21 @@ static void the_nth_occurrence_fails_and_only_that(void **state)
 	assert_int_equal(ask(test->plan, "s3.put", "s3", "b2", 4).id, 0);
 }
 
+static void or_that_and_all_that_come_later(void **state)
+{
+	struct test *test = *state;
+	struct fault_episode episode = always(FAULT_lose_reply);
+
+	episode.points = FAULT_BIT(s3_put);
+	episode.nth = 2;
+	episode.is_lasting = true;
+	(void)add(test, &episode);
+
+	assert_int_equal(ask(test->plan, "s3.put", "s3", "b1", 1).id, 0);
+	assert_int_equal(ask(test->plan, "s3.put", "s3", "b2", 2).id, 1);
+	assert_int_equal(ask(test->plan, "s3.put", "s3", "b1", 3).id, 2);
+}
+
 /* ---- records, suppression ---- */
 
 static uint32_t observed;
@@ -796,6 +811,7 @@ int main(void)
 		T(an_episode_has_a_scope),
 		T(an_episode_has_a_beginning_and_an_end),
 		T(the_nth_occurrence_fails_and_only_that),
+		T(or_that_and_all_that_come_later),
 		T(fired_faults_are_recorded_and_can_be_suppressed),
 		T(the_last_records_are_kept),
 		T(suppressions_are_bounded),

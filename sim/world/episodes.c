@@ -124,6 +124,56 @@ static const char *zone_of(void *ctx, struct lab_view peer)
 	return node == NULL ? "" : world_zone_name(world, node->zone);
 }
 
+/* ---- a host that crashes in the middle of a request ---- */
+
+struct peer_crash {
+	struct world_host *host;
+	uint32_t boots;
+	enum fault_disk disk;
+	uint64_t down_ns;
+};
+
+static void on_peer_restart(void *ctx)
+{
+	struct peer_crash *crash = ctx;
+
+	if (!crash->host->is_up && crash->host->boots == crash->boots)
+		world_restart(crash->host);
+	lab_heap_free(crash->host->world->heap, crash);
+}
+
+static void on_peer_crash(void *ctx)
+{
+	struct peer_crash *crash = ctx;
+	struct world *world = crash->host->world;
+
+	if (!crash->host->is_up || crash->host->boots != crash->boots) {
+		lab_heap_free(world->heap, crash);
+		return;
+	}
+	world_crash(crash->host, crash->disk);
+	(void)world_post(world, NULL, world->now_ns + crash->down_ns, on_peer_restart, crash);
+}
+
+/* Not at once: whoever asked is still in the middle of its request. */
+static void crash_peer(struct world *world, const struct fault_record *record)
+{
+	size_t count;
+	const struct fault_episode *episode =
+		&fault_plan_episodes(world->faults, &count)[record->episode - 1];
+	struct world_host *host = world_host_find(world, lab_view_cstr(record->peer));
+	struct peer_crash *crash;
+
+	if (!episode->crashes_peer || host == NULL || host->settings.kind != WORLD_BACKEND)
+		return;
+	crash = lab_new(world->heap, struct peer_crash);
+	*crash = (struct peer_crash){ .host = host,
+		.boots = host->boots,
+		.disk = episode->disk,
+		.down_ns = episode->down_ns };
+	(void)world_post(world, NULL, world->now_ns, on_peer_crash, crash);
+}
+
 static void on_fired(void *ctx, const struct fault_record *record)
 {
 	struct world *world = ctx;
@@ -133,6 +183,7 @@ static void on_fired(void *ctx, const struct fault_record *record)
 		LAB_F_CSTR("kind", fault_kind_name(record->kind)),
 		LAB_F_U64("episode", record->episode), LAB_F_CSTR("instance", record->instance),
 		LAB_F_CSTR("peer", record->peer), LAB_F_CSTR("subject", record->subject));
+	crash_peer(world, record);
 }
 
 static void on_episode(void *ctx, const struct fault_episode *episode)

@@ -107,6 +107,51 @@ static void a_host_that_somebody_else_started_is_left_alone(void **state)
 	assert_int_equal(world_boots(test->b2), 0);
 }
 
+static struct sim_fault ask_hook(struct test_world *test, const char *point)
+{
+	struct sim_hooks hooks;
+	struct sim_fault_query query = { .point = point,
+		.service = "s3",
+		.instance = LAB_VIEW("s3"),
+		.peer = LAB_VIEW("b1"),
+		.now_ns = world_now(test->world) };
+
+	world_hooks(test->world, &hooks);
+	return hooks.fault(hooks.ctx, &query);
+}
+
+static void a_host_may_crash_in_its_request(void **state)
+{
+	struct test_world *test = *state;
+	struct fault_plan *plan = make_plan(test);
+	struct fault_episode episode = { .kind = FAULT_stall_reply,
+		.points = FAULT_BIT(s3_put),
+		.length_ns = LAB_MINUTE,
+		.nth = 2,
+		.crashes_peer = true,
+		.disk = FAULT_DISK_WIPE,
+		.down_ns = 5 * LAB_SEC };
+
+	assert_int_equal(fault_plan_add_episode(plan, &episode, NULL, NULL), 0);
+	world_set_faults(test->world, plan);
+	world_start(test->b1, idle, NULL);
+	world_start(test->b2, idle, NULL);
+	test_run(test, LAB_SEC);
+	assert_int_equal(ask_hook(test, "s3.put").kind, SIM_FAULT_NONE);
+	test_run(test, 2 * LAB_SEC);
+	assert_true(world_is_up(test->b1));
+	/* Not before its request is over. */
+	assert_int_equal(ask_hook(test, "s3.put").kind, SIM_FAULT_STALL_REPLY);
+	assert_true(world_is_up(test->b1));
+	test_run(test, 7 * LAB_SEC - 1);
+	assert_false(world_is_up(test->b1));
+	assert_true(world_is_up(test->b2));
+	test_run(test, 7 * LAB_SEC);
+	assert_true(world_is_up(test->b1));
+	assert_int_equal(world_boots(test->b1), 2);
+	assert_int_equal(world_counters(test->world).crashes, 1);
+}
+
 struct seen {
 	unsigned started, finished, injected;
 	uint64_t fault;
@@ -122,19 +167,6 @@ static void see(void *ctx, const struct lab_event *event)
 		return;
 	seen->injected++;
 	seen->fault = event->fields[0].number;
-}
-
-static struct sim_fault ask_hook(struct test_world *test, const char *point)
-{
-	struct sim_hooks hooks;
-	struct sim_fault_query query = { .point = point,
-		.service = "s3",
-		.instance = LAB_VIEW("s3"),
-		.peer = LAB_VIEW("b1"),
-		.now_ns = world_now(test->world) };
-
-	world_hooks(test->world, &hooks);
-	return hooks.fault(hooks.ctx, &query);
 }
 
 static void hooks_ask_the_plan_and_faults_become_events(void **state)
@@ -379,6 +411,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(the_world_carries_out_its_episodes),
 		T(a_host_that_somebody_else_started_is_left_alone),
+		T(a_host_may_crash_in_its_request),
 		T(hooks_ask_the_plan_and_faults_become_events),
 		T(zones_scope_faults),
 		T(latencies_are_drawn_between_their_bounds),
