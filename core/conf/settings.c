@@ -300,6 +300,25 @@ const struct conf_dict *conf_settings_dict(
 	return found;
 }
 
+/* The next part of a mail location. A ':' inside "%{...}" belongs to the variable. */
+static bool split_location(struct lab_view *rest, struct lab_view *ret)
+{
+	bool in_variable = false;
+	size_t i = 0;
+
+	if (rest->ptr == NULL)
+		return false;
+	for (; i < rest->len && (in_variable || rest->ptr[i] != ':'); i++) {
+		if (rest->ptr[i] == '{')
+			in_variable = true;
+		else if (rest->ptr[i] == '}')
+			in_variable = false;
+	}
+	*ret = lab_view_sub(*rest, 0, i);
+	*rest = i == rest->len ? (struct lab_view){ NULL, 0 } : lab_view_skip(*rest, i + 1);
+	return true;
+}
+
 int conf_mail_location_parse(
 	struct lab_view text, struct conf_mail_location *ret, struct lab_error *err)
 {
@@ -307,11 +326,11 @@ int conf_mail_location_parse(
 	struct lab_view rest = text, part, key;
 	char shown[CONF_SHOW_MAX + 4];
 
-	if (!lab_view_split(&rest, ':', &made.driver) || made.driver.len == 0 || rest.ptr == NULL)
+	if (!split_location(&rest, &made.driver) || made.driver.len == 0 || rest.ptr == NULL)
 		return lab_fail(err, LAB_INVALID, "'%s' is not <driver>:<path>[:<KEY>=<value>...]",
 			conf_show(text, shown));
-	lab_view_split(&rest, ':', &made.path);
-	while (lab_view_split(&rest, ':', &part)) {
+	(void)split_location(&rest, &made.path);
+	while (split_location(&rest, &part)) {
 		struct lab_view value = part;
 		lab_view_split(&value, '=', &key);
 		if (value.ptr == NULL && !lab_view_eq_cstr(key, "UTF-8") &&

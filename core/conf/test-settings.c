@@ -297,6 +297,14 @@ static void mail_location_is_taken_apart(void **state)
 	assert_true(lab_view_eq_cstr(location.control, "~/"));
 	assert_int_equal(conf_mail_location_parse(LAB_VIEW("obox:%u"), &location, &err), 0);
 	assert_null(location.index.ptr);
+	assert_int_equal(
+		conf_mail_location_parse(
+			LAB_VIEW("obox:%8{md5;format=hex:user}/%u:INDEX=~/:CONTROL=%{x:y}"),
+			&location, &err),
+		0);
+	assert_true(lab_view_eq_cstr(location.path, "%8{md5;format=hex:user}/%u"));
+	assert_true(lab_view_eq_cstr(location.index, "~/"));
+	assert_true(lab_view_eq_cstr(location.control, "%{x:y}"));
 	assert_int_equal(conf_mail_location_parse(LAB_VIEW("obox"), &location, &err), -1);
 	assert_int_equal(conf_mail_location_parse(LAB_VIEW("obox:%u:INDEX"), &location, &err), -1);
 	assert_string_equal(err.message, "'INDEX' in the mail location is not KEY=value");

@@ -68,7 +68,8 @@ static uint64_t known_token(const struct user *user, const struct history_object
 	return (uintptr_t)lab_map_get(user->tokens, lab_view_of(object->oid, object->oid_len));
 }
 
-static struct history_object object_of(
+/* Without object ids, the name in the folder is all that says which object it is. */
+static struct history_object object_of(const struct client_context *client,
 	const uint8_t name[ENV_GUID128_SIZE], const uint8_t *oid, uint8_t oid_len)
 {
 	static const uint8_t no_name[ENV_GUID128_SIZE];
@@ -77,6 +78,10 @@ static struct history_object object_of(
 	memcpy(object.name, name, sizeof(object.name));
 	object.has_name = memcmp(name, no_name, sizeof(no_name)) != 0;
 	memcpy(object.oid, oid, oid_len);
+	if (object.oid_len == 0 && object.has_name && client->names_are_ids) {
+		memcpy(object.oid, name, sizeof(object.name));
+		object.oid_len = sizeof(object.name);
+	}
 	return object;
 }
 
@@ -189,7 +194,7 @@ static void copy_view(struct request *r, struct obox_mailbox *mailbox)
 		const struct obox_mail *mail = obox_mailbox_mail(mailbox, i);
 
 		view->mails[i].uid = mail->uid;
-		view->mails[i].object = object_of(mail->name, mail->oid, mail->oid_len);
+		view->mails[i].object = object_of(r->client, mail->name, mail->oid, mail->oid_len);
 		view->mails[i].token = known_token(r->user, &view->mails[i].object);
 		view->mails[i].modseq = obox_mailbox_modseq(mailbox, mail->uid);
 		view->mails[i].flags = flags_of(r, mailbox, mail);
@@ -319,7 +324,7 @@ enum history_outcome client_deliver(struct client_context *client, struct user *
 	op.body_hash = lab_hash_view(0, mail);
 	op.body_bytes = mail.len;
 	op.uid = r.saved.uid;
-	op.made = object_of(r.saved.name, r.saved.oid, r.saved.oid_len);
+	op.made = object_of(client, r.saved.name, r.saved.oid, r.saved.oid_len);
 	learn_token(user, r.saved.oid, r.saved.oid_len, token);
 	return end(client, id, &op, answer, &r.err);
 }
@@ -487,7 +492,7 @@ static void end_bulk(struct client_session *session, struct request *r, struct b
 
 		op->target_uid = saved->uid;
 		op->target_uidvalidity = r->target_uidvalidity;
-		op->made = object_of(saved->name, saved->oid, saved->oid_len);
+		op->made = object_of(session->client, saved->name, saved->oid, saved->oid_len);
 		op->copied = r->results[i].copied;
 		(void)end(session->client, bulk->ids[i], op, answer, &r->results[i].err);
 	}

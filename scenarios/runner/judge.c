@@ -8,7 +8,10 @@
 struct oracle *judge_new_oracle(const struct scene *scene, struct lab_heap *heap)
 {
 	const struct scenario *s = scene->options->scenario;
-	const struct dict_cql_connect *c = scene_connect(scene);
+	static const struct dict_cql_connect no_dict;
+	const struct dict_cql_connect *c =
+		scene_connect(scene) != NULL ? scene_connect(scene) : &no_dict;
+	const struct fs_uri_dictmap *dictmap = &s->endpoints.dictmap;
 	const struct conf_http_url *url = &s->endpoints.s3;
 	struct oracle_settings settings = { .heap = heap,
 		.auditor = SCENE_AUDITOR,
@@ -17,6 +20,12 @@ struct oracle *judge_new_oracle(const struct scene *scene, struct lab_heap *heap
 				  : s->endpoints.bucket,
 		.keys_are_ids =
 			s->endpoints.flavour == FS_URI_HTTP_SPROXYD && !s->endpoints.s3.by_path,
+		.has_dictmap = scenario_has_dictmap(&s->endpoints),
+		.stores_paths =
+			scenario_stores_paths(&s->endpoints) || dictmap->storage_objectid_migrate,
+		.rows_are_paths = dictmap->storage_passthrough_paths != FS_URI_PASSTHROUGH_NONE,
+		.copies_in_dict =
+			dictmap->refcounting_table && !scenario_stores_paths(&s->endpoints),
 		.keyspace = c->keyspace,
 		.max_retries = LAB_MAX(url->read_max_retries,
 			LAB_MAX(url->write_max_retries, url->delete_max_retries)),
@@ -32,12 +41,12 @@ struct oracle *judge_new_oracle(const struct scene *scene, struct lab_heap *heap
 		.write_fallback = (uint16_t)c->write_fallback_consistency,
 		.delete_fallback = (uint16_t)c->delete_fallback_consistency,
 		.clock_error_us = (int64_t)(s->hosts.clock_offset.high / 1000),
-		.object_prefix = lab_view_skip(s->endpoints.dictmap.storage_objectid_prefix,
-			sizeof(SCENARIO_PROBE_USER) - 1),
-		.bucket_size = s->endpoints.dictmap.bucket_size,
+		.object_prefix = lab_view_skip(
+			dictmap->storage_objectid_prefix, sizeof(SCENARIO_PROBE_USER) - 1),
+		.bucket_size = dictmap->bucket_size,
 		.bucket_parallelism = scene->node_count * 8,
-		.delete_timestamp_us = (int64_t)(s->endpoints.dictmap.delete_timestamp_ns / 1000),
-		.has_reverse_rows = s->is_foreign_cql && s->endpoints.dictmap.refcounting_table,
+		.delete_timestamp_us = (int64_t)(dictmap->delete_timestamp_ns / 1000),
+		.has_reverse_rows = s->is_foreign_cql && dictmap->refcounting_table,
 		.epoch_us = (int64_t)scene->epoch_us };
 
 	return oracle_new(&settings);

@@ -12,8 +12,8 @@ static bool wants(const struct live_world *w)
 {
 	const struct scenario *scenario = w->options->scenario;
 
-	return scenario->dicts[0].config->connect.use_tls && !scenario->is_foreign_s3 &&
-	       !scenario->is_foreign_cql;
+	return scenario->dict_count > 0 && scenario->dicts[0].config->connect.use_tls &&
+	       !scenario->is_foreign_s3 && !scenario->is_foreign_cql;
 }
 
 /* The names under which the settings know the servers, and where they are. */

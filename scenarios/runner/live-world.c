@@ -153,7 +153,7 @@ static int serve_all(struct live_world *w, struct lab_error *err)
 	socket.life = NULL;
 	if (scene->imds != NULL && serve_imds(scene->imds, &socket, &w->imds, err) < 0)
 		return -1;
-	if (w->options->scenario->is_foreign_cql)
+	if (w->options->scenario->is_foreign_cql || scene->cql == NULL)
 		return 0;
 	for (size_t i = 0; i < scene->cql_count; i++)
 		names[i] = scene->cql_names[i];

@@ -10,6 +10,10 @@
 #define PPM 1000000
 #define CLOCK_KINDS (FAULT_KIND(clock_skew) | FAULT_KIND(clock_step))
 #define HOST_KINDS (FAULT_KIND(crash) | CLOCK_KINDS)
+/* Points that nobody comes by without a dict. */
+#define DICT_POINTS \
+	(FAULT_CQL | FAULT_BIT(cql_connect) | FAULT_BIT(cql_prepare) | FAULT_BIT(cql_tls) | \
+		FAULT_BIT(dict_hop))
 #define PARTITION_KINDS (FAULT_KIND(partition) | FAULT_KIND(partition_one_way))
 
 struct check {
@@ -132,11 +136,12 @@ static void check_stores(struct check *check)
 	if (s->imds.rotate.high > s->imds.lifetime.low)
 		complain(check, where_of(check, "imds", LAB_VIEW(""), "rotate"),
 			"imds rotate must not be longer than lifetime");
-	if (s->dict_count != 1) {
+	if (s->dict_count > 1 || (s->dict_count == 0 && scenario_has_dictmap(&s->endpoints))) {
 		complain(check, top,
 			"the settings need exactly one dict with driver cassandra, not %zu",
 			s->dict_count);
-	} else if (s->cql.nodes.high > s->dicts[0].config->connect.host_count) {
+	} else if (s->dict_count == 1 &&
+		   s->cql.nodes.high > s->dicts[0].config->connect.host_count) {
 		complain(check, where_of(check, "store", LAB_VIEW("cql"), "nodes"),
 			"store cql has %" PRIu64
 			" nodes, but the connect string of dict %.*s names only %zu hosts",
@@ -185,22 +190,23 @@ static void check_name(
 }
 
 /* Where the faults of the target's requests are; empty: the target is not asked for faults. */
-static uint64_t points_of(enum scenario_target target)
+static uint64_t points_of(const struct scenario *s, enum scenario_target target)
 {
+	uint64_t all = FAULT_SERVICES | FAULT_DISK | FAULT_BIT(dict_hop) | FAULT_BIT(cql_tls);
+
 	switch (target) {
 	case SCENARIO_TARGET_S3:
 		return FAULT_STORAGE;
 	case SCENARIO_TARGET_IMDS:
 		return FAULT_IMDS;
 	case SCENARIO_TARGET_NODE:
-		return FAULT_CQL | FAULT_BIT(cql_connect) | FAULT_BIT(cql_prepare) |
-		       FAULT_BIT(cql_tls);
+		return DICT_POINTS & ~FAULT_BIT(dict_hop);
 	case SCENARIO_TARGET_ANY:
 	case SCENARIO_TARGET_BACKEND:
 	case SCENARIO_TARGET_ZONE:
 		break;
 	}
-	return FAULT_SERVICES | FAULT_DISK | FAULT_BIT(dict_hop) | FAULT_BIT(cql_tls);
+	return s->dict_count > 0 ? all : all & ~DICT_POINTS;
 }
 
 static void check_world_kind(const struct check *check, const struct scenario_fault *f,
@@ -230,7 +236,7 @@ static void check_kind(const struct check *check, const struct scenario_fault *f
 			"points: %s never happens at any of them", fault_kind_name(kind));
 	else if (fault_kind_is_world(kind))
 		check_world_kind(check, f, kind, where);
-	else if ((points & points_of(f->target)) == 0)
+	else if ((points & points_of(check->scenario, f->target)) == 0)
 		complain(check, where, "target: %s never happens there", fault_kind_name(kind));
 }
 
@@ -252,6 +258,7 @@ static void check_fault(const struct check *check, const struct scenario_fault *
 {
 	struct conf_where where = where_of(check, "fault", f->name, "target");
 	bool has_imds = check->scenario->endpoints.s3.auth_role.ptr != NULL;
+	bool has_cql = check->scenario->dict_count > 0;
 
 	if (f->kinds == 0) {
 		complain(check, f->where, "fault %.*s has no kinds", LAB_VIEW_ARG(f->name));
@@ -268,6 +275,11 @@ static void check_fault(const struct check *check, const struct scenario_fault *
 		if ((f->kinds >> k & 1) != 0)
 			check_kind(check, f, (enum fault_kind)k, where);
 	}
+	if (!has_cql && f->target == SCENARIO_TARGET_NODE)
+		complain(check, where, "target: there is no Cassandra without a dict");
+	if (!has_cql && f->other == SCENARIO_TARGET_NODE)
+		complain(check, where_of(check, "fault", f->name, "other"),
+			"other: there is no Cassandra without a dict");
 	if (!has_imds && f->target == SCENARIO_TARGET_IMDS)
 		complain(check, where, "target: there is no IMDS without auth_role in obox_fs");
 	if (!has_imds && f->other == SCENARIO_TARGET_IMDS)

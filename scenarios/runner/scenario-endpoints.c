@@ -104,9 +104,8 @@ static int check_dictmap(const struct scenario *s, struct lab_error *err)
 	const struct fs_uri_dictmap *dictmap = &s->endpoints.dictmap;
 	char hint[CONF_HINT_MAX];
 
-	if (dictmap->parent.len == 0)
-		return lab_fail(err, LAB_UNSUPPORTED,
-			"there is no dictmap in it: runs need its rows in Cassandra");
+	if (!scenario_has_dictmap(&s->endpoints))
+		return 0;
 	if (!dictmap->proxy)
 		return lab_fail(err, LAB_UNSUPPORTED,
 			"dictmap: dict %.*s: only proxy: is part of oboxlab",
@@ -127,13 +126,31 @@ bool scenario_is_scality(const struct scenario_endpoints *endpoints)
 	       endpoints->flavour == FS_URI_HTTP_SCALITY;
 }
 
-/* What names an object, its row must be able to say: else nobody could compare the two. */
+bool scenario_has_dictmap(const struct scenario_endpoints *endpoints)
+{
+	return endpoints->dictmap.parent.len > 0;
+}
+
+bool scenario_stores_paths(const struct scenario_endpoints *endpoints)
+{
+	return !scenario_has_dictmap(endpoints) ||
+	       endpoints->dictmap.storage_passthrough_paths != FS_URI_PASSTHROUGH_NONE;
+}
+
+/* What names an object, its row must be able to say: else nobody could compare the two. Without
+ * dictmap the storage must list. */
 static int check_ids(const struct scenario_endpoints *e, struct lab_error *err)
 {
 	bool has_prefix = e->dictmap.storage_objectid_prefix.len > 0;
 	bool by_key = e->flavour == FS_URI_HTTP_SPROXYD && !e->s3.by_path;
 
+	if (e->flavour == FS_URI_HTTP_SPROXYD && !scenario_has_dictmap(e))
+		return lab_fail(err, LAB_UNSUPPORTED,
+			"sproxyd lists nothing: without dictmap nobody knows which mails there "
+			"are");
 	if (!scenario_is_scality(e) || has_prefix != by_key)
+		return 0;
+	if (scenario_stores_paths(e) && !by_key)
 		return 0;
 	return lab_fail(err, LAB_UNSUPPORTED,
 		by_key ? "sproxyd without by-path stores by object id: storage-objectid-prefix "

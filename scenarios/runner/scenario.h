@@ -140,6 +140,11 @@ struct scenario_endpoints {
 #define SCENARIO_PROBE_USER "probe@example.com"
 /* sproxyd or CDMI, not S3. */
 bool scenario_is_scality(const struct scenario_endpoints *endpoints);
+/* The dict says which mails there are; else the storage's own listing does. */
+bool scenario_has_dictmap(const struct scenario_endpoints *endpoints);
+/* Mails are stored under their paths and have no object ids: without dictmap, or with
+ * storage-passthrough-paths. */
+bool scenario_stores_paths(const struct scenario_endpoints *endpoints);
 
 struct scenario {
 	const char *path;

@@ -23,7 +23,9 @@ static const struct scenario *scenario_of(const struct scene *scene)
 
 const struct dict_cql_connect *scene_connect(const struct scene *scene)
 {
-	return &scenario_of(scene)->dicts[0].config->connect;
+	const struct scenario *s = scenario_of(scene);
+
+	return s->dict_count == 0 ? NULL : &s->dicts[0].config->connect;
 }
 
 struct lab_view scene_cql_zone(const struct scene *scene, size_t node)
@@ -107,6 +109,8 @@ static int name_cql_nodes(struct scene *scene, struct lab_error *err)
 	const struct dict_cql_connect *connect = scene_connect(scene);
 	size_t count = (size_t)scene_knob(scene, &scenario_of(scene)->cql.nodes, "cql.nodes", 0);
 
+	if (connect == NULL)
+		return 0;
 	if (count > SCENE_CQL_NODES_MAX)
 		return lab_fail(err, LAB_LIMIT, "more than %d nodes", SCENE_CQL_NODES_MAX);
 	if (connect->host_count < count)
@@ -238,6 +242,8 @@ int scene_new_cql(struct scene *scene, struct lab_pool *pool, const struct sim_h
 	char addresses[SCENE_CQL_NODES_MAX][ADDRESS_MAX];
 	struct cqlemu_options o;
 
+	if (connect == NULL)
+		return 0;
 	memset(nodes, 0, sizeof(nodes));
 	for (size_t i = 0; i < scene->cql_count; i++) {
 		snprintf(addresses[i], sizeof(addresses[i]), "10.1.%u.1", (unsigned)(i + 1) & 255u);
@@ -432,7 +438,9 @@ int scene_new_faults(struct scene *scene, struct lab_heap *heap, uint64_t missin
 {
 	const struct scenario *s = scenario_of(scene);
 
-	scene->plan = fault_plan_new(heap, scene->options->seed, scene_replication_factor(scene));
+	/* Without Cassandra nothing asks for a share of its replicas. */
+	scene->plan = fault_plan_new(
+		heap, scene->options->seed, LAB_MAX(scene_replication_factor(scene), 1U));
 	for (size_t i = 0; i < s->fault_count; i++) {
 		const struct scenario_fault *f = &s->faults[i];
 		fault_kind_set kinds = kinds_left(f, missing_points);

@@ -35,7 +35,7 @@ struct scene {
 	struct s3emu *s3;     /* NULL if the storage is another one */
 	struct scalemu *ring; /* sproxyd or CDMI; else NULL */
 	struct imdsemu *imds; /* NULL if the settings have no auth_role */
-	struct cqlemu *cql;
+	struct cqlemu *cql;   /* NULL if the settings have no dict */
 	struct lab_heap *cql_heap;
 	char cql_names[SCENE_CQL_NODES_MAX][32];
 	size_t cql_count;
@@ -53,6 +53,7 @@ uint64_t scene_knob(const struct scene *scene, const struct conf_range *range, c
 /* How far a backend's wall clock is off. */
 int64_t scene_clock_offset(const struct scene *scene, const struct node *node);
 size_t scene_memory_max(const struct scene *scene, const struct node *node);
+/* NULL: the settings have no dict, and there is no Cassandra. */
 const struct dict_cql_connect *scene_connect(const struct scene *scene);
 /* Zone of the n-th Cassandra node. */
 struct lab_view scene_cql_zone(const struct scene *scene, size_t node);
@@ -77,7 +78,7 @@ struct sim_http_service scene_storage_service(const struct scene *scene);
 /* Nothing if the settings have no auth_role. `publish` gets the credentials for S3. */
 int scene_new_imds(struct scene *scene, struct lab_pool *pool, const struct sim_hooks *hooks,
 	sim_credentials_fn publish, void *publish_ctx, struct lab_error *err);
-/* With the schema. The settings' hosts are the nodes, in their order. */
+/* With the schema. The settings' hosts are the nodes, in their order. Nothing without a dict. */
 int scene_new_cql(struct scene *scene, struct lab_pool *pool, const struct sim_hooks *hooks,
 	struct lab_error *err);
 /* Of the keyspace, at most the number of nodes. */

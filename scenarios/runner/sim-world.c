@@ -97,8 +97,11 @@ static void register_http(struct sim_world *w)
 static void register_cql(struct sim_world *w)
 {
 	const struct dict_cql_connect *connect = scene_connect(&w->scene);
-	struct sim_stream_service cql = cqlemu_service(w->scene.cql);
+	struct sim_stream_service cql;
 
+	if (w->scene.cql == NULL)
+		return;
+	cql = cqlemu_service(w->scene.cql);
 	for (size_t i = 0; i < w->scene.cql_count; i++) {
 		char zone[64], authority[300];
 		struct world_service_settings settings = { .name = w->scene.cql_names[i],
@@ -117,7 +120,7 @@ static void register_cql(struct sim_world *w)
 static void on_node(void *ctx, struct lab_view name, bool is_up)
 {
 	struct sim_world *w = ctx;
-	int node = cqlemu_node_find(w->scene.cql, name);
+	int node = w->scene.cql == NULL ? -1 : cqlemu_node_find(w->scene.cql, name);
 
 	if (node < 0)
 		return;

@@ -521,10 +521,10 @@ static void a_stack_that_cannot_be_run_is_refused(void **state)
 	} rows[] = {
 		{ "posix:prefix=/mails", "it does not end in s3, aws-s3, sproxyd or scality" },
 		{ "azure:http://host/", "it does not end in s3, aws-s3, sproxyd or scality" },
-		{ "scality:http://host/", "runs with this storage need storage-objectid-prefix" },
-		{ "sproxyd:http://host/", "there is no dictmap in it" },
+		{ "dictmap:proxy::cassandra ; scality:http://host/",
+			"runs with this storage need storage-objectid-prefix" },
+		{ "sproxyd:http://host/", "sproxyd lists nothing: without dictmap nobody knows" },
 		{ "s3:https://host/", "neither bucket= nor a bucket in the host name host" },
-		{ "s3:https://host/?bucket=b", "there is no dictmap in it" },
 		{ "dictmap:cassandra:x ; s3:https://b.host/", "only proxy: is part of oboxlab" },
 	};
 
@@ -577,6 +577,31 @@ static void a_target_imds_needs_a_role(void **state)
 	testing_load_fails(&l,
 		TESTING_LEAST "fault f {\nkinds = partition\ntarget = zone\nother = imds\n}\n",
 		AT("9", "9") "other: there is no IMDS without auth_role in obox_fs");
+}
+
+static void without_dictmap_there_is_no_cassandra(void **state)
+{
+	static const char no_dict[] = "plugin {\nobox_fs = s3:http://k:s@b.host/\n}\n";
+	struct testing_loader l;
+
+	(void)state;
+	testing_loader_init(&l);
+	testing_file_set(&l, TESTING_CONF, lab_view_cstr(no_dict));
+	testing_load_ok(&l, TESTING_LEAST "fault f {\nkinds = stale\n}\n");
+	assert_int_equal(l.scenario->dict_count, 0);
+	assert_false(scenario_has_dictmap(&l.scenario->endpoints));
+	assert_true(scenario_stores_paths(&l.scenario->endpoints));
+	testing_load_fails(&l, TESTING_LEAST "fault f {\nkinds = node_down\ntarget = node\n}\n",
+		AT("8", "10") "target: there is no Cassandra without a dict");
+	testing_load_fails(&l,
+		TESTING_LEAST "fault f {\nkinds = partition\ntarget = zone\nother = node\n}\n",
+		AT("9", "9") "other: there is no Cassandra without a dict");
+	testing_load_fails(&l, TESTING_LEAST "fault f {\nkinds = write_timeout\n}\n",
+		"target: write_timeout never happens there");
+	testing_file_set(&l, TESTING_CONF,
+		lab_view_cstr("plugin {\nobox_fs = dictmap:proxy::cassandra ; "
+			      "s3:http://k:s@b.host/\n}\n"));
+	testing_load_fails(&l, TESTING_LEAST, "dict cassandra is not in dict { }");
 }
 
 /* ---- --set and --conf ---- */
@@ -734,6 +759,7 @@ int main(void)
 		testing_test(a_stack_that_cannot_be_run_is_refused),
 		testing_test(the_bucket_is_a_parameter_or_the_first_label_of_the_host),
 		testing_test(a_target_imds_needs_a_role),
+		testing_test(without_dictmap_there_is_no_cassandra),
 		testing_test(set_reaches_every_section_and_wins),
 		testing_test(a_wrong_set_is_told_with_its_own_text),
 		testing_test(a_set_for_a_section_that_is_not_there_is_an_error),

@@ -322,8 +322,9 @@ int workload_start(
 	size_t counts[SCENARIO_GROUPS_MAX], n = 0;
 
 	w->settings = *settings;
-	w->client = (struct client_context){ settings->lab, settings->history,
-		settings->event_sequence, settings->event_ctx };
+	w->client =
+		(struct client_context){ settings->lab, settings->history, settings->event_sequence,
+			settings->event_ctx, scenario_stores_paths(&scenario->endpoints) };
 	for (size_t g = 0; g < scenario->group_count; g++) {
 		counts[g] = (size_t)scenario_pick(
 			&scenario->groups[g].count, settings->seed, "user.count", g, 0);

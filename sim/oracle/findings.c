@@ -143,6 +143,8 @@ const char *oracle_excuse_weak(const struct oracle *oracle)
 {
 	const struct oracle_settings *s = &oracle->settings;
 
+	if (!s->has_dictmap)
+		return NULL;
 	if (is_weak(s->read_consistency) || is_weak(s->write_consistency) ||
 		is_weak(s->delete_consistency) || is_weak(s->read_fallback) ||
 		is_weak(s->write_fallback) || is_weak(s->delete_fallback))
@@ -172,7 +174,8 @@ int64_t oracle_clock_error(const struct oracle *oracle, const struct oracle_case
 
 const char *oracle_excuse_clock(const struct oracle *oracle, const struct oracle_case *c)
 {
-	if (2 * oracle_clock_error(oracle, c) > oracle->settings.delete_timestamp_us)
+	if (oracle->settings.has_dictmap &&
+		2 * oracle_clock_error(oracle, c) > oracle->settings.delete_timestamp_us)
 		return "clocks differ by more than delete-timestamp: a DELETE may be older than "
 		       "the "
 		       "INSERT it is meant for";
@@ -191,11 +194,12 @@ static bool overlap(const struct history_op *a, const struct history_op *b)
 }
 
 /* A copy on one host while another deletes the reference that it copies: lockdir is of one host. */
-const char *oracle_excuse_race(const struct oracle_instance *instance)
+const char *oracle_excuse_race(const struct oracle *oracle, const struct oracle_instance *instance)
 {
 	const struct history_op *copy = instance->maker;
 
-	if (copy == NULL || copy->kind == HISTORY_DELIVER || instance->object == NULL)
+	if (!oracle->settings.copies_in_dict || copy == NULL || copy->kind == HISTORY_DELIVER ||
+		instance->object == NULL)
 		return NULL;
 	for (const struct oracle_touch *t = instance->object->first; t != NULL; t = t->next) {
 		const struct history_op *op = t->op;

@@ -15,7 +15,7 @@
 
 static const char *excuse_loss(const struct oracle *oracle, const struct oracle_instance *instance)
 {
-	const char *race = instance == NULL ? NULL : oracle_excuse_race(instance);
+	const char *race = instance == NULL ? NULL : oracle_excuse_race(oracle, instance);
 
 	if (oracle->settings.objects_were_lost)
 		return "objects were taken away on purpose";
@@ -111,6 +111,8 @@ static void check_undone(struct oracle *oracle, const struct oracle_case *c,
 							   : oracle_excuse_clock(oracle, c);
 	if (f->excuse == NULL)
 		f->excuse = oracle_excuse_weak(oracle);
+	if (f->excuse == NULL)
+		f->excuse = oracle_excuse_stale(oracle, c, i->removed->ended_ns, listing);
 	i->is_blamed = true;
 }
 

@@ -194,6 +194,8 @@ void oracle_http_event(struct oracle *oracle, const struct lab_event *event);
 void oracle_check_credentials(
 	struct oracle *oracle, const struct sim_access *access, struct lab_view key);
 void oracle_imds_trouble(struct oracle *oracle, uint64_t time_ns);
+/* Hash of a key of the storage; mails that are stored under their paths go by their names. */
+uint64_t oracle_key_hash(const struct oracle *oracle, struct lab_view key);
 /* Hash of the S3 key of an object id. */
 uint64_t oracle_object_key(const struct oracle *oracle, struct lab_view user, struct lab_view oid);
 /* Its text: "user/mails/0123...". */
@@ -235,6 +237,14 @@ static inline bool oracle_is_storage_write(const struct history_op *op)
 	       op->kind == HISTORY_MOVE || op->kind == HISTORY_EXPUNGE;
 }
 
+/* paths.c: the user and the name of a mail's path; false if it is none. */
+bool oracle_path_parse(struct lab_view key, struct lab_view *ret_user, struct lab_view *ret_name);
+/* 12 and 15 without a dict. */
+void oracle_check_paths(struct oracle *oracle, const struct oracle_case *c);
+/* Excuse: what was listed since may have been stale, and there is no dict that knows better. */
+const char *oracle_excuse_stale(const struct oracle *oracle, const struct oracle_case *c,
+	uint64_t since_ns, const struct history_op *listing);
+
 /* mails.c: 1, 2, 5, 8, 21, 30; store.c: 12 to 16, 19, 20; requests.c: 32, 33 and what was found
  * online */
 void oracle_check_required(struct oracle *oracle);
@@ -260,7 +270,7 @@ void oracle_findings_finish(struct oracle *oracle);
 /* Excuses, or NULL. */
 const char *oracle_excuse_weak(const struct oracle *oracle);
 const char *oracle_excuse_clock(const struct oracle *oracle, const struct oracle_case *c);
-const char *oracle_excuse_race(const struct oracle_instance *instance);
+const char *oracle_excuse_race(const struct oracle *oracle, const struct oracle_instance *instance);
 int64_t oracle_clock_error(const struct oracle *oracle, const struct oracle_case *c);
 
 #endif

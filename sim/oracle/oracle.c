@@ -21,7 +21,8 @@ const struct oracle_invariant *oracle_invariants(size_t *ret_count)
 			"as "
 			"attempts explain, under different object names." },
 		{ 8, "no-duplicates", "No UID and no object name is twice in one listing." },
-		{ 12, "no-dangling-row", "Each forward row's object is stored." },
+		{ 12, "no-dangling-row",
+			"Each forward row's object is stored; without dictmap, each listed mail." },
 		{ 13, "rows-in-pairs",
 			"Each forward row has its reverse row; a reverse row is alone only where "
 			"something had failed." },
@@ -32,8 +33,10 @@ const struct oracle_invariant *oracle_invariants(size_t *ret_count)
 			"No bucket has more rows than bucket-size and what runs in parallel, and "
 			"no "
 			"row is above max_bucket." },
-		{ 19, "copy-in-dict", "A copy writes and deletes no object." },
-		{ 20, "no-overwrite", "The bucket is never listed, and no mail is written over." },
+		{ 19, "copy-in-dict",
+			"A copy of what has an object id writes and deletes no object." },
+		{ 20, "no-overwrite",
+			"No mail is written over, and with dictmap the bucket is never listed." },
 		{ 21, "same-body", "Each FETCH gives the body that was delivered." },
 		{ 30, "isolation", "No request and no row touches another user's objects." },
 		{ 31, "http-policy",

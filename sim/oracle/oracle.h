@@ -31,6 +31,14 @@ struct oracle_settings {
 	struct lab_view bucket;
 	struct lab_view object_prefix; /* what follows the user in a mail's key: "/mails/" */
 	bool keys_are_ids; /* sproxyd: a mail's key is its object id in hex, and nothing else */
+	/* The dict says which mails there are. Without it the storage's own listing does: there are
+	 * no rows, no clocks and no consistencies that count. */
+	bool has_dictmap;
+	/* Mails without an object id are stored under "<root>/mailboxes/<folder guid>/<name>"; the
+	 * history has the name as their object id. */
+	bool stores_paths;
+	bool rows_are_paths; /* all of them: a row says nothing of its object, or its path */
+	bool copies_in_dict; /* a copy of what has an object id is rows, and no object */
 	struct lab_view keyspace;
 	uint64_t bucket_size;        /* dictmap; 0: no buckets */
 	uint64_t bucket_parallelism; /* how many saves may overshoot it */

@@ -10,6 +10,7 @@
 
 #define PEERS_MAX 65535
 #define ARENA_MAX ((size_t)64 << 20)
+#define PREFIX_MAX 4096
 
 struct oracle *oracle_new(const struct oracle_settings *settings)
 {
@@ -196,8 +197,36 @@ static void keep_s3_key(struct oracle *oracle, const struct sim_access *access,
 	struct oracle_line *line, struct lab_view key)
 {
 	check_isolation(oracle, access, key);
-	line->key = lab_hash_view(0, key);
+	line->key = oracle_key_hash(oracle, key);
 	keep_line(oracle, line);
+}
+
+/* Without dictmap folders are listed, but only the user's own. */
+static void check_list(
+	struct oracle *oracle, const struct sim_access *access, struct lab_view bucket)
+{
+	struct lab_view prefix = access->request;
+	struct lab_buf text;
+	size_t at = lab_view_find(prefix, LAB_VIEW("prefix="));
+
+	if (oracle->settings.has_dictmap) {
+		oracle_found_online(oracle, 20, "I20 bucket listed", access->received_ns,
+			"%.*s listed the bucket %.*s: the dict is the only directory",
+			LAB_VIEW_ARG(access->peer), LAB_VIEW_ARG(bucket));
+		return;
+	}
+	if (strcmp(access->service, "s3") != 0)
+		return;
+	prefix = at == SIZE_MAX ? LAB_VIEW("") : lab_view_skip(prefix, at + 7);
+	prefix.len = LAB_MIN(prefix.len, lab_view_find_byte(prefix, '&'));
+	lab_buf_init(&text, oracle->settings.heap, PREFIX_MAX);
+	if (lab_buf_append_unpercent(&text, prefix) < 0 || text.len == 0)
+		oracle_found_online(oracle, 30, "I30 request for another user's object",
+			access->received_ns, "%.*s listed the bucket %.*s, everybody's",
+			LAB_VIEW_ARG(access->peer), LAB_VIEW_ARG(bucket));
+	else
+		check_isolation(oracle, access, lab_buf_view(&text));
+	lab_buf_done(&text);
 }
 
 static void s3_access(
@@ -217,9 +246,7 @@ static void s3_access(
 	line->what = (uint8_t)s3_what(access->operation);
 	line->body_hash = access->body_hash;
 	if (lab_view_eq(access->operation, LAB_VIEW("LIST")))
-		oracle_found_online(oracle, 20, "I20 bucket listed", access->received_ns,
-			"%.*s listed the bucket %.*s: the dict is the only directory",
-			LAB_VIEW_ARG(access->peer), LAB_VIEW_ARG(bucket));
+		check_list(oracle, access, bucket);
 	if (!lab_view_eq(access->operation, LAB_VIEW("POST-DELETE"))) {
 		keep_s3_key(oracle, access, line, key);
 		return;
@@ -297,8 +324,8 @@ static void cql_access(
 	const struct oracle_settings *s = &oracle->settings;
 	struct lab_view table = lab_view_skip(access->subject, s->keyspace.len + 1);
 
-	if (!lab_view_starts_with(access->subject, s->keyspace) || table.len == 0 ||
-		access->subject.ptr[s->keyspace.len] != '.')
+	if (!s->has_dictmap || !lab_view_starts_with(access->subject, s->keyspace) ||
+		table.len == 0 || access->subject.ptr[s->keyspace.len] != '.')
 		return;
 	line->table = (uint8_t)table_of(table);
 	line->key = access->user.len == 0 ? 0 : lab_hash_view(0, access->user);
@@ -406,7 +433,8 @@ struct lab_view oracle_object_key_text(
 
 	oid.len = LAB_MIN(oid.len, (size_t)HISTORY_OID_BYTES_MAX);
 	lab_hex(oid.ptr, oid.len, hex);
-	if (oracle->settings.keys_are_ids)
+	if (oracle->settings.keys_are_ids ||
+		(oracle->settings.stores_paths && oid.len == HISTORY_NAME_BYTES))
 		return lab_view_cstr(lab_arena_printf(oracle->work, "%s", hex));
 	return lab_view_cstr(lab_arena_printf(
 		oracle->work, "%.*s%.*s%s", LAB_VIEW_ARG(user), LAB_VIEW_ARG(prefix), hex));

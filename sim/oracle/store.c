@@ -74,7 +74,9 @@ static void add_row(void *ctx, const struct cqlemu_entry *entry)
 	row->user = lab_arena_copy(arena, cqlemu_entry_value(entry, "u"));
 	row->guid = lab_arena_copy(arena, cqlemu_entry_value(entry, "g"));
 	row->name = lab_arena_copy(arena, cqlemu_entry_value(entry, "n"));
-	row->oid = lab_arena_copy(arena, cqlemu_entry_value(entry, "i"));
+	row->oid = rows->oracle->settings.rows_are_paths
+			   ? row->name
+			   : lab_arena_copy(arena, cqlemu_entry_value(entry, "i"));
 	row->bucket = int_of(cqlemu_entry_value(entry, "b"));
 	row->pair = lab_hash_view(
 		lab_hash_view(lab_hash_view(lab_hash_view(0, row->user), row->guid), row->name),
@@ -208,13 +210,26 @@ static const char *excuse_dangling(
 		return "objects were taken away on purpose";
 	if (s->rows_were_resurrected)
 		return "rows were put back on purpose";
-	if (instance != NULL && oracle_excuse_race(instance) != NULL)
-		return oracle_excuse_race(instance);
+	if (instance != NULL && oracle_excuse_race(store->oracle, instance) != NULL)
+		return oracle_excuse_race(store->oracle, instance);
 	/* A DELETE without effect on one of its two rows. */
 	if (instance != NULL && (instance->removed != NULL || instance->maybe_removed != NULL) &&
 		oracle_excuse_clock(store->oracle, store->c) != NULL)
 		return oracle_excuse_clock(store->oracle, store->c);
 	return oracle_excuse_weak(store->oracle);
+}
+
+/* The key of its object; it ends with a NUL. */
+static struct lab_view row_object(const struct oracle *oracle, const struct row *row)
+{
+	char guid[33], name[33];
+
+	if (!oracle->settings.stores_paths || row->oid.len != HISTORY_NAME_BYTES)
+		return oracle_object_key_text(oracle, row->user, row->oid);
+	lab_hex(row->guid.ptr, LAB_MIN(row->guid.len, (size_t)16), guid);
+	lab_hex(row->oid.ptr, row->oid.len, name);
+	return lab_view_cstr(lab_arena_printf(
+		oracle->work, "%.*s/mailboxes/%s/%s", LAB_VIEW_ARG(row->user), guid, name));
 }
 
 static void dangling(struct store *store, const struct row *row)
@@ -247,7 +262,7 @@ static void dangling(struct store *store, const struct row *row)
 	if (f->op == 0 && object != NULL)
 		f->op = object->last->op->id;
 	oracle_why(f, "the row names object %.150s, which is not in the storage",
-		oracle_object_key_text(oracle, row->user, row->oid).ptr);
+		row_object(oracle, row).ptr);
 	if (line != NULL)
 		why_line(oracle, f, line, "deleted it");
 	f->excuse = excuse_dangling(store, instance);
@@ -271,7 +286,7 @@ static void check_dangling(struct store *store)
 	for (struct row *row = store->forward.first; row != NULL; row = row->next) {
 		struct lab_arena_mark mark = lab_arena_mark(oracle->work);
 
-		if (!is_stored(store, oracle_object_key_text(oracle, row->user, row->oid)))
+		if (!is_stored(store, row_object(oracle, row)))
 			dangling(store, row);
 		lab_arena_rewind(oracle->work, mark);
 	}
@@ -386,7 +401,10 @@ static struct lab_view key_user(const struct oracle *oracle, struct lab_view key
 {
 	struct lab_view prefix = oracle->settings.object_prefix;
 	size_t at = lab_view_find(key, prefix);
+	struct lab_view user, name;
 
+	if (oracle->settings.stores_paths && oracle_path_parse(key, &user, &name))
+		return user;
 	if (prefix.len == 0 || at == SIZE_MAX || at == 0 ||
 		lab_view_find_byte(lab_view_skip(key, at + prefix.len), '/') != SIZE_MAX)
 		return (struct lab_view){ NULL, 0 };
@@ -418,7 +436,7 @@ static void leaked(
 
 static void check_leak(struct store *store, struct lab_view key_text, struct lab_view user)
 {
-	uint64_t key = lab_hash_view(0, key_text);
+	uint64_t key = oracle_key_hash(store->oracle, key_text);
 
 	if (user.ptr != NULL && lab_map_get(store->referenced, u64_view(&key)) == NULL)
 		leaked(store, key_text, user, key);
@@ -546,6 +564,10 @@ void oracle_check_store(struct oracle *oracle, const struct oracle_case *c)
 	struct lab_map **maps[] = { &store.referenced, &store.deleted, &store.buckets,
 		&store.max_bucket, &store.forward.pairs, &store.reverse.pairs };
 
+	if (!oracle->settings.has_dictmap) {
+		oracle_check_paths(oracle, c);
+		return;
+	}
 	for (size_t i = 0; i < 4; i++)
 		*maps[i] = lab_map_new(heap, ROWS_MAX);
 	read_rows(&store, "user_mailbox_objects", &store.forward);

@@ -101,6 +101,8 @@ static inline int t_setup(void **state)
 		.auditor = T_AUDITOR,
 		.bucket = LAB_VIEW("mails"),
 		.object_prefix = LAB_VIEW("/mails/"),
+		.has_dictmap = true,
+		.copies_in_dict = true,
 		.keyspace = LAB_VIEW("mails"),
 		.bucket_size = 3,
 		.bucket_parallelism = 1,
