@@ -72,7 +72,7 @@ def clear(server):
 	connection = server.users[None]
 	rows = connection.must("SELECT keyspace_name FROM system_schema.keyspaces").rows
 	for name in (row[0].decode() for row in rows):
-		if not name.startswith("system") and name != "mails":
+		if not name.startswith("system"):
 			connection.must(f'DROP KEYSPACE "{name}"')
 	plain.settle(connection)
 
@@ -102,7 +102,7 @@ def paths(folder):
 	for path in sorted(glob.glob(os.path.join(folder, "*.txt"))):
 		with open(path, encoding="utf-8") as file:
 			text = file.read()
-		if "\n! " in text or "\n[" in text:
+		if "\n! " in text or "\n[" in text or "\nopen\n" in text:
 			others.append(path)
 		else:
 			(with_users if "PasswordAuthenticator" in text.split("\n")[0] else plain_ones).append(path)
