@@ -13,6 +13,10 @@ struct request {
 	struct client_context *client;
 	struct user *user;
 	struct lab_view folder, target;
+	uint8_t guid[HISTORY_NAME_BYTES], target_guid[HISTORY_NAME_BYTES];
+	/* Of the view that the request's UIDs are from; 0: it has none. */
+	uint32_t uidvalidity;
+	bool is_stale; /* and that is no longer the folder's: the session is over */
 	struct lab_error err;
 	/* deliver */
 	struct lab_view body;
@@ -25,7 +29,7 @@ struct request {
 	uint64_t token, body_hash, body_bytes;
 	/* store; deliver: what Sieve adds */
 	struct lab_view flag;
-	bool is_set;
+	bool is_set, changed;
 	uint64_t modseq;
 	/* copy, move, expunge: one for each mail */
 	uint32_t *uids;
@@ -117,11 +121,14 @@ static enum history_outcome outcome_of(
 }
 
 static enum history_outcome end(struct client_context *client, uint32_t id, struct history_op *op,
-	enum node_answer answer, const struct lab_error *err)
+	enum node_answer answer, const struct request *r, const struct lab_error *err)
 {
 	static const char *const broken[] = {
 		[NODE_REFUSED] = "connection refused", [NODE_LOST] = "connection broke"
 	};
+
+	memcpy(op->mailbox_guid, r->guid, sizeof(op->mailbox_guid));
+	memcpy(op->target_guid, r->target_guid, sizeof(op->target_guid));
 
 	op->outcome = outcome_of(op->kind, answer, err->code);
 	op->code = err->code;
@@ -143,13 +150,45 @@ static enum history_outcome end(struct client_context *client, uint32_t id, stru
 
 /* ---- inside the backend ---- */
 
-static int open_folder(struct backend *backend, struct request *r, struct obox_user **ret_user,
-	struct obox_mailbox **ret, struct lab_view name)
+static int open_one(struct request *r, struct obox_user *user, struct lab_view name,
+	struct obox_mailbox **ret, uint8_t guid[HISTORY_NAME_BYTES])
 {
-	if (*ret_user == NULL &&
-		backend_user_open(backend, lab_view_cstr(r->user->name), ret_user, &r->err) < 0)
+	int result = obox_mailbox_open(user, name, ret, &r->err);
+
+	if (result >= 0)
+		(void)lab_unhex(lab_view_cstr(obox_mailbox_guid(*ret)), guid, HISTORY_NAME_BYTES);
+	return result;
+}
+
+/* A session whose folder has another UIDVALIDITY is cut off: its UIDs mean other mails. */
+static int check_view(struct request *r, const struct obox_mailbox *mailbox)
+{
+	if (r->uidvalidity == 0 || obox_mailbox_uidvalidity(mailbox) == r->uidvalidity)
+		return 0;
+	r->is_stale = true;
+	return lab_fail(
+		&r->err, LAB_NOT_FOUND, "UIDVALIDITY of %.*s changed", LAB_VIEW_ARG(r->folder));
+}
+
+static int open_folder(struct backend *backend, struct request *r, struct obox_user **ret_user,
+	struct obox_mailbox **ret)
+{
+	int result;
+
+	if (backend_user_open(backend, lab_view_cstr(r->user->name), ret_user, &r->err) < 0)
 		return -1;
-	return obox_mailbox_open(*ret_user, name, ret, &r->err);
+	result = open_one(r, *ret_user, r->folder, ret, r->guid);
+	return result < 0 || check_view(r, *ret) < 0 ? -1 : result;
+}
+
+/* Opening the second may have taken a while. */
+static int open_both(struct backend *backend, struct request *r, struct obox_user **ret_user,
+	struct obox_mailbox **from, struct obox_mailbox **to)
+{
+	if (open_folder(backend, r, ret_user, from) < 0 ||
+		open_one(r, *ret_user, r->target, to, r->target_guid) < 0)
+		return -1;
+	return check_view(r, *from);
 }
 
 static void deliver_in_backend(struct backend *backend, void *arg)
@@ -161,7 +200,7 @@ static void deliver_in_backend(struct backend *backend, void *arg)
 		.body = r->body, .flags = &r->flag, .flag_count = r->flag.len > 0
 	};
 
-	if (open_folder(backend, r, &user, &mailbox, r->folder) >= 0 &&
+	if (open_folder(backend, r, &user, &mailbox) >= 0 &&
 		obox_save(mailbox, &save, &r->saved, &r->err) == 0)
 		r->err.code = LAB_OK;
 	obox_mailbox_close(&mailbox);
@@ -187,7 +226,7 @@ static void copy_view(struct request *r, struct obox_mailbox *mailbox)
 	view->uidvalidity = obox_mailbox_uidvalidity(mailbox);
 	view->uidnext = obox_mailbox_uidnext(mailbox);
 	view->highest_modseq = obox_mailbox_highest_modseq(mailbox);
-	(void)lab_unhex(lab_view_cstr(obox_mailbox_guid(mailbox)), view->guid, sizeof(view->guid));
+	memcpy(view->guid, r->guid, sizeof(view->guid));
 	view->count = obox_mailbox_count(mailbox);
 	view->mails = lab_arena_array(r->arena, struct client_mail, view->count);
 	for (size_t i = 0; i < view->count; i++) {
@@ -206,7 +245,7 @@ static void select_in_backend(struct backend *backend, void *arg)
 	struct request *r = arg;
 	struct obox_user *user = NULL;
 	struct obox_mailbox *mailbox = NULL;
-	int opened = open_folder(backend, r, &user, &mailbox, r->folder);
+	int opened = open_folder(backend, r, &user, &mailbox);
 
 	/* A folder that was opened just now has been compared with its listing already. */
 	if (opened > 0 || (opened == 0 && obox_mailbox_rescan(mailbox, &r->err) == 0)) {
@@ -225,7 +264,7 @@ static void fetch_in_backend(struct backend *backend, void *arg)
 	struct lab_arena *arena = NULL;
 	struct lab_view body;
 
-	if (open_folder(backend, r, &user, &mailbox, r->folder) >= 0) {
+	if (open_folder(backend, r, &user, &mailbox) >= 0) {
 		arena = lab_arena_new(backend_env(backend)->heap, FETCH_ARENA_MAX);
 		if (obox_fetch(mailbox, r->uid, arena, &body, &r->err) == 0) {
 			r->token = mail_token(body);
@@ -245,8 +284,12 @@ static void store_in_backend(struct backend *backend, void *arg)
 	struct obox_user *user = NULL;
 	struct obox_mailbox *mailbox = NULL;
 
-	if (open_folder(backend, r, &user, &mailbox, r->folder) >= 0 &&
-		obox_store(mailbox, r->uid, r->flag, r->is_set, &r->err) >= 0) {
+	int result = open_folder(backend, r, &user, &mailbox);
+
+	if (result >= 0)
+		result = obox_store(mailbox, r->uid, r->flag, r->is_set, &r->err);
+	if (result >= 0) {
+		r->changed = result == 1;
 		r->modseq = obox_mailbox_modseq(mailbox, r->uid);
 		r->err.code = LAB_OK;
 	}
@@ -268,8 +311,7 @@ static void copy_in_backend(struct backend *backend, void *arg)
 	struct obox_user *user = NULL;
 	struct obox_mailbox *from = NULL, *to = NULL;
 
-	if (open_folder(backend, r, &user, &from, r->folder) >= 0 &&
-		open_folder(backend, r, &user, &to, r->target) >= 0) {
+	if (open_both(backend, r, &user, &from, &to) == 0) {
 		uint32_t uidvalidity = obox_mailbox_uidvalidity(to);
 
 		(void)(r->is_move ? obox_move : obox_copy)(
@@ -290,7 +332,7 @@ static void expunge_in_backend(struct backend *backend, void *arg)
 	struct obox_user *user = NULL;
 	struct obox_mailbox *mailbox = NULL;
 
-	if (open_folder(backend, r, &user, &mailbox, r->folder) >= 0)
+	if (open_folder(backend, r, &user, &mailbox) >= 0)
 		(void)obox_expunge(mailbox, r->uids, r->count, r->results, &r->err);
 	all_failed(r);
 	obox_mailbox_close(&mailbox);
@@ -326,7 +368,7 @@ enum history_outcome client_deliver(struct client_context *client, struct user *
 	op.uid = r.saved.uid;
 	op.made = object_of(client, r.saved.name, r.saved.oid, r.saved.oid_len);
 	learn_token(user, r.saved.oid, r.saved.oid_len, token);
-	return end(client, id, &op, answer, &r.err);
+	return end(client, id, &op, answer, &r, &r.err);
 }
 
 /* The backend was restarted since: the connection of this session is gone. */
@@ -373,10 +415,9 @@ bool client_select(struct client_session *session, struct lab_view folder)
 		op.uidvalidity = view.uidvalidity;
 		op.uidnext = view.uidnext;
 		op.highest_modseq = view.highest_modseq;
-		memcpy(op.mailbox_guid, view.guid, sizeof(op.mailbox_guid));
 		sight_all(session, id);
 	}
-	(void)end(session->client, id, &op, answer, &r.err);
+	(void)end(session->client, id, &op, answer, &r, &r.err);
 	return is_selected;
 }
 
@@ -397,6 +438,7 @@ bool client_fetch(struct client_session *session, size_t index)
 	struct request r = { .client = session->client,
 		.user = session->user,
 		.folder = session->view.folder,
+		.uidvalidity = session->view.uidvalidity,
 		.uid = mail->uid };
 	struct history_op op = op_on_mail(session, HISTORY_FETCH, mail);
 	uint32_t id = begin(session->client, session->user, session->node, &op);
@@ -409,8 +451,8 @@ bool client_fetch(struct client_session *session, size_t index)
 		op.token = mail->token = r.token;
 		learn_token(session->user, mail->object.oid, mail->object.oid_len, r.token);
 	}
-	(void)end(session->client, id, &op, answer, &r.err);
-	return answer == NODE_ANSWERED;
+	(void)end(session->client, id, &op, answer, &r, &r.err);
+	return answer == NODE_ANSWERED && !r.is_stale;
 }
 
 /* What is done to a mail must say to which: so a mail that was never read is read first. */
@@ -429,6 +471,7 @@ bool client_store(struct client_session *session, size_t index, struct lab_view 
 	struct request r = { .client = session->client,
 		.user = session->user,
 		.folder = session->view.folder,
+		.uidvalidity = session->view.uidvalidity,
 		.uid = mail->uid,
 		.flag = flag,
 		.is_set = is_set };
@@ -446,9 +489,10 @@ bool client_store(struct client_session *session, size_t index, struct lab_view 
 	id = begin(session->client, session->user, session->node, &op);
 	answer = call(session->client, session_node(session), store_in_backend, &r);
 	op.modseq = r.modseq;
-	if (end(session->client, id, &op, answer, &r.err) == HISTORY_OK)
+	op.changed = r.changed;
+	if (end(session->client, id, &op, answer, &r, &r.err) == HISTORY_OK)
 		mail->flags = is_set ? mail->flags | op.flags : mail->flags & ~op.flags;
-	return answer == NODE_ANSWERED;
+	return answer == NODE_ANSWERED && !r.is_stale;
 }
 
 /* Those whose token is known now. */
@@ -494,7 +538,7 @@ static void end_bulk(struct client_session *session, struct request *r, struct b
 		op->target_uidvalidity = r->target_uidvalidity;
 		op->made = object_of(session->client, saved->name, saved->oid, saved->oid_len);
 		op->copied = r->results[i].copied;
-		(void)end(session->client, bulk->ids[i], op, answer, &r->results[i].err);
+		(void)end(session->client, bulk->ids[i], op, answer, r, &r->results[i].err);
 	}
 }
 
@@ -530,6 +574,7 @@ static bool bulk_run(struct client_session *session, enum history_kind kind, con
 	*r = (struct request){ .client = session->client,
 		.user = session->user,
 		.folder = session->view.folder,
+		.uidvalidity = session->view.uidvalidity,
 		.target = target,
 		.count = keep_known(session, mails, count, known),
 		.is_move = kind == HISTORY_MOVE };
@@ -545,7 +590,7 @@ static bool bulk_run(struct client_session *session, enum history_kind kind, con
 	end_bulk(session, r, &bulk, answer);
 	if (answer == NODE_ANSWERED && kind != HISTORY_COPY)
 		drop_from_view(&session->view, r);
-	return answer == NODE_ANSWERED;
+	return answer == NODE_ANSWERED && !r->is_stale;
 }
 
 bool client_copy(struct client_session *session, size_t mail, struct lab_view target)

@@ -46,10 +46,23 @@ struct oracle *judge_new_oracle(const struct scene *scene, struct lab_heap *heap
 		.bucket_size = dictmap->bucket_size,
 		.bucket_parallelism = scene->node_count * 8,
 		.delete_timestamp_us = (int64_t)(dictmap->delete_timestamp_ns / 1000),
+		.upload_interval_ns = s->conf.metacache_upload_interval_ns,
+		.close_delay_ns = s->conf.metacache_close_delay_ns,
 		.has_reverse_rows = s->is_foreign_cql && dictmap->refcounting_table,
 		.epoch_us = (int64_t)scene->epoch_us };
 
 	return oracle_new(&settings);
+}
+
+void judge_backends(struct oracle *oracle, const struct scene *scene)
+{
+	for (size_t i = 0; i < scene->node_count; i++) {
+		const struct node *node = &scene->nodes[i];
+
+		if (node->env != NULL)
+			oracle_backend_started(
+				oracle, node->env->host, lab_view_cstr(node->name), node->boots);
+	}
 }
 
 void judge_access(struct oracle *oracle, const struct sim_access *access, struct run_result *r)

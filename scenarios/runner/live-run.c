@@ -185,6 +185,7 @@ static int start(struct live_run *run, struct lab_error *err)
 
 	run->history = settings.history = history_new(w->heap);
 	run->oracle = judge_new_oracle(&w->scene, w->heap);
+	judge_backends(run->oracle, &w->scene);
 	live_add_sink(w->live, on_event, run);
 	if (live_on_interrupt(w->live, on_interrupt, run, err) < 0)
 		return -1;

@@ -184,6 +184,7 @@ int run_simulated(const struct run_options *options, struct run_result *ret, str
 	if (result == 0) {
 		run.history = history_new(world_heap(run.sim.world));
 		run.oracle = judge_new_oracle(&run.sim.scene, world_heap(run.sim.world));
+		judge_backends(run.oracle, &run.sim.scene);
 		world_add_sink(run.sim.world, on_event, &run);
 		world_add_access_sink(run.sim.world, on_access, &run);
 		result = start_clients(&run, err);

@@ -156,7 +156,9 @@ void history_end(struct history *history, uint32_t id, const struct history_op *
 	op->uidnext = end->uidnext;
 	op->highest_modseq = end->highest_modseq;
 	op->modseq = end->modseq;
+	op->changed = end->changed;
 	memcpy(op->mailbox_guid, end->mailbox_guid, sizeof(op->mailbox_guid));
+	memcpy(op->target_guid, end->target_guid, sizeof(op->target_guid));
 	op->made = end->made;
 	op->copied = end->copied;
 	op->ended_ns = end->ended_ns;

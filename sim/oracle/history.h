@@ -73,10 +73,12 @@ struct history_op {
 	uint32_t target_uidvalidity; /* under this one; 0: not known */
 	uint64_t flags; /* deliver: those that it sets; store: the one; bits of history_flag() */
 	bool is_set;    /* store: set, not cleared */
+	bool changed;   /* store: that it was not so before */
+	/* Of `folder` and `target`; zero: nobody said. */
+	uint8_t mailbox_guid[HISTORY_NAME_BYTES], target_guid[HISTORY_NAME_BYTES];
 	/* select: what it said of the folder */
 	uint32_t uidnext;
 	uint64_t highest_modseq;
-	uint8_t mailbox_guid[HISTORY_NAME_BYTES];
 	uint64_t modseq;              /* store: the mail's, afterwards; 0: not known */
 	struct history_object source; /* others than deliver: the mail's object in `folder` */
 	struct history_object made; /* deliver, copy, move: also when it failed, as far as known */
@@ -110,7 +112,7 @@ void history_flag_names(const struct history *history, uint64_t flags, char *out
 /* Writes down the beginning; what is known when it is asked for is taken from *op. Returns its id,
  * 0 if the history is full. */
 uint32_t history_invoke(struct history *history, const struct history_op *op);
-/* Writes down the end: outcome, uids, modseqs, mailbox_guid, made, copied, body_*, ended_*, code
+/* Writes down the end: outcome, uids, modseqs, GUIDs, made, copied, changed, body_*, ended_*, code
  * and message are taken from *end. An id of 0 is ignored. An operation ends once. */
 void history_end(struct history *history, uint32_t id, const struct history_op *end);
 /* All mails that a SELECT or REBUILD saw; before its end. */

@@ -268,6 +268,22 @@ static void removed(struct oracle *oracle, const struct history_op *op)
 		instance->removed = op;
 }
 
+static void stored(struct oracle *oracle, const struct history_op *op)
+{
+	struct oracle_instance *instance;
+	struct oracle_touch *touch;
+
+	if (!op->source.has_name || op->outcome == HISTORY_FAIL)
+		return;
+	instance = add_instance(oracle, op->user, op->folder, &op->source, op->token);
+	touch = lab_arena_new_of(oracle->model.arena, struct oracle_touch);
+	touch->op = op;
+	if (instance->last_store == NULL)
+		instance->last_store = &instance->stores;
+	*instance->last_store = touch;
+	instance->last_store = &touch->next;
+}
+
 static void fetched(struct oracle *oracle, const struct history_op *op)
 {
 	struct oracle_instance *instance;
@@ -306,10 +322,10 @@ static void listed(struct oracle *oracle, const struct history_op *op)
 
 static void add_op(struct oracle *oracle, const struct history_op *op)
 {
-	if (op->kind == HISTORY_STORE)
-		return; /* nothing of rows and objects: flags.c */
-	on_object(oracle, op, &op->source);
-	on_object(oracle, op, &op->made);
+	if (op->kind != HISTORY_STORE) { /* which does nothing to rows and objects */
+		on_object(oracle, op, &op->source);
+		on_object(oracle, op, &op->made);
+	}
 	switch (op->kind) {
 	case HISTORY_DELIVER:
 		add_body(oracle, op);
@@ -333,6 +349,8 @@ static void add_op(struct oracle *oracle, const struct history_op *op)
 		listed(oracle, op);
 		break;
 	case HISTORY_STORE:
+		stored(oracle, op);
+		break;
 	case HISTORY_KIND_COUNT:
 		break;
 	}

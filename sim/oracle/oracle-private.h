@@ -6,6 +6,7 @@
 #ifndef SIM_ORACLE_PRIVATE_H
 #define SIM_ORACLE_PRIVATE_H
 
+#include "sim/oracle/knowledge.h"
 #include "sim/oracle/oracle.h"
 
 /* ---- the record: kept small, written for each request and event ---- */
@@ -74,6 +75,11 @@ enum oracle_made {
 };
 
 /* A mail in a folder: a row of the dict. */
+struct oracle_touch {
+	const struct history_op *op;
+	struct oracle_touch *next;
+};
+
 struct oracle_instance {
 	struct lab_view user, folder;
 	uint8_t name[HISTORY_NAME_BYTES];
@@ -86,13 +92,11 @@ struct oracle_instance {
 	const struct history_op *listed;        /* the audit's listing that has it */
 	const struct history_op *fetched;       /* the audit's FETCH, an ok one if there is any */
 	const struct history_op *last_listing;  /* while listings are read */
-	bool is_blamed;                         /* has a finding */
+	struct oracle_touch *stores, **last_store; /* STOREs that may have happened, in order */
+	uint64_t flags;                            /* that it may ever have had */
+	bool has_flags, is_flag_blamed;            /* `flags` is known; has a finding */
+	bool is_blamed;                            /* has a finding */
 	struct oracle_instance *next;
-};
-
-struct oracle_touch {
-	const struct history_op *op;
-	struct oracle_touch *next;
 };
 
 /* An object id of a user: what its instances share. */
@@ -169,6 +173,8 @@ struct oracle {
 	size_t online_count;
 	struct oracle_drift inserts, deletes;
 
+	struct knowledge *knowledge;
+
 	struct lab_arena *work; /* of the judgement */
 	struct oracle_model model;
 	struct oracle_finding *findings;
@@ -237,6 +243,10 @@ static inline bool oracle_is_storage_write(const struct history_op *op)
 	       op->kind == HISTORY_MOVE || op->kind == HISTORY_EXPUNGE;
 }
 
+/* flags.c: 3, 4 */
+void oracle_check_flags(struct oracle *oracle, const struct oracle_case *c);
+/* imap.c: 6, 7, 9, 10 */
+void oracle_check_imap(struct oracle *oracle, const struct oracle_case *c);
 /* paths.c: the user and the name of a mail's path; false if it is none. */
 bool oracle_path_parse(struct lab_view key, struct lab_view *ret_user, struct lab_view *ret_name);
 /* 12 and 15 without a dict. */

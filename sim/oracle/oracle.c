@@ -16,11 +16,28 @@ const struct oracle_invariant *oracle_invariants(size_t *ret_count)
 			"and can be read." },
 		{ 2, "no-undone-expunge",
 			"A mail whose expunge was acknowledged is in no later listing." },
+		{ 3, "no-lost-flag",
+			"A change of a flag that was acknowledged holds until another that knew "
+			"it; "
+			"only a crash costs what is younger than metacache_upload_interval." },
+		{ 4, "no-lost-delivery-flag", "The same of flags that a mail was saved with." },
 		{ 5, "no-phantom",
 			"What failed for certain is not there; each mail is there at most as often "
 			"as "
 			"attempts explain, under different object names." },
+		{ 6, "same-uidvalidity",
+			"UIDVALIDITY changes only with a merge that says so, and never "
+			"decreases." },
+		{ 7, "same-uid",
+			"UIDNEXT never decreases, and no UID denotes two mails within one "
+			"UIDVALIDITY." },
 		{ 8, "no-duplicates", "No UID and no object name is twice in one listing." },
+		{ 9, "kept-uid",
+			"A mail keeps its UID, also over a crash; only a merge of what two "
+			"backends did at once gives it another." },
+		{ 10, "growing-modseq",
+			"HIGHESTMODSEQ and modseqs of mails never decrease, and each change is "
+			"above all that was reported before." },
 		{ 12, "no-dangling-row",
 			"Each forward row's object is stored; without dictmap, each listed mail." },
 		{ 13, "rows-in-pairs",
@@ -84,10 +101,14 @@ void oracle_judge(struct oracle *oracle, const struct oracle_case *c, struct ora
 		oracle_check_required(oracle);
 		oracle_check_store(oracle, c);
 		oracle_check_seen(oracle, c);
+		oracle_check_flags(oracle, c);
+		oracle_check_imap(oracle, c);
 		oracle_check_log(oracle, c);
 		oracle_report_online(oracle);
 		free_maps(&oracle->model);
 	}
+	if (knowledge_is_full(oracle->knowledge))
+		oracle_unknown(oracle, "too many uploads and refreshes of folders");
 	if (oracle->lines_full)
 		oracle_unknown(oracle, "more than %u requests: the last ones were not kept",
 			ORACLE_LINES_MAX);

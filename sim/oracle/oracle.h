@@ -53,6 +53,9 @@ struct oracle_settings {
 	int64_t delete_timestamp_us; /* offset of DELETEs */
 	int64_t clock_error_us;      /* most that a backend's wall clock is off */
 	int64_t epoch_us;            /* wall clock at time 0 */
+	/* Changes of flags are in the storage that long after they were made; an index that was
+	 * looked at that recently is not looked at again (obox 5.1). */
+	uint64_t upload_interval_ns, close_delay_ns;
 	/* There are reverse rows, whatever the access log says: Cassandra has none. */
 	bool has_reverse_rows;
 	/* What the run injected on purpose, beyond the plan: objects taken away, rows put back. */
@@ -61,6 +64,11 @@ struct oracle_settings {
 
 struct oracle *oracle_new(const struct oracle_settings *settings);
 void oracle_free(struct oracle **oracle);
+
+/* A backend that is up already, at the start of the run: its host's number, and how often it has
+ * been started. Later starts are events. */
+void oracle_backend_started(
+	struct oracle *oracle, uint32_t host, struct lab_view name, uint32_t boot);
 
 /* While the run goes on. */
 void oracle_access(struct oracle *oracle, const struct sim_access *access);

@@ -28,6 +28,7 @@ struct oracle *oracle_new(const struct oracle_settings *settings)
 	oracle->ladders = lab_map_new(heap, ORACLE_NAMES_MAX);
 	oracle->refusals = lab_map_new(heap, ORACLE_NAMES_MAX);
 	oracle->work = lab_arena_new(heap, ARENA_MAX);
+	oracle->knowledge = knowledge_new(heap);
 	return oracle;
 }
 
@@ -39,6 +40,7 @@ void oracle_free(struct oracle **oracle_p)
 	if (oracle == NULL)
 		return;
 	heap = oracle->settings.heap;
+	knowledge_free(&oracle->knowledge);
 	lab_arena_free(&oracle->work);
 	lab_arena_free(&oracle->texts);
 	lab_map_free(&oracle->peers);
@@ -396,6 +398,7 @@ static bool is_failure(const struct lab_event *event)
 void oracle_event(struct oracle *oracle, const struct lab_event *event)
 {
 	oracle->last_event = event->sequence;
+	knowledge_event(oracle->knowledge, event);
 	switch ((int)event->id) {
 	case LAB_EV_http_request_finished:
 	case LAB_EV_http_request_retried:
@@ -421,6 +424,12 @@ void oracle_event(struct oracle *oracle, const struct lab_event *event)
 	default:
 		break;
 	}
+}
+
+void oracle_backend_started(
+	struct oracle *oracle, uint32_t host, struct lab_view name, uint32_t boot)
+{
+	knowledge_started(oracle->knowledge, host, name, boot);
 }
 
 /* ---- keys ---- */

@@ -116,6 +116,8 @@ static inline int t_setup(void **state)
 		.write_fallback = T_QUORUM,
 		.delete_fallback = T_QUORUM,
 		.delete_timestamp_us = 10000000,
+		.upload_interval_ns = 5 * LAB_MINUTE,
+		.close_delay_ns = 2 * LAB_SEC,
 		.epoch_us = T_EPOCH_US };
 	t.oracle = oracle_new(&t.settings);
 	t.history = history_new(testing_heap);

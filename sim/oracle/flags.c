@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * flags.c - flags and keywords of mails: invariants 3 (no change lost) and 4 (nor what a mail was
+ * saved with).
+ *
+ * Whoever lists a folder must see of each flag the last change that it can know of, or one that
+ * was made at the same time: by somebody who did not know that last one (knowledge.h). What a
+ * backend had not uploaded when it crashed may be seen, or not. A copy begins with what its source
+ * may have had then.
+ */
+#include "sim/oracle/oracle-private.h"
+
+#include <stdio.h>
+
+#define WHERE "%.*s/%.*s"
+#define WHERE_ARG(x) LAB_VIEW_ARG((x)->user), LAB_VIEW_ARG((x)->folder)
+/* Copies of copies; beyond them anything is right. */
+#define DEPTH_MAX 32
+/* Until an upload that is due has ended: its own retries, and a queue before it. */
+#define UPLOAD_TIME (2 * LAB_MINUTE)
+
+/* What a flag can be. */
+enum {
+	CLEAR = 1,
+	SET = 2
+};
+
+/* Somebody who looks. */
+struct observer {
+	uint32_t life;
+	uint64_t at;     /* what it knew then is certain for it */
+	uint64_t to;     /* what began before then may be */
+	bool is_storage; /* it begins with all that is stored */
+};
+
+struct change {
+	const struct history_op *op;
+	unsigned values; /* that it may have left */
+	uint32_t life;
+	uint64_t began, ended; /* events */
+	bool is_certain, is_known;
+};
+
+struct changes {
+	struct change *of;
+	size_t count;
+	uint64_t folder;
+};
+
+/* ---- what a mail may have had ---- */
+
+static struct oracle_instance *source_of(
+	struct oracle *oracle, const struct oracle_instance *instance)
+{
+	const struct history_op *maker = instance->maker;
+
+	if (maker == NULL || maker->kind == HISTORY_DELIVER || !maker->source.has_name)
+		return NULL;
+	return oracle_instance_find(&oracle->model, maker->user, maker->folder, maker->source.name);
+}
+
+static uint64_t flags_of(struct oracle *oracle, struct oracle_instance *instance)
+{
+	struct oracle_instance *source = source_of(oracle, instance);
+
+	if (instance->has_flags)
+		return instance->flags;
+	instance->has_flags = true; /* also of one that is a copy of itself */
+	if (instance->maker != NULL && instance->maker->kind == HISTORY_DELIVER)
+		instance->flags |= instance->maker->flags;
+	for (const struct oracle_touch *t = instance->stores; t != NULL; t = t->next)
+		instance->flags |= t->op->flags;
+	if (source != NULL)
+		instance->flags |= flags_of(oracle, source);
+	return instance->flags;
+}
+
+/* ---- the changes of one flag ---- */
+
+static uint64_t folder_key(const struct history_op *op, bool is_target)
+{
+	return knowledge_folder(op->user, is_target ? op->target_guid : op->mailbox_guid);
+}
+
+/* A crash ends what a client never heard of: a flag is the index's alone. */
+static uint64_t end_of(const struct oracle *oracle, const struct history_op *op, uint32_t life)
+{
+	uint64_t crash = knowledge_crash(oracle->knowledge, life, NULL);
+
+	return op->outcome == HISTORY_OK ? op->ended_event : crash;
+}
+
+static struct change change_of(
+	const struct oracle *oracle, const struct history_op *op, unsigned values)
+{
+	uint32_t life = knowledge_life(oracle->knowledge, op);
+
+	return (struct change){ .op = op,
+		.values = values,
+		.life = life,
+		.began = op->invoked_event,
+		.ended = end_of(oracle, op, life),
+		.is_certain = op->outcome == HISTORY_OK || op->copied };
+}
+
+static unsigned values_seen_by(struct oracle *oracle, struct oracle_instance *instance,
+	uint64_t flag, const struct observer *who, unsigned depth);
+
+/* What it was made with. */
+static unsigned made_with(
+	struct oracle *oracle, struct oracle_instance *instance, uint64_t flag, unsigned depth)
+{
+	const struct history_op *maker = instance->maker;
+	struct oracle_instance *source = source_of(oracle, instance);
+	struct observer copier;
+
+	if (maker->kind == HISTORY_DELIVER)
+		return (maker->flags & flag) != 0 ? SET : CLEAR;
+	if (source == NULL || source->maker == NULL || depth == DEPTH_MAX)
+		return SET | CLEAR;
+	copier = (struct observer){ .life = knowledge_life(oracle->knowledge, maker),
+		.at = maker->invoked_event,
+		.to = oracle_op_end(maker) == UINT64_MAX ? UINT64_MAX : maker->ended_event };
+	return values_seen_by(oracle, source, flag, &copier, depth + 1);
+}
+
+static bool is_known(const struct oracle *oracle, uint64_t folder, const struct observer *who,
+	const struct change *change)
+{
+	return change->is_certain &&
+	       (knowledge_knew(oracle->knowledge, folder, who->life, who->at, change->life,
+			change->ended) ||
+		       (who->is_storage && knowledge_was_stored(oracle->knowledge, folder, who->at,
+						   change->life, change->ended)));
+}
+
+static void collect(struct oracle *oracle, struct oracle_instance *instance, uint64_t flag,
+	const struct observer *who, unsigned depth, struct changes *ret)
+{
+	const struct history_op *maker = instance->maker;
+	size_t room = 1;
+
+	for (const struct oracle_touch *t = instance->stores; t != NULL; t = t->next)
+		room += (t->op->flags & flag) != 0;
+	*ret = (struct changes){ .of = lab_arena_array(oracle->work, struct change, room),
+		.folder = folder_key(maker, maker->kind != HISTORY_DELIVER) };
+	ret->of[ret->count++] = change_of(oracle, maker, made_with(oracle, instance, flag, depth));
+	for (const struct oracle_touch *t = instance->stores; t != NULL; t = t->next) {
+		if ((t->op->flags & flag) == 0 || t->op->invoked_event >= who->to)
+			continue;
+		ret->folder = folder_key(t->op, false);
+		ret->of[ret->count++] = change_of(oracle, t->op, t->op->is_set ? SET : CLEAR);
+	}
+	for (size_t i = 0; i < ret->count; i++)
+		ret->of[i].is_known = is_known(oracle, ret->folder, who, &ret->of[i]);
+}
+
+/* Another that is certain was made by somebody who knew it. */
+static bool is_overtaken(
+	const struct oracle *oracle, const struct changes *changes, const struct change *change)
+{
+	for (size_t i = 0; i < changes->count; i++) {
+		const struct change *later = &changes->of[i];
+
+		if (later != change && later->is_known &&
+			knowledge_knew(oracle->knowledge, changes->folder, later->life,
+				later->began, change->life, change->ended))
+			return true;
+	}
+	return false;
+}
+
+static unsigned allowed(const struct oracle *oracle, const struct changes *changes)
+{
+	unsigned values = 0;
+	bool any_known = false;
+
+	for (size_t i = 0; i < changes->count; i++) {
+		any_known |= changes->of[i].is_known;
+		if (!is_overtaken(oracle, changes, &changes->of[i]))
+			values |= changes->of[i].values;
+	}
+	/* Whoever knows nothing but the mail's name sees no flag. */
+	return any_known ? values : values | CLEAR;
+}
+
+static unsigned values_seen_by(struct oracle *oracle, struct oracle_instance *instance,
+	uint64_t flag, const struct observer *who, unsigned depth)
+{
+	struct changes changes;
+
+	collect(oracle, instance, flag, who, depth, &changes);
+	return allowed(oracle, &changes);
+}
+
+/* ---- a listing ---- */
+
+/* The last change that the observer must have known. */
+static const struct change *last_known(const struct changes *changes)
+{
+	const struct change *last = NULL;
+
+	for (size_t i = 0; i < changes->count; i++) {
+		if (changes->of[i].is_known && (last == NULL || changes->of[i].ended > last->ended))
+			last = &changes->of[i];
+	}
+	return last;
+}
+
+static void flag_finding(struct oracle *oracle, struct oracle_instance *instance,
+	const char *flag_name, const struct changes *changes, const struct history_op *listing,
+	bool is_set)
+{
+	const struct change *last = last_known(changes);
+	bool is_made = last == NULL || last->op->kind != HISTORY_STORE;
+	struct oracle_finding *f = oracle_find(oracle, is_made ? 4 : 3,
+		is_set    ? "I3 flag is back"
+		: is_made ? "I4 flag of the delivery lost"
+			  : "I3 flag lost",
+		WHERE ": mail %016" PRIx64 ": %s was %s with OK and is %s", WHERE_ARG(instance),
+		instance->token, flag_name, is_set ? "cleared" : "set",
+		is_set ? "set again" : "not there");
+
+	if (is_set)
+		f->invariant = 3;
+	f->token = instance->token;
+	f->op = last == NULL ? listing->id : last->op->id;
+	f->time_ns = listing->ended_ns;
+	if (last != NULL)
+		oracle_why_op(f, last->op);
+	oracle_why_op(f, listing);
+	instance->is_flag_blamed = true;
+}
+
+static void check_flag(struct oracle *oracle, const struct oracle_case *c,
+	struct oracle_instance *instance, uint64_t flag, const struct history_op *listing,
+	bool is_set, const struct observer *who)
+{
+	struct lab_arena_mark mark = lab_arena_mark(oracle->work);
+	struct changes changes;
+	char name[64];
+
+	collect(oracle, instance, flag, who, 0, &changes);
+	if ((allowed(oracle, &changes) & (is_set ? SET : CLEAR)) == 0) {
+		history_flag_names(c->history, flag, name, sizeof(name));
+		flag_finding(oracle, instance, name, &changes, listing, is_set);
+	}
+	lab_arena_rewind(oracle->work, mark);
+}
+
+/* Only of a mail that is there for certain, so that nobody forgot it meanwhile. */
+static bool is_judged(const struct oracle_instance *i, const struct history_op *listing)
+{
+	return i != NULL && i->maker != NULL && i->made == ORACLE_MADE_OK && !i->is_flag_blamed &&
+	       i->maybe_removed == NULL && i->maker->invoked_event < listing->ended_event &&
+	       (i->removed == NULL || i->removed->invoked_event > listing->ended_event);
+}
+
+static void check_sighting(struct oracle *oracle, const struct oracle_case *c,
+	const struct history_op *listing, const struct history_sighting *seen,
+	const struct observer *who)
+{
+	struct oracle_instance *instance = oracle_instance_find(
+		&oracle->model, listing->user, listing->folder, seen->object.name);
+	struct oracle_finding *f;
+	uint64_t flags;
+	char names[100];
+
+	if (!is_judged(instance, listing))
+		return;
+	flags = flags_of(oracle, instance);
+	if ((seen->flags & ~flags) != 0 && source_of(oracle, instance) == NULL &&
+		instance->maker->kind == HISTORY_DELIVER) {
+		history_flag_names(c->history, seen->flags & ~flags, names, sizeof(names));
+		f = oracle_find(oracle, 3, "I3 flag out of nowhere",
+			WHERE ": mail %016" PRIx64 " has %s, which nobody set", WHERE_ARG(instance),
+			instance->token, names);
+		f->token = instance->token;
+		f->op = listing->id;
+		f->time_ns = listing->ended_ns;
+		oracle_why_op(f, listing);
+		instance->is_flag_blamed = true;
+	}
+	for (unsigned bit = 0; bit < HISTORY_FLAGS_MAX && !instance->is_flag_blamed; bit++) {
+		uint64_t flag = UINT64_C(1) << bit;
+
+		if ((flags & flag) != 0)
+			check_flag(
+				oracle, c, instance, flag, listing, (seen->flags & flag) != 0, who);
+	}
+}
+
+static void check_listing(
+	struct oracle *oracle, const struct oracle_case *c, const struct history_op *op)
+{
+	struct observer who = { .life = knowledge_life(oracle->knowledge, op),
+		.at = op->invoked_event,
+		.to = op->ended_event,
+		.is_storage = lab_view_eq_cstr(op->backend, oracle->settings.auditor) };
+	size_t count;
+	const struct history_sighting *seen = history_sightings(c->history, op->id, &count);
+
+	for (size_t i = 0; i < count; i++)
+		check_sighting(oracle, c, op, &seen[i], &who);
+}
+
+/* ---- uploaded in time ---- */
+
+/* It changed something, and its backend lived long enough to upload it. */
+static bool is_due(const struct oracle *oracle, const struct oracle_case *c,
+	const struct oracle_instance *i, const struct history_op *op, uint64_t deadline_ns)
+{
+	uint64_t crash_ns;
+	bool is_change = op->kind == HISTORY_STORE ? op->changed : op->flags != 0;
+
+	(void)knowledge_crash(oracle->knowledge, knowledge_life(oracle->knowledge, op), &crash_ns);
+	return op->outcome == HISTORY_OK && is_change && i->maybe_removed == NULL &&
+	       (i->removed == NULL || i->removed->ended_ns > deadline_ns) &&
+	       crash_ns > deadline_ns && c->ended_ns > deadline_ns;
+}
+
+static void check_upload(struct oracle *oracle, const struct oracle_case *c,
+	struct oracle_instance *instance, const struct history_op *op)
+{
+	uint64_t deadline_ns = op->ended_ns + oracle->settings.upload_interval_ns + UPLOAD_TIME;
+	struct oracle_finding *f;
+
+	if (!is_due(oracle, c, instance, op, deadline_ns) ||
+		knowledge_stored_ns(oracle->knowledge, folder_key(op, false),
+			knowledge_life(oracle->knowledge, op), op->ended_event) <= deadline_ns ||
+		/* An upload that failed is tried again later. */
+		oracle_had_trouble(oracle, op->ended_ns, deadline_ns))
+		return;
+	f = oracle_find(oracle, 3, "I3 flag not uploaded in time",
+		WHERE ": mail %016" PRIx64 ": a change of its flags was in no bundle %" PRIu64
+		      " s after it was made",
+		WHERE_ARG(instance), instance->token, (deadline_ns - op->ended_ns) / LAB_SEC);
+	f->token = instance->token;
+	f->op = op->id;
+	f->time_ns = deadline_ns;
+	oracle_why_op(f, op);
+	instance->is_flag_blamed = true;
+}
+
+static void check_uploads(
+	struct oracle *oracle, const struct oracle_case *c, struct oracle_instance *instance)
+{
+	const struct history_op *maker = instance->maker;
+
+	if (maker != NULL && maker->kind == HISTORY_DELIVER && !instance->is_flag_blamed)
+		check_upload(oracle, c, instance, maker);
+	for (const struct oracle_touch *t = instance->stores;
+		t != NULL && !instance->is_flag_blamed; t = t->next)
+		check_upload(oracle, c, instance, t->op);
+}
+
+void oracle_check_flags(struct oracle *oracle, const struct oracle_case *c)
+{
+	for (size_t n = 0; n < history_count(c->history); n++) {
+		const struct history_op *op = history_op(c->history, n);
+
+		if (op->outcome == HISTORY_OK &&
+			(op->kind == HISTORY_SELECT || op->kind == HISTORY_REBUILD))
+			check_listing(oracle, c, op);
+	}
+	/* A core that uploads nothing keeps its flags to itself, and says so. */
+	for (struct oracle_instance *i = oracle->model.first_instance;
+		i != NULL && knowledge_has_uploads(oracle->knowledge); i = i->next)
+		check_uploads(oracle, c, i);
+}

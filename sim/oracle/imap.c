@@ -1,0 +1,497 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * imap.c - what IMAP promises about numbers: invariants 6 (UIDVALIDITY), 7 (UIDNEXT; one UID, one
+ * mail), 9 (one mail, one UID), 10 (modseqs).
+ *
+ * Two observations are compared if the later one was made by somebody who knew the earlier one
+ * (knowledge.h). Of two backends that did not know each other, both may have given out one UID, if
+ * the user was served by both at once: the merge takes it from both (obox 5.5).
+ */
+#include "sim/oracle/oracle-private.h"
+
+#define WHERE "%.*s/%.*s"
+#define WHERE_ARG(x) LAB_VIEW_ARG((x)->user), LAB_VIEW_ARG((x)->folder)
+#define AT_ONCE \
+	"two backends served the user at once, and neither knew what the other did (obox 5.5)"
+
+/* Listings of one folder by one backend, in the order of their ends. */
+struct list {
+	uint32_t life;
+	const struct history_op *listing;
+	struct list *before;
+};
+
+struct folder {
+	uint64_t key;
+	struct list *lists; /* the newest first, of all lives */
+	bool is_blamed, is_excused;
+};
+
+/* That somebody saw a UID denote a mail. */
+struct sight {
+	const struct history_op *op;
+	uint32_t life;
+	uint32_t uid;
+	uint8_t name[HISTORY_NAME_BYTES];
+	struct sight *next;
+};
+
+/* Since when a user was served by two backends at once. */
+struct service {
+	struct serving {
+		uint32_t life;
+		uint64_t until_ns;
+		struct serving *next;
+	} * by;
+	uint64_t at_once; /* event; UINT64_MAX: never */
+};
+
+struct imap {
+	struct oracle *oracle;
+	const struct oracle_case *c;
+	struct lab_map *folders;  /* key */
+	struct lab_map *uids;     /* folder, UIDVALIDITY, UID -> sights of different mails */
+	struct lab_map *names;    /* folder, UIDVALIDITY, name -> sights of different UIDs */
+	struct lab_map *services; /* user */
+};
+
+static struct lab_view bytes_of(const void *data, size_t size)
+{
+	return lab_view_of(data, size);
+}
+
+static void **slot_of(struct lab_map *map, struct lab_view key)
+{
+	void **slot = lab_map_slot(map, key);
+
+	lab_assert(slot != NULL);
+	return slot;
+}
+
+static struct folder *folder_of(struct imap *imap, uint64_t key)
+{
+	void **slot = slot_of(imap->folders, bytes_of(&key, sizeof(key)));
+	struct folder *folder = *slot;
+
+	if (folder == NULL) {
+		*slot = folder = lab_arena_new_of(imap->oracle->work, struct folder);
+		folder->key = key;
+	}
+	return folder;
+}
+
+/* ---- findings: one for each folder ---- */
+
+static void find(struct imap *imap, struct folder *folder, unsigned invariant,
+	const char *signature, const struct history_op *before, const struct history_op *op,
+	const char *what, const char *excuse)
+{
+	struct oracle_finding *f;
+
+	if (excuse != NULL ? folder->is_excused : folder->is_blamed)
+		return;
+	f = oracle_find(imap->oracle, invariant, signature, WHERE ": %s", WHERE_ARG(op), what);
+	f->token = op->token;
+	f->op = op->id;
+	f->time_ns = op->ended_ns;
+	f->excuse = excuse;
+	oracle_why_op(f, before);
+	oracle_why_op(f, op);
+	folder->is_blamed |= excuse == NULL;
+	folder->is_excused |= excuse != NULL;
+}
+
+/* ---- served by two at once ---- */
+
+static struct service *service_of(struct imap *imap, struct lab_view user)
+{
+	void **slot = slot_of(imap->services, user);
+	struct service *service = *slot;
+
+	if (service == NULL) {
+		*slot = service = lab_arena_new_of(imap->oracle->work, struct service);
+		service->at_once = UINT64_MAX;
+	}
+	return service;
+}
+
+static void serve(struct imap *imap, const struct history_op *op)
+{
+	const struct oracle *oracle = imap->oracle;
+	struct service *service = service_of(imap, op->user);
+	uint32_t life = knowledge_life(oracle->knowledge, op);
+	uint64_t until_ns = oracle_op_end(op);
+	struct serving *own = NULL;
+
+	if (life == KNOWLEDGE_NOBODY)
+		return;
+	if (until_ns != UINT64_MAX)
+		until_ns += oracle->settings.close_delay_ns;
+	for (struct serving *s = service->by; s != NULL; s = s->next) {
+		if (s->life == life)
+			own = s;
+		else if (s->until_ns >= op->invoked_ns &&
+			 knowledge_crash(oracle->knowledge, s->life, NULL) > op->invoked_event)
+			service->at_once = LAB_MIN(service->at_once, op->invoked_event);
+	}
+	if (own == NULL) {
+		own = lab_arena_new_of(oracle->work, struct serving);
+		*own = (struct serving){ life, 0, service->by };
+		service->by = own;
+	}
+	own->until_ns = LAB_MAX(own->until_ns, until_ns);
+}
+
+static bool was_at_once(struct imap *imap, const struct history_op *op)
+{
+	return service_of(imap, op->user)->at_once <= op->ended_event;
+}
+
+/* ---- 7, 9: a UID and a mail ---- */
+
+enum relation {
+	UNRELATED, /* nobody promised anything */
+	AT_ONCE_RELATED,
+	RELATED
+};
+
+/* Must what `b` saw fit to what `a` saw? */
+static enum relation relation(struct imap *imap, const struct folder *folder, const struct sight *a,
+	const struct sight *b)
+{
+	const struct knowledge *k = imap->oracle->knowledge;
+
+	if (a->life == b->life ||
+		knowledge_knew(k, folder->key, b->life, b->op->invoked_event, a->life,
+			a->op->ended_event) ||
+		knowledge_knew(
+			k, folder->key, a->life, a->op->invoked_event, b->life, b->op->ended_event))
+		return RELATED;
+	if (!knowledge_has_uploads(k))
+		return UNRELATED;
+	return was_at_once(imap, a->op) || was_at_once(imap, b->op) ? AT_ONCE_RELATED : RELATED;
+}
+
+static uint64_t renumberings(struct imap *imap, const struct folder *folder, uint64_t to)
+{
+	return knowledge_merges(imap->oracle->knowledge, folder->key, KNOWLEDGE_NOBODY,
+		LAB_EV_obox_index_merge_uids_renumbered, 0, to);
+}
+
+static void check_same_mail(struct imap *imap, struct folder *folder, const struct sight *before,
+	const struct sight *seen)
+{
+	enum relation related = relation(imap, folder, before, seen);
+
+	if (memcmp(before->name, seen->name, sizeof(seen->name)) == 0 || related == UNRELATED)
+		return;
+	find(imap, folder, 7, "I7 UID of two mails", before->op, seen->op,
+		"one UID was that of two mails under one UIDVALIDITY",
+		related == AT_ONCE_RELATED ? AT_ONCE : NULL);
+}
+
+static void check_same_uid(struct imap *imap, struct folder *folder, const struct sight *before,
+	const struct sight *seen)
+{
+	enum relation related = relation(imap, folder, before, seen);
+
+	if (before->uid == seen->uid || related == UNRELATED ||
+		renumberings(imap, folder, seen->op->ended_event) > 0)
+		return;
+	find(imap, folder, 9, "I9 mail has another UID", before->op, seen->op,
+		"a mail had two UIDs under one UIDVALIDITY, and no merge had renumbered it",
+		related == AT_ONCE_RELATED ? AT_ONCE : NULL);
+}
+
+typedef void (*check_fn)(struct imap *imap, struct folder *folder, const struct sight *before,
+	const struct sight *seen);
+
+/* Against all that was seen under this key; kept if it is new. */
+static void see(struct imap *imap, struct folder *folder, struct lab_map *map, struct lab_view key,
+	const struct sight *seen, check_fn check)
+{
+	void **slot = slot_of(map, key);
+	bool is_new = true;
+	struct sight *kept;
+
+	for (struct sight *s = *slot; s != NULL; s = s->next) {
+		check(imap, folder, s, seen);
+		is_new &= s->life != seen->life || s->uid != seen->uid ||
+			  memcmp(s->name, seen->name, sizeof(s->name)) != 0;
+	}
+	if (!is_new)
+		return;
+	kept = lab_arena_new_of(imap->oracle->work, struct sight);
+	*kept = *seen;
+	kept->next = *slot;
+	*slot = kept;
+}
+
+static void see_mail(
+	struct imap *imap, struct folder *folder, uint32_t uidvalidity, const struct sight *seen)
+{
+	struct oracle_key key;
+	uint32_t numbers[] = { uidvalidity, seen->uid };
+	struct lab_view guid = bytes_of(&folder->key, sizeof(folder->key));
+
+	see(imap, folder, imap->uids,
+		oracle_key3(&key, guid, bytes_of(numbers, sizeof(numbers)), LAB_VIEW("")), seen,
+		check_same_mail);
+	see(imap, folder, imap->names,
+		oracle_key3(&key, guid, bytes_of(numbers, sizeof(numbers[0])),
+			bytes_of(seen->name, sizeof(seen->name))),
+		seen, check_same_uid);
+}
+
+/* COPYUID. */
+static void see_copy(struct imap *imap, const struct history_op *op)
+{
+	struct sight seen = {
+		.op = op, .life = knowledge_life(imap->oracle->knowledge, op), .uid = op->target_uid
+	};
+
+	if (op->target_uid == 0 || op->target_uidvalidity == 0 || !op->made.has_name)
+		return;
+	memcpy(seen.name, op->made.name, sizeof(seen.name));
+	see_mail(imap, folder_of(imap, knowledge_folder(op->user, op->target_guid)),
+		op->target_uidvalidity, &seen);
+}
+
+/* ---- 6, 7, 10: two listings ---- */
+
+static const struct history_sighting *find_uid(
+	const struct history_sighting *seen, size_t count, uint32_t uid)
+{
+	size_t low = 0, high = count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (seen[middle].uid < uid)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < count && seen[low].uid == uid ? &seen[low] : NULL;
+}
+
+static bool is_same(const struct history_sighting *a, const struct history_sighting *b)
+{
+	return memcmp(a->object.name, b->object.name, sizeof(a->object.name)) == 0;
+}
+
+static bool has_name(
+	const struct history_sighting *seen, size_t count, const struct history_sighting *one)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (is_same(&seen[i], one))
+			return true;
+	}
+	return false;
+}
+
+/* A mail of the later listing. */
+static void check_mail(struct imap *imap, struct folder *folder, const struct history_op *a,
+	const struct history_op *b, const struct history_sighting *mail)
+{
+	size_t count;
+	const struct history_sighting *all = history_sightings(imap->c->history, a->id, &count);
+	const struct history_sighting *before = find_uid(all, count, mail->uid);
+
+	if (before == NULL || !is_same(before, mail)) {
+		if (mail->uid < a->uidnext && !has_name(all, count, mail))
+			find(imap, folder, 7, "I7 new mail below UIDNEXT", a, b,
+				"a mail came under a UID below a UIDNEXT that had been told", NULL);
+		else if (mail->modseq <= a->highest_modseq)
+			find(imap, folder, 10, "I10 new mail below HIGHESTMODSEQ", a, b,
+				"a mail came, and its modseq is not above the HIGHESTMODSEQ before",
+				NULL);
+	} else if (mail->modseq < before->modseq) {
+		find(imap, folder, 10, "I10 modseq decreased", a, b,
+			"the modseq of a mail decreased", NULL);
+	} else if (mail->flags != before->flags && mail->modseq <= a->highest_modseq) {
+		find(imap, folder, 10, "I10 change below HIGHESTMODSEQ", a, b,
+			"flags of a mail changed, and its modseq is not above the HIGHESTMODSEQ "
+			"before",
+			NULL);
+	}
+}
+
+static void check_expunged(struct imap *imap, struct folder *folder, const struct history_op *a,
+	const struct history_op *b)
+{
+	size_t was, is, left = 0;
+	const struct history_sighting *before = history_sightings(imap->c->history, a->id, &was);
+	const struct history_sighting *after = history_sightings(imap->c->history, b->id, &is);
+
+	for (size_t i = 0; i < was; i++) {
+		const struct history_sighting *now = find_uid(after, is, before[i].uid);
+
+		left += now != NULL && is_same(now, &before[i]);
+	}
+	if (left < was && b->highest_modseq == a->highest_modseq)
+		find(imap, folder, 10, "I10 expunge without modseq", a, b,
+			"a mail went, and HIGHESTMODSEQ is what it was", NULL);
+}
+
+static void check_uidvalidity(struct imap *imap, struct folder *folder, uint32_t life,
+	const struct history_op *a, const struct history_op *b)
+{
+	const struct knowledge *k = imap->oracle->knowledge;
+	uint32_t b_life = knowledge_life(k, b);
+
+	if (b->uidvalidity < a->uidvalidity)
+		find(imap, folder, 6, "I6 UIDVALIDITY decreased", a, b, "UIDVALIDITY decreased",
+			NULL);
+	else if (knowledge_merges(k, folder->key, life == b_life ? life : KNOWLEDGE_NOBODY,
+			 LAB_EV_obox_index_merge_uidvalidity_changed,
+			 life == b_life ? a->invoked_event : 0, b->ended_event) == 0)
+		find(imap, folder, 6, "I6 UIDVALIDITY changed", a, b,
+			"UIDVALIDITY changed, and no merge said so", NULL);
+}
+
+/* Whoever made b knew all that a said. */
+static void check_pair(struct imap *imap, struct folder *folder, uint32_t life,
+	const struct history_op *a, const struct history_op *b)
+{
+	size_t count;
+	const struct history_sighting *seen = history_sightings(imap->c->history, b->id, &count);
+
+	if (a->uidvalidity != b->uidvalidity) {
+		check_uidvalidity(imap, folder, life, a, b);
+		return;
+	}
+	if (b->uidnext < a->uidnext)
+		find(imap, folder, 7, "I7 UIDNEXT decreased", a, b, "UIDNEXT decreased", NULL);
+	if (b->highest_modseq < a->highest_modseq)
+		find(imap, folder, 10, "I10 HIGHESTMODSEQ decreased", a, b,
+			"HIGHESTMODSEQ decreased", NULL);
+	/* Renumbered mails are others. */
+	if (renumberings(imap, folder, b->ended_event) > 0)
+		return;
+	for (size_t i = 0; i < count; i++)
+		check_mail(imap, folder, a, b, &seen[i]);
+	check_expunged(imap, folder, a, b);
+}
+
+/* A listing by nobody who knew it: only what no backend may ever do. */
+static void check_apart(struct imap *imap, struct folder *folder, const struct history_op *a,
+	const struct history_op *b)
+{
+	if (!knowledge_has_uploads(imap->oracle->knowledge) || a->uidvalidity == b->uidvalidity ||
+		knowledge_merges(imap->oracle->knowledge, folder->key, KNOWLEDGE_NOBODY,
+			LAB_EV_obox_index_merge_uidvalidity_changed, 0, b->ended_event) > 0)
+		return;
+	find(imap, folder, 6, "I6 two UIDVALIDITYs", a, b,
+		"two backends had different UIDVALIDITYs, and no merge said so",
+		was_at_once(imap, a) || was_at_once(imap, b) ? AT_ONCE : NULL);
+}
+
+/* Against the last listing of each life that it knew: what is true of these is true of those
+ * before them. */
+static void check_listing(struct imap *imap, struct folder *folder, const struct history_op *op)
+{
+	const struct knowledge *k = imap->oracle->knowledge;
+	uint32_t life = knowledge_life(k, op);
+	struct lab_map *done = lab_map_new(imap->oracle->settings.heap, KNOWLEDGE_LIVES_MAX);
+
+	for (const struct list *l = folder->lists; l != NULL; l = l->before) {
+		uint64_t number = l->life;
+		void **slot = slot_of(done, bytes_of(&number, sizeof(number)));
+
+		if (*slot != NULL)
+			continue;
+		if (knowledge_knew(k, folder->key, life, op->invoked_event, l->life,
+			    l->listing->ended_event)) {
+			*slot = folder;
+			check_pair(imap, folder, l->life, l->listing, op);
+		} else if (l->listing->ended_event <= op->invoked_event) {
+			check_apart(imap, folder, l->listing, op);
+		}
+	}
+	lab_map_free(&done);
+}
+
+static void list(struct imap *imap, const struct history_op *op)
+{
+	struct folder *folder = folder_of(imap, knowledge_folder(op->user, op->mailbox_guid));
+	uint32_t life = knowledge_life(imap->oracle->knowledge, op);
+	size_t count;
+	const struct history_sighting *seen = history_sightings(imap->c->history, op->id, &count);
+	struct list *list;
+
+	if (life == KNOWLEDGE_NOBODY)
+		return;
+	for (size_t i = 0; i < count; i++) {
+		struct sight sight = { .op = op, .life = life, .uid = seen[i].uid };
+
+		memcpy(sight.name, seen[i].object.name, sizeof(sight.name));
+		see_mail(imap, folder, op->uidvalidity, &sight);
+	}
+	check_listing(imap, folder, op);
+	list = lab_arena_new_of(imap->oracle->work, struct list);
+	*list = (struct list){ life, op, folder->lists };
+	folder->lists = list;
+}
+
+/* ---- 10: STORE ---- */
+
+static void check_store(struct imap *imap, const struct history_op *op)
+{
+	const struct knowledge *k = imap->oracle->knowledge;
+	struct folder *folder = folder_of(imap, knowledge_folder(op->user, op->mailbox_guid));
+	uint32_t life = knowledge_life(k, op);
+
+	for (const struct list *l = folder->lists; op->changed && l != NULL; l = l->before) {
+		if (l->listing->uidvalidity == op->uidvalidity &&
+			op->modseq <= l->listing->highest_modseq &&
+			knowledge_knew(k, folder->key, life, op->invoked_event, l->life,
+				l->listing->ended_event))
+			find(imap, folder, 10, "I10 change below HIGHESTMODSEQ", l->listing, op,
+				"a change of a flag is not above the HIGHESTMODSEQ before it",
+				NULL);
+	}
+}
+
+/* ---- all of them ---- */
+
+/* With one backend at a time nothing was ever done twice. */
+static void check_renumbered(struct imap *imap, const struct history_op *op, struct folder *folder)
+{
+	uint64_t to = LAB_MIN(service_of(imap, op->user)->at_once, op->ended_event);
+
+	if (renumberings(imap, folder, to) > 0)
+		find(imap, folder, 9, "I9 renumbered without cause", op, op,
+			"a merge gave mails new UIDs, although one backend at a time had served "
+			"the user",
+			NULL);
+}
+
+static void judge_op(struct imap *imap, const struct history_op *op)
+{
+	if (op->outcome == HISTORY_OK && op->kind == HISTORY_SELECT) {
+		list(imap, op);
+		check_renumbered(
+			imap, op, folder_of(imap, knowledge_folder(op->user, op->mailbox_guid)));
+	} else if (op->outcome == HISTORY_OK && op->kind == HISTORY_STORE) {
+		check_store(imap, op);
+	} else if (op->outcome == HISTORY_OK &&
+		   (op->kind == HISTORY_COPY || op->kind == HISTORY_MOVE)) {
+		see_copy(imap, op);
+	}
+}
+
+void oracle_check_imap(struct oracle *oracle, const struct oracle_case *c)
+{
+	struct imap imap = { .oracle = oracle, .c = c };
+	struct lab_map **maps[] = { &imap.folders, &imap.uids, &imap.names, &imap.services };
+
+	for (size_t i = 0; i < LAB_COUNT_OF(maps); i++)
+		*maps[i] = lab_map_new(oracle->settings.heap, ORACLE_NAMES_MAX);
+	for (size_t i = 0; i < history_count(c->history); i++)
+		serve(&imap, history_op(c->history, i));
+	for (size_t i = 0; i < history_count(c->history); i++)
+		judge_op(&imap, history_op(c->history, i));
+	for (size_t i = 0; i < LAB_COUNT_OF(maps); i++)
+		lab_map_free(maps[i]);
+}

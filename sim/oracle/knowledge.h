@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * knowledge.h - which backend knew what of a folder, and when: from the events of the metacache.
+ *
+ * Purpose    A backend knows what it did itself since it started, and what was in the storage when
+ *            it last compared a folder's bundles. Of two changes one is *after* the other only if
+ *            whoever made it knew the other; else they happened at the same time, and either order
+ *            is right. What is in the storage cannot be lost any more.
+ * Lives      A backend from one start to its crash: a crash costs what was not uploaded.
+ * Evidence   metacache_mailbox_bundle_upload_* and metacache_mailbox_refresh_* (user, mailbox_guid,
+ *            metacache_status, code): what an upload began with is in the storage when it ended
+ *            well; what was there when a refresh began is known when it ended well. Times are
+ *            numbers of events. Less is claimed than was known, never more.
+ */
+#ifndef SIM_ORACLE_KNOWLEDGE_H
+#define SIM_ORACLE_KNOWLEDGE_H
+
+#include "sim/oracle/history.h"
+
+struct knowledge;
+
+#define KNOWLEDGE_LIVES_MAX 65536
+#define KNOWLEDGE_NOBODY UINT32_MAX
+
+struct knowledge *knowledge_new(struct lab_heap *heap);
+void knowledge_free(struct knowledge **knowledge);
+
+/* A backend that was up before anybody listened. */
+void knowledge_started(struct knowledge *k, uint32_t host, struct lab_view name, uint32_t boot);
+void knowledge_event(struct knowledge *k, const struct lab_event *event);
+
+/* Too much happened to be written down. */
+bool knowledge_is_full(const struct knowledge *k);
+/* Anybody ever uploaded anything of a folder. */
+bool knowledge_has_uploads(const struct knowledge *k);
+
+/* The life of the backend that an operation was asked of; KNOWLEDGE_NOBODY. */
+uint32_t knowledge_life(const struct knowledge *k, const struct history_op *op);
+/* When it crashed, as an event and as a time; UINT64_MAX: it did not. */
+uint64_t knowledge_crash(const struct knowledge *k, uint32_t life, uint64_t *ret_ns);
+/* When it started. */
+uint64_t knowledge_start(const struct knowledge *k, uint32_t life);
+
+/* A folder of a user as these functions want it. */
+uint64_t knowledge_folder(struct lab_view user, const uint8_t guid[HISTORY_NAME_BYTES]);
+
+/* At event `at`, did `reader` know all that `writer` had done up to event `done`? */
+bool knowledge_knew(const struct knowledge *k, uint64_t folder, uint32_t reader, uint64_t at,
+	uint32_t writer, uint64_t done);
+/* Up to which event. */
+uint64_t knowledge_known_until(
+	const struct knowledge *k, uint64_t folder, uint32_t reader, uint64_t at, uint32_t writer);
+/* Was all of it in the storage? */
+bool knowledge_was_stored(
+	const struct knowledge *k, uint64_t folder, uint64_t at, uint32_t writer, uint64_t done);
+/* The time at which an upload of it ended well; UINT64_MAX: never. */
+uint64_t knowledge_stored_ns(
+	const struct knowledge *k, uint64_t folder, uint32_t writer, uint64_t done);
+
+/* How many of these events the folder had on the backend (KNOWLEDGE_NOBODY: on any) in (from, to].
+ */
+uint64_t knowledge_merges(const struct knowledge *k, uint64_t folder, uint32_t life,
+	enum lab_event_id id, uint64_t from, uint64_t to);
+
+#endif

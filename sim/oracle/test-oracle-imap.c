@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Invariants 6, 7, 9 and 10: UIDVALIDITY, UIDs and modseqs, as seen by clients of one backend and
+ * of several.
+ */
+#include "sim/oracle/testing-metacache.h"
+
+#define LIST(...) \
+	{ \
+		__VA_ARGS__ \
+	}
+
+/* Nothing of this is stored: rules about rows would say more. */
+static void finish(const struct t_mail *mails, size_t count)
+{
+	t_start(T_AUDIT);
+	t_merge(T_AUDIT, 0, LAB_EV_obox_index_merge_uidvalidity_changed);
+	t_refresh(T_AUDIT, 0, "created");
+	t_list(T_AUDIT, (struct t_list){ .uidvalidity = 5000, .highest = 1000000 }, mails, count);
+}
+#define finish_with(...) \
+	finish((const struct t_mail[]){ __VA_ARGS__ }, \
+		sizeof((const struct t_mail[]){ __VA_ARGS__ }) / sizeof(struct t_mail))
+
+static void deliver(unsigned count)
+{
+	for (unsigned n = 1; n <= count; n++)
+		t_deliver_at(1, n, 0);
+}
+
+/* ---- 6 ---- */
+
+static void a_merge_may_change_uidvalidity(void **state)
+{
+	(void)state;
+	deliver(1);
+	t_see(1, 0);
+	t_merge(1, 0, LAB_EV_obox_index_merge_uidvalidity_changed);
+	t_lists(1, LIST(.uidvalidity = 101), { .n = 1 });
+	finish_with({ .n = 1 });
+	t_passes();
+}
+
+static void nothing_else_may_change_it(void **state)
+{
+	(void)state;
+	deliver(1);
+	t_merge(1, 0, LAB_EV_obox_index_merge_uidvalidity_changed);
+	t_see(1, 0);
+	t_merge(2, 0, LAB_EV_obox_index_merge_uidvalidity_changed);
+	t_merge(1, 1, LAB_EV_obox_index_merge_uidvalidity_changed);
+	t_lists(1, LIST(.uidvalidity = 101), { .n = 1 });
+	finish_with({ .n = 1 });
+	assert_int_equal(t_finds("I6 UIDVALIDITY changed")->invariant, 6);
+}
+
+static void uidvalidity_never_decreases(void **state)
+{
+	(void)state;
+	deliver(1);
+	t_see(1, 0);
+	t_merge(1, 0, LAB_EV_obox_index_merge_uidvalidity_changed);
+	t_lists(1, LIST(.uidvalidity = 99), { .n = 1 });
+	finish_with({ .n = 1 });
+	(void)t_finds("I6 UIDVALIDITY decreased");
+}
+
+static void who_knew_it_keeps_it(void **state)
+{
+	(void)state;
+	deliver(1);
+	t_see(1, 0);
+	t_upload(1, 0);
+	t_refresh(2, 0, "created");
+	t_lists(2, LIST(.uidvalidity = 99), { .n = 1 });
+	finish_with({ .n = 1 });
+	(void)t_finds("I6 UIDVALIDITY decreased");
+}
+
+static void without_bundles_each_backend_has_its_own(void **state)
+{
+	(void)state;
+	deliver(1);
+	t_see(1, 0);
+	t_lists(2, LIST(.uidvalidity = 90), { .n = 1 });
+	t_crash(1);
+	t_start(1);
+	t_lists(1, LIST(.uidvalidity = 80), { .n = 1 });
+	finish_with({ .n = 1 });
+	t_passes();
+}
+
+static void after_a_crash_it_is_what_it_was(void **state)
+{
+	(void)state;
+	deliver(1);
+	t_upload(3, 1);
+	t_see(1, 0);
+	t_crash(1);
+	t.now += LAB_MINUTE;
+	t_lists(2, LIST(.uidvalidity = 101), { .n = 1 });
+	finish_with({ .n = 1 });
+	(void)t_finds("I6 two UIDVALIDITYs");
+}
+
+static void two_backends_at_once_may_make_two(void **state)
+{
+	(void)state;
+	deliver(1);
+	t_upload(3, 1);
+	t_see(1, 0);
+	t_lists(2, LIST(.uidvalidity = 101), { .n = 1 });
+	finish_with({ .n = 1 });
+	t_excuses("I6 two UIDVALIDITYs");
+}
+
+/* ---- 7 ---- */
+
+static void a_uid_is_never_given_again(void **state)
+{
+	(void)state;
+	deliver(2);
+	t_lists(1, LIST(.highest = 2000), { .n = 1, .uid = 5 });
+	t_lists(1, LIST(.highest = 3000), { .n = 2, .uid = 5, .modseq = 2500 });
+	finish_with({ .n = 1 }, { .n = 2 });
+	assert_int_equal(t_finds("I7 UID of two mails")->invariant, 7);
+}
+
+static void nor_by_who_knew_it(void **state)
+{
+	(void)state;
+	deliver(2);
+	t_lists(1, LIST(.highest = 2000), { .n = 1, .uid = 5 });
+	t_upload(1, 0);
+	t_refresh(2, 0, "refreshed_changed");
+	t_lists(2, LIST(.highest = 3000), { .n = 2, .uid = 5, .modseq = 2500 });
+	finish_with({ .n = 1 }, { .n = 2 });
+	(void)t_finds("I7 UID of two mails");
+}
+
+static void nor_after_a_crash(void **state)
+{
+	(void)state;
+	deliver(2);
+	t_upload(3, 1);
+	t_lists(1, LIST(.folder = 0), { .n = 1, .uid = 5 });
+	t_crash(1);
+	t.now += LAB_MINUTE;
+	t_lists(2, LIST(.folder = 0), { .n = 2, .uid = 5 });
+	finish_with({ .n = 1 }, { .n = 2 });
+	(void)t_finds("I7 UID of two mails");
+}
+
+static void two_backends_at_once_may_give_it_twice(void **state)
+{
+	(void)state;
+	deliver(2);
+	t_upload(3, 1);
+	t_lists(1, LIST(.folder = 0), { .n = 1, .uid = 5 });
+	t_lists(2, LIST(.folder = 0), { .n = 2, .uid = 5 });
+	finish_with({ .n = 1 }, { .n = 2 });
+	t_excuses("I7 UID of two mails");
+}
+
+static void another_uidvalidity_has_other_uids(void **state)
+{
+	(void)state;
+	deliver(2);
+	t_lists(1, LIST(.folder = 0), { .n = 1, .uid = 5 });
+	t_merge(1, 0, LAB_EV_obox_index_merge_uidvalidity_changed);
+	t_lists(1, LIST(.uidvalidity = 101), { .n = 2, .uid = 5 });
+	finish_with({ .n = 1 }, { .n = 2 });
+	t_passes();
+}
+
+static void uidnext_never_decreases(void **state)
+{
+	(void)state;
+	deliver(1);
+	t_lists(1, LIST(.uidnext = 7), { .n = 1 });
+	t_lists(1, LIST(.uidnext = 6), { .n = 1 });
+	finish_with({ .n = 1 });
+	(void)t_finds("I7 UIDNEXT decreased");
+}
+
+static void a_new_mail_is_not_below_it(void **state)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		deliver(2);
+		t_lists(1, LIST(.uidnext = 7, .highest = 2000), { .n = 1 });
+		t_lists(1, LIST(.uidnext = 8, .highest = 3000), { .n = 1 },
+			{ .n = 2, .uid = 6 + i, .modseq = 2500 });
+		finish_with({ .n = 1 }, { .n = 2 });
+		if (i == 1) {
+			t_passes();
+			return;
+		}
+		(void)t_finds("I7 new mail below UIDNEXT");
+		(void)t_teardown(state);
+		(void)t_setup_backends(state);
+	}
+}
+
+static void copyuid_is_seen_too(void **state)
+{
+	struct history_op copy;
+
+	(void)state;
+	deliver(1);
+	t_rows(1, 7, 1);
+	copy = t_op_at(HISTORY_COPY, 1, 1);
+	copy.source = t_object(1, 1);
+	copy.made = t_object(7, 1);
+	copy.target = lab_view_cstr(t_folder(1));
+	t_folder_guid(1, copy.target_guid);
+	copy.target_uid = 4;
+	copy.target_uidvalidity = 100;
+	(void)t_run(copy, HISTORY_OK);
+	t_lists(1, LIST(.folder = 1, .uidnext = 9), { .n = 7, .uid = 8, .oid = 1 });
+	finish_with({ .n = 1 });
+	t_lists(T_AUDIT, LIST(.folder = 1, .uidvalidity = 5000), { .n = 7, .oid = 1 });
+	(void)t_finds("I9 mail has another UID");
+}
+
+/* ---- 9 ---- */
+
+static void a_mail_keeps_its_uid(void **state)
+{
+	(void)state;
+	deliver(1);
+	t_lists(1, LIST(.uidnext = 6), { .n = 1, .uid = 5 });
+	t_lists(1, LIST(.uidnext = 7), { .n = 1, .uid = 6 });
+	finish_with({ .n = 1 });
+	assert_int_equal(t_finds("I9 mail has another UID")->invariant, 9);
+}
+
+static void also_over_a_crash(void **state)
+{
+	(void)state;
+	deliver(1);
+	t_upload(3, 1);
+	t_lists(1, LIST(.folder = 0), { .n = 1, .uid = 5 });
+	t_crash(1);
+	t.now += LAB_MINUTE;
+	t_lists(2, LIST(.folder = 0), { .n = 1, .uid = 6 });
+	finish_with({ .n = 1 });
+	(void)t_finds("I9 mail has another UID");
+}
+
+static void a_merge_after_two_at_once_may_renumber(void **state)
+{
+	(void)state;
+	deliver(1);
+	t_lists(1, LIST(.uidnext = 6), { .n = 1, .uid = 5 });
+	(void)t_run(t_op_at(HISTORY_SELECT, 2, 0), HISTORY_FAIL);
+	t_merge(1, 0, LAB_EV_obox_index_merge_uids_renumbered);
+	t_lists(1, LIST(.uidnext = 7), { .n = 1, .uid = 6 });
+	finish_with({ .n = 1 });
+	t_passes();
+}
+
+static void one_at_a_time_is_no_cause_for_it(void **state)
+{
+	(void)state;
+	deliver(1);
+	t_lists(1, LIST(.uidnext = 6), { .n = 1, .uid = 5 });
+	t_merge(1, 0, LAB_EV_obox_index_merge_uids_renumbered);
+	t_lists(1, LIST(.uidnext = 7), { .n = 1, .uid = 6 });
+	finish_with({ .n = 1 });
+	(void)t_finds("I9 renumbered without cause");
+}
+
+/* ---- 10 ---- */
+
+static void what_modseqs_must_not_do_is_found(void **state)
+{
+	static const struct {
+		const char *signature;
+		uint64_t highest;
+		struct t_mail later;
+	} rows[] = {
+		{ "I10 HIGHESTMODSEQ decreased", 1999, { .n = 1, .modseq = 1500 } },
+		{ "I10 modseq decreased", 2000, { .n = 1, .modseq = 1499 } },
+		{ "I10 change below HIGHESTMODSEQ", 2000,
+			{ .n = 1, .modseq = 2000, .flags = T_SEEN } },
+		{ "I10 new mail below HIGHESTMODSEQ", 2000,
+			{ .n = 2, .uid = 1000, .modseq = 2000, .flags = T_SEEN } },
+		{ "I10 expunge without modseq", 2000, { .n = 2, .uid = 1000, .modseq = 2001 } },
+		{ NULL, 2000, { .n = 1, .modseq = 1500 } },
+		{ NULL, 2001, { .n = 1, .modseq = 2001, .flags = T_SEEN } },
+		{ NULL, 2002, { .n = 2, .uid = 1000, .modseq = 2001 } },
+	};
+
+	for (size_t i = 0; i < LAB_COUNT_OF(rows); i++) {
+		struct t_list later = { .highest = rows[i].highest };
+
+		t_deliver_at(1, 1, 0);
+		t_deliver_at(1, 2, T_SEEN);
+		(void)t_run(t_store_op(1, 1, T_SEEN, true, false), HISTORY_UNCERTAIN);
+		(void)t_run(t_store_op(1, 2, T_SEEN, false, false), HISTORY_UNCERTAIN);
+		t_lists(1, LIST(.highest = 2000), { .n = 1, .modseq = 1500 });
+		t_list(1, later, &rows[i].later, 1);
+		finish_with({ .n = 1 }, { .n = 2 });
+		if (rows[i].signature == NULL)
+			t_passes();
+		else
+			assert_int_equal(t_finds(rows[i].signature)->invariant, 10);
+		(void)t_teardown(state);
+		(void)t_setup_backends(state);
+	}
+}
+
+static void a_store_is_above_what_was_reported(void **state)
+{
+	for (unsigned i = 0; i < 3; i++) {
+		struct history_op store;
+
+		deliver(1);
+		t_lists(1, LIST(.highest = 2000), { .n = 1, .modseq = 1500 });
+		store = t_store_op(1, 1, T_SEEN, true, i != 1);
+		store.modseq = 2000 + i / 2;
+		(void)t_run(store, HISTORY_OK);
+		finish_with({ .n = 1 });
+		if (i == 0)
+			(void)t_finds("I10 change below HIGHESTMODSEQ");
+		else
+			t_passes();
+		(void)t_teardown(state);
+		(void)t_setup_backends(state);
+	}
+}
+
+static void modseqs_of_backends_that_do_not_know_each_other_are_not_compared(void **state)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		deliver(1);
+		t_lists(1, LIST(.highest = 2000), { .n = 1, .modseq = 1500 });
+		t_upload(1, 0);
+		t_refresh(2, 0, i == 0 ? "kept" : "refreshed_changed");
+		t_lists(2, LIST(.highest = 1800), { .n = 1, .modseq = 1400 });
+		finish_with({ .n = 1 });
+		if (i == 0)
+			t_passes();
+		else
+			(void)t_finds("I10 HIGHESTMODSEQ decreased");
+		(void)t_teardown(state);
+		(void)t_setup_backends(state);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		t_backends_test(a_merge_may_change_uidvalidity),
+		t_backends_test(nothing_else_may_change_it),
+		t_backends_test(uidvalidity_never_decreases),
+		t_backends_test(who_knew_it_keeps_it),
+		t_backends_test(without_bundles_each_backend_has_its_own),
+		t_backends_test(after_a_crash_it_is_what_it_was),
+		t_backends_test(two_backends_at_once_may_make_two),
+		t_backends_test(a_uid_is_never_given_again),
+		t_backends_test(nor_by_who_knew_it),
+		t_backends_test(nor_after_a_crash),
+		t_backends_test(two_backends_at_once_may_give_it_twice),
+		t_backends_test(another_uidvalidity_has_other_uids),
+		t_backends_test(uidnext_never_decreases),
+		t_backends_test(a_new_mail_is_not_below_it),
+		t_backends_test(copyuid_is_seen_too),
+		t_backends_test(a_mail_keeps_its_uid),
+		t_backends_test(also_over_a_crash),
+		t_backends_test(a_merge_after_two_at_once_may_renumber),
+		t_backends_test(one_at_a_time_is_no_cause_for_it),
+		t_backends_test(what_modseqs_must_not_do_is_found),
+		t_backends_test(a_store_is_above_what_was_reported),
+		t_backends_test(modseqs_of_backends_that_do_not_know_each_other_are_not_compared),
+	};
+
+	return cmocka_run_group_tests_name("oracle-imap", tests, NULL, NULL);
+}
