@@ -3,84 +3,23 @@
  * Small blocks are cut from 64 KiB chunks and kept in free lists by size class; large blocks are
  * mappings of their own in a ring. Dropping a heap hands both lists to the pool, whole.
  */
-#include "core/base/base-private.h"
+#include "core/base/heap-private.h"
 
 #include <string.h>
 #include <sys/mman.h>
 
 #include "core/base/assert.h"
 
-#define POOL_MAGIC 0x4c504f4fu
-#define HEAP_MAGIC 0x4c484541u
-#define CHUNK_BYTES ((size_t)64 * 1024)
-#define SEGMENT_BYTES (16 * CHUNK_BYTES)
 #define SMALL_BYTES_MAX ((size_t)32 * 1024)
-#define SMALL_BINS 44
-#define BINS 176 /* up to 2^48 bytes */
 #define BIN_LARGE 0xff
 #define BLOCK_FREE 0x46
 #define BLOCK_LIVE 0x4c
 /* Between blocks, so that an overrun meets poison before it meets the next header. */
 #define REDZONE_BYTES ((size_t)(LAB_ASAN ? 16 : 0))
 
-/* Directly in front of every pointer that we hand out. */
-struct block {
-	uint32_t size; /* asked for; of small blocks only */
-	uint8_t bin;
-	uint8_t state;
-	uint16_t owner; /* the heap's tag: catches a free into another heap */
-};
-_Static_assert(sizeof(struct block) == 8, "payloads are aligned to 16 behind it");
-
 /* In a block that is free. */
 struct free_block {
 	struct free_block *next;
-};
-
-/* Ends at 8 modulo 16, so that the first block's payload is aligned. */
-struct chunk {
-	struct chunk *next;
-	struct chunk *next_segment; /* of the first chunk of a segment */
-	size_t segment_bytes;       /* 0 in all others */
-};
-_Static_assert(sizeof(struct chunk) == 24, "see above");
-
-struct large {
-	struct large *next, *prev;
-	struct lab_heap *heap;
-	size_t bytes; /* mapped */
-	size_t size;  /* asked for */
-	struct block block;
-};
-_Static_assert(sizeof(struct large) == 48, "payloads are aligned to 16 behind it");
-
-struct lab_pool {
-	uint32_t magic;
-	uint16_t next_tag;
-	bool has_fill;
-	uint8_t fill;
-	size_t bytes, max_bytes;
-	size_t heap_count;
-	struct chunk *chunks;   /* recycled */
-	struct chunk *segments; /* all, by their first chunk */
-	uint8_t *segment_at;    /* what is left of the newest segment */
-	size_t segment_left;
-	struct large *dropped; /* of dropped heaps, not yet sorted into free_large */
-	struct large *free_large[BINS];
-};
-
-struct lab_heap {
-	uint32_t magic;
-	uint16_t tag;
-	struct lab_pool *pool;
-	size_t used, max_bytes;
-	uint8_t *bump;
-	size_t bump_left;
-	struct chunk *chunk_first, *chunk_last;
-	struct large large; /* sentinel of the ring */
-	lab_heap_exhausted_fn on_exhausted;
-	void *exhausted_ctx;
-	struct free_block *free[SMALL_BINS];
 };
 
 bool lab_memory_on_valgrind;
@@ -156,8 +95,10 @@ static void pool_sort_dropped(struct lab_pool *pool)
 	}
 }
 
-static void pool_release_large(struct lab_pool *pool)
+void lab_pool_release_large(struct lab_pool *pool)
 {
+	if (pool->pinned)
+		return;
 	pool_sort_dropped(pool);
 	for (unsigned bin = 0; bin < BINS; bin++) {
 		while (pool->free_large[bin] != NULL) {
@@ -178,8 +119,8 @@ void lab_pool_free(struct lab_pool **_pool)
 		return;
 	*_pool = NULL;
 	lab_check(pool, POOL_MAGIC);
-	lab_assert(pool->heap_count == 0);
-	pool_release_large(pool);
+	lab_assert(pool->heap_count == 0 && !pool->pinned);
+	lab_pool_release_large(pool);
 	while (pool->segments != NULL) {
 		struct chunk *segment = pool->segments;
 
@@ -208,7 +149,7 @@ static bool pool_has_room(struct lab_pool *pool, size_t bytes)
 {
 	if (pool->max_bytes - pool->bytes >= bytes)
 		return true;
-	pool_release_large(pool);
+	lab_pool_release_large(pool);
 	return pool->max_bytes - pool->bytes >= bytes;
 }
 

@@ -90,40 +90,52 @@ static void run(struct fuzz *f, const uint8_t *data, size_t size)
 		f->service.ops->closed(f->connection, f->now_ns + 30 * LAB_SEC);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+/* A cluster of three nodes, and a table. */
+static void start(struct fuzz *f, struct lab_heap *heap)
 {
 	struct cqlemu_node_options nodes[3] = {
 		{ .name = LAB_VIEW("n1"), .address = LAB_VIEW("127.0.0.1") },
 		{ .name = LAB_VIEW("n2"), .address = LAB_VIEW("127.0.0.2") },
 		{ .name = LAB_VIEW("n3"), .address = LAB_VIEW("127.0.0.3"), .dc = LAB_VIEW("dc2") }
 	};
-	static struct lab_pool *pool;
-	struct fuzz f = { 0 };
-	struct sim_hooks hooks = { .ctx = &f, .fault = fault, .latency = latency };
+	struct sim_hooks hooks = { .ctx = f, .fault = fault, .latency = latency };
 	struct cqlemu_options options;
 	struct lab_error err;
-	if (pool == NULL)
-		pool = lab_pool_new((size_t)2 << 30);
-	struct lab_heap *heap = lab_heap_new(pool, (size_t)1 << 30);
 	cqlemu_options_init(&options);
 	options.heap = heap;
 	options.hooks = &hooks;
 	options.nodes = nodes;
 	options.node_count = 3;
 	options.frame_bytes_max = (size_t)1 << 20;
-	if (cqlemu_new(&options, &f.emu, &err) < 0 ||
-		cqlemu_execute(f.emu,
+	if (cqlemu_new(&options, &f->emu, &err) < 0 ||
+		cqlemu_execute(f->emu,
 			LAB_VIEW("CREATE KEYSPACE s WITH replication = {'class': "
 				 "'SimpleStrategy', 'replication_factor': 3}; CREATE TABLE s.t (p "
 				 "int, "
 				 "c int, v text, PRIMARY KEY (p, c))"),
 			&err) < 0)
 		__builtin_trap();
-	f.service = cqlemu_service(f.emu);
+	f->service = cqlemu_service(f->emu);
+}
+
+/* Most of the time would go into the system tables: they are made once, and every run begins with
+ * the memory as it was then. */
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static struct lab_heap *heap;
+	static struct lab_heap_snapshot *fresh;
+	static struct fuzz begin, f; /* the emulator keeps its address */
+	if (fresh == NULL) {
+		heap = lab_heap_new(lab_pool_new((size_t)2 << 30), (size_t)1 << 30);
+		start(&f, heap);
+		begin = f;
+		fresh = lab_heap_save(heap);
+	}
+	lab_heap_restore(fresh);
+	f = begin;
 	run(&f, data, size);
 	cqlemu_free(&f.emu);
 	if (lab_heap_used(heap) != 0)
 		__builtin_trap();
-	lab_heap_drop(&heap);
 	return 0;
 }
