@@ -9,6 +9,9 @@
 #include <stdlib.h>
 
 #define COLLECTED_MAX 65536
+#define LIE \
+	"Cassandra answered SERVER_ERROR to a write that it had applied, and the client takes " \
+	"that for a certain failure (obox 3.8)"
 
 /* CQL numbers of the levels below a quorum. */
 enum {
@@ -268,6 +271,20 @@ static bool followed_from_a_lie(
 	return false;
 }
 
+const char *oracle_excuse_lie(
+	const struct oracle *oracle, const struct oracle_case *c, struct lab_view user)
+{
+	size_t count = c->faults == NULL ? 0 : fault_record_count(c->faults);
+
+	for (size_t i = 0; i < count; i++) {
+		const struct fault_record *r = fault_record(c->faults, i);
+
+		if (r->kind == FAULT_server_error_applied && is_about_user(oracle, r->id, user))
+			return LIE;
+	}
+	return NULL;
+}
+
 void oracle_excuse_lies(struct oracle *oracle, const struct oracle_case *c)
 {
 	if (c->faults == NULL || fault_fired_kind(c->faults, FAULT_server_error_applied) == 0)
@@ -276,8 +293,6 @@ void oracle_excuse_lies(struct oracle *oracle, const struct oracle_case *c)
 		struct oracle_finding *f = &oracle->findings[i];
 
 		if (f->excuse == NULL && f->token != 0 && followed_from_a_lie(oracle, c, f->token))
-			f->excuse = "Cassandra answered SERVER_ERROR to a write that it had "
-				    "applied, and the client takes that for a certain failure "
-				    "(obox 3.8)";
+			f->excuse = LIE;
 	}
 }

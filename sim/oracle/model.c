@@ -393,7 +393,7 @@ void oracle_model_build(struct oracle *oracle, const struct history *history)
 	struct lab_heap *heap = oracle->settings.heap;
 	struct lab_map **maps[] = { &model->instances, &model->by_name, &model->objects,
 		&model->object_keys, &model->mails, &model->tallies, &model->audits, &model->owners,
-		&model->unnamed };
+		&model->unnamed, &model->bundle_keys };
 
 	*model = (struct oracle_model){ .history = history, .arena = oracle->work };
 	model->last_instance = &model->first_instance;

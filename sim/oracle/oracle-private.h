@@ -145,6 +145,8 @@ struct oracle_model {
 	struct lab_map *tallies;     /* user, folder, token */
 	struct lab_map *audits;      /* user, folder */
 	struct lab_map *owners;      /* token -> user of its delivery (struct lab_view *) */
+	struct lab_map *bundle_keys; /* hash of the key of a bundle that has a row */
+	bool bundles_have_ids;       /* and so they may be among the mails */
 	struct lab_map *unnamed;     /* user -> count of deliveries of unknown object */
 	struct oracle_instance *first_instance, **last_instance;
 	struct oracle_object *first_object, **last_object;
@@ -243,6 +245,11 @@ static inline bool oracle_is_storage_write(const struct history_op *op)
 	       op->kind == HISTORY_MOVE || op->kind == HISTORY_EXPUNGE;
 }
 
+/* bundles.c: 15, 17, 18; fills model.bundle_keys */
+void oracle_check_bundles(struct oracle *oracle, const struct oracle_case *c);
+/* Excuse: Cassandra said of a write of the user's that it had failed, and it had not. */
+const char *oracle_excuse_lie(
+	const struct oracle *oracle, const struct oracle_case *c, struct lab_view user);
 /* flags.c: 3, 4 */
 void oracle_check_flags(struct oracle *oracle, const struct oracle_case *c);
 /* imap.c: 6, 7, 9, 10 */

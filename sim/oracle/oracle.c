@@ -50,6 +50,11 @@ const struct oracle_invariant *oracle_invariants(size_t *ret_count)
 			"No bucket has more rows than bucket-size and what runs in parallel, and "
 			"no "
 			"row is above max_bucket." },
+		{ 17, "bundle-rows",
+			"Each row of an index bundle has its object, and where there are diffs "
+			"there is a base." },
+		{ 18, "few-bundles",
+			"A folder has one base bundle, and one of each host beside it." },
 		{ 19, "copy-in-dict",
 			"A copy of what has an object id writes and deletes no object." },
 		{ 20, "no-overwrite",
@@ -78,7 +83,7 @@ static void free_maps(struct oracle_model *model)
 {
 	struct lab_map **maps[] = { &model->instances, &model->by_name, &model->objects,
 		&model->object_keys, &model->mails, &model->tallies, &model->audits, &model->owners,
-		&model->unnamed };
+		&model->unnamed, &model->bundle_keys };
 
 	for (size_t i = 0; i < LAB_COUNT_OF(maps); i++)
 		lab_map_free(maps[i]);
@@ -99,6 +104,7 @@ void oracle_judge(struct oracle *oracle, const struct oracle_case *c, struct ora
 		oracle_model_build(oracle, c->history);
 		/* What tells most comes first: a mail that has its finding gets no other. */
 		oracle_check_required(oracle);
+		oracle_check_bundles(oracle, c);
 		oracle_check_store(oracle, c);
 		oracle_check_seen(oracle, c);
 		oracle_check_flags(oracle, c);

@@ -306,8 +306,9 @@ static bool has_cause(
 		if (lab_map_get(oracle->model.unnamed, user) != NULL)
 			return true;
 	}
+	/* A bundle that was left behind, if bundles have object ids like mails. */
 	if (object == NULL)
-		return false;
+		return oracle->model.bundles_have_ids && oracle_had_trouble(oracle, 0, UINT64_MAX);
 	last = object->last_ns > UINT64_MAX - AFTERMATH ? UINT64_MAX : object->last_ns + AFTERMATH;
 	return object->has_trouble || oracle_had_trouble(oracle, object->first_ns, last);
 }
@@ -438,7 +439,8 @@ static void check_leak(struct store *store, struct lab_view key_text, struct lab
 {
 	uint64_t key = oracle_key_hash(store->oracle, key_text);
 
-	if (user.ptr != NULL && lab_map_get(store->referenced, u64_view(&key)) == NULL)
+	if (user.ptr != NULL && lab_map_get(store->referenced, u64_view(&key)) == NULL &&
+		lab_map_get(store->oracle->model.bundle_keys, u64_view(&key)) == NULL)
 		leaked(store, key_text, user, key);
 }
 

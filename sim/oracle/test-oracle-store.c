@@ -260,7 +260,7 @@ static void crash_during_the_expunge_is_a_cause(void **state)
 static void other_objects_of_the_user_are_not_judged(void **state)
 {
 	(void)state;
-	assert_int_equal(t_s3(T_USER, "PUT", "/mails/" T_USER "/idx/abc", LAB_VIEW("bundle")), 200);
+	assert_int_equal(t_s3(T_USER, "PUT", "/mails/" T_USER "/fts/abc", LAB_VIEW("fts")), 200);
 	t_passes();
 	assert_int_equal(t.verdict.leaked_objects, 0);
 }
