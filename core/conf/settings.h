@@ -119,8 +119,10 @@ struct conf_settings {
 	uint64_t obox_refresh_index_once_after; /* unix seconds; 0: never */
 	uint64_t obox_rescan_mails_once_after;
 
-	uint64_t metacache_close_delay_ns;        /* 2 s */
-	uint64_t metacache_upload_interval_ns;    /* 5 min */
+	uint64_t metacache_close_delay_ns;             /* 2 s */
+	uint64_t metacache_forced_refresh_interval_ns; /* 8 h */
+	uint64_t metacache_upload_interval_ns;         /* 5 min */
+	bool metacache_bg_root_uploads;
 	uint64_t metacache_max_space;             /* 0: no limit */
 	uint64_t metacache_max_grace;             /* 1 GB */
 	unsigned metacache_max_parallel_requests; /* 10 */

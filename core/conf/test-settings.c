@@ -200,6 +200,8 @@ static void defaults_are_those_of_3_0(void **state)
 	assert_int_equal(settings.obox_max_parallel_writes, 1);
 	assert_int_equal(settings.obox_max_rescan_mail_count, 10);
 	assert_true(settings.metacache_close_delay_ns == 2 * LAB_SEC);
+	assert_true(settings.metacache_forced_refresh_interval_ns == 8 * 3600 * LAB_SEC);
+	assert_false(settings.metacache_bg_root_uploads);
 	assert_true(settings.metacache_upload_interval_ns == 5 * LAB_MINUTE);
 	assert_true(settings.metacache_max_grace == UINT64_C(1) << 30);
 	assert_int_equal(settings.metacache_max_parallel_requests, 10);

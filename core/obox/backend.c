@@ -195,7 +195,7 @@ void backend_stop(struct backend **backend_p)
 	*backend_p = NULL;
 }
 
-int backend_user_open(struct backend *backend, struct lab_view name, struct obox_user **ret,
+int backend_user_get(struct backend *backend, struct lab_view name, struct obox_user **ret,
 	struct lab_error *err)
 {
 	void **slot = lab_map_slot(backend->users, name);
@@ -217,6 +217,17 @@ int backend_user_open(struct backend *backend, struct lab_view name, struct obox
 	user->references++;
 	*ret = user;
 	return 0;
+}
+
+int backend_user_open(struct backend *backend, struct lab_view name, struct obox_user **ret,
+	struct lab_error *err)
+{
+	if (backend_user_get(backend, name, ret, err) < 0)
+		return -1;
+	if (obox_user_access(*ret, err) == 0)
+		return 0;
+	backend_user_release(ret);
+	return -1;
 }
 
 void backend_user_release(struct obox_user **user)

@@ -53,7 +53,9 @@ struct fs_services;
 struct fs_services *backend_get_services(struct backend *backend);
 
 /* The user, opened at first use: builds the fs stack from obox_fs. Counts a reference. `name` is
- * the login name (%u). Blocks. -1: LAB_INVALID (the name, or a setting as expanded for it). */
+ * the login name (%u). Each time the root is refreshed, unless it was accessed within
+ * metacache_close_delay. Blocks. -1: LAB_INVALID (the name, or a setting as expanded for it); what
+ * the storage says. */
 int backend_user_open(struct backend *backend, struct lab_view name, struct obox_user **ret,
 	struct lab_error *err);
 /* The last reference keeps the user open: folders stay as this process knows them until

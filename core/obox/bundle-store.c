@@ -391,9 +391,12 @@ static void fetch_listed(struct fetch *fetch)
 	env_for_each(bundles->settings.env, fetch->count, parallel(bundles), fetch_one, fetch);
 }
 
-/* Nothing will ever come of it but what is there now. */
+/* Nothing will ever come of it but what is there now. What was altered on its way is not like that,
+ * however often it was. */
 static bool is_unreadable(const struct lab_error *err)
 {
+	if (err->retryable)
+		return false;
 	return err->code == LAB_CORRUPT || err->code == LAB_UNSUPPORTED || err->code == LAB_LIMIT;
 }
 

@@ -2,7 +2,7 @@
  *
  * list-codec.c - a list of folders as bytes, whole or as changes of another one.
  *
- *   version u8 | whole or changes u8 | INBOX's GUID 16
+ *   version u8 | whole or changes u8 | INBOX's GUID 16 | last UIDVALIDITY u32
  *   authors u32, each: id u64 | seen u64                          by id
  *   the base's authors, likewise                                  only in changes
  *   marks u32, each: length u8 | host | count u64                 by host
@@ -71,6 +71,7 @@ static void put_header(struct lab_buf *out, uint8_t form, const struct obox_list
 	lab_buf_append_byte(out, VERSION);
 	lab_buf_append_byte(out, form);
 	lab_buf_append(out, list->inbox, sizeof(list->inbox));
+	lab_buf_append_u32(out, list->last_uidvalidity);
 	put_authors(out, list);
 }
 
@@ -230,6 +231,7 @@ static void get_texts(
 	entry->uidvalidity = lab_read_u32(reader);
 	if (reader->failed || !is_name(name) || !is_seen(list, &named) ||
 		!obox_list_is_special_use(use) || entry->uidvalidity == 0 ||
+		entry->uidvalidity > list->last_uidvalidity ||
 		(used.clock == 0 ? use.len > 0 || used.author != 0 : !is_seen(list, &used))) {
 		reader->failed = true;
 		return;
@@ -285,6 +287,7 @@ static int get_header(struct lab_reader *reader, uint8_t form, struct lab_heap *
 		reader->failed = true;
 	lab_read_bytes(reader, inbox, sizeof(inbox));
 	*ret = obox_list_new(heap, inbox);
+	(*ret)->last_uidvalidity = lab_read_u32(reader);
 	get_authors(reader, *ret);
 	return 0;
 }
@@ -417,6 +420,7 @@ static int merge_patch(struct list_patch *patch, struct obox_list **ret, struct 
 	if (check_base(patch, err) < 0)
 		return -1;
 	patch->out = obox_list_new(patch->mine->heap, said->inbox);
+	patch->out->last_uidvalidity = said->last_uidvalidity;
 	for (size_t i = 0; i < said->author_count; i++)
 		(void)obox_list_see(patch->out, said->authors[i].id, said->authors[i].seen, NULL);
 	for (size_t i = 0; i < said->mark_count; i++)

@@ -320,6 +320,7 @@ int obox_list_create(struct obox_list *list, uint64_t author, const uint8_t guid
 		list, OBOX_LIST_FOLDERS, place(&list->entries[OBOX_LIST_FOLDERS], key), key, &dot);
 	obox_list_set_text(list, &entry->name, name, &dot);
 	entry->uidvalidity = uidvalidity;
+	list->last_uidvalidity = LAB_MAX(list->last_uidvalidity, uidvalidity);
 	obox_list_show(list, entry);
 	return 0;
 }
@@ -474,6 +475,7 @@ int obox_list_raise_uidvalidity(
 
 	if (folder == NULL || folder->uidvalidity >= uidvalidity)
 		return 0;
+	list->last_uidvalidity = LAB_MAX(list->last_uidvalidity, uidvalidity);
 	entries->items[place(entries, obox_list_guid_of(folder))]->uidvalidity = uidvalidity;
 	list->folders[obox_list_place(list, obox_list_guid_of(folder))]->uidvalidity = uidvalidity;
 	return 1;

@@ -84,6 +84,7 @@ struct obox_list {
 	struct lab_heap *heap;
 	uint8_t inbox[ENV_GUID128_SIZE];
 	uint64_t clock;
+	uint32_t last_uidvalidity;   /* that was ever given to a folder of the user */
 	struct obox_author *authors; /* by id */
 	size_t author_count;
 	struct obox_list_entries entries[OBOX_LIST_KINDS];
@@ -116,7 +117,8 @@ uint64_t obox_list_mark_of(const struct obox_list *list, struct lab_view host);
 
 /* ---- changing: `author` says who ---- */
 
-/* -1 LAB_EXISTS (the name or the GUID), LAB_INVALID (the name; INBOX with another GUID than its
+/* The UIDVALIDITY should be above list->last_uidvalidity: a name that is used again must not have
+ * its old one. -1 LAB_EXISTS (the name or the GUID), LAB_INVALID (the name; INBOX with another GUID than its
  * own, or its GUID with another name), LAB_LIMIT. */
 int obox_list_create(struct obox_list *list, uint64_t author, const uint8_t guid[ENV_GUID128_SIZE],
 	struct lab_view name, uint32_t uidvalidity, struct lab_error *err);

@@ -28,7 +28,8 @@ int obox_store(struct obox_mailbox *mailbox, uint32_t uid, struct lab_view name,
 	uint16_t flag = system_flag(name);
 	int result = -1;
 
-	obox_mailbox_begin(mailbox);
+	if (obox_mailbox_begin_change(mailbox, err) < 0)
+		return -1;
 	if (obox_index_find(&mailbox->index, uid) == NULL)
 		(void)lab_fail(
 			err, LAB_NOT_FOUND, "%s has no mail with UID %" PRIu32, mailbox->name, uid);

@@ -111,7 +111,9 @@ static int save_now(struct obox_mailbox *mailbox, const struct obox_save *mail,
 	int64_t now;
 	int result;
 
-	obox_mailbox_begin(mailbox);
+	if (obox_root_begin_change(&user->root_index, err) < 0 ||
+		obox_mailbox_begin_change(mailbox, err) < 0)
+		return -1;
 	now = env_wall_seconds(user->env);
 	file = obox_mail_create(mailbox);
 	set_mail_metadata(file, mailbox, mail, saved->guid, now);
@@ -311,21 +313,6 @@ static void append_copies(struct copy_batch *batch, size_t count)
 	}
 }
 
-static void copy_results(struct copy_batch *batch, size_t count)
-{
-	struct obox_user *user = batch->to->user;
-	const struct conf_settings *conf = backend_get_settings(user->backend)->conf;
-	unsigned parallel = LAB_MIN(conf->obox_max_parallel_copies, PARALLEL_COPIES_MAX);
-
-	batch->added = lab_new_array(user->env->heap, struct obox_mail, count);
-	obox_mailbox_begin(batch->to);
-	fs_set_reason(user->fs, "obox:mail_copy");
-	env_for_each(user->env, count, LAB_MAX(1u, parallel), copy_of_batch, batch);
-	append_copies(batch, count);
-	obox_mailbox_end(batch->to);
-	lab_heap_free(user->env->heap, batch->added);
-}
-
 /* Every result says so. */
 static int refuse_batch(struct obox_result *results, size_t count, const struct lab_error *refused,
 	struct lab_error *err)
@@ -335,6 +322,26 @@ static int refuse_batch(struct obox_result *results, size_t count, const struct 
 	if (err != NULL)
 		*err = *refused;
 	return -1;
+}
+
+static void copy_results(struct copy_batch *batch, size_t count)
+{
+	struct obox_user *user = batch->to->user;
+	const struct conf_settings *conf = backend_get_settings(user->backend)->conf;
+	unsigned parallel = LAB_MIN(conf->obox_max_parallel_copies, PARALLEL_COPIES_MAX);
+	struct lab_error err;
+
+	if (obox_root_begin_change(&user->root_index, &err) < 0 ||
+		obox_mailbox_begin_change(batch->to, &err) < 0) {
+		(void)refuse_batch(batch->results, count, &err, NULL);
+		return;
+	}
+	batch->added = lab_new_array(user->env->heap, struct obox_mail, count);
+	fs_set_reason(user->fs, "obox:mail_copy");
+	env_for_each(user->env, count, LAB_MAX(1u, parallel), copy_of_batch, batch);
+	append_copies(batch, count);
+	obox_mailbox_end(batch->to);
+	lab_heap_free(user->env->heap, batch->added);
 }
 
 /* `to` is NULL where nothing is added. */
@@ -414,16 +421,24 @@ static void expunge_batch(struct obox_mailbox *mailbox, struct expunge_batch *ba
 	}
 }
 
-/* Those of the results that have no error yet. */
-static void expunge_results(struct obox_mailbox *mailbox, struct obox_result *results, size_t count)
+/* No rescan from here on: a UID means the same mail to the end. */
+static int begin_expunge(struct obox_mailbox *mailbox, struct obox_result *results, size_t count)
 {
-	struct lab_heap *heap = mailbox->user->env->heap;
-	struct expunge_batch batch = { lab_new_array(heap, struct obox_result *, count),
-		lab_new_array(heap, struct fs_file *, count),
-		lab_new_array(heap, struct lab_error, count), 0 };
+	struct lab_error err;
 
-	/* No rescan from here on: a UID means the same mail to the end. */
-	obox_mailbox_begin(mailbox);
+	if (obox_root_begin_change(&mailbox->user->root_index, &err) == 0 &&
+		obox_mailbox_begin_change(mailbox, &err) == 0)
+		return 0;
+	for (size_t i = 0; i < count; i++) {
+		if (results[i].err.code == LAB_OK)
+			results[i].err = err;
+	}
+	return -1;
+}
+
+static void open_expunged(struct obox_mailbox *mailbox, struct obox_result *results, size_t count,
+	struct expunge_batch *batch)
+{
 	for (size_t i = 0; i < count; i++) {
 		const struct obox_mail *mail = obox_index_find(&mailbox->index, results[i].uid);
 
@@ -433,11 +448,24 @@ static void expunge_results(struct obox_mailbox *mailbox, struct obox_result *re
 			no_such_uid(mailbox, results[i].uid, &results[i].err);
 			continue;
 		}
-		batch.results[batch.count] = &results[i];
-		batch.files[batch.count++] = obox_mail_open(mailbox, mail, FS_OPEN_READONLY);
+		batch->results[batch->count] = &results[i];
+		batch->files[batch->count++] = obox_mail_open(mailbox, mail, FS_OPEN_READONLY);
 	}
-	expunge_batch(mailbox, &batch);
-	obox_mailbox_end(mailbox);
+}
+
+/* Those of the results that have no error yet. */
+static void expunge_results(struct obox_mailbox *mailbox, struct obox_result *results, size_t count)
+{
+	struct lab_heap *heap = mailbox->user->env->heap;
+	struct expunge_batch batch = { lab_new_array(heap, struct obox_result *, count),
+		lab_new_array(heap, struct fs_file *, count),
+		lab_new_array(heap, struct lab_error, count), 0 };
+
+	if (begin_expunge(mailbox, results, count) == 0) {
+		open_expunged(mailbox, results, count, &batch);
+		expunge_batch(mailbox, &batch);
+		obox_mailbox_end(mailbox);
+	}
 	lab_heap_free(heap, batch.errors);
 	lab_heap_free(heap, batch.files);
 	lab_heap_free(heap, batch.results);

@@ -23,7 +23,16 @@ void obox_mailbox_end(struct obox_mailbox *mailbox)
 		env_cond_broadcast(mailbox->user->env, &mailbox->lock_cond);
 }
 
-static void begin_rescan(struct obox_mailbox *mailbox)
+int obox_mailbox_begin_change(struct obox_mailbox *mailbox, struct lab_error *err)
+{
+	obox_mailbox_begin(mailbox);
+	if (!mailbox->is_gone)
+		return 0;
+	obox_mailbox_end(mailbox);
+	return lab_fail(err, LAB_NOT_FOUND, "folder %s was deleted", mailbox->name);
+}
+
+void obox_mailbox_lock(struct obox_mailbox *mailbox)
 {
 	mailbox->rescans_waiting++;
 	while (mailbox->is_rescanning || mailbox->operations > 0)
@@ -32,7 +41,7 @@ static void begin_rescan(struct obox_mailbox *mailbox)
 	mailbox->is_rescanning = true;
 }
 
-static void end_rescan(struct obox_mailbox *mailbox)
+void obox_mailbox_unlock(struct obox_mailbox *mailbox)
 {
 	mailbox->is_rescanning = false;
 	env_cond_broadcast(mailbox->user->env, &mailbox->lock_cond);
@@ -175,7 +184,11 @@ static int rescan(struct obox_mailbox *mailbox, enum rescan_why why, struct lab_
 
 	if (err == NULL)
 		err = &own;
-	begin_rescan(mailbox);
+	obox_mailbox_lock(mailbox);
+	if (mailbox->is_gone) {
+		obox_mailbox_unlock(mailbox);
+		return lab_fail(err, LAB_NOT_FOUND, "folder %s was deleted", mailbox->name);
+	}
 	if (why != RESCAN_FIRST || !mailbox->is_synced) {
 		ENV_EVENT(mailbox->user->env,
 			is_rebuild ? LAB_EV_obox_mailbox_rebuild_started
@@ -184,7 +197,7 @@ static int rescan(struct obox_mailbox *mailbox, enum rescan_why why, struct lab_
 			LAB_F_CSTR("mailbox", mailbox->name));
 		result = rescan_locked(mailbox, is_rebuild, err);
 	}
-	end_rescan(mailbox);
+	obox_mailbox_unlock(mailbox);
 	if (result < 0)
 		return lab_error_wrap(
 			err, "%s of %s", is_rebuild ? "rebuild" : "rescan", mailbox->name);
@@ -203,30 +216,15 @@ int obox_mailbox_rebuild(struct obox_mailbox *mailbox, struct lab_error *err)
 
 /* ---- opening ---- */
 
-static int check_name(struct lab_view name, struct lab_error *err)
-{
-	if (name.len == 0 || name.len > 255)
-		return lab_fail(
-			err, LAB_INVALID, "folder name has %zu bytes, not 1 to 255", name.len);
-	for (size_t i = 0; i < name.len; i++) {
-		if (name.ptr[i] < 0x20 || name.ptr[i] == 0x7f)
-			return lab_fail(err, LAB_INVALID,
-				"folder name has the control character 0x%02x", name.ptr[i]);
-	}
-	return 0;
-}
-
-/* There is no root index bundle yet that could tell another backend the name and GUID of a folder,
- * so that the GUID is made from the name (see README.md). */
-static void folder_guid(const char *user, const char *name, char guid[OBOX_GUID_HEX + 1])
+void obox_inbox_guid(const char *user, uint8_t ret[ENV_GUID128_SIZE])
 {
 	char text[USERNAME_AND_FOLDER_MAX];
 	uint8_t digest[LAB_DIGEST_MAX];
-	int n = snprintf(text, sizeof(text), "oboxlab folder\n%s\n%s", user, name);
+	int n = snprintf(text, sizeof(text), "oboxlab folder\n%s\nINBOX", user);
 
 	lab_assert(n > 0 && n < (int)sizeof(text));
 	lab_digest(LAB_SHA1, lab_view_of(text, (size_t)n), digest);
-	lab_hex(digest, ENV_GUID128_SIZE, guid);
+	memcpy(ret, digest, ENV_GUID128_SIZE);
 }
 
 static void mailbox_drop(struct obox_mailbox *mailbox)
@@ -237,15 +235,16 @@ static void mailbox_drop(struct obox_mailbox *mailbox)
 	lab_heap_free(heap, mailbox);
 }
 
-static struct obox_mailbox *mailbox_new(struct obox_user *user, struct lab_view name)
+static struct obox_mailbox *mailbox_new(
+	struct obox_user *user, const struct obox_list_folder *folder)
 {
 	struct lab_heap *heap = user->env->heap;
 	struct obox_mailbox *mailbox = lab_new(heap, struct obox_mailbox);
 
 	mailbox->user = user;
-	mailbox->name = lab_heap_alloc(heap, name.len + 1);
-	memcpy(mailbox->name, name.ptr, name.len);
-	folder_guid(user->username, mailbox->name, mailbox->guid);
+	mailbox->name = lab_heap_strdup(heap, folder->name);
+	mailbox->generation = user->root_index.generation;
+	lab_hex(folder->guid, sizeof(folder->guid), mailbox->guid);
 	return mailbox;
 }
 
@@ -262,43 +261,42 @@ static int index_path(
 		mailbox->name, ENV_PATH_MAX - 1);
 }
 
-/* The folder as this process knows it; made under its name before anything blocks, so that two
+/* The folder as this process knows it; made under its GUID before anything blocks, so that two
  * sessions never make two. */
-static int find_or_add(struct obox_user *user, struct lab_view name, struct obox_mailbox **ret,
-	struct lab_error *err)
+static int find_or_add(struct obox_user *user, const struct obox_list_folder *folder,
+	struct obox_mailbox **ret, struct lab_error *err)
 {
-	void **slot = lab_map_slot(user->folders, name);
-	struct obox_mailbox *mailbox;
+	struct obox_mailbox *mailbox = mailbox_new(user, folder);
+	void **slot = lab_map_slot(user->folders, lab_view_cstr(mailbox->guid));
 	char path[ENV_PATH_MAX];
 	bool trusted;
 
-	if (slot == NULL)
-		return lab_fail(err, LAB_LIMIT, "more than %d folders", OBOX_FOLDERS_MAX);
-	*ret = *slot;
-	if (*slot != NULL)
+	if (slot == NULL || *slot != NULL) {
+		mailbox_drop(mailbox);
+		if (slot == NULL)
+			return lab_fail(err, LAB_LIMIT, "more than %d folders", OBOX_FOLDERS_MAX);
+		*ret = *slot;
 		return 0;
-	mailbox = mailbox_new(user, name);
+	}
 	if (index_path(mailbox, path, err) < 0) {
-		lab_map_remove(user->folders, name);
+		lab_map_remove(user->folders, lab_view_cstr(mailbox->guid));
 		mailbox_drop(mailbox);
 		return -1;
 	}
 	*ret = *slot = mailbox;
 	mailbox->is_rescanning = true;
 	obox_index_open(&mailbox->index, user->env, path, &trusted);
-	end_rescan(mailbox);
+	obox_mailbox_unlock(mailbox);
 	return 0;
 }
 
-int obox_mailbox_open(struct obox_user *user, struct lab_view name, struct obox_mailbox **ret,
-	struct lab_error *err)
+static int open_folder(struct obox_user *user, const struct obox_list_folder *folder,
+	struct obox_mailbox **ret, struct lab_error *err)
 {
 	struct obox_mailbox *mailbox;
 	bool is_synced;
 
-	if (lab_view_eq_nocase(name, LAB_VIEW("INBOX")))
-		name = LAB_VIEW("INBOX");
-	if (check_name(name, err) < 0 || find_or_add(user, name, &mailbox, err) < 0)
+	if (find_or_add(user, folder, &mailbox, err) < 0)
 		return -1;
 	mailbox->references++;
 	/* Another session may be opening it right now. */
@@ -313,6 +311,62 @@ int obox_mailbox_open(struct obox_user *user, struct lab_view name, struct obox_
 	return is_synced ? 0 : 1;
 }
 
+int obox_mailbox_open(struct obox_user *user, struct lab_view name, struct obox_mailbox **ret,
+	struct lab_error *err)
+{
+	struct lab_error own;
+
+	err = err != NULL ? err : &own;
+	if (obox_list_check_name(&name, err) < 0)
+		return -1;
+	if (obox_list_find(user->root_index.list, name) == NULL &&
+		obox_folder_create(user, name, LAB_VIEW(""), err) < 0 && err->code != LAB_EXISTS) {
+		/* Whether the folder is there or not: it is not open. */
+		if (err->code == LAB_UNCERTAIN)
+			err->code = LAB_UNAVAILABLE;
+		return -1;
+	}
+	return obox_mailbox_select(user, name, ret, err);
+}
+
+int obox_mailbox_select(struct obox_user *user, struct lab_view name, struct obox_mailbox **ret,
+	struct lab_error *err)
+{
+	const struct obox_list_folder *folder;
+
+	if (obox_list_check_name(&name, err) < 0)
+		return -1;
+	folder = obox_list_find(user->root_index.list, name);
+	if (folder == NULL)
+		return lab_fail(err, LAB_NOT_FOUND, "there is no folder %.*s", LAB_VIEW_ARG(name));
+	return open_folder(user, folder, ret, err);
+}
+
+void obox_user_sync_folders(struct obox_user *user)
+{
+	struct lab_map_iter iter = lab_map_iterate(user->folders);
+	struct lab_view guid;
+	void *value;
+
+	while (lab_map_next(&iter, &guid, &value)) {
+		struct obox_mailbox *mailbox = value;
+		uint8_t bytes[ENV_GUID128_SIZE];
+		const struct obox_list_folder *folder;
+
+		(void)lab_unhex(guid, bytes, sizeof(bytes));
+		folder = obox_list_find_guid(user->root_index.list, bytes);
+		mailbox->is_gone = folder == NULL;
+		mailbox->is_left = mailbox->is_left && mailbox->is_gone;
+		if (mailbox->generation != user->root_index.generation)
+			mailbox->is_synced = false;
+		mailbox->generation = user->root_index.generation;
+		if (folder == NULL || strcmp(folder->name, mailbox->name) == 0)
+			continue;
+		lab_heap_free(user->env->heap, mailbox->name);
+		mailbox->name = lab_heap_strdup(user->env->heap, folder->name);
+	}
+}
+
 void obox_mailbox_close(struct obox_mailbox **mailbox)
 {
 	if (*mailbox == NULL)
@@ -325,9 +379,12 @@ void obox_mailbox_close(struct obox_mailbox **mailbox)
 void obox_mailbox_free(struct obox_mailbox **mailbox_p)
 {
 	struct obox_mailbox *mailbox = *mailbox_p;
+	struct lab_error ignored;
 
 	lab_assert(mailbox->references == 0 && mailbox->operations == 0);
 	obox_index_close(&mailbox->index);
+	if (mailbox->is_gone)
+		(void)env_unlink(mailbox->user->env, mailbox->index.path, &ignored);
 	mailbox_drop(mailbox);
 	*mailbox_p = NULL;
 }

@@ -8,6 +8,7 @@
 #include "core/fs/fs-api.h"
 #include "core/obox/backend.h"
 #include "core/obox/list-state.h"
+#include "core/obox/obox-root.h"
 #include "core/obox/obox.h"
 
 #define OBOX_GUID_HEX (2 * ENV_GUID128_SIZE)
@@ -54,8 +55,9 @@ struct obox_user {
 	const char *root; /* storage root: mail_location's path, expanded */
 	const char *home;
 	char session_id[24];
-	struct fs *fs;
-	struct lab_map *folders; /* name -> struct obox_mailbox */
+	struct fs *fs, *index_fs;
+	struct obox_root root_index;
+	struct lab_map *folders; /* GUID in hex -> struct obox_mailbox */
 	unsigned references;
 };
 
@@ -65,6 +67,10 @@ struct obox_mailbox {
 	char guid[OBOX_GUID_HEX + 1];
 	struct obox_index index;
 	bool is_synced; /* compared with the listing since the backend's start */
+	/* The root's, when it was compared: another one makes it be compared again. */
+	uint64_t generation;
+	bool is_gone; /* deleted, here or by another backend: no operation begins any more */
+	bool is_left; /* ... and nothing that was saved here is to be looked for in it */
 	unsigned references;
 	/* Many operations, or one rescan. */
 	unsigned operations;
@@ -82,9 +88,24 @@ void obox_user_free(struct obox_user **user);
 /* A rescan waits for these, and they for it. Not nested: a rescan in between would wait for ever.
  */
 void obox_mailbox_begin(struct obox_mailbox *mailbox);
+/* -1 LAB_NOT_FOUND: the folder was deleted, and nothing is begun. */
+int obox_mailbox_begin_change(struct obox_mailbox *mailbox, struct lab_error *err);
 void obox_mailbox_end(struct obox_mailbox *mailbox);
-/* Closes the index. */
+/* No operation runs between these two. */
+void obox_mailbox_lock(struct obox_mailbox *mailbox);
+void obox_mailbox_unlock(struct obox_mailbox *mailbox);
+/* Closes the index; that of a folder which was deleted goes. */
 void obox_mailbox_free(struct obox_mailbox **mailbox);
+
+/* INBOX is made from the user's name, so that two backends that see a new user make one. */
+void obox_inbox_guid(const char *user, uint8_t ret[ENV_GUID128_SIZE]);
+/* Folders that are open here get the names of the list; those that it has no more are gone. */
+void obox_user_sync_folders(struct obox_user *user);
+/* Before the user is used: the root as current as the settings say. -1: it cannot be known. */
+int obox_user_access(struct obox_user *user, struct lab_error *err);
+/* What was saved here into folders that another backend deleted meanwhile is saved again, into
+ * folders made anew (obox-folder.c). What fails is tried again at the next access. */
+void obox_user_rescue(struct obox_user *user);
 
 /* The mail's object: "<root>/mailboxes/<folder guid>/<name>", its object id set beforehand. */
 struct fs_file *obox_mail_open(
@@ -103,5 +124,8 @@ void obox_flags_copy(
 /* ---- the backend ---- */
 
 const struct backend_settings *backend_get_settings(const struct backend *backend);
+/* backend_user_open() without obox_user_access(). */
+int backend_user_get(struct backend *backend, struct lab_view name, struct obox_user **ret,
+	struct lab_error *err);
 
 #endif

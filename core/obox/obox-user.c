@@ -121,7 +121,13 @@ static int user_init(struct obox_user *user, struct expansion *e, struct lab_err
 	fs.root_path = user->home;
 	if (fs_init(uri, &fs, &user->fs, err) < 0)
 		return lab_error_wrap(err, "obox_fs");
-	return 0;
+	/* The same storage unless it is said otherwise. */
+	if (conf->obox_index_fs.text.len > 0 &&
+		expand(e, "obox_index_fs", conf->obox_index_fs.text, &uri, err) < 0)
+		return -1;
+	if (fs_init(uri, &fs, &user->index_fs, err) < 0)
+		return lab_error_wrap(err, "obox_index_fs");
+	return obox_root_init(&user->root_index, user, err);
 }
 
 static void make_session_id(struct obox_user *user)
@@ -134,10 +140,12 @@ static void make_session_id(struct obox_user *user)
 	snprintf(user->session_id, sizeof(user->session_id), "%.16s", hex);
 }
 
-static void free_texts(struct obox_user *user)
+static void free_all(struct obox_user *user)
 {
 	struct lab_heap *heap = user->env->heap;
 
+	fs_deinit(&user->index_fs);
+	fs_deinit(&user->fs);
 	lab_heap_free(heap, (void *)(uintptr_t)user->username);
 	lab_heap_free(heap, (void *)(uintptr_t)user->home);
 	lab_heap_free(heap, (void *)(uintptr_t)user->root);
@@ -166,7 +174,7 @@ int obox_user_new(struct backend *backend, struct lab_view name, struct obox_use
 	result = user_init(user, &e, err);
 	lab_arena_free(&e.arena);
 	if (result < 0) {
-		free_texts(user);
+		free_all(user);
 		return lab_error_wrap(err, "user %.*s", LAB_VIEW_ARG(name));
 	}
 	user->folders = lab_map_new(env->heap, OBOX_FOLDERS_MAX);
@@ -185,7 +193,17 @@ void obox_user_free(struct obox_user **user_p)
 	while (lab_map_next(&iter, &name, &folder))
 		obox_mailbox_free((struct obox_mailbox **)&folder);
 	lab_map_free(&user->folders);
-	fs_deinit(&user->fs);
-	free_texts(user);
+	obox_root_done(&user->root_index);
+	free_all(user);
 	*user_p = NULL;
+}
+
+int obox_user_access(struct obox_user *user, struct lab_error *err)
+{
+	struct lab_error own;
+
+	if (obox_root_access(&user->root_index, err != NULL ? err : &own) < 0)
+		return -1;
+	obox_user_rescue(user);
+	return 0;
 }

@@ -50,6 +50,10 @@ int obox_mailbox_open(struct obox_user *user, struct lab_view name, struct obox_
 /* NULLs the pointer; accepts NULL. */
 void obox_mailbox_close(struct obox_mailbox **mailbox);
 
+/* As obox_mailbox_open(), but never makes a folder: -1 LAB_NOT_FOUND. */
+int obox_mailbox_select(struct obox_user *user, struct lab_view name, struct obox_mailbox **ret,
+	struct lab_error *err);
+
 /* Compares the index with the listing: mails that other backends saved appear, mails that they
  * expunged go (obox 4.10). A session does this when it selects a folder: without bundles nothing
  * cheaper says that another backend was here. */
@@ -71,6 +75,51 @@ const struct obox_mail *obox_mailbox_find(const struct obox_mailbox *mailbox, ui
 uint64_t obox_mailbox_highest_modseq(const struct obox_mailbox *mailbox);
 /* Of the last change of a mail; 0 if there is none with that UID. */
 uint64_t obox_mailbox_modseq(const struct obox_mailbox *mailbox, uint32_t uid);
+
+/* ---- the list of folders (obox-folder.c) ---- */
+
+/* Names are full paths with '/' between their parts, of 1 to 255 bytes; "INBOX" is one folder in
+ * any case, is always there once it was opened, and is neither renamed nor deleted. Each change is in
+ * the user's root bundle before it is acknowledged, unless metacache_bg_root_uploads. -1 LAB_INVALID
+ * (a name that is none), LAB_EXISTS, LAB_NOT_FOUND, LAB_LIMIT, or what the storage says; UNCERTAIN as
+ * everywhere. */
+/* `special_use` is "\Sent" and so on, or empty. */
+int obox_folder_create(struct obox_user *user, struct lab_view name, struct lab_view special_use,
+	struct lab_error *err);
+/* With all that is below it. Sessions that have it open go on under the new name. */
+int obox_folder_rename(
+	struct obox_user *user, struct lab_view from, struct lab_view to, struct lab_error *err);
+/* The folder, then its mails: what fails or is interrupted after the folder is gone is a leak. What
+ * is below it stays. Sessions that have it open get LAB_NOT_FOUND from then on. */
+int obox_folder_delete(struct obox_user *user, struct lab_view name, struct lab_error *err);
+int obox_folder_set_special_use(struct obox_user *user, struct lab_view name,
+	struct lab_view special_use, struct lab_error *err);
+/* Of a name, whether there is such a folder or not (RFC 3501). 1 if that changed something. */
+int obox_subscribe(
+	struct obox_user *user, struct lab_view name, bool is_subscribed, struct lab_error *err);
+
+struct obox_folder {
+	const char *name;
+	char guid[2 * ENV_GUID128_SIZE + 1];
+	uint32_t uidvalidity; /* at least */
+	const char *special_use;
+	bool is_subscribed;
+};
+/* By name, as this backend knows them; in the arena. */
+void obox_folder_list(struct obox_user *user, struct lab_arena *arena, struct obox_folder **ret,
+	size_t *ret_count);
+/* The names that are subscribed, in their order. */
+void obox_subscription_list(
+	struct obox_user *user, struct lab_arena *arena, struct lab_view **ret, size_t *ret_count);
+
+struct obox_status {
+	uint32_t messages, unseen, uidnext, uidvalidity;
+	uint64_t highest_modseq;
+};
+/* STATUS: from the local index, which is compared with the listing first if it was not yet. -1
+ * LAB_NOT_FOUND. */
+int obox_folder_status(struct obox_user *user, struct lab_view name, struct obox_status *ret,
+	struct lab_error *err);
 
 /* ---- flags ---- */
 

@@ -65,8 +65,8 @@ RIG_TEST(users_share_a_dict_and_a_role)
 	struct lab_error err;
 
 	start(&s, "cassandra", "role");
-	OK(backend_user_open(s.backend, LAB_VIEW("a"), &a, &err));
-	OK(backend_user_open(s.backend, LAB_VIEW("b"), &b, &err));
+	OK(backend_user_get(s.backend, LAB_VIEW("a"), &a, &err));
+	OK(backend_user_get(s.backend, LAB_VIEW("b"), &b, &err));
 	services = backend_get_services(s.backend);
 	dict = services->dict_open(services->ctx, LAB_VIEW("x"), LAB_VIEW("cassandra"), &err);
 	assert_non_null(dict);
@@ -124,7 +124,7 @@ RIG_TEST(without_anybody_to_answer_a_save_fails_for_certain)
 	struct lab_error err;
 
 	start(&s, "cassandra", "role");
-	OK(backend_user_open(s.backend, LAB_VIEW("a"), &user, &err));
+	OK(backend_user_get(s.backend, LAB_VIEW("a"), &user, &err));
 	assert_true(obox_mailbox_open(user, LAB_VIEW("INBOX"), &box, &err) < 0);
 	assert_int_not_equal(err.code, LAB_UNCERTAIN);
 	backend_user_release(&user);

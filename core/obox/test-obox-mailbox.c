@@ -97,7 +97,7 @@ static void use_odd_users(struct node *node)
 		obox_mailbox_close(&box);
 		backend_user_release(&node->user);
 	}
-	assert_int_equal(rig_object_count(node->rig), LAB_COUNT_OF(odd));
+	assert_int_equal(mail_objects(node->rig), LAB_COUNT_OF(odd));
 }
 
 static void odd_user_names_keep_to_their_own_rows(void **state)
@@ -209,6 +209,7 @@ static void open_in_fiber(void *arg)
 
 NODE_TEST(two_sessions_that_open_a_folder_at_once_list_it_once)
 {
+	unsigned iterations = node->rig->counts.iterations;
 	struct opener openers[5];
 	struct lab_error err;
 
@@ -217,7 +218,7 @@ NODE_TEST(two_sessions_that_open_a_folder_at_once_list_it_once)
 		OK(env_spawn(node->user->env, "open", open_in_fiber, &openers[i], &err));
 	}
 	env_sleep(node->user->env, LAB_SEC);
-	assert_int_equal(node->rig->counts.iterations, 1);
+	assert_int_equal(node->rig->counts.iterations, iterations + 1);
 	assert_int_equal(node->rig->counts.events[LAB_EV_obox_mailbox_rescan_finished], 1);
 	for (size_t i = 0; i < LAB_COUNT_OF(openers); i++) {
 		assert_true(openers[i].result >= 0);
@@ -232,6 +233,7 @@ NODE_TEST(a_folder_that_cannot_be_listed_is_not_opened_until_it_can)
 	struct obox_mailbox *box;
 	struct lab_error err;
 
+	node->rig->only = "/mailboxes/";
 	rig_fail_at(node->rig, 1, RIG_FAIL);
 	FAILS(obox_mailbox_open(node->user, LAB_VIEW("INBOX"), &box, &err), LAB_UNAVAILABLE);
 	SAYS("rescan of INBOX");
@@ -551,7 +553,7 @@ static void two_backends_agree_after_a_rescan(void **state)
 	node_run(&first, first_rescans_and_expunges);
 	node_run(&second, second_is_told_of_the_expunge);
 	assert_true(rig_is_consistent(first.rig, MAILS, true));
-	assert_int_equal(rig_object_count(first.rig), 1);
+	assert_int_equal(mail_objects(first.rig), 1);
 	node_stop(&first);
 	node_stop(&second);
 }

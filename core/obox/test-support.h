@@ -14,6 +14,9 @@
 	"fscache:1M:/cache:compress:zstd:3:dictmap:proxy:dict-async:cassandra ; posix:prefix=/s/ " \
 	"; refcounting-table:lockdir=/tmp:nlinks-limit=3:delete-timestamp=+10s:bucket-size=10000:" \
 	"bucket-deleted-days=11:bucket-cache=%h/buckets.cache:storage-objectid-prefix=%u/mails/"
+#define OBOX_INDEX_FS \
+	"compress:zstd:3:dictmap:proxy:dict-async:cassandra ; posix:prefix=/s/ ; " \
+	"diff-table:storage-passthrough-paths=full"
 #define MAILS USER "/mails"
 
 struct node {
@@ -53,6 +56,7 @@ __attribute__((unused)) static void node_init(struct node *node, struct rig *rig
 	*node = (struct node){ .rig = rig, .host = host };
 	node->conf.mail_location.text = LAB_VIEW("obox:%u:INDEX=~/:CONTROL=~/");
 	node->conf.obox_fs.text = LAB_VIEW(OBOX_FS);
+	node->conf.obox_index_fs.text = LAB_VIEW(OBOX_INDEX_FS);
 	node->conf.obox_max_parallel_writes = 10;
 	node->conf.obox_max_parallel_copies = 10;
 	node->conf.obox_max_parallel_deletes = 1000;
@@ -62,10 +66,11 @@ __attribute__((unused)) static void node_init(struct node *node, struct rig *rig
 __attribute__((unused)) static int node_open_user(
 	struct node *node, struct lab_view name, struct lab_error *err)
 {
-	if (backend_user_open(node->backend, name, &node->user, err) < 0)
+	if (backend_user_get(node->backend, name, &node->user, err) < 0)
 		return -1;
 	rig_take_storage(node->user->fs);
-	return 0;
+	rig_take_storage(node->user->index_fs);
+	return obox_user_access(node->user, err);
 }
 
 __attribute__((unused)) static void node_start_backend(struct node *node)
@@ -118,6 +123,19 @@ __attribute__((unused)) static void node_crash(struct node *node, enum fault_dis
 	world_crash(rig->hosts[node->host].host, disk);
 	rig_boot(rig, node->host);
 	node_run(node, node_start_user);
+}
+
+/* Objects that are mails, not bundles. */
+__attribute__((unused)) static size_t mail_objects(const struct rig *rig)
+{
+	struct lab_tree_iter iter = lab_tree_iterate(rig->objects, LAB_VIEW(""));
+	struct lab_view path;
+	size_t count = 0;
+	void *object;
+
+	while (lab_tree_next(&iter, &path, &object))
+		count += lab_view_find(path, LAB_VIEW("/idx/")) == SIZE_MAX;
+	return count;
 }
 
 /* ---- in a fiber ---- */

@@ -122,7 +122,9 @@ static void a_defect_is_found_in_real_time_too(void **state)
 	struct run_options options = { .seed = 1, .defects = LAB_DEFECT(ACK_BEFORE_PUT) };
 	uint64_t wall_ns;
 	(void)state;
-	testing_load_ok(&loader, TESTING_INCLUDE PHASES("1500 ms") USERS
+	/* Folders are made, and the host's marks uploaded, before PUTs fail. */
+	testing_load_ok(&loader, TESTING_INCLUDE
+		"scenario {\n  warmup = 1500 ms\n  duration = 1500 ms\n  settle = 500 ms\n}\n" USERS
 		"fault lost {\n  kinds = internal_error\n  points = s3.put\n  episodes = 1\n"
 		"  length = 1400 ms\n  rate = 1\n}\n");
 	options.scenario = loader.scenario;

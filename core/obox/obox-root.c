@@ -1,0 +1,470 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * obox-root.c - a user's root on one backend: refreshed, changed, uploaded.
+ */
+#include "core/obox/obox-private.h"
+
+#include <stdio.h>
+
+#define ROOT_FILE "dovecot.list.index"
+#define ROOT_SEED UINT64_C(0x6f626f7872743031)
+#define DOWNLOADS_ARENA_MAX ((size_t)1 << 30)
+/* HD-7, and what is too small to be worth a base. */
+#define SELF_BYTES_MAX (64u * 1024)
+#define SELF_BUNDLES_MAX 8
+#define DIFF_BYTES_MIN (4u * 1024)
+#define DIFF_BYTES_MAX (256u * 1024)
+
+static const struct conf_settings *conf_of(const struct obox_root *root)
+{
+	return backend_get_settings(root->user->backend)->conf;
+}
+
+/* ---- who may run ---- */
+
+static void lock(struct obox_root *root)
+{
+	while (root->is_busy)
+		(void)env_cond_wait(root->env, &root->cond, ENV_FOREVER);
+	root->is_busy = true;
+}
+
+static void unlock(struct obox_root *root)
+{
+	lab_assert(root->is_busy);
+	root->is_busy = false;
+	env_cond_signal(root->env, &root->cond);
+}
+
+/* ---- life ---- */
+
+static void new_bundles(struct obox_root *root)
+{
+	struct obox_user *user = root->user;
+	struct obox_bundles_settings settings = { .env = root->env,
+		.fs = user->index_fs,
+		.username = user->username,
+		.max_parallel_requests = conf_of(root)->metacache_max_parallel_requests };
+	char *path = lab_heap_alloc(root->env->heap, strlen(user->root) + sizeof("/idx/"));
+
+	(void)snprintf(path, strlen(user->root) + sizeof("/idx/"), "%s/idx/", user->root);
+	settings.path = path;
+	obox_bundles_free(&root->bundles);
+	root->bundles = obox_bundles_new(&settings);
+	lab_heap_free(root->env->heap, path);
+}
+
+/* Nothing is known, and whoever changes it is somebody new. */
+static void begin_anew(struct obox_root *root)
+{
+	uint8_t inbox[ENV_GUID128_SIZE], guid[ENV_GUID128_SIZE];
+
+	obox_inbox_guid(root->user->username, inbox);
+	obox_list_free(&root->list);
+	obox_list_free(&root->base);
+	root->list = obox_list_new(root->env->heap, inbox);
+	new_bundles(root);
+	env_guid128_generate(root->env, guid);
+	root->author = lab_hash_bytes(ROOT_SEED, guid, sizeof(guid));
+	root->generation = root->author;
+	root->is_dirty = root->is_marked = root->is_changed = false;
+}
+
+int obox_root_init(struct obox_root *root, struct obox_user *user, struct lab_error *err)
+{
+	int n = snprintf(root->path, sizeof(root->path), "%s/obox.root", user->home);
+
+	if (n >= (int)sizeof(root->path))
+		return lab_fail(err, LAB_INVALID, "path of the root index is longer than %d",
+			ENV_PATH_MAX - 1);
+	root->user = user;
+	root->env = user->env;
+	begin_anew(root);
+	return 0;
+}
+
+void obox_root_done(struct obox_root *root)
+{
+	struct lab_error err;
+
+	root->is_stopping = true;
+	env_cond_broadcast(root->env, &root->uploader_cond);
+	while (root->has_uploader)
+		(void)env_cond_wait(root->env, &root->cond, ENV_FOREVER);
+	if (root->is_refreshed)
+		(void)obox_root_flush(root, "metacache:flush_all_changed", &err);
+	if (root->is_loaded)
+		obox_root_save(root);
+	obox_bundles_free(&root->bundles);
+	obox_list_free(&root->list);
+	obox_list_free(&root->base);
+}
+
+/* ---- upload ---- */
+
+static struct obox_list *copy_of(const struct obox_list *list)
+{
+	struct obox_list *copy;
+
+	lab_assert(obox_list_merge(list, list, &copy, NULL) == 0);
+	return copy;
+}
+
+static bool has_base(const struct obox_root *root)
+{
+	struct obox_bundle_name newest;
+
+	return root->base != NULL && obox_bundles_base(root->bundles, &newest) &&
+	       memcmp(&newest.guid, &root->base_name.guid, sizeof(newest.guid)) == 0;
+}
+
+/* The content, as small as it may be. */
+static enum obox_bundle_kind encode(const struct obox_root *root, struct lab_buf *out)
+{
+	struct lab_buf whole;
+	bool is_small;
+
+	lab_buf_init(&whole, root->env->heap, OBOX_BUNDLE_BYTES_MAX);
+	if (has_base(root)) {
+		obox_list_encode_changes(root->base, root->list, out);
+		obox_list_encode(root->base, &whole);
+		is_small = out->len <= LAB_MAX(DIFF_BYTES_MIN, whole.len / 2) &&
+			   out->len <= DIFF_BYTES_MAX;
+		lab_buf_done(&whole);
+		if (is_small)
+			return OBOX_BUNDLE_DIFF;
+		lab_buf_reset(out);
+	}
+	obox_list_encode(root->list, out);
+	return root->base == NULL && out->len <= SELF_BYTES_MAX &&
+			       obox_bundles_count(root->bundles) <= SELF_BUNDLES_MAX
+		       ? OBOX_BUNDLE_SELF
+		       : OBOX_BUNDLE_BASE;
+}
+
+static void keep_base(
+	struct obox_root *root, const struct obox_list *list, const struct obox_bundle_name *name)
+{
+	obox_list_free(&root->base);
+	root->base = copy_of(list);
+	root->base_name = *name;
+}
+
+static int upload(struct obox_root *root, const char *reason, struct lab_error *err)
+{
+	char base[OBOX_BUNDLE_NAME_MAX] = "";
+	struct obox_bundle_file file = { .name = LAB_VIEW(ROOT_FILE) };
+	struct obox_bundle_upload upload = { .files = &file, .file_count = 1, .reason = reason };
+	struct obox_bundle_name name;
+	struct lab_buf content;
+	int result;
+
+	lab_buf_init(&content, root->env->heap, OBOX_BUNDLE_BYTES_MAX / 2);
+	upload.kind = encode(root, &content);
+	if (upload.kind == OBOX_BUNDLE_DIFF) {
+		obox_bundle_name_format(&root->base_name, base);
+		upload.base = lab_view_cstr(base);
+	}
+	file.content = lab_buf_view(&content);
+	root->is_dirty = true;
+	if (content.overflow)
+		result = lab_fail(err, LAB_LIMIT, "root index is too large");
+	else
+		result = obox_bundles_upload(root->bundles, &upload, &name, err);
+	lab_buf_done(&content);
+	if (result < 0)
+		return -1;
+	root->is_dirty = false;
+	if (upload.kind == OBOX_BUNDLE_BASE)
+		keep_base(root, root->list, &name);
+	return 0;
+}
+
+/* With this host's mark. */
+static int upload_mark(struct obox_root *root, const char *reason, struct lab_error *err)
+{
+	root->is_marked = false;
+	if (obox_list_mark(root->list, lab_view_cstr(root->env->hostname), err) < 0 ||
+		upload(root, reason, err) < 0)
+		return -1;
+	root->is_marked = true;
+	root->is_changed = false;
+	return 0;
+}
+
+int obox_root_flush(struct obox_root *root, const char *reason, struct lab_error *err)
+{
+	int result = 0;
+
+	lock(root);
+	if (root->is_dirty)
+		result = root->is_marked ? upload(root, reason, err)
+					 : upload_mark(root, reason, err);
+	else
+		reason = NULL;
+	unlock(root);
+	return result < 0 ? -1 : reason != NULL;
+}
+
+/* ---- uploads in the background ---- */
+
+static void uploader(void *arg)
+{
+	struct obox_root *root = arg;
+	uint64_t deadline = env_now(root->env) + conf_of(root)->metacache_upload_interval_ns;
+	struct lab_error err;
+
+	while (!root->is_stopping && root->is_dirty) {
+		if (env_cond_wait(root->env, &root->uploader_cond, deadline) == 0)
+			continue;
+		(void)obox_root_flush(root, "metacache:upload_root", &err);
+		deadline = env_now(root->env) +
+			   LAB_MAX(LAB_SEC, conf_of(root)->metacache_upload_interval_ns);
+	}
+	root->has_uploader = false;
+	env_cond_broadcast(root->env, &root->cond);
+}
+
+/* False: it must be uploaded now. */
+static bool upload_later(struct obox_root *root)
+{
+	struct lab_error err;
+
+	if (!conf_of(root)->metacache_bg_root_uploads)
+		return false;
+	if (!root->has_uploader)
+		root->has_uploader =
+			env_spawn(root->env, "root-uploader", uploader, root, &err) == 0;
+	return root->has_uploader;
+}
+
+/* ---- refresh ---- */
+
+/* True if a host other than this one has a mark that `before` has not. */
+static bool has_foreign_marks(const struct obox_root *root, const struct obox_list *before)
+{
+	for (size_t i = 0; i < root->list->mark_count; i++) {
+		const struct obox_list_mark *mark = &root->list->marks[i];
+
+		if (strcmp(mark->host, root->env->hostname) != 0 &&
+			mark->count > obox_list_mark_of(before, lab_view_cstr(mark->host)))
+			return true;
+	}
+	return false;
+}
+
+static int decode(struct obox_root *root, const struct obox_bundle_download *download,
+	struct obox_list **ret, struct lab_error *err)
+{
+	const struct obox_bundle_file *file = obox_bundle_file(&download->bundle, ROOT_FILE);
+	struct obox_list *whole;
+	int result;
+
+	*ret = NULL;
+	if (file == NULL)
+		return lab_fail(err, LAB_CORRUPT, "root bundle without " ROOT_FILE);
+	if (download->bundle.kind == OBOX_BUNDLE_DIFF)
+		return obox_list_merge_changes(root->list, file->content, ret, err);
+	if (obox_list_decode(root->env->heap, file->content, &whole, err) < 0)
+		return -1;
+	result = obox_list_merge(root->list, whole, ret, err);
+	if (result == 0 && download->bundle.kind == OBOX_BUNDLE_BASE)
+		keep_base(root, whole, &download->id);
+	obox_list_free(&whole);
+	return result;
+}
+
+/* What cannot be used is set aside: nothing of it is lost, and the rest counts. */
+static void merge_news(struct obox_root *root, struct obox_bundles_news *news)
+{
+	for (size_t i = 0; i < news->count; i++) {
+		struct obox_list *merged;
+		struct lab_error err;
+
+		if (decode(root, &news->downloads[i], &merged, &err) < 0) {
+			obox_bundles_set_aside(root->bundles, &news->downloads[i], &err);
+			news->set_aside++;
+			continue;
+		}
+		obox_list_free(&root->list);
+		root->list = merged;
+		obox_bundles_merged(root->bundles, &news->downloads[i]);
+	}
+}
+
+/* 1 if another host has changed something. */
+static int take_news(
+	struct obox_root *root, struct obox_bundles_news *news, const char **ret_status)
+{
+	struct obox_list *before = copy_of(root->list);
+	bool is_new;
+
+	*ret_status = obox_bundles_count(root->bundles) == 0 && news->count == 0 ? "created"
+		      : news->count > 0 ? "refreshed_changed"
+					: "refreshed_unchanged";
+	merge_news(root, news);
+	is_new = has_foreign_marks(root, before) || news->set_aside > 0;
+	obox_list_free(&before);
+	if (!is_new)
+		return 0;
+	root->generation++;
+	root->is_marked = false;
+	return 1;
+}
+
+static int refresh(struct obox_root *root, const char **ret_status, struct lab_error *err)
+{
+	struct lab_arena *arena = lab_arena_new(root->env->heap, DOWNLOADS_ARENA_MAX);
+	uint64_t started_us = env_wall_us(root->env), started_ns = env_now(root->env);
+	struct obox_bundles_news news;
+	struct lab_error ignored;
+	int result;
+
+	result = obox_bundles_refresh(root->bundles, "metacache:refresh_root", arena, &news, err);
+	if (result == 0) {
+		result = take_news(root, &news, ret_status);
+		root->is_refreshed = true;
+		root->refreshed_ns = started_ns;
+		root->refreshed_before_us = root->refreshed_us;
+		root->refreshed_us = started_us;
+		/* Who changed something meanwhile may have looked before: he must look again. */
+		if (result > 0 && root->is_changed)
+			(void)upload_mark(root, "metacache:upload_root", &ignored);
+	}
+	lab_arena_free(&arena);
+	return result;
+}
+
+/* Loads the file at the first access, as that blocks. */
+static void load(struct obox_root *root)
+{
+	if (root->is_loaded)
+		return;
+	root->is_loaded = true;
+	if (!obox_root_load(root))
+		begin_anew(root);
+}
+
+static bool is_current(const struct obox_root *root)
+{
+	const struct conf_settings *conf = conf_of(root);
+	uint64_t now = env_now(root->env), forced = conf->metacache_forced_refresh_interval_ns;
+
+	return root->is_refreshed && now - root->accessed_ns < conf->metacache_close_delay_ns &&
+	       (forced == 0 || now - root->refreshed_ns < forced);
+}
+
+static void report_finished(struct obox_root *root, const char *status, const struct lab_error *err)
+{
+	ENV_EVENT(root->env, LAB_EV_metacache_user_refresh_finished,
+		LAB_F_CSTR("user", root->user->username), LAB_F_CSTR("metacache_status", status),
+		LAB_F_CODE("code", err->code),
+		LAB_F_CSTR("error", err->code == LAB_OK ? "" : err->message));
+}
+
+int obox_root_access(struct obox_root *root, struct lab_error *err)
+{
+	const char *status = "kept";
+	int result = 0;
+
+	lock(root);
+	err->code = LAB_OK;
+	load(root);
+	if (!is_current(root)) {
+		ENV_EVENT(root->env, LAB_EV_metacache_user_refresh_started,
+			LAB_F_CSTR("user", root->user->username));
+		result = refresh(root, &status, err);
+	}
+	report_finished(root, result < 0 ? "" : status, err);
+	if (result >= 0)
+		root->accessed_ns = env_now(root->env);
+	if (result >= 0)
+		obox_user_sync_folders(root->user);
+	unlock(root);
+	return result < 0 ? lab_error_wrap(err, "refresh of the root of %s", root->user->username)
+			  : result;
+}
+
+void obox_root_forget_access(struct obox_root *root)
+{
+	root->is_refreshed = false;
+}
+
+/* ---- changes ---- */
+
+/* What an upload leaves uncertain is a mark or a folder, not what the caller is about to do. */
+static int not_begun(struct obox_root *root, struct lab_error *err)
+{
+	if (err->code == LAB_UNCERTAIN)
+		err->code = LAB_UNAVAILABLE;
+	return lab_error_wrap(err, "root of %s", root->user->username);
+}
+
+static bool is_safe(const struct obox_root *root)
+{
+	return root->is_marked && (!root->is_dirty || conf_of(root)->metacache_bg_root_uploads);
+}
+
+int obox_root_begin_change(struct obox_root *root, struct lab_error *err)
+{
+	struct lab_error own;
+	int result = 0;
+
+	err = err != NULL ? err : &own;
+	if (!is_safe(root)) {
+		lock(root);
+		if (!is_safe(root))
+			result = upload_mark(root, "metacache:upload_root", err);
+		unlock(root);
+		if (result < 0)
+			return not_begun(root, err);
+	}
+	root->is_changed = true;
+	return 0;
+}
+
+static void restore(struct obox_root *root, struct obox_list **before, bool was_dirty)
+{
+	struct obox_list *changed = root->list;
+
+	root->list = *before;
+	*before = changed;
+	root->is_dirty = was_dirty;
+}
+
+/* A failure that is certain leaves the list as it was. */
+static int upload_change(
+	struct obox_root *root, struct obox_list **before, bool was_dirty, struct lab_error *err)
+{
+	root->is_dirty = true;
+	if (upload_later(root) || upload_mark(root, "metacache:upload_root", err) == 0) {
+		root->is_changed = true;
+		return 0;
+	}
+	if (err->code != LAB_UNCERTAIN)
+		restore(root, before, was_dirty);
+	return -1;
+}
+
+int obox_root_change(
+	struct obox_root *root, obox_root_change_fn fn, void *ctx, struct lab_error *err)
+{
+	struct obox_list *before;
+	struct lab_error own;
+	bool was_dirty;
+	int result;
+
+	err = err != NULL ? err : &own;
+	lock(root);
+	before = copy_of(root->list);
+	was_dirty = root->is_dirty;
+	result = fn(root, ctx, err);
+	if (result < 0)
+		restore(root, &before, was_dirty);
+	if (result > 0 && upload_change(root, &before, was_dirty, err) < 0)
+		result = lab_error_wrap(err, "root of %s", root->user->username);
+	obox_user_sync_folders(root->user);
+	obox_list_free(&before);
+	unlock(root);
+	return result;
+}

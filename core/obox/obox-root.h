@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * obox-root.h - a user's root on one backend: the list of folders, its file, and its bundles
+ * (obox 5.3, 5.4, palomar 6.2).
+ *
+ * Purpose    Keeps the list as current as the metacache's settings say, changes it, and tells other
+ *            backends that this one has changed something: once, until another one does.
+ * Marks      A backend that reads the root of a user finds a mark of each host that has changed
+ *            anything. If one is new, its folders are to be refreshed. So a host's mark is in the
+ *            dict before its first change is acknowledged, and again before the first one after it
+ *            has seen another host's. What it changed before it saw that one is marked at once: the
+ *            other may have looked before.
+ * Locking    One fiber at a time changes or refreshes a root; the others wait. Whoever holds a
+ *            folder (obox_mailbox_begin()) must not wait for the root.
+ * File       "<home>/obox.root", written at a clean stop and marked as open until then, as a
+ *            folder's index is. What is not clean is forgotten, with a new author for what is
+ *            changed from then on.
+ * Requests   Refresh: 2 listings, a GET for each bundle that is not known. Change: PUT, INSERT,
+ *            DELETE of the object before.
+ */
+#ifndef LAB_OBOX_ROOT_H
+#define LAB_OBOX_ROOT_H
+
+#include "core/obox/bundle-store.h"
+#include "core/obox/list-state.h"
+
+struct obox_user;
+
+struct obox_root {
+	struct obox_user *user;
+	struct env *env;
+	char path[ENV_PATH_MAX];
+	struct env_file *file; /* NULL: the disk failed; the root lives in memory */
+	struct obox_bundles *bundles;
+	struct obox_list *list;
+	/* The newest base bundle, and the list that it is; NULL: there is none. */
+	struct obox_list *base;
+	struct obox_bundle_name base_name;
+	uint64_t author;
+	/* Another one whenever folders are to be refreshed: a folder that was refreshed under this
+	 * number is current. Not above or below, only different. */
+	uint64_t generation;
+	bool is_dirty;   /* has what no bundle has */
+	bool is_marked;  /* no host has changed anything since this one's mark was uploaded */
+	bool is_changed; /* something was changed since then */
+	bool is_loaded;  /* the file was read, or there is none */
+	bool is_refreshed;
+	uint64_t accessed_ns, refreshed_ns;
+	uint64_t refreshed_us, refreshed_before_us; /* by the wall clock */
+	bool is_busy;
+	struct env_cond cond;
+	/* metacache_bg_root_uploads */
+	bool has_uploader, is_stopping;
+	struct env_cond uploader_cond;
+};
+
+/* -1 LAB_INVALID: the path of the file gets too long. */
+int obox_root_init(struct obox_root *root, struct obox_user *user, struct lab_error *err);
+/* A clean stop: uploads what is dirty, if it can, and writes the file. Blocks. */
+void obox_root_done(struct obox_root *root);
+
+/* The user is accessed: within metacache_close_delay of the last access nothing happens, else the
+ * root is refreshed. 1 if folders are to be refreshed, or were renamed or deleted. -1: storage
+ * failed, and the list may be old. Blocks. */
+int obox_root_access(struct obox_root *root, struct lab_error *err);
+/* As if it were long ago. */
+void obox_root_forget_access(struct obox_root *root);
+
+/* Before the first step of every change of anything of the user: returns 0 once this host's mark is
+ * in the dict. -1: it is not, and nothing must be changed; never UNCERTAIN. Free unless a mark is
+ * due. Blocks. */
+int obox_root_begin_change(struct obox_root *root, struct lab_error *err);
+
+/* Changes the list: fn returns 1 if it did, 0 or -1 if not. Then the root is uploaded, or within
+ * metacache_upload_interval (metacache_bg_root_uploads). What fn returned, or -1: the upload failed,
+ * and the list is as it was; UNCERTAIN: it may have been uploaded, and will be. Blocks. */
+typedef int (*obox_root_change_fn)(struct obox_root *root, void *ctx, struct lab_error *err);
+int obox_root_change(
+	struct obox_root *root, obox_root_change_fn fn, void *ctx, struct lab_error *err);
+
+/* Uploads what is dirty. 1 if it did, 0 if nothing was; -1. */
+int obox_root_flush(struct obox_root *root, const char *reason, struct lab_error *err);
+
+/* ---- the file (obox-root-file.c) ---- */
+
+/* Fills the root from the file if a clean stop left it, and marks the file as open. False: what the
+ * root has now is of no use. */
+bool obox_root_load(struct obox_root *root);
+/* Writes it and closes it. */
+void obox_root_save(struct obox_root *root);
+
+#endif
