@@ -26,12 +26,9 @@ struct user {
 	char name[64];
 	const struct scenario_group *group;
 	size_t folders; /* besides INBOX */
-	struct node *node;
-	unsigned active; /* sessions and deliveries under way on `node` */
 	uint32_t tokens_given;
-	uint64_t ordinal; /* of the draws of this user's sessions */
-	uint64_t delivery_ordinal;
-	struct lab_map *tokens; /* object id -> token, as a pointer-sized number */
+	uint64_t delivery_ordinal; /* of the draws of this user's deliveries */
+	struct lab_map *tokens;    /* object id -> token, as a pointer-sized number */
 };
 
 /* A mail of a selected folder, as the client knows it. */

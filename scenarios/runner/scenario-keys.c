@@ -60,6 +60,8 @@ static const struct conf_key keys[] = {
 		"Size of generated mails"),
 	RANGE("user", scenario_group, folders, CONF_UNIT_COUNT, 0, CLIENT_FOLDERS_MAX, "1..3",
 		"Folders besides INBOX"),
+	RANGE("user", scenario_group, backends_at_once, CONF_UNIT_COUNT, 1, SCENARIO_LANES_MAX, "1",
+		"Backends that serve a user at the same time, each with sessions of its own"),
 	RANGE("user", scenario_group, mail_inbox_delete_percentage, CONF_UNIT_FRACTION, 0, PPM_MAX,
 		"20%", "Actions that expunge"),
 	RANGE("user", scenario_group, mail_inbox_move_percentage, CONF_UNIT_FRACTION, 0, PPM_MAX,

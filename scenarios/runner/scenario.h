@@ -25,6 +25,7 @@
 #define SCENARIO_GROUPS_MAX 16
 #define SCENARIO_FAULTS_MAX 64
 #define SCENARIO_TARGETS_MAX 16
+#define SCENARIO_LANES_MAX 16u
 #define SCENARIO_DICTS_MAX 8
 #define SCENARIO_BACKENDS_MAX 255 /* of all sites */
 #define SCENARIO_CQL_NODES_MAX 32
@@ -49,6 +50,7 @@ struct scenario_group {
 	struct conf_range mail_action_delay; /* between actions of a session */
 	struct conf_range mail_size;         /* bytes, of generated mails */
 	struct conf_range folders;           /* besides INBOX */
+	struct conf_range backends_at_once;  /* that serve a user, each with its own sessions */
 	/* Of the actions of a session, ppm; the rest reads a mail. */
 	struct conf_range mail_inbox_delete_percentage;
 	struct conf_range mail_inbox_move_percentage;

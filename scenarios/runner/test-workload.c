@@ -335,6 +335,41 @@ static void while_a_backend_is_down_its_users_are_elsewhere(void **state)
 	assert_true(from > 20);
 }
 
+static void several_backends_serve_a_user_at_once(void **state)
+{
+	unsigned nodes[2] = { 0 };
+	bool overlap = false;
+
+	(void)state;
+	start("user u {\ncount = 4\nbackends_at_once = 2\n}\n", 1, 5 * LAB_MINUTE);
+	run_until(10 * LAB_MINUTE);
+	for (unsigned user = 1; user <= 4; user++) {
+		size_t seen[NODES] = { 0 }, delivered[NODES] = { 0 }, used = 0;
+
+		for (size_t i = 0; i < fake.count; i++) {
+			const struct call *c = &fake.calls[i];
+
+			if (c->user != user)
+				continue;
+			seen[c->node - test.nodes] += c->kind == HISTORY_SELECT;
+			delivered[c->node - test.nodes] += c->kind == HISTORY_DELIVER;
+			for (size_t n = 0; n < i; n++)
+				overlap |= fake.calls[n].user == user &&
+					   fake.calls[n].node != c->node &&
+					   fake.calls[n].ended_ns > c->began_ns;
+		}
+		for (size_t n = 0; n < NODES; n++) {
+			used += seen[n] > 0;
+			nodes[0] += seen[n] > 0 && delivered[n] > 0;
+			nodes[1] += seen[n] == 0 && delivered[n] > 0;
+		}
+		assert_row(user, used == 2);
+	}
+	assert_true(overlap);
+	assert_int_equal(nodes[0], 8);
+	assert_int_equal(nodes[1], 0);
+}
+
 static void a_delivery_does_not_move_a_user_with_an_open_session(void **state)
 {
 	(void)state;
@@ -582,6 +617,7 @@ int main(void)
 		test(a_move_goes_to_another_folder_and_takes_different_mails),
 		test(a_user_stays_on_its_home_backend_while_that_is_up),
 		test(while_a_backend_is_down_its_users_are_elsewhere),
+		test(several_backends_serve_a_user_at_once),
 		test(a_delivery_does_not_move_a_user_with_an_open_session),
 		test(without_any_backend_deliveries_are_refused_and_nobody_reads),
 		test(what_is_not_acknowledged_is_sent_again_so_many_times),

@@ -11,10 +11,21 @@
 #define FIRST_MAIL_DATE INT64_C(1767225600) /* 2026-01-01 00:00:00 UTC */
 #define SESSION_ARENA_MAX (256u * 1024 * 1024)
 
+/* Where a user is served: one, or several at once, as when nothing sees to it that all of a user's
+ * connections go to one backend. */
+struct lane {
+	struct user *user;
+	uint32_t number; /* from 0 */
+	struct node *node;
+	unsigned active;  /* sessions and deliveries under way on `node` */
+	uint64_t ordinal; /* of the draws of its sessions */
+};
+
 struct workload {
 	struct workload_settings settings;
 	struct client_context client;
 	struct user *users;
+	struct lane *lanes; /* SCENARIO_LANES_MAX for each user */
 	size_t user_count;
 	size_t busy; /* fibers that have not ended */
 	struct node *auditor;
@@ -25,12 +36,18 @@ static uint64_t draw(struct workload *w, const struct user *user, const char *wh
 	return lab_draw(w->settings.seed, what, user->number, n);
 }
 
-/* What a user's sessions do next. Deliveries count for themselves, so that a retry of theirs
+/* What the sessions of a lane do next. Deliveries count for themselves, so that a retry of theirs
  * changes nothing here. */
-static uint64_t pick(
-	struct workload *w, struct user *user, const struct conf_range *range, const char *what)
+static uint64_t next(struct workload *w, struct lane *lane, const char *what)
 {
-	return conf_range_pick(range, draw(w, user, what, user->ordinal++));
+	return lab_draw(w->settings.seed, what, (uint64_t)lane->number << 32 | lane->user->number,
+		lane->ordinal++);
+}
+
+static uint64_t pick(
+	struct workload *w, struct lane *lane, const struct conf_range *range, const char *what)
+{
+	return conf_range_pick(range, next(w, lane, what));
 }
 
 static uint64_t pick_delivery(
@@ -51,17 +68,29 @@ static bool is_over(struct workload *w)
 
 /* ---- routing ---- */
 
-static struct node *route(struct workload *w, struct user *user)
+static struct lane *lane_of(struct workload *w, const struct user *user, size_t number)
 {
-	size_t home = lab_pick(draw(w, user, "user.home", 0), w->settings.node_count);
+	return &w->lanes[(size_t)(user - w->users) * SCENARIO_LANES_MAX + number];
+}
 
-	if (user->active > 0 && user->node->is_up)
-		return user->node;
+static size_t lane_count(struct workload *w, const struct user *user)
+{
+	return (size_t)conf_range_pick(
+		&user->group->backends_at_once, draw(w, user, "user.lanes", 0));
+}
+
+static struct node *route(struct workload *w, struct lane *lane)
+{
+	size_t home = lab_pick(draw(w, lane->user, "user.home", 0), w->settings.node_count) +
+		      lane->number;
+
+	if (lane->active > 0 && lane->node->is_up)
+		return lane->node;
 	for (size_t i = 0; i < w->settings.node_count; i++) {
 		struct node *node = &w->settings.nodes[(home + i) % w->settings.node_count];
 
 		if (node->is_up && node->backend != NULL) {
-			user->node = node;
+			lane->node = node;
 			return node;
 		}
 	}
@@ -119,6 +148,9 @@ static void deliver_with_retries(struct workload *w, struct user *user, uint64_t
 		pick_delivery(w, user, &user->group->mail_delivery_retries, "delivery.retries");
 
 	for (uint64_t attempt = 0; attempt <= retries; attempt++) {
+		struct lane *lane = lane_of(w, user,
+			lab_pick(draw(w, user, "delivery.lane", token + attempt),
+				lane_count(w, user)));
 		enum history_outcome outcome;
 		struct node *node;
 
@@ -126,10 +158,10 @@ static void deliver_with_retries(struct workload *w, struct user *user, uint64_t
 			env_sleep(lab(w),
 				pick_delivery(w, user, &user->group->mail_delivery_retry_delay,
 					"delivery.delay"));
-		node = route(w, user);
-		user->active++;
+		node = route(w, lane);
+		lane->active++;
 		outcome = client_deliver(&w->client, user, node, token, mail, flag);
-		user->active--;
+		lane->active--;
 		if (outcome == HISTORY_OK || is_over(w))
 			break;
 	}
@@ -139,6 +171,7 @@ static void deliver_with_retries(struct workload *w, struct user *user, uint64_t
 struct user_fiber {
 	struct workload *w;
 	struct user *user;
+	struct lane *lane; /* of sessions */
 };
 
 static void deliveries(void *arg)
@@ -164,20 +197,19 @@ static void deliveries(void *arg)
 /* ---- sessions ---- */
 
 static struct lab_view other_folder(
-	struct workload *w, struct user *user, struct lab_view folder, struct lab_arena *arena)
+	struct workload *w, struct lane *lane, struct lab_view folder, struct lab_arena *arena)
 {
-	size_t count = user->folders + 1,
-	       at = lab_pick(draw(w, user, "folder", user->ordinal++), count);
+	size_t count = lane->user->folders + 1, at = lab_pick(next(w, lane, "folder"), count);
 	struct lab_view name = client_folder_name(at, arena);
 
 	return lab_view_eq(name, folder) ? client_folder_name((at + 1) % count, arena) : name;
 }
 
 /* Different mails of the view, at most `count`. */
-static size_t choose_mails(struct workload *w, struct user *user, const struct client_view *view,
+static size_t choose_mails(struct workload *w, struct lane *lane, const struct client_view *view,
 	size_t count, size_t *chosen)
 {
-	size_t first = lab_pick(draw(w, user, "mail", user->ordinal++), view->count);
+	size_t first = lab_pick(next(w, lane, "mail"), view->count);
 
 	count = LAB_MIN(count, view->count);
 	for (size_t i = 0; i < count; i++)
@@ -186,10 +218,10 @@ static size_t choose_mails(struct workload *w, struct user *user, const struct c
 }
 
 /* Sets what is not set; clears every other time what is. */
-static bool act_store(struct workload *w, struct client_session *session, size_t mail)
+static bool act_store(
+	struct workload *w, struct lane *lane, struct client_session *session, size_t mail)
 {
-	struct user *user = session->user;
-	uint64_t which = draw(w, user, "flag", user->ordinal++);
+	uint64_t which = next(w, lane, "flag");
 	struct lab_view flag = client_flag_name(lab_pick(which, CLIENT_FLAGS));
 	uint64_t bit = history_flag(w->settings.history, flag);
 	bool has = (session->view.mails[mail].flags & bit) != 0;
@@ -197,60 +229,60 @@ static bool act_store(struct workload *w, struct client_session *session, size_t
 	return client_store(session, mail, flag, !has || which % 2 == 0);
 }
 
-static bool act(struct workload *w, struct client_session *session)
+static bool act(struct workload *w, struct lane *lane, struct client_session *session)
 {
-	struct user *user = session->user;
-	const struct scenario_group *g = user->group;
+	const struct scenario_group *g = lane->user->group;
 	size_t chosen[CLIENT_BULK_MAX];
-	uint64_t action = lab_pick(draw(w, user, "action", user->ordinal++), 1000000);
-	uint64_t del = pick(w, user, &g->mail_inbox_delete_percentage, "action.delete");
-	uint64_t move = pick(w, user, &g->mail_inbox_move_percentage, "action.move");
-	uint64_t copy = pick(w, user, &g->mail_inbox_copy_percentage, "action.copy");
+	uint64_t action = lab_pick(next(w, lane, "action"), 1000000);
+	uint64_t del = pick(w, lane, &g->mail_inbox_delete_percentage, "action.delete");
+	uint64_t move = pick(w, lane, &g->mail_inbox_move_percentage, "action.move");
+	uint64_t copy = pick(w, lane, &g->mail_inbox_copy_percentage, "action.copy");
 	uint64_t store = g->mail_inbox_store_percentage.high == 0
 				 ? 0
-				 : pick(w, user, &g->mail_inbox_store_percentage, "action.store");
+				 : pick(w, lane, &g->mail_inbox_store_percentage, "action.store");
 	size_t bulk =
-		(size_t)LAB_MIN(pick(w, user, &g->mail_bulk_count, "action.bulk"), CLIENT_BULK_MAX);
+		(size_t)LAB_MIN(pick(w, lane, &g->mail_bulk_count, "action.bulk"), CLIENT_BULK_MAX);
 	struct lab_view target;
 
 	if (session->view.count == 0)
 		return true;
 	if (action < del)
 		return client_expunge(
-			session, chosen, choose_mails(w, user, &session->view, bulk, chosen));
-	target = other_folder(w, user, session->view.folder, session->arena);
+			session, chosen, choose_mails(w, lane, &session->view, bulk, chosen));
+	target = other_folder(w, lane, session->view.folder, session->arena);
 	if (action < del + move)
 		return client_move(session, chosen,
-			choose_mails(w, user, &session->view, bulk, chosen), target);
-	(void)choose_mails(w, user, &session->view, 1, chosen);
+			choose_mails(w, lane, &session->view, bulk, chosen), target);
+	(void)choose_mails(w, lane, &session->view, 1, chosen);
 	if (action < del + move + copy)
 		return client_copy(session, chosen[0], target);
 	if (action < del + move + copy + store)
-		return act_store(w, session, chosen[0]);
+		return act_store(w, lane, session, chosen[0]);
 	return client_fetch(session, chosen[0]);
 }
 
 /* Returns when the session is over: its time is up, or the connection broke. */
-static void session_run(struct workload *w, struct user *user, struct node *node)
+static void session_run(struct workload *w, struct lane *lane, struct node *node)
 {
+	struct user *user = lane->user;
 	struct client_session session = { .client = &w->client,
 		.user = user,
 		.node = node,
 		.boots = node->boots,
 		.arena = lab_arena_new(lab(w)->heap, SESSION_ARENA_MAX) };
 	uint64_t beat_ns = env_now(lab(w));
-	uint64_t end = beat_ns + pick(w, user, &user->group->mail_session_length, "session");
+	uint64_t end = beat_ns + pick(w, lane, &user->group->mail_session_length, "session");
 	struct lab_view folder = LAB_VIEW("INBOX");
 
-	if (lab_pick(draw(w, user, "session.folder", user->ordinal++), 10) < 3)
-		folder = other_folder(w, user, folder, session.arena);
+	if (lab_pick(next(w, lane, "session.folder"), 10) < 3)
+		folder = other_folder(w, lane, folder, session.arena);
 	if (client_select(&session, folder)) {
 		do {
 			uint64_t delay_ns =
-				pick(w, user, &user->group->mail_action_delay, "action.delay");
+				pick(w, lane, &user->group->mail_action_delay, "action.delay");
 
 			beat_ns = sleep_until_beat(w, beat_ns, delay_ns);
-		} while (!is_over(w) && env_now(lab(w)) < end && act(w, &session));
+		} while (!is_over(w) && env_now(lab(w)) < end && act(w, lane, &session));
 	}
 	lab_arena_free(&session.arena);
 }
@@ -259,23 +291,23 @@ static void sessions(void *arg)
 {
 	struct user_fiber *fiber = arg;
 	struct workload *w = fiber->w;
-	struct user *user = fiber->user;
+	struct lane *lane = fiber->lane;
 	uint64_t ended_ns = 0;
 
 	for (;;) {
-		uint64_t interval_ns =
-			pick(w, user, &user->group->mail_session_interval, "session.interval");
+		uint64_t interval_ns = pick(
+			w, lane, &lane->user->group->mail_session_interval, "session.interval");
 		struct node *node;
 
 		(void)sleep_until_beat(w, ended_ns, interval_ns);
 		if (is_over(w))
 			break;
-		node = route(w, user);
+		node = route(w, lane);
 		if (node == NULL)
 			continue;
-		user->active++;
-		session_run(w, user, node);
-		user->active--;
+		lane->active++;
+		session_run(w, lane, node);
+		lane->active--;
 		ended_ns = env_now(lab(w));
 	}
 	w->busy--;
@@ -291,14 +323,16 @@ static void user_init(struct workload *w, const struct scenario_group *group, st
 	user->folders = (size_t)LAB_MIN(
 		conf_range_pick(&group->folders, draw(w, user, "folders", 0)), CLIENT_FOLDERS_MAX);
 	user->tokens = lab_map_new(lab(w)->heap, HISTORY_OPS_MAX);
+	for (uint32_t i = 0; i < SCENARIO_LANES_MAX; i++)
+		*lane_of(w, user, i) = (struct lane){ .user = user, .number = i };
 }
 
-static int start_fiber(struct workload *w, struct user *user, const char *name, env_fiber_fn fn,
-	struct lab_error *err)
+static int start_fiber(struct workload *w, struct user *user, struct lane *lane, const char *name,
+	env_fiber_fn fn, struct lab_error *err)
 {
 	struct user_fiber *fiber = lab_new(lab(w)->heap, struct user_fiber);
 
-	*fiber = (struct user_fiber){ w, user };
+	*fiber = (struct user_fiber){ w, user, lane };
 	w->busy++;
 	return env_spawn(lab(w), name, fn, fiber, err);
 }
@@ -306,9 +340,15 @@ static int start_fiber(struct workload *w, struct user *user, const char *name, 
 static int start_users(struct workload *w, struct lab_error *err)
 {
 	for (size_t i = 0; i < w->user_count; i++) {
-		if (start_fiber(w, &w->users[i], "deliveries", deliveries, err) < 0 ||
-			start_fiber(w, &w->users[i], "sessions", sessions, err) < 0)
+		struct user *user = &w->users[i];
+
+		if (start_fiber(w, user, NULL, "deliveries", deliveries, err) < 0)
 			return -1;
+		for (size_t n = 0; n < lane_count(w, user); n++) {
+			if (start_fiber(w, user, lane_of(w, user, n), "sessions", sessions, err) <
+				0)
+				return -1;
+		}
 	}
 	return 0;
 }
@@ -333,6 +373,7 @@ int workload_start(
 	if (w->user_count > USERS_MAX)
 		return lab_fail(err, LAB_LIMIT, "more than %d users", USERS_MAX);
 	w->users = lab_new_array(heap, struct user, w->user_count);
+	w->lanes = lab_new_array(heap, struct lane, w->user_count * SCENARIO_LANES_MAX);
 	for (size_t g = 0; g < scenario->group_count; g++) {
 		for (size_t i = 0; i < counts[g]; i++)
 			user_init(w, &scenario->groups[g], &w->users[n++]);
@@ -381,7 +422,7 @@ int workload_audit(struct workload *workload, struct node *node, struct lab_erro
 {
 	workload->auditor = node;
 	for (size_t i = 0; i < workload->user_count; i++) {
-		if (start_fiber(workload, &workload->users[i], "audit", audit_user, err) < 0)
+		if (start_fiber(workload, &workload->users[i], NULL, "audit", audit_user, err) < 0)
 			return -1;
 	}
 	return 0;

@@ -7,76 +7,71 @@
 
 #define WORK_MAX ((size_t)4 << 30)
 
+static const struct oracle_invariant invariants[] = {
+	{ 1, "no-lost-mail",
+		"A mail that was acknowledged and not expunged is in its folder after "
+		"heal, "
+		"and can be read." },
+	{ 2, "no-undone-expunge", "A mail whose expunge was acknowledged is in no later listing." },
+	{ 3, "no-lost-flag",
+		"A change of a flag that was acknowledged holds until another that knew "
+		"it; "
+		"only a crash costs what is younger than metacache_upload_interval." },
+	{ 4, "no-lost-delivery-flag", "The same of flags that a mail was saved with." },
+	{ 5, "no-phantom",
+		"What failed for certain is not there; each mail is there at most as often "
+		"as "
+		"attempts explain, under different object names." },
+	{ 6, "same-uidvalidity",
+		"UIDVALIDITY changes only with a merge that says so, and never "
+		"decreases." },
+	{ 7, "same-uid",
+		"UIDNEXT never decreases, and no UID denotes two mails within one "
+		"UIDVALIDITY." },
+	{ 8, "no-duplicates", "No UID and no object name is twice in one listing." },
+	{ 9, "kept-uid",
+		"A mail keeps its UID, also over a crash; only a merge of what two "
+		"backends did at once gives it another." },
+	{ 10, "growing-modseq",
+		"HIGHESTMODSEQ and modseqs of mails never decrease, and each change is "
+		"above all that was reported before." },
+	{ 12, "no-dangling-row",
+		"Each forward row's object is stored; without dictmap, each listed mail." },
+	{ 13, "rows-in-pairs",
+		"Each forward row has its reverse row; a reverse row is alone only where "
+		"something had failed." },
+	{ 14, "no-early-delete", "A body is deleted only if no row refers to it any more." },
+	{ 15, "leak-bound", "An object without rows is what a failure left behind." },
+	{ 16, "buckets",
+		"No bucket has more rows than bucket-size and what runs in parallel, and "
+		"no "
+		"row is above max_bucket." },
+	{ 17, "bundle-rows",
+		"Each row of an index bundle has its object, and where there are diffs "
+		"there is a base." },
+	{ 18, "few-bundles", "A folder has one base bundle, and one of each host beside it." },
+	{ 19, "copy-in-dict", "A copy of what has an object id writes and deletes no object." },
+	{ 20, "no-overwrite",
+		"No mail is written over, and with dictmap the bucket is never listed." },
+	{ 21, "same-body", "Each FETCH gives the body that was delivered." },
+	{ 30, "isolation", "No request and no row touches another user's objects." },
+	{ 31, "http-policy",
+		"Attempts and waits of requests to the storage are the documented ones, "
+		"and "
+		"bulk deletes have at most bulk_delete_limit keys." },
+	{ 32, "consistency", "Each CQL statement has the configured consistency or its fallback." },
+	{ 33, "timestamps",
+		"Statements carry client timestamps in microseconds: INSERT about now, "
+		"DELETE about now plus delete-timestamp." },
+	{ 35, "living-credentials",
+		"Whoever is told that its credentials are dead has living ones within one "
+		"refresh." },
+};
+
 const struct oracle_invariant *oracle_invariants(size_t *ret_count)
 {
-	static const struct oracle_invariant list[] = {
-		{ 1, "no-lost-mail",
-			"A mail that was acknowledged and not expunged is in its folder after "
-			"heal, "
-			"and can be read." },
-		{ 2, "no-undone-expunge",
-			"A mail whose expunge was acknowledged is in no later listing." },
-		{ 3, "no-lost-flag",
-			"A change of a flag that was acknowledged holds until another that knew "
-			"it; "
-			"only a crash costs what is younger than metacache_upload_interval." },
-		{ 4, "no-lost-delivery-flag", "The same of flags that a mail was saved with." },
-		{ 5, "no-phantom",
-			"What failed for certain is not there; each mail is there at most as often "
-			"as "
-			"attempts explain, under different object names." },
-		{ 6, "same-uidvalidity",
-			"UIDVALIDITY changes only with a merge that says so, and never "
-			"decreases." },
-		{ 7, "same-uid",
-			"UIDNEXT never decreases, and no UID denotes two mails within one "
-			"UIDVALIDITY." },
-		{ 8, "no-duplicates", "No UID and no object name is twice in one listing." },
-		{ 9, "kept-uid",
-			"A mail keeps its UID, also over a crash; only a merge of what two "
-			"backends did at once gives it another." },
-		{ 10, "growing-modseq",
-			"HIGHESTMODSEQ and modseqs of mails never decrease, and each change is "
-			"above all that was reported before." },
-		{ 12, "no-dangling-row",
-			"Each forward row's object is stored; without dictmap, each listed mail." },
-		{ 13, "rows-in-pairs",
-			"Each forward row has its reverse row; a reverse row is alone only where "
-			"something had failed." },
-		{ 14, "no-early-delete",
-			"A body is deleted only if no row refers to it any more." },
-		{ 15, "leak-bound", "An object without rows is what a failure left behind." },
-		{ 16, "buckets",
-			"No bucket has more rows than bucket-size and what runs in parallel, and "
-			"no "
-			"row is above max_bucket." },
-		{ 17, "bundle-rows",
-			"Each row of an index bundle has its object, and where there are diffs "
-			"there is a base." },
-		{ 18, "few-bundles",
-			"A folder has one base bundle, and one of each host beside it." },
-		{ 19, "copy-in-dict",
-			"A copy of what has an object id writes and deletes no object." },
-		{ 20, "no-overwrite",
-			"No mail is written over, and with dictmap the bucket is never listed." },
-		{ 21, "same-body", "Each FETCH gives the body that was delivered." },
-		{ 30, "isolation", "No request and no row touches another user's objects." },
-		{ 31, "http-policy",
-			"Attempts and waits of requests to the storage are the documented ones, "
-			"and "
-			"bulk deletes have at most bulk_delete_limit keys." },
-		{ 32, "consistency",
-			"Each CQL statement has the configured consistency or its fallback." },
-		{ 33, "timestamps",
-			"Statements carry client timestamps in microseconds: INSERT about now, "
-			"DELETE about now plus delete-timestamp." },
-		{ 35, "living-credentials",
-			"Whoever is told that its credentials are dead has living ones within one "
-			"refresh." },
-	};
-
-	*ret_count = LAB_COUNT_OF(list);
-	return list;
+	*ret_count = LAB_COUNT_OF(invariants);
+	return invariants;
 }
 
 static void free_maps(struct oracle_model *model)
