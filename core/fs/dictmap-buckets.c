@@ -300,6 +300,10 @@ void dictmap_buckets_free(struct dictmap_fs *fs)
 
 /* ---- max_bucket ---- */
 
+/* A raise is stamped just behind the value that was looked at: so a clock that is behind does not
+ * make it count for nothing, and one that comes late does not lower what others have raised since.
+ * The first one of a folder has nothing to be stamped behind. */
+
 /* *ret_written_us is the value's write time, 0 if there is none (older map files). */
 static int max_bucket_lookup(struct dictmap_fs *fs, struct lab_view guid, uint32_t *ret,
 	uint64_t *ret_written_us, struct lab_error *err)
@@ -322,23 +326,21 @@ static int max_bucket_lookup(struct dictmap_fs *fs, struct lab_view guid, uint32
 	return found < 0 ? -1 : 0;
 }
 
-int dictmap_bucket_max(
-	struct dictmap_fs *fs, struct lab_view guid, uint32_t *ret, struct lab_error *err)
+int dictmap_bucket_max(struct dictmap_fs *fs, struct lab_view guid, uint32_t *ret,
+	uint64_t *ret_written_us, struct lab_error *err)
 {
-	uint64_t written_us;
-
-	if (fs->conf.bucket_size == 0) {
-		*ret = 0;
-		return 0;
-	}
-	return max_bucket_lookup(fs, guid, ret, &written_us, err);
+	*ret = 0;
+	*ret_written_us = 0;
+	return fs->conf.bucket_size == 0 ? 0
+					 : max_bucket_lookup(fs, guid, ret, ret_written_us, err);
 }
 
 int dictmap_bucket_raise(struct dictmap_fs *fs, struct lab_view guid, uint32_t bucket,
-	const char *reason, struct lab_error *err)
+	uint64_t written_us, const char *reason, struct lab_error *err)
 {
 	struct lab_arena *arena = lab_arena_new(heap_of(fs), 65536);
-	struct dict_change_options options = { 0 };
+	struct dict_change_options options = { .timestamp_us =
+						       written_us == 0 ? 0 : written_us + 1 };
 	char text[16];
 	int result;
 
@@ -407,13 +409,14 @@ static int folder_advance(
 	struct dictmap_fs *fs, struct lab_view guid, struct folder *folder, struct lab_error *err)
 {
 	uint32_t next, max_bucket;
+	uint64_t written_us;
 
-	if (dictmap_bucket_max(fs, guid, &max_bucket, err) < 0)
+	if (dictmap_bucket_max(fs, guid, &max_bucket, &written_us, err) < 0)
 		return -1;
 	if (!folder->is_known || max_bucket > folder->max_bucket)
 		return folder_count(fs, guid, folder, max_bucket, err);
 	next = folder->max_bucket + 1;
-	if (dictmap_bucket_raise(fs, guid, next, "file", err) < 0)
+	if (dictmap_bucket_raise(fs, guid, next, written_us, "file", err) < 0)
 		return -1;
 	folder_set(fs, folder, next, 0);
 	return 0;

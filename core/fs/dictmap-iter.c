@@ -12,6 +12,7 @@ struct listing {
 	const struct dictmap_path *path;
 	struct lab_arena *arena;
 	size_t max_entries;
+	uint64_t max_bucket_us; /* its write time */
 	size_t bucket_count;
 	struct bucket_listing {
 		struct dict_row *rows;
@@ -109,8 +110,10 @@ static int probe_above(struct listing *l, struct lab_error *err)
 			l->bucket_count = next;
 			return 0;
 		}
-		if (dictmap_bucket_raise(l->fs, l->path->guid, (uint32_t)next, "iter", err) < 0)
+		if (dictmap_bucket_raise(l->fs, l->path->guid, (uint32_t)next, l->max_bucket_us,
+			    "iter", err) < 0)
 			return -1;
+		l->max_bucket_us += l->max_bucket_us != 0;
 	}
 }
 
@@ -130,7 +133,7 @@ static int iter_mails(struct listing *l, uint32_t flags, struct lab_view **ret_n
 	unsigned parallel = LAB_MIN(l->fs->conf.max_parallel_iter, PARALLEL_BUCKETS_MAX);
 	uint32_t top;
 
-	if (dictmap_bucket_max(l->fs, l->path->guid, &top, err) < 0)
+	if (dictmap_bucket_max(l->fs, l->path->guid, &top, &l->max_bucket_us, err) < 0)
 		return -1;
 	l->bucket_count = (size_t)top + 1;
 	l->buckets = lab_arena_array(l->arena, struct bucket_listing, l->bucket_count);

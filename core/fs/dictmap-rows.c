@@ -48,6 +48,7 @@ int dictmap_row_find(struct dictmap_fs *fs, const struct dictmap_path *path, uin
 	struct lab_arena *arena, struct lab_view *ret_oid, struct lab_error *err)
 {
 	struct dictmap_diff diff;
+	uint64_t written_us;
 	uint32_t b = 0;
 	int found;
 
@@ -60,7 +61,8 @@ int dictmap_row_find(struct dictmap_fs *fs, const struct dictmap_path *path, uin
 	}
 	if (*bucket != DICTMAP_BUCKET_UNKNOWN)
 		return row_lookup(fs, path, *bucket, arena, ret_oid, err);
-	if (path->kind == DICTMAP_MAIL && dictmap_bucket_max(fs, path->guid, &b, err) < 0)
+	if (path->kind == DICTMAP_MAIL &&
+		dictmap_bucket_max(fs, path->guid, &b, &written_us, err) < 0)
 		return -1;
 	/* The newest mails are asked for most. */
 	for (;; b--) {

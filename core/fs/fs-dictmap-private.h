@@ -124,13 +124,14 @@ int dictmap_bucket_reserve(
 void dictmap_bucket_release(struct dictmap_fs *fs, struct lab_view guid, uint32_t bucket);
 /* A row of the bucket was deleted: a tombstone now. Blocks. */
 void dictmap_bucket_deleted(struct dictmap_fs *fs, struct lab_view guid, uint32_t bucket);
-/* max_bucket from the dict (not from the cache). Blocks. */
-int dictmap_bucket_max(
-	struct dictmap_fs *fs, struct lab_view guid, uint32_t *ret, struct lab_error *err);
-/* A listing met rows in a bucket above max_bucket: raises it (reason=iter). Blocks.
- * Never UNCERTAIN. */
+/* max_bucket from the dict (not from the cache), and its write time: 0 if there is no row, or the
+ * map does not ask for it. Blocks. */
+int dictmap_bucket_max(struct dictmap_fs *fs, struct lab_view guid, uint32_t *ret,
+	uint64_t *ret_written_us, struct lab_error *err);
+/* The bucket is full, or a listing met rows above it (reason=iter): raises the max_bucket that was
+ * written at that time; without effect if it was written since. Blocks. Never UNCERTAIN. */
 int dictmap_bucket_raise(struct dictmap_fs *fs, struct lab_view guid, uint32_t bucket,
-	const char *reason, struct lab_error *err);
+	uint64_t written_us, const char *reason, struct lab_error *err);
 /* A complete listing counted the live rows of the last bucket. Blocks. */
 void dictmap_bucket_counted(
 	struct dictmap_fs *fs, struct lab_view guid, uint32_t max_bucket, uint64_t rows);
