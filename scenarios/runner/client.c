@@ -72,7 +72,7 @@ static uint64_t known_token(const struct user *user, const struct history_object
 	return (uintptr_t)lab_map_get(user->tokens, lab_view_of(object->oid, object->oid_len));
 }
 
-/* Without object ids, the name in the folder is all that says which object it is. */
+/* Where mails are stored under their paths, their names say which objects they are. */
 static struct history_object object_of(const struct client_context *client,
 	const uint8_t name[ENV_GUID128_SIZE], const uint8_t *oid, uint8_t oid_len)
 {
@@ -82,7 +82,7 @@ static struct history_object object_of(const struct client_context *client,
 	memcpy(object.name, name, sizeof(object.name));
 	object.has_name = memcmp(name, no_name, sizeof(no_name)) != 0;
 	memcpy(object.oid, oid, oid_len);
-	if (object.oid_len == 0 && object.has_name && client->names_are_ids) {
+	if (object.has_name && client->names_are_ids) {
 		memcpy(object.oid, name, sizeof(object.name));
 		object.oid_len = sizeof(object.name);
 	}

@@ -18,7 +18,7 @@ struct client_context {
 	struct history *history;
 	uint64_t (*event_sequence)(void *ctx);
 	void *event_ctx;
-	bool names_are_ids; /* the storage has no object ids */
+	bool names_are_ids; /* mails are stored under their paths */
 };
 
 struct user {

@@ -24,6 +24,7 @@ struct oracle *judge_new_oracle(const struct scene *scene, struct lab_heap *heap
 		.stores_paths =
 			scenario_stores_paths(&s->endpoints) || dictmap->storage_objectid_migrate,
 		.rows_are_paths = dictmap->storage_passthrough_paths != FS_URI_PASSTHROUGH_NONE,
+		.has_lockdir = dictmap->lockdir.len > 0,
 		.copies_in_dict =
 			dictmap->refcounting_table && !scenario_stores_paths(&s->endpoints),
 		.keyspace = c->keyspace,

@@ -197,7 +197,7 @@ static bool overlap(const struct history_op *a, const struct history_op *b)
 	return a->invoked_ns <= last_effect(b) && b->invoked_ns <= last_effect(a);
 }
 
-/* A copy on one host while another deletes the reference that it copies: lockdir is of one host. */
+/* A copy while the reference that it copies is deleted: lockdir is of one host, if it is set. */
 const char *oracle_excuse_race(const struct oracle *oracle, const struct oracle_instance *instance)
 {
 	const struct history_op *copy = instance->maker;
@@ -209,9 +209,14 @@ const char *oracle_excuse_race(const struct oracle *oracle, const struct oracle_
 		const struct history_op *op = t->op;
 
 		if ((op->kind == HISTORY_EXPUNGE || op->kind == HISTORY_MOVE) && op != copy &&
-			!lab_view_eq(op->backend, copy->backend) && overlap(op, copy))
-			return "a copy raced with a delete on another host, and lockdir is of one "
-			       "host only (obox 3.10)";
+			overlap(op, copy)) {
+			if (!lab_view_eq(op->backend, copy->backend))
+				return "a copy raced with a delete on another host, and lockdir is "
+				       "of one host only (obox 3.10)";
+			if (!oracle->settings.has_lockdir)
+				return "a copy raced with a delete, and there is no lockdir (obox "
+				       "3.10)";
+		}
 	}
 	return NULL;
 }

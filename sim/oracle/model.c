@@ -213,10 +213,19 @@ static void add_body(struct oracle *oracle, const struct history_op *op)
 	slot = slot_of(model->owners, number_view(&op->token));
 	if (*slot == NULL)
 		*slot = (void *)(uintptr_t)op;
-	if (op->made.oid_len == 0) {
-		slot = slot_of(model->unnamed, op->user);
-		*slot = (void *)((uintptr_t)*slot + 1);
-	}
+}
+
+/* It wrote an object of which nobody was told the name. */
+static void add_unnamed(struct oracle *oracle, const struct history_op *op)
+{
+	void **slot;
+
+	if (op->made.oid_len > 0 ||
+		(op->kind != HISTORY_DELIVER &&
+			(op->outcome == HISTORY_FAIL || oracle_is_copy_in_dict(oracle, op))))
+		return;
+	slot = slot_of(oracle->model.unnamed, op->user);
+	*slot = (void *)((uintptr_t)*slot + 1);
 }
 
 static enum oracle_made made_by(const struct history_op *op)
@@ -232,6 +241,7 @@ static void made(struct oracle *oracle, const struct history_op *op, struct lab_
 	struct oracle_instance *instance;
 	struct oracle_tally *tally;
 
+	add_unnamed(oracle, op);
 	if (op->made.has_name) {
 		instance = add_instance(oracle, op->user, folder, &op->made, op->token);
 		if (instance->maker != NULL && !instance->is_blamed) {

@@ -147,7 +147,7 @@ struct oracle_model {
 	struct lab_map *owners;      /* token -> user of its delivery (struct lab_view *) */
 	struct lab_map *bundle_keys; /* hash of the key of a bundle that has a row */
 	bool bundles_have_ids;       /* and so they may be among the mails */
-	struct lab_map *unnamed;     /* user -> count of deliveries of unknown object */
+	struct lab_map *unnamed;     /* user -> count of objects written of unknown id */
 	struct oracle_instance *first_instance, **last_instance;
 	struct oracle_object *first_object, **last_object;
 	struct oracle_tally *first_tally, **last_tally;
@@ -256,6 +256,8 @@ void oracle_check_flags(struct oracle *oracle, const struct oracle_case *c);
 void oracle_check_imap(struct oracle *oracle, const struct oracle_case *c);
 /* paths.c: the user and the name of a mail's path; false if it is none. */
 bool oracle_path_parse(struct lab_view key, struct lab_view *ret_user, struct lab_view *ret_name);
+/* Is this copy rows only? Paths cannot be shared, so their contents are copied (obox 4.7). */
+bool oracle_is_copy_in_dict(const struct oracle *oracle, const struct history_op *op);
 /* 12 and 15 without a dict. */
 void oracle_check_paths(struct oracle *oracle, const struct oracle_case *c);
 /* Excuse: what was listed since may have been stale, and there is no dict that knows better. */

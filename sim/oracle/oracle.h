@@ -38,6 +38,7 @@ struct oracle_settings {
 	 * history has the name as their object id. */
 	bool stores_paths;
 	bool rows_are_paths; /* all of them: a row says nothing of its object, or its path */
+	bool has_lockdir;    /* on one host copies and deletes of an object exclude each other */
 	bool copies_in_dict; /* a copy of what has an object id is rows, and no object */
 	struct lab_view keyspace;
 	uint64_t bucket_size;        /* dictmap; 0: no buckets */

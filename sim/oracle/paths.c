@@ -59,6 +59,12 @@ uint64_t oracle_key_hash(const struct oracle *oracle, struct lab_view key)
 	return lab_hash_view(0, key);
 }
 
+bool oracle_is_copy_in_dict(const struct oracle *oracle, const struct history_op *op)
+{
+	return oracle->settings.copies_in_dict &&
+	       (!oracle->settings.stores_paths || op->source.oid_len > HISTORY_NAME_BYTES);
+}
+
 /* ---- listings that may have been stale ---- */
 
 /* Was a listing that this one may be made of answered as things had been before? */

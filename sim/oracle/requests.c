@@ -40,13 +40,6 @@ static bool may_delete(const struct oracle_object *object, const struct oracle_l
 	return false;
 }
 
-/* Where copies are rows: paths cannot be shared, so their contents are copied (obox 4.7). */
-static bool is_copy_in_dict(const struct oracle *oracle, const struct history_op *op)
-{
-	return oracle->settings.copies_in_dict &&
-	       (!oracle->settings.stores_paths || op->source.oid_len > HISTORY_NAME_BYTES);
-}
-
 /* A copy that knows an object of its own wrote it. */
 static const struct history_op *copy_that_made(
 	const struct oracle *oracle, const struct oracle_object *object)
@@ -56,7 +49,7 @@ static const struct history_op *copy_that_made(
 
 		if ((op->kind != HISTORY_COPY && op->kind != HISTORY_MOVE) ||
 			op->source.oid_len == 0 || op->made.oid_len == 0 ||
-			!is_copy_in_dict(oracle, op))
+			!oracle_is_copy_in_dict(oracle, op))
 			continue;
 		if (!lab_view_eq(lab_view_of(op->source.oid, op->source.oid_len),
 			    lab_view_of(op->made.oid, op->made.oid_len)) &&
@@ -72,7 +65,7 @@ static const struct history_op *first_copy(
 {
 	for (const struct oracle_touch *t = object->first; t != NULL; t = t->next) {
 		if (t->op->kind == HISTORY_COPY && t->op->invoked_ns <= until_ns &&
-			is_copy_in_dict(oracle, t->op))
+			oracle_is_copy_in_dict(oracle, t->op))
 			return t->op;
 	}
 	return NULL;

@@ -223,6 +223,25 @@ static void race_on_one_host_is_not_excused(void **state)
 	t_finds("I1 lost mail");
 }
 
+static void without_lockdir_a_race_on_one_host_is_excused(void **state)
+{
+	struct history_op copy;
+	uint32_t id;
+
+	(void)state;
+	t.settings.has_lockdir = false;
+	t_restart();
+	t_deliver(1, t_object(1, 1), HISTORY_OK);
+	copy = t_copy_op(HISTORY_COPY, 0, 1, 1, 1, 1);
+	copy.made = t_object(2, 1);
+	id = t_begin(&copy);
+	t_expunge(0, 1, 1, 1, HISTORY_OK);
+	t_end(id, &copy, HISTORY_OK);
+	t_audit(0, NULL, NULL, 0);
+	t_audit(1, NULL, NULL, 0);
+	t_excuses("I1 lost mail");
+}
+
 static void objects_taken_away_on_purpose_excuse_the_loss(void **state)
 {
 	(void)state;
@@ -588,6 +607,7 @@ int main(void)
 		t_test(move_that_only_copied_must_keep_both),
 		t_test(race_of_two_hosts_is_excused),
 		t_test(race_on_one_host_is_not_excused),
+		t_test(without_lockdir_a_race_on_one_host_is_excused),
 		t_test(objects_taken_away_on_purpose_excuse_the_loss),
 		t_test(expunged_mail_in_a_later_listing_is_back),
 		t_test(listing_that_overlaps_the_expunge_may_have_the_mail),

@@ -102,6 +102,7 @@ static inline int t_setup(void **state)
 		.bucket = LAB_VIEW("mails"),
 		.object_prefix = LAB_VIEW("/mails/"),
 		.has_dictmap = true,
+		.has_lockdir = true,
 		.copies_in_dict = true,
 		.keyspace = LAB_VIEW("mails"),
 		.bucket_size = 3,
