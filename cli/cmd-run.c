@@ -33,6 +33,12 @@ static int read_injects(struct single *s, struct lab_error *err)
 	for (size_t i = 0; i < o->inject_count; i++) {
 		if (inject_parse(lab_view_cstr(o->injects[i]), &s->episodes[i], err) < 0)
 			return lab_error_wrap(err, "--inject");
+		if (s->episodes[i].after != 0 && i == 0)
+			return lab_fail(err, LAB_INVALID,
+				"--inject: \"%s\" comes after another one, but is the first",
+				o->injects[i]);
+		if (s->episodes[i].after != 0)
+			s->episodes[i].after = (uint32_t)i;
 	}
 	if (o->inject_count > 0 && o->is_live)
 		return lab_fail(err, LAB_INVALID, "--inject is for the simulated world");

@@ -28,6 +28,7 @@ static const struct option table[] = {
 	{ "--set", OPTION_SET, true, 0 },
 	{ "--inject", OPTION_INJECT, true, 0 },
 	{ "--fault", OPTION_FAULT, true, 0 },
+	{ "--then", OPTION_FAULT, true, offsetof(struct options, then) },
 	{ "--conf", OPTION_CONF, true, offsetof(struct options, conf) },
 	{ "--mbox", OPTION_MBOX, true, offsetof(struct options, mbox) },
 	{ "--world", OPTION_WORLD, true, 0 },
@@ -290,7 +291,7 @@ const char *options_repeat(const struct options *options, struct lab_arena *aren
 	for (size_t i = 0; i < options->set_count; i++)
 		text = lab_arena_printf(arena, "%s --set '%s'", text, options->sets[i]);
 	for (size_t i = 0; i < options->inject_count; i++)
-		text = lab_arena_printf(arena, "%s --inject %s", text, options->injects[i]);
+		text = lab_arena_printf(arena, "%s --inject '%s'", text, options->injects[i]);
 	if (options->conf != NULL)
 		text = lab_arena_printf(arena, "%s --conf '%s'", text, options->conf);
 	if (options->mbox != NULL)

@@ -69,6 +69,7 @@ struct options {
 	size_t set_count;
 	const char *injects[OPTIONS_FAULTS_MAX];  /* inject.h */
 	const char *patterns[OPTIONS_FAULTS_MAX]; /* of sweep */
+	const char *then;
 	size_t inject_count, pattern_count;
 	const char *conf, *mbox, *history;
 	const char *s3, *cql, *imds, *sproxyd, *cdmi, *admin; /* "A:P" */

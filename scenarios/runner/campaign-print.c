@@ -121,14 +121,15 @@ static void json_operations(struct lab_json *json, const struct run_result *t)
 	lab_json_end(json);
 }
 
-static void json_findings(struct lab_json *json, const struct campaign_result *r)
+void campaign_json_signatures(
+	struct lab_json *json, const struct campaign_result *r, const char *unit)
 {
 	lab_json_key(json, "signatures");
 	lab_json_array(json);
 	for (size_t i = 0; i < r->signature_count; i++) {
 		lab_json_object(json);
 		lab_json_put_cstr(json, "signature", r->signatures[i].text);
-		lab_json_put_u64(json, "seeds", r->signatures[i].count);
+		lab_json_put_u64(json, unit, r->signatures[i].count);
 		lab_json_put_u64(json, "first_seed", r->signatures[i].first_seed);
 		lab_json_put_cstr(json, "report", r->signatures[i].report);
 		lab_json_end(json);
@@ -164,7 +165,7 @@ void campaign_print_json(const struct campaign_result *r, const char *scenario, 
 	lab_json_put_u64(&json, "host_crashed", t->crashes);
 	lab_json_put_u64(&json, "leaked_objects", t->leaked_objects);
 	lab_json_end(&json);
-	json_findings(&json, r);
+	campaign_json_signatures(&json, r, "seeds");
 	lab_json_key(&json, "seeds_per_s");
 	lab_json_decimal(&json, (int64_t)per_second(r->seeds, r->wall_ns, 100), 2);
 	lab_json_key(&json, "speedup");

@@ -65,5 +65,9 @@ void campaign_print(
 	const struct campaign_result *result, const char *scenario, struct lab_buf *out);
 void campaign_print_json(
 	const struct campaign_result *result, const char *scenario, struct lab_buf *out);
+/* What was found, as a member "signatures" of the object that *json is in; `unit` is what a run is
+ * called: "seeds". */
+void campaign_json_signatures(
+	struct lab_json *json, const struct campaign_result *result, const char *unit);
 
 #endif

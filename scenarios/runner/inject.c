@@ -28,15 +28,16 @@ static int parse_where(struct lab_view point, struct lab_view kind, struct fault
 
 static int parse_nth(struct lab_view text, struct fault_episode *ret, struct lab_error *err)
 {
-	struct lab_view number = text;
+	struct lab_view time = text, number;
 
-	ret->is_lasting = text.len > 0 && text.ptr[text.len - 1] == '+';
-	if (ret->is_lasting)
-		number.len--;
-	if (lab_view_to_u64(number, &ret->nth) < 0 || ret->nth == 0)
+	if (!lab_view_split(&time, '+', &number) || lab_view_to_u64(number, &ret->nth) < 0 ||
+		ret->nth == 0)
 		return lab_fail(err, LAB_INVALID, "\"%.*s\" is not the number of a request",
 			LAB_VIEW_ARG(text));
-	return 0;
+	ret->is_lasting = time.ptr != NULL;
+	if (time.len == 0)
+		return 0;
+	return conf_value_time(time, 0, &ret->lasting_ns, err);
 }
 
 static int parse_crash(struct lab_view text, struct fault_episode *ret, struct lab_error *err)
@@ -59,10 +60,14 @@ int inject_parse(struct lab_view text, struct fault_episode *ret, struct lab_err
 	struct lab_view rest = text, point, kind, nth, crash;
 
 	*ret = (struct fault_episode){ 0 };
+	if (lab_view_starts_with(rest, LAB_VIEW(">"))) {
+		rest = lab_view_skip(rest, 1);
+		ret->after = 1;
+	}
 	if (!lab_view_split(&rest, ':', &point) || !lab_view_split(&rest, ':', &kind) ||
 		!lab_view_split(&rest, ':', &nth))
-		return lab_fail(err, LAB_INVALID, "\"%.*s\" is not POINT:KIND:N[+][:DISK,DOWN]",
-			LAB_VIEW_ARG(text));
+		return lab_fail(err, LAB_INVALID,
+			"\"%.*s\" is not [>]POINT:KIND:N[+[TIME]][:DISK,DOWN]", LAB_VIEW_ARG(text));
 	if (parse_where(point, kind, ret, err) < 0 || parse_nth(nth, ret, err) < 0)
 		return -1;
 	if (!lab_view_split(&rest, ':', &crash))
@@ -76,11 +81,16 @@ int inject_parse(struct lab_view text, struct fault_episode *ret, struct lab_err
 void inject_print(const struct fault_episode *e, char out[INJECT_TEXT_MAX])
 {
 	enum fault_point point = (enum fault_point)__builtin_ctzll(e->points);
-	int n = snprintf(out, INJECT_TEXT_MAX, "%s:%s:%" PRIu64 "%s", fault_point_name(point),
-		fault_kind_name(e->kind), e->nth, e->is_lasting ? "+" : "");
+	char lasting[32] = "", crash[64] = "";
+	int n;
 
-	lab_assert(n > 0 && n < INJECT_TEXT_MAX);
+	if (e->lasting_ns != 0)
+		(void)snprintf(lasting, sizeof(lasting), "%" PRIu64 "ms", e->lasting_ns / LAB_MSEC);
 	if (e->crashes_peer)
-		(void)snprintf(out + n, (size_t)(INJECT_TEXT_MAX - n), ":%s,%" PRIu64 "ms",
-			disks[e->disk], e->down_ns / LAB_MSEC);
+		(void)snprintf(crash, sizeof(crash), ":%s,%" PRIu64 "ms", disks[e->disk],
+			e->down_ns / LAB_MSEC);
+	n = snprintf(out, INJECT_TEXT_MAX, "%s%s:%s:%" PRIu64 "%s%s%s", e->after != 0 ? ">" : "",
+		fault_point_name(point), fault_kind_name(e->kind), e->nth, e->is_lasting ? "+" : "",
+		lasting, crash);
+	lab_assert(n > 0 && n < INJECT_TEXT_MAX);
 }

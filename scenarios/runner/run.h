@@ -33,7 +33,8 @@ struct run_options {
 	/* What else the command line said, for the commands at the end of a report; may be NULL. */
 	const char *arguments;
 	const struct mail_source *mails; /* NULL: generated */
-	/* Beside the scenario's faults, from the start to the end of the storm. */
+	/* Beside the scenario's faults, from the start to the end of the storm. `after` counts them
+	 * from 1. */
 	const struct fault_episode *episodes;
 	size_t episode_count;  /* at most RUN_EPISODES_MAX */
 	struct lab_pool *pool; /* kept warm between runs */

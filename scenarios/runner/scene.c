@@ -419,13 +419,17 @@ static fault_kind_set kinds_left(const struct scenario_fault *f, uint64_t missin
 static int add_episodes(struct scene *scene, struct lab_error *err)
 {
 	const struct run_options *o = scene->options;
+	size_t own;
 
+	(void)fault_plan_episodes(scene->plan, &own);
 	lab_assert(o->episode_count <= RUN_EPISODES_MAX);
 	for (size_t i = 0; i < o->episode_count; i++) {
 		struct fault_episode episode = o->episodes[i];
 
 		episode.start_ns = 0;
 		episode.length_ns = scene->storm_end;
+		if (episode.after != 0)
+			episode.after += (uint32_t)own;
 		if (fault_plan_add_episode(scene->plan, &episode, NULL, err) < 0)
 			return -1;
 	}

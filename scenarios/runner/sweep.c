@@ -6,6 +6,8 @@
 #include <stdio.h>
 
 #define ARGUMENTS_MAX 4096
+/* Long enough for every host to be asked once more, and for a fallback. */
+#define THEN_NS LAB_SEC
 /* No client can see through these (sim/faults/README.md). */
 #define BY_NAME_ONLY \
 	(FAULT_KIND(stale_missing) | FAULT_KIND(stale) | FAULT_KIND(duplicate) | \
@@ -28,6 +30,7 @@ struct sweep {
 	struct lab_heap *heap;
 	size_t row_capacity;
 	uint64_t cases;
+	enum fault_kind then; /* FAULT_KIND_COUNT: none */
 	/* Of the case that prepare() was last asked for. */
 	struct fault_episode probes[RUN_EPISODES_MAX];
 	char arguments[ARGUMENTS_MAX];
@@ -75,16 +78,25 @@ static bool is_wanted(const struct sweep_settings *s, const struct sweep_row *ro
 	return s->pattern_count == 0 && is_free;
 }
 
-static uint64_t variants_of(const struct sweep_row *row)
+static uint64_t variants_of(const struct sweep *sweep, const struct sweep_row *row)
 {
-	return row->crashes ? LAB_COUNT_OF(crash_variants) : FAULT_VARIANTS;
+	return row->crashes                      ? LAB_COUNT_OF(crash_variants)
+	       : sweep->then != FAULT_KIND_COUNT ? 1
+						 : FAULT_VARIANTS;
+}
+
+/* A second fault needs a request that the first one leaves somebody to send. */
+static bool can_follow(const struct sweep *sweep, const struct sweep_row *row)
+{
+	return sweep->then == FAULT_KIND_COUNT ||
+	       (!row->crashes && (fault_kind_points(sweep->then) >> row->point & 1) != 0);
 }
 
 static int add_row(struct sweep *sweep, const struct sweep_row *row, struct lab_error *err)
 {
 	struct sweep_result *r = sweep->result;
 
-	if (!is_wanted(sweep->settings, row))
+	if (!is_wanted(sweep->settings, row) || !can_follow(sweep, row))
 		return 0;
 	if (r->row_count == sweep->row_capacity) {
 		sweep->row_capacity = sweep->row_capacity == 0 ? 64 : 2 * sweep->row_capacity;
@@ -92,7 +104,7 @@ static int add_row(struct sweep *sweep, const struct sweep_row *row, struct lab_
 			sweep->heap, r->rows, sweep->row_capacity * sizeof(*r->rows));
 	}
 	r->rows[r->row_count] = *row;
-	r->rows[r->row_count].cases = row->requests * variants_of(row);
+	r->rows[r->row_count].cases = row->requests * variants_of(sweep, row);
 	sweep->cases += r->rows[r->row_count++].cases;
 	if (sweep->cases > SWEEP_CASES_MAX)
 		return lab_fail(
@@ -144,12 +156,13 @@ static struct sweep_row *row_of(struct sweep *sweep, uint64_t number, uint64_t *
 	lab_bug("a case has a row");
 }
 
-static struct fault_episode episode_of(const struct sweep_row *row, uint64_t index)
+static struct fault_episode episode_of(
+	const struct sweep *sweep, const struct sweep_row *row, uint64_t index)
 {
-	uint64_t variant = index % variants_of(row);
+	uint64_t variant = index % variants_of(sweep, row);
 	struct fault_episode episode = { .kind = row->kind,
 		.points = UINT64_C(1) << row->point,
-		.nth = index / variants_of(row) + 1 };
+		.nth = index / variants_of(sweep, row) + 1 };
 
 	if (row->crashes) {
 		episode.crashes_peer = true;
@@ -161,23 +174,37 @@ static struct fault_episode episode_of(const struct sweep_row *row, uint64_t ind
 	return episode;
 }
 
+static void add_inject(struct sweep *sweep, const struct fault_episode *episode)
+{
+	size_t len = strlen(sweep->arguments);
+	char text[INJECT_TEXT_MAX];
+	int n;
+
+	inject_print(episode, text);
+	n = snprintf(sweep->arguments + len, ARGUMENTS_MAX - len, " --inject '%s'", text);
+	lab_assert(n < (int)(ARGUMENTS_MAX - len));
+}
+
 static void prepare_case(void *ctx, uint64_t number, struct run_options *run)
 {
 	struct sweep *sweep = ctx;
 	const char *arguments = sweep->settings->campaign.arguments;
-	char text[INJECT_TEXT_MAX];
 	uint64_t index;
 	const struct sweep_row *row = row_of(sweep, number, &index);
-	int n;
 
-	sweep->probes[0] = episode_of(row, index);
-	inject_print(&sweep->probes[0], text);
-	n = snprintf(sweep->arguments, ARGUMENTS_MAX, "%s --inject %s",
-		arguments == NULL ? "" : arguments, text);
-	lab_assert(n < ARGUMENTS_MAX);
 	run->seed = sweep->settings->campaign.first_seed;
 	run->episodes = sweep->probes;
-	run->episode_count = 1;
+	sweep->probes[run->episode_count++] = episode_of(sweep, row, index);
+	if (sweep->then != FAULT_KIND_COUNT)
+		sweep->probes[run->episode_count++] = (struct fault_episode){ .kind = sweep->then,
+			.points = UINT64_C(1) << row->point,
+			.nth = 1,
+			.is_lasting = true,
+			.lasting_ns = THEN_NS,
+			.after = 1 };
+	(void)snprintf(sweep->arguments, ARGUMENTS_MAX, "%s", arguments == NULL ? "" : arguments);
+	for (size_t i = 0; i < run->episode_count; i++)
+		add_inject(sweep, &sweep->probes[i]);
 	run->arguments = sweep->arguments;
 }
 
@@ -191,6 +218,7 @@ static void on_case(void *ctx, const struct run_result *run)
 	row->passed += run->verdict == RUN_PASS && has_fired;
 	row->failed += run->verdict == RUN_FAIL;
 	row->other += run->verdict == RUN_BROKEN || run->verdict == RUN_INCONCLUSIVE;
+	row->followed += run->episode_fired[1] > 0;
 	row->unfired += !has_fired;
 	sweep->result->unfired += !has_fired;
 }
@@ -256,6 +284,19 @@ static void forget_world_points(struct run_result *first)
 	}
 }
 
+static int find_then(struct sweep *sweep, struct lab_error *err)
+{
+	const char *then = sweep->settings->then;
+
+	sweep->then = FAULT_KIND_COUNT;
+	if (then == NULL)
+		return 0;
+	sweep->then = fault_kind_find(lab_view_cstr(then));
+	if (sweep->then == FAULT_KIND_COUNT || fault_kind_is_world(sweep->then))
+		return lab_fail(err, LAB_INVALID, "no request fails by \"%s\"", then);
+	return 0;
+}
+
 int sweep_run(const struct sweep_settings *settings, struct lab_heap *heap,
 	struct sweep_result *ret, struct lab_error *err)
 {
@@ -268,7 +309,9 @@ int sweep_run(const struct sweep_settings *settings, struct lab_heap *heap,
 	c.ctx = sweep;
 	c.on_result = NULL;
 	c.on_progress = NULL;
-	result = run_first(sweep, &c, err);
+	result = find_then(sweep, err);
+	if (result == 0)
+		result = run_first(sweep, &c, err);
 	forget_world_points(&ret->first);
 	if (result == 0)
 		result = add_rows(sweep, err);
@@ -292,6 +335,24 @@ int sweep_exit_status(const struct sweep_result *result)
 
 /* ---- what was found ---- */
 
+static void print_row(const struct sweep_row *row, struct lab_buf *out)
+{
+	char kind[64];
+
+	(void)snprintf(kind, sizeof(kind), "%s%s", fault_kind_name(row->kind),
+		row->crashes ? " + crash" : "");
+	lab_buf_printf(out, "  %-16s %-24s %8" PRIu64 " %8" PRIu64 " %8" PRIu64 " %8" PRIu64,
+		fault_point_name(row->point), kind, row->requests, row->cases, row->passed,
+		row->failed);
+	if (row->followed > 0)
+		lab_buf_printf(out, "  %" PRIu64 " with the second fault", row->followed);
+	if (row->other > 0)
+		lab_buf_printf(out, "  %" PRIu64 " undecided", row->other);
+	if (row->unfired > 0)
+		lab_buf_printf(out, "  %" PRIu64 " not fired", row->unfired);
+	lab_buf_append_cstr(out, "\n");
+}
+
 void sweep_print(const struct sweep_result *r, const char *scenario, struct lab_buf *out)
 {
 	const struct campaign_result *c = &r->cases;
@@ -300,23 +361,11 @@ void sweep_print(const struct sweep_result *r, const char *scenario, struct lab_
 		lab_buf_printf(out, "\n%s(%" PRIu64 " cases)\n", c->signatures[i].report,
 			c->signatures[i].count);
 	lab_buf_printf(out,
-		"\n%s: every request of one run fails in every way\n\n  %-16s %-24s %8s %8s %8s "
-		"%8s\n",
+		"\n%s: every request of one run fails in every way\n\n"
+		"  %-16s %-24s %8s %8s %8s %8s\n",
 		scenario, "point", "kind", "requests", "cases", "passed", "failed");
-	for (size_t i = 0; i < r->row_count; i++) {
-		const struct sweep_row *row = &r->rows[i];
-		char kind[64];
-
-		(void)snprintf(kind, sizeof(kind), "%s%s", fault_kind_name(row->kind),
-			row->crashes ? " + crash" : "");
-		lab_buf_printf(out,
-			"  %-16s %-24s %8" PRIu64 " %8" PRIu64 " %8" PRIu64 " %8" PRIu64 "%s\n",
-			fault_point_name(row->point), kind, row->requests, row->cases, row->passed,
-			row->failed,
-			row->unfired > 0 ? "  not fired"
-			: row->other > 0 ? "  undecided"
-					 : "");
-	}
+	for (size_t i = 0; i < r->row_count; i++)
+		print_row(&r->rows[i], out);
 	lab_buf_printf(out,
 		"\nVERDICT %s: %" PRIu64 " cases, %" PRIu64 " passed, %" PRIu64 " failed, %" PRIu64
 		" broken, %" PRIu64 " inconclusive, %" PRIu64 " not fired, %" PRIu64
@@ -340,22 +389,9 @@ static void json_rows(struct lab_json *json, const struct sweep_result *r)
 		lab_json_put_u64(json, "cases", row->cases);
 		lab_json_put_u64(json, "passed", row->passed);
 		lab_json_put_u64(json, "failed", row->failed);
+		lab_json_put_u64(json, "followed", row->followed);
 		lab_json_put_u64(json, "undecided", row->other);
 		lab_json_put_u64(json, "unfired", row->unfired);
-		lab_json_end(json);
-	}
-	lab_json_end(json);
-}
-
-static void json_signatures(struct lab_json *json, const struct campaign_result *c)
-{
-	lab_json_key(json, "signatures");
-	lab_json_array(json);
-	for (size_t i = 0; i < c->signature_count; i++) {
-		lab_json_object(json);
-		lab_json_put_cstr(json, "signature", c->signatures[i].text);
-		lab_json_put_u64(json, "cases", c->signatures[i].count);
-		lab_json_put_cstr(json, "report", c->signatures[i].report);
 		lab_json_end(json);
 	}
 	lab_json_end(json);
@@ -378,7 +414,7 @@ void sweep_print_json(const struct sweep_result *r, const char *scenario, struct
 	lab_json_put_u64(&json, "unfired", r->unfired);
 	lab_json_put_u64(&json, "excused", c->excused);
 	json_rows(&json, r);
-	json_signatures(&json, c);
+	campaign_json_signatures(&json, c, "cases");
 	lab_json_end(&json);
 	lab_buf_append_cstr(out, "\n");
 }

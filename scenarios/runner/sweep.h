@@ -29,6 +29,10 @@ struct sweep_settings {
 	 * that matches one of them is run; none: all are. */
 	const char *patterns[SWEEP_PATTERNS_MAX];
 	size_t pattern_count;
+	/* A kind: what comes to the same point within a second after the failed request fails in
+	 * this way, as the statement does that is sent to other hosts and again at a fallback
+	 * consistency (obox 3.8). NULL: it does not. */
+	const char *then;
 };
 
 /* The cases of one kind at one point. */
@@ -38,7 +42,8 @@ struct sweep_row {
 	bool crashes;
 	uint64_t requests; /* that come there without a fault */
 	uint64_t cases, passed, failed, other;
-	uint64_t unfired; /* the fault did not fire: the laboratory is broken */
+	uint64_t followed; /* in which a second fault fired, too */
+	uint64_t unfired;  /* the fault did not fire: the laboratory is broken */
 };
 
 struct sweep_result {

@@ -13,7 +13,8 @@ static void parse(const char *text, struct fault_episode *ret)
 
 static void what_is_printed_can_be_parsed(void **state)
 {
-	static const char *const texts[] = { "cql.write:write_timeout_all:17", "s3.put:reset:3+",
+	static const char *const texts[] = { "cql.write:write_timeout_all:17",
+		">cql.write:overloaded:1+1000ms", "s3.put:reset:3+",
 		"cql.delete:stall_reply:5:wipe,2000ms", "dict.hop:dict_stall:1:keep,0ms",
 		"disk.write:disk_error:9:lose_unsynced,3600000ms" };
 
@@ -44,7 +45,13 @@ static void every_part_has_its_meaning(void **state)
 	parse("s3.put:reset:3+", &episode);
 	assert_int_equal(episode.nth, 3);
 	assert_true(episode.is_lasting);
+	assert_int_equal(episode.lasting_ns, 0);
 	assert_false(episode.crashes_peer);
+	assert_int_equal(episode.after, 0);
+	parse(">s3.put:reset:3+2s", &episode);
+	assert_true(episode.is_lasting);
+	assert_int_equal(episode.lasting_ns, 2 * LAB_SEC);
+	assert_int_equal(episode.after, 1);
 }
 
 static void what_is_wrong_is_said(void **state)
@@ -52,14 +59,15 @@ static void what_is_wrong_is_said(void **state)
 	static const struct {
 		const char *text, *message;
 	} cases[] = {
-		{ "", "\"\" is not POINT:KIND:N[+][:DISK,DOWN]" },
-		{ "s3.put:reset", "\"s3.put:reset\" is not POINT:KIND:N[+][:DISK,DOWN]" },
+		{ "", "\"\" is not [>]POINT:KIND:N[+[TIME]][:DISK,DOWN]" },
+		{ "s3.put:reset", "\"s3.put:reset\" is not [>]POINT:KIND:N[+[TIME]][:DISK,DOWN]" },
 		{ "s3.patch:reset:1", "there is no fault point \"s3.patch\"" },
 		{ "s3.put:rest:1", "there is no kind of fault \"rest\"" },
 		{ "s3.put:write_timeout:1", "write_timeout does not happen at s3.put" },
 		{ "world.crash:crash:1", "crash does not happen at world.crash" },
 		{ "s3.put:reset:0", "\"0\" is not the number of a request" },
 		{ "s3.put:reset:+", "\"+\" is not the number of a request" },
+		{ "s3.put:reset:1+2", "2" },
 		{ "s3.put:reset:1:keep", "\"keep\" is not DISK,DOWN" },
 		{ "s3.put:reset:1:keep,1s:x", "has more than four parts" },
 		{ "s3.put:reset:1:lost,1s", "lost" },

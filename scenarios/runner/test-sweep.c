@@ -24,7 +24,7 @@ static struct fake {
 	bool first_fails;
 	size_t count;
 	char texts[CASES_MAX][INJECT_TEXT_MAX];
-	char arguments[CASES_MAX][INJECT_TEXT_MAX + 32];
+	char arguments[CASES_MAX][2 * INJECT_TEXT_MAX];
 } * fake;
 
 static struct scenario scenario = { .path = "fake.scn" };
@@ -64,10 +64,11 @@ int run_simulated(const struct run_options *options, struct run_result *ret, str
 	*ret = (struct run_result){ .seed = options->seed };
 	if (options->seed != 7)
 		_exit(9);
-	if (options->episode_count != 1) {
+	if (options->episode_count == FAULT_POINT_COUNT) {
 		run_first(options, ret);
 		return 0;
 	}
+	ret->episode_fired[1] = options->episode_count > 1;
 	inject_print(&options->episodes[0], text);
 	/* One worker at a time. */
 	snprintf(
@@ -101,19 +102,25 @@ static int teardown(void **state)
 	return testing_teardown(state);
 }
 
-static int sweep(const char *pattern, struct lab_error *err)
+static int sweep_then(const char *pattern, const char *then, struct lab_error *err)
 {
-	struct sweep_settings settings = { .campaign = { .scenario = &scenario,
-						   .arguments = " --set a=b",
-						   .first_seed = 7,
-						   .workers = 1,
-						   .seed_timeout_s = 60 } };
+	struct sweep_settings settings = { .then = then,
+		.campaign = { .scenario = &scenario,
+			.arguments = " --set a=b",
+			.first_seed = 7,
+			.workers = 1,
+			.seed_timeout_s = 60 } };
 
 	if (pattern != NULL)
 		settings.patterns[settings.pattern_count++] = pattern;
 	lab_heap_free(testing_heap, result.rows);
 	fake->count = 0;
 	return sweep_run(&settings, testing_heap, &result, err);
+}
+
+static int sweep(const char *pattern, struct lab_error *err)
+{
+	return sweep_then(pattern, NULL, err);
 }
 
 static void sweep_ok(const char *pattern)
@@ -143,7 +150,7 @@ static void every_request_fails_once_and_from_then_on(void **state)
 	assert_int_equal(times_run("s3.put:reset:1+"), 1);
 	assert_int_equal(times_run("s3.put:reset:3"), 1);
 	assert_int_equal(times_run("s3.put:reset:3+"), 1);
-	assert_string_equal(fake->arguments[1], " --set a=b --inject s3.put:reset:1+");
+	assert_string_equal(fake->arguments[1], " --set a=b --inject 's3.put:reset:1+'");
 	assert_int_equal(result.cases.passed, 6);
 	assert_int_equal(sweep_exit_status(&result), 0);
 }
@@ -162,6 +169,24 @@ static void backends_crash_before_and_after(void **state)
 	assert_int_equal(fake->count, 12);
 	for (size_t i = 0; i < LAB_COUNT_OF(expected); i++)
 		assert_int_equal(times_run(expected[i]), 1);
+}
+
+static void the_next_request_may_fail_too(void **state)
+{
+	struct lab_error err;
+
+	(void)state;
+	fake->asked[FAULT_POINT_cql_write] = 2;
+	fake->asked[FAULT_POINT_s3_put] = 2;
+	assert_int_equal(sweep_then("*:reset", "overloaded", &err), 0);
+	/* OVERLOADED is nothing that S3 says. */
+	assert_int_equal(fake->count, 2);
+	assert_string_equal(fake->arguments[1], " --set a=b --inject 'cql.write:reset:2' --inject "
+						"'>cql.write:overloaded:1+1000ms'");
+	assert_int_equal(result.rows[0].followed, 2);
+	assert_int_equal(sweep_then("crash", "overloaded", &err), -1);
+	assert_int_equal(sweep_then(NULL, "crash", &err), -1);
+	assert_string_equal(err.message, "no request fails by \"crash\"");
 }
 
 /* All kinds that can happen at the points that were asked, except those that must be named. */
@@ -252,6 +277,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(every_request_fails_once_and_from_then_on),
 		T(backends_crash_before_and_after),
+		T(the_next_request_may_fail_too),
 		T(without_a_pattern_everything_is_run),
 		T(what_fails_is_counted_where_it_failed),
 		T(a_fault_that_does_not_fire_is_the_laboratory_s),

@@ -40,6 +40,11 @@ static void update_active(struct fault_plan *plan, uint64_t now_ns)
 	}
 }
 
+static bool is_its_turn(const struct fault_plan *plan, const struct fault_episode *episode)
+{
+	return episode->after == 0 || plan->episodes[episode->after - 1].fired > 0;
+}
+
 static bool scope_covers(const struct fault_plan *plan, const struct fault_episode *episode,
 	const struct sim_fault_query *query)
 {
@@ -78,6 +83,13 @@ static uint64_t next_ordinal(
 	return (uintptr_t)*slot - 1;
 }
 
+static bool nth_fires(const struct fault_episode *episode, uint64_t now_ns)
+{
+	if (!episode->is_lasting || episode->asked <= episode->nth)
+		return episode->asked == episode->nth;
+	return episode->lasting_ns == 0 || now_ns - episode->first_fired_ns < episode->lasting_ns;
+}
+
 static bool episode_fires(struct fault_plan *plan, struct fault_episode *episode,
 	enum fault_point point, const struct sim_fault_query *query, uint64_t *ret_key)
 {
@@ -87,8 +99,7 @@ static bool episode_fires(struct fault_plan *plan, struct fault_episode *episode
 	episode->asked++;
 	*ret_key = lab_draw(plan->seed, "fault.fire", lab_hash_fold(episode->key, who), ordinal);
 	if (episode->nth != 0)
-		return episode->is_lasting ? episode->asked >= episode->nth
-					   : episode->asked == episode->nth;
+		return nth_fires(episode, query->now_ns);
 	return lab_chance(*ret_key, episode->rate_ppm);
 }
 
@@ -128,7 +139,8 @@ static uint32_t record_fault(struct fault_plan *plan, struct fault_episode *epis
 	if (lab_map_count(plan->suppressed) > 0 &&
 		lab_map_get(plan->suppressed, lab_view_of(&key, sizeof(key))) != NULL)
 		return 0;
-	episode->fired++;
+	if (episode->fired++ == 0)
+		episode->first_fired_ns = query->now_ns;
 	plan->fired_kind[episode->kind]++;
 	plan->fired_point[point]++;
 	record = append_record(plan);
@@ -188,7 +200,8 @@ struct sim_fault fault_decide(struct fault_plan *plan, const struct sim_fault_qu
 	for (size_t i = 0; i < plan->active_count; i++) {
 		struct fault_episode *episode = &plan->episodes[plan->active[i]];
 
-		if ((episode->points >> point & 1) == 0 || !scope_covers(plan, episode, query))
+		if ((episode->points >> point & 1) == 0 || !scope_covers(plan, episode, query) ||
+			!is_its_turn(plan, episode))
 			continue;
 		if (!episode_fires(plan, episode, point, query, &key) || episode->is_disabled)
 			continue;

@@ -153,16 +153,18 @@ struct fault_episode {
 	/* Above 0: not by rate; only the nth occurrence (from 1) of its points within its scope and
 	 * time fails. For sweeps (simulation 3.9). */
 	uint64_t nth;
-	bool is_lasting;   /* with nth: that one and all that come later */
-	bool crashes_peer; /* as it fires, the host that asked crashes ... */
-	uint64_t down_ns;  /* ... for this long; `disk` says what it keeps */
+	uint32_t after;      /* above 0: asked only once the episode of this id has fired */
+	bool is_lasting;     /* with nth: that one and all that come later ... */
+	uint64_t lasting_ns; /* ... within this time; 0: for as long as the episode */
+	bool crashes_peer;   /* as it fires, the host that asked crashes ... */
+	uint64_t down_ns;    /* ... for this long; `disk` says what it keeps */
 	struct fault_range amount;
 	int64_t clock_us; /* clock_* */
 	enum fault_disk disk;
 	uint64_t key; /* of its draws; given by fault_plan_add(), 0: from the id */
 	bool is_disabled;
 	/* What became of it. */
-	uint64_t asked, fired;
+	uint64_t asked, fired, first_fired_ns;
 };
 
 /* One injected fault. */
@@ -186,7 +188,7 @@ void fault_plan_free(struct fault_plan **plan);
 
 /* Draws the episodes of a spec for the plan's seed. */
 int fault_plan_add(struct fault_plan *plan, const struct fault_spec *spec, struct lab_error *err);
-/* Adds exactly this one; `id`, `asked` and `fired` are ignored. `points` 0: all of the kind.
+/* Adds exactly this one; `id`, `asked`, `fired` are ignored. `points` 0: all of the kind.
  * *ret_id may be NULL. */
 int fault_plan_add_episode(struct fault_plan *plan, const struct fault_episode *episode,
 	uint32_t *ret_id, struct lab_error *err);

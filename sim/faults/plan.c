@@ -299,6 +299,8 @@ int fault_plan_add_episode(struct fault_plan *plan, const struct fault_episode *
 
 	if (episode_check(episode, err) < 0)
 		return lab_error_wrap(err, "fault episode");
+	if (episode->after > plan->episode_count)
+		return lab_fail(err, LAB_INVALID, "fault episode: it comes after a later one");
 	if (plan->episode_count == FAULT_EPISODES_MAX)
 		return lab_fail(err, LAB_LIMIT, "more than %d fault episodes", FAULT_EPISODES_MAX);
 	added.points = fault_kind_points(episode->kind);

@@ -466,6 +466,40 @@ static void or_that_and_all_that_come_later(void **state)
 	assert_int_equal(ask(test->plan, "s3.put", "s3", "b1", 3).id, 2);
 }
 
+static void or_all_within_a_time(void **state)
+{
+	struct test *test = *state;
+	struct fault_episode episode = always(FAULT_lose_reply);
+
+	episode.points = FAULT_BIT(s3_put);
+	episode.nth = 2;
+	episode.is_lasting = true;
+	episode.lasting_ns = 5;
+	(void)add(test, &episode);
+
+	assert_int_equal(ask(test->plan, "s3.put", "s3", "b1", 1).id, 0);
+	assert_int_equal(ask(test->plan, "s3.put", "s3", "b1", 3).id, 1);
+	assert_int_equal(ask(test->plan, "s3.put", "s3", "b1", 7).id, 2);
+	assert_int_equal(ask(test->plan, "s3.put", "s3", "b1", 8).id, 0);
+}
+
+static void one_fault_may_wait_for_another(void **state)
+{
+	struct test *test = *state;
+	struct fault_episode first = always(FAULT_lose_reply), then = always(FAULT_reset);
+
+	first.points = then.points = FAULT_BIT(cql_write);
+	first.nth = 2;
+	then.nth = 1;
+	then.after = add(test, &first);
+	(void)add(test, &then);
+
+	assert_int_equal(ask(test->plan, "cql.write", "n1", "b1", 1).kind, SIM_FAULT_NONE);
+	assert_int_equal(ask(test->plan, "cql.write", "n1", "b1", 2).kind, SIM_FAULT_LOSE_REPLY);
+	assert_int_equal(ask(test->plan, "cql.write", "n2", "b1", 3).kind, SIM_FAULT_RESET);
+	assert_int_equal(ask(test->plan, "cql.write", "n2", "b1", 4).kind, SIM_FAULT_NONE);
+}
+
 /* ---- records, suppression ---- */
 
 static uint32_t observed;
@@ -729,6 +763,8 @@ static void senseless_episodes_are_refused(void **state)
 	REFUSED(LAB_INVALID);
 	bad = good, bad.rate_ppm = 1000001;
 	REFUSED(LAB_INVALID);
+	bad = good, bad.after = 1;
+	REFUSED(LAB_INVALID);
 	bad = good, memset(bad.target, 'x', sizeof(bad.target));
 	REFUSED(LAB_INVALID);
 	bad = good, bad.amount = (struct fault_range){ FAULT_QLOG, 0, 5 };
@@ -812,6 +848,8 @@ int main(void)
 		T(an_episode_has_a_beginning_and_an_end),
 		T(the_nth_occurrence_fails_and_only_that),
 		T(or_that_and_all_that_come_later),
+		T(or_all_within_a_time),
+		T(one_fault_may_wait_for_another),
 		T(fired_faults_are_recorded_and_can_be_suppressed),
 		T(the_last_records_are_kept),
 		T(suppressions_are_bounded),
