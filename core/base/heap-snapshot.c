@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * heap-snapshot.c - a heap's memory, put back as it was: contents, free lists and, under ASan, which
- * bytes are poisoned.
+ * heap-snapshot.c - a heap's memory, put back as it was: contents, free lists and, under ASan,
+ * which bytes are poisoned.
  *
  * A snapshot keeps a copy of every chunk and every large block. To restore it, what the pool has
  * mapped since goes back to the operating system and the copies over the rest. What was mapped

@@ -93,7 +93,7 @@ static int read_after_split(struct rig *rig, const char *uri, enum lab_code *ret
 	return result;
 }
 
-RIG_TEST(a_storage_that_forgets_for_a_while_costs_rows_only_if_they_are_to_be_deleted)
+RIG_TEST(a_storage_that_forgets_costs_rows_only_if_they_are_to_be_deleted)
 {
 	enum lab_code code;
 
@@ -324,7 +324,7 @@ RIG_TEST(only_read_only_rows_say_where_an_older_version_finds_the_bundle)
 
 /* ---- a folder that has mails and no bundle (H-12) ---- */
 
-RIG_TEST(a_folder_without_a_bundle_is_in_no_listing_of_folders_but_its_mails_are_there)
+RIG_TEST(a_folder_without_a_bundle_is_in_no_listing_but_its_mails_are_there)
 {
 	static const char *const uris[] = { DICTMAP(REFCOUNTED ":diff-table"),
 		DICTMAP(REFCOUNTED) };
@@ -534,15 +534,13 @@ static void a_crash_anywhere_in_a_roll_over_hides_no_mail(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		RIG_UNIT_TEST(
-			a_storage_that_forgets_for_a_while_costs_rows_only_if_they_are_to_be_deleted),
+		RIG_UNIT_TEST(a_storage_that_forgets_costs_rows_only_if_they_are_to_be_deleted),
 		cmocka_unit_test(lockdir_does_not_reach_another_host),
 		RIG_UNIT_TEST(
 			a_diff_that_is_written_again_at_once_is_not_in_the_shadow_of_its_delete),
 		RIG_UNIT_TEST(hosts_of_one_name_have_one_diff_row_and_lose_no_object),
 		RIG_UNIT_TEST(only_read_only_rows_say_where_an_older_version_finds_the_bundle),
-		RIG_UNIT_TEST(
-			a_folder_without_a_bundle_is_in_no_listing_of_folders_but_its_mails_are_there),
+		RIG_UNIT_TEST(a_folder_without_a_bundle_is_in_no_listing_but_its_mails_are_there),
 		RIG_UNIT_TEST(buckets_that_fail_at_once_are_one_error),
 		RIG_UNIT_TEST(a_raise_counts_although_the_clock_is_behind),
 		RIG_UNIT_TEST(a_raise_that_comes_late_lowers_nothing),

@@ -58,8 +58,8 @@ struct obox_bundles_news {
 	size_t gone;      /* were known, and others have deleted them since */
 };
 
-/* Lists the directory and downloads what is not known yet. `reason` says why (X-Dovecot-Reason). -1:
- * the listing or a download failed, and nothing is known that was not known before. */
+/* Lists the directory and downloads what is not known yet. `reason` says why (X-Dovecot-Reason).
+ * -1: the listing or a download failed, and nothing is known that was not known before. */
 int obox_bundles_refresh(struct obox_bundles *bundles, const char *reason, struct lab_arena *arena,
 	struct obox_bundles_news *ret, struct lab_error *err);
 /* Whether it was listed with success, ever in the life of this metacache directory. */
@@ -90,12 +90,12 @@ struct obox_bundle_upload {
 	const char *reason; /* "metacache:upload_mailbox" */
 };
 
-/* Writes the bundle and deletes what it replaces: a self or a diff the last one of this host, a base
- * everything that is merged. ret_name may be NULL. 0: it is there (what could not be deleted is tried
- * again after the next upload). -1: it is not, or, if UNCERTAIN, it may be; either way the last one
- * still counts, and the same must be uploaded again. Refused with LAB_INVALID while the directory
- * was never listed or a bundle of the last listing was neither merged nor set aside: this host's row
- * may name changes that nobody has. */
+/* Writes the bundle and deletes what it replaces: a self or a diff the last one of this host, a
+ * base everything that is merged. ret_name may be NULL. 0: it is there (what could not be deleted
+ * is tried again after the next upload). -1: it is not, or, if UNCERTAIN, it may be; either way the
+ * last one still counts, and the same must be uploaded again. Refused with LAB_INVALID while the
+ * directory was never listed or a bundle of the last listing was neither merged nor set aside: this
+ * host's row may name changes that nobody has. */
 int obox_bundles_upload(struct obox_bundles *bundles, const struct obox_bundle_upload *upload,
 	struct obox_bundle_name *ret_name, struct lab_error *err);
 /* Deletes all that is known (the folder, or the user, was deleted). -1 if something may be left. */

@@ -118,8 +118,8 @@ uint64_t obox_list_mark_of(const struct obox_list *list, struct lab_view host);
 /* ---- changing: `author` says who ---- */
 
 /* The UIDVALIDITY should be above list->last_uidvalidity: a name that is used again must not have
- * its old one. -1 LAB_EXISTS (the name or the GUID), LAB_INVALID (the name; INBOX with another GUID than its
- * own, or its GUID with another name), LAB_LIMIT. */
+ * its old one. -1 LAB_EXISTS (the name or the GUID), LAB_INVALID (the name; INBOX with another GUID
+ * than its own, or its GUID with another name), LAB_LIMIT. */
 int obox_list_create(struct obox_list *list, uint64_t author, const uint8_t guid[ENV_GUID128_SIZE],
 	struct lab_view name, uint32_t uidvalidity, struct lab_error *err);
 /* With all that is below it. -1 LAB_NOT_FOUND, LAB_EXISTS, LAB_INVALID (INBOX, a place below

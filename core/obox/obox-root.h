@@ -72,8 +72,8 @@ void obox_root_forget_access(struct obox_root *root);
 int obox_root_begin_change(struct obox_root *root, struct lab_error *err);
 
 /* Changes the list: fn returns 1 if it did, 0 or -1 if not. Then the root is uploaded, or within
- * metacache_upload_interval (metacache_bg_root_uploads). What fn returned, or -1: the upload failed,
- * and the list is as it was; UNCERTAIN: it may have been uploaded, and will be. Blocks. */
+ * metacache_upload_interval (metacache_bg_root_uploads). What fn returned, or -1: the upload
+ * failed, and the list is as it was; UNCERTAIN: it may have been uploaded, and will be. Blocks. */
 typedef int (*obox_root_change_fn)(struct obox_root *root, void *ctx, struct lab_error *err);
 int obox_root_change(
 	struct obox_root *root, obox_root_change_fn fn, void *ctx, struct lab_error *err);

@@ -79,10 +79,10 @@ uint64_t obox_mailbox_modseq(const struct obox_mailbox *mailbox, uint32_t uid);
 /* ---- the list of folders (obox-folder.c) ---- */
 
 /* Names are full paths with '/' between their parts, of 1 to 255 bytes; "INBOX" is one folder in
- * any case, is always there once it was opened, and is neither renamed nor deleted. Each change is in
- * the user's root bundle before it is acknowledged, unless metacache_bg_root_uploads. -1 LAB_INVALID
- * (a name that is none), LAB_EXISTS, LAB_NOT_FOUND, LAB_LIMIT, or what the storage says; UNCERTAIN as
- * everywhere. */
+ * any case, is always there once it was opened, and is neither renamed nor deleted. Each change is
+ * in the user's root bundle before it is acknowledged, unless metacache_bg_root_uploads. -1
+ * LAB_INVALID (a name that is none), LAB_EXISTS, LAB_NOT_FOUND, LAB_LIMIT, or what the storage
+ * says; UNCERTAIN as everywhere. */
 /* `special_use` is "\Sent" and so on, or empty. */
 int obox_folder_create(struct obox_user *user, struct lab_view name, struct lab_view special_use,
 	struct lab_error *err);

@@ -717,6 +717,14 @@ static void look(void *arg)
 	store_close(&store);
 }
 
+/* What may leak: uncertain PUTs without clean-up, and objects whose deletion failed, which dictmap
+ * tells (HD-13). */
+static bool may_leak(const struct sweep *s)
+{
+	return !s->has_ended || s->from_then_on ||
+	       (s->n != 2 && !(s->n == 1 && s->fault == RIG_FAIL));
+}
+
 static const char *judge(const struct sweep *s)
 {
 	bool is_acked = s->has_ended && s->err.code == LAB_OK;
@@ -732,11 +740,7 @@ static const char *judge(const struct sweep *s)
 		return "more bundles than objects";
 	if (!s->is_base_kept)
 		return "a base that is not there counts";
-	/* What may leak: uncertain PUTs without clean-up, and objects whose deletion failed, which
-	 * dictmap tells (HD-13). */
-	if (s->has_ended && !s->from_then_on &&
-		(s->n == 2 || (s->n == 1 && s->fault == RIG_FAIL)) &&
-		rig_object_count(s->rig) != s->listed)
+	if (!may_leak(s) && rig_object_count(s->rig) != s->listed)
 		return "a leak that was not necessary";
 	return NULL;
 }
