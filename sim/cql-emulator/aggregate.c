@@ -71,18 +71,6 @@ int plan_select_groups(struct builder *b)
 
 /* ---- sums ---- */
 
-static void add_wide(struct cqle_wide *sum, int64_t number)
-{
-	uint64_t before = sum->low;
-	sum->low += (uint64_t)number;
-	sum->high += (number < 0 ? -1 : 0) + (sum->low < before ? 1 : 0);
-}
-
-static bool fits_64(const struct cqle_wide *sum)
-{
-	return sum->high == ((int64_t)sum->low < 0 ? -1 : 0);
-}
-
 /* As Cassandra does: Kahan's sum, beside it a plain one for infinities. */
 static void add_double(struct cqle_aggregate *state, double number)
 {
@@ -97,20 +85,27 @@ static bool is_floating(uint16_t id)
 	return id == CQL_TYPE_DOUBLE || id == CQL_TYPE_FLOAT;
 }
 
-static int add_number(const struct cqle_eval *e, const struct cqle_function *f,
-	struct lab_view value, struct cqle_aggregate *state)
+/* Sums of integers wrap around; what their average is of does not. */
+static bool is_exact(const struct cqle_function *f)
+{
+	return f->arg == CQL_TYPE_DECIMAL || f->arg == CQL_TYPE_VARINT || f->id == CQLE_FN_AVG;
+}
+
+static int add_number(const struct cqle_eval *e, struct lab_arena *keep,
+	const struct cqle_function *f, struct lab_view value, struct cqle_aggregate *state)
 {
 	int64_t number = 0;
 	if (is_floating(f->arg)) {
 		add_double(state, cqle_double_of(f->arg, value));
 		return 0;
 	}
-	if (f->arg == CQL_TYPE_DECIMAL ||
-		(f->arg == CQL_TYPE_VARINT ? cqle_varint_to_i64(value, &number) < 0
-					   : cql_value_to_i64(f->arg, value, &number) < 0))
+	if (f->arg == CQL_TYPE_DECIMAL && f->id == CQLE_FN_AVG
+			? cqle_exact_average(keep, &state->exact, value, state->count) < 0
+		: is_exact(f) ? cqle_exact_add(keep, &state->exact, f->arg, value) < 0
+			      : cql_value_to_i64(f->arg, value, &number) < 0)
 		return cqle_fail(e->err, CQL_E_INVALID, "%s of so large a %s is not supported here",
 			f->name, cql_type_name(f->arg));
-	add_wide(&state->sum, number);
+	state->sum += (uint64_t)number;
 	return 0;
 }
 
@@ -141,7 +136,7 @@ static int add_argument(const struct cqle_eval *e, struct lab_arena *keep,
 	if (f->id != CQLE_FN_COUNT && value.len == 0)
 		return 0;
 	state->count++;
-	return f->id == CQLE_FN_COUNT ? 0 : add_number(e, f, value, state);
+	return f->id == CQLE_FN_COUNT ? 0 : add_number(e, keep, f, value, state);
 }
 
 int cqle_aggregate_add(const struct cqle_eval *e, struct lab_arena *keep, const struct cqle_expr *x,
@@ -177,19 +172,18 @@ static size_t integer_size(uint16_t id)
 					 : 8;
 }
 
-static int integer_result(const struct cqle_eval *e, const struct cqle_function *f,
+static int exact_result(const struct cqle_eval *e, const struct cqle_function *f,
 	const struct cqle_aggregate *state, struct lab_view *ret)
 {
-	bool avg = f->id == CQLE_FN_AVG;
-	int64_t number = (int64_t)state->sum.low;
-	if ((avg || f->ret == CQL_TYPE_VARINT) && !fits_64(&state->sum))
+	bool divide = f->id == CQLE_FN_AVG && f->arg != CQL_TYPE_DECIMAL;
+	int64_t number;
+	if (cqle_exact_result(e->arena, state->exact, f->ret, divide ? state->count : 1, ret) < 0)
 		return cqle_fail(
-			e->err, CQL_E_INVALID, "%s beyond 64 bits is not supported here", f->name);
-	if (avg)
-		number = state->count == 0 ? 0 : number / (int64_t)state->count;
-	*ret = f->ret == CQL_TYPE_VARINT
-		       ? cqle_varint_of(e->arena, number)
-		       : cqle_big_endian(e->arena, (uint64_t)number, integer_size(f->ret));
+			e->err, CQL_E_INVALID, "%s of so many is not supported here", f->name);
+	if (f->ret != CQL_TYPE_DECIMAL && f->ret != CQL_TYPE_VARINT) {
+		(void)cql_value_to_i64(CQL_TYPE_BIGINT, *ret, &number);
+		*ret = cqle_big_endian(e->arena, (uint64_t)number, integer_size(f->ret));
+	}
 	return 0;
 }
 
@@ -215,8 +209,11 @@ int cqle_aggregate_value(const struct cqle_eval *e, const struct cqle_function *
 		*ret = cql_value_bigint(e->arena, (int64_t)state->count);
 		return 0;
 	}
-	if (!is_floating(f->ret))
-		return integer_result(e, f, state, ret);
-	*ret = floating_result(e, f, state);
+	if (is_floating(f->ret))
+		*ret = floating_result(e, f, state);
+	else if (is_exact(f))
+		return exact_result(e, f, state, ret);
+	else
+		*ret = cqle_big_endian(e->arena, state->sum, integer_size(f->ret));
 	return 0;
 }

@@ -49,10 +49,7 @@ bool cqle_cast_is_possible(const struct cql_type *from, uint16_t to)
 	if (is_time(to))
 		return from->id == CQL_TYPE_TIMEUUID || (is_time(from->id) && from->id != to) ||
 		       (from->id == CQL_TYPE_INT && to == CQL_TYPE_TIMESTAMP);
-	if (to == CQL_TYPE_DECIMAL)
-		return is_integer(from->id);
-	return to != CQL_TYPE_COUNTER && (is_integer(to) || is_floating(to)) &&
-	       (is_integer(from->id) || is_floating(from->id));
+	return to != CQL_TYPE_COUNTER && is_number(to) && is_number(from->id);
 }
 
 /* Every signature of castAs...; Cassandra's list is in no order. */
@@ -105,27 +102,38 @@ static struct lab_view integer_of(struct lab_arena *arena, int64_t number, uint1
 				     : cqle_big_endian(arena, (uint64_t)number, size);
 }
 
-static int from_integer(struct lab_arena *arena, uint16_t from, struct lab_view value, uint16_t to,
+/* Integers, varint and decimal. */
+static int from_exact(struct lab_arena *arena, uint16_t from, struct lab_view value, uint16_t to,
 	struct lab_view *ret)
 {
+	double floating;
 	int64_t number;
-	if (from == CQL_TYPE_VARINT ? cqle_varint_to_i64(value, &number) < 0
-				    : cql_value_to_i64(from, value, &number) < 0)
-		return -1;
-	if (to == CQL_TYPE_DECIMAL) {
-		struct lab_view digits = cqle_varint_of(arena, number);
-		struct lab_buf out;
-		lab_buf_init_arena(&out, arena, digits.len + 4);
-		lab_buf_append_u32(&out, 0);
-		lab_buf_append_view(&out, digits);
-		*ret = lab_buf_view(&out);
-	} else {
-		*ret = is_floating(to) ? cqle_double_value(arena, to,
-						 to == CQL_TYPE_FLOAT ? (double)(float)number
-								      : (double)number)
-				       : integer_of(arena, number, to);
+	if (to == CQL_TYPE_DECIMAL)
+		return cqle_exact_to_decimal(arena, value, ret);
+	if (is_floating(to)) {
+		if (cqle_exact_to_double(arena, from, value, to == CQL_TYPE_FLOAT, &floating) < 0)
+			return -1;
+		*ret = cqle_double_value(arena, to, floating);
+		return 0;
 	}
+	if (cqle_exact_to_i64(from, value, &number) < 0)
+		return -1;
+	*ret = integer_of(arena, number, to);
 	return 0;
+}
+
+/* What Java makes of the number's text. */
+static int to_decimal(struct lab_arena *arena, uint16_t from, struct lab_view value,
+	struct lab_view *ret, struct lab_error *err)
+{
+	const char *text = cqle_double_text(arena, from, value);
+	char wrong = text[text[0] == '-'];
+	if (wrong == 'N' || wrong == 'I')
+		return cqle_fail(err, CQL_E_SERVER_ERROR,
+			"java.lang.NumberFormatException: Character %c is neither a decimal digit "
+			"number, decimal point, nor \"e\" notation exponential mark.",
+			wrong);
+	return cqle_decimal_parse(arena, lab_view_cstr(text), ret);
 }
 
 static struct lab_view to_time(
@@ -226,12 +234,14 @@ int cqle_cast(struct lab_arena *arena, uint16_t from, struct lab_view value, uin
 		result = text == NULL ? -1 : 0;
 	} else if (is_time(to)) {
 		*ret = to_time(arena, from, value, to);
+	} else if (is_floating(from) && to == CQL_TYPE_DECIMAL) {
+		return to_decimal(arena, from, value, ret, err);
 	} else if (is_floating(from)) {
 		double number = cqle_double_of(from, value);
 		*ret = is_floating(to) ? cqle_double_value(arena, to, number)
 				       : integer_of(arena, narrowed(number, to), to);
 	} else {
-		result = from_integer(arena, from, value, to, ret);
+		result = from_exact(arena, from, value, to, ret);
 	}
 	return result == 0 ? 0
 			   : cqle_fail(err, CQL_E_INVALID,

@@ -936,15 +936,33 @@ const char *cqle_varint_text(struct lab_arena *arena, struct lab_view value);
 const char *cqle_decimal_text(struct lab_arena *arena, struct lab_view value);
 struct lab_view cqle_big_endian(struct lab_arena *arena, uint64_t value, size_t size);
 
+/* exact.c: sums of varint, decimal, and of integers as two's complement bytes. -1: a number is
+ * longer than what is counted with here. `*sum` begins as NULL, which is 0. */
+struct cqle_exact;
+int cqle_exact_add(
+	struct lab_arena *keep, struct cqle_exact **sum, uint16_t type, struct lab_view value);
+/* The average of `count` decimals, of which this is the last one, as Cassandra keeps it: each
+ * difference to the last average is rounded at its own scale. */
+int cqle_exact_average(
+	struct lab_arena *keep, struct cqle_exact **average, struct lab_view value, uint64_t count);
+/* Divided, what is behind the point cut off, by more than 1. Of a type but varint and decimal: a
+ * bigint. */
+int cqle_exact_result(struct lab_arena *arena, const struct cqle_exact *sum, uint16_t type,
+	uint64_t divisor, struct lab_view *ret);
+/* As Java narrows: the lowest 64 bits of what is in front of the point; the nearest double or
+ * float. */
+int cqle_exact_to_i64(uint16_t type, struct lab_view value, int64_t *ret);
+int cqle_exact_to_double(
+	struct lab_arena *arena, uint16_t type, struct lab_view value, bool single, double *ret);
+int cqle_exact_to_decimal(struct lab_arena *arena, struct lab_view varint, struct lab_view *ret);
+
 /* aggregate.c: rows to groups */
 struct cqle_aggregate {
 	bool set;
 	struct lab_view value; /* min, max, the first row's */
 	uint64_t count;
-	struct cqle_wide {
-		uint64_t low;
-		int64_t high;
-	} sum; /* of integers */
+	uint64_t sum;             /* of integers, as they wrap around */
+	struct cqle_exact *exact; /* of those that do not */
 	double total, compensation, simple;
 };
 /* What is the row's expression worth at the group's end? Remembers it. */

@@ -3,82 +3,11 @@
  * number.c - numbers of any length to text and back, exactly: floating-point numbers, varint and
  * decimal.
  */
-#include "sim/cql-emulator/cql-emulator-private.h"
+#include "sim/cql-emulator/big.h"
 
 #include <stdio.h>
 
-#define LIMBS \
-	300 /* 9,600 bits: CQLE_DIGITS_MAX digits times the largest power of ten of a double */
 #define EXPONENT_MAX 100000
-
-/* Not negative; the lowest limb first. */
-struct big {
-	uint32_t limb[LIMBS];
-	size_t count;
-};
-
-static void multiply_add(struct big *b, uint32_t factor, uint32_t addend)
-{
-	uint64_t carry = addend;
-	for (size_t i = 0; i < b->count; i++) {
-		carry += (uint64_t)b->limb[i] * factor;
-		b->limb[i] = (uint32_t)carry;
-		carry >>= 32;
-	}
-	if (carry > 0) {
-		lab_assert(b->count < LIMBS);
-		b->limb[b->count++] = (uint32_t)carry;
-	}
-}
-
-/* The remainder. */
-static uint32_t divide(struct big *b, uint32_t divisor)
-{
-	uint64_t rest = 0;
-	for (size_t i = b->count; i > 0; i--) {
-		rest = rest << 32 | b->limb[i - 1];
-		b->limb[i - 1] = (uint32_t)(rest / divisor);
-		rest %= divisor;
-	}
-	while (b->count > 0 && b->limb[b->count - 1] == 0)
-		b->count--;
-	return (uint32_t)rest;
-}
-
-static size_t bits_of(const struct big *b)
-{
-	return b->count == 0 ? 0 : 32 * b->count - (size_t)__builtin_clz(b->limb[b->count - 1]);
-}
-
-static void shift_left(struct big *b, size_t bits)
-{
-	for (; bits >= 31; bits -= 31)
-		multiply_add(b, UINT32_C(1) << 31, 0);
-	multiply_add(b, UINT32_C(1) << bits, 0);
-}
-
-static int compare(const struct big *a, const struct big *b)
-{
-	if (a->count != b->count)
-		return a->count < b->count ? -1 : 1;
-	for (size_t i = a->count; i > 0; i--) {
-		if (a->limb[i - 1] != b->limb[i - 1])
-			return a->limb[i - 1] < b->limb[i - 1] ? -1 : 1;
-	}
-	return 0;
-}
-
-static void subtract(struct big *a, const struct big *b)
-{
-	int64_t borrow = 0;
-	for (size_t i = 0; i < a->count; i++) {
-		borrow += (int64_t)a->limb[i] - (i < b->count ? (int64_t)b->limb[i] : 0);
-		a->limb[i] = (uint32_t)borrow;
-		borrow >>= 32;
-	}
-	while (a->count > 0 && a->limb[a->count - 1] == 0)
-		a->count--;
-}
 
 /* ---- decimal notation ---- */
 
@@ -110,7 +39,7 @@ static int parse(struct lab_view text, struct parsed *ret)
 		} else if (c >= '0' && c <= '9') {
 			if (++ret->digit_count > CQLE_DIGITS_MAX)
 				return -1;
-			multiply_add(&ret->digits, 10, (uint32_t)(c - '0'));
+			big_multiply_add(&ret->digits, 10, (uint32_t)(c - '0'));
 			ret->scale += fraction;
 		} else if (c == 'e' || c == 'E') {
 			if (parse_exponent(lab_view_skip(text, i + 1), &exponent) < 0)
@@ -148,22 +77,22 @@ static double scaled(uint64_t mantissa, int exponent)
 /* numerator / denominator to the nearest, ties to even. Both change. */
 static double quotient(struct big *n, struct big *d, const struct format *f)
 {
-	int exponent = (int)bits_of(n) - (int)bits_of(d) - f->precision - 1;
+	int exponent = (int)big_bits(n) - (int)big_bits(d) - f->precision - 1;
 	uint64_t mantissa = 0;
 	exponent = LAB_MAX(exponent, f->lowest - 1);
 	if (exponent > 0)
-		shift_left(d, (size_t)exponent);
+		big_shift_left(d, (size_t)exponent);
 	else
-		shift_left(n, (size_t)-exponent);
+		big_shift_left(n, (size_t)-exponent);
 	/* n / d has at most precision + 2 bits: one by one, the highest first. */
 	int steps = f->precision + 2;
 	struct big step;
 	for (int i = steps - 1; i >= 0; i--) {
 		step = *d;
-		shift_left(&step, (size_t)i);
+		big_shift_left(&step, (size_t)i);
 		mantissa <<= 1;
-		if (compare(n, &step) >= 0) {
-			subtract(n, &step);
+		if (big_compare(n, &step) >= 0) {
+			big_subtract(n, &step);
 			mantissa |= 1;
 		}
 	}
@@ -200,16 +129,16 @@ int cqle_double_parse(struct lab_view text, bool single, double *ret)
 	}
 	if (parse(text, &p) < 0)
 		return -1;
-	int64_t magnitude = (int64_t)(bits_of(&p.digits) * 30103 / 100000) - p.scale;
+	int64_t magnitude = (int64_t)(big_bits(&p.digits) * 30103 / 100000) - p.scale;
 	if (p.digits.count == 0 || magnitude < -340)
 		*ret = 0;
 	else if (magnitude > 310)
 		*ret = __builtin_inf();
 	else {
 		for (int64_t i = 0; i < p.scale; i++)
-			multiply_add(&one, 10, 0);
+			big_multiply_add(&one, 10, 0);
 		for (int64_t i = p.scale; i < 0; i++)
-			multiply_add(&p.digits, 10, 0);
+			big_multiply_add(&p.digits, 10, 0);
 		*ret = quotient(&p.digits, &one, single ? &format_single : &format_double);
 	}
 	if (p.negative)
@@ -272,11 +201,12 @@ static const char *layout(
 	return lab_arena_cstr(arena, lab_buf_view(&out));
 }
 
-/* "d.ddde+x" of a positive number, with as few digits as tell it from its neighbours. */
+/* "d.ddde+x" of a positive number, with as few digits as tell it from its neighbours, but two: of
+ * the smallest ones that makes a difference. */
 static void shortest(double number, bool single, char text[40])
 {
 	double back = 0;
-	for (int precision = 0; precision < 17; precision++) {
+	for (int precision = 1; precision < 17; precision++) {
 		(void)snprintf(text, 40, "%.*e", precision, number);
 		if (cqle_double_parse(lab_view_cstr(text), single, &back) == 0 && back == number)
 			return;
@@ -342,34 +272,12 @@ int cqle_varint_to_i64(struct lab_view value, int64_t *ret)
 	return 0;
 }
 
-/* Two's complement, as short as can be. */
-static struct lab_view varint_of_big(struct lab_arena *arena, const struct big *b, bool negative)
-{
-	size_t size = bits_of(b) / 8 + 1, first = 0;
-	uint8_t *bytes = lab_arena_alloc(arena, size);
-	unsigned carry = 1;
-	for (size_t i = 0; i < size; i++) {
-		uint32_t limb = i / 4 < b->count ? b->limb[i / 4] : 0;
-		unsigned byte = limb >> (8 * (i % 4)) & 0xff;
-		if (negative) {
-			byte = (byte ^ 0xff) + carry;
-			carry = byte >> 8;
-		}
-		bytes[size - 1 - i] = (uint8_t)byte;
-	}
-	while (first + 1 < size &&
-		((bytes[first] == 0 && (bytes[first + 1] & 0x80) == 0) ||
-			(bytes[first] == 0xff && (bytes[first + 1] & 0x80) != 0)))
-		first++;
-	return lab_view_of(bytes + first, size - first);
-}
-
 int cqle_varint_parse(struct lab_arena *arena, struct lab_view text, struct lab_view *ret)
 {
 	struct parsed p;
 	if (parse(text, &p) < 0 || p.scale != 0)
 		return -1;
-	*ret = varint_of_big(arena, &p.digits, p.negative);
+	*ret = big_varint(arena, &p.digits, p.negative);
 	return 0;
 }
 
@@ -379,7 +287,7 @@ int cqle_decimal_parse(struct lab_arena *arena, struct lab_view text, struct lab
 	struct lab_buf out;
 	if (parse(text, &p) < 0)
 		return -1;
-	struct lab_view unscaled = varint_of_big(arena, &p.digits, p.negative);
+	struct lab_view unscaled = big_varint(arena, &p.digits, p.negative);
 	lab_buf_init_arena(&out, arena, unscaled.len + 4);
 	lab_buf_append_u32(&out, (uint32_t)(int32_t)p.scale);
 	lab_buf_append_view(&out, unscaled);
@@ -389,18 +297,14 @@ int cqle_decimal_parse(struct lab_arena *arena, struct lab_view text, struct lab
 
 const char *cqle_varint_text(struct lab_arena *arena, struct lab_view value)
 {
-	struct big b = { .count = 0 };
+	struct big b;
 	char digits[CQLE_DIGITS_MAX + 2], *at = digits + sizeof(digits) - 1;
-	bool negative = value.len > 0 && (value.ptr[0] & 0x80) != 0;
 	if (value.len > CQLE_DIGITS_MAX / 3)
 		return NULL;
-	for (size_t i = 0; i < value.len; i++)
-		multiply_add(&b, 256, negative ? value.ptr[i] ^ 0xffu : value.ptr[i]);
-	if (negative)
-		multiply_add(&b, 1, 1);
+	bool negative = big_of_bytes(&b, value);
 	*at = 0;
 	do {
-		*--at = (char)('0' + divide(&b, 10));
+		*--at = (char)('0' + big_divide(&b, 10));
 	} while (b.count > 0);
 	return lab_arena_printf(arena, "%s%s", negative ? "-" : "", at);
 }
@@ -432,17 +336,12 @@ const char *cqle_decimal_text(struct lab_arena *arena, struct lab_view value)
 /* The digits of a value of which validation has seen the length. */
 static void magnitude_of(struct lab_view value, struct parsed *ret)
 {
-	struct lab_view bytes = lab_view_skip(value, 4);
-	*ret = (struct parsed){ .negative = bytes.len > 0 && (bytes.ptr[0] & 0x80) != 0 };
+	*ret = (struct parsed){ .negative = false };
 	(void)cql_value_to_i64(CQL_TYPE_INT, lab_view_sub(value, 0, 4), &ret->scale);
-	for (size_t i = 0; i < bytes.len; i++)
-		multiply_add(
-			&ret->digits, 256, ret->negative ? bytes.ptr[i] ^ 0xffu : bytes.ptr[i]);
-	if (ret->negative)
-		multiply_add(&ret->digits, 1, 1);
+	ret->negative = big_of_bytes(&ret->digits, lab_view_skip(value, 4));
 	struct big rest = ret->digits;
 	while (rest.count > 0) {
-		(void)divide(&rest, 10);
+		(void)big_divide(&rest, 10);
 		ret->digit_count++;
 	}
 }
@@ -453,10 +352,10 @@ static int compare_magnitudes(struct parsed *a, struct parsed *b)
 	if (x != y)
 		return x < y ? -1 : 1;
 	for (; a->scale < b->scale; a->scale++)
-		multiply_add(&a->digits, 10, 0);
+		big_multiply_add(&a->digits, 10, 0);
 	for (; b->scale < a->scale; b->scale++)
-		multiply_add(&b->digits, 10, 0);
-	return compare(&a->digits, &b->digits);
+		big_multiply_add(&b->digits, 10, 0);
+	return big_compare(&a->digits, &b->digits);
 }
 
 int cqle_decimal_compare(struct lab_view a, struct lab_view b)

@@ -328,6 +328,12 @@ static void tuples_are_those_of_cassandra(void **state)
 	compare(GOLDEN "tuples.txt", 110);
 }
 
+static void numbers_are_those_of_cassandra(void **state)
+{
+	(void)state;
+	compare(GOLDEN "numbers.txt", 80);
+}
+
 static void misuse_is_refused_as_by_cassandra(void **state)
 {
 	(void)state;
@@ -357,7 +363,7 @@ static void differences_are_few_and_explained(void **state)
 {
 	static const char *const files[] = { "alter", "anonymous", "collections", "conditions",
 		"counters", "describe", "faults", "functions", "indexes", "json", "json-input",
-		"misuse", "options", "roles", "semantics", "texts", "tuples", "types",
+		"misuse", "numbers", "options", "roles", "semantics", "texts", "tuples", "types",
 		"user-types" };
 	struct test_world *w = test_world(1);
 	struct lab_view line, list = read_file(w, GOLDEN "README.md");
@@ -397,6 +403,7 @@ int main(void)
 		cmocka_unit_test(user_types_are_those_of_cassandra),
 		cmocka_unit_test(tuples_are_those_of_cassandra),
 		cmocka_unit_test(misuse_is_refused_as_by_cassandra),
+		cmocka_unit_test(numbers_are_those_of_cassandra),
 		cmocka_unit_test(indexes_are_those_of_cassandra),
 		cmocka_unit_test(json_input_is_that_of_cassandra),
 		cmocka_unit_test(differences_are_few_and_explained) };
