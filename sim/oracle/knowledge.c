@@ -188,6 +188,14 @@ static uint32_t life_of_host(const struct knowledge *k, uint32_t host)
 	return (uint32_t)((uintptr_t)lab_map_get(k->hosts, number_view(&number)) - 1);
 }
 
+struct lab_view knowledge_host(const struct knowledge *k, uint32_t host, uint32_t *ret_boot)
+{
+	uint32_t life = life_of_host(k, host);
+
+	*ret_boot = life < k->count ? k->lives[life].boot : 0;
+	return life < k->count ? k->lives[life].name : LAB_VIEW("");
+}
+
 uint32_t knowledge_life(const struct knowledge *k, const struct history_op *op)
 {
 	uint32_t last = (uint32_t)(uintptr_t)lab_map_get(k->names, op->backend);
@@ -214,7 +222,7 @@ uint64_t knowledge_start(const struct knowledge *k, uint32_t life)
 
 /* ---- fields ---- */
 
-static struct lab_view text_of(const struct lab_event *event, const char *name)
+struct lab_view oracle_event_text(const struct lab_event *event, const char *name)
 {
 	for (size_t i = 0; i < event->field_count; i++) {
 		if (event->fields[i].kind == LAB_FIELD_TEXT &&
@@ -224,7 +232,7 @@ static struct lab_view text_of(const struct lab_event *event, const char *name)
 	return LAB_VIEW("");
 }
 
-static uint64_t number_of(const struct lab_event *event, const char *name)
+uint64_t oracle_event_number(const struct lab_event *event, const char *name)
 {
 	for (size_t i = 0; i < event->field_count; i++) {
 		if (event->fields[i].kind != LAB_FIELD_TEXT &&
@@ -256,7 +264,8 @@ static const struct folder *find_folder(const struct knowledge *k, uint64_t key)
 
 static struct folder *folder_of(struct knowledge *k, const struct lab_event *event)
 {
-	uint64_t key = key_of(text_of(event, "user"), text_of(event, "mailbox_guid"));
+	uint64_t key =
+		key_of(oracle_event_text(event, "user"), oracle_event_text(event, "mailbox_guid"));
 	void **slot = lab_map_slot(k->folders, number_view(&key));
 
 	if (slot == NULL) {
@@ -339,7 +348,7 @@ static void upload_finished(
 
 	if (*at == NULL)
 		return;
-	if (number_of(event, "code") == LAB_OK)
+	if (oracle_event_number(event, "code") == LAB_OK)
 		folder->stored = later(
 			k, folder->stored, event, joined(k, newest(folder->stored), (*at)->value));
 	*at = (*at)->next;
@@ -350,8 +359,8 @@ static void refresh_finished(
 {
 	struct reader *reader = reader_of(k, folder, life);
 
-	if (number_of(event, "code") == LAB_OK && reader->listed != NULL &&
-		!lab_view_eq_cstr(text_of(event, "metacache_status"), "kept"))
+	if (oracle_event_number(event, "code") == LAB_OK && reader->listed != NULL &&
+		!lab_view_eq_cstr(oracle_event_text(event, "metacache_status"), "kept"))
 		reader->known = later(
 			k, reader->known, event, joined(k, newest(reader->known), reader->listed));
 	reader->listed = NULL;
@@ -368,11 +377,11 @@ static void merged(
 
 static void host_started(struct knowledge *k, const struct lab_event *event)
 {
-	struct lab_view name = text_of(event, "host");
+	struct lab_view name = oracle_event_text(event, "host");
 	uint32_t last;
 
 	if (name.len == 0)
-		name = text_of(event, "hostname");
+		name = oracle_event_text(event, "hostname");
 	last = (uint32_t)(uintptr_t)lab_map_get(k->names, name);
 	knowledge_started(k, event->host, name, last == 0 ? 1 : k->lives[last - 1].boot + 1);
 	if (k->count > 0)

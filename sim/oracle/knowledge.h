@@ -34,6 +34,11 @@ bool knowledge_is_full(const struct knowledge *k);
 /* Anybody ever uploaded anything of a folder. */
 bool knowledge_has_uploads(const struct knowledge *k);
 
+/* The name of a host of events, and how often it has started; "" and 0. */
+struct lab_view knowledge_host(const struct knowledge *k, uint32_t host, uint32_t *ret_boot);
+/* A field of an event; "" or 0 if it has none. */
+struct lab_view oracle_event_text(const struct lab_event *event, const char *name);
+uint64_t oracle_event_number(const struct lab_event *event, const char *name);
 /* The life of the backend that an operation was asked of; KNOWLEDGE_NOBODY. */
 uint32_t knowledge_life(const struct knowledge *k, const struct history_op *op);
 /* When it crashed, as an event and as a time; UINT64_MAX: it did not. */

@@ -176,6 +176,7 @@ struct oracle {
 	struct oracle_drift inserts, deletes;
 
 	struct knowledge *knowledge;
+	struct lab_map *windows; /* host, user, root or folders -> struct window (refresh.c) */
 
 	struct lab_arena *work; /* of the judgement */
 	struct oracle_model model;
@@ -244,6 +245,15 @@ static inline bool oracle_is_storage_write(const struct history_op *op)
 	return op->kind == HISTORY_DELIVER || op->kind == HISTORY_COPY ||
 	       op->kind == HISTORY_MOVE || op->kind == HISTORY_EXPUNGE;
 }
+
+/* refresh.c: 24, 25 */
+void oracle_refresh_event(struct oracle *oracle, const struct lab_event *event);
+void oracle_refresh_crashed(struct oracle *oracle, const struct lab_event *event);
+void oracle_refresh_free(struct oracle *oracle);
+/* A SELECT of a table; a GET of an object. */
+void oracle_index_listed(
+	struct oracle *oracle, const struct sim_access *access, struct lab_view table);
+void oracle_index_read(struct oracle *oracle, const struct sim_access *access, struct lab_view key);
 
 /* bundles.c: 15, 17, 18; fills model.bundle_keys */
 void oracle_check_bundles(struct oracle *oracle, const struct oracle_case *c);

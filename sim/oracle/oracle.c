@@ -54,6 +54,10 @@ static const struct oracle_invariant invariants[] = {
 	{ 20, "no-overwrite",
 		"No mail is written over, and with dictmap the bucket is never listed." },
 	{ 21, "same-body", "Each FETCH gives the body that was delivered." },
+	{ 24, "cheap-opens",
+		"What a backend keeps it asks nobody about; finding nothing new takes two SELECTs "
+		"and no GET." },
+	{ 25, "no-trust-after-crash", "After a crash no index of before is used." },
 	{ 30, "isolation", "No request and no row touches another user's objects." },
 	{ 31, "http-policy",
 		"Attempts and waits of requests to the storage are the documented ones, "

@@ -29,6 +29,7 @@ struct oracle *oracle_new(const struct oracle_settings *settings)
 	oracle->refusals = lab_map_new(heap, ORACLE_NAMES_MAX);
 	oracle->work = lab_arena_new(heap, ARENA_MAX);
 	oracle->knowledge = knowledge_new(heap);
+	oracle->windows = lab_map_new(heap, ORACLE_NAMES_MAX);
 	return oracle;
 }
 
@@ -41,6 +42,7 @@ void oracle_free(struct oracle **oracle_p)
 		return;
 	heap = oracle->settings.heap;
 	knowledge_free(&oracle->knowledge);
+	oracle_refresh_free(oracle);
 	lab_arena_free(&oracle->work);
 	lab_arena_free(&oracle->texts);
 	lab_map_free(&oracle->peers);
@@ -254,6 +256,8 @@ static void s3_access(
 		check_list(oracle, access, bucket);
 	if (!lab_view_eq(access->operation, LAB_VIEW("POST-DELETE"))) {
 		keep_s3_key(oracle, access, line, key);
+		if (line->what == ORACLE_S3_GET)
+			oracle_index_read(oracle, access, key);
 		return;
 	}
 	if (oracle->settings.bulk_delete_limit > 0 &&
@@ -336,6 +340,7 @@ static void cql_access(
 	line->key = access->user.len == 0 ? 0 : lab_hash_view(0, access->user);
 	if (lab_view_eq(access->operation, LAB_VIEW("SELECT"))) {
 		line->what = ORACLE_CQL_SELECT;
+		oracle_index_listed(oracle, access, table);
 		check_consistency(oracle, access, "read", s->read_consistency, s->read_fallback);
 	} else if (lab_view_eq(access->operation, LAB_VIEW("INSERT"))) {
 		line->what = ORACLE_CQL_INSERT;
@@ -407,7 +412,14 @@ void oracle_event(struct oracle *oracle, const struct lab_event *event)
 	case LAB_EV_http_request_retried:
 		oracle_http_event(oracle, event);
 		break;
+	case LAB_EV_metacache_user_refresh_started:
+	case LAB_EV_metacache_user_refresh_finished:
+	case LAB_EV_metacache_mailbox_refresh_started:
+	case LAB_EV_metacache_mailbox_refresh_finished:
+		oracle_refresh_event(oracle, event);
+		break;
 	case LAB_EV_host_crashed:
+		oracle_refresh_crashed(oracle, event);
 		oracle->crashes++;
 		oracle_trouble(oracle, event->time_ns);
 		break;

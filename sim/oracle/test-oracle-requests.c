@@ -306,7 +306,7 @@ static void consistency_that_nobody_configured_is_a_failure(void **state)
 	(void)state;
 	for (size_t i = 0; i < LAB_COUNT_OF(operations); i++) {
 		t_restart();
-		statement(operations[i], "user_index_objects", 0, WALL(t.now));
+		statement(operations[i], "user_fts_objects", 0, WALL(t.now));
 		t_finds("I32 wrong consistency");
 	}
 }
