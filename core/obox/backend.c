@@ -2,6 +2,7 @@
  *
  * backend.c - what the processes of one Dovecot backend share: dict-async, fs-auth, users.
  */
+#include "core/obox/metacache.h"
 #include "core/obox/obox-private.h"
 
 #include "core/aws/credentials.h"
@@ -25,7 +26,13 @@ struct backend {
 	size_t dict_count;
 	struct lab_map *roles; /* "host role" -> struct aws_credentials_source */
 	struct lab_map *users; /* name -> struct obox_user */
+	struct metacache *metacache;
 };
+
+struct metacache *backend_get_metacache(const struct backend *backend)
+{
+	return backend->metacache;
+}
 
 const struct backend_settings *backend_get_settings(const struct backend *backend)
 {
@@ -152,8 +159,35 @@ int backend_start(
 		.ctx = backend,
 		.shared = fs_shared_new(settings->env),
 		.defects = settings->defects };
+	backend->metacache = metacache_start(settings->env, settings->conf);
 	*ret = backend;
 	return 0;
+}
+
+int backend_flush(struct backend *backend, struct lab_view name, bool important_only,
+	const char *reason, struct lab_error *err)
+{
+	struct lab_map_iter iter = lab_map_iterate(backend->users);
+	struct lab_heap *heap = backend->settings.env->heap;
+	size_t count = 0, max = lab_map_count(backend->users);
+	struct obox_user **users = lab_new_array(heap, struct obox_user *, max + 1);
+	struct lab_view key;
+	struct lab_error own;
+	void *user;
+	int result = 0;
+
+	/* More may be opened meanwhile; none is closed. */
+	while (lab_map_next(&iter, &key, &user)) {
+		if (user != NULL && (name.len == 0 || lab_view_eq(name, key)))
+			users[count++] = user;
+	}
+	for (size_t i = 0; i < count; i++) {
+		if (obox_user_flush(users[i], important_only, reason,
+			    result == 0 && err != NULL ? err : &own) < 0)
+			result = -1;
+	}
+	lab_heap_free(heap, users);
+	return result;
 }
 
 static void free_users(struct backend *backend)
@@ -181,10 +215,15 @@ static void free_roles(struct backend *backend)
 void backend_stop(struct backend **backend_p)
 {
 	struct backend *backend = *backend_p;
+	struct lab_error ignored;
 
 	if (backend == NULL)
 		return;
+	metacache_stop(backend->metacache);
+	/* What fails is told by its event, and the local indexes keep it. */
+	(void)backend_flush(backend, LAB_VIEW(""), true, "metacache:flush_all_important", &ignored);
 	free_users(backend);
+	metacache_free(&backend->metacache);
 	for (size_t i = 0; i < backend->dict_count; i++) {
 		dict_close(&backend->dicts[i].dict);
 		cql_client_close(&backend->dicts[i].client);

@@ -46,6 +46,12 @@ int backend_start(
  * connections closed. Blocks. NULLs the pointer; accepts NULL. */
 void backend_stop(struct backend **backend);
 
+/* metacache flush (name: a user) and flushall (name empty): uploads the indexes of folders that
+ * were changed, or only those with important changes (-i). -1 with the first error: the others were
+ * tried, too, and what was not uploaded is still to be. Blocks. */
+int backend_flush(struct backend *backend, struct lab_view name, bool important_only,
+	const char *reason, struct lab_error *err);
+
 /* The host it runs on. */
 struct env *backend_env(const struct backend *backend);
 /* What its fs stacks share: dicts, fs-auth, locks. For stacks beside those of users. */

@@ -59,6 +59,7 @@ static void open_twice(struct one_file_env *one)
 	bool trusted;
 
 	obox_index_open(&index, &one->env, "/index", &trusted);
+	obox_index_settle(&index, 0);
 	check(&index);
 	if (index.state->next_uid < UINT32_MAX)
 		obox_index_expunge(&index, obox_index_append(&index, &mail));
@@ -66,13 +67,14 @@ static void open_twice(struct one_file_env *one)
 	uidvalidity = index.state->uidvalidity;
 	next_uid = index.state->next_uid;
 	count = index.state->count;
-	obox_index_close(&index);
+	obox_index_close(&index, LAB_VIEW("kept"));
 	obox_index_open(&again, &one->env, "/index", &trusted);
 	lab_assert(trusted && again.state->count == count);
+	lab_assert(again.kept_len == 4 && memcmp(again.kept, "kept", 4) == 0);
 	lab_assert(again.state->uidvalidity == uidvalidity);
 	lab_assert(again.state->next_uid == next_uid);
 	check(&again);
-	obox_index_close(&again);
+	obox_index_close(&again, LAB_VIEW(""));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

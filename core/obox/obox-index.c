@@ -7,9 +7,9 @@
  *
  * Records are the changes since the index was empty, or since a record with a whole state. The file
  * is never synced while it is open (mail_fsync=never): everything in it can be made from the
- * listing. So a file that says "open" belongs to a process that did not stop cleanly, its tail may
- * be lost, and its UIDs may have been given to mails that nobody remembers: it is not used, and the
- * new index has a new UIDVALIDITY and a new author.
+ * listing and the bundles. So a file that says "open" belongs to a process that did not stop
+ * cleanly, its tail may be lost, and its author may have said what nobody remembers: it is not
+ * used, and the new index has a new author.
  */
 #include "core/obox/obox-private.h"
 
@@ -26,8 +26,9 @@
 enum record_type {
 	RECORD_APPEND = 1,
 	RECORD_EXPUNGE = 2,
-	RECORD_FLAG = 3, /* UID u32 | set u8 | flag u8, or 0 and the keyword's name */
-	RECORD_STATE = 4 /* as obox_state_encode() writes it */
+	RECORD_FLAG = 3,  /* UID u32 | set u8 | flag u8, or 0 and the keyword's name */
+	RECORD_STATE = 4, /* as obox_state_encode() writes it */
+	RECORD_KEPT = 5   /* the last one of a clean stop */
 };
 
 /* ---- encoding ---- */
@@ -207,6 +208,22 @@ static bool replay_state(struct obox_index *index, struct lab_reader *body)
 	return obox_state_author(state, author, &index->author, NULL) == 0;
 }
 
+static void forget_kept(struct obox_index *index)
+{
+	lab_heap_free(index->env->heap, index->kept);
+	index->kept = NULL;
+	index->kept_len = 0;
+}
+
+static bool replay_kept(struct obox_index *index, struct lab_reader *body)
+{
+	index->kept_len = body->rest.len;
+	index->kept = lab_heap_alloc(index->env->heap, body->rest.len + 1);
+	if (body->rest.len > 0)
+		memcpy(index->kept, body->rest.ptr, body->rest.len);
+	return true;
+}
+
 static bool replay(struct obox_index *index, struct lab_reader *file)
 {
 	static bool (*const replays[])(struct obox_index *, struct lab_reader *) = {
@@ -214,31 +231,35 @@ static bool replay(struct obox_index *index, struct lab_reader *file)
 		[RECORD_EXPUNGE] = replay_expunge,
 		[RECORD_FLAG] = replay_flag,
 		[RECORD_STATE] = replay_state,
+		[RECORD_KEPT] = replay_kept,
 	};
 	enum record_type type;
 	struct lab_reader body;
 
 	while (file->rest.len > 0) {
 		if (!next_record(file, &type, &body) || type >= LAB_COUNT_OF(replays) ||
-			replays[type] == NULL || !replays[type](index, &body))
+			replays[type] == NULL)
+			return false;
+		forget_kept(index);
+		if (!replays[type](index, &body))
 			return false;
 	}
-	return true;
+	return index->kept != NULL;
 }
 
-/* A new state by a new author. Hosts have different names, and a UIDVALIDITY of one path is never
- * used again while the disk lives. */
+/* A new state by a new author. */
 static void new_state(struct obox_index *index, uint32_t uidvalidity)
 {
 	struct env *env = index->env;
-	uint64_t author = lab_hash_view(INDEX_HASH_SEED, lab_view_cstr(env->hostname));
+	uint8_t guid[ENV_GUID128_SIZE];
 	struct lab_error err;
 
-	author = lab_hash_view(author, lab_view_cstr(index->path));
-	author = lab_hash_fold(lab_hash_fold(author, env->pid), uidvalidity);
+	env_guid128_generate(env, guid);
 	obox_state_free(&index->state);
 	index->state = obox_state_new(env->heap, uidvalidity);
-	lab_assert(obox_state_author(index->state, author, &index->author, &err) == 0);
+	lab_assert(
+		obox_state_author(index->state, lab_hash_bytes(INDEX_HASH_SEED, guid, sizeof(guid)),
+			&index->author, &err) == 0);
 }
 
 /* The state that a clean stop left. False if there is none that can be trusted; the UIDVALIDITY is
@@ -287,17 +308,31 @@ static void empty_file(struct obox_index *index)
 	sync_file(index);
 }
 
-/* UIDVALIDITY is the time of creation, and larger than what it was. */
 static void begin_anew(struct obox_index *index, uint32_t old_uidvalidity)
+{
+	forget_kept(index);
+	obox_base_free(&index->base);
+	index->lost_uidvalidity = LAB_MAX(index->lost_uidvalidity, old_uidvalidity);
+	/* The header remembers it until there is another one. */
+	new_state(index, index->lost_uidvalidity);
+	empty_file(index);
+	index->state->uidvalidity = 0;
+}
+
+void obox_index_settle(struct obox_index *index, uint32_t uidvalidity)
 {
 	uint32_t now = (uint32_t)env_wall_seconds(index->env);
 
-	new_state(index, LAB_MAX(now, old_uidvalidity + 1));
-	empty_file(index);
+	if (index->state->uidvalidity != 0)
+		return;
+	index->state->uidvalidity =
+		uidvalidity != 0 ? uidvalidity : LAB_MAX(now, index->lost_uidvalidity + 1);
+	write_header(index, STATE_OPEN);
+	sync_file(index);
 }
 
 /* The file could not be marked as open. As it is, the next process would take it for clean, and
- * give UIDs again that this one gives now: it goes, and this index has another UIDVALIDITY. */
+ * give UIDs again that this one gives now: it goes, and this index begins anew. */
 static void abandon_file(struct obox_index *index)
 {
 	struct lab_error err;
@@ -335,35 +370,88 @@ void obox_index_open(struct obox_index *index, struct env *env, const char *path
 /* ---- closing ---- */
 
 /* The state takes the place of the log. A crash meanwhile leaves "open". */
-static void compact(struct obox_index *index)
+void obox_index_rewrite(struct obox_index *index)
 {
 	struct lab_buf record;
 
-	if (index->file_size < COMPACT_BYTES_MIN + 2 * APPEND_BYTES * index->state->count)
-		return;
 	empty_file(index);
 	begin_record(index, &record, RECORD_STATE);
 	obox_state_encode(index->state, &record);
 	end_record(index, &record);
 }
 
-void obox_index_close(struct obox_index *index)
+static void write_kept(struct obox_index *index, struct lab_view kept)
+{
+	struct lab_buf record;
+
+	begin_record(index, &record, RECORD_KEPT);
+	lab_buf_append_view(&record, kept);
+	end_record(index, &record);
+}
+
+void obox_index_close(struct obox_index *index, struct lab_view kept)
 {
 	struct lab_error err;
 
-	compact(index);
-	if (index->file != NULL && env_file_sync(index->file, &err) == 0) {
+	if (index->file_size >= COMPACT_BYTES_MIN + 2 * APPEND_BYTES * index->state->count)
+		obox_index_rewrite(index);
+	write_kept(index, kept);
+	/* Nobody has seen one that was not settled, and the header remembers what was before. */
+	if (index->state->uidvalidity != 0 && index->file != NULL &&
+		env_file_sync(index->file, &err) == 0) {
 		write_header(index, STATE_CLEAN);
 		if (index->file != NULL)
 			(void)env_file_sync(index->file, &err);
 	}
 	env_file_close(&index->file);
+	forget_kept(index);
+	obox_base_free(&index->base);
+	obox_base_free(&index->next_base);
 	obox_state_free(&index->state);
 }
 
-void obox_index_reset(struct obox_index *index)
+void obox_index_reset(struct obox_index *index, struct obox_index_content *ret)
 {
-	begin_anew(index, index->state->uidvalidity);
+	struct obox_index_content before = { index->state, index->author, index->base };
+	uint32_t uidvalidity = index->state->uidvalidity;
+
+	lab_assert(index->next_base == NULL);
+	index->state = NULL;
+	index->base = NULL;
+	begin_anew(index, uidvalidity);
+	if (ret != NULL)
+		*ret = before;
+	else
+		obox_index_content_free(&before);
+}
+
+void obox_index_restore(struct obox_index *index, struct obox_index_content *content)
+{
+	obox_state_free(&index->state);
+	obox_base_free(&index->base);
+	index->state = content->state;
+	index->author = content->author;
+	index->base = content->base;
+	*content = (struct obox_index_content){ 0 };
+	obox_index_rewrite(index);
+}
+
+void obox_index_content_free(struct obox_index_content *content)
+{
+	obox_state_free(&content->state);
+	obox_base_free(&content->base);
+}
+
+void obox_index_replace(struct obox_index *index, struct obox_state *state)
+{
+	uint64_t author = index->state->authors[index->author].id;
+	struct lab_error err;
+
+	if (index->base != NULL)
+		obox_base_replace(index->base, index->state, state);
+	obox_state_free(&index->state);
+	index->state = state;
+	lab_assert(obox_state_author(state, author, &index->author, &err) == 0);
 }
 
 /* ---- what is in it ---- */
@@ -393,12 +481,22 @@ uint32_t obox_index_append(struct obox_index *index, const struct obox_mail *mai
 
 	if (present != NULL)
 		return present->uid;
+	index->changes++;
 	lab_assert(index->state->count < OBOX_MAILS_MAX);
 	added.uid = obox_state_add(index->state, index->author, mail);
 	begin_record(index, &record, RECORD_APPEND);
 	encode_append(&record, &added);
 	end_record(index, &record);
 	return added.uid;
+}
+
+static void before_expunge(struct obox_index *index, const struct obox_record *gone)
+{
+	index->changes++;
+	if (index->base != NULL)
+		obox_base_expunge(index->base, index->state, gone);
+	if (index->next_base != NULL)
+		obox_base_expunge(index->next_base, index->state, gone);
 }
 
 static void log_expunge(struct obox_index *index, uint32_t uid)
@@ -412,8 +510,13 @@ static void log_expunge(struct obox_index *index, uint32_t uid)
 
 void obox_index_expunge(struct obox_index *index, uint32_t uid)
 {
-	if (obox_state_expunge(index->state, uid) == 1)
-		log_expunge(index, uid);
+	const struct obox_record *gone = obox_state_find(index->state, uid);
+
+	if (gone == NULL)
+		return;
+	before_expunge(index, gone);
+	(void)obox_state_expunge(index->state, uid);
+	log_expunge(index, uid);
 }
 
 struct logged_keep {
@@ -427,8 +530,11 @@ static bool keep_or_log(void *ctx, const struct obox_mail *mail)
 	struct logged_keep *logged = ctx;
 	bool kept = logged->keep(logged->ctx, mail);
 
-	if (!kept)
+	if (!kept) {
+		/* A record begins with its mail. */
+		before_expunge(logged->index, (const struct obox_record *)mail);
 		log_expunge(logged->index, mail->uid);
+	}
 	return kept;
 }
 
@@ -445,6 +551,8 @@ int obox_index_set_flag(struct obox_index *index, uint32_t uid, uint16_t flag, b
 
 	if (obox_state_set_flag(index->state, index->author, uid, flag, is_set) == 0)
 		return 0;
+	index->changes++;
+	index->important_changes++;
 	begin_record(index, &record, RECORD_FLAG);
 	lab_buf_append_u32(&record, uid);
 	lab_buf_append_byte(&record, is_set);

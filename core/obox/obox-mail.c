@@ -118,7 +118,10 @@ static int save_now(struct obox_mailbox *mailbox, const struct obox_save *mail,
 	file = obox_mail_create(mailbox);
 	set_mail_metadata(file, mailbox, mail, saved->guid, now);
 	fs_set_reason(user->fs, "obox:mail_save");
+	mailbox->sync.saving++;
 	result = fs_write(file, mail->body, err);
+	mailbox->sync.saving--;
+	mailbox->sync.has_uncertain |= result < 0 && err->code == LAB_UNCERTAIN;
 	take_name(fs_file_path(file), saved->name);
 	take_object_id(file, user->env->heap, saved);
 	if (result == 0) {
@@ -305,12 +308,25 @@ static void append_copies(struct copy_batch *batch, size_t count)
 	for (size_t i = 0; i < count; i++) {
 		struct obox_result *result = &batch->results[i];
 
+		batch->to->sync.has_uncertain |= result->err.code == LAB_UNCERTAIN;
 		if (result->copied) {
 			result->saved.uid = obox_index_append(&batch->to->index, &batch->added[i]);
 			obox_flags_copy(batch->from, result->uid, batch->to, result->saved.uid);
 		}
 		report(batch->to, LAB_EV_obox_copy_finished, &result->saved, &result->err);
 	}
+}
+
+/* A client is about to see them. If they might become others, it sees none (no COPYUID). */
+static void tell_uids(struct copy_batch *batch, size_t count)
+{
+	struct lab_error ignored;
+
+	if (obox_upload(batch->to, OBOX_UPLOAD_UIDS, "obox:mailbox_uids_non_reproducible",
+		    &ignored) >= 0)
+		return;
+	for (size_t i = 0; i < count; i++)
+		batch->results[i].saved.uid = 0;
 }
 
 /* Every result says so. */
@@ -338,8 +354,11 @@ static void copy_results(struct copy_batch *batch, size_t count)
 	}
 	batch->added = lab_new_array(user->env->heap, struct obox_mail, count);
 	fs_set_reason(user->fs, "obox:mail_copy");
+	batch->to->sync.saving++;
 	env_for_each(user->env, count, LAB_MAX(1u, parallel), copy_of_batch, batch);
 	append_copies(batch, count);
+	batch->to->sync.saving--;
+	tell_uids(batch, count);
 	obox_mailbox_end(batch->to);
 	lab_heap_free(user->env->heap, batch->added);
 }
@@ -421,13 +440,35 @@ static void expunge_batch(struct obox_mailbox *mailbox, struct expunge_batch *ba
 	}
 }
 
+/* Without the mails that go, a recovery would give their UIDs to others (obox 4.8): a bundle must
+ * know them first. Else they stay. */
+static int keep_uids(struct obox_mailbox *mailbox, const struct obox_result *results, size_t count,
+	struct lab_error *err)
+{
+	uint32_t highest = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		if (results[i].err.code == LAB_OK &&
+			obox_index_find(&mailbox->index, results[i].uid) != NULL)
+			highest = LAB_MAX(highest, results[i].uid);
+	}
+	if (highest == 0 || obox_upload_below(mailbox, highest, err) >= 0)
+		return 0;
+	/* It is the upload that is uncertain. */
+	if (err->code == LAB_UNCERTAIN)
+		err->code = LAB_UNAVAILABLE;
+	obox_mailbox_end(mailbox);
+	return -1;
+}
+
 /* No rescan from here on: a UID means the same mail to the end. */
 static int begin_expunge(struct obox_mailbox *mailbox, struct obox_result *results, size_t count)
 {
 	struct lab_error err;
 
 	if (obox_root_begin_change(&mailbox->user->root_index, &err) == 0 &&
-		obox_mailbox_begin_change(mailbox, &err) == 0)
+		obox_mailbox_begin_change(mailbox, &err) == 0 &&
+		keep_uids(mailbox, results, count, &err) == 0)
 		return 0;
 	for (size_t i = 0; i < count; i++) {
 		if (results[i].err.code == LAB_OK)

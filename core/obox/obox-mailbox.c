@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define KEPT_BYTES_MAX (512u * 1024 * 1024)
+
 /* ---- who may run beside whom ---- */
 
 void obox_mailbox_begin(struct obox_mailbox *mailbox)
@@ -21,6 +23,7 @@ void obox_mailbox_end(struct obox_mailbox *mailbox)
 	lab_assert(mailbox->operations > 0);
 	if (--mailbox->operations == 0)
 		env_cond_broadcast(mailbox->user->env, &mailbox->lock_cond);
+	obox_upload_schedule(mailbox);
 }
 
 int obox_mailbox_begin_change(struct obox_mailbox *mailbox, struct lab_error *err)
@@ -120,18 +123,12 @@ struct rescan_result {
 	uint64_t mails_new, mails_lost, mails_kept, mails_total;
 };
 
-static void apply_listing(
-	struct obox_mailbox *mailbox, struct listing *listing, struct rescan_result *ret)
+/* The mails that are listed and were not known. */
+static void append_listed(struct obox_mailbox *mailbox, struct listing *listing)
 {
-	struct obox_index *index = &mailbox->index;
-
-	ret->mails_lost = obox_index_expunge_unless(index, is_listed, listing->by_name);
-	ret->mails_kept = index->state->count;
 	qsort(listing->mails, listing->count, sizeof(*listing->mails), compare_listed);
 	for (size_t i = 0; i < listing->count; i++)
-		(void)obox_index_append(index, &listing->mails[i].mail);
-	ret->mails_total = index->state->count;
-	ret->mails_new = ret->mails_total - ret->mails_kept;
+		(void)obox_index_append(&mailbox->index, &listing->mails[i].mail);
 }
 
 static void report_finished(struct obox_mailbox *mailbox, bool is_rebuild,
@@ -149,24 +146,103 @@ static void report_finished(struct obox_mailbox *mailbox, bool is_rebuild,
 		fields, LAB_COUNT_OF(fields));
 }
 
-static int rescan_locked(struct obox_mailbox *mailbox, bool is_rebuild, struct lab_error *err)
+/* That of the user's root: what a crash before the first bundle must not change. */
+static uint32_t listed_uidvalidity(const struct obox_mailbox *mailbox)
+{
+	const struct obox_list_folder *folder;
+	uint8_t guid[ENV_GUID128_SIZE];
+
+	(void)lab_unhex(lab_view_cstr(mailbox->guid), guid, sizeof(guid));
+	folder = obox_list_find_guid(mailbox->user->root_index.list, guid);
+	return folder == NULL ? 0 : folder->uidvalidity;
+}
+
+/* What the listing has no more was expunged, whatever bundles say; mails that no bundle knows get
+ * their UIDs last. */
+static void apply(struct obox_refresh *refresh, struct listing *listing, struct rescan_result *ret)
+{
+	struct obox_mailbox *mailbox = refresh->mailbox;
+	struct obox_index *index = &mailbox->index;
+
+	ret->mails_lost = obox_index_expunge_unless(index, is_listed, listing->by_name);
+	obox_refresh_merge(refresh, is_listed, listing->by_name);
+	obox_index_settle(index, listed_uidvalidity(mailbox));
+	ret->mails_kept = index->state->count;
+	append_listed(mailbox, listing);
+	ret->mails_total = index->state->count;
+	ret->mails_new = ret->mails_total - ret->mails_kept;
+	mailbox->sync.has_uncertain = false;
+	mailbox->is_synced = true;
+}
+
+/* Bundles first: what they tell is in a listing that is younger, or it is gone. */
+static int compare_locked(struct obox_mailbox *mailbox, bool is_rebuild, struct rescan_result *ret,
+	struct lab_error *err)
 {
 	struct lab_heap *heap = mailbox->user->env->heap;
 	struct lab_arena *arena = lab_arena_new(heap, (size_t)OBOX_MAILS_MAX * 512);
-	struct rescan_result counts = { 0 };
 	struct listing listing = { 0 };
-	int result = list_folder(mailbox, is_rebuild ? FS_ITER_NOCACHE : 0, arena, &listing, err);
+	struct obox_refresh refresh;
+	int result = obox_refresh_begin(&refresh, mailbox, err);
 
-	if (result == 0) {
-		err->code = LAB_OK;
-		if (is_rebuild)
-			obox_index_reset(&mailbox->index);
-		apply_listing(mailbox, &listing, &counts);
-		mailbox->is_synced = true;
-	}
-	report_finished(mailbox, is_rebuild, &counts, err);
+	if (result == 0)
+		result = list_folder(
+			mailbox, is_rebuild ? FS_ITER_NOCACHE : 0, arena, &listing, err);
+	if (result == 0)
+		apply(&refresh, &listing, ret);
+	obox_refresh_end(&refresh, result < 0 ? err : NULL);
 	lab_map_free(&listing.by_name);
 	lab_arena_free(&arena);
+	return result;
+}
+
+/* Nobody may take a UID for what it was. */
+static void renew_uidvalidity(struct obox_mailbox *mailbox, uint32_t old)
+{
+	struct obox_index *index = &mailbox->index;
+
+	if (index->state->uidvalidity > old)
+		return;
+	index->lost_uidvalidity = LAB_MAX(index->lost_uidvalidity, old);
+	index->state->uidvalidity = 0;
+	obox_index_settle(index, 0);
+	index->changes++;
+	mailbox->sync.is_scrambled = true;
+}
+
+/* Forgets what is known here only; if that is of no use, it comes back. */
+static int rebuild_locked(
+	struct obox_mailbox *mailbox, struct rescan_result *counts, struct lab_error *err)
+{
+	uint32_t old = mailbox->index.state->uidvalidity;
+	struct obox_sync before = mailbox->sync;
+	struct obox_index_content content;
+	int result;
+
+	obox_index_reset(&mailbox->index, &content);
+	obox_sync_reset(mailbox);
+	result = compare_locked(mailbox, true, counts, err);
+	if (result == 0) {
+		renew_uidvalidity(mailbox, old);
+		obox_bundles_free(&before.bundles);
+		obox_index_content_free(&content);
+	} else {
+		obox_sync_close(mailbox);
+		mailbox->sync = before;
+		obox_index_restore(&mailbox->index, &content);
+	}
+	return result;
+}
+
+static int rescan_locked(struct obox_mailbox *mailbox, bool is_rebuild, struct lab_error *err)
+{
+	struct rescan_result counts = { 0 };
+	int result = is_rebuild ? rebuild_locked(mailbox, &counts, err)
+				: compare_locked(mailbox, false, &counts, err);
+
+	if (result == 0)
+		err->code = LAB_OK;
+	report_finished(mailbox, is_rebuild, &counts, err);
 	return result;
 }
 
@@ -286,6 +362,7 @@ static int find_or_add(struct obox_user *user, const struct obox_list_folder *fo
 	*ret = *slot = mailbox;
 	mailbox->is_rescanning = true;
 	obox_index_open(&mailbox->index, user->env, path, &trusted);
+	obox_sync_open(mailbox, trusted);
 	obox_mailbox_unlock(mailbox);
 	return 0;
 }
@@ -380,9 +457,14 @@ void obox_mailbox_free(struct obox_mailbox **mailbox_p)
 {
 	struct obox_mailbox *mailbox = *mailbox_p;
 	struct lab_error ignored;
+	struct lab_buf kept;
 
 	lab_assert(mailbox->references == 0 && mailbox->operations == 0);
-	obox_index_close(&mailbox->index);
+	lab_buf_init(&kept, mailbox->user->env->heap, KEPT_BYTES_MAX);
+	obox_sync_keep(mailbox, &kept);
+	obox_index_close(&mailbox->index, lab_buf_view(&kept));
+	lab_buf_done(&kept);
+	obox_sync_close(mailbox);
 	if (mailbox->is_gone)
 		(void)env_unlink(mailbox->user->env, mailbox->index.path, &ignored);
 	mailbox_drop(mailbox);

@@ -7,6 +7,7 @@
 
 #include "core/fs/fs-api.h"
 #include "core/obox/backend.h"
+#include "core/obox/bundle-store.h"
 #include "core/obox/list-state.h"
 #include "core/obox/obox-root.h"
 #include "core/obox/obox.h"
@@ -24,16 +25,40 @@ struct obox_index {
 	uint64_t file_size;
 	struct obox_state *state;
 	uint16_t author; /* of the changes that are made here */
+	/* What the last base bundle was, and the one that is being uploaded; NULL: none. */
+	struct obox_base *base, *next_base;
+	uint32_t lost_uidvalidity; /* of an index that is not trusted; 0: none */
+	uint8_t *kept;             /* what obox_index_close() was given, if the index is trusted */
+	size_t kept_len;
+	/* How many changes were made here since it was opened; of flags only. */
+	uint64_t changes, important_changes;
 };
 
-/* Reads the file if the process that wrote it stopped cleanly, else begins an empty index with a
- * new UIDVALIDITY. *ret_trusted tells which. Errors of the disk cost the index, not the mails. */
+/* Reads the file if the process that wrote it stopped cleanly, else begins an empty index by a new
+ * author, without a UIDVALIDITY: there may be bundles that know it. *ret_trusted tells which.
+ * Errors of the disk cost the index, not the mails. */
 void obox_index_open(
 	struct obox_index *index, struct env *env, const char *path, bool *ret_trusted);
-/* A clean stop: what was written is synced and marked so. */
-void obox_index_close(struct obox_index *index);
-/* Forgets everything; a new UIDVALIDITY, larger than the old one. Blocks. */
-void obox_index_reset(struct obox_index *index);
+/* Without a UIDVALIDITY it gets the one that is told, or, if that is 0, a new one that is larger
+ * than any that the disk remembers. Blocks. */
+void obox_index_settle(struct obox_index *index, uint32_t uidvalidity);
+/* A clean stop: what was written, and `kept`, is synced and marked so. */
+void obox_index_close(struct obox_index *index, struct lab_view kept);
+/* What an index says. */
+struct obox_index_content {
+	struct obox_state *state;
+	uint16_t author;
+	struct obox_base *base;
+};
+/* Begins anew, as if there were no file. What was there becomes the caller's, for
+ * obox_index_restore(); NULL: it is gone. Blocks. */
+void obox_index_reset(struct obox_index *index, struct obox_index_content *ret);
+void obox_index_restore(struct obox_index *index, struct obox_index_content *content);
+void obox_index_content_free(struct obox_index_content *content);
+/* The state becomes one that was merged of it and of others. Takes it. The caller has the file
+ * written when there are no more: obox_index_rewrite(), which blocks. */
+void obox_index_replace(struct obox_index *index, struct obox_state *state);
+void obox_index_rewrite(struct obox_index *index);
 /* Gives the mail the next UID, unless it has one (which must be free), and adds it; if the name is
  * there already, that entry stays. Returns the UID. The caller keeps to OBOX_MAILS_MAX. */
 uint32_t obox_index_append(struct obox_index *index, const struct obox_mail *mail);
@@ -48,6 +73,9 @@ struct obox_mail *obox_index_find_name(
 
 /* ---- users and folders ---- */
 
+struct obox_bundles;
+struct metacache;
+
 struct obox_user {
 	struct backend *backend;
 	struct env *env;
@@ -61,12 +89,31 @@ struct obox_user {
 	unsigned references;
 };
 
+/* What is in storage of a folder's index, and what is not (obox-refresh.c, obox-upload.c). */
+struct obox_sync {
+	struct obox_bundles *bundles;
+	struct obox_bundle_name base_name; /* of index.base */
+	uint64_t base_bytes;               /* the base's size */
+	uint32_t floor;                    /* an uploaded bundle knows the mails below this UID */
+	/* index.changes and index.important_changes of the last upload */
+	uint64_t uploaded_changes, uploaded_important;
+	unsigned saving;    /* saves and copies that run: their mails have names, and no UIDs yet */
+	bool is_scrambled;  /* UIDs at or above `floor` are not those that a recovery would give */
+	bool has_uncertain; /* a mail may be there, or come, that has no UID here */
+	bool is_uploading;
+	struct env_cond cond;
+	/* In the metacache's list of uploads. */
+	uint64_t due_ns; /* 0: in none */
+	uint64_t ticket;
+};
+
 struct obox_mailbox {
 	struct obox_user *user;
 	char *name;
 	char guid[OBOX_GUID_HEX + 1];
 	struct obox_index index;
-	bool is_synced; /* compared with the listing since the backend's start */
+	struct obox_sync sync;
+	bool is_synced; /* compared with bundles and listing since the backend's start */
 	/* The root's, when it was compared: another one makes it be compared again. */
 	uint64_t generation;
 	bool is_gone; /* deleted, here or by another backend: no operation begins any more */
@@ -82,8 +129,14 @@ struct obox_mailbox {
 /* Builds the user's stack from the settings. -1 LAB_INVALID. */
 int obox_user_new(struct backend *backend, struct lab_view name, struct obox_user **ret,
 	struct lab_error *err);
+/* All its folders that are open here. -1 with the first error. */
+int obox_user_flush(
+	struct obox_user *user, bool important_only, const char *reason, struct lab_error *err);
 /* Closes its folders cleanly. */
 void obox_user_free(struct obox_user **user);
+
+#define OBOX_STATE_FILE "dovecot.index"
+#define OBOX_CHANGES_FILE "dovecot.index.log"
 
 /* A rescan waits for these, and they for it. Not nested: a rescan in between would wait for ever.
  */
@@ -121,7 +174,56 @@ void obox_flags_add(
 void obox_flags_copy(
 	struct obox_mailbox *from, uint32_t uid, struct obox_mailbox *to, uint32_t to_uid);
 
+/* ---- bundles of a folder ---- */
+
+/* What the local index knows of storage. */
+void obox_sync_open(struct obox_mailbox *mailbox, bool is_trusted);
+/* For the next clean start. */
+void obox_sync_keep(const struct obox_mailbox *mailbox, struct lab_buf *out);
+void obox_sync_close(struct obox_mailbox *mailbox);
+/* Nothing is known of storage any more. The caller has freed or taken the bundles. */
+void obox_sync_reset(struct obox_mailbox *mailbox);
+/* A look at the bundles of a folder (obox 5.4). No operation may run until it ends. */
+struct obox_refresh {
+	struct obox_mailbox *mailbox;
+	struct lab_arena *arena;
+	struct obox_bundles_news news;
+	bool was_empty; /* nothing was known: a new metacache */
+	bool had_unknown_mails, is_renumbered;
+	unsigned merged;
+	obox_keep_fn keep;
+	void *ctx;
+};
+/* Lists the bundles and downloads those that are new. In any case to be ended. Blocks. */
+int obox_refresh_begin(
+	struct obox_refresh *refresh, struct obox_mailbox *mailbox, struct lab_error *err);
+/* Merges them, but for mails that keep(ctx, mail) does not know: a listing that is younger than the
+ * bundles. Mails that are gone would get new UIDs, and those of others would be higher. Never
+ * fails: what cannot be merged is set aside. */
+void obox_refresh_merge(struct obox_refresh *refresh, obox_keep_fn keep, void *ctx);
+/* `failed` is NULL if all went well. */
+void obox_refresh_end(struct obox_refresh *refresh, const struct lab_error *failed);
+
+enum obox_upload_what {
+	OBOX_UPLOAD_CHANGES,   /* whatever was changed */
+	OBOX_UPLOAD_IMPORTANT, /* only if there are important changes, or many new mails */
+	OBOX_UPLOAD_UIDS       /* only if UIDs could not be given again as they were */
+};
+/* Uploads a self, a diff or a base (HD-6, HD-7), if `what` is the case. 1 if it did, 0 if that was
+ * not necessary. -1: as obox_bundles_upload() says. May be called in an operation. Blocks. */
+int obox_upload(struct obox_mailbox *mailbox, enum obox_upload_what what, const char *reason,
+	struct lab_error *err);
+/* Uploads until no UID up to this one is known here only. */
+int obox_upload_below(struct obox_mailbox *mailbox, uint32_t uid, struct lab_error *err);
+/* Whether a new metacache would find the same UIDs: that of the bundles, then those of the listing
+ * in the order of creation (obox 4.8). */
+bool obox_uids_are_reproducible(const struct obox_mailbox *mailbox);
+/* After each operation: has the metacache upload it in time. */
+void obox_upload_schedule(struct obox_mailbox *mailbox);
+
 /* ---- the backend ---- */
+
+struct metacache *backend_get_metacache(const struct backend *backend);
 
 const struct backend_settings *backend_get_settings(const struct backend *backend);
 /* backend_user_open() without obox_user_access(). */

@@ -9,9 +9,12 @@
  * Outcomes   0: it happened and is durable (the rows are acknowledged). -1 LAB_UNCERTAIN: it may or
  *            may not have happened, or may still (obox 3.8). Every other -1: it certainly did not
  *            happen, and a retry is safe.
- * UIDs       Given by the local index at the end of a save. Without index bundles (they belong to
- *            the metacache) another backend, or this one after a crash, numbers a folder anew in
- *            the order of creation and gives it a new UIDVALIDITY.
+ * UIDs       Given by the local index at the end of a save. Another backend, or this one after a
+ *            crash, takes them from the index bundles, and gives mails that no bundle knows theirs
+ *            in the order of creation (obox 4.8).
+ * Indexes    Flags are uploaded within metacache_upload_interval, new mails when there are more
+ *            than obox_max_rescan_mail_count, everything by a flush (backend.h). A folder is
+ *            refreshed when it is opened for the first time, or when other backends were here.
  * Limits     OBOX_MAIL_MAX bytes a mail, OBOX_MAILS_MAX mails a folder, OBOX_BATCH mails a call.
  */
 #ifndef LAB_OBOX_H
@@ -54,12 +57,16 @@ void obox_mailbox_close(struct obox_mailbox **mailbox);
 int obox_mailbox_select(struct obox_user *user, struct lab_view name, struct obox_mailbox **ret,
 	struct lab_error *err);
 
-/* Compares the index with the listing: mails that other backends saved appear, mails that they
- * expunged go (obox 4.10). A session does this when it selects a folder: without bundles nothing
- * cheaper says that another backend was here. */
+/* Merges what other backends have uploaded, and compares the index with the listing: mails that
+ * they saved appear, mails that they expunged go (obox 4.10, 5.4). */
 int obox_mailbox_rescan(struct obox_mailbox *mailbox, struct lab_error *err);
-/* force-resync: forgets the index and makes it from the listing, bypassing every cache. */
+/* force-resync: forgets the index and makes it from bundles and listing, bypassing every cache,
+ * under a new UIDVALIDITY. Flags that were not uploaded are lost. */
 int obox_mailbox_rebuild(struct obox_mailbox *mailbox, struct lab_error *err);
+
+/* Before a session is told UIDs: uploads the index if a recovery after a crash would give others
+ * (obox 4.8), unless obox_allow_nonreproducible_uids. -1: they must not be told. */
+int obox_mailbox_show(struct obox_mailbox *mailbox, struct lab_error *err);
 
 uint32_t obox_mailbox_uidvalidity(const struct obox_mailbox *mailbox);
 uint32_t obox_mailbox_uidnext(const struct obox_mailbox *mailbox);
@@ -125,8 +132,8 @@ int obox_folder_status(struct obox_user *user, struct lab_view name, struct obox
 
 /* STORE: sets or clears a system flag ("\\Seen") or a keyword, either in any case. 1 if that
  * changed something, 0 if not; -1 LAB_NOT_FOUND, LAB_INVALID for what is no keyword, LAB_LIMIT.
- * Local: it outlives a clean stop of this backend, but neither a crash nor a move to another one,
- * as nothing uploads indexes yet. Waits for a rescan that runs. */
+ * Local until the next upload (metacache_upload_interval), which a crash can forestall. Waits for a
+ * rescan that runs. */
 int obox_store(struct obox_mailbox *mailbox, uint32_t uid, struct lab_view flag, bool is_set,
 	struct lab_error *err);
 bool obox_has_flag(const struct obox_mailbox *mailbox, uint32_t uid, struct lab_view flag);

@@ -24,6 +24,7 @@ static bool open_index(struct rig *rig, struct obox_index *index)
 	bool trusted;
 
 	obox_index_open(index, rig->hosts[0].env, PATH, &trusted);
+	obox_index_settle(index, 0);
 	return trusted;
 }
 
@@ -56,7 +57,7 @@ RIG_TEST(a_new_index_is_empty)
 	assert_int_equal(index.state->count, 0);
 	assert_int_equal(index.state->next_uid, 1);
 	assert_int_equal(index.state->uidvalidity, env_wall_seconds(rig->hosts[0].env));
-	obox_index_close(&index);
+	obox_index_close(&index, LAB_VIEW("kept"));
 }
 
 RIG_TEST(after_a_clean_stop_everything_is_as_it_was)
@@ -69,7 +70,7 @@ RIG_TEST(after_a_clean_stop_everything_is_as_it_was)
 	append(&index, 1, 4);
 	obox_index_expunge(&index, 3);
 	uidvalidity = index.state->uidvalidity;
-	obox_index_close(&index);
+	obox_index_close(&index, LAB_VIEW("kept"));
 	env_sleep(rig->hosts[0].env, 100 * LAB_SEC);
 	assert_true(open_index(rig, &index));
 	assert_mails(&index, "1:1 2:2 4:4 ");
@@ -77,10 +78,12 @@ RIG_TEST(after_a_clean_stop_everything_is_as_it_was)
 	assert_int_equal(index.state->next_uid, 5);
 	expected.uid = 2;
 	assert_memory_equal(obox_index_find(&index, 2), &expected, sizeof(expected));
+	assert_int_equal(index.kept_len, 4);
+	assert_memory_equal(index.kept, "kept", 4);
 	assert_ptr_equal(obox_index_find_name(&index, expected.name), obox_index_find(&index, 2));
 	assert_null(obox_index_find(&index, 3));
 	assert_null(obox_index_find_name(&index, mail_of(3).name));
-	obox_index_close(&index);
+	obox_index_close(&index, LAB_VIEW("kept"));
 }
 
 RIG_TEST(a_uid_is_never_given_twice)
@@ -91,11 +94,11 @@ RIG_TEST(a_uid_is_never_given_twice)
 	append(&index, 1, 3);
 	obox_index_expunge(&index, 3);
 	obox_index_expunge(&index, 2);
-	obox_index_close(&index);
+	obox_index_close(&index, LAB_VIEW("kept"));
 	assert_true(open_index(rig, &index));
 	append(&index, 4, 4);
 	assert_mails(&index, "1:1 4:4 ");
-	obox_index_close(&index);
+	obox_index_close(&index, LAB_VIEW("kept"));
 }
 
 RIG_TEST(a_name_is_in_it_once)
@@ -107,7 +110,7 @@ RIG_TEST(a_name_is_in_it_once)
 	append(&index, 1, 3);
 	assert_int_equal(obox_index_append(&index, &again), 2);
 	assert_mails(&index, "1:1 2:2 3:3 ");
-	obox_index_close(&index);
+	obox_index_close(&index, LAB_VIEW("kept"));
 }
 
 RIG_TEST(a_uid_that_was_reserved_keeps_its_place)
@@ -122,10 +125,10 @@ RIG_TEST(a_uid_that_was_reserved_keeps_its_place)
 	assert_int_equal(obox_index_append(&index, &late), 2);
 	assert_mails(&index, "1:1 2:9 3:3 4:4 ");
 	assert_int_equal(index.state->next_uid, 5);
-	obox_index_close(&index);
+	obox_index_close(&index, LAB_VIEW("kept"));
 	assert_true(open_index(rig, &index));
 	assert_mails(&index, "1:1 2:9 3:3 4:4 ");
-	obox_index_close(&index);
+	obox_index_close(&index, LAB_VIEW("kept"));
 }
 
 static bool is_odd(void *ctx, const struct obox_mail *mail)
@@ -148,11 +151,11 @@ RIG_TEST(what_is_not_to_be_kept_goes)
 	assert_int_equal(index.state->count, 30);
 	assert_null(obox_index_find_name(&index, mail_of(2).name));
 	assert_int_equal(obox_index_find_name(&index, mail_of(3).name)->uid, 3);
-	obox_index_close(&index);
+	obox_index_close(&index, LAB_VIEW("kept"));
 	assert_true(open_index(rig, &index));
 	assert_int_equal(index.state->count, 30);
 	assert_int_equal(index.state->next_uid, 61);
-	obox_index_close(&index);
+	obox_index_close(&index, LAB_VIEW("kept"));
 }
 
 RIG_TEST(a_reset_has_a_larger_uidvalidity)
@@ -163,18 +166,19 @@ RIG_TEST(a_reset_has_a_larger_uidvalidity)
 	open_index(rig, &index);
 	append(&index, 1, 3);
 	first = index.state->uidvalidity;
-	obox_index_reset(&index);
+	obox_index_reset(&index, NULL);
+	obox_index_settle(&index, 0);
 	second = index.state->uidvalidity;
 	assert_true(second > first);
 	assert_int_equal(index.state->count, 0);
 	assert_null(obox_index_find_name(&index, mail_of(2).name));
 	append(&index, 7, 7);
 	assert_mails(&index, "1:7 ");
-	obox_index_close(&index);
+	obox_index_close(&index, LAB_VIEW("kept"));
 	assert_true(open_index(rig, &index));
 	assert_mails(&index, "1:7 ");
 	assert_int_equal(index.state->uidvalidity, second);
-	obox_index_close(&index);
+	obox_index_close(&index, LAB_VIEW("kept"));
 }
 
 static uint16_t keyword(struct obox_index *index, const char *name)
@@ -204,14 +208,14 @@ RIG_TEST(flags_and_modseqs_are_as_they_were)
 	assert_int_equal(obox_index_set_flag(&index, 1, OBOX_DRAFT, true), 1);
 	assert_int_equal(obox_index_set_flag(&index, 1, OBOX_DRAFT, false), 1);
 	highest = index.state->highest_modseq;
-	obox_index_close(&index);
+	obox_index_close(&index, LAB_VIEW("kept"));
 	assert_true(open_index(rig, &index));
 	assert_true(has(&index, 2, OBOX_SEEN));
 	assert_false(has(&index, 1, OBOX_SEEN) || has(&index, 1, OBOX_DRAFT));
 	assert_true(has(&index, 3, keyword(&index, "$work")));
 	assert_int_equal(index.state->highest_modseq, highest);
 	assert_true(obox_state_find(index.state, 1)->modseq == highest);
-	obox_index_close(&index);
+	obox_index_close(&index, LAB_VIEW("kept"));
 }
 
 RIG_TEST(a_long_log_is_put_together)
@@ -228,7 +232,7 @@ RIG_TEST(a_long_log_is_put_together)
 	author = index.state->authors[index.author].id;
 	highest = index.state->highest_modseq;
 	size = index.file_size;
-	obox_index_close(&index);
+	obox_index_close(&index, LAB_VIEW("kept"));
 	assert_true(open_index(rig, &index));
 	assert_true(index.file_size < 1000 && size > 65536);
 	assert_mails(&index, "1:1 2:2 3:3 ");
@@ -236,10 +240,10 @@ RIG_TEST(a_long_log_is_put_together)
 	assert_true(index.state->highest_modseq == highest);
 	assert_true(index.state->authors[index.author].id == author);
 	assert_int_equal(obox_index_set_flag(&index, 2, OBOX_FLAGGED, true), 1);
-	obox_index_close(&index);
+	obox_index_close(&index, LAB_VIEW("kept"));
 	assert_true(open_index(rig, &index));
 	assert_true(has(&index, 2, OBOX_FLAGGED));
-	obox_index_close(&index);
+	obox_index_close(&index, LAB_VIEW("kept"));
 }
 
 /* ---- stops that are not clean ---- */
@@ -259,7 +263,7 @@ static void open_and_crash(void *arg)
 
 	open_index(t->rig, &index);
 	append(&index, 1, 5);
-	obox_index_close(&index);
+	obox_index_close(&index, LAB_VIEW("kept"));
 	t->trusted = open_index(t->rig, &index);
 	append(&index, 6, 6);
 	t->uidvalidity = index.state->uidvalidity;
@@ -277,7 +281,7 @@ static void open_again(void *arg)
 	t->author_again = index.state->authors[index.author].id;
 	assert_int_equal(index.state->count, 0);
 	assert_int_equal(index.state->next_uid, 1);
-	obox_index_close(&index);
+	obox_index_close(&index, LAB_VIEW("kept"));
 }
 
 static void after_a_crash_the_index_is_new(void **state)
@@ -304,7 +308,8 @@ static void reset_and_crash(void *arg)
 
 	open_index(t->rig, &index);
 	for (unsigned i = 0; i < 10; i++)
-		obox_index_reset(&index);
+		obox_index_reset(&index, NULL);
+	obox_index_settle(&index, 0);
 	t->uidvalidity = index.state->uidvalidity;
 	world_crash(t->rig->hosts[0].host, FAULT_DISK_LOSE_UNSYNCED);
 }
@@ -328,7 +333,7 @@ static void close_clean_with(struct rig *rig, uint8_t mails, uint64_t *ret_size)
 	if (mails > 0)
 		append(&index, 1, mails);
 	*ret_size = index.file_size;
-	obox_index_close(&index);
+	obox_index_close(&index, LAB_VIEW("kept"));
 }
 
 static void rewrite(struct rig *rig, struct lab_view file)
@@ -355,13 +360,14 @@ RIG_TEST(a_tail_that_is_torn_is_not_believed)
 
 	close_clean_with(rig, 3, &size);
 	whole = load(rig);
-	assert_int_equal(whole.len, size);
+	/* And what was kept: length, type, four bytes, hash. */
+	assert_int_equal(whole.len, size + 17);
 	record = (size - HEADER_BYTES) / 3;
 	for (size_t cut = 1; cut < record; cut++) {
 		rewrite(rig, lab_view_sub(whole, 0, whole.len - cut));
 		assert_row(cut, !open_index(rig, &index));
 		assert_row(cut, index.state->count == 0);
-		obox_index_close(&index);
+		obox_index_close(&index, LAB_VIEW("kept"));
 	}
 }
 
@@ -381,7 +387,7 @@ RIG_TEST(a_byte_that_changed_is_noticed_wherever_it_is)
 		rewrite(rig, lab_view_of(bytes, whole.len));
 		assert_row(at, !open_index(rig, &index));
 		assert_row(at, index.state->count == 0);
-		obox_index_close(&index);
+		obox_index_close(&index, LAB_VIEW("kept"));
 	}
 }
 
@@ -392,10 +398,10 @@ RIG_TEST(something_else_under_that_name_is_not_believed)
 	rewrite(rig, LAB_VIEW("not an index"));
 	assert_false(open_index(rig, &index));
 	append(&index, 1, 1);
-	obox_index_close(&index);
+	obox_index_close(&index, LAB_VIEW("kept"));
 	assert_true(open_index(rig, &index));
 	assert_mails(&index, "1:1 ");
-	obox_index_close(&index);
+	obox_index_close(&index, LAB_VIEW("kept"));
 }
 
 /* ---- disks that fail ---- */
@@ -411,11 +417,11 @@ RIG_TEST(a_full_disk_costs_the_index_and_no_mail)
 	append(&index, 3, 5);
 	assert_mails(&index, "1:1 2:2 3:3 4:4 5:5 ");
 	uidvalidity = index.state->uidvalidity;
-	obox_index_close(&index);
+	obox_index_close(&index, LAB_VIEW("kept"));
 	world_disk_limit(rig->hosts[0].host, 1 << 20);
 	assert_false(open_index(rig, &index));
 	assert_true(index.state->uidvalidity > uidvalidity);
-	obox_index_close(&index);
+	obox_index_close(&index, LAB_VIEW("kept"));
 }
 
 RIG_TEST(an_index_without_a_file_lives_in_memory)
@@ -427,10 +433,11 @@ RIG_TEST(an_index_without_a_file_lives_in_memory)
 	append(&index, 1, 2);
 	obox_index_expunge(&index, 1);
 	assert_mails(&index, "2:2 ");
-	obox_index_reset(&index);
+	obox_index_reset(&index, NULL);
+	obox_index_settle(&index, 0);
 	append(&index, 1, 1);
 	assert_mails(&index, "1:1 ");
-	obox_index_close(&index);
+	obox_index_close(&index, LAB_VIEW("kept"));
 }
 
 int main(void)

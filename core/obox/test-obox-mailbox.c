@@ -218,7 +218,8 @@ NODE_TEST(two_sessions_that_open_a_folder_at_once_list_it_once)
 		OK(env_spawn(node->user->env, "open", open_in_fiber, &openers[i], &err));
 	}
 	env_sleep(node->user->env, LAB_SEC);
-	assert_int_equal(node->rig->counts.iterations, iterations + 1);
+	/* Bundles of both tables, one bucket. */
+	assert_int_equal(node->rig->counts.iterations, iterations + 3);
 	assert_int_equal(node->rig->counts.events[LAB_EV_obox_mailbox_rescan_finished], 1);
 	for (size_t i = 0; i < LAB_COUNT_OF(openers); i++) {
 		assert_true(openers[i].result >= 0);
@@ -304,7 +305,7 @@ NODE_TEST(a_rescan_that_fails_changes_nothing)
 
 	deliver(box, "one");
 	remove_mail(node, box, 1);
-	for (unsigned n = 1; n <= 2; n++) {
+	for (unsigned n = 1; n <= 4; n++) {
 		rig_fail_at(node->rig, n, RIG_FAIL);
 		FAILS(obox_mailbox_rescan(box, &err), LAB_UNAVAILABLE);
 		FAILS((rig_fail_at(node->rig, n, RIG_FAIL), obox_mailbox_rebuild(box, &err)),
@@ -318,7 +319,7 @@ NODE_TEST(a_rescan_that_fails_changes_nothing)
 	obox_mailbox_close(&box);
 }
 
-NODE_TEST(a_rebuild_numbers_anew_under_another_uidvalidity)
+NODE_TEST(a_rebuild_has_another_uidvalidity)
 {
 	struct obox_mailbox *box = box_open(node, "INBOX");
 	uint32_t uidvalidity = obox_mailbox_uidvalidity(box);
@@ -331,7 +332,8 @@ NODE_TEST(a_rebuild_numbers_anew_under_another_uidvalidity)
 	OK(obox_expunge(box, (uint32_t[]){ 1 }, 1, &result, &err));
 	OK(obox_mailbox_rebuild(box, &err));
 	assert_true(obox_mailbox_uidvalidity(box) > uidvalidity);
-	assert_box(node, box, "1:two 2:three ");
+	/* The expunge of a mail that was in no bundle has uploaded one. */
+	assert_box(node, box, "2:two 3:three ");
 	assert_int_equal(node->rig->counts.events[LAB_EV_obox_mailbox_rebuild_finished], 1);
 	obox_mailbox_close(&box);
 }
@@ -420,7 +422,7 @@ NODE_TEST(an_expunge_beside_a_rebuild_takes_the_mail_that_the_uid_means_then)
 	env_sleep(node->user->env, LAB_MSEC / 2);
 	/* Waits; the index and the rows agree on what went. */
 	OK(obox_expunge(box, (uint32_t[]){ 2 }, 1, &result, &err));
-	assert_box(node, box, "1:two ");
+	assert_box(node, box, "3:three ");
 	assert_int_equal(rig_forward_rows(node->rig), 1);
 	obox_mailbox_close(&box);
 }
@@ -467,16 +469,7 @@ static void a_clean_stop_keeps_uids(void **state)
 	node_stop(&node);
 }
 
-static void expect_new_uidvalidity(struct node *node)
-{
-	struct obox_mailbox *box = box_open(node, "INBOX");
-
-	assert_true(obox_mailbox_uidvalidity(box) > seen_uidvalidity);
-	assert_box(node, box, "1:one ");
-	obox_mailbox_close(&box);
-}
-
-static void a_crash_loses_no_mail_and_changes_uidvalidity(void **state)
+static void a_crash_loses_no_mail_and_no_uid(void **state)
 {
 	static const enum fault_disk disks[] = { FAULT_DISK_KEEP, FAULT_DISK_LOSE_UNSYNCED };
 
@@ -487,7 +480,7 @@ static void a_crash_loses_no_mail_and_changes_uidvalidity(void **state)
 		node_start(&node, rig, 0);
 		node_run(&node, fill_inbox);
 		node_crash(&node, disks[i]);
-		node_run(&node, expect_new_uidvalidity);
+		node_run(&node, expect_same_uids);
 		node_stop(&node);
 		if (i > 0)
 			rig_free(&rig);
@@ -594,12 +587,12 @@ int main(void)
 		RIG_UNIT_TEST(a_folder_that_cannot_be_listed_is_not_opened_until_it_can),
 		RIG_UNIT_TEST(a_rescan_adds_in_the_order_of_creation_and_removes),
 		RIG_UNIT_TEST(a_rescan_that_fails_changes_nothing),
-		RIG_UNIT_TEST(a_rebuild_numbers_anew_under_another_uidvalidity),
+		RIG_UNIT_TEST(a_rebuild_has_another_uidvalidity),
 		RIG_UNIT_TEST(a_rebuild_finds_a_bucket_that_max_bucket_does_not_know),
 		RIG_UNIT_TEST(saves_during_rescans_are_neither_lost_nor_doubled),
 		RIG_UNIT_TEST(an_expunge_beside_a_rebuild_takes_the_mail_that_the_uid_means_then),
 		RIG_UNIT_TEST(a_clean_stop_keeps_uids),
-		RIG_UNIT_TEST(a_crash_loses_no_mail_and_changes_uidvalidity),
+		RIG_UNIT_TEST(a_crash_loses_no_mail_and_no_uid),
 		RIG_UNIT_TEST(two_backends_agree_after_a_rescan),
 		RIG_UNIT_TEST(a_user_is_open_once),
 	};

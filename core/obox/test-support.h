@@ -60,6 +60,10 @@ __attribute__((unused)) static void node_init(struct node *node, struct rig *rig
 	node->conf.obox_max_parallel_writes = 10;
 	node->conf.obox_max_parallel_copies = 10;
 	node->conf.obox_max_parallel_deletes = 1000;
+	node->conf.obox_max_rescan_mail_count = 10;
+	node->conf.metacache_upload_interval_ns = 5 * LAB_MINUTE;
+	node->conf.metacache_max_parallel_requests = 10;
+	node->conf.metacache_merge_max_uid_renumbers = 100;
 	node->settings = (struct backend_settings){ .conf = &node->conf };
 }
 

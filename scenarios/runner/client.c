@@ -248,7 +248,8 @@ static void select_in_backend(struct backend *backend, void *arg)
 	int opened = open_folder(backend, r, &user, &mailbox);
 
 	/* A folder that was opened just now has been compared with its listing already. */
-	if (opened > 0 || (opened == 0 && obox_mailbox_rescan(mailbox, &r->err) == 0)) {
+	if ((opened > 0 || (opened == 0 && obox_mailbox_rescan(mailbox, &r->err) == 0)) &&
+		obox_mailbox_show(mailbox, &r->err) == 0) {
 		copy_view(r, mailbox);
 		r->err.code = LAB_OK;
 	}

@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * obox-refresh.c - the bundles of a folder: what other backends have said since the last look is
+ * merged into the local index (obox 5.4, 5.5).
+ */
+#include "core/obox/metacache.h"
+#include "core/obox/obox-private.h"
+
+#include <stdio.h>
+
+#define KEPT_VERSION 1
+#define KEPT_BYTES_MAX (256u * 1024 * 1024)
+#define DOWNLOADS_BYTES_MAX ((size_t)2 << 30)
+/* How many changes one may have seen of a folder that were lost with a host: a modseq is never
+ * shown twice for different things. */
+#define LOST_MODSEQS 65536
+
+/* ---- what is known ---- */
+
+static const struct conf_settings *conf_of(const struct obox_mailbox *mailbox)
+{
+	return backend_get_settings(mailbox->user->backend)->conf;
+}
+
+static struct obox_bundles *new_bundles(struct obox_mailbox *mailbox)
+{
+	struct obox_user *user = mailbox->user;
+	struct lab_heap *heap = user->env->heap;
+	struct obox_bundles_settings settings = { .env = user->env,
+		.fs = user->index_fs,
+		.username = user->username,
+		.mailbox_guid = mailbox->guid,
+		.max_parallel_requests = conf_of(mailbox)->metacache_max_parallel_requests,
+		.requests = metacache_requests(backend_get_metacache(user->backend)) };
+	struct obox_bundles *bundles;
+	struct lab_buf path;
+
+	lab_buf_init(&path, heap, 65536);
+	lab_buf_printf(&path, "%s/mailboxes/%s/idx/", user->root, mailbox->guid);
+	settings.path = lab_buf_cstr(&path);
+	bundles = obox_bundles_new(&settings);
+	lab_buf_done(&path);
+	return bundles;
+}
+
+void obox_sync_reset(struct obox_mailbox *mailbox)
+{
+	struct obox_sync *sync = &mailbox->sync;
+
+	lab_assert(!sync->is_uploading);
+	sync->bundles = new_bundles(mailbox);
+	sync->base_name = (struct obox_bundle_name){ 0 };
+	sync->base_bytes = 0;
+	sync->floor = 1;
+	sync->uploaded_changes = mailbox->index.changes;
+	sync->uploaded_important = mailbox->index.important_changes;
+	sync->is_scrambled = sync->has_uncertain = false;
+}
+
+void obox_sync_keep(const struct obox_mailbox *mailbox, struct lab_buf *out)
+{
+	const struct obox_sync *sync = &mailbox->sync;
+	const struct obox_index *index = &mailbox->index;
+	char name[OBOX_BUNDLE_NAME_MAX];
+	struct lab_buf bundles;
+
+	obox_bundle_name_format(&sync->base_name, name);
+	lab_buf_init(&bundles, mailbox->user->env->heap, KEPT_BYTES_MAX);
+	obox_bundles_encode(sync->bundles, &bundles);
+	lab_buf_append_byte(out, KEPT_VERSION);
+	lab_buf_append_u32(out, sync->floor);
+	lab_buf_append_byte(out, index->changes != sync->uploaded_changes);
+	lab_buf_append_byte(out, index->important_changes != sync->uploaded_important);
+	lab_buf_append_byte(out, sync->is_scrambled);
+	lab_buf_append_byte(out, sync->has_uncertain);
+	lab_buf_append_u32(out, (uint32_t)bundles.len);
+	lab_buf_append_view(out, lab_buf_view(&bundles));
+	lab_buf_append_byte(out, index->base != NULL);
+	if (index->base != NULL) {
+		lab_buf_append_u64(out, sync->base_bytes);
+		lab_buf_append_u16(out, (uint16_t)strlen(name));
+		lab_buf_append_cstr(out, name);
+		obox_base_encode(index->base, out);
+	}
+	lab_buf_done(&bundles);
+}
+
+static bool read_base(struct obox_mailbox *mailbox, struct lab_reader *reader)
+{
+	struct obox_sync *sync = &mailbox->sync;
+
+	sync->base_bytes = lab_read_u64(reader);
+	if (obox_bundle_name_parse(lab_read_view(reader, lab_read_u16(reader)), &sync->base_name) <
+		0)
+		return false;
+	mailbox->index.base = obox_base_decode(mailbox->user->env->heap, reader);
+	return mailbox->index.base != NULL &&
+	       obox_base_is_in(mailbox->index.base, mailbox->index.state);
+}
+
+static bool read_kept(struct obox_mailbox *mailbox, struct lab_reader *reader)
+{
+	struct obox_sync *sync = &mailbox->sync;
+	struct obox_index *index = &mailbox->index;
+	uint8_t version = lab_read_u8(reader);
+
+	sync->floor = lab_read_u32(reader);
+	index->changes += lab_read_u8(reader);
+	index->important_changes += lab_read_u8(reader);
+	sync->is_scrambled = lab_read_u8(reader) != 0;
+	sync->has_uncertain = lab_read_u8(reader) != 0;
+	if (obox_bundles_decode(sync->bundles, lab_read_view(reader, lab_read_u32(reader)), NULL) <
+			0 ||
+		version != KEPT_VERSION || sync->floor == 0 || sync->floor > index->state->next_uid)
+		return false;
+	if (lab_read_u8(reader) != 0 && !read_base(mailbox, reader))
+		return false;
+	return !reader->failed && reader->rest.len == 0;
+}
+
+void obox_sync_open(struct obox_mailbox *mailbox, bool is_trusted)
+{
+	struct obox_index *index = &mailbox->index;
+	struct lab_reader reader = { .rest = lab_view_of(index->kept, index->kept_len) };
+
+	obox_sync_reset(mailbox);
+	if (!is_trusted || read_kept(mailbox, &reader))
+		return;
+	/* A state of which nobody knows what of it is in storage is worth nothing. */
+	obox_index_reset(index, NULL);
+	obox_sync_close(mailbox);
+	obox_sync_reset(mailbox);
+}
+
+void obox_sync_close(struct obox_mailbox *mailbox)
+{
+	obox_bundles_free(&mailbox->sync.bundles);
+}
+
+/* ---- merging ---- */
+
+static void report_merge(struct obox_mailbox *mailbox, const struct obox_merge_result *result)
+{
+	struct env *env = mailbox->user->env;
+	const struct lab_field fields[] = { LAB_F_CSTR("user", mailbox->user->username),
+		LAB_F_CSTR("mailbox", mailbox->name), LAB_F_CSTR("mailbox_guid", mailbox->guid),
+		LAB_F_U64("renumber_count", result->renumbered) };
+	size_t n = LAB_COUNT_OF(fields);
+
+	if (result->skipped_renumbering)
+		env_event(env, LAB_EV_obox_index_merge_skip_uid_renumbering, fields, n);
+	else if (result->renumbered > 0)
+		env_event(env, LAB_EV_obox_index_merge_uids_renumbered, fields, n);
+	if (result->uidvalidity_changed)
+		env_event(env, LAB_EV_obox_index_merge_uidvalidity_changed, fields, n);
+	env_event(env, LAB_EV_obox_index_merge_finished, fields, n);
+}
+
+/* What the bundle's host said. */
+static int decode(struct obox_mailbox *mailbox, const struct obox_bundle_download *download,
+	struct obox_state **ret, struct lab_error *err)
+{
+	const struct obox_bundle *bundle = &download->bundle;
+	bool is_diff = bundle->kind == OBOX_BUNDLE_DIFF;
+	const char *name = is_diff ? OBOX_CHANGES_FILE : OBOX_STATE_FILE;
+	const struct obox_bundle_file *file = obox_bundle_file(bundle, name);
+
+	if (file == NULL)
+		return lab_fail(err, LAB_CORRUPT, "bundle has no %s", name);
+	if (is_diff)
+		return obox_state_decode_changes(mailbox->index.state, file->content, ret, err);
+	return obox_state_decode(mailbox->user->env->heap, file->content, ret, err);
+}
+
+/* With those of its mails that are gone. */
+static struct obox_base *base_of(const struct obox_refresh *r, const struct obox_state *said)
+{
+	struct obox_base *base = obox_base_new(said);
+
+	for (size_t i = 0; i < said->count; i++) {
+		if (!r->keep(r->ctx, &said->records[i].mail))
+			obox_base_expunge(base, said, &said->records[i]);
+	}
+	return base;
+}
+
+/* Takes it if it is the newest; `said` is what is left of it. */
+static void adopt_base(struct obox_mailbox *mailbox, const struct obox_bundle_download *download,
+	struct obox_base **base, const struct obox_state *said)
+{
+	struct obox_index *index = &mailbox->index;
+	struct obox_sync *sync = &mailbox->sync;
+	struct obox_bundle_name newest;
+
+	if (!obox_bundles_base(sync->bundles, &newest) ||
+		memcmp(&newest, &download->id, sizeof(newest)) != 0)
+		return;
+	obox_base_free(&index->base);
+	index->base = *base;
+	*base = NULL;
+	obox_base_replace(index->base, said, index->state);
+	sync->base_name = download->id;
+	sync->base_bytes = download->bundle.files[0].content.len;
+}
+
+static int merge_state(struct obox_refresh *r, const struct obox_state *said, struct lab_error *err)
+{
+	struct obox_mailbox *mailbox = r->mailbox;
+	struct obox_state *state = mailbox->index.state, *merged;
+	uint32_t limit = conf_of(mailbox)->metacache_merge_max_uid_renumbers;
+	struct obox_merge_result result;
+
+	ENV_EVENT(mailbox->user->env, LAB_EV_obox_index_merge_started,
+		LAB_F_CSTR("user", mailbox->user->username), LAB_F_CSTR("mailbox", mailbox->name),
+		LAB_F_CSTR("mailbox_guid", mailbox->guid));
+	if (obox_state_merge(state, said, limit, &merged, &result, err) < 0)
+		return -1;
+	/* A new index has no UIDVALIDITY to change. */
+	result.uidvalidity_changed =
+		state->uidvalidity != 0 && state->uidvalidity != merged->uidvalidity;
+	r->is_renumbered = r->is_renumbered || result.renumbered > 0 || result.uidvalidity_changed;
+	report_merge(mailbox, &result);
+	obox_index_replace(&mailbox->index, merged);
+	return 0;
+}
+
+static int merge_bundle(
+	struct obox_refresh *r, const struct obox_bundle_download *download, struct lab_error *err)
+{
+	struct obox_mailbox *mailbox = r->mailbox;
+	struct obox_state *said;
+
+	struct obox_base *base = NULL;
+	int result;
+
+	if (decode(mailbox, download, &said, err) < 0)
+		return -1;
+	if (download->id.kind == OBOX_BUNDLE_BASE)
+		base = base_of(r, said);
+	(void)obox_state_expunge_unless(said, r->keep, r->ctx);
+	result = merge_state(r, said, err);
+	if (result == 0) {
+		obox_bundles_merged(mailbox->sync.bundles, download);
+		if (base != NULL)
+			adopt_base(mailbox, download, &base, said);
+	}
+	obox_base_free(&base);
+	obox_state_free(&said);
+	return result;
+}
+
+static void merge_news(struct obox_refresh *r)
+{
+	struct obox_bundles_news *news = &r->news;
+
+	for (size_t i = 0; i < news->count; i++) {
+		struct lab_error why;
+
+		if (merge_bundle(r, &news->downloads[i], &why) == 0) {
+			r->merged++;
+			continue;
+		}
+		obox_bundles_set_aside(r->mailbox->sync.bundles, &news->downloads[i], &why);
+		news->set_aside++;
+	}
+}
+
+/* Somebody has deleted the base, and what took its place is another one, or not there. */
+static void check_base(struct obox_mailbox *mailbox)
+{
+	if (mailbox->index.base != NULL &&
+		!obox_bundles_has(mailbox->sync.bundles, &mailbox->sync.base_name))
+		obox_base_free(&mailbox->index.base);
+}
+
+/* Which UIDs a new metacache would give by the bundles alone. */
+static void set_floor(const struct obox_refresh *r)
+{
+	struct obox_sync *sync = &r->mailbox->sync;
+
+	if (r->had_unknown_mails && (r->merged > 0 || r->is_renumbered))
+		sync->is_scrambled = true;
+	else if (!r->had_unknown_mails)
+		sync->floor = r->mailbox->index.state->next_uid;
+	if (r->is_renumbered) {
+		/* Another order of merging might give others. */
+		sync->is_scrambled = true;
+		r->mailbox->index.changes++;
+	}
+}
+
+void obox_refresh_merge(struct obox_refresh *r, obox_keep_fn keep, void *ctx)
+{
+	struct obox_mailbox *mailbox = r->mailbox;
+
+	r->keep = keep;
+	r->ctx = ctx;
+	merge_news(r);
+	check_base(mailbox);
+	if (r->merged > 0) {
+		if (r->was_empty)
+			mailbox->index.state->highest_modseq += LOST_MODSEQS;
+		obox_index_rewrite(&mailbox->index);
+	}
+	set_floor(r);
+}
+
+int obox_refresh_begin(struct obox_refresh *r, struct obox_mailbox *mailbox, struct lab_error *err)
+{
+	*r = (struct obox_refresh){ .mailbox = mailbox,
+		.arena = lab_arena_new(mailbox->user->env->heap, DOWNLOADS_BYTES_MAX),
+		.was_empty = mailbox->index.state->uidvalidity == 0,
+		.had_unknown_mails = mailbox->index.state->next_uid > mailbox->sync.floor };
+	ENV_EVENT(mailbox->user->env, LAB_EV_metacache_mailbox_refresh_started,
+		LAB_F_CSTR("user", mailbox->user->username), LAB_F_CSTR("mailbox", mailbox->name),
+		LAB_F_CSTR("mailbox_guid", mailbox->guid));
+	if (obox_bundles_refresh(mailbox->sync.bundles, "metacache:refresh_mailbox", r->arena,
+		    &r->news, err) < 0)
+		return lab_error_wrap(err, "refresh of %s", mailbox->name);
+	return 0;
+}
+
+void obox_refresh_end(struct obox_refresh *r, const struct lab_error *failed)
+{
+	const char *status = r->was_empty        ? "created"
+			     : r->news.count > 0 ? "refreshed_changed"
+						 : "refreshed_unchanged";
+
+	ENV_EVENT(r->mailbox->user->env, LAB_EV_metacache_mailbox_refresh_finished,
+		LAB_F_CSTR("user", r->mailbox->user->username),
+		LAB_F_CSTR("mailbox", r->mailbox->name),
+		LAB_F_CSTR("mailbox_guid", r->mailbox->guid),
+		LAB_F_CSTR("metacache_status", failed != NULL ? "" : status),
+		LAB_F_CSTR("rescan", "yes"),
+		LAB_F_CODE("code", failed != NULL ? failed->code : LAB_OK),
+		LAB_F_CSTR("error", failed != NULL ? failed->message : ""));
+	lab_arena_free(&r->arena);
+}

@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * obox-upload.c - a folder's index goes into a bundle: as what, when, and which UIDs must be in one
+ * before anybody sees them (obox 4.8, 5.2, 5.3, HD-6, HD-7).
+ */
+#include "core/obox/metacache.h"
+#include "core/obox/obox-private.h"
+
+/* HD-7: a diff beyond this, or beyond half of its base, is a new base. */
+#define DIFF_BYTES_MAX (256u * 1024)
+/* HD-6: what is larger is not small. */
+#define SELF_BYTES_MAX (256u * 1024)
+
+static const struct conf_settings *conf_of(const struct obox_mailbox *mailbox)
+{
+	return backend_get_settings(mailbox->user->backend)->conf;
+}
+
+/* ---- UIDs that a new metacache would find again (obox 4.8) ---- */
+
+static bool is_created_before(const struct obox_mail *a, const struct obox_mail *b)
+{
+	uint64_t a_ns = env_guid128_time(a->name), b_ns = env_guid128_time(b->name);
+
+	return a_ns != b_ns ? a_ns < b_ns : memcmp(a->name, b->name, sizeof(a->name)) < 0;
+}
+
+bool obox_uids_are_reproducible(const struct obox_mailbox *mailbox)
+{
+	const struct obox_sync *sync = &mailbox->sync;
+	const struct obox_state *state = mailbox->index.state;
+	size_t first = state->count;
+
+	if (state->next_uid == sync->floor && !sync->is_scrambled)
+		return true;
+	if (sync->is_scrambled || sync->has_uncertain || sync->saving > 0)
+		return false;
+	while (first > 0 && state->records[first - 1].mail.uid >= sync->floor)
+		first--;
+	/* No gaps, and none at the end. */
+	if (state->next_uid - sync->floor != state->count - first)
+		return false;
+	for (size_t i = first + 1; i < state->count; i++) {
+		if (!is_created_before(&state->records[i - 1].mail, &state->records[i].mail))
+			return false;
+	}
+	return true;
+}
+
+/* ---- what there is to upload ---- */
+
+static bool has_important(const struct obox_mailbox *mailbox)
+{
+	return mailbox->index.important_changes != mailbox->sync.uploaded_important;
+}
+
+static bool has_many_new(const struct obox_mailbox *mailbox)
+{
+	return mailbox->index.state->next_uid - mailbox->sync.floor >
+	       conf_of(mailbox)->obox_max_rescan_mail_count;
+}
+
+static bool is_needed(const struct obox_mailbox *mailbox, enum obox_upload_what what)
+{
+	switch (what) {
+	case OBOX_UPLOAD_CHANGES:
+		return mailbox->index.changes != mailbox->sync.uploaded_changes;
+	case OBOX_UPLOAD_IMPORTANT:
+		return has_important(mailbox) || has_many_new(mailbox);
+	case OBOX_UPLOAD_UIDS:
+		return !conf_of(mailbox)->obox_allow_nonreproducible_uids &&
+		       !obox_uids_are_reproducible(mailbox);
+	}
+	return true;
+}
+
+/* ---- one upload ---- */
+
+struct upload {
+	struct obox_mailbox *mailbox;
+	struct lab_buf content;
+	struct obox_bundle_file file;
+	struct obox_bundle_upload bundle;
+	char base[OBOX_BUNDLE_NAME_MAX];
+	/* As it was when the content was encoded. */
+	uint64_t changes, important_changes;
+	uint32_t next_uid;
+};
+
+/* The diff, if it is worth one. */
+static bool encode_diff(struct upload *u)
+{
+	struct obox_mailbox *mailbox = u->mailbox;
+	struct obox_sync *sync = &mailbox->sync;
+
+	if (mailbox->index.base == NULL || !obox_bundles_has(sync->bundles, &sync->base_name))
+		return false;
+	obox_state_encode_changes(mailbox->index.base, mailbox->index.state, &u->content);
+	if (!u->content.overflow && u->content.len <= DIFF_BYTES_MAX &&
+		u->content.len <= sync->base_bytes / 2) {
+		obox_bundle_name_format(&sync->base_name, u->base);
+		u->bundle.kind = OBOX_BUNDLE_DIFF;
+		u->bundle.base = lab_view_cstr(u->base);
+		u->file.name = LAB_VIEW(OBOX_CHANGES_FILE);
+		return true;
+	}
+	lab_buf_reset(&u->content);
+	return false;
+}
+
+static void encode(struct upload *u)
+{
+	struct obox_mailbox *mailbox = u->mailbox;
+	struct obox_state *state = mailbox->index.state;
+	struct obox_bundle_name any;
+
+	u->changes = mailbox->index.changes;
+	u->important_changes = mailbox->index.important_changes;
+	u->next_uid = state->next_uid;
+	if (!encode_diff(u)) {
+		obox_state_encode(state, &u->content);
+		u->file.name = LAB_VIEW(OBOX_STATE_FILE);
+		u->bundle.kind = u->content.len > SELF_BYTES_MAX ||
+						 obox_bundles_base(mailbox->sync.bundles, &any)
+					 ? OBOX_BUNDLE_BASE
+					 : OBOX_BUNDLE_SELF;
+	}
+	if (u->bundle.kind == OBOX_BUNDLE_BASE)
+		mailbox->index.next_base = obox_base_new(state);
+	u->file.content = lab_buf_view(&u->content);
+	u->bundle.uidvalidity = state->uidvalidity;
+	u->bundle.next_uid = state->next_uid;
+	u->bundle.highest_modseq = state->highest_modseq;
+	u->bundle.files = &u->file;
+	u->bundle.file_count = 1;
+}
+
+/* All that was encoded is in storage. */
+static void uploaded(struct upload *u, const struct obox_bundle_name *name)
+{
+	struct obox_mailbox *mailbox = u->mailbox;
+	struct obox_sync *sync = &mailbox->sync;
+
+	sync->floor = u->next_uid;
+	sync->uploaded_changes = u->changes;
+	sync->uploaded_important = u->important_changes;
+	sync->is_scrambled = false;
+	if (mailbox->index.next_base == NULL)
+		return;
+	obox_base_free(&mailbox->index.base);
+	mailbox->index.base = mailbox->index.next_base;
+	mailbox->index.next_base = NULL;
+	sync->base_name = *name;
+	sync->base_bytes = u->content.len;
+}
+
+static int upload_now(struct obox_mailbox *mailbox, const char *reason, struct lab_error *err)
+{
+	struct upload u = { .mailbox = mailbox, .bundle.reason = reason };
+	struct obox_bundle_name name;
+	int result;
+
+	lab_assert(!mailbox->sync.is_uploading);
+	mailbox->sync.is_uploading = true;
+	lab_buf_init(&u.content, mailbox->user->env->heap, OBOX_BUNDLE_BYTES_MAX / 2);
+	encode(&u);
+	if (u.content.overflow)
+		result = lab_fail(err, LAB_LIMIT, "index of %s is too large", mailbox->name);
+	else
+		result = obox_bundles_upload(mailbox->sync.bundles, &u.bundle, &name, err);
+	if (result == 0)
+		uploaded(&u, &name);
+	obox_base_free(&mailbox->index.next_base);
+	lab_buf_done(&u.content);
+	mailbox->sync.is_uploading = false;
+	env_cond_broadcast(mailbox->user->env, &mailbox->sync.cond);
+	return result < 0 ? lab_error_wrap(err, "upload of %s", mailbox->name) : 1;
+}
+
+/* Another fiber's upload may be all that is needed. */
+static void wait_for_upload(struct obox_mailbox *mailbox)
+{
+	while (mailbox->sync.is_uploading)
+		(void)env_cond_wait(mailbox->user->env, &mailbox->sync.cond, ENV_FOREVER);
+}
+
+int obox_upload(struct obox_mailbox *mailbox, enum obox_upload_what what, const char *reason,
+	struct lab_error *err)
+{
+	if (!is_needed(mailbox, what))
+		return 0;
+	wait_for_upload(mailbox);
+	return is_needed(mailbox, what) ? upload_now(mailbox, reason, err) : 0;
+}
+
+int obox_upload_below(struct obox_mailbox *mailbox, uint32_t uid, struct lab_error *err)
+{
+	if (conf_of(mailbox)->obox_allow_nonreproducible_uids || uid < mailbox->sync.floor)
+		return 0;
+	wait_for_upload(mailbox);
+	return uid < mailbox->sync.floor
+		       ? 0
+		       : upload_now(mailbox, "obox:mailbox_uids_non_reproducible", err);
+}
+
+int obox_mailbox_show(struct obox_mailbox *mailbox, struct lab_error *err)
+{
+	int result;
+
+	if (!is_needed(mailbox, OBOX_UPLOAD_UIDS))
+		return 0;
+	obox_mailbox_begin(mailbox);
+	result = obox_upload(mailbox, OBOX_UPLOAD_UIDS, "obox:mailbox_uids_non_reproducible", err);
+	obox_mailbox_end(mailbox);
+	/* Whether they are in a bundle or not: nobody was told any. */
+	if (result < 0 && err != NULL && err->code == LAB_UNCERTAIN)
+		err->code = LAB_UNAVAILABLE;
+	return result < 0 ? -1 : 0;
+}
+
+/* ---- in time ---- */
+
+void obox_upload_schedule(struct obox_mailbox *mailbox)
+{
+	struct env *env = mailbox->user->env;
+	struct metacache *metacache = backend_get_metacache(mailbox->user->backend);
+
+	if (mailbox->sync.is_uploading)
+		return;
+	if (has_many_new(mailbox))
+		metacache_upload_at(metacache, mailbox, env_now(env));
+	else if (has_important(mailbox))
+		metacache_upload_at(metacache, mailbox,
+			env_now(env) + conf_of(mailbox)->metacache_upload_interval_ns);
+}
+
+/* ---- flush ---- */
+
+struct flush {
+	struct obox_mailbox **mailboxes;
+	enum obox_upload_what what;
+	const char *reason;
+	struct lab_error *errors;
+};
+
+static void flush_one(void *ctx, size_t i)
+{
+	struct flush *flush = ctx;
+	struct obox_mailbox *mailbox = flush->mailboxes[i];
+
+	obox_mailbox_begin(mailbox);
+	if (obox_upload(mailbox, flush->what, flush->reason, &flush->errors[i]) >= 0)
+		flush->errors[i].code = LAB_OK;
+	obox_mailbox_end(mailbox);
+	mailbox->references--;
+}
+
+int obox_user_flush(
+	struct obox_user *user, bool important_only, const char *reason, struct lab_error *err)
+{
+	struct lab_map_iter iter = lab_map_iterate(user->folders);
+	struct lab_heap *heap = user->env->heap;
+	size_t count = 0, max = lab_map_count(user->folders);
+	struct flush flush = { .mailboxes = lab_new_array(heap, struct obox_mailbox *, max + 1),
+		.what = important_only ? OBOX_UPLOAD_IMPORTANT : OBOX_UPLOAD_CHANGES,
+		.reason = reason,
+		.errors = lab_new_array(heap, struct lab_error, max + 1) };
+	struct lab_view name;
+	void *mailbox;
+	int result = 0;
+
+	while (lab_map_next(&iter, &name, &mailbox)) {
+		flush.mailboxes[count] = mailbox;
+		if (mailbox != NULL && is_needed(mailbox, flush.what))
+			flush.mailboxes[count++]->references++;
+	}
+	env_for_each(user->env, count,
+		LAB_MAX(1u,
+			backend_get_settings(user->backend)->conf->metacache_max_parallel_requests),
+		flush_one, &flush);
+	for (size_t i = count; i-- > 0;) {
+		if (flush.errors[i].code == LAB_OK)
+			continue;
+		*err = flush.errors[i];
+		result = -1;
+	}
+	lab_heap_free(heap, flush.errors);
+	lab_heap_free(heap, flush.mailboxes);
+	return result;
+}
