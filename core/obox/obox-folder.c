@@ -204,17 +204,25 @@ static int delete_bundles(struct obox_user *user, const char *guid, struct lab_e
 	return result;
 }
 
+/* What was saved here into a folder that was deleted here is not saved again. */
+static struct obox_mailbox *leave_folder(struct obox_user *user, const char *guid)
+{
+	struct obox_mailbox *mailbox = lab_map_get(user->folders, lab_view_cstr(guid));
+
+	if (mailbox != NULL)
+		mailbox->is_left = mailbox->is_gone;
+	return mailbox;
+}
+
 /* Nobody adds to it here any more. Elsewhere somebody may, until he hears of it: that is why the
  * folder goes first, and whoever did saves it again (obox_user_rescue()). */
 static void empty_folder(struct obox_user *user, const char *guid)
 {
-	struct obox_mailbox *mailbox = lab_map_get(user->folders, lab_view_cstr(guid));
+	struct obox_mailbox *mailbox = leave_folder(user, guid);
 	struct lab_error err;
 
-	if (mailbox != NULL) {
-		mailbox->is_left = true;
+	if (mailbox != NULL)
 		obox_mailbox_lock(mailbox);
-	}
 	if (delete_mails(user, guid, &err) < 0)
 		report_left(user, guid, "mails", &err);
 	if (delete_bundles(user, guid, &err) < 0)
@@ -228,11 +236,15 @@ int obox_folder_delete(struct obox_user *user, struct lab_view name, struct lab_
 	struct folder_change change = { .name = name };
 	char guid[OBOX_GUID_HEX + 1];
 
-	if (obox_root_change(&user->root_index, delete_fn, &change, err) < 0)
-		return -1;
+	int result = obox_root_change(&user->root_index, delete_fn, &change, err);
+
 	lab_hex(change.guid, sizeof(change.guid), guid);
-	empty_folder(user, guid);
-	return 0;
+	/* If it is not certain that the folder is gone its mails must stay. */
+	if (result < 0)
+		(void)leave_folder(user, guid);
+	else
+		empty_folder(user, guid);
+	return result < 0 ? -1 : 0;
 }
 
 /* ---- what was saved into a folder that another backend deleted ---- */

@@ -180,12 +180,26 @@ static int upload(struct obox_root *root, const char *reason, struct lab_error *
 	return 0;
 }
 
-/* With this host's mark. */
+/* A failure that is certain leaves the first one as it was: uncertain. */
+static int upload_again(struct obox_root *root, const char *reason, struct lab_error *err)
+{
+	struct lab_error again;
+
+	if (upload(root, reason, &again) == 0)
+		return 0;
+	if (again.code == LAB_UNCERTAIN)
+		*err = again;
+	return -1;
+}
+
+/* With this host's mark. A second upload settles what came of the first: it is the same row. */
 static int upload_mark(struct obox_root *root, const char *reason, struct lab_error *err)
 {
 	root->is_marked = false;
-	if (obox_list_mark(root->list, lab_view_cstr(root->env->hostname), err) < 0 ||
-		upload(root, reason, err) < 0)
+	if (obox_list_mark(root->list, lab_view_cstr(root->env->hostname), err) < 0)
+		return -1;
+	if (upload(root, reason, err) < 0 &&
+		(err->code != LAB_UNCERTAIN || upload_again(root, reason, err) < 0))
 		return -1;
 	root->is_marked = true;
 	root->is_changed = false;
