@@ -55,6 +55,7 @@ static void a_deleted_folder_takes_its_bundles_along(void **state)
 
 	two_start(&t, *state);
 	done(&t.a, upload_bundle_fn, "old", "");
+	done(&t.b, access_fn, "", "");
 	done(&t.b, upload_bundle_fn, "old", "");
 	assert_int_equal(rig_row_count(t.rig, rows), 2);
 	done(&t.a, delete_fn, "old", "");

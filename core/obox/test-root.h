@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * test-root.h - for tests of a user's root: what a fiber does on one of two nodes, and what is seen.
+ * test-root.h - for tests of a user's root: what fibers do on two nodes, and what is seen there.
  */
 #ifndef LAB_OBOX_TEST_ROOT_H
 #define LAB_OBOX_TEST_ROOT_H
