@@ -221,7 +221,7 @@ NODE_TEST(an_orphaned_object_comes_into_no_folder)
 
 /* ---- several sessions expunge the same mails (C-58) ---- */
 
-#define SESSIONS 4
+#define SESSIONS 6
 #define MAILS_EACH 20
 
 struct expunger {
@@ -258,7 +258,7 @@ NODE_TEST(sessions_that_expunge_the_same_mails_all_succeed_and_leave_nothing)
 	for (unsigned i = 0; i < MAILS_EACH; i++)
 		deliver(box, "x");
 	for (unsigned i = 0; i < SESSIONS; i++) {
-		sessions[i] = (struct expunger){ .box = box, .wait_ns = i / 2 * 3 * LAB_MSEC };
+		sessions[i] = (struct expunger){ .box = box, .wait_ns = i * LAB_MSEC };
 		OK(env_spawn(node->user->env, "expunge", expunge_all, &sessions[i], &err));
 	}
 	env_sleep(node->user->env, 10 * LAB_SEC);
