@@ -203,6 +203,21 @@ static void adopt_base(struct obox_mailbox *mailbox, const struct obox_bundle_do
 	sync->base_bytes = download->bundle.files[0].content.len;
 }
 
+/* A merge counts what has a UID that neither side had. Who listed the folder here saw a mail
+ * renumbered also if it now has the other side's. */
+static uint32_t renumbered_here(const struct obox_state *before, const struct obox_state *merged)
+{
+	uint32_t count = 0;
+
+	for (size_t i = 0; i < before->count; i++) {
+		const struct obox_mail *mail = &before->records[i].mail;
+		const struct obox_record *now = obox_state_find_name(merged, mail->name);
+
+		count += now != NULL && now->mail.uid != mail->uid;
+	}
+	return count;
+}
+
 static int merge_state(struct obox_refresh *r, const struct obox_state *said, struct lab_error *err)
 {
 	struct obox_mailbox *mailbox = r->mailbox;
@@ -219,6 +234,8 @@ static int merge_state(struct obox_refresh *r, const struct obox_state *said, st
 	result.uidvalidity_changed =
 		state->uidvalidity != 0 && state->uidvalidity != merged->uidvalidity;
 	r->is_renumbered = r->is_renumbered || result.renumbered > 0 || result.uidvalidity_changed;
+	if (!result.uidvalidity_changed)
+		result.renumbered = LAB_MAX(result.renumbered, renumbered_here(state, merged));
 	report_merge(mailbox, &result);
 	obox_index_replace(&mailbox->index, merged);
 	return 0;

@@ -372,6 +372,26 @@ enum history_outcome client_deliver(struct client_context *client, struct user *
 	return end(client, id, &op, answer, &r, &r.err);
 }
 
+static void flush_in_backend(struct backend *backend, void *arg)
+{
+	struct request *r = arg;
+
+	if (backend_flush(backend, lab_view_cstr(r->user->name), false,
+		    "metacache:flush_all_changed", &r->err) == 0)
+		r->err.code = LAB_OK;
+}
+
+enum history_outcome client_flush(
+	struct client_context *client, struct user *user, struct node *node)
+{
+	struct request r = { .client = client, .user = user };
+	struct history_op op = { .kind = HISTORY_FLUSH };
+	uint32_t id = begin(client, user, node, &op);
+	enum node_answer answer = call(client, node, flush_in_backend, &r);
+
+	return end(client, id, &op, answer, &r, &r.err);
+}
+
 /* The backend was restarted since: the connection of this session is gone. */
 static bool is_connected(const struct client_session *session)
 {
@@ -405,7 +425,9 @@ bool client_select(struct client_session *session, struct lab_view folder)
 		.folder = folder,
 		.view = &view,
 		.arena = session->arena };
-	struct history_op op = { .kind = HISTORY_SELECT, .folder = folder };
+	struct history_op op = {
+		.kind = HISTORY_SELECT, .folder = folder, .is_converged = session->is_converged
+	};
 	uint32_t id = begin(session->client, session->user, session->node, &op);
 	enum node_answer answer =
 		call(session->client, session_node(session), select_in_backend, &r);

@@ -54,6 +54,7 @@ struct client_session {
 	uint32_t boots; /* of the node, when the session began */
 	struct lab_arena *arena;
 	struct client_view view;
+	bool is_converged; /* its SELECTs must show what those of all backends do */
 };
 
 /* "INBOX" for 0, "Folder1", ... */
@@ -66,6 +67,10 @@ struct lab_view client_flag_name(size_t index);
 /* node NULL: nothing to connect to. `flag` is what a Sieve script adds; empty: nothing. */
 enum history_outcome client_deliver(struct client_context *client, struct user *user,
 	struct node *node, uint64_t token, struct lab_view mail, struct lab_view flag);
+
+/* metacache flush: what was changed there is uploaded. */
+enum history_outcome client_flush(
+	struct client_context *client, struct user *user, struct node *node);
 
 /* These return false when the connection is gone: the session is over. Mails are given by their
  * position in the view. */

@@ -141,6 +141,10 @@ static int audit(struct live_run *run, struct lab_error *err)
 {
 	struct live *live = run->world.live;
 
+	phase(run, "converge");
+	if (workload_converge(run->workload, err) < 0)
+		return -1;
+	(void)advance(run, live_now(live) + PATIENCE, is_idle);
 	phase(run, "audit");
 	run->auditor = live_world_auditor(&run->world);
 	if (!advance(run, live_now(live) + BOOT_PATIENCE, is_auditor_ready))

@@ -115,6 +115,11 @@ static int audit(struct run *run, struct lab_error *err)
 {
 	struct node *auditor;
 
+	phase(run, "converge");
+	if (workload_converge(run->workload, err) < 0 ||
+		advance(run, world_now(run->sim.world) + PATIENCE, is_idle_or_stopped, err) < 0)
+		return -1;
+
 	phase(run, "audit");
 	auditor = sim_world_auditor(&run->sim);
 	/* Its main() must have run before it can be asked. */

@@ -27,8 +27,9 @@ static struct fake {
 	enum history_outcome outcome; /* of deliveries */
 	uint64_t takes_ns;
 	bool sessions_break;
-	size_t listed;  /* mails in each folder */
-	uint64_t flags; /* of each of them */
+	size_t converged; /* SELECTs */
+	size_t listed;    /* mails in each folder */
+	uint64_t flags;   /* of each of them */
 	struct call calls[CALLS_MAX];
 	size_t count;
 } fake;
@@ -100,7 +101,15 @@ bool client_select(struct client_session *session, struct lab_view folder)
 		.count = fake.listed };
 	for (size_t i = 0; i < fake.listed; i++)
 		session->view.mails[i].flags = fake.flags;
+	fake.converged += session->is_converged;
 	return record_action(session, HISTORY_SELECT, NULL, 0, folder);
+}
+
+enum history_outcome client_flush(
+	struct client_context *client, struct user *user, struct node *node)
+{
+	(void)record(client, HISTORY_FLUSH, user->number, node);
+	return HISTORY_OK;
 }
 
 bool client_fetch(struct client_session *session, size_t mail)
@@ -587,6 +596,29 @@ static void what_is_set_is_cleared_every_other_time(void **state)
 	assert_true(set > 20 && cleared > 20);
 }
 
+static void backends_that_serve_one_user_converge_twice_around(void **state)
+{
+	size_t flushes = 0, from;
+
+	(void)state;
+	start("user a {\ncount = 2\nbackends_at_once = 2\nfolders = 1\n}\n"
+	      "user b {\ncount = 5\n}\n",
+		1, LAB_MINUTE);
+	run_until(5 * LAB_MINUTE);
+	from = fake.count;
+	assert_int_equal(fake.converged, 0);
+	assert_int_equal(workload_converge(test.workload, &test.loader.err), 0);
+	run_until(30 * LAB_MINUTE);
+	assert_true(workload_is_idle(test.workload));
+	for (size_t i = from; i < fake.count; i++) {
+		flushes += fake.calls[i].kind == HISTORY_FLUSH;
+		assert_row(i, fake.calls[i].user <= 2);
+	}
+	assert_int_equal(flushes, 2 * 2 * 2);
+	assert_int_equal(fake.count - from - flushes, 2 * 3 * 2 * 2);
+	assert_int_equal(fake.converged, 2 * 2 * 2);
+}
+
 static void the_audit_opens_every_folder_and_reads_every_mail(void **state)
 {
 	size_t selects = 0, fetches = 0, from;
@@ -629,6 +661,7 @@ int main(void)
 		test(what_a_user_does_depends_on_the_seed_and_its_own_group_only),
 		test(actions_store_flags_and_sieve_sets_them),
 		test(what_is_set_is_cleared_every_other_time),
+		test(backends_that_serve_one_user_converge_twice_around),
 		test(the_audit_opens_every_folder_and_reads_every_mail),
 	};
 

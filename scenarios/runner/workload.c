@@ -79,10 +79,14 @@ static size_t lane_count(struct workload *w, const struct user *user)
 		&user->group->backends_at_once, draw(w, user, "user.lanes", 0));
 }
 
+static size_t home_of(struct workload *w, const struct user *user)
+{
+	return lab_pick(draw(w, user, "user.home", 0), w->settings.node_count);
+}
+
 static struct node *route(struct workload *w, struct lane *lane)
 {
-	size_t home = lab_pick(draw(w, lane->user, "user.home", 0), w->settings.node_count) +
-		      lane->number;
+	size_t home = home_of(w, lane->user) + lane->number;
 
 	if (lane->active > 0 && lane->node->is_up)
 		return lane->node;
@@ -390,6 +394,56 @@ bool workload_is_idle(const struct workload *workload)
 size_t workload_users(const struct workload *workload)
 {
 	return workload->user_count;
+}
+
+/* ---- convergence ---- */
+
+#define ROUNDS 2
+
+static void look(struct workload *w, struct user *user, struct node *node, bool is_converged)
+{
+	struct client_session session = { .client = &w->client,
+		.user = user,
+		.node = node,
+		.boots = node->boots,
+		.arena = lab_arena_new(lab(w)->heap, SESSION_ARENA_MAX),
+		.is_converged = is_converged };
+
+	for (size_t i = 0; i <= user->folders; i++)
+		(void)client_select(&session, client_folder_name(i, session.arena));
+	lab_arena_free(&session.arena);
+}
+
+static void converge_user(void *arg)
+{
+	struct user_fiber *fiber = arg;
+	struct workload *w = fiber->w;
+	struct user *user = fiber->user;
+	size_t count = LAB_MIN(lane_count(w, user), w->settings.node_count);
+
+	for (size_t n = 0; n < (ROUNDS + 1) * count; n++) {
+		struct node *node =
+			&w->settings.nodes[(home_of(w, user) + n % count) % w->settings.node_count];
+
+		/* What was looked at just now would be taken for current. */
+		if (n % count == 0)
+			env_sleep(lab(w),
+				w->settings.scenario->conf.metacache_close_delay_ns + LAB_SEC);
+		look(w, user, node, n >= ROUNDS * count);
+		if (n < ROUNDS * count)
+			(void)client_flush(&w->client, user, node);
+	}
+	w->busy--;
+}
+
+int workload_converge(struct workload *w, struct lab_error *err)
+{
+	for (size_t i = 0; i < w->user_count; i++) {
+		if (lane_count(w, &w->users[i]) > 1 &&
+			start_fiber(w, &w->users[i], NULL, "converge", converge_user, err) < 0)
+			return -1;
+	}
+	return 0;
 }
 
 /* ---- audit ---- */

@@ -40,6 +40,10 @@ int workload_start(
 bool workload_is_idle(const struct workload *workload);
 size_t workload_users(const struct workload *workload);
 
+/* Before the audit: every backend that serves a user, if there are several, looks at all its
+ * folders and uploads what it has, twice around; then each shows what it sees (invariant 22). As
+ * the audit; nothing if no user is served by several. */
+int workload_converge(struct workload *workload, struct lab_error *err);
 /* The audit: fresh opens of every folder of every user on `node`, a SELECT each, and a FETCH of
  * every mail. Runs in fibers of the laboratory's host; workload_is_idle() tells when it is over. */
 int workload_audit(struct workload *workload, struct node *node, struct lab_error *err);

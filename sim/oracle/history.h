@@ -30,6 +30,7 @@
 	X(EXPUNGE, "expunge") \
 	X(STORE, "store") \
 	X(SELECT, "select") \
+	X(FLUSH, "flush") \
 	X(REBUILD, "rebuild")
 enum history_kind {
 #define X(name, text) HISTORY_##name,
@@ -76,7 +77,9 @@ struct history_op {
 	bool changed;   /* store: that it was not so before */
 	/* Of `folder` and `target`; zero: nobody said. */
 	uint8_t mailbox_guid[HISTORY_NAME_BYTES], target_guid[HISTORY_NAME_BYTES];
-	/* select: what it said of the folder */
+	/* select: all backends have told each other everything before (22) */
+	bool is_converged;
+	/* what it said of the folder */
 	uint32_t uidnext;
 	uint64_t highest_modseq;
 	uint64_t modseq;              /* store: the mail's, afterwards; 0: not known */

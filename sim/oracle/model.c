@@ -361,6 +361,7 @@ static void add_op(struct oracle *oracle, const struct history_op *op)
 	case HISTORY_STORE:
 		stored(oracle, op);
 		break;
+	case HISTORY_FLUSH:
 	case HISTORY_KIND_COUNT:
 		break;
 	}

@@ -260,6 +260,8 @@ void oracle_check_bundles(struct oracle *oracle, const struct oracle_case *c);
 /* Excuse: Cassandra said of a write of the user's that it had failed, and it had not. */
 const char *oracle_excuse_lie(
 	const struct oracle *oracle, const struct oracle_case *c, struct lab_view user);
+/* convergence.c: 22 */
+void oracle_check_convergence(struct oracle *oracle, const struct oracle_case *c);
 /* flags.c: 3, 4 */
 void oracle_check_flags(struct oracle *oracle, const struct oracle_case *c);
 /* imap.c: 6, 7, 9, 10 */

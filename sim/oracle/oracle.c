@@ -54,6 +54,10 @@ static const struct oracle_invariant invariants[] = {
 	{ 20, "no-overwrite",
 		"No mail is written over, and with dictmap the bucket is never listed." },
 	{ 21, "same-body", "Each FETCH gives the body that was delivered." },
+	{ 22, "convergence",
+		"After heal, when every backend has refreshed and uploaded a user twice around, "
+		"all "
+		"show the same mails, flags and UIDs." },
 	{ 24, "cheap-opens",
 		"What a backend keeps it asks nobody about; finding nothing new takes two SELECTs "
 		"and no GET." },
@@ -108,6 +112,7 @@ void oracle_judge(struct oracle *oracle, const struct oracle_case *c, struct ora
 		oracle_check_seen(oracle, c);
 		oracle_check_flags(oracle, c);
 		oracle_check_imap(oracle, c);
+		oracle_check_convergence(oracle, c);
 		oracle_check_log(oracle, c);
 		oracle_report_online(oracle);
 		free_maps(&oracle->model);

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * convergence.c - invariant 22: when nothing fails any more and every backend that serves a user
+ * has refreshed and uploaded it twice around, all of them show the same folders.
+ */
+#include "sim/oracle/oracle-private.h"
+
+#include <stdio.h>
+
+static bool is_same_mail(const struct history_sighting *a, const struct history_sighting *b)
+{
+	return a->uid == b->uid &&
+	       memcmp(a->object.name, b->object.name, sizeof(a->object.name)) == 0;
+}
+
+/* What is different; NULL: nothing. Listings are in the order of UIDs. */
+static const char *difference(
+	const struct history *history, const struct history_op *a, const struct history_op *b)
+{
+	size_t a_count, b_count;
+	const struct history_sighting *a_seen = history_sightings(history, a->id, &a_count);
+	const struct history_sighting *b_seen = history_sightings(history, b->id, &b_count);
+
+	if (memcmp(a->mailbox_guid, b->mailbox_guid, sizeof(a->mailbox_guid)) != 0)
+		return "are two folders of one name";
+	if (a->uidvalidity != b->uidvalidity)
+		return "have different UIDVALIDITYs";
+	if (a_count != b_count)
+		return "have different numbers of mails";
+	for (size_t i = 0; i < a_count; i++) {
+		if (!is_same_mail(&a_seen[i], &b_seen[i]))
+			return "have different mails, or UIDs";
+	}
+	for (size_t i = 0; i < a_count; i++) {
+		if (a_seen[i].flags != b_seen[i].flags)
+			return "have different flags";
+	}
+	return a->uidnext != b->uidnext ? "have different UIDNEXTs" : NULL;
+}
+
+static void check_view(struct oracle *oracle, const struct oracle_case *c, struct lab_map *views,
+	const struct history_op *op)
+{
+	struct oracle_key key;
+	void **slot = lab_map_slot(views, oracle_key3(&key, op->user, op->folder, LAB_VIEW("")));
+	const struct history_op *first;
+	struct oracle_finding *f;
+	const char *what;
+
+	if (slot == NULL)
+		return;
+	if (*slot == NULL) {
+		*slot = (void *)(uintptr_t)op;
+		return;
+	}
+	first = *slot;
+	what = difference(c->history, first, op);
+	if (what == NULL)
+		return;
+	f = oracle_find(oracle, 22, "I22 backends disagree",
+		"%.*s/%.*s: %.*s and %.*s %s, after both had refreshed and uploaded twice",
+		LAB_VIEW_ARG(op->user), LAB_VIEW_ARG(op->folder), LAB_VIEW_ARG(first->backend),
+		LAB_VIEW_ARG(op->backend), what);
+	f->op = op->id;
+	f->time_ns = op->ended_ns;
+	oracle_why_op(f, first);
+	oracle_why_op(f, op);
+}
+
+/* Nothing fails any more: why should this? */
+static void check_failed(struct oracle *oracle, const struct history_op *op)
+{
+	struct oracle_finding *f = oracle_find(oracle, 22, "I22 cannot converge",
+		"%.*s: %s failed after heal", LAB_VIEW_ARG(op->user), history_kind_name(op->kind));
+
+	f->op = op->id;
+	f->time_ns = op->ended_ns;
+	oracle_why_op(f, op);
+}
+
+void oracle_check_convergence(struct oracle *oracle, const struct oracle_case *c)
+{
+	struct lab_map *views = lab_map_new(oracle->settings.heap, ORACLE_NAMES_MAX);
+
+	for (size_t i = 0; i < history_count(c->history); i++) {
+		const struct history_op *op = history_op(c->history, i);
+
+		if (op->outcome == HISTORY_PENDING ||
+			(op->kind != HISTORY_FLUSH && !op->is_converged))
+			continue;
+		if (op->outcome != HISTORY_OK)
+			check_failed(oracle, op);
+		else if (op->kind == HISTORY_SELECT)
+			check_view(oracle, c, views, op);
+	}
+	lab_map_free(&views);
+}
