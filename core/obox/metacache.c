@@ -8,7 +8,6 @@
 
 #define DUE_MAX 10000000
 #define KEY_BYTES 16
-#define RETRY_MIN LAB_SEC
 
 struct metacache {
 	struct env *env;
@@ -86,12 +85,8 @@ static void upload_job(void *arg)
 	struct lab_error err;
 
 	obox_mailbox_begin(mailbox);
-	/* What fails is told by its event, and due again. */
-	if (obox_upload(mailbox, OBOX_UPLOAD_IMPORTANT, "metacache:upload_important", &err) < 0 &&
-		!metacache->is_stopping)
-		metacache_upload_at(metacache, mailbox,
-			env_now(metacache->env) +
-				LAB_MAX(RETRY_MIN, metacache->conf->metacache_upload_interval_ns));
+	/* What fails is told by its event, and due again when the operation has ended. */
+	(void)obox_upload(mailbox, OBOX_UPLOAD_IMPORTANT, "metacache:upload_important", &err);
 	obox_mailbox_end(mailbox);
 	mailbox->references--;
 	metacache->uploading--;

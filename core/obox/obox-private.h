@@ -102,6 +102,7 @@ struct obox_sync {
 	bool has_uncertain; /* a mail may be there, or come, that has no UID here */
 	bool is_uploading;
 	struct env_cond cond;
+	uint64_t retry_ns; /* the last upload failed: none in the background before */
 	/* In the metacache's list of uploads. */
 	uint64_t due_ns; /* 0: in none */
 	uint64_t ticket;

@@ -9,6 +9,7 @@
 /* HD-7: a diff beyond this, or beyond half of its base, is a new base. */
 #define DIFF_BYTES_MAX (256u * 1024)
 /* HD-6: what is larger is not small. */
+#define RETRY_MIN LAB_SEC
 #define SELF_BYTES_MAX (256u * 1024)
 
 static const struct conf_settings *conf_of(const struct obox_mailbox *mailbox)
@@ -62,6 +63,9 @@ static bool has_many_new(const struct obox_mailbox *mailbox)
 
 static bool is_needed(const struct obox_mailbox *mailbox, enum obox_upload_what what)
 {
+	/* Nobody will look for bundles of a folder that was deleted. */
+	if (mailbox->is_gone)
+		return false;
 	switch (what) {
 	case OBOX_UPLOAD_CHANGES:
 		return mailbox->index.changes != mailbox->sync.uploaded_changes;
@@ -145,6 +149,7 @@ static void uploaded(struct upload *u, const struct obox_bundle_name *name)
 	sync->uploaded_changes = u->changes;
 	sync->uploaded_important = u->important_changes;
 	sync->is_scrambled = false;
+	sync->retry_ns = 0;
 	if (mailbox->index.next_base == NULL)
 		return;
 	obox_base_free(&mailbox->index.base);
@@ -170,6 +175,10 @@ static int upload_now(struct obox_mailbox *mailbox, const char *reason, struct l
 		result = obox_bundles_upload(mailbox->sync.bundles, &u.bundle, &name, err);
 	if (result == 0)
 		uploaded(&u, &name);
+	else
+		mailbox->sync.retry_ns =
+			env_now(mailbox->user->env) +
+			LAB_MAX(RETRY_MIN, conf_of(mailbox)->metacache_upload_interval_ns);
 	obox_base_free(&mailbox->index.next_base);
 	lab_buf_done(&u.content);
 	mailbox->sync.is_uploading = false;
@@ -222,16 +231,14 @@ int obox_mailbox_show(struct obox_mailbox *mailbox, struct lab_error *err)
 
 void obox_upload_schedule(struct obox_mailbox *mailbox)
 {
-	struct env *env = mailbox->user->env;
 	struct metacache *metacache = backend_get_metacache(mailbox->user->backend);
+	uint64_t when = env_now(mailbox->user->env);
 
-	if (mailbox->sync.is_uploading)
+	if (mailbox->sync.is_uploading || (!has_many_new(mailbox) && !has_important(mailbox)))
 		return;
-	if (has_many_new(mailbox))
-		metacache_upload_at(metacache, mailbox, env_now(env));
-	else if (has_important(mailbox))
-		metacache_upload_at(metacache, mailbox,
-			env_now(env) + conf_of(mailbox)->metacache_upload_interval_ns);
+	if (!has_many_new(mailbox))
+		when += conf_of(mailbox)->metacache_upload_interval_ns;
+	metacache_upload_at(metacache, mailbox, LAB_MAX(when, mailbox->sync.retry_ns));
 }
 
 /* ---- flush ---- */

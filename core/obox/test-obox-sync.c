@@ -1,0 +1,838 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Folders and their bundles: when they are uploaded, as what, at which cost; what a crash and a
+ * move to another backend keep; and what failing steps leave.
+ */
+#include "core/obox/test-support.h"
+
+#include "core/obox/metacache.h"
+
+#define UPLOADS(rig) ((rig)->counts.events[LAB_EV_metacache_mailbox_bundle_upload_finished])
+#define DOWNLOADS(rig) ((rig)->counts.events[LAB_EV_metacache_mailbox_bundle_download_finished])
+
+#define NODE_TEST(name) \
+	static void name##_body(struct node *node); \
+	static void name(void **state) \
+	{ \
+		struct node node; \
+\
+		node_start(&node, *state, 0); \
+		node_run(&node, name##_body); \
+		node_stop(&node); \
+	} \
+	static void name##_body(struct node *node)
+
+static void set(struct obox_mailbox *box, uint32_t uid, const char *flag, bool is_set)
+{
+	struct lab_error err;
+
+	if (obox_store(box, uid, lab_view_cstr(flag), is_set, &err) < 0)
+		fail_msg("%s", err.message);
+}
+
+static void expunge(struct obox_mailbox *box, uint32_t uid)
+{
+	struct obox_result result;
+	struct lab_error err;
+
+	OK(obox_expunge(box, &uid, 1, &result, &err));
+}
+
+static void show(struct obox_mailbox *box)
+{
+	struct lab_error err;
+
+	OK(obox_mailbox_show(box, &err));
+}
+
+static void pass(struct node *node, uint64_t ns)
+{
+	env_sleep(node->user->env, ns);
+}
+
+/* Bundles of the folder that have a row. */
+static size_t bundle_rows(struct node *node, struct obox_mailbox *box, bool is_base)
+{
+	char prefix[200];
+
+	snprintf(prefix, sizeof(prefix), "shared/%s/" USER "/mailboxes/%s/idx/",
+		is_base ? "dictmap" : "dictdiffmap", obox_mailbox_guid(box));
+	return rig_row_count(node->rig, prefix);
+}
+
+static void start_counting(struct rig *rig)
+{
+	rig->counts = (struct rig_counts){ 0 };
+}
+
+#define COSTS(puts_, gets_, deletes_, sets_, unsets_, iterations_) \
+	do { \
+		assert_int_equal(node->rig->counts.puts, puts_); \
+		assert_int_equal(node->rig->counts.gets, gets_); \
+		assert_int_equal(node->rig->counts.deletes, deletes_); \
+		assert_int_equal(node->rig->counts.sets, sets_); \
+		assert_int_equal(node->rig->counts.unsets, unsets_); \
+		assert_int_equal(node->rig->counts.iterations, iterations_); \
+	} while (0)
+
+/* ---- when ---- */
+
+NODE_TEST(flags_are_uploaded_within_the_interval)
+{
+	struct obox_mailbox *box = box_open(node, "INBOX");
+
+	deliver(box, "one");
+	pass(node, (60 * LAB_MINUTE));
+	assert_int_equal(UPLOADS(node->rig), 0);
+	start_counting(node->rig);
+	set(box, 1, "\\Seen", true);
+	pass(node, 5 * LAB_MINUTE - LAB_SEC);
+	assert_int_equal(UPLOADS(node->rig), 0);
+	/* A later change does not put it off. */
+	set(box, 1, "\\Flagged", true);
+	pass(node, 2 * LAB_SEC);
+	assert_int_equal(UPLOADS(node->rig), 1);
+	COSTS(1, 0, 0, 1, 0, 0);
+	pass(node, (60 * LAB_MINUTE));
+	assert_int_equal(UPLOADS(node->rig), 1);
+	obox_mailbox_close(&box);
+}
+
+static void change_flag(struct node *node)
+{
+	struct obox_mailbox *box = box_open(node, "INBOX");
+
+	deliver(box, "one");
+	set(box, 1, "\\Seen", true);
+	pass(node, 31 * LAB_SEC);
+	assert_int_equal(UPLOADS(node->rig), 1);
+	obox_mailbox_close(&box);
+}
+
+static void the_interval_is_a_setting(void **state)
+{
+	struct node node;
+
+	node_init(&node, *state, 0);
+	node.conf.metacache_upload_interval_ns = 30 * LAB_SEC;
+	rig_boot(node.rig, 0);
+	node_run(&node, node_start_user);
+	node_run(&node, change_flag);
+	node_stop(&node);
+}
+
+NODE_TEST(the_eleventh_new_mail_uploads_them)
+{
+	struct obox_mailbox *box = box_open(node, "INBOX");
+
+	for (unsigned i = 0; i < 10; i++)
+		deliver(box, "x");
+	pass(node, (60 * LAB_MINUTE));
+	assert_int_equal(UPLOADS(node->rig), 0);
+	deliver(box, "x");
+	pass(node, LAB_SEC);
+	assert_int_equal(UPLOADS(node->rig), 1);
+	for (unsigned i = 0; i < 10; i++)
+		deliver(box, "x");
+	pass(node, (60 * LAB_MINUTE));
+	assert_int_equal(UPLOADS(node->rig), 1);
+	obox_mailbox_close(&box);
+}
+
+NODE_TEST(a_delivery_waits_for_no_upload)
+{
+	struct obox_mailbox *box = box_open(node, "INBOX");
+
+	for (unsigned i = 0; i < 10; i++)
+		deliver(box, "x");
+	start_counting(node->rig);
+	deliver(box, "x");
+	/* PUT, two rows. */
+	COSTS(1, 0, 0, 2, 0, 0);
+	obox_mailbox_close(&box);
+}
+
+NODE_TEST(an_expunge_of_a_mail_that_no_bundle_knows_uploads_first)
+{
+	struct obox_mailbox *box = box_open(node, "INBOX");
+
+	deliver(box, "one");
+	deliver(box, "two");
+	start_counting(node->rig);
+	expunge(box, 2);
+	assert_int_equal(UPLOADS(node->rig), 1);
+	expunge(box, 1);
+	assert_int_equal(UPLOADS(node->rig), 1);
+	obox_mailbox_close(&box);
+}
+
+NODE_TEST(if_it_cannot_be_uploaded_it_is_not_expunged)
+{
+	struct obox_mailbox *box = box_open(node, "INBOX");
+	struct obox_result result;
+	struct lab_error err;
+
+	deliver(box, "one");
+	node->rig->only = "/idx/";
+	rig_fail_at(node->rig, 1, RIG_UNCERTAIN_NOT);
+	FAILS(obox_expunge(box, (uint32_t[]){ 1 }, 1, &result, &err), LAB_UNAVAILABLE);
+	assert_true(node->rig->fired);
+	assert_int_equal(obox_mailbox_count(box), 1);
+	assert_int_equal(rig_forward_rows(node->rig), 1);
+	rig_fail_at(node->rig, 0, RIG_FAIL);
+	expunge(box, 1);
+	obox_mailbox_close(&box);
+}
+
+static void expunge_carelessly(struct node *node)
+{
+	struct obox_mailbox *box = box_open(node, "INBOX");
+
+	deliver(box, "one");
+	expunge(box, 1);
+	show(box);
+	assert_int_equal(UPLOADS(node->rig), 0);
+	obox_mailbox_close(&box);
+}
+
+static void nonreproducible_uids_may_be_allowed(void **state)
+{
+	struct node node;
+
+	node_init(&node, *state, 0);
+	node.conf.obox_allow_nonreproducible_uids = true;
+	rig_boot(node.rig, 0);
+	node_run(&node, node_start_user);
+	node_run(&node, expunge_carelessly);
+	node_stop(&node);
+}
+
+NODE_TEST(uids_in_the_order_of_creation_need_no_upload_to_be_shown)
+{
+	struct obox_mailbox *box = box_open(node, "INBOX");
+
+	deliver(box, "one");
+	deliver(box, "two");
+	show(box);
+	assert_int_equal(UPLOADS(node->rig), 0);
+	obox_mailbox_close(&box);
+}
+
+struct saver {
+	struct obox_mailbox *box;
+	bool is_done;
+};
+
+static void save_in_fiber(void *arg)
+{
+	struct saver *saver = arg;
+
+	deliver(saver->box, "x");
+	saver->is_done = true;
+}
+
+/* The first to begin is the last to end. */
+NODE_TEST(uids_in_another_order_are_uploaded_before_they_are_shown)
+{
+	struct saver saver = { .box = box_open(node, "INBOX") };
+	struct lab_error err;
+
+	node->rig->delay_ns = LAB_SEC;
+	OK(env_spawn(node->user->env, "save", save_in_fiber, &saver, &err));
+	pass(node, 100 * LAB_MSEC);
+	node->rig->delay_ns = LAB_MSEC;
+	deliver(saver.box, "second");
+	assert_false(saver.is_done);
+	/* Its UID is not known yet; whoever recovers would find the first mail first. */
+	show(saver.box);
+	assert_int_equal(UPLOADS(node->rig), 1);
+	node->rig->delay_ns = LAB_MSEC;
+	pass(node, 10 * LAB_SEC);
+	assert_true(saver.is_done);
+	show(saver.box);
+	assert_int_equal(UPLOADS(node->rig), 1);
+	obox_mailbox_close(&saver.box);
+}
+
+NODE_TEST(after_an_uncertain_save_uids_are_uploaded_before_they_are_shown)
+{
+	struct obox_mailbox *box = box_open(node, "INBOX");
+	struct obox_save save = { .body = LAB_VIEW("x") };
+	struct obox_saved saved;
+	struct lab_error err;
+
+	deliver(box, "one");
+	rig_fail_at(node->rig, 3, RIG_UNCERTAIN_LATE);
+	/* Its clean-up, too. */
+	node->rig->fail_from_then_on = true;
+	FAILS(obox_save(box, &save, &saved, &err), LAB_UNCERTAIN);
+	assert_true(node->rig->fired);
+	rig_fail_at(node->rig, 0, RIG_FAIL);
+	deliver(box, "two");
+	show(box);
+	assert_int_equal(UPLOADS(node->rig), 1);
+	/* And so the next one: it may come yet. */
+	deliver(box, "three");
+	show(box);
+	assert_int_equal(UPLOADS(node->rig), 2);
+	rig_apply_late(node->rig);
+	OK(obox_mailbox_rescan(box, &err));
+	/* Now it is known. */
+	deliver(box, "four");
+	show(box);
+	assert_int_equal(UPLOADS(node->rig), 2);
+	obox_mailbox_close(&box);
+}
+
+NODE_TEST(a_flush_uploads_all_or_what_is_important)
+{
+	struct obox_mailbox *box = box_open(node, "INBOX"), *work = box_open(node, "Work");
+	struct lab_error err;
+
+	deliver(box, "one");
+	deliver(work, "two");
+	set(work, 1, "$Done", true);
+	OK(backend_flush(node->backend, LAB_VIEW("nobody"), false, "test", &err));
+	assert_int_equal(UPLOADS(node->rig), 0);
+	OK(backend_flush(node->backend, LAB_VIEW(""), true, "metacache:flush_all_important", &err));
+	assert_int_equal(UPLOADS(node->rig), 1);
+	OK(backend_flush(
+		node->backend, LAB_VIEW(USER), false, "metacache:flush_all_changed", &err));
+	assert_int_equal(UPLOADS(node->rig), 2);
+	OK(backend_flush(node->backend, LAB_VIEW(""), false, "test", &err));
+	assert_int_equal(UPLOADS(node->rig), 2);
+	obox_mailbox_close(&box);
+	obox_mailbox_close(&work);
+}
+
+NODE_TEST(an_upload_that_fails_is_tried_again)
+{
+	struct obox_mailbox *box = box_open(node, "INBOX");
+	struct lab_error err;
+
+	deliver(box, "one");
+	set(box, 1, "\\Seen", true);
+	node->rig->only = "/idx/";
+	for (unsigned n = 1; n <= 2; n++) {
+		rig_fail_at(node->rig, n, n == 1 ? RIG_FAIL : RIG_UNCERTAIN_NOT);
+		pass(node, 5 * LAB_MINUTE + LAB_SEC);
+		assert_true(node->rig->fired);
+		assert_int_equal(UPLOADS(node->rig), n);
+		assert_int_equal(bundle_rows(node, box, false), 0);
+	}
+	rig_fail_at(node->rig, 1, RIG_FAIL);
+	FAILS(backend_flush(node->backend, LAB_VIEW(""), true, "test", &err), LAB_UNAVAILABLE);
+	rig_fail_at(node->rig, 0, RIG_FAIL);
+	pass(node, 5 * LAB_MINUTE + LAB_SEC);
+	assert_int_equal(bundle_rows(node, box, false), 1);
+	obox_mailbox_close(&box);
+}
+
+NODE_TEST(uploads_of_many_mails_that_fail_are_not_tried_all_the_time)
+{
+	struct obox_mailbox *box = box_open(node, "INBOX");
+
+	node->rig->only = "/idx/";
+	rig_fail_at(node->rig, 1, RIG_FAIL);
+	node->rig->fail_from_then_on = true;
+	for (unsigned i = 0; i < 20; i++)
+		deliver(box, "x");
+	pass(node, 11 * LAB_MINUTE);
+	assert_int_equal(UPLOADS(node->rig), 3);
+	rig_fail_at(node->rig, 0, RIG_FAIL);
+	pass(node, 5 * LAB_MINUTE);
+	assert_int_equal(UPLOADS(node->rig), 4);
+	assert_int_equal(bundle_rows(node, box, false), 1);
+	obox_mailbox_close(&box);
+}
+
+/* It is not in what is being written. */
+NODE_TEST(a_change_beside_an_upload_is_uploaded_afterwards)
+{
+	struct obox_mailbox *box = box_open(node, "INBOX");
+
+	deliver(box, "one");
+	set(box, 1, "\\Seen", true);
+	pass(node, 5 * LAB_MINUTE - LAB_SEC);
+	node->rig->delay_ns = 4 * LAB_SEC;
+	pass(node, 2 * LAB_SEC);
+	assert_int_equal(UPLOADS(node->rig), 0);
+	assert_int_equal(
+		node->rig->counts.events[LAB_EV_metacache_mailbox_bundle_upload_started], 1);
+	set(box, 1, "\\Flagged", true);
+	pass(node, 60 * LAB_SEC);
+	assert_int_equal(UPLOADS(node->rig), 1);
+	pass(node, 5 * LAB_MINUTE);
+	assert_int_equal(UPLOADS(node->rig), 2);
+	pass(node, 10 * LAB_MINUTE);
+	assert_int_equal(UPLOADS(node->rig), 2);
+	obox_mailbox_close(&box);
+}
+
+/* ---- as what (HD-6, HD-7) ---- */
+
+static void fill(struct obox_mailbox *box, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		deliver(box, "x");
+}
+
+static void flush(struct node *node)
+{
+	struct lab_error err;
+
+	OK(backend_flush(node->backend, LAB_VIEW(""), false, "test", &err));
+}
+
+NODE_TEST(small_folders_have_a_self_large_ones_a_base_and_diffs)
+{
+	struct obox_mailbox *box = box_open(node, "INBOX");
+
+	fill(box, 5);
+	flush(node);
+	assert_int_equal(bundle_rows(node, box, false), 1);
+	assert_int_equal(bundle_rows(node, box, true), 0);
+	/* 256 kB of about 110 bytes each. */
+	fill(box, 2600);
+	flush(node);
+	assert_int_equal(bundle_rows(node, box, true), 1);
+	set(box, 7, "\\Seen", true);
+	flush(node);
+	assert_int_equal(bundle_rows(node, box, false), 1);
+	start_counting(node->rig);
+	set(box, 8, "\\Seen", true);
+	flush(node);
+	COSTS(1, 0, 1, 1, 0, 0);
+	/* More than half of it changed. */
+	for (uint32_t uid = 1; uid < 2000; uid++)
+		set(box, uid, "\\Answered", true);
+	start_counting(node->rig);
+	flush(node);
+	COSTS(1, 0, 2, 1, 2, 0);
+	assert_int_equal(bundle_rows(node, box, true), 1);
+	assert_int_equal(bundle_rows(node, box, false), 0);
+	obox_mailbox_close(&box);
+}
+
+/* ---- crashes and other backends ---- */
+
+static uint32_t uidvalidity;
+static uint64_t highest_modseq;
+static enum fault_disk crash_disk;
+
+/* Before anything else happens: what is due is not uploaded. */
+static void crash(struct node *node)
+{
+	world_crash(node->rig->hosts[node->host].host, crash_disk);
+}
+
+static void reboot(struct node *node)
+{
+	rig_boot(node->rig, node->host);
+	node_run(node, node_start_user);
+}
+
+static void work_and_crash(struct node *node)
+{
+	struct obox_mailbox *box = box_open(node, "INBOX");
+
+	fill(box, 3);
+	set(box, 2, "\\Seen", true);
+	set(box, 3, "$Work", true);
+	pass(node, 6 * LAB_MINUTE);
+	deliver(box, "four");
+	expunge(box, 1);
+	deliver(box, "five");
+	deliver(box, "six");
+	set(box, 2, "\\Deleted", true);
+	show(box);
+	uidvalidity = obox_mailbox_uidvalidity(box);
+	highest_modseq = obox_mailbox_highest_modseq(box);
+	crash(node);
+}
+
+static void find_it_again(struct node *node)
+{
+	struct obox_mailbox *box = box_open(node, "INBOX");
+
+	assert_int_equal(obox_mailbox_uidvalidity(box), uidvalidity);
+	assert_box(node, box, "2:x 3:x 4:four 5:five 6:six ");
+	assert_int_equal(obox_mailbox_uidnext(box), 7);
+	assert_true(obox_mailbox_highest_modseq(box) > highest_modseq);
+	assert_true(obox_has_flag(box, 2, LAB_VIEW("\\Seen")));
+	assert_true(obox_has_flag(box, 3, LAB_VIEW("$work")));
+	/* Not uploaded yet: that is what a crash costs. */
+	assert_false(obox_has_flag(box, 2, LAB_VIEW("\\Deleted")));
+	obox_mailbox_close(&box);
+}
+
+static void a_crash_costs_the_flags_of_one_interval(void **state)
+{
+	static const enum fault_disk disks[] = { FAULT_DISK_KEEP, FAULT_DISK_LOSE_UNSYNCED,
+		FAULT_DISK_WIPE };
+
+	for (size_t i = 0; i < LAB_COUNT_OF(disks); i++) {
+		struct rig *rig = i == 0 ? *state : rig_new();
+		struct node node;
+
+		node_start(&node, rig, 0);
+		crash_disk = disks[i];
+		node_run(&node, work_and_crash);
+		reboot(&node);
+		node_run(&node, find_it_again);
+		node_stop(&node);
+		if (i > 0)
+			rig_free(&rig);
+	}
+}
+
+static void crash_before_the_first_bundle(struct node *node)
+{
+	struct obox_mailbox *box = box_open(node, "INBOX");
+
+	fill(box, 4);
+	show(box);
+	uidvalidity = obox_mailbox_uidvalidity(box);
+	assert_int_equal(UPLOADS(node->rig), 0);
+	obox_mailbox_close(&box);
+}
+
+static void same_without_bundles(struct node *node)
+{
+	struct obox_mailbox *box;
+
+	pass(node, (60 * LAB_MINUTE));
+	box = box_open(node, "INBOX");
+	assert_int_equal(obox_mailbox_uidvalidity(box), uidvalidity);
+	assert_box(node, box, "1:x 2:x 3:x 4:x ");
+	obox_mailbox_close(&box);
+}
+
+static void a_crash_before_the_first_bundle_keeps_uids(void **state)
+{
+	struct node node;
+
+	node_start(&node, *state, 0);
+	node_run(&node, crash_before_the_first_bundle);
+	node_crash(&node, FAULT_DISK_WIPE);
+	node_run(&node, same_without_bundles);
+	node_stop(&node);
+}
+
+static void open_and_change(struct node *node)
+{
+	struct obox_mailbox *box = box_open(node, "INBOX");
+
+	deliver(box, "one");
+	deliver(box, "two");
+	set(box, 1, "\\Seen", true);
+	obox_mailbox_close(&box);
+}
+
+static void nothing_was_lost(struct node *node)
+{
+	struct obox_mailbox *box;
+
+	start_counting(node->rig);
+	box = box_open(node, "INBOX");
+	assert_int_equal(DOWNLOADS(node->rig), 0);
+	assert_true(obox_has_flag(box, 1, LAB_VIEW("\\Seen")));
+	assert_box(node, box, "1:one 2:two ");
+	/* Unimportant changes are there still, and known to be. */
+	flush(node);
+	assert_int_equal(UPLOADS(node->rig), 0);
+	deliver(box, "three");
+	flush(node);
+	assert_int_equal(UPLOADS(node->rig), 1);
+	assert_int_equal(bundle_rows(node, box, false), 1);
+	obox_mailbox_close(&box);
+}
+
+static void a_clean_stop_uploads_what_is_important_and_keeps_the_rest(void **state)
+{
+	struct node node;
+
+	node_start(&node, *state, 0);
+	node_run(&node, open_and_change);
+	node_stop(&node);
+	assert_int_equal(UPLOADS(node.rig), 1);
+	rig_boot(node.rig, 0);
+	node_run(&node, node_start_user);
+	node_run(&node, nothing_was_lost);
+	node_stop(&node);
+}
+
+static void deliver_only(struct node *node)
+{
+	struct obox_mailbox *box = box_open(node, "INBOX");
+
+	deliver(box, "one");
+	obox_mailbox_close(&box);
+}
+
+static void still_to_be_uploaded(struct node *node)
+{
+	struct obox_mailbox *box = box_open(node, "INBOX");
+
+	flush(node);
+	assert_int_equal(UPLOADS(node->rig), 1);
+	obox_mailbox_close(&box);
+}
+
+static void what_was_not_uploaded_is_known_after_a_clean_stop(void **state)
+{
+	struct node node;
+
+	node_start(&node, *state, 0);
+	node_run(&node, deliver_only);
+	node_stop(&node);
+	assert_int_equal(UPLOADS(node.rig), 0);
+	rig_boot(node.rig, 0);
+	node_run(&node, node_start_user);
+	node_run(&node, still_to_be_uploaded);
+	node_stop(&node);
+}
+
+/* Two backends, one user, flags and expunges on both. */
+static void second_changes(struct node *node)
+{
+	struct obox_mailbox *box = box_open(node, "INBOX");
+	struct lab_error err;
+
+	OK(obox_mailbox_rescan(box, &err));
+	set(box, 1, "\\Flagged", true);
+	set(box, 2, "$Two", true);
+	expunge(box, 3);
+	flush(node);
+	obox_mailbox_close(&box);
+}
+
+static void first_changes(struct node *node)
+{
+	struct obox_mailbox *box = box_open(node, "INBOX");
+
+	set(box, 1, "\\Seen", true);
+	set(box, 3, "\\Answered", true);
+	obox_mailbox_close(&box);
+}
+
+static void first_prepares(struct node *node)
+{
+	struct obox_mailbox *box = box_open(node, "INBOX");
+
+	fill(box, 4);
+	flush(node);
+	obox_mailbox_close(&box);
+}
+
+static void expect_both(struct node *node)
+{
+	struct obox_mailbox *box = box_open(node, "INBOX");
+	struct lab_error err;
+
+	OK(obox_mailbox_rescan(box, &err));
+	assert_box(node, box, "1:x 2:x 4:x ");
+	assert_true(obox_has_flag(box, 1, LAB_VIEW("\\Flagged")));
+	assert_true(obox_has_flag(box, 1, LAB_VIEW("\\Seen")));
+	assert_true(obox_has_flag(box, 2, LAB_VIEW("$Two")));
+	flush(node);
+	obox_mailbox_close(&box);
+}
+
+static void two_backends_have_the_changes_of_both(void **state)
+{
+	struct node first, second;
+
+	node_start(&first, *state, 0);
+	node_start(&second, *state, 1);
+	node_run(&first, first_prepares);
+	node_run(&second, second_changes);
+	node_run(&first, first_changes);
+	node_run(&first, expect_both);
+	node_run(&second, expect_both);
+	node_stop(&first);
+	node_stop(&second);
+	assert_true(first.rig->counts.events[LAB_EV_obox_index_merge_finished] >= 3);
+}
+
+static void look_once(struct node *node)
+{
+	struct obox_mailbox *box;
+
+	start_counting(node->rig);
+	box = box_open(node, "INBOX");
+	obox_mailbox_close(&box);
+	assert_int_equal(node->rig->counts.iterations, 3);
+	assert_int_equal(node->rig->counts.gets, 1);
+	start_counting(node->rig);
+	box = box_open(node, "INBOX");
+	obox_mailbox_close(&box);
+	/* Kept. */
+	COSTS(0, 0, 0, 0, 0, 0);
+}
+
+static void a_folder_is_refreshed_once(void **state)
+{
+	struct node first, second;
+
+	node_start(&first, *state, 0);
+	node_run(&first, first_prepares);
+	node_start(&second, *state, 1);
+	node_run(&second, look_once);
+	node_stop(&first);
+	node_stop(&second);
+}
+
+/* ---- bundles that cannot be used ---- */
+
+static void damage_bundles(struct rig *rig)
+{
+	struct lab_tree_iter iter = lab_tree_iterate(rig->objects, LAB_VIEW(USER "/mailboxes/"));
+	struct lab_view path;
+	void *object;
+
+	while (lab_tree_next(&iter, &path, &object)) {
+		struct lab_view bytes = rig_object(rig, lab_arena_cstr(rig->arena, path));
+
+		if (lab_view_find(path, LAB_VIEW("/idx/")) != SIZE_MAX)
+			((uint8_t *)(uintptr_t)bytes.ptr)[bytes.len / 2] ^= 0x40;
+	}
+}
+
+static void mails_are_there(struct node *node)
+{
+	struct obox_mailbox *box;
+
+	damage_bundles(node->rig);
+	start_counting(node->rig);
+	box = box_open(node, "INBOX");
+	assert_int_equal(node->rig->counts.events[LAB_EV_metacache_bundle_set_aside], 1);
+	assert_int_equal(obox_mailbox_uidvalidity(box), uidvalidity);
+	assert_box(node, box, "1:x 2:x 3:x 4:x ");
+	obox_mailbox_close(&box);
+}
+
+static void a_damaged_bundle_costs_no_mail(void **state)
+{
+	struct node node;
+
+	node_start(&node, *state, 0);
+	node_run(&node, crash_before_the_first_bundle);
+	node_run(&node, flush);
+	node_crash(&node, FAULT_DISK_WIPE);
+	node_run(&node, mails_are_there);
+	node_stop(&node);
+}
+
+/* ---- each step of each upload fails, and the host crashes (S1) ---- */
+
+struct sweep {
+	enum rig_fault fault;
+	unsigned n;
+	bool fired, acked;
+};
+static struct sweep sweep;
+
+static void changes_that_fail(struct node *node)
+{
+	struct obox_mailbox *box = box_open(node, "INBOX");
+	struct obox_result result;
+	struct lab_error err;
+
+	fill(box, 3);
+	set(box, 1, "\\Seen", true);
+	flush(node);
+	crash_disk = FAULT_DISK_WIPE;
+	set(box, 2, "\\Flagged", true);
+	uidvalidity = obox_mailbox_uidvalidity(box);
+	deliver(box, "four");
+	deliver(box, "five");
+	show(box);
+	rig_fail_at(node->rig, sweep.n, sweep.fault);
+	/* An upload, then rows and object. */
+	sweep.acked = obox_expunge(box, (uint32_t[]){ 4 }, 1, &result, &err) == 0;
+	crash(node);
+}
+
+static void nothing_acknowledged_is_lost(struct node *node)
+{
+	struct obox_mailbox *box = box_open(node, "INBOX");
+
+	assert_int_equal(obox_mailbox_uidvalidity(box), uidvalidity);
+	for (uint32_t uid = 1; uid <= 5; uid++) {
+		if (uid != 4)
+			assert_non_null(obox_mailbox_find(box, uid));
+	}
+	if (sweep.acked)
+		assert_null(obox_mailbox_find(box, 4));
+	assert_int_equal(obox_mailbox_find(box, 5)->size == 4 ||
+				 obox_mailbox_find(box, 5)->size == UINT64_MAX,
+		true);
+	assert_true(obox_has_flag(box, 1, LAB_VIEW("\\Seen")));
+	if (sweep.acked)
+		assert_true(obox_has_flag(box, 2, LAB_VIEW("\\Flagged")));
+	obox_mailbox_close(&box);
+}
+
+static bool sweep_once(void)
+{
+	struct rig *rig = rig_new();
+	struct node node;
+
+	node_start(&node, rig, 0);
+	sweep.fired = sweep.acked = false;
+	node_run(&node, changes_that_fail);
+	sweep.fired = rig->fired;
+	rig_fail_at(rig, 0, RIG_FAIL);
+	rig_apply_late(rig);
+	reboot(&node);
+	node_run(&node, nothing_acknowledged_is_lost);
+	node_stop(&node);
+	rig_free(&rig);
+	return sweep.fired;
+}
+
+static void whatever_fails_before_a_crash_uids_and_mails_stay(void **state)
+{
+	unsigned fired = 0;
+	(void)state;
+
+	for (unsigned fault = 0; fault < RIG_FAULT_COUNT; fault++) {
+		sweep.fault = (enum rig_fault)fault;
+		for (sweep.n = 1; sweep_once(); sweep.n++)
+			fired++;
+	}
+	/* PUT, INSERT, DELETE of the old bundle; two rows, a count, the object. */
+	assert_true(fired >= 7 * RIG_FAULT_COUNT);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		RIG_UNIT_TEST(flags_are_uploaded_within_the_interval),
+		RIG_UNIT_TEST(the_interval_is_a_setting),
+		RIG_UNIT_TEST(the_eleventh_new_mail_uploads_them),
+		RIG_UNIT_TEST(a_delivery_waits_for_no_upload),
+		RIG_UNIT_TEST(an_expunge_of_a_mail_that_no_bundle_knows_uploads_first),
+		RIG_UNIT_TEST(if_it_cannot_be_uploaded_it_is_not_expunged),
+		RIG_UNIT_TEST(nonreproducible_uids_may_be_allowed),
+		RIG_UNIT_TEST(uids_in_the_order_of_creation_need_no_upload_to_be_shown),
+		RIG_UNIT_TEST(uids_in_another_order_are_uploaded_before_they_are_shown),
+		RIG_UNIT_TEST(after_an_uncertain_save_uids_are_uploaded_before_they_are_shown),
+		RIG_UNIT_TEST(a_flush_uploads_all_or_what_is_important),
+		RIG_UNIT_TEST(an_upload_that_fails_is_tried_again),
+		RIG_UNIT_TEST(uploads_of_many_mails_that_fail_are_not_tried_all_the_time),
+		RIG_UNIT_TEST(a_change_beside_an_upload_is_uploaded_afterwards),
+		RIG_UNIT_TEST(small_folders_have_a_self_large_ones_a_base_and_diffs),
+		RIG_UNIT_TEST(a_crash_costs_the_flags_of_one_interval),
+		RIG_UNIT_TEST(a_crash_before_the_first_bundle_keeps_uids),
+		RIG_UNIT_TEST(a_clean_stop_uploads_what_is_important_and_keeps_the_rest),
+		RIG_UNIT_TEST(what_was_not_uploaded_is_known_after_a_clean_stop),
+		RIG_UNIT_TEST(two_backends_have_the_changes_of_both),
+		RIG_UNIT_TEST(a_folder_is_refreshed_once),
+		RIG_UNIT_TEST(a_damaged_bundle_costs_no_mail),
+		cmocka_unit_test(whatever_fails_before_a_crash_uids_and_mails_stay),
+	};
+
+	return cmocka_run_group_tests_name("obox-sync", tests, NULL, NULL);
+}
