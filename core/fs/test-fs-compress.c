@@ -134,6 +134,44 @@ RIG_TEST(an_uncertain_write_stays_uncertain)
 	fs_deinit(&fs);
 }
 
+/* ---- a disk that is full at the last bytes (C-39) ---- */
+
+#define TEXT "a body with a trailer behind it, which must not get lost without anybody noticing"
+
+RIG_TEST(a_disk_that_gets_full_anywhere_is_told_and_leaves_no_half_of_a_stream)
+{
+	static const char *const uris[] = { "compress:gz:6:posix:prefix=/data/",
+		"compress:zstd:3:posix:prefix=/data/", "compress:lz4:1:posix:prefix=/data/" };
+	struct lab_error err;
+	struct lab_view text;
+	struct fs *fs;
+
+	for (size_t i = 0; i < LAB_COUNT_OF(uris); i++) {
+		unsigned refused = 0, limit;
+
+		/* The disk of the host itself, not what the rig puts in the place of posix. */
+		OK(fs_init(lab_view_cstr(uris[i]), &rig->hosts[0].settings, &fs, &err));
+		for (limit = 0; limit < 200; limit++) {
+			int result;
+
+			world_disk_limit(rig->hosts[0].host, limit);
+			result = put(fs, "mail", TEXT, &err);
+			world_disk_limit(rig->hosts[0].host, 1 << 20);
+			if (result == 0)
+				break;
+			refused++;
+			assert_int_equal(err.code, LAB_NO_SPACE);
+			FAILS(get(rig, fs, "mail", &text, &err), LAB_NOT_FOUND);
+		}
+		/* As many bytes as the stream has, to the last one. */
+		assert_row(i, refused > 20 && limit < 200);
+		OK(get(rig, fs, "mail", &text, &err));
+		assert_view(text, TEXT);
+		OK(del(fs, "mail", &err));
+		fs_deinit(&fs);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -143,6 +181,8 @@ int main(void)
 		RIG_UNIT_TEST(the_limit_is_of_the_plain_contents),
 		RIG_UNIT_TEST(the_plain_size_is_not_known_without_reading),
 		RIG_UNIT_TEST(an_uncertain_write_stays_uncertain),
+		RIG_UNIT_TEST(
+			a_disk_that_gets_full_anywhere_is_told_and_leaves_no_half_of_a_stream),
 	};
 
 	return cmocka_run_group_tests_name("fs-compress", tests, NULL, NULL);

@@ -385,6 +385,8 @@ SIM(maps_of_older_versions_do_all_that_mails_need, CONNECT("") OLD_MAPS)
 	for (unsigned i = 0; i < 10; i++)
 		path = save(bed, fs, "x");
 	assert_int_equal(c_rows(bed, "mails.user_mailbox_buckets", NULL), 1);
+	/* Stamped with the time of the raise. */
+	assert_true(c_look.timestamp_us[0] > INT64_C(1000000000000000));
 	OK(list_of(bed, fs, FOLDER, &count));
 	assert_int_equal(count, 10);
 	OK(read_mail(bed, fs, path, &text));
