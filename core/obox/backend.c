@@ -275,5 +275,6 @@ void backend_user_release(struct obox_user **user)
 		return;
 	lab_assert((*user)->references > 0);
 	(*user)->references--;
+	env_cond_broadcast((*user)->env, &(*user)->release_cond);
 	*user = NULL;
 }

@@ -21,21 +21,12 @@ struct folder_change {
 	bool is_subscribed;
 };
 
-/* The time of creation, as elsewhere, but never one that a folder of this user had: a name that is
- * used again means other mails. */
-static uint32_t new_uidvalidity(const struct obox_root *root)
-{
-	uint32_t now = (uint32_t)env_wall_seconds(root->env), last = root->list->last_uidvalidity;
-
-	return now > last || last == UINT32_MAX ? now : last + 1;
-}
-
 static int create_fn(struct obox_root *root, void *ctx, struct lab_error *err)
 {
 	struct folder_change *change = ctx;
 
 	if (obox_list_create(root->list, root->author, change->guid, change->name,
-		    new_uidvalidity(root), err) < 0)
+		    obox_root_new_uidvalidity(root), err) < 0)
 		return -1;
 	if (change->other.len > 0 && obox_list_set_special_use(root->list, root->author,
 					     change->name, change->other, err) < 0)
@@ -204,6 +195,13 @@ static int delete_bundles(struct obox_user *user, const char *guid, struct lab_e
 	return result;
 }
 
+int obox_folder_erase(struct obox_user *user, const char *guid, struct lab_error *err)
+{
+	if (delete_mails(user, guid, err) < 0)
+		return -1;
+	return delete_bundles(user, guid, err);
+}
+
 /* What was saved here into a folder that was deleted here is not saved again. */
 static struct obox_mailbox *leave_folder(struct obox_user *user, const char *guid)
 {
@@ -223,10 +221,8 @@ static void empty_folder(struct obox_user *user, const char *guid)
 
 	if (mailbox != NULL)
 		obox_mailbox_lock(mailbox);
-	if (delete_mails(user, guid, &err) < 0)
-		report_left(user, guid, "mails", &err);
-	if (delete_bundles(user, guid, &err) < 0)
-		report_left(user, guid, "index bundles", &err);
+	if (obox_folder_erase(user, guid, &err) < 0)
+		report_left(user, guid, "mails or index bundles", &err);
 	if (mailbox != NULL)
 		obox_mailbox_unlock(mailbox);
 }
@@ -357,6 +353,19 @@ void obox_user_rescue(struct obox_user *user)
 	for (size_t i = 0; i < count; i++)
 		rescue_folder(gone[i]);
 	lab_heap_free(user->env->heap, gone);
+}
+
+void obox_user_leave_folders(struct obox_user *user)
+{
+	struct lab_map_iter iter = lab_map_iterate(user->folders);
+	struct lab_view guid;
+	void *value;
+
+	while (lab_map_next(&iter, &guid, &value)) {
+		struct obox_mailbox *mailbox = value;
+
+		mailbox->is_left = mailbox->is_gone;
+	}
 }
 
 /* ---- looking ---- */

@@ -87,6 +87,7 @@ struct obox_user {
 	struct obox_root root_index;
 	struct lab_map *folders; /* GUID in hex -> struct obox_mailbox */
 	unsigned references;
+	struct env_cond release_cond;
 };
 
 /* What is in storage of a folder's index, and what is not (obox-refresh.c, obox-upload.c). */
@@ -160,6 +161,10 @@ int obox_user_access(struct obox_user *user, struct lab_error *err);
 /* What was saved here into folders that another backend deleted meanwhile is saved again, into
  * folders made anew (obox-folder.c). What fails is tried again at the next access. */
 void obox_user_rescue(struct obox_user *user);
+/* Deletes all that a folder has in dict and storage: its mails, then its bundles. */
+int obox_folder_erase(struct obox_user *user, const char *guid, struct lab_error *err);
+/* Nothing that was saved here into folders that are gone is saved again. */
+void obox_user_leave_folders(struct obox_user *user);
 
 /* The mail's object: "<root>/mailboxes/<folder guid>/<name>", its object id set beforehand. */
 struct fs_file *obox_mail_open(

@@ -4,6 +4,7 @@
  *
  *   header  "oboxroot" | version u8 | open or clean u8 | hash u64 of the body
  *   body    author u64 | generation u64 | dirty u8 | marked u8 | changed u8 |
+ *           damaged u8 |
  *           bundles: length u32, bytes | list: length u32, bytes |
  *           base: length of the name u8, name, length u32, list | nothing behind it
  *
@@ -63,6 +64,7 @@ static void put_body(struct lab_buf *out, const struct obox_root *root)
 	lab_buf_append_byte(out, root->is_dirty);
 	lab_buf_append_byte(out, root->is_marked);
 	lab_buf_append_byte(out, root->is_changed);
+	lab_buf_append_byte(out, root->is_damaged);
 	put_bundles(out, root);
 	put_list(out, root->list);
 	put_base(out, root);
@@ -161,6 +163,7 @@ static bool get_body(struct lab_reader *reader, struct obox_root *root)
 	root->is_dirty = get_bool(reader);
 	root->is_marked = get_bool(reader);
 	root->is_changed = get_bool(reader);
+	root->is_damaged = get_bool(reader);
 	get_bundles(reader, root);
 	list = get_list(reader, root);
 	if (list != NULL) {

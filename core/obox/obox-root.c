@@ -67,7 +67,7 @@ static void begin_anew(struct obox_root *root)
 	env_guid128_generate(root->env, guid);
 	root->author = lab_hash_bytes(ROOT_SEED, guid, sizeof(guid));
 	root->generation = root->author;
-	root->is_dirty = root->is_marked = root->is_changed = false;
+	root->is_dirty = root->is_marked = root->is_changed = root->is_damaged = false;
 }
 
 int obox_root_init(struct obox_root *root, struct obox_user *user, struct lab_error *err)
@@ -318,6 +318,7 @@ static int take_news(
 					: "refreshed_unchanged";
 	merge_news(root, news);
 	is_new = has_foreign_marks(root, before) || news->set_aside > 0;
+	root->is_damaged = root->is_damaged || news->set_aside > 0;
 	obox_list_free(&before);
 	if (!is_new)
 		return 0;
@@ -479,6 +480,28 @@ int obox_root_change(
 		result = lab_error_wrap(err, "root of %s", root->user->username);
 	obox_user_sync_folders(root->user);
 	obox_list_free(&before);
+	unlock(root);
+	return result;
+}
+
+uint32_t obox_root_new_uidvalidity(const struct obox_root *root)
+{
+	uint32_t now = (uint32_t)env_wall_seconds(root->env), last = root->list->last_uidvalidity;
+
+	return now > last || last == UINT32_MAX ? now : last + 1;
+}
+
+int obox_root_erase(struct obox_root *root, struct lab_error *err)
+{
+	int result;
+
+	lock(root);
+	result = obox_bundles_delete_all(root->bundles, "obox:user_delete", err);
+	if (result == 0) {
+		begin_anew(root);
+		root->is_refreshed = false;
+		obox_user_sync_folders(root->user);
+	}
 	unlock(root);
 	return result;
 }

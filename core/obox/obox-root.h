@@ -40,6 +40,7 @@ struct obox_root {
 	/* Another one whenever folders are to be refreshed: a folder that was refreshed under this
 	 * number is current. Not above or below, only different. */
 	uint64_t generation;
+	bool is_damaged; /* a bundle could not be read: folders may be missing from the list */
 	bool is_dirty;   /* has what no bundle has */
 	bool is_marked;  /* no host has changed anything since this one's mark was uploaded */
 	bool is_changed; /* something was changed since then */
@@ -77,6 +78,13 @@ int obox_root_begin_change(struct obox_root *root, struct lab_error *err);
 typedef int (*obox_root_change_fn)(struct obox_root *root, void *ctx, struct lab_error *err);
 int obox_root_change(
 	struct obox_root *root, obox_root_change_fn fn, void *ctx, struct lab_error *err);
+
+/* The time of creation, as elsewhere, but never one that a folder of this user had: a name that is
+ * used again means other mails. */
+uint32_t obox_root_new_uidvalidity(const struct obox_root *root);
+
+/* Deletes its bundles, and then there is nothing. */
+int obox_root_erase(struct obox_root *root, struct lab_error *err);
 
 /* Uploads what is dirty. 1 if it did, 0 if nothing was; -1. */
 int obox_root_flush(struct obox_root *root, const char *reason, struct lab_error *err);

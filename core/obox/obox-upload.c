@@ -159,6 +159,19 @@ static void uploaded(struct upload *u, const struct obox_bundle_name *name)
 	sync->base_bytes = u->content.len;
 }
 
+/* Other backends look for it only if the root says so. */
+static int write_bundle(struct upload *u, struct obox_bundle_name *ret, struct lab_error *err)
+{
+	struct obox_mailbox *mailbox = u->mailbox;
+
+	if (obox_root_begin_change(&mailbox->user->root_index, err) < 0)
+		return -1;
+	encode(u);
+	if (u->content.overflow)
+		return lab_fail(err, LAB_LIMIT, "index of %s is too large", mailbox->name);
+	return obox_bundles_upload(mailbox->sync.bundles, &u->bundle, ret, err);
+}
+
 static int upload_now(struct obox_mailbox *mailbox, const char *reason, struct lab_error *err)
 {
 	struct upload u = { .mailbox = mailbox, .bundle.reason = reason };
@@ -168,11 +181,7 @@ static int upload_now(struct obox_mailbox *mailbox, const char *reason, struct l
 	lab_assert(!mailbox->sync.is_uploading);
 	mailbox->sync.is_uploading = true;
 	lab_buf_init(&u.content, mailbox->user->env->heap, OBOX_BUNDLE_BYTES_MAX / 2);
-	encode(&u);
-	if (u.content.overflow)
-		result = lab_fail(err, LAB_LIMIT, "index of %s is too large", mailbox->name);
-	else
-		result = obox_bundles_upload(mailbox->sync.bundles, &u.bundle, &name, err);
+	result = write_bundle(&u, &name, err);
 	if (result == 0)
 		uploaded(&u, &name);
 	else

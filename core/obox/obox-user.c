@@ -202,7 +202,11 @@ int obox_user_access(struct obox_user *user, struct lab_error *err)
 {
 	struct lab_error own;
 
-	if (obox_root_access(&user->root_index, err != NULL ? err : &own) < 0)
+	err = err != NULL ? err : &own;
+	if (obox_root_access(&user->root_index, err) < 0)
+		return -1;
+	/* What is left of a root that cannot be read is not all there is. */
+	if (user->root_index.is_damaged && obox_user_recover(user, err) < 0)
 		return -1;
 	obox_user_rescue(user);
 	return 0;

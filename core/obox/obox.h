@@ -128,6 +128,19 @@ struct obox_status {
 int obox_folder_status(struct obox_user *user, struct lab_view name, struct obox_status *ret,
 	struct lab_error *err);
 
+/* ---- the user as a whole (obox-account.c) ---- */
+
+/* force-resync of the list: folders that have index bundles and are not in it come back, INBOX
+ * under its name, the others as obox_fetch_lost_mailbox_prefix and their GUID. Done by itself when
+ * a root bundle cannot be read. Returns how many. */
+int obox_user_recover(struct obox_user *user, struct lab_error *err);
+/* Deletes all mails, bundles and rows of the user, and this host's metacache; caches and other
+ * hosts' metacaches stay (obox 4.11). What fails or is interrupted can be done again. -1
+ * LAB_EXISTS: another session has the user open. */
+int obox_user_delete(struct obox_user *user, struct lab_error *err);
+/* Until nobody but the caller has the user open here. -1 LAB_TIMEOUT. */
+int obox_user_wait(struct obox_user *user, uint64_t deadline_ns, struct lab_error *err);
+
 /* ---- flags ---- */
 
 /* STORE: sets or clears a system flag ("\\Seen") or a keyword, either in any case. 1 if that

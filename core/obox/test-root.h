@@ -182,4 +182,37 @@ static inline void fails(
 	assert_string_equal(lab_code_name(task.err.code), lab_code_name(code));
 }
 
+/* ---- requests ---- */
+
+struct requests {
+	unsigned puts, gets, deletes, iterations, lookups, sets, unsets;
+};
+
+static inline struct requests requests_of(
+	struct node *node, node_fn fn, const char *name, const char *other)
+{
+	struct rig_counts before = node->rig->counts, *now = &node->rig->counts;
+
+	done(node, fn, name, other);
+	assert_int_equal(now->heads, before.heads);
+	return (struct requests){ now->puts - before.puts, now->gets - before.gets,
+		now->deletes - before.deletes, now->iterations - before.iterations,
+		now->lookups - before.lookups, now->sets - before.sets,
+		now->unsets - before.unsets };
+}
+
+static inline void assert_requests(struct node *node, node_fn fn, const char *name,
+	const char *other, const struct requests *expected)
+{
+	struct requests is = requests_of(node, fn, name, other);
+
+	if (memcmp(&is, expected, sizeof(is)) != 0)
+		fail_msg("%s: %u PUT, %u GET, %u DELETE, %u iterations, %u lookups, %u sets, "
+			 "%u unsets",
+			name, is.puts, is.gets, is.deletes, is.iterations, is.lookups, is.sets,
+			is.unsets);
+}
+#define REQUESTS(node, fn, name, other, ...) \
+	assert_requests(node, fn, name, other, &(const struct requests){ __VA_ARGS__ })
+
 #endif

@@ -239,20 +239,35 @@ static bool listed_part(struct lab_view path, struct lab_view key, struct lab_vi
 	return slash == SIZE_MAX;
 }
 
+/* Map 8 is over the table of diff and self bundles, if there is one: if it has rows, here. */
+static struct lab_view table_of(
+	const struct rig *rig, struct lab_view path, struct lab_arena *arena)
+{
+	static const char forward[] = "shared/dictmap/";
+	struct lab_view diffs = path;
+
+	if (lab_view_starts_with(path, lab_view_cstr(forward)) &&
+		lab_view_ends_with(path, LAB_VIEW("/mailboxes/")))
+		diffs = lab_view_cstr(lab_arena_printf(arena, "shared/dictdiffmap/%.*s",
+			LAB_VIEW_ARG(lab_view_skip(path, sizeof(forward) - 1))));
+	return rig_row_count(rig, lab_arena_cstr(arena, diffs)) > 0 ? diffs : path;
+}
+
 static int collect_rows(struct rig *rig, struct lab_view path,
 	const struct dict_iterate_options *options, struct lab_arena *arena, struct dict_row **ret,
 	size_t *ret_count, struct lab_error *err)
 {
-	struct lab_tree_iter iter = lab_tree_iterate(rig->rows, path);
+	struct lab_view table = table_of(rig, path, arena);
+	struct lab_tree_iter iter = lab_tree_iterate(rig->rows, table);
 	struct dict_row *rows = lab_arena_array(arena, struct dict_row, lab_tree_count(rig->rows));
 	struct lab_view key, part;
 	void *value;
 	size_t n = 0;
 
-	while (lab_tree_next(&iter, &key, &value) && lab_view_starts_with(key, path)) {
+	while (lab_tree_next(&iter, &key, &value) && lab_view_starts_with(key, table)) {
 		struct rig_row *row = value;
 
-		if (!is_live(row) || !listed_part(path, key, &part) ||
+		if (!is_live(row) || !listed_part(table, key, &part) ||
 			(options->limit != 0 && n == options->limit))
 			continue;
 		if (n == options->max_rows)
