@@ -27,7 +27,13 @@ struct backend {
 	struct lab_map *roles; /* "host role" -> struct aws_credentials_source */
 	struct lab_map *users; /* name -> struct obox_user */
 	struct metacache *metacache;
+	struct reboots *reboots;
 };
+
+const struct reboots *backend_get_reboots(const struct backend *backend)
+{
+	return backend->reboots;
+}
 
 struct metacache *backend_get_metacache(const struct backend *backend)
 {
@@ -159,6 +165,7 @@ int backend_start(
 		.ctx = backend,
 		.shared = fs_shared_new(settings->env),
 		.defects = settings->defects };
+	backend->reboots = reboots_start(settings->env);
 	backend->metacache = metacache_start(settings->env, settings->conf);
 	*ret = backend;
 	return 0;
@@ -224,6 +231,7 @@ void backend_stop(struct backend **backend_p)
 	(void)backend_flush(backend, LAB_VIEW(""), true, "metacache:flush_all_important", &ignored);
 	free_users(backend);
 	metacache_free(&backend->metacache);
+	reboots_stop(&backend->reboots);
 	for (size_t i = 0; i < backend->dict_count; i++) {
 		dict_close(&backend->dicts[i].dict);
 		cql_client_close(&backend->dicts[i].client);

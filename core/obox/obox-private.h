@@ -11,6 +11,7 @@
 #include "core/obox/list-state.h"
 #include "core/obox/obox-root.h"
 #include "core/obox/obox.h"
+#include "core/obox/reboots.h"
 
 #define OBOX_GUID_HEX (2 * ENV_GUID128_SIZE)
 #define OBOX_USERS_MAX 1000000
@@ -229,6 +230,7 @@ void obox_upload_schedule(struct obox_mailbox *mailbox);
 
 /* ---- the backend ---- */
 
+const struct reboots *backend_get_reboots(const struct backend *backend);
 struct metacache *backend_get_metacache(const struct backend *backend);
 
 const struct backend_settings *backend_get_settings(const struct backend *backend);

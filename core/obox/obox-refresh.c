@@ -68,6 +68,7 @@ void obox_sync_keep(const struct obox_mailbox *mailbox, struct lab_buf *out)
 	lab_buf_init(&bundles, mailbox->user->env->heap, KEPT_BYTES_MAX);
 	obox_bundles_encode(sync->bundles, &bundles);
 	lab_buf_append_byte(out, KEPT_VERSION);
+	reboots_stamp(backend_get_reboots(mailbox->user->backend), out);
 	lab_buf_append_u32(out, sync->floor);
 	lab_buf_append_byte(out, index->changes != sync->uploaded_changes);
 	lab_buf_append_byte(out, index->important_changes != sync->uploaded_important);
@@ -104,6 +105,8 @@ static bool read_kept(struct obox_mailbox *mailbox, struct lab_reader *reader)
 	struct obox_index *index = &mailbox->index;
 	uint8_t version = lab_read_u8(reader);
 
+	if (!reboots_check(backend_get_reboots(mailbox->user->backend), reader))
+		return false;
 	sync->floor = lab_read_u32(reader);
 	index->changes += lab_read_u8(reader);
 	index->important_changes += lab_read_u8(reader);

@@ -3,8 +3,8 @@
  * obox-root-file.c - what a clean stop leaves of a user's root.
  *
  *   header  "oboxroot" | version u8 | open or clean u8 | hash u64 of the body
- *   body    author u64 | generation u64 | dirty u8 | marked u8 | changed u8 |
- *           damaged u8 |
+ *   body    stamp of the run (reboots.h) | author u64 | generation u64 | dirty u8 | marked u8 |
+ *           changed u8 | damaged u8 |
  *           bundles: length u32, bytes | list: length u32, bytes |
  *           base: length of the name u8, name, length u32, list | nothing behind it
  *
@@ -59,6 +59,7 @@ static void put_base(struct lab_buf *out, const struct obox_root *root)
 
 static void put_body(struct lab_buf *out, const struct obox_root *root)
 {
+	reboots_stamp(backend_get_reboots(root->user->backend), out);
 	lab_buf_append_u64(out, root->author);
 	lab_buf_append_u64(out, root->generation);
 	lab_buf_append_byte(out, root->is_dirty);
@@ -158,6 +159,8 @@ static bool get_body(struct lab_reader *reader, struct obox_root *root)
 {
 	struct obox_list *list;
 
+	if (!reboots_check(backend_get_reboots(root->user->backend), reader))
+		return false;
 	root->author = lab_read_u64(reader);
 	root->generation = lab_read_u64(reader);
 	root->is_dirty = get_bool(reader);

@@ -593,6 +593,54 @@ static void what_was_not_uploaded_is_known_after_a_clean_stop(void **state)
 	node_stop(&node);
 }
 
+static void use_two_folders(struct node *node)
+{
+	struct obox_mailbox *box = box_open(node, "INBOX"), *work = box_open(node, "Work");
+
+	deliver(box, "one");
+	deliver(work, "two");
+	set(work, 1, "\\Seen", true);
+	obox_mailbox_close(&box);
+	obox_mailbox_close(&work);
+}
+
+static void use_one_and_crash(struct node *node)
+{
+	struct obox_mailbox *box = box_open(node, "INBOX");
+
+	deliver(box, "three");
+	crash(node);
+}
+
+static void expect_download_of_the_other(struct node *node)
+{
+	struct obox_mailbox *work;
+
+	start_counting(node->rig);
+	work = box_open(node, "Work");
+	assert_int_equal(DOWNLOADS(node->rig), 1);
+	assert_true(obox_has_flag(work, 1, LAB_VIEW("\\Seen")));
+	assert_box(node, work, "1:two ");
+	obox_mailbox_close(&work);
+}
+
+/* Invariant 25: its file says "clean", and was written before the crash. */
+static void after_a_crash_no_index_is_used_that_was_written_before(void **state)
+{
+	struct node node;
+
+	node_start(&node, *state, 0);
+	node_run(&node, use_two_folders);
+	node_stop(&node);
+	crash_disk = FAULT_DISK_KEEP;
+	rig_boot(node.rig, 0);
+	node_run(&node, node_start_user);
+	node_run(&node, use_one_and_crash);
+	reboot(&node);
+	node_run(&node, expect_download_of_the_other);
+	node_stop(&node);
+}
+
 /* Two backends, one user, flags and expunges on both. */
 static void second_changes(struct node *node)
 {
@@ -828,6 +876,7 @@ int main(void)
 		RIG_UNIT_TEST(a_crash_before_the_first_bundle_keeps_uids),
 		RIG_UNIT_TEST(a_clean_stop_uploads_what_is_important_and_keeps_the_rest),
 		RIG_UNIT_TEST(what_was_not_uploaded_is_known_after_a_clean_stop),
+		RIG_UNIT_TEST(after_a_crash_no_index_is_used_that_was_written_before),
 		RIG_UNIT_TEST(two_backends_have_the_changes_of_both),
 		RIG_UNIT_TEST(a_folder_is_refreshed_once),
 		RIG_UNIT_TEST(a_damaged_bundle_costs_no_mail),
