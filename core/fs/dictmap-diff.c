@@ -79,8 +79,14 @@ int dictmap_diff_find(struct dictmap_fs *fs, const struct dictmap_path *path,
 int dictmap_diff_insert(struct dictmap_fs *fs, const struct dictmap_path *path, struct lab_view oid,
 	struct lab_error *err)
 {
-	struct env *env = fs->fs.settings.env;
-	struct lab_arena *arena = lab_arena_new(env->heap, ROW_ARENA_MAX);
+	return dictmap_diff_insert_as(
+		fs, path, oid, lab_view_cstr(fs->fs.settings.env->hostname), err);
+}
+
+int dictmap_diff_insert_as(struct dictmap_fs *fs, const struct dictmap_path *path,
+	struct lab_view oid, struct lab_view host, struct lab_error *err)
+{
+	struct lab_arena *arena = lab_arena_new(fs->fs.settings.env->heap, ROW_ARENA_MAX);
 	struct dict_change_options options = { 0 };
 	struct lab_view value = path->name;
 	int result;
@@ -88,8 +94,7 @@ int dictmap_diff_insert(struct dictmap_fs *fs, const struct dictmap_path *path, 
 	if (!dictmap_is_passthrough(fs))
 		value = lab_view_cstr(lab_arena_printf(
 			arena, "%.*s/%.*s", LAB_VIEW_ARG(oid), LAB_VIEW_ARG(path->name)));
-	result = dict_set(fs->dict, dictmap_key_diff(fs, path, lab_view_cstr(env->hostname), arena),
-		value, &options, err);
+	result = dict_set(fs->dict, dictmap_key_diff(fs, path, host, arena), value, &options, err);
 	lab_arena_free(&arena);
 	return result;
 }

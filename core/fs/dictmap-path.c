@@ -36,6 +36,14 @@ bool dictmap_is_guid(struct lab_view text)
 	return text.len == DICTMAP_GUID_HEX && lab_unhex(text, guid, sizeof(guid)) == 0;
 }
 
+struct lab_view dictmap_path_in_hex(struct lab_view path, struct lab_arena *arena)
+{
+	char *hex = lab_arena_alloc(arena, 2 * path.len + 1);
+
+	lab_hex(path.ptr, path.len, hex);
+	return lab_view_cstr(hex);
+}
+
 static int parse_mailbox(struct lab_view rest, struct dictmap_path *ret)
 {
 	size_t slash = lab_view_find_byte(rest, '/');

@@ -63,6 +63,8 @@ bool dictmap_is_guid(struct lab_view text);
  * from it or from the arena. -1 LAB_INVALID. */
 int dictmap_path_parse(struct dictmap_fs *fs, struct lab_view path, struct lab_arena *arena,
 	struct dictmap_path *ret, struct lab_error *err);
+/* Hex digits of the path: old versions find a passed-through object by it. */
+struct lab_view dictmap_path_in_hex(struct lab_view path, struct lab_arena *arena);
 /* Keys of obox 3.4. `path` with an empty name gives what dict_iterate() takes. */
 struct lab_view dictmap_key_forward(struct dictmap_fs *fs, const struct dictmap_path *path,
 	uint32_t bucket, struct lab_arena *arena);
@@ -101,6 +103,9 @@ int dictmap_diff_find(struct dictmap_fs *fs, const struct dictmap_path *path,
  * name or the new one. */
 int dictmap_diff_insert(struct dictmap_fs *fs, const struct dictmap_path *path, struct lab_view oid,
 	struct lab_error *err);
+/* The same for another host's row. */
+int dictmap_diff_insert_as(struct dictmap_fs *fs, const struct dictmap_path *path,
+	struct lab_view oid, struct lab_view host, struct lab_error *err);
 /* The row that a version names (fs-api.h), at its write time. -1 LAB_INVALID if it names none. */
 int dictmap_diff_delete_version(struct dictmap_fs *fs, const struct dictmap_path *path,
 	struct lab_view version, struct lab_error *err);

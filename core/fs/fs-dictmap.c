@@ -415,15 +415,6 @@ static int prepare_name(struct fs_file *file, struct lab_arena *arena, struct di
 	return found;
 }
 
-/* Hex digits of the path: old versions find a passed-through object by it. */
-static struct lab_view path_in_hex(struct lab_view path, struct lab_arena *arena)
-{
-	char *hex = lab_arena_alloc(arena, 2 * path.len + 1);
-
-	lab_hex(path.ptr, path.len, hex);
-	return lab_view_cstr(hex);
-}
-
 /* What the row of a new object says: its id, which is the GUID of its first name with the mark of
  * new ids (HD-3); or, with passthrough paths, nothing or the path. */
 static struct lab_view new_object_id(struct dictmap_fs *fs, struct fs_file *file,
@@ -435,7 +426,7 @@ static struct lab_view new_object_id(struct dictmap_fs *fs, struct fs_file *file
 	if (fs->conf.storage_passthrough_paths == FS_URI_PASSTHROUGH_FULL)
 		return LAB_VIEW("");
 	if (fs->conf.storage_passthrough_paths == FS_URI_PASSTHROUGH_READ_ONLY)
-		return path_in_hex(file->path, arena);
+		return dictmap_path_in_hex(file->path, arena);
 	if (path->kind == DICTMAP_MAIL)
 		return lab_view_cstr(lab_arena_printf(
 			arena, "%.*s%02x", LAB_VIEW_ARG(path->name), DICTMAP_OID_EXTRA_NEW_ID));

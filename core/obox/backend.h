@@ -64,6 +64,10 @@ struct fs_services *backend_get_services(struct backend *backend);
  * the storage says. */
 int backend_user_open(struct backend *backend, struct lab_view name, struct obox_user **ret,
 	struct lab_error *err);
+/* Takes a user of a storage without dictmap into the dict, in place: obox_fs has
+ * storage-objectid-migrate, obox_index_fs storage-passthrough-paths. Nobody else may use the user;
+ * may be repeated (core/fs/dictmap-migrate.h). Blocks. */
+int backend_user_migrate(struct backend *backend, struct lab_view name, struct lab_error *err);
 /* The last reference keeps the user open: folders stay as this process knows them until
  * backend_stop(). NULLs the pointer; accepts NULL. */
 void backend_user_release(struct obox_user **user);

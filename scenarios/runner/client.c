@@ -82,7 +82,8 @@ static struct history_object object_of(const struct client_context *client,
 	memcpy(object.name, name, sizeof(object.name));
 	object.has_name = memcmp(name, no_name, sizeof(no_name)) != 0;
 	memcpy(object.oid, oid, oid_len);
-	if (object.has_name && client->names_are_ids) {
+	if (object.has_name &&
+		(client->names_are_ids || (client->names_may_be_ids && oid_len == 0))) {
 		memcpy(object.oid, name, sizeof(object.name));
 		object.oid_len = sizeof(object.name);
 	}

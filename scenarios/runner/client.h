@@ -18,7 +18,8 @@ struct client_context {
 	struct history *history;
 	uint64_t (*event_sequence)(void *ctx);
 	void *event_ctx;
-	bool names_are_ids; /* mails are stored under their paths */
+	bool names_are_ids;    /* mails are stored under their paths */
+	bool names_may_be_ids; /* those without an object id are */
 };
 
 struct user {

@@ -21,8 +21,9 @@ struct oracle *judge_new_oracle(const struct scene *scene, struct lab_heap *heap
 		.keys_are_ids =
 			s->endpoints.flavour == FS_URI_HTTP_SPROXYD && !s->endpoints.s3.by_path,
 		.has_dictmap = scenario_has_dictmap(&s->endpoints),
-		.stores_paths =
-			scenario_stores_paths(&s->endpoints) || dictmap->storage_objectid_migrate,
+		.stores_paths = scenario_stores_paths(&s->endpoints) ||
+				scenario_has_migrated_mails(&s->endpoints),
+		.is_migrated_later = s->migrated_from.len > 0,
 		.rows_are_paths = dictmap->storage_passthrough_paths != FS_URI_PASSTHROUGH_NONE,
 		.has_lockdir = dictmap->lockdir.len > 0,
 		.copies_in_dict =

@@ -273,7 +273,10 @@ int run_live(const struct run_options *options, struct run_result *ret, uint64_t
 	run->options = options;
 	run->result = ret;
 	lab_assert_context(describe_run, run);
-	result = live_world_build(&run->world, options, run, on_access, err);
+	result = options->scenario->migrated_from.len > 0
+			 ? lab_fail(err, LAB_UNSUPPORTED,
+				   "users are migrated in the simulated world only")
+			 : live_world_build(&run->world, options, run, on_access, err);
 	if (result == 0) {
 		result = start(run, err);
 		if (result < 0)

@@ -5,6 +5,7 @@
 #include "scenarios/runner/run.h"
 
 #include "scenarios/runner/judge.h"
+#include "scenarios/runner/migrate.h"
 #include "scenarios/runner/report.h"
 #include "scenarios/runner/sim-world.h"
 #include "scenarios/runner/workload.h"
@@ -29,6 +30,7 @@ struct run {
 	struct history *history;
 	struct workload *workload;
 	struct oracle *oracle;
+	struct migration migration;
 	uint64_t healed_ns;
 	bool is_stopped; /* --until */
 };
@@ -92,11 +94,53 @@ static int advance(struct run *run, uint64_t until_ns, world_done_fn done, struc
 	return world_run_until(run->sim.world, until_ns, done, run, err) < 0 ? -1 : 0;
 }
 
+static void on_migrated(void *ctx)
+{
+	oracle_migrated(((struct run *)ctx)->oracle);
+}
+
+static bool is_migrated_or_stopped(void *ctx)
+{
+	struct run *run = ctx;
+
+	return run->is_stopped || run->migration.is_done;
+}
+
+/* Half of the warm-up is for what was before it; nothing fails meanwhile. */
+static int migrate(struct run *run, struct lab_error *err)
+{
+	struct sim_world *sim = &run->sim;
+
+	if (run->options->scenario->migrated_from.len == 0)
+		return 0;
+	if (advance(run, sim->scene.warmup_end / 2, is_stopped, err) < 0)
+		return -1;
+	if (run->is_stopped)
+		return 0;
+	phase(run, "migrate");
+	run->migration = (struct migration){ .scene = &sim->scene,
+		.lab = sim->lab,
+		.workload = run->workload,
+		.migrated = on_migrated,
+		.ctx = run };
+	if (migration_start(&run->migration, err) < 0 ||
+		advance(run, sim->scene.warmup_end, is_migrated_or_stopped, err) < 0)
+		return -1;
+	if (!run->is_stopped && !run->migration.is_done)
+		return lab_fail(err, LAB_LIMIT, "the migration did not end within the warm-up");
+	if (run->migration.err.code == LAB_OK)
+		return 0;
+	*err = run->migration.err;
+	return lab_error_wrap(err, "migration");
+}
+
 static int storm(struct run *run, struct lab_error *err)
 {
 	struct sim_world *sim = &run->sim;
 
 	phase(run, "warmup");
+	if (migrate(run, err) < 0)
+		return -1;
 	if (advance(run, sim->scene.warmup_end, is_stopped, err) < 0)
 		return -1;
 	phase(run, "storm");

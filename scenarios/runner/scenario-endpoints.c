@@ -137,6 +137,11 @@ bool scenario_stores_paths(const struct scenario_endpoints *endpoints)
 	       endpoints->dictmap.storage_passthrough_paths != FS_URI_PASSTHROUGH_NONE;
 }
 
+bool scenario_has_migrated_mails(const struct scenario_endpoints *endpoints)
+{
+	return endpoints->dictmap.storage_objectid_migrate;
+}
+
 /* What names an object, its row must be able to say: else nobody could compare the two. Without
  * dictmap the storage must list. */
 static int check_ids(const struct scenario_endpoints *e, struct lab_error *err)

@@ -36,6 +36,10 @@
 static const struct conf_key keys[] = {
 	OTHER("scenario", scenario, CONF_KEY_TEXT, NULL, doc, "",
 		"One sentence: what the scenario is about"),
+	OTHER("scenario", scenario, CONF_KEY_TEXT, NULL, migrated_from, "",
+		"Settings of the same storage without dictmap, with which the run begins; users "
+		"are "
+		"migrated in the middle of the warm-up"),
 	RANGE("scenario", scenario, warmup, CONF_UNIT_TIME, 0, YEAR, "30 s",
 		"Before the first fault"),
 	{ "scenario", "duration", CONF_KEY_RANGE, CONF_UNIT_TIME, FIELD(scenario, storm), LAB_SEC,

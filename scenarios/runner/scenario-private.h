@@ -29,6 +29,12 @@ int scenario_replace_cql(struct scenario *scenario, const struct scenario_overri
 int scenario_endpoints_find(
 	struct scenario *scenario, struct lab_arena *arena, struct lab_error *err);
 
+/* Reads the settings that the users are migrated from, if there are any, and sees whether they are
+ * of the same storage. `text` has the place. */
+int scenario_load_before(struct scenario *scenario, const struct conf_setting *text,
+	const struct conf_reader *reader, struct lab_arena *arena, struct conf_problems *problems,
+	struct lab_error *err);
+
 /* Adds what is wrong with a scenario whose every value is right (scenario-check.c). `root` is what
  * it was read from. */
 void scenario_check(const struct scenario *scenario, const struct conf_section *root,

@@ -147,10 +147,16 @@ bool scenario_has_dictmap(const struct scenario_endpoints *endpoints);
 /* Mails are stored under their paths and have no object ids: without dictmap, or with
  * storage-passthrough-paths. */
 bool scenario_stores_paths(const struct scenario_endpoints *endpoints);
+/* Some mails are still stored under the paths that they had without dictmap. */
+bool scenario_has_migrated_mails(const struct scenario_endpoints *endpoints);
 
 struct scenario {
 	const char *path;
 	struct lab_view doc;
+	/* Settings without dictmap of the same storage, with which the run begins: in the middle of
+	 * the warm-up its users are migrated. Empty: no. */
+	struct lab_view migrated_from;
+	struct conf_settings conf_before;
 	/* Phases (DESIGN 5). */
 	struct conf_range warmup, storm, settle;
 	struct scenario_site sites[SCENARIO_SITES_MAX];

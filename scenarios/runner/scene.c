@@ -75,10 +75,12 @@ static void name_node(struct scene *scene, size_t number, struct lab_view zone, 
 
 	snprintf(node->name, sizeof(node->name), "%s", name);
 	snprintf(node->zone, sizeof(node->zone), "%.*s", LAB_VIEW_ARG(zone));
-	node->settings = (struct backend_settings){ .conf = &s->conf,
-		.dicts = s->dicts,
-		.dict_count = s->dict_count,
-		.defects = scene->options->defects };
+	node->settings =
+		(struct backend_settings){ .conf = s->migrated_from.len > 0 ? &s->conf_before
+									    : &s->conf,
+			.dicts = s->dicts,
+			.dict_count = s->dict_count,
+			.defects = scene->options->defects };
 }
 
 static int name_nodes(struct scene *scene, struct lab_error *err)

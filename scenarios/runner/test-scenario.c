@@ -604,6 +604,53 @@ static void without_dictmap_there_is_no_cassandra(void **state)
 	testing_load_fails(&l, TESTING_LEAST, "dict cassandra is not in dict { }");
 }
 
+#define BEFORE "scenarios/configs/before.conf"
+#define MIGRATED \
+	"plugin {\nobox_fs = dictmap:proxy::cassandra ; s3:http://k:s@b.host/ ; " \
+	"storage-objectid-prefix=%u/mails/:storage-objectid-migrate\n}\n" \
+	"mail_location = obox:%u\n" \
+	"dict {\ncassandra = cassandra:dovecot-dict-cql.conf.ext\n}\n"
+
+/* What users are migrated from is the same storage without dictmap. */
+static void users_are_migrated_from_the_same_storage(void **state)
+{
+	static const struct {
+		const char *before, *after, *expected;
+	} rows[] = {
+		{ "plugin {\nobox_fs = s3:http://k:s@b.host/\n}\nmail_location = obox:%u\n",
+			MIGRATED, NULL },
+		{ "plugin {\nobox_fs = s3:http://k:s@c.host/\n}\nmail_location = obox:%u\n",
+			MIGRATED,
+			"migrated_from: it is not the same storage: c.host, then b.host" },
+		{ "plugin {\nobox_fs = s3:http://k:s@b.host/\n}\nmail_location = obox:%n\n",
+			MIGRATED, "migrated_from: mail_location is another one: obox:%n" },
+		{ MIGRATED, MIGRATED, "migrated_from: there is dictmap in it already" },
+		{ "plugin {\nobox_fs = s3:http://k:s@b.host/\n}\nmail_location = obox:%u\n",
+			"plugin {\nobox_fs = s3:http://k:s@b.host/\n}\nmail_location = obox:%u\n",
+			"migrated_from: obox_fs after it has no dictmap with "
+			"storage-objectid-migrate" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < LAB_COUNT_OF(rows); i++) {
+		const char *text =
+			"scenario {\nmigrated_from = configs/before.conf\n}\n" TESTING_LEAST;
+		struct testing_loader l;
+
+		testing_loader_init(&l);
+		testing_file_set(&l, BEFORE, lab_view_cstr(rows[i].before));
+		testing_file_set(&l, TESTING_CONF, lab_view_cstr(rows[i].after));
+		if (rows[i].expected != NULL) {
+			testing_load_fails(&l, text, rows[i].expected);
+			testing_load_fails(&l, text, AT("2", "17"));
+			continue;
+		}
+		testing_load_ok(&l, text);
+		assert_true(scenario_has_migrated_mails(&l.scenario->endpoints));
+		assert_false(scenario_stores_paths(&l.scenario->endpoints));
+	}
+}
+
 /* ---- --set and --conf ---- */
 
 static void load_with_set(struct testing_loader *l, const char *const *set)
@@ -760,6 +807,7 @@ int main(void)
 		testing_test(the_bucket_is_a_parameter_or_the_first_label_of_the_host),
 		testing_test(a_target_imds_needs_a_role),
 		testing_test(without_dictmap_there_is_no_cassandra),
+		testing_test(users_are_migrated_from_the_same_storage),
 		testing_test(set_reaches_every_section_and_wins),
 		testing_test(a_wrong_set_is_told_with_its_own_text),
 		testing_test(a_set_for_a_section_that_is_not_there_is_an_error),

@@ -368,7 +368,8 @@ int workload_start(
 	w->settings = *settings;
 	w->client =
 		(struct client_context){ settings->lab, settings->history, settings->event_sequence,
-			settings->event_ctx, scenario_stores_paths(&scenario->endpoints) };
+			settings->event_ctx, scenario_stores_paths(&scenario->endpoints),
+			scenario_has_migrated_mails(&scenario->endpoints) };
 	for (size_t g = 0; g < scenario->group_count; g++) {
 		counts[g] = (size_t)scenario_pick(
 			&scenario->groups[g].count, settings->seed, "user.count", g, 0);
@@ -444,6 +445,12 @@ int workload_converge(struct workload *w, struct lab_error *err)
 			return -1;
 	}
 	return 0;
+}
+
+const char *workload_user_name(const struct workload *workload, size_t index)
+{
+	lab_assert(index < workload->user_count);
+	return workload->users[index].name;
 }
 
 /* ---- audit ---- */

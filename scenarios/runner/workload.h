@@ -39,6 +39,7 @@ int workload_start(
 /* Every client has ended what it began. */
 bool workload_is_idle(const struct workload *workload);
 size_t workload_users(const struct workload *workload);
+const char *workload_user_name(const struct workload *workload, size_t index);
 
 /* Before the audit: every backend that serves a user, if there are several, looks at all its
  * folders and uploads what it has, twice around; then each shows what it sees (invariant 22). As

@@ -155,6 +155,7 @@ struct oracle_model {
 
 struct oracle {
 	struct oracle_settings settings;
+	bool is_migrated;
 	struct lab_arena *texts;
 	struct lab_map *peers;
 	const struct lab_view *peer_names[65536];

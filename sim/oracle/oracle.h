@@ -38,6 +38,8 @@ struct oracle_settings {
 	 * history has the name as their object id. */
 	bool stores_paths;
 	bool rows_are_paths; /* all of them: a row says nothing of its object, or its path */
+	/* The run begins without dictmap: until oracle_migrated() folders may be listed. */
+	bool is_migrated_later;
 	bool has_lockdir;    /* on one host copies and deletes of an object exclude each other */
 	bool copies_in_dict; /* a copy of what has an object id is rows, and no object */
 	struct lab_view keyspace;
@@ -74,6 +76,8 @@ void oracle_backend_started(
 /* While the run goes on. */
 void oracle_access(struct oracle *oracle, const struct sim_access *access);
 void oracle_event(struct oracle *oracle, const struct lab_event *event);
+/* All users are in the dict from now on. */
+void oracle_migrated(struct oracle *oracle);
 
 /* Where a run stands when it is judged. */
 struct oracle_case {

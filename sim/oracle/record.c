@@ -216,7 +216,8 @@ static void check_list(
 	struct lab_buf text;
 	size_t at = lab_view_find(prefix, LAB_VIEW("prefix="));
 
-	if (oracle->settings.has_dictmap) {
+	if (oracle->settings.has_dictmap &&
+		(!oracle->settings.is_migrated_later || oracle->is_migrated)) {
 		oracle_found_online(oracle, 20, "I20 bucket listed", access->received_ns,
 			"%.*s listed the bucket %.*s: the dict is the only directory",
 			LAB_VIEW_ARG(access->peer), LAB_VIEW_ARG(bucket));
@@ -445,6 +446,11 @@ void oracle_backend_started(
 	struct oracle *oracle, uint32_t host, struct lab_view name, uint32_t boot)
 {
 	knowledge_started(oracle->knowledge, host, name, boot);
+}
+
+void oracle_migrated(struct oracle *oracle)
+{
+	oracle->is_migrated = true;
 }
 
 /* ---- keys ---- */

@@ -548,6 +548,37 @@ static int store_delete(struct fs_file *file, struct lab_error *err)
 	return was_there ? 0 : lab_fail(err, LAB_NOT_FOUND, "404");
 }
 
+/* What is below `path`, up to the next slash: files, or directories, each once. */
+static int store_iter(struct fs *fs, struct lab_view path, uint32_t flags, size_t max_entries,
+	struct lab_arena *arena, struct lab_view **ret_names, size_t *ret_count,
+	struct lab_error *err)
+{
+	struct rig_host *host = fs->settings.services->ctx;
+	struct lab_tree_iter iter = lab_tree_iterate(host->rig->objects, path);
+	struct lab_view key, last = LAB_VIEW("");
+	bool dirs = (flags & FS_ITER_DIRS) != 0;
+	size_t n = 0, room = LAB_MIN(max_entries, (size_t)KEYS_MAX);
+	void *object;
+
+	if (read_step(host, path, err) < 0)
+		return -1;
+	*ret_names = lab_arena_array(arena, struct lab_view, room);
+	while (n < room && lab_tree_next(&iter, &key, &object) && lab_view_starts_with(key, path)) {
+		struct lab_view name = lab_view_skip(key, path.len);
+		size_t slash = lab_view_find_byte(name, '/');
+
+		name.len = LAB_MIN(slash, name.len);
+		if ((slash != SIZE_MAX) != dirs || (n > 0 && lab_view_eq(name, last)))
+			continue;
+		last = lab_arena_copy(arena, name);
+		(*ret_names)[n++] = lab_view_cstr(lab_arena_printf(arena, "%s%.*s",
+			(flags & FS_ITER_OBJECTIDS) != 0 ? "/" : "", LAB_VIEW_ARG(last)));
+	}
+	answer(host);
+	*ret_count = n;
+	return 0;
+}
+
 void rig_take_storage(struct fs *fs)
 {
 	static struct fs_driver storage;
@@ -563,6 +594,7 @@ void rig_take_storage(struct fs *fs)
 	storage.stat = store_stat;
 	storage.copy = store_copy;
 	storage.delete_file = store_delete;
+	storage.iter = store_iter;
 	if (fs->driver == &storage)
 		return;
 	lab_assert(fs->driver == &fs_driver_posix);
