@@ -16,6 +16,7 @@ struct request {
 	uint8_t guid[HISTORY_NAME_BYTES], target_guid[HISTORY_NAME_BYTES];
 	/* Of the view that the request's UIDs are from; 0: it has none. */
 	uint32_t uidvalidity;
+	const uint8_t *view_guid;
 	bool is_stale; /* and that is no longer the folder's: the session is over */
 	struct lab_error err;
 	/* deliver */
@@ -110,7 +111,8 @@ static uint32_t begin(
 static enum history_outcome outcome_of(
 	enum history_kind kind, enum node_answer answer, enum lab_code code)
 {
-	bool is_read = kind == HISTORY_FETCH || kind == HISTORY_SELECT || kind == HISTORY_REBUILD;
+	bool is_read = kind == HISTORY_FETCH || kind == HISTORY_SELECT || kind == HISTORY_REBUILD ||
+		       kind == HISTORY_LIST;
 
 	if (answer == NODE_REFUSED)
 		return HISTORY_FAIL;
@@ -124,11 +126,14 @@ static enum history_outcome outcome_of(
 static enum history_outcome end(struct client_context *client, uint32_t id, struct history_op *op,
 	enum node_answer answer, const struct request *r, const struct lab_error *err)
 {
+	static const uint8_t unknown[HISTORY_NAME_BYTES];
 	static const char *const broken[] = {
 		[NODE_REFUSED] = "connection refused", [NODE_LOST] = "connection broke"
 	};
 
-	memcpy(op->mailbox_guid, r->guid, sizeof(op->mailbox_guid));
+	/* Of a request that did not get that far it is what the session had selected. */
+	if (memcmp(r->guid, unknown, sizeof(unknown)) != 0)
+		memcpy(op->mailbox_guid, r->guid, sizeof(op->mailbox_guid));
 	memcpy(op->target_guid, r->target_guid, sizeof(op->target_guid));
 
 	op->outcome = outcome_of(op->kind, answer, err->code);
@@ -161,12 +166,16 @@ static int open_one(struct request *r, struct obox_user *user, struct lab_view n
 	return result;
 }
 
-/* A session whose folder has another UIDVALIDITY is cut off: its UIDs mean other mails. */
+/* A session whose folder has another UIDVALIDITY is cut off: its UIDs mean other mails. So is one
+ * whose folder has another name now, because another folder of its name came: what is opened by
+ * that name is not what it had selected. */
 static int check_view(struct request *r, const struct obox_mailbox *mailbox)
 {
-	if (r->uidvalidity == 0 || obox_mailbox_uidvalidity(mailbox) == r->uidvalidity)
+	if (r->uidvalidity == 0 || (obox_mailbox_uidvalidity(mailbox) == r->uidvalidity &&
+					   memcmp(r->guid, r->view_guid, sizeof(r->guid)) == 0))
 		return 0;
 	r->is_stale = true;
+	memcpy(r->guid, r->view_guid, sizeof(r->guid));
 	return lab_fail(
 		&r->err, LAB_NOT_FOUND, "UIDVALIDITY of %.*s changed", LAB_VIEW_ARG(r->folder));
 }
@@ -395,6 +404,34 @@ enum history_outcome client_flush(
 	return end(client, id, &op, answer, &r, &r.err);
 }
 
+struct listing {
+	struct request r;
+	struct lab_view *names;
+	size_t count;
+};
+
+static void list_in_backend(struct backend *backend, void *arg)
+{
+	struct listing *listing = arg;
+	struct request *r = &listing->r;
+	struct obox_user *user = NULL;
+	struct obox_mailbox *inbox = NULL;
+	struct obox_folder *folders;
+	size_t count;
+
+	/* Opening INBOX refreshes the user. */
+	if (open_folder(backend, r, &user, &inbox) >= 0) {
+		obox_folder_list(user, r->arena, &folders, &count);
+		listing->count = LAB_MIN(count, (size_t)CLIENT_LIST_MAX);
+		for (size_t i = 0; i < listing->count; i++)
+			listing->names[i] =
+				lab_arena_copy(r->arena, lab_view_cstr(folders[i].name));
+		r->err.code = LAB_OK;
+	}
+	obox_mailbox_close(&inbox);
+	backend_user_release(&user);
+}
+
 /* The backend was restarted since: the connection of this session is gone. */
 static bool is_connected(const struct client_session *session)
 {
@@ -404,6 +441,25 @@ static bool is_connected(const struct client_session *session)
 static struct node *session_node(struct client_session *session)
 {
 	return is_connected(session) ? session->node : NULL;
+}
+
+bool client_list(
+	struct client_session *session, struct lab_view names[CLIENT_LIST_MAX], size_t *ret_count)
+{
+	struct listing listing = { .r = { .client = session->client,
+					   .user = session->user,
+					   .folder = LAB_VIEW("INBOX"),
+					   .arena = session->arena },
+		.names = names };
+	struct history_op op = { .kind = HISTORY_LIST };
+	uint32_t id = begin(session->client, session->user, session->node, &op);
+	struct node *node = session_node(session);
+	enum node_answer answer = NODE_REFUSED;
+
+	if (node != NULL)
+		answer = node_call(node, session->client->lab, list_in_backend, &listing);
+	*ret_count = listing.count;
+	return end(session->client, id, &op, answer, &listing.r, &listing.r.err) == HISTORY_OK;
 }
 
 static void sight_all(struct client_session *session, uint32_t id)
@@ -450,12 +506,15 @@ bool client_select(struct client_session *session, struct lab_view folder)
 static struct history_op op_on_mail(
 	struct client_session *session, enum history_kind kind, const struct client_mail *mail)
 {
-	return (struct history_op){ .kind = kind,
+	struct history_op op = { .kind = kind,
 		.folder = session->view.folder,
 		.token = mail->token,
 		.uidvalidity = session->view.uidvalidity,
 		.uid = mail->uid,
 		.source = mail->object };
+
+	memcpy(op.mailbox_guid, session->view.guid, sizeof(op.mailbox_guid));
+	return op;
 }
 
 bool client_fetch(struct client_session *session, size_t index)
@@ -465,6 +524,7 @@ bool client_fetch(struct client_session *session, size_t index)
 		.user = session->user,
 		.folder = session->view.folder,
 		.uidvalidity = session->view.uidvalidity,
+		.view_guid = session->view.guid,
 		.uid = mail->uid };
 	struct history_op op = op_on_mail(session, HISTORY_FETCH, mail);
 	uint32_t id = begin(session->client, session->user, session->node, &op);
@@ -498,6 +558,7 @@ bool client_store(struct client_session *session, size_t index, struct lab_view 
 		.user = session->user,
 		.folder = session->view.folder,
 		.uidvalidity = session->view.uidvalidity,
+		.view_guid = session->view.guid,
 		.uid = mail->uid,
 		.flag = flag,
 		.is_set = is_set };
@@ -601,6 +662,7 @@ static bool bulk_run(struct client_session *session, enum history_kind kind, con
 		.user = session->user,
 		.folder = session->view.folder,
 		.uidvalidity = session->view.uidvalidity,
+		.view_guid = session->view.guid,
 		.target = target,
 		.count = keep_known(session, mails, count, known),
 		.is_move = kind == HISTORY_MOVE };

@@ -69,6 +69,10 @@ struct lab_view client_flag_name(size_t index);
 enum history_outcome client_deliver(struct client_context *client, struct user *user,
 	struct node *node, uint64_t token, struct lab_view mail, struct lab_view flag);
 
+#define CLIENT_LIST_MAX 1000
+/* LIST: the names of all folders, in the arena. */
+bool client_list(
+	struct client_session *session, struct lab_view names[CLIENT_LIST_MAX], size_t *ret_count);
 /* metacache flush: what was changed there is uploaded. */
 enum history_outcome client_flush(
 	struct client_context *client, struct user *user, struct node *node);

@@ -105,6 +105,16 @@ bool client_select(struct client_session *session, struct lab_view folder)
 	return record_action(session, HISTORY_SELECT, NULL, 0, folder);
 }
 
+/* As many as the tests' users have. */
+bool client_list(
+	struct client_session *session, struct lab_view names[CLIENT_LIST_MAX], size_t *ret_count)
+{
+	*ret_count = session->user->folders + 1;
+	for (size_t i = 0; i < *ret_count; i++)
+		names[i] = client_folder_name(i, session->arena);
+	return record_action(session, HISTORY_LIST, NULL, 0, LAB_VIEW(""));
+}
+
 enum history_outcome client_flush(
 	struct client_context *client, struct user *user, struct node *node)
 {

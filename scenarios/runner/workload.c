@@ -455,7 +455,7 @@ const char *workload_user_name(const struct workload *workload, size_t index)
 
 /* ---- audit ---- */
 
-static void audit_folder(struct workload *w, struct user *user, size_t folder)
+static void audit_folder(struct workload *w, struct user *user, struct lab_view folder)
 {
 	struct client_session session = { .client = &w->client,
 		.user = user,
@@ -463,20 +463,33 @@ static void audit_folder(struct workload *w, struct user *user, size_t folder)
 		.boots = w->auditor->boots,
 		.arena = lab_arena_new(lab(w)->heap, SESSION_ARENA_MAX) };
 
-	if (client_select(&session, client_folder_name(folder, session.arena))) {
+	if (client_select(&session, folder)) {
 		for (size_t i = 0; i < session.view.count; i++)
 			(void)client_fetch(&session, i);
 	}
 	lab_arena_free(&session.arena);
 }
 
+/* Every folder that there is: two backends may have made two of one name, and one of them got
+ * another name then. */
 static void audit_user(void *arg)
 {
 	struct user_fiber *fiber = arg;
+	struct workload *w = fiber->w;
+	struct client_session session = { .client = &w->client,
+		.user = fiber->user,
+		.node = w->auditor,
+		.boots = w->auditor->boots,
+		.arena = lab_arena_new(lab(w)->heap, SESSION_ARENA_MAX) };
+	struct lab_view *names = lab_arena_array(session.arena, struct lab_view, CLIENT_LIST_MAX);
+	size_t count;
 
-	for (size_t i = 0; i <= fiber->user->folders; i++)
-		audit_folder(fiber->w, fiber->user, i);
-	fiber->w->busy--;
+	if (client_list(&session, names, &count)) {
+		for (size_t i = 0; i < count; i++)
+			audit_folder(w, fiber->user, names[i]);
+	}
+	lab_arena_free(&session.arena);
+	w->busy--;
 }
 
 int workload_audit(struct workload *workload, struct node *node, struct lab_error *err)

@@ -90,8 +90,8 @@ void oracle_unknown(struct oracle *oracle, const char *format, ...)
 
 static unsigned rank(unsigned invariant)
 {
-	static const uint8_t order[] = { 1, 14, 12, 2, 5, 21, 3, 4, 7, 9, 6, 10, 22, 8, 13, 19, 20,
-		30, 16, 31, 32, 33 };
+	static const uint8_t order[] = { 1, 11, 14, 12, 2, 5, 21, 3, 4, 7, 9, 6, 10, 22, 8, 13, 19,
+		20, 30, 16, 31, 32, 33 };
 
 	for (unsigned i = 0; i < LAB_COUNT_OF(order); i++) {
 		if (order[i] == invariant)

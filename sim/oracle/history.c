@@ -8,6 +8,10 @@ struct sighting_range {
 	size_t start, count;
 };
 
+struct folder {
+	struct lab_view name;
+};
+
 struct history {
 	struct lab_heap *heap;
 	struct lab_arena *texts;
@@ -16,6 +20,7 @@ struct history {
 	size_t count, capacity;
 	struct history_sighting *sightings;
 	size_t sighting_count, sighting_capacity;
+	struct lab_map *folders; /* user, GUID, or user, name -> struct folder */
 	struct lab_view flags[HISTORY_FLAGS_MAX];
 	size_t flag_count;
 	uint64_t totals[HISTORY_KIND_COUNT][HISTORY_UNCERTAIN + 1];
@@ -49,6 +54,7 @@ struct history *history_new(struct lab_heap *heap)
 
 	history->heap = heap;
 	history->texts = lab_arena_new(heap, TEXT_BYTES_MAX);
+	history->folders = lab_map_new(heap, HISTORY_OPS_MAX);
 	return history;
 }
 
@@ -61,6 +67,7 @@ void history_free(struct history **history_p)
 		return;
 	heap = history->heap;
 	lab_arena_free(&history->texts);
+	lab_map_free(&history->folders);
 	lab_heap_free(heap, history->ops);
 	lab_heap_free(heap, history->ranges);
 	lab_heap_free(heap, history->sightings);
@@ -118,6 +125,45 @@ void history_flag_names(const struct history *history, uint64_t flags, char *out
 	}
 }
 
+static struct folder **folder_slot(
+	struct history *history, struct lab_view user, char kind, struct lab_view key)
+{
+	struct lab_buf text;
+	void **slot;
+
+	lab_buf_init(&text, history->heap, 4096);
+	lab_buf_printf(&text, "%.*s\n%c", LAB_VIEW_ARG(user), kind);
+	lab_buf_append_view(&text, key);
+	slot = lab_map_slot(history->folders, lab_buf_view(&text));
+	lab_buf_done(&text);
+	return (struct folder **)slot;
+}
+
+static struct lab_view folder_name(struct history *history, struct lab_view user,
+	struct lab_view name, const uint8_t guid[HISTORY_NAME_BYTES])
+{
+	static const uint8_t unknown[HISTORY_NAME_BYTES];
+	struct folder **of_guid, **of_name, *folder;
+	char hex[2 * HISTORY_NAME_BYTES + 1];
+
+	if (memcmp(guid, unknown, sizeof(unknown)) == 0 || name.len == 0)
+		return name;
+	of_guid = folder_slot(history, user, 'g', lab_view_of(guid, HISTORY_NAME_BYTES));
+	if (of_guid == NULL || *of_guid != NULL)
+		return of_guid == NULL ? name : (*of_guid)->name;
+	folder = lab_arena_new_of(history->texts, struct folder);
+	*of_guid = folder;
+	of_name = folder_slot(history, user, 'n', name);
+	lab_hex(guid, HISTORY_NAME_BYTES, hex);
+	folder->name = name;
+	if (of_name != NULL && *of_name == NULL)
+		*of_name = folder;
+	else
+		folder->name = lab_view_cstr(
+			lab_arena_printf(history->texts, "%.*s#%.8s", LAB_VIEW_ARG(name), hex));
+	return folder->name;
+}
+
 uint32_t history_invoke(struct history *history, const struct history_op *op)
 {
 	struct history_op *copy;
@@ -129,7 +175,8 @@ uint32_t history_invoke(struct history *history, const struct history_op *op)
 	copy->id = (uint32_t)history->count;
 	copy->outcome = HISTORY_PENDING;
 	copy->user = lab_arena_copy(history->texts, op->user);
-	copy->folder = lab_arena_copy(history->texts, op->folder);
+	copy->folder = folder_name(
+		history, copy->user, lab_arena_copy(history->texts, op->folder), op->mailbox_guid);
 	copy->target = lab_arena_copy(history->texts, op->target);
 	copy->backend = lab_arena_copy(history->texts, op->backend);
 	history->ranges[copy->id - 1] = (struct sighting_range){ 0 };
@@ -157,6 +204,8 @@ void history_end(struct history *history, uint32_t id, const struct history_op *
 	op->highest_modseq = end->highest_modseq;
 	op->modseq = end->modseq;
 	op->changed = end->changed;
+	op->folder = folder_name(history, op->user, op->folder, end->mailbox_guid);
+	op->target = folder_name(history, op->user, op->target, end->target_guid);
 	memcpy(op->mailbox_guid, end->mailbox_guid, sizeof(op->mailbox_guid));
 	memcpy(op->target_guid, end->target_guid, sizeof(op->target_guid));
 	op->made = end->made;

@@ -31,6 +31,7 @@
 	X(STORE, "store") \
 	X(SELECT, "select") \
 	X(FLUSH, "flush") \
+	X(LIST, "list") \
 	X(REBUILD, "rebuild")
 enum history_kind {
 #define X(name, text) HISTORY_##name,
@@ -115,7 +116,10 @@ void history_flag_names(const struct history *history, uint64_t flags, char *out
 /* Writes down the beginning; what is known when it is asked for is taken from *op. Returns its id,
  * 0 if the history is full. */
 uint32_t history_invoke(struct history *history, const struct history_op *op);
-/* Writes down the end: outcome, uids, modseqs, GUIDs, made, copied, changed, body_*, ended_*, code
+/* Folders have a name of their own in the history, that of their GUID: the first they had, and
+ * "Name#01234567" if there was another of that name before. An operation whose GUID becomes known
+ * at its end gets that name.
+ * Writes down the end: outcome, uids, modseqs, GUIDs, made, copied, changed, body_*, ended_*, code
  * and message are taken from *end. An id of 0 is ignored. An operation ends once. */
 void history_end(struct history *history, uint32_t id, const struct history_op *end);
 /* All mails that a SELECT or REBUILD saw; before its end. */

@@ -71,8 +71,13 @@ static void check_required(struct oracle *oracle, struct oracle_instance *i)
 {
 	const struct oracle_audit *audit = oracle_audit_find(&oracle->model, i->user, i->folder);
 
+	const struct history_op *list = lab_map_get(oracle->model.lists, i->user);
+
 	oracle->verdict->mails_expected++;
-	if (audit == NULL || (audit->listed == NULL && audit->failed == NULL)) {
+	if (audit == NULL && list != NULL) {
+		lost(oracle, i, "I11 lost folder", "its folder is in no list of folders", list)
+			->invariant = 11;
+	} else if (audit == NULL || (audit->listed == NULL && audit->failed == NULL)) {
 		oracle_unknown(oracle, "the audit did not look at " WHERE, WHERE_ARG(i));
 	} else if (audit->listed == NULL) {
 		lost(oracle, i, "I1 mail cannot be read", "its folder cannot be opened after heal",

@@ -361,6 +361,11 @@ static void add_op(struct oracle *oracle, const struct history_op *op)
 	case HISTORY_STORE:
 		stored(oracle, op);
 		break;
+	case HISTORY_LIST:
+		if (op->outcome == HISTORY_OK &&
+			lab_view_eq_cstr(op->backend, oracle->settings.auditor))
+			*slot_of(oracle->model.lists, op->user) = (void *)(uintptr_t)op;
+		break;
 	case HISTORY_FLUSH:
 	case HISTORY_KIND_COUNT:
 		break;
@@ -404,7 +409,7 @@ void oracle_model_build(struct oracle *oracle, const struct history *history)
 	struct lab_heap *heap = oracle->settings.heap;
 	struct lab_map **maps[] = { &model->instances, &model->by_name, &model->objects,
 		&model->object_keys, &model->mails, &model->tallies, &model->audits, &model->owners,
-		&model->unnamed, &model->bundle_keys };
+		&model->unnamed, &model->bundle_keys, &model->lists };
 
 	*model = (struct oracle_model){ .history = history, .arena = oracle->work };
 	model->last_instance = &model->first_instance;

@@ -144,6 +144,7 @@ struct oracle_model {
 	struct lab_map *mails;       /* user, token */
 	struct lab_map *tallies;     /* user, folder, token */
 	struct lab_map *audits;      /* user, folder */
+	struct lab_map *lists;       /* user -> the auditor's list of folders */
 	struct lab_map *owners;      /* token -> user of its delivery (struct lab_view *) */
 	struct lab_map *bundle_keys; /* hash of the key of a bundle that has a row */
 	bool bundles_have_ids;       /* and so they may be among the mails */

@@ -35,6 +35,8 @@ static const struct oracle_invariant invariants[] = {
 	{ 10, "growing-modseq",
 		"HIGHESTMODSEQ and modseqs of mails never decrease, and each change is "
 		"above all that was reported before." },
+	{ 11, "no-lost-folder",
+		"A folder with a mail that must be there is in the list of folders." },
 	{ 12, "no-dangling-row",
 		"Each forward row's object is stored; without dictmap, each listed mail." },
 	{ 13, "rows-in-pairs",
@@ -86,7 +88,7 @@ static void free_maps(struct oracle_model *model)
 {
 	struct lab_map **maps[] = { &model->instances, &model->by_name, &model->objects,
 		&model->object_keys, &model->mails, &model->tallies, &model->audits, &model->owners,
-		&model->unnamed, &model->bundle_keys };
+		&model->unnamed, &model->bundle_keys, &model->lists };
 
 	for (size_t i = 0; i < LAB_COUNT_OF(maps); i++)
 		lab_map_free(maps[i]);

@@ -83,7 +83,9 @@ static void started(struct window *window, const struct lab_event *event)
 static void check_cost(struct oracle *oracle, const struct window *window,
 	const struct lab_event *event, struct lab_view user, struct lab_view host)
 {
-	if (window->is_shared || (window->listings == LISTINGS && window->reads == 0) ||
+	/* Without dictmap the storage is listed. */
+	if (!oracle->settings.has_dictmap || window->is_shared ||
+		(window->listings == LISTINGS && window->reads == 0) ||
 		oracle_had_trouble(oracle,
 			window->began_ns - LAB_MIN(window->began_ns, (uint64_t)LATE),
 			event->time_ns))

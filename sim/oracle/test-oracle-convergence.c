@@ -115,12 +115,77 @@ static void what_fails_after_heal_is_found(void **state)
 	assert_non_null(strstr(t_finds("I22 cannot converge")->sentence, "select failed"));
 }
 
+/* ---- folders ---- */
+
+static void judge_only(void)
+{
+	struct oracle_case c = t_case();
+
+	oracle_judge(t.oracle, &c, &t.verdict);
+}
+
+static struct history_op select_as(const char *name, unsigned guid)
+{
+	struct history_op op = t_op_at(HISTORY_SELECT, 1, 0);
+
+	op.folder = lab_view_cstr(name);
+	t_folder_guid(guid, op.mailbox_guid);
+	return op;
+}
+
+static void expect_folder(struct history_op op, const char *name)
+{
+	uint32_t id = t_run(op, HISTORY_OK);
+
+	assert_true(lab_view_eq_cstr(history_op(t.history, id - 1)->folder, name));
+}
+
+static void a_folder_is_known_by_its_guid(void **state)
+{
+	struct history_op copy, lost = select_as("Work", 0);
+
+	(void)state;
+	expect_folder(select_as("Work", 0), "Work");
+	expect_folder(select_as("Work", 1), "Work#02020202");
+	expect_folder(select_as("Work-02020202", 1), "Work#02020202");
+	expect_folder(select_as("Renamed", 0), "Work");
+	expect_folder(select_as("Other", 2), "Other");
+	copy = select_as("Other", 2);
+	copy.kind = HISTORY_COPY;
+	copy.target = LAB_VIEW("Work");
+	t_folder_guid(1, copy.target_guid);
+	assert_true(lab_view_eq_cstr(
+		history_op(t.history, t_run(copy, HISTORY_OK) - 1)->target, "Work#02020202"));
+	memset(lost.mailbox_guid, 0, sizeof(lost.mailbox_guid));
+	expect_folder(lost, "Work");
+}
+
+static void a_folder_that_is_in_no_list_is_lost(void **state)
+{
+	struct history_op list = t_op_at(HISTORY_LIST, 1, 0);
+
+	(void)state;
+	t_deliver_at(1, 1, 0);
+	(void)t_run(list, HISTORY_OK);
+	judge_only();
+	assert_string_not_equal(t.verdict.unknown, "");
+	t_start(T_AUDIT);
+	list = t_op_at(HISTORY_LIST, T_AUDIT, 0);
+	(void)t_run(list, HISTORY_FAIL);
+	judge_only();
+	assert_string_not_equal(t.verdict.unknown, "");
+	(void)t_run(list, HISTORY_OK);
+	assert_int_equal(t_finds("I11 lost folder")->invariant, 11);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		t_backends_test(equal_views_pass),
 		t_backends_test(what_is_different_is_found),
 		t_backends_test(views_of_before_may_be_different),
+		t_backends_test(a_folder_is_known_by_its_guid),
+		t_backends_test(a_folder_that_is_in_no_list_is_lost),
 		t_backends_test(what_fails_after_heal_is_found),
 	};
 
