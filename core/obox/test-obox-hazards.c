@@ -394,6 +394,146 @@ static void a_body_in_the_cache_does_not_bring_an_expunged_mail_back(void **stat
 	node_stop(&second);
 }
 
+/* ---- a backend that was away (PRO-25, H-17) ---- */
+
+static void set_flag(struct obox_mailbox *box, uint32_t uid, const char *flag)
+{
+	struct lab_error err;
+
+	if (obox_store(box, uid, lab_view_cstr(flag), true, &err) < 0)
+		fail_msg("%s", err.message);
+}
+
+static void prepare_five(struct node *node)
+{
+	static const char *const bodies[] = { "one", "two", "three", "four", "five" };
+	struct obox_mailbox *box = box_open(node, "INBOX");
+	struct lab_error err;
+
+	for (size_t i = 0; i < LAB_COUNT_OF(bodies); i++)
+		deliver(box, bodies[i]);
+	set_flag(box, 1, "\\Seen");
+	OK(obox_mailbox_show(box, &err));
+	env_sleep(node->user->env, 10 * LAB_MINUTE);
+	obox_mailbox_close(&box);
+}
+
+/* From here on no bundle gets out, not even with the clean stop: it would be tried for ever. */
+static void change_unheard_and_stop(struct node *node)
+{
+	struct obox_mailbox *box = box_open(node, "INBOX");
+
+	node->rig->only = "/idx/";
+	rig_fail_at(node->rig, 1, RIG_FAIL);
+	node->rig->fail_from_then_on = true;
+	set_flag(box, 1, "\\Flagged");
+	set_flag(box, 2, "\\Answered");
+	obox_mailbox_close(&box);
+	node_stop_backend(node);
+}
+
+static void change_meanwhile(struct node *node)
+{
+	struct obox_mailbox *box = box_open(node, "INBOX");
+	struct obox_result results[2];
+	struct lab_error err;
+
+	set_flag(box, 2, "\\Seen");
+	OK(obox_expunge(box, (uint32_t[]){ 3, 5 }, 2, results, &err));
+	deliver(box, "six");
+	OK(obox_mailbox_show(box, &err));
+	/* Days; what a log would have kept is long gone. */
+	env_sleep(node->user->env, 3 * 24 * 60 * LAB_MINUTE);
+	obox_mailbox_close(&box);
+}
+
+static void expect_changes_of_both(struct node *node)
+{
+	struct obox_mailbox *box;
+	struct lab_error err;
+
+	/* A new session. */
+	OK(obox_user_access(node->user, &err));
+	box = box_open(node, "INBOX");
+
+	assert_box(node, box, "1:one 2:two 4:four 6:six ");
+	assert_true(obox_has_flag(box, 1, LAB_VIEW("\\Seen")));
+	assert_true(obox_has_flag(box, 1, LAB_VIEW("\\Flagged")));
+	assert_true(obox_has_flag(box, 2, LAB_VIEW("\\Answered")));
+	assert_true(obox_has_flag(box, 2, LAB_VIEW("\\Seen")));
+	obox_mailbox_close(&box);
+}
+
+static void a_backend_that_was_away_for_days_brings_its_flags_and_no_expunged_mail(void **state)
+{
+	struct rig *rig = *state;
+	struct node first, second;
+
+	node_start(&first, rig, 0);
+	node_run(&first, prepare_five);
+	node_run(&first, change_unheard_and_stop);
+	assert_true(rig->fired);
+	rig->only = NULL;
+	rig_fail_at(rig, 0, RIG_FAIL);
+	node_start(&second, rig, 1);
+	node_run(&second, change_meanwhile);
+	node_start(&first, rig, 0);
+	node_run(&first, expect_changes_of_both);
+	node_stop(&first);
+	node_run(&second, expect_changes_of_both);
+	node_stop(&second);
+}
+
+/* ---- a metacache that is removed under a session (PRO-24) ---- */
+
+static void remove_metacache(struct node *node, struct obox_mailbox *box)
+{
+	struct lab_error err;
+
+	OK(env_unlink(node->user->env, box->index.path, &err));
+	OK(env_unlink(node->user->env, node->user->root_index.path, &err));
+}
+
+static void work_while_it_is_removed(struct node *node)
+{
+	struct obox_mailbox *box = box_open(node, "INBOX");
+	struct lab_error err;
+
+	deliver(box, "one");
+	set_flag(box, 1, "\\Seen");
+	OK(obox_mailbox_show(box, &err));
+	env_sleep(node->user->env, 10 * LAB_MINUTE);
+	seen_uidvalidity = obox_mailbox_uidvalidity(box);
+	remove_metacache(node, box);
+	deliver(box, "two");
+	set_flag(box, 2, "\\Flagged");
+	assert_box(node, box, "1:one 2:two ");
+	obox_mailbox_close(&box);
+}
+
+static void expect_both_and_their_flags(struct node *node)
+{
+	struct obox_mailbox *box = box_open(node, "INBOX");
+
+	assert_int_equal(obox_mailbox_uidvalidity(box), seen_uidvalidity);
+	assert_box(node, box, "1:one 2:two ");
+	assert_true(obox_has_flag(box, 1, LAB_VIEW("\\Seen")));
+	assert_true(obox_has_flag(box, 2, LAB_VIEW("\\Flagged")));
+	obox_mailbox_close(&box);
+}
+
+static void a_metacache_that_is_removed_under_a_session_is_made_anew(void **state)
+{
+	struct node node;
+
+	node_start(&node, *state, 0);
+	node_run(&node, work_while_it_is_removed);
+	node_stop(&node);
+	node_start(&node, *state, 0);
+	node_run(&node, expect_both_and_their_flags);
+	node_stop(&node);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -406,6 +546,9 @@ int main(void)
 		RIG_UNIT_TEST(sessions_that_expunge_the_same_mails_all_succeed_and_leave_nothing),
 		RIG_UNIT_TEST(names_that_disagree_with_uids_renumber_nothing_unseen),
 		RIG_UNIT_TEST(a_body_in_the_cache_does_not_bring_an_expunged_mail_back),
+		RIG_UNIT_TEST(
+			a_backend_that_was_away_for_days_brings_its_flags_and_no_expunged_mail),
+		RIG_UNIT_TEST(a_metacache_that_is_removed_under_a_session_is_made_anew),
 	};
 
 	return cmocka_run_group_tests_name("obox-hazards", tests, NULL, NULL);
