@@ -201,31 +201,44 @@ static int check_foreign(const char *url, struct lab_arena *arena, struct lab_er
 	return parsed.bucket.len > 0 ? 0 : lab_fail(err, LAB_INVALID, "the URL needs bucket=");
 }
 
+/* 1 if there was a URL. */
+static int replace_url(
+	struct conf_text *text, const char *escaped, struct lab_arena *arena, struct lab_error *err)
+{
+	struct fs_uri_dictmap dictmap = { 0 };
+	enum fs_uri_http_flavour flavour;
+	struct lab_view args;
+	int found = find_http(text->text, &args, &flavour, &dictmap, err);
+	size_t before;
+
+	if (found <= 0)
+		return found;
+	before = (size_t)(args.ptr - text->text.ptr);
+	text->text = lab_view_cstr(lab_arena_printf(arena, "%.*s%s%.*s",
+		LAB_VIEW_ARG(lab_view_sub(text->text, 0, before)), escaped,
+		LAB_VIEW_ARG(lab_view_skip(text->text, before + args.len))));
+	return 1;
+}
+
 int scenario_replace_s3(
 	struct scenario *s, const char *url, struct lab_arena *arena, struct lab_error *err)
 {
-	struct lab_view text = s->conf.obox_fs.text, args, rest = lab_view_cstr(url), part;
-	struct fs_uri_dictmap dictmap = { 0 };
-	enum fs_uri_http_flavour flavour;
+	struct lab_view rest = lab_view_cstr(url), part;
 	const char *escaped = "";
-	size_t before;
 	int found;
 
 	if (check_foreign(url, arena, err) < 0)
 		return -1;
-	found = find_http(text, &args, &flavour, &dictmap, err);
-	if (found <= 0)
-		return found < 0
-			       ? -1
-			       : lab_fail(err, LAB_INVALID, "obox_fs has no URL to take its place");
 	/* It becomes part of a text with %variables. */
 	while (lab_view_split(&rest, '%', &part))
 		escaped = lab_arena_printf(arena, "%s%s%.*s", escaped,
 			escaped[0] == '\0' ? "" : "%%", LAB_VIEW_ARG(part));
-	before = (size_t)(args.ptr - text.ptr);
-	s->conf.obox_fs.text = lab_view_cstr(
-		lab_arena_printf(arena, "%.*s%s%.*s", LAB_VIEW_ARG(lab_view_sub(text, 0, before)),
-			escaped, LAB_VIEW_ARG(lab_view_skip(text, before + args.len))));
+	found = replace_url(&s->conf.obox_fs, escaped, arena, err);
+	if (found == 0)
+		return lab_fail(err, LAB_INVALID, "obox_fs has no URL to take its place");
+	if (found < 0 || (s->conf.obox_index_fs.text.len > 0 &&
+				 replace_url(&s->conf.obox_index_fs, escaped, arena, err) < 0))
+		return -1;
 	s->is_foreign_s3 = true;
 	return 0;
 }

@@ -36,8 +36,10 @@ static struct sim_fault on_fault(void *ctx, const struct sim_fault_query *query)
 {
 	struct foreign *f = ctx;
 
-	/* Says that it is stored, and it is not. */
-	if (strcmp(query->point, "s3.put") == 0 && ++f->puts == f->lie_at)
+	/* Says that a mail is stored, and it is not. */
+	if (strcmp(query->point, "s3.put") == 0 &&
+		lab_view_find(query->subject, LAB_VIEW("/idx/")) == SIZE_MAX &&
+		++f->puts == f->lie_at)
 		return (struct sim_fault){ .kind = SIM_FAULT_REFUSE, .status = 200 };
 	if (strcmp(query->point, "s3.delete") == 0 && f->refuse_deletes_from != 0 &&
 		++f->deletes >= f->refuse_deletes_from)
