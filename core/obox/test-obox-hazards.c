@@ -534,6 +534,60 @@ static void a_metacache_that_is_removed_under_a_session_is_made_anew(void **stat
 	node_stop(&node);
 }
 
+/* ---- names of folders (C-49) ---- */
+
+static const char *const odd_folders[] = { "%", "%2F", ".", "..", "^", "^2f", "a.b", "a/./b",
+	"a/.b", "a/^", "a/b^c", "~", "~/x", "\xc3\xa4&AOQ-" };
+
+static void deliver_into_odd_folders(struct node *node)
+{
+	for (size_t i = 0; i < LAB_COUNT_OF(odd_folders); i++) {
+		struct obox_mailbox *box = box_open(node, odd_folders[i]);
+
+		deliver(box, odd_folders[i]);
+		obox_mailbox_close(&box);
+	}
+}
+
+static void find_odd_folders(struct node *node)
+{
+	struct obox_folder *folders;
+	size_t count, found = 0;
+	struct lab_error err;
+
+	OK(obox_user_access(node->user, &err));
+	obox_folder_list(node->user, node->rig->arena, &folders, &count);
+	for (size_t i = 0; i < LAB_COUNT_OF(odd_folders); i++) {
+		struct obox_mailbox *box;
+		struct lab_view body;
+
+		for (size_t k = 0; k < count; k++)
+			found += strcmp(folders[k].name, odd_folders[i]) == 0;
+		box = box_open(node, odd_folders[i]);
+		assert_int_equal(obox_mailbox_count(box), 1);
+		OK(fetch(node, box, 1, &body, &err));
+		assert_view(body, odd_folders[i]);
+		obox_mailbox_close(&box);
+	}
+	assert_int_equal(found, LAB_COUNT_OF(odd_folders));
+	assert_int_equal(count, LAB_COUNT_OF(odd_folders));
+}
+
+static void names_of_folders_are_no_paths_and_no_patterns(void **state)
+{
+	struct node first, second;
+
+	node_start(&first, *state, 0);
+	node_run(&first, deliver_into_odd_folders);
+	node_run(&first, find_odd_folders);
+	node_start(&second, *state, 1);
+	node_run(&second, find_odd_folders);
+	node_stop(&second);
+	node_crash(&first, FAULT_DISK_WIPE);
+	node_run(&first, find_odd_folders);
+	node_stop(&first);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -549,6 +603,7 @@ int main(void)
 		RIG_UNIT_TEST(
 			a_backend_that_was_away_for_days_brings_its_flags_and_no_expunged_mail),
 		RIG_UNIT_TEST(a_metacache_that_is_removed_under_a_session_is_made_anew),
+		RIG_UNIT_TEST(names_of_folders_are_no_paths_and_no_patterns),
 	};
 
 	return cmocka_run_group_tests_name("obox-hazards", tests, NULL, NULL);
