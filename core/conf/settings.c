@@ -129,6 +129,8 @@ static const struct field {
 	SAME(metacache_max_grace, FIELD_SIZE),
 	SAME(metacache_max_parallel_requests, FIELD_UINT),
 	SAME(metacache_merge_max_uid_renumbers, FIELD_UINT),
+	SAME(metacache_priority_weights, FIELD_TEXT),
+	SAME(metacache_size_weights, FIELD_TEXT),
 	{ "lazy_expunge", FIELD_TEXT, AT(lazy_expunge_mailbox) },
 	SAME(lazy_expunge_only_last_instance, FIELD_BOOL),
 	SAME(fs_auth_cache_dict, FIELD_TEXT),

@@ -123,10 +123,12 @@ struct conf_settings {
 	uint64_t metacache_forced_refresh_interval_ns; /* 8 h */
 	uint64_t metacache_upload_interval_ns;         /* 5 min */
 	bool metacache_bg_root_uploads;
-	uint64_t metacache_max_space;               /* 0: no limit */
-	uint64_t metacache_max_grace;               /* 1 GB */
-	unsigned metacache_max_parallel_requests;   /* 10 */
-	unsigned metacache_merge_max_uid_renumbers; /* 100 */
+	uint64_t metacache_max_space;                /* 0: no limit */
+	uint64_t metacache_max_grace;                /* 1 GB */
+	unsigned metacache_max_parallel_requests;    /* 10 */
+	unsigned metacache_merge_max_uid_renumbers;  /* 100 */
+	struct conf_text metacache_priority_weights; /* "10% +1d 10% +1d 50% +1h 100% 0" */
+	struct conf_text metacache_size_weights;     /* "2M +30 1G +120" */
 
 	bool lazy_expunge; /* plugin setting lazy_expunge is there */
 	struct conf_text lazy_expunge_mailbox;

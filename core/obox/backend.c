@@ -30,6 +30,11 @@ struct backend {
 	struct reboots *reboots;
 };
 
+const struct lab_map *backend_get_users(const struct backend *backend)
+{
+	return backend->users;
+}
+
 const struct reboots *backend_get_reboots(const struct backend *backend)
 {
 	return backend->reboots;
@@ -150,12 +155,15 @@ int backend_start(
 	const struct backend_settings *settings, struct backend **ret, struct lab_error *err)
 {
 	struct lab_heap *heap = settings->env->heap;
+	struct metacache_weights weights;
 	struct backend *backend;
 
 	for (size_t i = 0; i < settings->dict_count; i++)
 		lab_assert(settings->dicts[i].config != NULL);
 	if (settings->conf->obox_fs.text.len == 0)
 		return lab_fail(err, LAB_INVALID, "obox_fs is not set");
+	if (metacache_read_weights(settings->conf, &weights, err) < 0)
+		return -1;
 	backend = lab_new(heap, struct backend);
 	backend->settings = *settings;
 	backend->roles = lab_map_new(heap, ROLES_MAX);
@@ -166,7 +174,7 @@ int backend_start(
 		.shared = fs_shared_new(settings->env),
 		.defects = settings->defects };
 	backend->reboots = reboots_start(settings->env);
-	backend->metacache = metacache_start(settings->env, settings->conf);
+	backend->metacache = metacache_start(settings->env, settings->conf, &weights, backend);
 	*ret = backend;
 	return 0;
 }
@@ -269,6 +277,8 @@ int backend_user_get(struct backend *backend, struct lab_view name, struct obox_
 int backend_user_open(struct backend *backend, struct lab_view name, struct obox_user **ret,
 	struct lab_error *err)
 {
+	if (metacache_is_full(backend->metacache))
+		return lab_fail(err, LAB_NO_SPACE, "metacache is full: no more users for now");
 	if (backend_user_get(backend, name, ret, err) < 0)
 		return -1;
 	if (obox_user_access(*ret, err) == 0)

@@ -2,33 +2,21 @@
  *
  * metacache.c - uploads in the background.
  */
-#include "core/obox/metacache.h"
-
-#include "core/obox/obox-private.h"
+#include "core/obox/metacache-private.h"
 
 #define DUE_MAX 10000000
 #define KEY_BYTES 16
 
-struct metacache {
-	struct env *env;
-	const struct conf_settings *conf;
-	struct env_semaphore requests, uploads;
-	/* (when, ticket), big-endian -> struct obox_mailbox */
-	struct lab_tree *due;
-	uint64_t next_ticket;
-	bool is_running; /* the fiber that waits for what is due */
-	bool is_stopping;
-	unsigned uploading;
-	struct env_cond wake, done;
-};
-
-struct metacache *metacache_start(struct env *env, const struct conf_settings *conf)
+struct metacache *metacache_start(struct env *env, const struct conf_settings *conf,
+	const struct metacache_weights *weights, struct backend *backend)
 {
 	struct metacache *metacache = lab_new(env->heap, struct metacache);
 	unsigned parallel = LAB_MAX(1u, conf->metacache_max_parallel_requests);
 
 	metacache->env = env;
 	metacache->conf = conf;
+	metacache->weights = *weights;
+	metacache->backend = backend;
 	metacache->requests.free = metacache->uploads.free = parallel;
 	metacache->due = lab_tree_new(env->heap, DUE_MAX);
 	return metacache;
@@ -50,7 +38,7 @@ static struct lab_view key_of(uint64_t when, uint64_t ticket, uint8_t out[KEY_BY
 	return lab_view_of(out, KEY_BYTES);
 }
 
-static void remove_due(struct metacache *metacache, struct obox_mailbox *mailbox)
+void metacache_forget(struct metacache *metacache, struct obox_mailbox *mailbox)
 {
 	uint8_t key[KEY_BYTES];
 
@@ -126,7 +114,7 @@ static void metacache_main(void *arg)
 			env_semaphore_give(env, &metacache->uploads);
 			continue;
 		}
-		remove_due(metacache, mailbox);
+		metacache_forget(metacache, mailbox);
 		start_job(metacache, mailbox);
 	}
 	metacache->is_running = false;
@@ -142,7 +130,7 @@ void metacache_upload_at(struct metacache *metacache, struct obox_mailbox *mailb
 	when = LAB_MAX(when, (uint64_t)1);
 	if (metacache->is_stopping || (mailbox->sync.due_ns != 0 && mailbox->sync.due_ns <= when))
 		return;
-	remove_due(metacache, mailbox);
+	metacache_forget(metacache, mailbox);
 	slot = lab_tree_slot(metacache->due, key_of(when, ++metacache->next_ticket, key));
 	lab_assert(slot != NULL);
 	*slot = mailbox;
@@ -160,10 +148,10 @@ void metacache_stop(struct metacache *metacache)
 
 	metacache->is_stopping = true;
 	env_cond_broadcast(metacache->env, &metacache->wake);
-	while (metacache->is_running || metacache->uploading > 0)
+	while (metacache->is_running || metacache->is_cleaning || metacache->uploading > 0)
 		(void)env_cond_wait(metacache->env, &metacache->done, ENV_FOREVER);
 	while ((mailbox = first_due(metacache)) != NULL)
-		remove_due(metacache, mailbox);
+		metacache_forget(metacache, mailbox);
 }
 
 void metacache_free(struct metacache **metacache_p)

@@ -5,7 +5,8 @@
  *
  * Purpose    Important changes are uploaded within metacache_upload_interval, many new mails at
  *            once, in the background; what fails is tried again an interval later.
- * Blocking   metacache_stop(). At most metacache_max_parallel_requests
+ * Space      An index that is removed is uploaded first, and downloaded when it is used again.
+ * Blocking   metacache_stop() and metacache_clean(). At most metacache_max_parallel_requests
  *            uploads run at a time.
  */
 #ifndef LAB_OBOX_METACACHE_H
@@ -13,12 +14,18 @@
 
 #include "core/conf/settings.h"
 #include "core/env/env.h"
+#include "core/obox/metacache-weight.h"
 
+struct backend;
 struct metacache;
 struct obox_mailbox;
 
-/* Both are borrowed. */
-struct metacache *metacache_start(struct env *env, const struct conf_settings *conf);
+/* -1 LAB_INVALID. What is not set is as the defaults say. */
+int metacache_read_weights(
+	const struct conf_settings *conf, struct metacache_weights *ret, struct lab_error *err);
+/* All but the weights are borrowed. */
+struct metacache *metacache_start(struct env *env, const struct conf_settings *conf,
+	const struct metacache_weights *weights, struct backend *backend);
 /* No upload begins in the background any more; waits for those that run. */
 void metacache_stop(struct metacache *metacache);
 /* After that. NULLs the pointer; accepts NULL. */
@@ -29,5 +36,20 @@ struct env_semaphore *metacache_requests(struct metacache *metacache);
 /* The folder is uploaded at that time (env_now()), or earlier if it was to be already. It must not
  * be freed before metacache_stop(). */
 void metacache_upload_at(struct metacache *metacache, struct obox_mailbox *mailbox, uint64_t when);
+/* It is uploaded by somebody else, or freed. */
+void metacache_forget(struct metacache *metacache, struct obox_mailbox *mailbox);
+
+/* ---- space (obox 5.8) ---- */
+
+/* Counts the bytes of the folder's file anew. Above metacache_max_space indexes are removed in the
+ * background, those with the lowest weight first. */
+void metacache_count(struct metacache *metacache, struct obox_mailbox *mailbox, uint64_t bytes);
+uint64_t metacache_used(const struct metacache *metacache);
+/* Above metacache_max_space and metacache_max_grace no user may be opened. */
+bool metacache_is_full(const struct metacache *metacache);
+/* Removes indexes of at least that priority, but not those in use, until no more than so many bytes
+ * are used. 1 if that is so, 0 if the rest is in use or could not be uploaded. Blocks. */
+int metacache_clean(
+	struct metacache *metacache, enum metacache_priority min_priority, uint64_t max_bytes);
 
 #endif

@@ -389,6 +389,15 @@ static void write_kept(struct obox_index *index, struct lab_view kept)
 	end_record(index, &record);
 }
 
+void obox_index_drop(struct obox_index *index)
+{
+	env_file_close(&index->file);
+	forget_kept(index);
+	obox_base_free(&index->base);
+	obox_base_free(&index->next_base);
+	obox_state_free(&index->state);
+}
+
 void obox_index_close(struct obox_index *index, struct lab_view kept)
 {
 	struct lab_error err;
@@ -403,11 +412,7 @@ void obox_index_close(struct obox_index *index, struct lab_view kept)
 		if (index->file != NULL)
 			(void)env_file_sync(index->file, &err);
 	}
-	env_file_close(&index->file);
-	forget_kept(index);
-	obox_base_free(&index->base);
-	obox_base_free(&index->next_base);
-	obox_state_free(&index->state);
+	obox_index_drop(index);
 }
 
 void obox_index_reset(struct obox_index *index, struct obox_index_content *ret)

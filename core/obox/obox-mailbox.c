@@ -2,6 +2,7 @@
  *
  * obox-mailbox.c - folders: opening, and comparing them with their listing (obox 4.10).
  */
+#include "core/obox/metacache.h"
 #include "core/obox/obox-private.h"
 
 #include <stdio.h>
@@ -48,6 +49,8 @@ void obox_mailbox_unlock(struct obox_mailbox *mailbox)
 {
 	mailbox->is_rescanning = false;
 	env_cond_broadcast(mailbox->user->env, &mailbox->lock_cond);
+	metacache_count(
+		backend_get_metacache(mailbox->user->backend), mailbox, mailbox->index.file_size);
 }
 
 /* ---- rescan and rebuild ---- */
@@ -376,6 +379,7 @@ static int open_folder(struct obox_user *user, const struct obox_list_folder *fo
 	if (find_or_add(user, folder, &mailbox, err) < 0)
 		return -1;
 	mailbox->references++;
+	mailbox->sync.accessed = env_wall_seconds(user->env);
 	/* Another session may be opening it right now. */
 	obox_mailbox_begin(mailbox);
 	obox_mailbox_end(mailbox);
@@ -453,6 +457,43 @@ void obox_mailbox_close(struct obox_mailbox **mailbox)
 	*mailbox = NULL;
 }
 
+static bool is_idle(const struct obox_mailbox *mailbox)
+{
+	return mailbox->references == 0 && mailbox->operations == 0 && !mailbox->is_rescanning &&
+	       mailbox->rescans_waiting == 0 && !mailbox->is_gone;
+}
+
+int obox_mailbox_clean(struct obox_mailbox *mailbox, struct lab_error *err)
+{
+	struct obox_user *user = mailbox->user;
+	struct metacache *metacache = backend_get_metacache(user->backend);
+	int result = 0;
+
+	if (!is_idle(mailbox))
+		return 0;
+	/* From here on whoever comes waits. */
+	obox_mailbox_lock(mailbox);
+	if (obox_upload(mailbox, OBOX_UPLOAD_CHANGES, "metacache_worker:cmd_clean", err) < 0)
+		result = -1;
+	if (result == 0 && !mailbox->is_gone) {
+		obox_index_reset(&mailbox->index, NULL);
+		obox_sync_close(mailbox);
+		obox_sync_reset(mailbox);
+		mailbox->is_synced = false;
+		result = 1;
+	}
+	obox_mailbox_unlock(mailbox);
+	metacache_forget(metacache, mailbox);
+	if (result <= 0 || !is_idle(mailbox))
+		return result;
+	metacache_count(metacache, mailbox, 0);
+	(void)lab_map_remove(user->folders, lab_view_cstr(mailbox->guid));
+	obox_index_drop(&mailbox->index);
+	obox_sync_close(mailbox);
+	mailbox_drop(mailbox);
+	return 1;
+}
+
 void obox_mailbox_free(struct obox_mailbox **mailbox_p)
 {
 	struct obox_mailbox *mailbox = *mailbox_p;
@@ -460,6 +501,8 @@ void obox_mailbox_free(struct obox_mailbox **mailbox_p)
 	struct lab_buf kept;
 
 	lab_assert(mailbox->references == 0 && mailbox->operations == 0);
+	metacache_forget(backend_get_metacache(mailbox->user->backend), mailbox);
+	metacache_count(backend_get_metacache(mailbox->user->backend), mailbox, 0);
 	lab_buf_init(&kept, mailbox->user->env->heap, KEPT_BYTES_MAX);
 	obox_sync_keep(mailbox, &kept);
 	obox_index_close(&mailbox->index, lab_buf_view(&kept));

@@ -56,6 +56,8 @@ struct obox_index_content {
 void obox_index_reset(struct obox_index *index, struct obox_index_content *ret);
 void obox_index_restore(struct obox_index *index, struct obox_index_content *content);
 void obox_index_content_free(struct obox_index_content *content);
+/* Closes it as a crash would leave it. */
+void obox_index_drop(struct obox_index *index);
 /* The state becomes one that was merged of it and of others. Takes it. The caller has the file
  * written when there are no more: obox_index_rewrite(), which blocks. */
 void obox_index_replace(struct obox_index *index, struct obox_state *state);
@@ -104,7 +106,9 @@ struct obox_sync {
 	bool has_uncertain; /* a mail may be there, or come, that has no UID here */
 	bool is_uploading;
 	struct env_cond cond;
-	uint64_t retry_ns; /* the last upload failed: none in the background before */
+	uint64_t retry_ns;      /* the last upload failed: none in the background before */
+	uint64_t counted_bytes; /* of its file, in the metacache's sum */
+	int64_t accessed;       /* unix seconds */
 	/* In the metacache's list of uploads. */
 	uint64_t due_ns; /* 0: in none */
 	uint64_t ticket;
@@ -150,6 +154,9 @@ void obox_mailbox_end(struct obox_mailbox *mailbox);
 /* No operation runs between these two. */
 void obox_mailbox_lock(struct obox_mailbox *mailbox);
 void obox_mailbox_unlock(struct obox_mailbox *mailbox);
+/* Removes the local index, once all that was changed is uploaded. 1 if it did; 0: it is in use; -1:
+ * it could not be uploaded, and stays. The mailbox is gone if nobody has come meanwhile. Blocks. */
+int obox_mailbox_clean(struct obox_mailbox *mailbox, struct lab_error *err);
 /* Closes the index; that of a folder which was deleted goes. */
 void obox_mailbox_free(struct obox_mailbox **mailbox);
 
@@ -231,6 +238,8 @@ void obox_upload_schedule(struct obox_mailbox *mailbox);
 /* ---- the backend ---- */
 
 const struct reboots *backend_get_reboots(const struct backend *backend);
+/* Its users: name -> struct obox_user. */
+const struct lab_map *backend_get_users(const struct backend *backend);
 struct metacache *backend_get_metacache(const struct backend *backend);
 
 const struct backend_settings *backend_get_settings(const struct backend *backend);

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Space: which local indexes are removed, that nothing is lost with them, and when users are
+ * refused.
+ */
+#include "core/obox/test-support.h"
+
+#include "core/obox/metacache.h"
+
+#define MAX_SPACE 20000
+#define CLEANED(rig) ((rig)->counts.events[LAB_EV_metacache_user_clean_finished])
+
+static struct metacache *metacache_of(const struct node *node)
+{
+	return backend_get_metacache(node->backend);
+}
+
+static void start_small(struct node *node, struct rig *rig)
+{
+	node_init(node, rig, 0);
+	node->conf.metacache_max_space = MAX_SPACE;
+	node->conf.metacache_max_grace = MAX_SPACE;
+	node->conf.obox_max_rescan_mail_count = 1000;
+	rig_boot(rig, 0);
+	node_run(node, node_start_user);
+}
+
+static void run_small(struct rig *rig, node_fn fn)
+{
+	struct node node;
+
+	start_small(&node, rig);
+	node_run(&node, fn);
+	node_stop(&node);
+}
+
+static void fill(struct node *node, const char *name, unsigned count)
+{
+	struct obox_mailbox *box = box_open(node, name);
+
+	for (unsigned i = 0; i < count; i++)
+		deliver(box, "x");
+	obox_mailbox_close(&box);
+	env_sleep(node->user->env, LAB_SEC);
+}
+
+static bool is_local(struct node *node, const char *name)
+{
+	struct lab_map_iter iter = lab_map_iterate(node->user->folders);
+	struct lab_view guid;
+	void *value;
+
+	while (lab_map_next(&iter, &guid, &value)) {
+		if (strcmp(((struct obox_mailbox *)value)->name, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* ---- in the background ---- */
+
+static void use_three_folders(struct node *node)
+{
+	struct obox_mailbox *box;
+
+	/* About 91 bytes for each mail. */
+	fill(node, "Old", 80);
+	env_sleep(node->user->env, 60 * LAB_MINUTE);
+	fill(node, "INBOX", 60);
+	assert_int_equal(CLEANED(node->rig), 0);
+	assert_true(metacache_used(metacache_of(node)) > 10000);
+	fill(node, "New", 100);
+	assert_true(CLEANED(node->rig) >= 1);
+	assert_true(metacache_used(metacache_of(node)) <= MAX_SPACE);
+	/* INBOX was used an hour after Old; New has not the priority of INBOX, but is of the same
+	 * group as Old. */
+	assert_false(is_local(node, "Old"));
+	assert_true(is_local(node, "INBOX"));
+	box = box_open(node, "Old");
+	assert_int_equal(obox_mailbox_count(box), 80);
+	assert_int_equal(obox_mailbox_uidnext(box), 81);
+	/* From its bundle, with all that is not in the listing. */
+	assert_int_equal(obox_mailbox_mail(box, 59)->size, 1);
+	obox_mailbox_close(&box);
+}
+
+static void above_the_limit_the_lightest_indexes_go(void **state)
+{
+	run_small(*state, use_three_folders);
+}
+
+static void keep_one_open(struct node *node)
+{
+	struct obox_mailbox *box = box_open(node, "Old");
+
+	for (unsigned i = 0; i < 250; i++)
+		deliver(box, "x");
+	env_sleep(node->user->env, LAB_SEC);
+	assert_true(metacache_used(metacache_of(node)) > MAX_SPACE);
+	assert_true(is_local(node, "Old"));
+	assert_int_equal(obox_mailbox_count(box), 250);
+	obox_mailbox_close(&box);
+	assert_int_equal(metacache_clean(metacache_of(node), METACACHE_SPECIAL, 0), 1);
+	assert_false(is_local(node, "Old"));
+	assert_int_equal(metacache_used(metacache_of(node)), 0);
+}
+
+static void what_is_in_use_stays(void **state)
+{
+	run_small(*state, keep_one_open);
+}
+
+static void fail_to_upload(struct node *node)
+{
+	fill(node, "Old", 30);
+	node->rig->only = "/idx/";
+	rig_fail_at(node->rig, 1, RIG_FAIL);
+	assert_int_equal(metacache_clean(metacache_of(node), METACACHE_SPECIAL, 0), 0);
+	assert_true(node->rig->fired);
+	assert_true(is_local(node, "Old"));
+	rig_fail_at(node->rig, 0, RIG_FAIL);
+	/* Only what has at least that priority. */
+	fill(node, "INBOX", 3);
+	assert_int_equal(metacache_clean(metacache_of(node), METACACHE_OTHER, 0), 0);
+	assert_false(is_local(node, "Old"));
+	assert_true(is_local(node, "INBOX"));
+}
+
+static void what_cannot_be_uploaded_stays(void **state)
+{
+	run_small(*state, fail_to_upload);
+}
+
+struct opener {
+	struct node *node;
+	size_t count;
+};
+
+static void open_in_fiber(void *arg)
+{
+	struct opener *opener = arg;
+	struct obox_mailbox *box = box_open(opener->node, "Old");
+
+	opener->count = obox_mailbox_count(box);
+	obox_mailbox_close(&box);
+}
+
+static void open_while_cleaned(struct node *node)
+{
+	struct opener opener = { .node = node };
+	struct lab_error err;
+
+	fill(node, "Old", 30);
+	node->rig->delay_ns = 100 * LAB_MSEC;
+	OK(env_spawn(node->user->env, "open", open_in_fiber, &opener, &err));
+	(void)metacache_clean(metacache_of(node), METACACHE_SPECIAL, 0);
+	env_sleep(node->user->env, 60 * LAB_SEC);
+	assert_int_equal(opener.count, 30);
+	fill(node, "Old", 1);
+	open_in_fiber(&opener);
+	assert_int_equal(opener.count, 31);
+}
+
+static void whoever_comes_meanwhile_waits(void **state)
+{
+	run_small(*state, open_while_cleaned);
+}
+
+/* ---- when nothing helps ---- */
+
+static void fill_beyond_grace(struct node *node)
+{
+	struct obox_mailbox *box = box_open(node, "INBOX");
+	struct obox_user *user;
+	struct lab_error err;
+
+	for (unsigned i = 0; i < 500; i++)
+		deliver(box, "x");
+	assert_true(metacache_is_full(metacache_of(node)));
+	FAILS(backend_user_open(node->backend, LAB_VIEW("other@example.com"), &user, &err),
+		LAB_NO_SPACE);
+	/* Those who are here go on. */
+	deliver(box, "x");
+	obox_mailbox_close(&box);
+	assert_int_equal(metacache_clean(metacache_of(node), METACACHE_SPECIAL, 0), 1);
+	assert_false(metacache_is_full(metacache_of(node)));
+}
+
+static void beyond_the_grace_no_user_is_opened(void **state)
+{
+	run_small(*state, fill_beyond_grace);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		RIG_UNIT_TEST(above_the_limit_the_lightest_indexes_go),
+		RIG_UNIT_TEST(what_is_in_use_stays),
+		RIG_UNIT_TEST(what_cannot_be_uploaded_stays),
+		RIG_UNIT_TEST(whoever_comes_meanwhile_waits),
+		RIG_UNIT_TEST(beyond_the_grace_no_user_is_opened),
+	};
+
+	return cmocka_run_group_tests_name("metacache-clean", tests, NULL, NULL);
+}
