@@ -278,6 +278,8 @@ void oracle_check_paths(struct oracle *oracle, const struct oracle_case *c);
 const char *oracle_excuse_stale(const struct oracle *oracle, const struct oracle_case *c,
 	uint64_t since_ns, const struct history_op *listing);
 
+void oracle_excuse_stale_indexes(struct oracle *oracle, const struct oracle_case *c);
+
 /* mails.c: 1, 2, 5, 8, 21, 30; store.c: 12 to 16, 19, 20; requests.c: 32, 33 and what was found
  * online */
 void oracle_check_required(struct oracle *oracle);

@@ -125,6 +125,7 @@ void oracle_judge(struct oracle *oracle, const struct oracle_case *c, struct ora
 		oracle_unknown(oracle, "more than %u requests: the last ones were not kept",
 			ORACLE_LINES_MAX);
 	oracle_excuse_lies(oracle, c);
+	oracle_excuse_stale_indexes(oracle, c);
 	oracle_findings_finish(oracle);
 	oracle->verdict = NULL;
 }

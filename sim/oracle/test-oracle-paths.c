@@ -2,7 +2,7 @@
  *
  * Mails that are stored under their paths: without dictmap, with passthrough paths, and migrated.
  */
-#include "sim/oracle/testing-oracle.h"
+#include "sim/oracle/testing-metacache.h"
 
 #define FOLDER "/mailboxes/000000000000000000000000000000f0/"
 
@@ -20,8 +20,19 @@ static int setup_without_dictmap(void **state)
 	return 0;
 }
 
+static int setup_backends_without_dictmap(void **state)
+{
+	(void)setup_without_dictmap(state);
+	memset(t_boots, 0, sizeof(t_boots));
+	t_start(1);
+	return 0;
+}
+
 #define path_test(function) \
 	cmocka_unit_test_setup_teardown(function, setup_without_dictmap, t_teardown)
+
+#define index_test(function) \
+	cmocka_unit_test_setup_teardown(function, setup_backends_without_dictmap, t_teardown)
 
 /* Its name is its object id. */
 static struct history_object named(unsigned name)
@@ -279,6 +290,46 @@ static void the_audit_is_excused_by_nothing_that_was_before_it(void **state)
 	t_finds("I2 expunged mail is back");
 }
 
+/* INBOX, empty, as one backend has it. */
+static void select_under(uint32_t uidvalidity)
+{
+	t_list(1, (struct t_list){ .uidvalidity = uidvalidity }, NULL, 0);
+}
+
+static void a_stale_listing_excuses_numbers_that_were_given_after_it(void **state)
+{
+	(void)state;
+	select_under(100);
+	add_stale_list(t.now, t.now + LAB_MSEC);
+	t.now += LAB_SEC;
+	select_under(101);
+	t_excuses("I6 UIDVALIDITY changed");
+}
+
+static void a_stale_listing_excuses_nothing_before_it(void **state)
+{
+	(void)state;
+	select_under(100);
+	select_under(101);
+	add_stale_list(t.now, t.now + LAB_MSEC);
+	t_finds("I6 UIDVALIDITY changed");
+}
+
+static void with_dictmap_a_stale_listing_excuses_nothing(void **state)
+{
+	(void)state;
+	t.settings.has_dictmap = true;
+	t.settings.keyspace = LAB_VIEW("mails");
+	t_restart();
+	memset(t_boots, 0, sizeof(t_boots));
+	t_start(1);
+	select_under(100);
+	add_stale_list(t.now, t.now + LAB_MSEC);
+	t.now += LAB_SEC;
+	select_under(101);
+	t_finds("I6 UIDVALIDITY changed");
+}
+
 /* ---- rows of paths ---- */
 
 static void path_row(unsigned name, const char *value)
@@ -409,6 +460,9 @@ int main(void)
 		path_test(an_expunged_mail_may_be_in_a_stale_listing),
 		path_test(a_stale_listing_before_the_expunge_excuses_nothing),
 		path_test(the_audit_is_excused_by_nothing_that_was_before_it),
+		index_test(a_stale_listing_excuses_numbers_that_were_given_after_it),
+		index_test(a_stale_listing_excuses_nothing_before_it),
+		index_test(with_dictmap_a_stale_listing_excuses_nothing),
 		t_test(a_row_of_a_path_has_its_object_there),
 		t_test(a_row_of_a_path_may_dangle),
 		t_test(a_stored_path_without_row_is_a_leak),
