@@ -295,6 +295,11 @@ static int rescue_mail(
 	return result < 0 ? -1 : 0;
 }
 
+static bool needs_rescue(const struct obox_mailbox *mailbox)
+{
+	return mailbox->is_gone && !mailbox->is_left && !mailbox->is_rescuing;
+}
+
 static void rescue_folder(struct obox_mailbox *mailbox)
 {
 	struct obox_user *user = mailbox->user;
@@ -303,15 +308,19 @@ static void rescue_folder(struct obox_mailbox *mailbox)
 	size_t count = 0;
 	struct lab_error err;
 
+	if (!needs_rescue(mailbox))
+		return;
+	mailbox->is_rescuing = true;
 	/* Whatever had begun before the folder was gone has come to its end. */
 	obox_mailbox_lock(mailbox);
 	obox_mailbox_unlock(mailbox);
-	mailbox->is_left = true;
 	env_guid128_generate(user->env, own);
 	for (size_t i = 0; i < obox_mailbox_count(mailbox) && count < RESCUED_MAX; i++) {
 		if (is_unseen(mailbox, obox_mailbox_mail(mailbox, i), own))
 			uids[count++] = obox_mailbox_mail(mailbox, i)->uid;
 	}
+	/* The rest at the next access. */
+	mailbox->is_left = count < RESCUED_MAX;
 	for (size_t i = 0; i < count && mailbox->is_gone; i++) {
 		struct lab_arena *arena = lab_arena_new(user->env->heap, 2 * OBOX_MAIL_MAX);
 
@@ -323,6 +332,7 @@ static void rescue_folder(struct obox_mailbox *mailbox)
 		}
 		lab_arena_free(&arena);
 	}
+	mailbox->is_rescuing = false;
 }
 
 void obox_user_rescue(struct obox_user *user)
@@ -334,9 +344,7 @@ void obox_user_rescue(struct obox_user *user)
 	void *value;
 
 	while (lab_map_next(&iter, &guid, &value)) {
-		const struct obox_mailbox *mailbox = value;
-
-		count += mailbox->is_gone && !mailbox->is_left;
+		count += needs_rescue(value);
 	}
 	if (count == 0)
 		return;
@@ -345,10 +353,8 @@ void obox_user_rescue(struct obox_user *user)
 	iter = lab_map_iterate(user->folders);
 	count = 0;
 	while (lab_map_next(&iter, &guid, &value)) {
-		struct obox_mailbox *mailbox = value;
-
-		if (mailbox->is_gone && !mailbox->is_left)
-			gone[count++] = mailbox;
+		if (needs_rescue(value))
+			gone[count++] = value;
 	}
 	for (size_t i = 0; i < count; i++)
 		rescue_folder(gone[i]);

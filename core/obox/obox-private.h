@@ -123,8 +123,9 @@ struct obox_mailbox {
 	bool is_synced; /* compared with bundles and listing since the backend's start */
 	/* The root's, when it was compared: another one makes it be compared again. */
 	uint64_t generation;
-	bool is_gone; /* deleted, here or by another backend: no operation begins any more */
-	bool is_left; /* ... and nothing that was saved here is to be looked for in it */
+	bool is_gone;     /* deleted, here or by another backend: no operation begins any more */
+	bool is_rescuing; /* some session saves again what was saved here */
+	bool is_left;     /* ... and nothing that was saved here is to be looked for in it */
 	unsigned references;
 	/* Many operations, or one rescan. */
 	unsigned operations;

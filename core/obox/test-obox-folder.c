@@ -137,6 +137,76 @@ static void a_mail_that_is_saved_into_a_folder_deleted_elsewhere_is_not_lost(voi
 	two_stop(&t);
 }
 
+struct accessing {
+	struct node *node;
+	unsigned done;
+};
+
+static void access_in_fiber(void *arg)
+{
+	struct accessing *accessing = arg;
+	struct lab_error err;
+
+	assert_int_equal(obox_user_access(accessing->node->user, &err), 0);
+	accessing->done++;
+}
+
+static void access_in_parallel_fn(struct node *node)
+{
+	struct accessing accessing = { node, 0 };
+
+	for (unsigned i = 0; i < 4; i++)
+		OK(env_spawn(node->user->env, "access", access_in_fiber, &accessing, &task.err));
+	env_sleep(node->user->env, 10 * LAB_SEC);
+	assert_int_equal(accessing.done, 4);
+	end_task(0);
+}
+
+static void sessions_at_once_save_it_once(void **state)
+{
+	struct two t;
+
+	two_start(&t, *state);
+	done(&t.a, deliver_fn, "shared", "old");
+	assert_bodies(&t.b, "shared", "old ");
+	t.b.conf.metacache_close_delay_ns = 3600 * LAB_SEC;
+	done(&t.a, delete_fn, "shared", "");
+	done(&t.b, deliver_fn, "shared", "late");
+	t.b.conf.metacache_close_delay_ns = 0;
+	done(&t.b, access_in_parallel_fn, "", "");
+	assert_bodies(&t.b, "shared", "late ");
+	assert_int_equal(rig_forward_rows(t.rig), 1);
+	two_stop(&t);
+}
+
+static void many_mails_fn(struct node *node)
+{
+	struct obox_mailbox *box = box_open(node, task.name);
+
+	for (unsigned i = 0; i < OBOX_BATCH + 3; i++)
+		deliver(box, "late");
+	obox_mailbox_close(&box);
+	end_task(0);
+}
+
+static void also_if_there_are_many(void **state)
+{
+	struct two t;
+
+	two_start(&t, *state);
+	done(&t.a, deliver_fn, "shared", "old");
+	assert_bodies(&t.b, "shared", "old ");
+	done(&t.a, delete_fn, "shared", "");
+	done(&t.b, many_mails_fn, "shared", "");
+	assert_int_equal(rig_forward_rows(t.rig), OBOX_BATCH + 3);
+	done(&t.b, access_in_parallel_fn, "", "");
+	done(&t.b, access_fn, "", "");
+	done(&t.a, status_fn, "shared", "");
+	assert_int_equal(task.status.messages, OBOX_BATCH + 3);
+	assert_int_equal(rig_forward_rows(t.rig), OBOX_BATCH + 3);
+	two_stop(&t);
+}
+
 static void a_mail_that_cannot_be_saved_again_is_tried_again(void **state)
 {
 	struct two t;
@@ -350,6 +420,8 @@ int main(void)
 		RIG_UNIT_TEST(a_deleted_folder_takes_its_bundles_along),
 		RIG_UNIT_TEST(a_session_that_has_a_deleted_folder_open_is_told),
 		RIG_UNIT_TEST(a_mail_that_is_saved_into_a_folder_deleted_elsewhere_is_not_lost),
+		RIG_UNIT_TEST(sessions_at_once_save_it_once),
+		RIG_UNIT_TEST(also_if_there_are_many),
 		RIG_UNIT_TEST(a_mail_that_cannot_be_saved_again_is_tried_again),
 		cmocka_unit_test(an_acknowledged_mail_is_found_by_another_backend),
 		cmocka_unit_test(a_folder_is_made_or_not),
