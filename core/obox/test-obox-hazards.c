@@ -588,6 +588,74 @@ static void names_of_folders_are_no_paths_and_no_patterns(void **state)
 	node_stop(&first);
 }
 
+/* ---- a user that was deleted and made again elsewhere (H-07) ---- */
+
+static void deliver_old(struct node *node)
+{
+	struct obox_mailbox *inbox = box_open(node, "INBOX"), *work = box_open(node, "Work");
+
+	deliver(inbox, "old");
+	deliver(work, "old work");
+	set_flag(inbox, 1, "\\Flagged");
+	obox_mailbox_close(&inbox);
+	obox_mailbox_close(&work);
+}
+
+static void delete_and_begin_anew(struct node *node)
+{
+	struct obox_mailbox *box;
+	struct lab_error err;
+
+	OK(obox_user_delete(node->user, &err));
+	env_sleep(node->user->env, LAB_SEC);
+	OK(obox_user_access(node->user, &err));
+	box = box_open(node, "INBOX");
+	deliver(box, "new");
+	OK(obox_mailbox_show(box, &err));
+	obox_mailbox_close(&box);
+}
+
+static void expect_new_only(struct node *node)
+{
+	struct obox_mailbox *box;
+	struct obox_folder *folders;
+	struct lab_view body;
+	struct lab_error err;
+	size_t count;
+
+	OK(obox_user_access(node->user, &err));
+	box = box_open(node, "INBOX");
+	assert_int_equal(obox_mailbox_count(box), 1);
+	OK(fetch(node, box, obox_mailbox_mail(box, 0)->uid, &body, &err));
+	assert_view(body, "new");
+	assert_false(obox_has_flag(box, obox_mailbox_mail(box, 0)->uid, LAB_VIEW("\\Flagged")));
+	obox_mailbox_close(&box);
+	/* What a stale list names may come back, but with nothing in it. */
+	obox_folder_list(node->user, node->rig->arena, &folders, &count);
+	for (size_t i = 0; i < count; i++)
+		assert_true(strcmp(folders[i].name, "INBOX") == 0 ||
+			    strcmp(folders[i].name, "Work") == 0);
+	assert_int_equal(rig_forward_rows(node->rig), 1);
+	assert_int_equal(mail_objects(node->rig), 1);
+}
+
+static void a_stale_metacache_brings_no_mail_of_a_deleted_user_back(void **state)
+{
+	struct node first, second;
+
+	node_start(&first, *state, 0);
+	node_run(&first, deliver_old);
+	node_stop(&first);
+	node_start(&second, *state, 1);
+	node_run(&second, delete_and_begin_anew);
+	/* The first has it all in its metacache. */
+	node_start(&first, *state, 0);
+	node_run(&first, expect_new_only);
+	node_stop(&first);
+	node_run(&second, expect_new_only);
+	node_stop(&second);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -604,6 +672,7 @@ int main(void)
 			a_backend_that_was_away_for_days_brings_its_flags_and_no_expunged_mail),
 		RIG_UNIT_TEST(a_metacache_that_is_removed_under_a_session_is_made_anew),
 		RIG_UNIT_TEST(names_of_folders_are_no_paths_and_no_patterns),
+		RIG_UNIT_TEST(a_stale_metacache_brings_no_mail_of_a_deleted_user_back),
 	};
 
 	return cmocka_run_group_tests_name("obox-hazards", tests, NULL, NULL);
