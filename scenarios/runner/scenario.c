@@ -319,6 +319,9 @@ static int load_settings(struct loader *loader, const struct conf_section *conf,
 		if (load_dict(loader, overrides, &s->conf.dicts[i], err) < 0)
 			return -1;
 	}
+	if (overrides->cql_hosts != NULL && !s->is_foreign_cql)
+		return lab_fail(
+			err, LAB_INVALID, "--cql: the settings have no dict with driver cassandra");
 	return scenario_endpoints_find(s, loader->arena, err);
 }
 

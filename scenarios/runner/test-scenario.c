@@ -604,6 +604,19 @@ static void without_dictmap_there_is_no_cassandra(void **state)
 	testing_load_fails(&l, TESTING_LEAST, "dict cassandra is not in dict { }");
 }
 
+static void without_a_dict_there_is_nothing_to_replace(void **state)
+{
+	struct testing_loader l;
+
+	(void)state;
+	testing_loader_init(&l);
+	testing_file_set(
+		&l, TESTING_CONF, lab_view_cstr("plugin {\nobox_fs = s3:http://k:s@b.host/\n}\n"));
+	l.overrides.cql_hosts = "127.0.0.1:9042";
+	testing_load_fails(
+		&l, TESTING_LEAST, "--cql: the settings have no dict with driver cassandra");
+}
+
 #define BEFORE "scenarios/configs/before.conf"
 #define MIGRATED \
 	"plugin {\nobox_fs = dictmap:proxy::cassandra ; s3:http://k:s@b.host/ ; " \
@@ -807,6 +820,7 @@ int main(void)
 		testing_test(the_bucket_is_a_parameter_or_the_first_label_of_the_host),
 		testing_test(a_target_imds_needs_a_role),
 		testing_test(without_dictmap_there_is_no_cassandra),
+		testing_test(without_a_dict_there_is_nothing_to_replace),
 		testing_test(users_are_migrated_from_the_same_storage),
 		testing_test(set_reaches_every_section_and_wins),
 		testing_test(a_wrong_set_is_told_with_its_own_text),
