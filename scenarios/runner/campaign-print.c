@@ -83,6 +83,7 @@ void campaign_print(const struct campaign_result *r, const char *scenario, struc
 		scenario, r->seeds, t->users, t->crashes);
 	print_operations(t, out);
 	print_faults(t, out);
+	excuses_print(&t->excuses, out);
 	lab_buf_printf(out,
 		"\n  storage requests  %" PRIu64 " (S3 %" PRIu64 ", CQL %" PRIu64 ", IMDS %" PRIu64
 		")\n  leaked objects    %" PRIu64 "%s\n",
@@ -166,6 +167,7 @@ void campaign_print_json(const struct campaign_result *r, const char *scenario, 
 	lab_json_put_u64(&json, "leaked_objects", t->leaked_objects);
 	lab_json_end(&json);
 	campaign_json_signatures(&json, r, "seeds");
+	excuses_json(&t->excuses, &json);
 	lab_json_key(&json, "seeds_per_s");
 	lab_json_decimal(&json, (int64_t)per_second(r->seeds, r->wall_ns, 100), 2);
 	lab_json_key(&json, "speedup");

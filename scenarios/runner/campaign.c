@@ -178,6 +178,7 @@ static void add_totals(struct run_result *total, const struct run_result *run)
 	total->crashes += run->crashes;
 	total->leaked_objects += run->leaked_objects;
 	total->findings += run->findings;
+	excuses_add_all(&total->excuses, &run->excuses);
 	for (unsigned k = 0; k < HISTORY_KIND_COUNT; k++) {
 		for (unsigned o = 0; o <= HISTORY_UNCERTAIN; o++)
 			total->operations[k][o] += run->operations[k][o];

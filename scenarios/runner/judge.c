@@ -97,6 +97,19 @@ static const char *why_inconclusive(
 						: NULL;
 }
 
+static void collect_excuses(const struct oracle_verdict *v, struct run_result *r)
+{
+	for (size_t i = 0; i < v->count; i++) {
+		const struct oracle_finding *f = &v->findings[i];
+		char text[EXCUSE_TEXT_MAX];
+
+		if (f->excuse == NULL)
+			continue;
+		(void)snprintf(text, sizeof(text), "%s: %s", f->signature, f->excuse);
+		excuses_add(&r->excuses, text, 1);
+	}
+}
+
 void judge(const struct judge_case *c, struct run_result *r)
 {
 	struct oracle_case oracle_case = { .history = c->history,
@@ -113,6 +126,7 @@ void judge(const struct judge_case *c, struct run_result *r)
 	r->findings = verdict.failures;
 	r->excused = verdict.excused;
 	r->leaked_objects = verdict.leaked_objects;
+	collect_excuses(&verdict, r);
 	unknown = why_inconclusive(c, &verdict);
 	if (verdict.failures > 0) {
 		r->verdict = RUN_FAIL;

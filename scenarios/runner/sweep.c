@@ -366,6 +366,7 @@ void sweep_print(const struct sweep_result *r, const char *scenario, struct lab_
 		scenario, "point", "kind", "requests", "cases", "passed", "failed");
 	for (size_t i = 0; i < r->row_count; i++)
 		print_row(&r->rows[i], out);
+	excuses_print(&c->total.excuses, out);
 	lab_buf_printf(out,
 		"\nVERDICT %s: %" PRIu64 " cases, %" PRIu64 " passed, %" PRIu64 " failed, %" PRIu64
 		" broken, %" PRIu64 " inconclusive, %" PRIu64 " not fired, %" PRIu64
@@ -415,6 +416,7 @@ void sweep_print_json(const struct sweep_result *r, const char *scenario, struct
 	lab_json_put_u64(&json, "excused", c->excused);
 	json_rows(&json, r);
 	campaign_json_signatures(&json, c, "cases");
+	excuses_json(&c->total.excuses, &json);
 	lab_json_end(&json);
 	lab_buf_append_cstr(out, "\n");
 }
