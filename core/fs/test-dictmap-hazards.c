@@ -522,11 +522,14 @@ static bool crash_in_roll_over(unsigned n, enum rig_fault fault)
 
 static void a_crash_anywhere_in_a_roll_over_hides_no_mail(void **state)
 {
-	unsigned n = 1;
+	unsigned n = 0, fired;
 
 	(void)state;
-	while (crash_in_roll_over(n, RIG_CRASH_BEFORE) | crash_in_roll_over(n, RIG_CRASH_AFTER))
+	do {
 		n++;
+		fired = crash_in_roll_over(n, RIG_CRASH_BEFORE);
+		assert_int_equal(crash_in_roll_over(n, RIG_CRASH_AFTER), fired);
+	} while (fired);
 	/* Seven saves of three steps, three looks, two raises, and what counts the first bucket. */
 	assert_int_equal(n - 1, 7 * 3 + 3 + 2 + 1);
 }
