@@ -21,7 +21,11 @@
 	X(NO_HOSTS_CERTAIN, "no-hosts-certain", \
 		"take a write that was lost on every host for certainly failed (H-02)") \
 	X(SPECULATION_HANGS, "speculation-hangs", \
-		"with execution_retry, hang forever once all of Cassandra was down (obox 3.7)")
+		"with execution_retry, hang forever once all of Cassandra was down (obox 3.7)") \
+	X(UPLOAD_CLEAN_ON_FAILURE, "upload-marks-clean-on-failure", \
+		"take an index for uploaded although its upload failed (obox 5.3)") \
+	X(MERGE_TAKES_REMOTE, "merge-takes-remote", \
+		"let what another backend uploaded take the place of the local index (obox 5.5)")
 
 enum lab_defect {
 #define X(name, text, doc) LAB_DEFECT_##name##_BIT,

@@ -6,6 +6,8 @@
 #include "core/obox/metacache.h"
 #include "core/obox/obox-private.h"
 
+#include "core/env/defects.h"
+
 #include <stdio.h>
 
 #define KEPT_VERSION 1
@@ -226,12 +228,14 @@ static int merge_state(struct obox_refresh *r, const struct obox_state *said, st
 	struct obox_mailbox *mailbox = r->mailbox;
 	struct obox_state *state = mailbox->index.state, *merged;
 	uint32_t limit = conf_of(mailbox)->metacache_merge_max_uid_renumbers;
+	uint32_t defects = backend_get_settings(mailbox->user->backend)->defects;
+	bool takes_remote = (defects & LAB_DEFECT(MERGE_TAKES_REMOTE)) != 0;
 	struct obox_merge_result result;
 
 	ENV_EVENT(mailbox->user->env, LAB_EV_obox_index_merge_started,
 		LAB_F_CSTR("user", mailbox->user->username), LAB_F_CSTR("mailbox", mailbox->name),
 		LAB_F_CSTR("mailbox_guid", mailbox->guid));
-	if (obox_state_merge(state, said, limit, &merged, &result, err) < 0)
+	if (obox_state_merge(takes_remote ? said : state, said, limit, &merged, &result, err) < 0)
 		return -1;
 	/* A new index has no UIDVALIDITY to change. */
 	result.uidvalidity_changed =
