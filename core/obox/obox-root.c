@@ -255,13 +255,15 @@ static bool upload_later(struct obox_root *root)
 /* ---- refresh ---- */
 
 /* True if a host other than this one has a mark that `before` has not. */
+/* That `before` did not have; NULL: any. */
 static bool has_foreign_marks(const struct obox_root *root, const struct obox_list *before)
 {
 	for (size_t i = 0; i < root->list->mark_count; i++) {
 		const struct obox_list_mark *mark = &root->list->marks[i];
 
 		if (strcmp(mark->host, root->env->hostname) != 0 &&
-			mark->count > obox_list_mark_of(before, lab_view_cstr(mark->host)))
+			(before == NULL ||
+				mark->count > obox_list_mark_of(before, lab_view_cstr(mark->host))))
 			return true;
 	}
 	return false;
@@ -306,7 +308,14 @@ static void merge_news(struct obox_root *root, struct obox_bundles_news *news)
 	}
 }
 
-/* 1 if another host has changed something. */
+/* A host whose mark another one has seen need not mark again: only who has marked after it would
+ * hear of its next change. Who has not, because it only reads, must look each time. */
+static bool may_be_out_of_date(const struct obox_root *root)
+{
+	return !root->is_marked && has_foreign_marks(root, NULL);
+}
+
+/* 1 if another host has changed something, or may have. */
 static int take_news(
 	struct obox_root *root, struct obox_bundles_news *news, const char **ret_status)
 {
@@ -320,10 +329,10 @@ static int take_news(
 	is_new = has_foreign_marks(root, before) || news->set_aside > 0;
 	root->is_damaged = root->is_damaged || news->set_aside > 0;
 	obox_list_free(&before);
-	if (!is_new)
+	root->is_marked = root->is_marked && !is_new;
+	if (!is_new && !may_be_out_of_date(root))
 		return 0;
 	root->generation++;
-	root->is_marked = false;
 	return 1;
 }
 

@@ -9,7 +9,8 @@
  *            anything. If one is new, its folders are to be refreshed. So a host's mark is in the
  *            dict before its first change is acknowledged, and again before the first one after it
  *            has seen another host's. What it changed before it saw that one is marked at once: the
- *            other may have looked before.
+ *            other may have looked before. Who has not marked since, because it only reads, takes
+ *            every refresh for news.
  * Locking    One fiber at a time changes or refreshes a root; the others wait. Whoever holds a
  *            folder (obox_mailbox_begin()) must not wait for the root.
  * File       "<home>/obox.root", written at a clean stop and marked as open until then, as a

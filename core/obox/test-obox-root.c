@@ -144,6 +144,21 @@ static void what_another_backend_saved_is_found_again_and_again(void **state)
 	two_stop(&t);
 }
 
+/* The mark of the one who writes is there already, and nobody's new change asks for another. */
+static void who_only_reads_sees_what_comes_later(void **state)
+{
+	struct two t;
+
+	two_start(&t, *state);
+	done(&t.a, deliver_fn, "INBOX", "1");
+	assert_bodies(&t.b, "INBOX", "1 ");
+	REQUESTS(&t.a, deliver_fn, "INBOX", "2", .iterations = 2, .puts = 1, .sets = 2);
+	assert_bodies(&t.b, "INBOX", "1 2 ");
+	done(&t.a, deliver_fn, "INBOX", "3");
+	assert_bodies(&t.b, "INBOX", "1 2 3 ");
+	two_stop(&t);
+}
+
 /* Nothing was begun, whatever came of the mark. */
 static void without_a_mark_nothing_is_changed(void **state)
 {
@@ -436,6 +451,7 @@ int main(void)
 		RIG_UNIT_TEST(folders_are_the_same_on_every_backend),
 		RIG_UNIT_TEST(a_name_that_is_used_again_has_another_uidvalidity),
 		RIG_UNIT_TEST(what_another_backend_saved_is_found_again_and_again),
+		RIG_UNIT_TEST(who_only_reads_sees_what_comes_later),
 		RIG_UNIT_TEST(without_a_mark_nothing_is_changed),
 		RIG_UNIT_TEST(who_saved_without_knowing_the_other_says_so_when_it_does),
 		RIG_UNIT_TEST(two_folders_of_one_name_are_both_kept),

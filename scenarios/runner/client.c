@@ -255,13 +255,13 @@ static void select_in_backend(struct backend *backend, void *arg)
 	struct request *r = arg;
 	struct obox_user *user = NULL;
 	struct obox_mailbox *mailbox = NULL;
-	int opened = open_folder(backend, r, &user, &mailbox);
+	int result = open_folder(backend, r, &user, &mailbox);
 
-	/* A folder that was opened just now has been compared with its listing already. Else it is
-	 * done here: a host that has its mark in the root does not tell of later changes, and a
-	 * user may be served by two hosts at a time. */
-	if ((opened > 0 || (opened == 0 && obox_mailbox_rescan(mailbox, &r->err) == 0)) &&
-		obox_mailbox_show(mailbox, &r->err) == 0) {
+	/* A folder that was opened just now has been compared with its listing already. Of a user
+	 * who is served by several hosts at a time the others are heard of too late. */
+	if (result == 0 && r->user->group->backends_at_once.high > 1)
+		result = obox_mailbox_rescan(mailbox, &r->err);
+	if (result >= 0 && obox_mailbox_show(mailbox, &r->err) == 0) {
 		copy_view(r, mailbox);
 		r->err.code = LAB_OK;
 	}
