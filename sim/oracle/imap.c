@@ -15,7 +15,6 @@
 	"two backends served the user at once, and neither knew what the other did (obox 5.5)"
 
 /* Between two requests of a session that is open. */
-#define SESSION_IDLE LAB_MINUTE
 
 /* Listings of one folder by one backend, in the order of their ends. */
 struct list {
@@ -129,7 +128,7 @@ static void serve(struct imap *imap, const struct history_op *op)
 	if (life == KNOWLEDGE_NOBODY)
 		return;
 	if (until_ns != UINT64_MAX)
-		until_ns += LAB_MAX(oracle->settings.close_delay_ns, SESSION_IDLE);
+		until_ns += oracle->settings.close_delay_ns;
 	for (struct serving *s = service->by; s != NULL; s = s->next) {
 		if (s->life == life)
 			own = s;
