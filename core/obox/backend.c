@@ -173,7 +173,8 @@ int backend_start(
 		.ctx = backend,
 		.shared = fs_shared_new(settings->env),
 		.defects = settings->defects };
-	backend->reboots = reboots_start(settings->env);
+	if (!settings->has_no_users)
+		backend->reboots = reboots_start(settings->env);
 	backend->metacache = metacache_start(settings->env, settings->conf, &weights, backend);
 	*ret = backend;
 	return 0;
@@ -256,6 +257,7 @@ int backend_user_get(struct backend *backend, struct lab_view name, struct obox_
 	void **slot = lab_map_slot(backend->users, name);
 	struct obox_user *user;
 
+	lab_assert(!backend->settings.has_no_users);
 	if (slot == NULL)
 		return lab_fail(err, LAB_LIMIT, "more than %d users", OBOX_USERS_MAX);
 	user = *slot;

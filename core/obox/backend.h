@@ -34,6 +34,9 @@ struct backend_settings {
 	 * "/var/vmail/%d/%n" */
 	const char *home;
 	uint32_t defects; /* LAB_DEFECT() bits (core/env/defects.h) */
+	/* For the services alone, backend_get_services(): no user is opened, and nothing of the
+	 * backend's own is written to the local disk. */
+	bool has_no_users;
 	/* Asked for each command on its way to dict-async; NULL: that hop never fails. */
 	dict_hop_fn dict_hop;
 	void *dict_hop_ctx;

@@ -349,7 +349,8 @@ static void host_main(struct env *env, void *arg)
 		.conf = &tool->conf,
 		.dicts = tool->dicts,
 		.dict_count = tool->dict_count,
-		.defects = tool->settings->defects };
+		.defects = tool->settings->defects,
+		.has_no_users = true };
 	struct backend *backend;
 
 	tool->outcome = backend_start(&settings, &backend, &tool->error);

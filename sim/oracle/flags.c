@@ -30,7 +30,7 @@ struct observer {
 	uint32_t life;
 	uint64_t at;     /* what it knew then is certain for it */
 	uint64_t to;     /* what began before then may be */
-	bool is_storage; /* it begins with all that is stored */
+	bool is_storage; /* it began with all that was stored then */
 };
 
 struct change {
@@ -130,7 +130,8 @@ static bool is_known(const struct oracle *oracle, uint64_t folder, const struct 
 	return change->is_certain &&
 	       (knowledge_knew(oracle->knowledge, folder, who->life, who->at, change->life,
 			change->ended) ||
-		       (who->is_storage && knowledge_was_stored(oracle->knowledge, folder, who->at,
+		       (who->is_storage && knowledge_was_stored(oracle->knowledge, folder,
+						   knowledge_start(oracle->knowledge, who->life),
 						   change->life, change->ended)));
 }
 

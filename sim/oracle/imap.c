@@ -180,6 +180,14 @@ static uint64_t renumberings(struct imap *imap, const struct folder *folder, uin
 		LAB_EV_obox_index_merge_uids_renumbered, 0, to);
 }
 
+/* Where a mail is that nobody was told of, whoever lists the folder anew counts it. */
+static const char *excuse_of(
+	const struct imap *imap, enum relation related, const struct history_op *op)
+{
+	return related == AT_ONCE_RELATED ? AT_ONCE
+					  : oracle_excuse_lie(imap->oracle, imap->c, op->user);
+}
+
 static void check_same_mail(struct imap *imap, struct folder *folder, const struct sight *before,
 	const struct sight *seen)
 {
@@ -189,7 +197,7 @@ static void check_same_mail(struct imap *imap, struct folder *folder, const stru
 		return;
 	find(imap, folder, 7, "I7 UID of two mails", before->op, seen->op,
 		"one UID was that of two mails under one UIDVALIDITY",
-		related == AT_ONCE_RELATED ? AT_ONCE : NULL);
+		excuse_of(imap, related, seen->op));
 }
 
 static void check_same_uid(struct imap *imap, struct folder *folder, const struct sight *before,
@@ -202,7 +210,7 @@ static void check_same_uid(struct imap *imap, struct folder *folder, const struc
 		return;
 	find(imap, folder, 9, "I9 mail has another UID", before->op, seen->op,
 		"a mail had two UIDs under one UIDVALIDITY, and no merge had renumbered it",
-		related == AT_ONCE_RELATED ? AT_ONCE : NULL);
+		excuse_of(imap, related, seen->op));
 }
 
 typedef void (*check_fn)(struct imap *imap, struct folder *folder, const struct sight *before,
