@@ -458,7 +458,8 @@ int obox_bundles_refresh(struct obox_bundles *bundles, const char *reason, struc
 	struct fetch fetch = { .bundles = bundles, .arena = arena, .reason = reason };
 	struct lab_error own;
 
-	err = err != NULL ? err : &own;
+	if (err == NULL)
+		err = &own;
 	*ret = (struct obox_bundles_news){ 0 };
 	/* Between the listing and the download another host may have replaced a bundle. One that is
 	 * listed again and again without its object is lost. */
@@ -590,7 +591,8 @@ int obox_bundles_delete_all(struct obox_bundles *bundles, const char *reason, st
 {
 	struct lab_error own;
 
-	err = err != NULL ? err : &own;
+	if (err == NULL)
+		err = &own;
 	for (size_t i = 0; i < bundles->count; i++)
 		leave(bundles, &bundles->entries[i], false);
 	fs_set_reason(bundles->settings.fs, reason);
@@ -739,7 +741,8 @@ int obox_bundles_upload(struct obox_bundles *bundles, const struct obox_bundle_u
 	struct lab_error own;
 	int result;
 
-	err = err != NULL ? err : &own;
+	if (err == NULL)
+		err = &own;
 	t.err = err;
 	if (check_known(bundles, err) < 0 || new_name(bundles, upload, &entry.id, err) < 0)
 		return -1;

@@ -98,7 +98,8 @@ int obox_user_recover(struct obox_user *user, struct lab_error *err)
 	struct lab_error own;
 	int result;
 
-	err = err != NULL ? err : &own;
+	if (err == NULL)
+		err = &own;
 	result = list_guids(user, arena, &lost.names, &lost.count, err);
 	if (result == 0)
 		result = obox_root_change(&user->root_index, recover_fn, &lost, err);
@@ -193,7 +194,8 @@ int obox_user_delete(struct obox_user *user, struct lab_error *err)
 {
 	struct lab_error own;
 
-	err = err != NULL ? err : &own;
+	if (err == NULL)
+		err = &own;
 	if (check_unused(user, err) < 0)
 		return -1;
 	obox_root_forget_access(&user->root_index);

@@ -211,7 +211,8 @@ int obox_save(struct obox_mailbox *mailbox, const struct obox_save *mail, struct
 	struct lab_error own;
 	int result;
 
-	err = err != NULL ? err : &own;
+	if (err == NULL)
+		err = &own;
 	*ret = (struct obox_saved){ 0 };
 	if (mail->body.len > OBOX_MAIL_MAX)
 		return lab_fail(err, LAB_LIMIT, "mail has %zu bytes, more than %u", mail->body.len,

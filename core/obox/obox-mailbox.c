@@ -397,7 +397,8 @@ int obox_mailbox_open(struct obox_user *user, struct lab_view name, struct obox_
 {
 	struct lab_error own;
 
-	err = err != NULL ? err : &own;
+	if (err == NULL)
+		err = &own;
 	if (obox_list_check_name(&name, err) < 0)
 		return -1;
 	if (obox_list_find(user->root_index.list, name) == NULL &&

@@ -434,7 +434,8 @@ int obox_root_begin_change(struct obox_root *root, struct lab_error *err)
 	struct lab_error own;
 	int result = 0;
 
-	err = err != NULL ? err : &own;
+	if (err == NULL)
+		err = &own;
 	if (!is_safe(root)) {
 		lock(root);
 		if (!is_safe(root))
@@ -478,7 +479,8 @@ int obox_root_change(
 	bool was_dirty;
 	int result;
 
-	err = err != NULL ? err : &own;
+	if (err == NULL)
+		err = &own;
 	lock(root);
 	before = copy_of(root->list);
 	was_dirty = root->is_dirty;

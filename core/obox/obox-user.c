@@ -202,7 +202,8 @@ int obox_user_access(struct obox_user *user, struct lab_error *err)
 {
 	struct lab_error own;
 
-	err = err != NULL ? err : &own;
+	if (err == NULL)
+		err = &own;
 	if (obox_root_access(&user->root_index, err) < 0)
 		return -1;
 	/* What is left of a root that cannot be read is not all there is. */
