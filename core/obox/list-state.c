@@ -292,6 +292,16 @@ static int begin(
 	return new_dot(list, author, ret, err);
 }
 
+/* A name may be the list's own, and each change makes those anew. */
+static int take_name(struct lab_view *name, char copy[OBOX_FOLDER_NAME_MAX], struct lab_error *err)
+{
+	if (obox_list_check_name(name, err) < 0)
+		return -1;
+	memcpy(copy, name->ptr, name->len);
+	name->ptr = (const uint8_t *)copy;
+	return 0;
+}
+
 static int check_new(const struct obox_list *list, const uint8_t *guid, struct lab_view name,
 	struct lab_error *err)
 {
@@ -310,10 +320,11 @@ int obox_list_create(struct obox_list *list, uint64_t author, const uint8_t guid
 {
 	struct lab_view key = lab_view_of(guid, ENV_GUID128_SIZE);
 	struct obox_list_entry *entry;
+	char copy[OBOX_FOLDER_NAME_MAX];
 	struct obox_dot dot;
 
 	lab_assert(uidvalidity > 0);
-	if (obox_list_check_name(&name, err) < 0 || check_new(list, guid, name, err) < 0 ||
+	if (take_name(&name, copy, err) < 0 || check_new(list, guid, name, err) < 0 ||
 		begin(list, author, &dot, err) < 0)
 		return -1;
 	entry = insert(
@@ -395,11 +406,12 @@ static void rename_all(struct obox_list *list, const struct obox_dot *dot, struc
 int obox_list_rename(struct obox_list *list, uint64_t author, struct lab_view from,
 	struct lab_view to, struct lab_error *err)
 {
+	char copies[2][OBOX_FOLDER_NAME_MAX];
 	struct obox_dot dot;
 	struct lab_buf name;
 	int result = -1;
 
-	if (obox_list_check_name(&from, err) < 0 || obox_list_check_name(&to, err) < 0 ||
+	if (take_name(&from, copies[0], err) < 0 || take_name(&to, copies[1], err) < 0 ||
 		check_places(list, from, to, err) < 0)
 		return -1;
 	lab_buf_init(&name, list->heap, OBOX_FOLDER_NAME_MAX);
@@ -414,9 +426,10 @@ int obox_list_rename(struct obox_list *list, uint64_t author, struct lab_view fr
 int obox_list_delete(
 	struct obox_list *list, uint64_t author, struct lab_view name, struct lab_error *err)
 {
+	char copy[OBOX_FOLDER_NAME_MAX];
 	struct obox_dot dot;
 
-	if (obox_list_check_name(&name, err) < 0)
+	if (take_name(&name, copy, err) < 0)
 		return -1;
 	if (lab_view_eq(name, LAB_VIEW("INBOX")))
 		return lab_fail(err, LAB_INVALID, "INBOX is never deleted");
@@ -447,14 +460,18 @@ bool obox_list_is_special_use(struct lab_view use)
 int obox_list_set_special_use(struct obox_list *list, uint64_t author, struct lab_view name,
 	struct lab_view use, struct lab_error *err)
 {
+	char copy[OBOX_FOLDER_NAME_MAX], use_copy[OBOX_SPECIAL_USE_MAX];
 	const struct obox_list_folder *folder;
 	struct obox_dot dot;
 
-	if (obox_list_check_name(&name, err) < 0)
+	if (take_name(&name, copy, err) < 0)
 		return -1;
 	if (!obox_list_is_special_use(use))
 		return lab_fail(err, LAB_INVALID, "special use \"%.*s\" is not \\ and an atom",
 			LAB_VIEW_ARG(use));
+	if (use.len > 0)
+		memcpy(use_copy, use.ptr, use.len);
+	use.ptr = (const uint8_t *)use_copy;
 	folder = obox_list_find(list, name);
 	if (folder == NULL)
 		return no_such_folder(name, err);
@@ -485,9 +502,10 @@ int obox_list_subscribe(struct obox_list *list, uint64_t author, struct lab_view
 	bool is_subscribed, struct lab_error *err)
 {
 	struct obox_list_entries *entries = &list->entries[OBOX_LIST_SUBSCRIPTIONS];
+	char copy[OBOX_FOLDER_NAME_MAX];
 	struct obox_dot dot;
 
-	if (obox_list_check_name(&name, err) < 0)
+	if (take_name(&name, copy, err) < 0)
 		return -1;
 	if (obox_list_is_subscribed(list, name) == is_subscribed)
 		return 0;

@@ -411,6 +411,34 @@ static void of_two_folders_of_one_name_the_later_made_gets_another(void **state)
 	end_two(&t);
 }
 
+/* Each change gives those of a clash for good, and makes all names anew. */
+static void names_may_be_the_list_s_own(void **state)
+{
+	struct two t = begin_two();
+	struct lab_error err;
+	struct lab_view key;
+
+	(void)state;
+	create(t.a, 1, 0x51, "new");
+	create(t.b, 2, 0x11, "new");
+	merge_two(&t);
+	assert_int_equal(obox_list_rename(t.both, 3,
+				 lab_view_cstr(obox_list_find(t.both, LAB_VIEW("new"))->name),
+				 LAB_VIEW("other"), &err),
+		0);
+	assert_names(t.both, "INBOX new-11000000 one other two two/sub");
+	assert_int_equal(
+		obox_list_delete(t.both, 3,
+			lab_view_cstr(obox_list_find(t.both, LAB_VIEW("one"))->name), &err),
+		0);
+	assert_names(t.both, "INBOX new-11000000 other two two/sub");
+	assert_int_equal(obox_list_subscribe(t.both, 3, LAB_VIEW("two"), true, &err), 1);
+	key = t.both->entries[OBOX_LIST_SUBSCRIPTIONS].items[0]->key;
+	assert_int_equal(obox_list_subscribe(t.both, 3, key, false, &err), 1);
+	assert_false(obox_list_is_subscribed(t.both, LAB_VIEW("two")));
+	end_two(&t);
+}
+
 static void a_clash_keeps_clear_of_names_that_are_there(void **state)
 {
 	struct two t = begin_two();
@@ -952,6 +980,7 @@ int main(void)
 		TEST(of_two_renames_the_later_holds),
 		TEST(a_delete_wins_over_a_rename),
 		TEST(of_two_folders_of_one_name_the_later_made_gets_another),
+		TEST(names_may_be_the_list_s_own),
 		TEST(a_clash_keeps_clear_of_names_that_are_there),
 		TEST(a_clash_of_long_names_is_cut_between_characters),
 		TEST(a_rename_to_a_name_that_another_host_gives_clashes_too),
