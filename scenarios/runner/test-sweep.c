@@ -247,6 +247,7 @@ static void a_fault_that_does_not_fire_is_the_laboratory_s(void **state)
 	sweep_ok("s3.put:reset");
 	assert_int_equal(result.unfired, 1);
 	assert_int_equal(result.rows[0].passed, 3);
+	assert_int_equal(result.rows[0].unfired, 1);
 	assert_int_equal(sweep_exit_status(&result), 3);
 	lab_buf_init(&out, testing_heap, 1u << 20);
 	sweep_print_json(&result, "fake.scn", &out);

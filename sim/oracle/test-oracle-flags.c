@@ -165,6 +165,18 @@ static void what_is_stored_the_audit_must_see(void **state)
 	(void)t_finds("I3 flag lost");
 }
 
+/* It had listed the bundles before. */
+static void what_is_stored_while_the_audit_runs_it_need_not_see(void **state)
+{
+	(void)state;
+	t_deliver_at(1, 1, 0);
+	t_store_at(1, 1, T_SEEN, true);
+	t_start(T_AUDIT);
+	t_upload(1, 0);
+	t_see(T_AUDIT, 0);
+	t_passes();
+}
+
 static void a_crash_costs_what_was_not_uploaded(void **state)
 {
 	(void)state;
@@ -386,6 +398,7 @@ int main(void)
 		t_backends_test(what_was_set_while_the_upload_was_under_way_is_not_in_it),
 		t_backends_test(an_upload_or_a_refresh_that_failed_proves_nothing),
 		t_backends_test(what_is_stored_the_audit_must_see),
+		t_backends_test(what_is_stored_while_the_audit_runs_it_need_not_see),
 		t_backends_test(a_crash_costs_what_was_not_uploaded),
 		t_backends_test(a_restarted_backend_must_know_what_it_uploaded_before),
 		t_backends_test(changes_at_the_same_time_may_come_in_either_order),
