@@ -27,14 +27,33 @@ static void list_faults(void)
 			fault_point_doc((enum fault_point)i));
 }
 
+/* Signatures of an invariant, and below each the tests that make it fire. */
+static void list_signatures(unsigned number)
+{
+	size_t count;
+	const struct oracle_signature *signatures = oracle_signatures(&count);
+	const char *last = "";
+
+	for (size_t i = 0; i < count; i++) {
+		if (signatures[i].number != number)
+			continue;
+		if (strcmp(signatures[i].text, last) != 0)
+			printf("         %s\n", signatures[i].text);
+		last = signatures[i].text;
+		printf("           sim/oracle/%s\n", signatures[i].test);
+	}
+}
+
 static void list_invariants(void)
 {
 	size_t count;
 	const struct oracle_invariant *invariants = oracle_invariants(&count);
 
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++) {
 		printf("  I%-3u %-28s %s\n", invariants[i].number, invariants[i].name,
 			invariants[i].doc);
+		list_signatures(invariants[i].number);
+	}
 }
 
 /* "user NAME { }" for the section "user". */

@@ -118,6 +118,12 @@ struct oracle_invariant {
 	const char *name, *doc;
 };
 const struct oracle_invariant *oracle_invariants(size_t *ret_count);
+/* Each signature with each test (of this folder) that makes it fire, by number and signature. */
+struct oracle_signature {
+	unsigned number;
+	const char *text, *test;
+};
+const struct oracle_signature *oracle_signatures(size_t *ret_count);
 
 /* The lines of a failure report between the headline and the commands (simulation 6.2): why it is
  * wrong, and the operations, faults and requests that touched this mail, at most `lines_max`. */
