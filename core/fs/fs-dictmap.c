@@ -808,10 +808,13 @@ static void delete_rows_of_one(void *ctx, size_t i)
 	struct delete_batch *batch = ctx;
 	struct lab_arena *tmp = op_arena(batch->fs);
 
-	if (delete_rows(batch->files[i], tmp, &batch->drop[i], &batch->results[i]) == 0)
+	if (delete_rows(batch->files[i], tmp, &batch->drop[i], &batch->results[i]) == 0) {
 		batch->results[i].code = LAB_OK;
-	else
+	} else {
 		lab_assert(batch->results[i].code != LAB_OK);
+		/* A row that may be there must not outlive its object (HD-14). */
+		batch->drop[i] = false;
+	}
 	lab_arena_free(&tmp);
 }
 

@@ -821,6 +821,36 @@ RIG_TEST(an_uncertain_diff_row_is_left_and_told)
 	fs_deinit(&fs);
 }
 
+/* The row would dangle, whether it is looked for or given by its version. */
+RIG_TEST(a_bundle_stays_while_its_row_may_be_there)
+{
+	static const enum rig_fault faults[] = { RIG_UNCERTAIN_NOT, RIG_FAIL };
+	struct lab_error err;
+	struct fs *fs = open_dictmap(rig, DICTMAP("diff-table:storage-passthrough-paths=full"));
+	struct lab_view *names, version, oid;
+	struct fs_file *file;
+
+	OK(put_bundle(fs, FOLDER "idx/" DIFF1, "1", &err));
+	assert_int_equal(
+		list(rig, fs, FOLDER "idx/", FS_ITER_OBJECTIDS | FS_ITER_VERSIONS, &names), 1);
+	assert_true(
+		lab_view_split(&names[0], '/', &oid) && lab_view_split(&names[0], '/', &version));
+	for (size_t i = 0; i < 2 * LAB_COUNT_OF(faults); i++) {
+		file = fs_file_open(fs, LAB_VIEW(FOLDER "idx/" DIFF1), FS_OPEN_READONLY);
+		if (i % 2 == 0)
+			fs_set_metadata(file, FS_METADATA_VERSION, version);
+		/* Without the version the first request is a look. */
+		rig_fail_at(rig, 1 + (unsigned)i % 2, faults[i / 2]);
+		assert_true(fs_delete(file, &err) < 0);
+		assert_view(rig_row(rig, diff_key(rig, 0, "/mailboxes/" GUID)), DIFF1);
+		assert_int_equal(rig_object_count(rig), 1);
+		fs_file_close(&file);
+	}
+	OK(del(fs, FOLDER "idx/" DIFF1, &err));
+	assert_int_equal(rig_object_count(rig), 0);
+	fs_deinit(&fs);
+}
+
 RIG_TEST(directories_are_known_without_rows)
 {
 	struct lab_error err;
@@ -1232,6 +1262,7 @@ int main(void)
 		RIG_UNIT_TEST(deleting_a_diff_deletes_its_row_only_while_the_row_says_it),
 		RIG_UNIT_TEST(diff_rows_say_the_object_id_where_there_is_one),
 		RIG_UNIT_TEST(an_uncertain_diff_row_is_left_and_told),
+		RIG_UNIT_TEST(a_bundle_stays_while_its_row_may_be_there),
 		RIG_UNIT_TEST(directories_are_known_without_rows),
 		RIG_UNIT_TEST(a_listing_that_is_too_long_or_fails_is_an_error),
 		RIG_UNIT_TEST(a_failed_one_of_many_deletes_is_told_and_the_others_happen),
