@@ -19,6 +19,8 @@ struct backend_open_dict {
 	struct dict *dict;
 };
 
+#define SELF_BUNDLE_MAX ((size_t)256 * 1024)
+
 struct backend {
 	struct backend_settings settings;
 	struct fs_services services;
@@ -48,6 +50,12 @@ struct metacache *backend_get_metacache(const struct backend *backend)
 const struct backend_settings *backend_get_settings(const struct backend *backend)
 {
 	return &backend->settings;
+}
+
+size_t backend_self_bundle_max(const struct backend *backend)
+{
+	return backend->settings.self_bundle_max != 0 ? backend->settings.self_bundle_max
+						      : SELF_BUNDLE_MAX;
 }
 
 struct env *backend_env(const struct backend *backend)

@@ -34,6 +34,9 @@ struct backend_settings {
 	 * "/var/vmail/%d/%n" */
 	const char *home;
 	uint32_t defects; /* LAB_DEFECT() bits (core/env/defects.h) */
+	/* Largest index, in bytes, that goes up as a self bundle; above it there are a base and
+	 * diffs (HD-6). 0: 256 kB. Small values make small folders behave as large ones do. */
+	size_t self_bundle_max;
 	/* For the services alone, backend_get_services(): no user is opened, and nothing of the
 	 * backend's own is written to the local disk. */
 	bool has_no_users;

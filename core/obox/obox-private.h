@@ -244,6 +244,8 @@ const struct lab_map *backend_get_users(const struct backend *backend);
 struct metacache *backend_get_metacache(const struct backend *backend);
 
 const struct backend_settings *backend_get_settings(const struct backend *backend);
+/* Bytes of an index above which it is not uploaded as a self bundle any more. */
+size_t backend_self_bundle_max(const struct backend *backend);
 /* backend_user_open() without obox_user_access(). */
 int backend_user_get(struct backend *backend, struct lab_view name, struct obox_user **ret,
 	struct lab_error *err);

@@ -121,6 +121,7 @@ static bool has_base(const struct obox_root *root)
 /* The content, as small as it may be. */
 static enum obox_bundle_kind encode(const struct obox_root *root, struct lab_buf *out)
 {
+	size_t small = backend_self_bundle_max(root->user->backend);
 	struct lab_buf whole;
 	bool is_small;
 
@@ -128,7 +129,7 @@ static enum obox_bundle_kind encode(const struct obox_root *root, struct lab_buf
 	if (has_base(root)) {
 		obox_list_encode_changes(root->base, root->list, out);
 		obox_list_encode(root->base, &whole);
-		is_small = out->len <= LAB_MAX(DIFF_BYTES_MIN, whole.len / 2) &&
+		is_small = out->len <= LAB_MAX(LAB_MIN(DIFF_BYTES_MIN, small), whole.len / 2) &&
 			   out->len <= DIFF_BYTES_MAX;
 		lab_buf_done(&whole);
 		if (is_small)
@@ -136,7 +137,7 @@ static enum obox_bundle_kind encode(const struct obox_root *root, struct lab_buf
 		lab_buf_reset(out);
 	}
 	obox_list_encode(root->list, out);
-	return root->base == NULL && out->len <= SELF_BYTES_MAX &&
+	return root->base == NULL && out->len <= LAB_MIN(SELF_BYTES_MAX, small) &&
 			       obox_bundles_count(root->bundles) <= SELF_BUNDLES_MAX
 		       ? OBOX_BUNDLE_SELF
 		       : OBOX_BUNDLE_BASE;

@@ -10,9 +10,7 @@
 
 /* HD-7: a diff beyond this, or beyond half of its base, is a new base. */
 #define DIFF_BYTES_MAX (256u * 1024)
-/* HD-6: what is larger is not small. */
 #define RETRY_MIN LAB_SEC
-#define SELF_BYTES_MAX (256u * 1024)
 
 static const struct conf_settings *conf_of(const struct obox_mailbox *mailbox)
 {
@@ -131,7 +129,7 @@ static void encode(struct upload *u)
 	if (!encode_diff(u)) {
 		obox_state_encode(state, &u->content);
 		u->file.name = LAB_VIEW(OBOX_STATE_FILE);
-		u->bundle.kind = u->content.len > SELF_BYTES_MAX ||
+		u->bundle.kind = u->content.len > backend_self_bundle_max(mailbox->user->backend) ||
 						 obox_bundles_base(mailbox->sync.bundles, &any)
 					 ? OBOX_BUNDLE_BASE
 					 : OBOX_BUNDLE_SELF;

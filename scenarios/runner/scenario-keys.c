@@ -169,6 +169,8 @@ static const struct conf_key keys[] = {
 		"Skew of a backend's wall clock; the sign is drawn"),
 	RANGE("backend", scenario_hosts, memory, CONF_UNIT_SIZE, MEMORY_MIN, SCENARIO_MEMORY_MAX,
 		"1G", "Memory of a backend; more is a crash"),
+	RANGE("backend", scenario_hosts, self_bundle_max, CONF_UNIT_SIZE, 1, SCENARIO_MEMORY_MAX,
+		"256k", "Largest index that is uploaded as a self bundle; above: a base and diffs"),
 
 	OTHER("fault", scenario_fault, CONF_KEY_OTHER, fault_text_kinds, kinds, "",
 		"Kinds of faults, a | b | c; an episode draws one (oboxlab list faults)"),

@@ -127,6 +127,7 @@ struct scenario_hosts {
 	struct conf_range disk_sync;    /* of the backends */
 	struct conf_range clock_offset; /* us of skew, the sign is drawn */
 	struct conf_range memory;
+	struct conf_range self_bundle_max; /* bytes */
 };
 
 /* Where the operator's settings say that things are. The names with s3 are of whatever storage it
