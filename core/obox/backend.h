@@ -40,6 +40,9 @@ struct backend_settings {
 	/* For the services alone, backend_get_services(): no user is opened, and nothing of the
 	 * backend's own is written to the local disk. */
 	bool has_no_users;
+	/* How many mails that no index knows are looked up in storage in one rescan (HD-16); 0:
+	 * OBOX_GUID_LOOKUPS_MAX */
+	size_t guid_lookups_max;
 	/* Asked for each command on its way to dict-async; NULL: that hop never fails. */
 	dict_hop_fn dict_hop;
 	void *dict_hop_ctx;

@@ -244,8 +244,11 @@ int obox_fetch(struct obox_mailbox *mailbox, uint32_t uid, struct lab_arena *are
 	uint8_t name[ENV_GUID128_SIZE];
 	struct obox_mail *present;
 	struct fs_file *file;
+	struct lab_error own;
 	int result;
 
+	if (err == NULL)
+		err = &own;
 	if (mail == NULL)
 		return no_such_uid(mailbox, uid, err);
 	memcpy(name, mail->name, sizeof(name));
@@ -256,6 +259,10 @@ int obox_fetch(struct obox_mailbox *mailbox, uint32_t uid, struct lab_arena *are
 	present = obox_index_find_name(&mailbox->index, name);
 	if (result == 0 && present != NULL)
 		present->size = ret->len;
+	if (result < 0 && err->code == LAB_NOT_FOUND && obox_mail_lost(mailbox, name) > 0) {
+		*ret = LAB_VIEW("");
+		return 0;
+	}
 	return result < 0 ? lab_error_wrap(err, "fetch UID %" PRIu32 " of %s", uid, mailbox->name)
 			  : 0;
 }

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * obox-mailbox.c - folders: opening, and comparing them with their listing (obox 4.10).
+ * obox-mailbox.c - folders: opening, closing, who may run beside whom.
  */
 #include "core/obox/metacache.h"
 #include "core/obox/obox-private.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 #define KEPT_BYTES_MAX (512u * 1024 * 1024)
 
@@ -51,246 +50,6 @@ void obox_mailbox_unlock(struct obox_mailbox *mailbox)
 	env_cond_broadcast(mailbox->user->env, &mailbox->lock_cond);
 	metacache_count(
 		backend_get_metacache(mailbox->user->backend), mailbox, mailbox->index.file_size);
-}
-
-/* ---- rescan and rebuild ---- */
-
-struct listed {
-	uint64_t created_ns;
-	struct obox_mail mail;
-};
-
-struct listing {
-	struct listed *mails;
-	size_t count;
-	struct lab_map *by_name;
-};
-
-static int parse_listed(struct lab_view text, struct listed *ret, struct lab_error *err)
-{
-	struct lab_view name = text, oid;
-
-	*ret = (struct listed){ .mail = { .size = UINT64_MAX } };
-	if (!lab_view_split(&name, '/', &oid) || oid.len % 2 != 0 ||
-		oid.len / 2 > sizeof(ret->mail.oid) ||
-		lab_unhex(oid, ret->mail.oid, oid.len / 2) < 0 ||
-		lab_unhex(name, ret->mail.name, sizeof(ret->mail.name)) < 0)
-		return lab_fail(err, LAB_CORRUPT, "listed name %.*s is not an object id and a name",
-			LAB_VIEW_ARG(text));
-	ret->mail.oid_len = (uint8_t)(oid.len / 2);
-	ret->created_ns = env_guid128_time(ret->mail.name);
-	return 0;
-}
-
-static int list_folder(struct obox_mailbox *mailbox, uint32_t flags, struct lab_arena *arena,
-	struct listing *ret, struct lab_error *err)
-{
-	struct obox_user *user = mailbox->user;
-	struct lab_view path = lab_view_cstr(
-		lab_arena_printf(arena, "%s/mailboxes/%s/", user->root, mailbox->guid));
-	struct lab_view *names;
-
-	fs_set_reason(
-		user->fs, flags & FS_ITER_NOCACHE ? "obox:mailbox_rebuild" : "obox:mailbox_rescan");
-	if (fs_iter(user->fs, path, FS_ITER_OBJECTIDS | flags, OBOX_MAILS_MAX, arena, &names,
-		    &ret->count, err) < 0)
-		return -1;
-	ret->mails = lab_arena_array(arena, struct listed, ret->count);
-	ret->by_name = lab_map_new(user->env->heap, OBOX_MAILS_MAX);
-	for (size_t i = 0; i < ret->count; i++) {
-		struct obox_mail *mail = &ret->mails[i].mail;
-
-		if (parse_listed(names[i], &ret->mails[i], err) < 0)
-			return -1;
-		*lab_map_slot(ret->by_name, lab_view_of(mail->name, sizeof(mail->name))) = mail;
-	}
-	return 0;
-}
-
-/* Order of creation; names of one instant by their bytes, so that every backend agrees. */
-static int compare_listed(const void *a, const void *b)
-{
-	const struct listed *x = a, *y = b;
-
-	if (x->created_ns != y->created_ns)
-		return x->created_ns < y->created_ns ? -1 : 1;
-	return memcmp(x->mail.name, y->mail.name, sizeof(x->mail.name));
-}
-
-static bool is_listed(void *ctx, const struct obox_mail *mail)
-{
-	return lab_map_get(ctx, lab_view_of(mail->name, sizeof(mail->name))) != NULL;
-}
-
-struct rescan_result {
-	uint64_t mails_new, mails_lost, mails_kept, mails_total;
-};
-
-/* The mails that are listed and were not known. */
-static void append_listed(struct obox_mailbox *mailbox, struct listing *listing)
-{
-	qsort(listing->mails, listing->count, sizeof(*listing->mails), compare_listed);
-	for (size_t i = 0; i < listing->count; i++)
-		(void)obox_index_append(&mailbox->index, &listing->mails[i].mail);
-}
-
-static void report_finished(struct obox_mailbox *mailbox, bool is_rebuild,
-	const struct rescan_result *r, const struct lab_error *err)
-{
-	struct env *env = mailbox->user->env;
-	const struct lab_field fields[] = { LAB_F_CSTR("user", mailbox->user->username),
-		LAB_F_CSTR("mailbox", mailbox->name), LAB_F_U64("mails_new", r->mails_new),
-		LAB_F_U64("mails_lost", r->mails_lost), LAB_F_U64("mails_kept", r->mails_kept),
-		LAB_F_U64("mails_total", r->mails_total), LAB_F_CODE("code", err->code) };
-
-	env_event(env,
-		is_rebuild ? LAB_EV_obox_mailbox_rebuild_finished
-			   : LAB_EV_obox_mailbox_rescan_finished,
-		fields, LAB_COUNT_OF(fields));
-}
-
-/* That of the user's root: what a crash before the first bundle must not change. */
-static uint32_t listed_uidvalidity(const struct obox_mailbox *mailbox)
-{
-	const struct obox_list_folder *folder;
-	uint8_t guid[ENV_GUID128_SIZE];
-
-	(void)lab_unhex(lab_view_cstr(mailbox->guid), guid, sizeof(guid));
-	folder = obox_list_find_guid(mailbox->user->root_index.list, guid);
-	return folder == NULL ? 0 : folder->uidvalidity;
-}
-
-/* What the listing has no more was expunged, whatever bundles say; mails that no bundle knows get
- * their UIDs last. */
-static void apply(struct obox_refresh *refresh, struct listing *listing, struct rescan_result *ret)
-{
-	struct obox_mailbox *mailbox = refresh->mailbox;
-	struct obox_index *index = &mailbox->index;
-
-	ret->mails_lost = obox_index_expunge_unless(index, is_listed, listing->by_name);
-	obox_refresh_merge(refresh, is_listed, listing->by_name);
-	obox_index_settle(index, listed_uidvalidity(mailbox));
-	ret->mails_kept = index->state->count;
-	append_listed(mailbox, listing);
-	ret->mails_total = index->state->count;
-	ret->mails_new = ret->mails_total - ret->mails_kept;
-	mailbox->sync.has_uncertain = false;
-	mailbox->is_synced = true;
-}
-
-/* Bundles first: what they tell is in a listing that is younger, or it is gone. */
-static int compare_locked(struct obox_mailbox *mailbox, bool is_rebuild, struct rescan_result *ret,
-	struct lab_error *err)
-{
-	struct lab_heap *heap = mailbox->user->env->heap;
-	struct lab_arena *arena = lab_arena_new(heap, (size_t)OBOX_MAILS_MAX * 512);
-	struct listing listing = { 0 };
-	struct obox_refresh refresh;
-	int result = obox_refresh_begin(&refresh, mailbox, err);
-
-	if (result == 0)
-		result = list_folder(
-			mailbox, is_rebuild ? FS_ITER_NOCACHE : 0, arena, &listing, err);
-	if (result == 0)
-		apply(&refresh, &listing, ret);
-	obox_refresh_end(&refresh, result < 0 ? err : NULL);
-	lab_map_free(&listing.by_name);
-	lab_arena_free(&arena);
-	return result;
-}
-
-/* Nobody may take a UID for what it was. */
-static void renew_uidvalidity(struct obox_mailbox *mailbox, uint32_t old)
-{
-	struct obox_index *index = &mailbox->index;
-
-	if (index->state->uidvalidity > old)
-		return;
-	index->lost_uidvalidity = LAB_MAX(index->lost_uidvalidity, old);
-	index->state->uidvalidity = 0;
-	obox_index_settle(index, 0);
-	index->changes++;
-	mailbox->sync.is_scrambled = true;
-}
-
-/* Forgets what is known here only; if that is of no use, it comes back. */
-static int rebuild_locked(
-	struct obox_mailbox *mailbox, struct rescan_result *counts, struct lab_error *err)
-{
-	uint32_t old = mailbox->index.state->uidvalidity;
-	struct obox_sync before = mailbox->sync;
-	struct obox_index_content content;
-	int result;
-
-	obox_index_reset(&mailbox->index, &content);
-	obox_sync_reset(mailbox);
-	result = compare_locked(mailbox, true, counts, err);
-	if (result == 0) {
-		renew_uidvalidity(mailbox, old);
-		obox_bundles_free(&before.bundles);
-		obox_index_content_free(&content);
-	} else {
-		obox_sync_close(mailbox);
-		mailbox->sync = before;
-		obox_index_restore(&mailbox->index, &content);
-	}
-	return result;
-}
-
-static int rescan_locked(struct obox_mailbox *mailbox, bool is_rebuild, struct lab_error *err)
-{
-	struct rescan_result counts = { 0 };
-	int result = is_rebuild ? rebuild_locked(mailbox, &counts, err)
-				: compare_locked(mailbox, false, &counts, err);
-
-	if (result == 0)
-		err->code = LAB_OK;
-	report_finished(mailbox, is_rebuild, &counts, err);
-	return result;
-}
-
-enum rescan_why {
-	RESCAN_FIRST, /* only if nobody else did it meanwhile */
-	RESCAN_AGAIN,
-	RESCAN_REBUILD
-};
-
-static int rescan(struct obox_mailbox *mailbox, enum rescan_why why, struct lab_error *err)
-{
-	bool is_rebuild = why == RESCAN_REBUILD;
-	struct lab_error own;
-	int result = 0;
-
-	if (err == NULL)
-		err = &own;
-	obox_mailbox_lock(mailbox);
-	if (mailbox->is_gone) {
-		obox_mailbox_unlock(mailbox);
-		return lab_fail(err, LAB_NOT_FOUND, "folder %s was deleted", mailbox->name);
-	}
-	if (why != RESCAN_FIRST || !mailbox->is_synced) {
-		ENV_EVENT(mailbox->user->env,
-			is_rebuild ? LAB_EV_obox_mailbox_rebuild_started
-				   : LAB_EV_obox_mailbox_rescan_started,
-			LAB_F_CSTR("user", mailbox->user->username),
-			LAB_F_CSTR("mailbox", mailbox->name));
-		result = rescan_locked(mailbox, is_rebuild, err);
-	}
-	obox_mailbox_unlock(mailbox);
-	if (result < 0)
-		return lab_error_wrap(
-			err, "%s of %s", is_rebuild ? "rebuild" : "rescan", mailbox->name);
-	return 0;
-}
-
-int obox_mailbox_rescan(struct obox_mailbox *mailbox, struct lab_error *err)
-{
-	return rescan(mailbox, RESCAN_AGAIN, err);
-}
-
-int obox_mailbox_rebuild(struct obox_mailbox *mailbox, struct lab_error *err)
-{
-	return rescan(mailbox, RESCAN_REBUILD, err);
 }
 
 /* ---- opening ---- */
@@ -384,7 +143,7 @@ static int open_folder(struct obox_user *user, const struct obox_list_folder *fo
 	obox_mailbox_begin(mailbox);
 	obox_mailbox_end(mailbox);
 	is_synced = mailbox->is_synced;
-	if (!is_synced && rescan(mailbox, RESCAN_FIRST, err) < 0) {
+	if (!is_synced && obox_mailbox_compare(mailbox, err) < 0) {
 		mailbox->references--;
 		return -1;
 	}

@@ -16,6 +16,7 @@
 #define OBOX_GUID_HEX (2 * ENV_GUID128_SIZE)
 #define OBOX_USERS_MAX 1000000
 #define USERNAME_AND_FOLDER_MAX 1024
+#define OBOX_GUID_LOOKUPS_MAX 1000
 
 /* ---- the local index of a folder (obox-index.c) ---- */
 
@@ -160,6 +161,12 @@ void obox_mailbox_unlock(struct obox_mailbox *mailbox);
 int obox_mailbox_clean(struct obox_mailbox *mailbox, struct lab_error *err);
 /* Closes the index; that of a folder which was deleted goes. */
 void obox_mailbox_free(struct obox_mailbox **mailbox);
+
+/* The first comparison with bundles and listing, unless another session has made it meanwhile. */
+int obox_mailbox_compare(struct obox_mailbox *mailbox, struct lab_error *err);
+/* A read said that the object is not there. 1: read the mail as empty; 0: the error stands. Drops
+ * the mail from the index if it is lost for good and the settings say so (obox-lost.c). Blocks. */
+int obox_mail_lost(struct obox_mailbox *mailbox, const uint8_t name[ENV_GUID128_SIZE]);
 
 /* INBOX is made from the user's name, so that two backends that see a new user make one. */
 void obox_inbox_guid(const char *user, uint8_t ret[ENV_GUID128_SIZE]);
