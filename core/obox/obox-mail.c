@@ -267,6 +267,38 @@ int obox_fetch(struct obox_mailbox *mailbox, uint32_t uid, struct lab_arena *are
 			  : 0;
 }
 
+struct prefetch {
+	struct obox_mailbox *mailbox;
+	const uint32_t *uids;
+	obox_take_fn take;
+	void *ctx;
+};
+
+static void prefetch_one(void *ctx, size_t i)
+{
+	struct prefetch *p = ctx;
+	struct lab_arena *arena =
+		lab_arena_new(p->mailbox->user->env->heap, 2 * (size_t)OBOX_MAIL_MAX);
+	struct lab_view body = { NULL, 0 };
+	struct lab_error err = { .code = LAB_OK };
+
+	if (obox_fetch(p->mailbox, p->uids[i], arena, &body, &err) < 0)
+		body.len = 0;
+	else
+		err.code = LAB_OK;
+	p->take(p->ctx, i, body, &err);
+	lab_arena_free(&arena);
+}
+
+void obox_fetch_many(struct obox_mailbox *mailbox, const uint32_t *uids, size_t count,
+	obox_take_fn take, void *ctx)
+{
+	struct prefetch p = { mailbox, uids, take, ctx };
+	unsigned parallel = backend_get_settings(mailbox->user->backend)->conf->mail_prefetch_count;
+
+	env_for_each(mailbox->user->env, count, LAB_MAX(1u, parallel), prefetch_one, &p);
+}
+
 /* ---- copy ---- */
 
 struct copy_batch {

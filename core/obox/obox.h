@@ -183,6 +183,15 @@ int obox_save(struct obox_mailbox *mailbox, const struct obox_save *mail, struct
 int obox_fetch(struct obox_mailbox *mailbox, uint32_t uid, struct lab_arena *arena,
 	struct lab_view *ret, struct lab_error *err);
 
+/* FETCH of many bodies: mail_prefetch_count of them are on their way or in memory at a time (0:
+ * one). take(ctx, i, ...) is called once for each uids[i], in the order in which they arrive;
+ * `body` is valid during the call only, and empty if err->code is not LAB_OK (the errors of
+ * obox_fetch()). `take` must not block. Blocks. */
+typedef void (*obox_take_fn)(
+	void *ctx, size_t index, struct lab_view body, const struct lab_error *err);
+void obox_fetch_many(struct obox_mailbox *mailbox, const uint32_t *uids, size_t count,
+	obox_take_fn take, void *ctx);
+
 /* One for each UID of a call. */
 struct obox_result {
 	uint32_t uid;

@@ -343,6 +343,89 @@ NODE_TEST(parallel_saves_have_different_uids)
 	obox_mailbox_close(&saver.box);
 }
 
+#define PREFETCHED 20
+
+struct taken {
+	unsigned count[PREFETCHED + 1];
+	struct lab_error err[PREFETCHED + 1];
+};
+
+static void take(void *ctx, size_t index, struct lab_view body, const struct lab_error *err)
+{
+	struct taken *taken = ctx;
+	char expected[16];
+
+	taken->count[index]++;
+	taken->err[index] = *err;
+	snprintf(expected, sizeof(expected), "mail %zu", index);
+	assert_true(err->code != LAB_OK ? body.len == 0 : lab_view_eq_cstr(body, expected));
+}
+
+static void prefetch_into(struct node *node, unsigned parallel, struct taken *ret)
+{
+	struct obox_mailbox *box = box_open(node, "INBOX");
+	uint32_t uids[PREFETCHED + 1];
+
+	for (unsigned i = 0; i <= PREFETCHED; i++)
+		uids[i] = i + 1;
+	node->conf.mail_prefetch_count = parallel;
+	*ret = (struct taken){ .count = { 0 } };
+	obox_fetch_many(box, uids, PREFETCHED + 1, take, ret);
+	for (unsigned i = 0; i <= PREFETCHED; i++)
+		assert_row(i, ret->count[i] == 1);
+	/* There is no such mail. */
+	assert_int_equal(ret->err[PREFETCHED].code, LAB_NOT_FOUND);
+	obox_mailbox_close(&box);
+}
+
+static uint64_t time_of_prefetch(struct node *node, unsigned parallel)
+{
+	uint64_t start = env_now(node->user->env);
+	struct taken taken;
+
+	prefetch_into(node, parallel, &taken);
+	for (unsigned i = 0; i < PREFETCHED; i++)
+		assert_row(i, taken.err[i].code == LAB_OK);
+	return env_now(node->user->env) - start;
+}
+
+static void prefetch_without_cache(struct node *node)
+{
+	struct obox_mailbox *box = box_open(node, "INBOX");
+	uint64_t one, ten, hundred;
+	struct taken taken;
+	char body[16];
+
+	for (unsigned i = 0; i < PREFETCHED; i++) {
+		snprintf(body, sizeof(body), "mail %u", i);
+		deliver(box, body);
+	}
+	one = time_of_prefetch(node, 0);
+	ten = time_of_prefetch(node, 10);
+	hundred = time_of_prefetch(node, 100);
+	/* Each read takes as long as the others. */
+	assert_int_equal(one, PREFETCHED * hundred);
+	assert_int_equal(ten, 2 * hundred);
+	/* One that fails is none of the others' business. */
+	rig_fail_at(node->rig, 3, RIG_FAIL);
+	prefetch_into(node, 1, &taken);
+	for (unsigned i = 0; i < PREFETCHED; i++)
+		assert_row(i, (taken.err[i].code == LAB_OK) == (i != 2));
+	obox_mailbox_close(&box);
+}
+
+static void so_many_bodies_are_on_their_way_at_a_time(void **state)
+{
+	struct node node;
+
+	node_init(&node, *state, 0);
+	node.conf.obox_fs.text = lab_view_skip(LAB_VIEW(OBOX_FS), strlen("fscache:1M:/cache:"));
+	rig_boot(node.rig, 0);
+	node_run(&node, node_start_user);
+	node_run(&node, prefetch_without_cache);
+	node_stop(&node);
+}
+
 /* ---- the defect ---- */
 
 static void deliver_early(struct node *node)
@@ -412,6 +495,7 @@ int main(void)
 		RIG_UNIT_TEST(each_result_of_an_expunge_tells_of_its_mail),
 		RIG_UNIT_TEST(an_expunge_that_is_uncertain_keeps_the_mail_until_it_is_known),
 		RIG_UNIT_TEST(parallel_saves_have_different_uids),
+		RIG_UNIT_TEST(so_many_bodies_are_on_their_way_at_a_time),
 		RIG_UNIT_TEST(ack_before_put_loses_what_was_promised),
 	};
 

@@ -25,9 +25,10 @@ struct request {
 	/* select */
 	struct client_view *view;
 	struct lab_arena *arena;
-	/* fetch */
+	/* store */
 	uint32_t uid;
-	uint64_t token, body_hash, body_bytes;
+	/* fetch: one for each mail */
+	struct fetched *fetched;
 	/* store; deliver: what Sieve adds */
 	struct lab_view flag;
 	bool is_set, changed;
@@ -38,6 +39,11 @@ struct request {
 	size_t count;
 	bool is_move;
 	uint32_t target_uidvalidity;
+};
+
+struct fetched {
+	uint64_t token, body_hash, body_bytes;
+	struct lab_error err;
 };
 
 struct lab_view client_folder_name(size_t index, struct lab_arena *arena)
@@ -269,23 +275,30 @@ static void select_in_backend(struct backend *backend, void *arg)
 	backend_user_release(&user);
 }
 
+static void take_body(void *ctx, size_t index, struct lab_view body, const struct lab_error *err)
+{
+	struct request *r = ctx;
+	struct fetched *fetched = &r->fetched[index];
+
+	fetched->err = *err;
+	if (err->code != LAB_OK)
+		return;
+	fetched->token = mail_token(body);
+	fetched->body_bytes = body.len;
+	fetched->body_hash = lab_hash_view(0, body);
+}
+
 static void fetch_in_backend(struct backend *backend, void *arg)
 {
 	struct request *r = arg;
 	struct obox_user *user = NULL;
 	struct obox_mailbox *mailbox = NULL;
-	struct lab_arena *arena = NULL;
-	struct lab_view body;
 
 	if (open_folder(backend, r, &user, &mailbox) >= 0) {
-		arena = lab_arena_new(backend_env(backend)->heap, FETCH_ARENA_MAX);
-		if (obox_fetch(mailbox, r->uid, arena, &body, &r->err) == 0) {
-			r->token = mail_token(body);
-			r->body_bytes = body.len;
-			r->body_hash = lab_hash_view(0, body);
-			r->err.code = LAB_OK;
-		}
-		lab_arena_free(&arena);
+		obox_fetch_many(mailbox, r->uids, r->count, take_body, r);
+	} else {
+		for (size_t i = 0; i < r->count; i++)
+			r->fetched[i].err = r->err;
 	}
 	obox_mailbox_close(&mailbox);
 	backend_user_release(&user);
@@ -517,38 +530,72 @@ static struct history_op op_on_mail(
 	return op;
 }
 
-bool client_fetch(struct client_session *session, size_t index)
+/* One FETCH; for the oracle each mail is an operation of its own. */
+struct fetch_batch {
+	struct fetched fetched[CLIENT_BULK_MAX];
+	struct history_op ops[CLIENT_BULK_MAX];
+	uint32_t ids[CLIENT_BULK_MAX], uids[CLIENT_BULK_MAX];
+};
+
+static void begin_fetch(struct client_session *session, struct fetch_batch *batch,
+	const size_t *mails, size_t count)
 {
-	struct client_mail *mail = &session->view.mails[index];
+	for (size_t i = 0; i < count; i++) {
+		batch->ops[i] = op_on_mail(session, HISTORY_FETCH, &session->view.mails[mails[i]]);
+		batch->uids[i] = batch->ops[i].uid;
+		batch->ids[i] =
+			begin(session->client, session->user, session->node, &batch->ops[i]);
+	}
+}
+
+static void end_fetch(struct client_session *session, struct fetch_batch *batch,
+	struct client_mail *mail, size_t i, enum node_answer answer, const struct request *r)
+{
+	const struct fetched *fetched = &batch->fetched[i];
+	struct history_op *op = &batch->ops[i];
+
+	if (answer == NODE_ANSWERED && fetched->err.code == LAB_OK) {
+		op->body_hash = fetched->body_hash;
+		op->body_bytes = fetched->body_bytes;
+		op->token = mail->token = fetched->token;
+		learn_token(session->user, mail->object.oid, mail->object.oid_len, fetched->token);
+	}
+	(void)end(session->client, batch->ids[i], op, answer, r, &fetched->err);
+}
+
+bool client_fetch(struct client_session *session, const size_t *mails, size_t count)
+{
+	struct lab_heap *heap = session->client->lab->heap;
+	struct fetch_batch *batch = lab_new(heap, struct fetch_batch);
 	struct request r = { .client = session->client,
 		.user = session->user,
 		.folder = session->view.folder,
 		.uidvalidity = session->view.uidvalidity,
 		.view_guid = session->view.guid,
-		.uid = mail->uid };
-	struct history_op op = op_on_mail(session, HISTORY_FETCH, mail);
-	uint32_t id = begin(session->client, session->user, session->node, &op);
-	enum node_answer answer =
-		call(session->client, session_node(session), fetch_in_backend, &r);
+		.uids = batch->uids,
+		.fetched = batch->fetched,
+		.count = count };
+	enum node_answer answer;
 
-	if (answer == NODE_ANSWERED && r.err.code == LAB_OK) {
-		op.body_hash = r.body_hash;
-		op.body_bytes = r.body_bytes;
-		op.token = mail->token = r.token;
-		learn_token(session->user, mail->object.oid, mail->object.oid_len, r.token);
-	}
-	(void)end(session->client, id, &op, answer, &r, &r.err);
+	lab_assert(count <= CLIENT_BULK_MAX);
+	begin_fetch(session, batch, mails, count);
+	answer = call(session->client, session_node(session), fetch_in_backend, &r);
+	for (size_t i = 0; i < count; i++)
+		end_fetch(session, batch, &session->view.mails[mails[i]], i, answer, &r);
+	lab_heap_free(heap, batch);
 	return answer == NODE_ANSWERED && !r.is_stale;
 }
 
 /* What is done to a mail must say to which: so a mail that was never read is read first. */
 static bool learn_tokens(struct client_session *session, const size_t *mails, size_t count)
 {
+	size_t unread[CLIENT_BULK_MAX], n = 0;
+
 	for (size_t i = 0; i < count; i++) {
-		if (session->view.mails[mails[i]].token == 0 && !client_fetch(session, mails[i]))
-			return false;
+		if (session->view.mails[mails[i]].token == 0)
+			unread[n++] = mails[i];
 	}
-	return true;
+	return n == 0 || client_fetch(session, unread, n);
 }
 
 bool client_store(struct client_session *session, size_t index, struct lab_view flag, bool is_set)

@@ -78,6 +78,8 @@ static const struct conf_key keys[] = {
 		"0%", "Deliveries whose Sieve script adds a flag"),
 	RANGE("user", scenario_group, mail_bulk_count, CONF_UNIT_COUNT, 1, CLIENT_BULK_MAX, "1..4",
 		"Mails that one move or expunge takes"),
+	RANGE("user", scenario_group, mail_fetch_count, CONF_UNIT_COUNT, 1, CLIENT_BULK_MAX, "1",
+		"Mails that one FETCH asks for; mail_prefetch_count of them at a time"),
 	RANGE("user", scenario_group, mail_delivery_retries, CONF_UNIT_COUNT, 0, 1000, "3",
 		"How often the sending MTA tries again"),
 	RANGE("user", scenario_group, mail_delivery_retry_delay, CONF_UNIT_TIME, 0, YEAR, "5s..30s",

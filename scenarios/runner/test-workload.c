@@ -122,9 +122,9 @@ enum history_outcome client_flush(
 	return HISTORY_OK;
 }
 
-bool client_fetch(struct client_session *session, size_t mail)
+bool client_fetch(struct client_session *session, const size_t *mails, size_t count)
 {
-	return record_action(session, HISTORY_FETCH, &mail, 1, LAB_VIEW(""));
+	return record_action(session, HISTORY_FETCH, mails, count, LAB_VIEW(""));
 }
 
 bool client_copy(struct client_session *session, size_t mail, struct lab_view target)
@@ -644,7 +644,8 @@ static void the_audit_opens_every_folder_and_reads_every_mail(void **state)
 	assert_true(workload_is_idle(test.workload));
 	for (size_t i = from; i < fake.count; i++) {
 		selects += fake.calls[i].kind == HISTORY_SELECT;
-		fetches += fake.calls[i].kind == HISTORY_FETCH;
+		if (fake.calls[i].kind == HISTORY_FETCH)
+			fetches += fake.calls[i].mails;
 		assert_ptr_equal(fake.calls[i].node, &test.nodes[2]);
 	}
 	assert_int_equal(selects, 4 * 3);

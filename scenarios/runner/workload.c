@@ -233,6 +233,18 @@ static bool act_store(
 	return client_store(session, mail, flag, !has || which % 2 == 0);
 }
 
+/* chosen[0] is chosen already. */
+static size_t choose_fetch(
+	struct workload *w, struct lane *lane, struct client_session *session, size_t *chosen)
+{
+	const struct conf_range *count = &lane->user->group->mail_fetch_count;
+
+	if (count->high == 1)
+		return 1;
+	return choose_mails(
+		w, lane, &session->view, (size_t)pick(w, lane, count, "action.fetch"), chosen);
+}
+
 static bool act(struct workload *w, struct lane *lane, struct client_session *session)
 {
 	const struct scenario_group *g = lane->user->group;
@@ -262,7 +274,7 @@ static bool act(struct workload *w, struct lane *lane, struct client_session *se
 		return client_copy(session, chosen[0], target);
 	if (action < del + move + copy + store)
 		return act_store(w, lane, session, chosen[0]);
-	return client_fetch(session, chosen[0]);
+	return client_fetch(session, chosen, choose_fetch(w, lane, session, chosen));
 }
 
 /* Returns when the session is over: its time is up, or the connection broke. */
@@ -455,6 +467,16 @@ const char *workload_user_name(const struct workload *workload, size_t index)
 
 /* ---- audit ---- */
 
+static void fetch_from(struct client_session *session, size_t first)
+{
+	size_t mails[CLIENT_BULK_MAX];
+	size_t count = LAB_MIN(session->view.count - first, (size_t)CLIENT_BULK_MAX);
+
+	for (size_t i = 0; i < count; i++)
+		mails[i] = first + i;
+	(void)client_fetch(session, mails, count);
+}
+
 static void audit_folder(struct workload *w, struct user *user, struct lab_view folder)
 {
 	struct client_session session = { .client = &w->client,
@@ -464,8 +486,8 @@ static void audit_folder(struct workload *w, struct user *user, struct lab_view 
 		.arena = lab_arena_new(lab(w)->heap, SESSION_ARENA_MAX) };
 
 	if (client_select(&session, folder)) {
-		for (size_t i = 0; i < session.view.count; i++)
-			(void)client_fetch(&session, i);
+		for (size_t first = 0; first < session.view.count; first += CLIENT_BULK_MAX)
+			fetch_from(&session, first);
 	}
 	lab_arena_free(&session.arena);
 }
