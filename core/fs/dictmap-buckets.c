@@ -18,6 +18,9 @@
 #define FOLDERS_MAX 1000000
 #define DAYS_KEPT_MAX 366
 #define US_PER_DAY (UINT64_C(86400) * 1000000)
+/* See "max_bucket is lowered" below. */
+#define LEASE (10 * LAB_MINUTE)
+#define SETTLED (30 * LAB_MINUTE)
 
 /* As long as each other: "open" is written over "clean". */
 #define MARK_CLEAN "oboxlab-buckets 1 clean"
@@ -30,9 +33,14 @@ struct deleted_day {
 
 struct folder {
 	bool is_known;
-	bool is_busy; /* somebody counts it, or raises its max_bucket */
+	bool is_busy;     /* somebody counts it, or raises its max_bucket */
+	bool was_lowered; /* a raise may come back to a bucket that has rows */
 	uint32_t max_bucket;
 	uint64_t live;
+	uint64_t leased_until_ns; /* rows may be put into max_bucket, unless that is 0 */
+	/* What the last listing with empty buckets at the end found: max_bucket's write time, and
+	 * when. */
+	uint64_t empty_us, empty_at_ns;
 	struct deleted_day *deleted; /* of the last bucket, by day % days_kept(); NULL: none */
 	struct env_cond idle;
 };
@@ -335,25 +343,28 @@ int dictmap_bucket_max(struct dictmap_fs *fs, struct lab_view guid, uint32_t *re
 					 : max_bucket_lookup(fs, guid, ret, ret_written_us, err);
 }
 
-int dictmap_bucket_raise(struct dictmap_fs *fs, struct lab_view guid, uint32_t bucket,
-	uint64_t written_us, const char *reason, struct lab_error *err)
+static int max_bucket_write(struct dictmap_fs *fs, struct lab_view guid, uint32_t bucket,
+	uint64_t timestamp_us, struct lab_error *err)
 {
 	struct lab_arena *arena = lab_arena_new(heap_of(fs), 65536);
-	struct dict_change_options options = { .timestamp_us =
-						       written_us == 0 ? 0 : written_us + 1 };
+	struct dict_change_options options = { .timestamp_us = timestamp_us };
 	char text[16];
 	int result;
 
-	if (bucket > DICTMAP_BUCKETS_MAX) {
-		lab_arena_free(&arena);
-		return lab_fail(err, LAB_LIMIT, "folder %.*s has more than %d buckets",
-			LAB_VIEW_ARG(guid), DICTMAP_BUCKETS_MAX);
-	}
 	snprintf(text, sizeof(text), "%" PRIu32, bucket);
 	result = dict_set(fs->dict, dictmap_key_max_bucket(fs, guid, arena), lab_view_cstr(text),
 		&options, err);
 	lab_arena_free(&arena);
-	if (result < 0) {
+	return result;
+}
+
+int dictmap_bucket_raise(struct dictmap_fs *fs, struct lab_view guid, uint32_t bucket,
+	uint64_t written_us, const char *reason, struct lab_error *err)
+{
+	if (bucket > DICTMAP_BUCKETS_MAX)
+		return lab_fail(err, LAB_LIMIT, "folder %.*s has more than %d buckets",
+			LAB_VIEW_ARG(guid), DICTMAP_BUCKETS_MAX);
+	if (max_bucket_write(fs, guid, bucket, written_us == 0 ? 0 : written_us + 1, err) < 0) {
 		/* Raised or not: no row depends on it yet, and raising it again does no harm. */
 		if (err->code == LAB_UNCERTAIN) {
 			err->code = LAB_UNAVAILABLE;
@@ -367,13 +378,86 @@ int dictmap_bucket_raise(struct dictmap_fs *fs, struct lab_view guid, uint32_t b
 	return 0;
 }
 
+/* ---- max_bucket is lowered (HD-2) ----
+ *
+ * A host that still has room in the bucket that it knows must not put a mail where nobody looks any
+ * more. So rows are put into a bucket above 0 only under a lease: the host has looked at max_bucket
+ * within LEASE, and has written the same value again, one microsecond behind what it found. Whoever
+ * lowers has seen the same write time SETTLED ago: no lease is left then, nor a save that began
+ * under one, and what its listing shows empty stays empty until somebody writes the row again. Such
+ * a write and the lowering have the same timestamp, and of equal ones the larger value counts. No
+ * clock is compared with another host's. */
+
+/* The max_bucket that was found is this host's. Old map files do not tell its write time: then
+ * nobody can lower it safely, and nobody does. */
+static int folder_lease(struct dictmap_fs *fs, struct lab_view guid, struct folder *folder,
+	uint64_t written_us, uint64_t asked_ns, struct lab_error *err)
+{
+	if (folder->max_bucket > 0 && written_us != 0 &&
+		max_bucket_write(fs, guid, folder->max_bucket, written_us + 1, err) < 0) {
+		/* Written or not, it says what was there. */
+		if (err->code == LAB_UNCERTAIN)
+			err->code = LAB_UNAVAILABLE;
+		return lab_error_wrap(err, "keep max_bucket %" PRIu32, folder->max_bucket);
+	}
+	folder->leased_until_ns = asked_ns + LEASE;
+	return 0;
+}
+
+static bool is_leased(struct dictmap_fs *fs, const struct folder *folder)
+{
+	return folder->max_bucket == 0 || env_now(fs->fs.settings.env) < folder->leased_until_ns;
+}
+
+static bool may_lower(
+	struct folder *folder, const struct dictmap_bucket_listing *listing, uint64_t now_ns)
+{
+	if (folder->is_busy || listing->written_us == 0)
+		return false;
+	if (folder->empty_us == listing->written_us &&
+		listing->asked_ns >= folder->empty_at_ns + SETTLED)
+		return true;
+	if (folder->empty_us != listing->written_us) {
+		folder->empty_us = listing->written_us;
+		folder->empty_at_ns = now_ns;
+	}
+	return false;
+}
+
+uint32_t dictmap_bucket_lower(
+	struct dictmap_fs *fs, struct lab_view guid, const struct dictmap_bucket_listing *listing)
+{
+	struct folder *folder = folder_add(fs, guid);
+	struct env *env = fs->fs.settings.env;
+	struct lab_error err = { .code = LAB_OK };
+	int result;
+
+	if (folder == NULL || !may_lower(folder, listing, env_now(env)))
+		return listing->max_bucket;
+	folder->is_busy = true;
+	result = max_bucket_write(fs, guid, listing->last_used, listing->written_us + 1, &err);
+	folder->is_busy = false;
+	folder->empty_us = 0;
+	/* Lowered or not: the next save looks first. */
+	folder->is_known = false;
+	folder->leased_until_ns = 0;
+	env_cond_broadcast(env, &folder->idle);
+	ENV_EVENT(env, LAB_EV_fs_dictmap_max_bucket_changed, LAB_F_TEXT("mailbox_guid", guid),
+		LAB_F_U64("old_max_bucket", listing->max_bucket),
+		LAB_F_U64("max_bucket", listing->last_used), LAB_F_CSTR("reason", "iter"),
+		LAB_F_CSTR("error", result < 0 ? err.message : ""));
+	return result < 0 ? listing->max_bucket : listing->last_used;
+}
+
 /* ---- counters ---- */
 
 static void folder_set(
 	struct dictmap_fs *fs, struct folder *folder, uint32_t max_bucket, uint64_t live)
 {
-	if (folder->max_bucket != max_bucket)
+	if (folder->max_bucket != max_bucket) {
 		deleted_clear(fs, folder);
+		folder->leased_until_ns = 0;
+	}
 	folder->is_known = true;
 	folder->max_bucket = max_bucket;
 	folder->live = live;
@@ -403,23 +487,45 @@ static int folder_count(struct dictmap_fs *fs, struct lab_view guid, struct fold
 	return 0;
 }
 
-/* The last bucket is full, or not known. Another host may have raised max_bucket: then its last
- * bucket is ours, too; to write less than what is there would hide buckets. */
+/* Another host may have raised max_bucket, or lowered it: then its last bucket is ours, too. To
+ * write less than what is there would hide buckets, and rows above it are not seen. */
+static int folder_adopt(struct dictmap_fs *fs, struct lab_view guid, struct folder *folder,
+	uint32_t max_bucket, struct lab_error *err)
+{
+	folder->was_lowered |= folder->is_known && max_bucket < folder->max_bucket;
+	return folder_count(fs, guid, folder, max_bucket, err);
+}
+
+/* The last bucket is full. */
+static int folder_raise(struct dictmap_fs *fs, struct lab_view guid, struct folder *folder,
+	uint64_t written_us, uint64_t asked_ns, struct lab_error *err)
+{
+	uint32_t next = folder->max_bucket + 1;
+
+	if (dictmap_bucket_raise(fs, guid, next, written_us, "file", err) < 0)
+		return -1;
+	if (folder->was_lowered && folder_count(fs, guid, folder, next, err) < 0)
+		return -1;
+	if (!folder->was_lowered)
+		folder_set(fs, folder, next, 0);
+	folder->leased_until_ns = asked_ns + LEASE;
+	return 0;
+}
+
+/* The last bucket is full, or not known, or not known to be the last one any more. */
 static int folder_advance(
 	struct dictmap_fs *fs, struct lab_view guid, struct folder *folder, struct lab_error *err)
 {
-	uint32_t next, max_bucket;
-	uint64_t written_us;
+	uint64_t asked_ns = env_now(fs->fs.settings.env), written_us;
+	uint32_t max_bucket;
 
 	if (dictmap_bucket_max(fs, guid, &max_bucket, &written_us, err) < 0)
 		return -1;
-	if (!folder->is_known || max_bucket > folder->max_bucket)
-		return folder_count(fs, guid, folder, max_bucket, err);
-	next = folder->max_bucket + 1;
-	if (dictmap_bucket_raise(fs, guid, next, written_us, "file", err) < 0)
+	if ((!folder->is_known || max_bucket != folder->max_bucket) &&
+		folder_adopt(fs, guid, folder, max_bucket, err) < 0)
 		return -1;
-	folder_set(fs, folder, next, 0);
-	return 0;
+	return is_full(fs, folder) ? folder_raise(fs, guid, folder, written_us, asked_ns, err)
+				   : folder_lease(fs, guid, folder, written_us, asked_ns, err);
 }
 
 void dictmap_bucket_counted(
@@ -449,7 +555,8 @@ int dictmap_bucket_reserve(
 	folder = folder_add(fs, guid);
 	if (folder == NULL)
 		return lab_fail(err, LAB_LIMIT, "more than %d folders", FOLDERS_MAX);
-	while (folder->is_busy || !folder->is_known || is_full(fs, folder)) {
+	while (folder->is_busy || !folder->is_known || is_full(fs, folder) ||
+		!is_leased(fs, folder)) {
 		if (folder->is_busy) {
 			(void)env_cond_wait(env, &folder->idle, ENV_FOREVER);
 			continue;

@@ -13,6 +13,7 @@ struct listing {
 	struct lab_arena *arena;
 	size_t max_entries;
 	uint64_t max_bucket_us; /* its write time */
+	uint64_t asked_ns;      /* before it was read */
 	size_t bucket_count;
 	struct bucket_listing {
 		struct dict_row *rows;
@@ -127,12 +128,28 @@ static void report_empty_buckets(const struct listing *l)
 	}
 }
 
+/* Since 2.3.14: each first access to the folder would list them (PRO-02). */
+static void lower_max_bucket(struct listing *l)
+{
+	size_t used = l->bucket_count;
+	struct dictmap_bucket_listing listing = { .max_bucket = (uint32_t)l->bucket_count - 1,
+		.written_us = l->max_bucket_us,
+		.asked_ns = l->asked_ns };
+
+	while (used > 1 && l->buckets[used - 1].count == 0)
+		used--;
+	listing.last_used = (uint32_t)used - 1;
+	if (used < l->bucket_count)
+		l->bucket_count = (size_t)dictmap_bucket_lower(l->fs, l->path->guid, &listing) + 1;
+}
+
 static int iter_mails(struct listing *l, uint32_t flags, struct lab_view **ret_names,
 	size_t *ret_count, struct lab_error *err)
 {
 	unsigned parallel = LAB_MIN(l->fs->conf.max_parallel_iter, PARALLEL_BUCKETS_MAX);
 	uint32_t top;
 
+	l->asked_ns = env_now(l->fs->fs.settings.env);
 	if (dictmap_bucket_max(l->fs, l->path->guid, &top, &l->max_bucket_us, err) < 0)
 		return -1;
 	l->bucket_count = (size_t)top + 1;
@@ -145,6 +162,7 @@ static int iter_mails(struct listing *l, uint32_t flags, struct lab_view **ret_n
 		probe_above(l, err) < 0)
 		return -1;
 	report_empty_buckets(l);
+	lower_max_bucket(l);
 	top = (uint32_t)l->bucket_count - 1;
 	dictmap_bucket_counted(l->fs, l->path->guid, top, l->buckets[top].count);
 	return collect_names(l, flags, ret_names, ret_count, err);

@@ -137,6 +137,15 @@ int dictmap_bucket_max(struct dictmap_fs *fs, struct lab_view guid, uint32_t *re
  * written at that time; without effect if it was written since. Blocks. Never UNCERTAIN. */
 int dictmap_bucket_raise(struct dictmap_fs *fs, struct lab_view guid, uint32_t bucket,
 	uint64_t written_us, const char *reason, struct lab_error *err);
+/* The last buckets were empty in a listing of all of them: lowers max_bucket to the last one that
+ * was not, once nobody can have room in them any more. Returns what it is then. Blocks. */
+struct dictmap_bucket_listing {
+	uint32_t max_bucket, last_used;
+	uint64_t written_us; /* of max_bucket */
+	uint64_t asked_ns;   /* before max_bucket was read */
+};
+uint32_t dictmap_bucket_lower(
+	struct dictmap_fs *fs, struct lab_view guid, const struct dictmap_bucket_listing *listing);
 /* A complete listing counted the live rows of the last bucket. Blocks. */
 void dictmap_bucket_counted(
 	struct dictmap_fs *fs, struct lab_view guid, uint32_t max_bucket, uint64_t rows);

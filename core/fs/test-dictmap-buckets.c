@@ -540,6 +540,352 @@ RIG_TEST(empty_buckets_below_the_last_are_reported)
 	fs_deinit(&fs);
 }
 
+/* ---- max_bucket is lowered (HD-2) ---- */
+
+#define CACHED(size, name) \
+	"dictmap:proxy:dict-async:cassandra ; posix:prefix=/s/ ; refcounting-table:" \
+	"storage-objectid-prefix=m/:bucket-size=" size ":bucket-cache=/home/user/" name
+#define OTHER_CACHE(size) CACHED(size, "other.cache")
+#define NEW_CACHE(size) CACHED(size, "new.cache")
+
+static void wait_minutes(struct rig *rig, unsigned minutes)
+{
+	env_sleep(rig->hosts[0].env, minutes * LAB_MINUTE);
+}
+
+static void delete_bucket(struct rig *rig, struct fs *fs, unsigned bucket)
+{
+	char prefix[200];
+	struct lab_tree_iter iter;
+	struct lab_view key;
+	void *row;
+
+	snprintf(prefix, sizeof(prefix), ROWS "%u/", bucket);
+	while (bucket_rows(rig, bucket) > 0) {
+		iter = lab_tree_iterate(rig->rows, lab_view_cstr(prefix));
+		while (lab_tree_next(&iter, &key, &row) &&
+			lab_view_starts_with(key, lab_view_cstr(prefix))) {
+			char text[300];
+
+			assert_int_equal(lab_view_to_cstr(key, text, sizeof(text)), 0);
+			if (rig_row(rig, text).ptr != NULL) {
+				delete_mail(fs, text + strlen(prefix));
+				break;
+			}
+		}
+	}
+}
+
+RIG_TEST(empty_buckets_at_the_end_are_forgotten_in_time)
+{
+	struct fs *fs = open_on(rig, 0, DICTMAP("2", ""));
+
+	save_many(fs, 8);
+	assert_max_bucket(rig, "3");
+	delete_bucket(rig, fs, 1);
+	delete_bucket(rig, fs, 2);
+	delete_bucket(rig, fs, 3);
+	assert_int_equal(list(rig, fs, 0), 2);
+	wait_minutes(rig, 29);
+	assert_int_equal(list(rig, fs, 0), 2);
+	assert_max_bucket(rig, "3");
+	wait_minutes(rig, 1);
+	assert_int_equal(list(rig, fs, 0), 2);
+	assert_max_bucket(rig, "0");
+	assert_non_null(strstr(rig->last_event, "old_max_bucket=3 max_bucket=0 reason=iter"));
+	/* What it was about: one SELECT less for each of them (PRO-02). */
+	rig->counts.iterations = 0;
+	assert_int_equal(list(rig, fs, 0), 2);
+	assert_int_equal(rig->counts.iterations, 1);
+	save_many(fs, 1);
+	assert_max_bucket(rig, "1");
+	assert_int_equal(list(rig, fs, 0), 3);
+	fs_deinit(&fs);
+}
+
+RIG_TEST(a_bucket_that_is_not_empty_stays_with_all_below)
+{
+	struct fs *fs = open_on(rig, 0, DICTMAP("2", ""));
+
+	save_many(fs, 8);
+	delete_bucket(rig, fs, 0);
+	delete_bucket(rig, fs, 1);
+	delete_bucket(rig, fs, 3);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(list(rig, fs, 0), 2);
+		wait_minutes(rig, 31);
+	}
+	assert_max_bucket(rig, "2");
+	fs_deinit(&fs);
+}
+
+RIG_TEST(without_its_write_time_max_bucket_is_never_lowered)
+{
+	struct fs *fs = open_on(rig, 0, DICTMAP("2", ""));
+
+	rig->has_old_map = true;
+	save_many(fs, 4);
+	delete_bucket(rig, fs, 1);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(list(rig, fs, 0), 2);
+		wait_minutes(rig, 31);
+		save_many(fs, 1);
+		delete_bucket(rig, fs, 1);
+	}
+	assert_max_bucket(rig, "1");
+	fs_deinit(&fs);
+}
+
+/* A host that has room in the bucket says so now and then, by writing what is there. */
+RIG_TEST(a_bucket_in_which_another_host_has_room_stays)
+{
+	struct fs *a = open_on(rig, 0, DICTMAP("4", "")), *b = open_on(rig, 0, OTHER_CACHE("4"));
+	unsigned sets;
+
+	save_many(b, 5);
+	assert_int_equal(list(rig, a, 0), 5);
+	for (int i = 0; i < 6; i++) {
+		delete_bucket(rig, b, 1);
+		assert_int_equal(list(rig, a, 0), 4);
+		wait_minutes(rig, 9);
+		save_many(b, 1);
+		assert_int_equal(bucket_rows(rig, 1), 1);
+	}
+	assert_max_bucket(rig, "1");
+	/* Once in ten minutes, not with each mail: PUT, two rows. */
+	delete_bucket(rig, b, 1);
+	wait_minutes(rig, 11);
+	sets = rig->counts.sets;
+	save_many(b, 2);
+	assert_int_equal(rig->counts.sets, sets + 2 * 2 + 1);
+	fs_deinit(&b);
+	fs_deinit(&a);
+}
+
+RIG_TEST(a_host_that_was_away_looks_before_it_uses_its_room)
+{
+	struct fs *a = open_on(rig, 0, DICTMAP("2", "")), *b = open_on(rig, 0, OTHER_CACHE("2"));
+
+	save_many(b, 5);
+	delete_bucket(rig, a, 1);
+	delete_bucket(rig, a, 2);
+	(void)list(rig, a, 0);
+	wait_minutes(rig, 31);
+	(void)list(rig, a, 0);
+	assert_max_bucket(rig, "0");
+	/* It knew bucket 2, with room for one. */
+	save_many(b, 3);
+	assert_int_equal(list(rig, a, 0), 5);
+	assert_max_bucket(rig, "2");
+	assert_int_equal(bucket_rows(rig, 1), 2);
+	fs_deinit(&b);
+	fs_deinit(&a);
+}
+
+/* The lowering is on its way while others write; whenever it arrives, it hides nothing. */
+static void lower_late(struct rig *rig, unsigned saves_before, unsigned saves_after)
+{
+	struct fs *a = open_on(rig, 0, DICTMAP("2", "")), *b = open_on(rig, 0, OTHER_CACHE("2"));
+	struct fs *c;
+
+	save_many(b, 3);
+	delete_bucket(rig, a, 1);
+	(void)list(rig, a, 0);
+	wait_minutes(rig, 31);
+	rig->only = "max_bucket";
+	rig_fail_at(rig, 2, RIG_UNCERTAIN_LATE);
+	assert_int_equal(list(rig, a, 0), 2);
+	assert_true(rig->fired);
+	assert_non_null(strstr(rig->last_event, "max_bucket=0 reason=iter error="));
+	rig_fail_at(rig, 0, RIG_FAIL);
+	rig->only = NULL;
+	save_many(b, saves_before);
+	rig_apply_late(rig);
+	save_many(a, saves_after);
+	save_many(b, saves_after);
+	c = open_on(rig, 0, NEW_CACHE("2"));
+	assert_int_equal(list(rig, c, 0), 2 + saves_before + 2 * saves_after);
+	fs_deinit(&c);
+	fs_deinit(&b);
+	fs_deinit(&a);
+}
+
+#define LATE_TEST(before, after) \
+	RIG_TEST(a_lowering_that_comes_behind_##before##_saves_and_before_##after) \
+	{ \
+		lower_late(rig, before, after); \
+	}
+LATE_TEST(0, 1)
+LATE_TEST(1, 0)
+LATE_TEST(1, 3)
+LATE_TEST(2, 1)
+LATE_TEST(5, 2)
+
+RIG_TEST(a_lowering_that_fails_fails_no_listing)
+{
+	static const enum rig_fault faults[] = { RIG_FAIL, RIG_UNCERTAIN_NOT,
+		RIG_UNCERTAIN_APPLIED };
+	struct fs *fs = open_on(rig, 0, DICTMAP("2", ""));
+
+	save_many(fs, 3);
+	delete_bucket(rig, fs, 1);
+	(void)list(rig, fs, 0);
+	for (size_t i = 0; i < LAB_COUNT_OF(faults); i++) {
+		wait_minutes(rig, 31);
+		rig->only = "max_bucket";
+		rig_fail_at(rig, 2, faults[i]);
+		assert_int_equal(list(rig, fs, 0), 2);
+		assert_true(rig->fired);
+		rig_fail_at(rig, 0, RIG_FAIL);
+		rig->only = NULL;
+		(void)list(rig, fs, 0);
+	}
+	save_many(fs, 3);
+	assert_int_equal(list(rig, fs, 0), 5);
+	fs_deinit(&fs);
+}
+
+/* max_bucket is lost: what is above it may be full already. */
+RIG_TEST(a_bucket_that_is_met_again_is_counted)
+{
+	struct fs *fs = open_on(rig, 0, DICTMAP("2", ""));
+
+	save_many(fs, 5);
+	rig_remove_row(rig, ROWS "max_bucket");
+	wait_minutes(rig, 11);
+	save_many(fs, 2);
+	for (unsigned b = 0; b < 4; b++)
+		assert_true(bucket_rows(rig, b) <= 2);
+	assert_int_equal(list(rig, fs, FS_ITER_NOCACHE), 7);
+	fs_deinit(&fs);
+}
+
+/* Three hosts that save, expunge, list and wait in any order, while a step may fail in any way:
+ * what was acknowledged is listed by who has never looked before. */
+struct play {
+	struct rig *rig;
+	struct fs *hosts[3];
+	char names[400][33];
+	unsigned count, raised_late;
+};
+
+static unsigned play_draw(struct play *play, uint64_t seed, unsigned n, unsigned below)
+{
+	(void)play;
+	return (unsigned)lab_pick(lab_draw(seed, "buckets.play", below, n), below);
+}
+
+static void play_save(struct play *play, struct fs *fs)
+{
+	struct lab_error err;
+	char name[33];
+
+	if (play->count < LAB_COUNT_OF(play->names) && create(fs, FOLDER, "x", name, &err) == 0)
+		memcpy(play->names[play->count++], name, sizeof(name));
+}
+
+static void play_delete(struct play *play, struct fs *fs, unsigned victim)
+{
+	char path[200];
+	struct lab_error err;
+
+	snprintf(path, sizeof(path), FOLDER "%s", play->names[victim]);
+	if (del(fs, path, &err) < 0 && err.code != LAB_NOT_FOUND)
+		return;
+	memcpy(play->names[victim], play->names[--play->count], sizeof(play->names[victim]));
+}
+
+static void play_step(struct play *play, uint64_t seed, unsigned n)
+{
+	struct fs *fs = play->hosts[play_draw(play, seed, n, 3)];
+	unsigned what = play_draw(play, seed, n, 16);
+	struct lab_view *names;
+	struct lab_error err;
+	size_t count;
+
+	if (play_draw(play, seed, n, 5) == 0) {
+		play->rig->only = play_draw(play, seed, n, 2) == 0 ? "max_bucket" : NULL;
+		rig_fail_at(play->rig, 1 + play_draw(play, seed, n, 4),
+			(enum rig_fault)play_draw(play, seed, n, RIG_UNCERTAIN_LATE + 1));
+	}
+	if (what < 4)
+		play_save(play, fs);
+	else if (what < 10)
+		while (play->count > 1 && play_draw(play, seed, n + play->count * 1000, 8) > 0)
+			play_delete(play, fs, play_draw(play, seed, n, play->count));
+	else if (what < 14)
+		(void)fs_iter(
+			fs, LAB_VIEW(FOLDER), 0, 1000, play->rig->arena, &names, &count, &err);
+	else
+		wait_minutes(play->rig, play_draw(play, seed, n, 25));
+	play->raised_late += play->rig->late_count > 0;
+	rig_fail_at(play->rig, 0, RIG_FAIL);
+	play->rig->only = NULL;
+	if (play_draw(play, seed, n, 3) == 0)
+		rig_apply_late(play->rig);
+}
+
+static void assert_all_listed(struct play *play, uint64_t seed, unsigned n)
+{
+	struct fs *fs = open_on(play->rig, 0, NEW_CACHE("2"));
+	struct lab_map *listed = lab_map_new(play->rig->hosts[0].env->heap, 1000);
+	struct lab_view *names;
+	struct lab_error err;
+	size_t count;
+
+	OK(fs_iter(fs, LAB_VIEW(FOLDER), 0, 1000, play->rig->arena, &names, &count, &err));
+	for (size_t i = 0; i < count; i++)
+		*lab_map_slot(listed, names[i]) = play;
+	for (unsigned i = 0; i < play->count; i++) {
+		if (lab_map_get(listed, lab_view_cstr(play->names[i])) == NULL)
+			fail_msg("seed %" PRIu64 ", step %u: %s is not listed", seed, n,
+				play->names[i]);
+	}
+	lab_map_free(&listed);
+	fs_deinit(&fs);
+}
+
+static unsigned play(struct rig *rig, uint64_t seed)
+{
+	struct play play = { .rig = rig };
+	unsigned lowered;
+	char uri[300];
+
+	for (int i = 0; i < 3; i++) {
+		snprintf(uri, sizeof(uri),
+			"dictmap:proxy:dict-async:cassandra ; posix:prefix=/s/ ; "
+			"refcounting-table:cleanup-uncertain:storage-objectid-prefix=m/"
+			":bucket-size="
+			"2:bucket-cache=/home/user/%d-%" PRIu64,
+			i, seed);
+		play.hosts[i] = open_on(rig, 0, uri);
+	}
+	for (unsigned n = 0; n < 150; n++) {
+		play_step(&play, seed, n);
+		assert_all_listed(&play, seed, n);
+	}
+	rig_apply_late(rig);
+	assert_all_listed(&play, seed, 150);
+	lowered = rig->counts.events[LAB_EV_fs_dictmap_max_bucket_changed];
+	for (int i = 0; i < 3; i++)
+		fs_deinit(&play.hosts[i]);
+	return lowered;
+}
+
+#define PLAY_TEST(n) \
+	RIG_TEST(nothing_is_hidden_whoever_raises_and_lowers_##n) \
+	{ \
+		assert_true(play(rig, n) > 0); \
+	}
+PLAY_TEST(1)
+PLAY_TEST(2)
+PLAY_TEST(3)
+PLAY_TEST(4)
+PLAY_TEST(5)
+PLAY_TEST(6)
+PLAY_TEST(7)
+PLAY_TEST(8)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -562,6 +908,26 @@ int main(void)
 		RIG_UNIT_TEST(a_bucket_above_the_last_one_is_found_without_caches),
 		RIG_UNIT_TEST(a_listing_that_cannot_raise_max_bucket_fails),
 		RIG_UNIT_TEST(empty_buckets_below_the_last_are_reported),
+		RIG_UNIT_TEST(empty_buckets_at_the_end_are_forgotten_in_time),
+		RIG_UNIT_TEST(a_bucket_that_is_not_empty_stays_with_all_below),
+		RIG_UNIT_TEST(without_its_write_time_max_bucket_is_never_lowered),
+		RIG_UNIT_TEST(a_bucket_in_which_another_host_has_room_stays),
+		RIG_UNIT_TEST(a_host_that_was_away_looks_before_it_uses_its_room),
+		RIG_UNIT_TEST(a_lowering_that_fails_fails_no_listing),
+		RIG_UNIT_TEST(a_bucket_that_is_met_again_is_counted),
+		RIG_UNIT_TEST(a_lowering_that_comes_behind_0_saves_and_before_1),
+		RIG_UNIT_TEST(a_lowering_that_comes_behind_1_saves_and_before_0),
+		RIG_UNIT_TEST(a_lowering_that_comes_behind_1_saves_and_before_3),
+		RIG_UNIT_TEST(a_lowering_that_comes_behind_2_saves_and_before_1),
+		RIG_UNIT_TEST(a_lowering_that_comes_behind_5_saves_and_before_2),
+		RIG_UNIT_TEST(nothing_is_hidden_whoever_raises_and_lowers_1),
+		RIG_UNIT_TEST(nothing_is_hidden_whoever_raises_and_lowers_2),
+		RIG_UNIT_TEST(nothing_is_hidden_whoever_raises_and_lowers_3),
+		RIG_UNIT_TEST(nothing_is_hidden_whoever_raises_and_lowers_4),
+		RIG_UNIT_TEST(nothing_is_hidden_whoever_raises_and_lowers_5),
+		RIG_UNIT_TEST(nothing_is_hidden_whoever_raises_and_lowers_6),
+		RIG_UNIT_TEST(nothing_is_hidden_whoever_raises_and_lowers_7),
+		RIG_UNIT_TEST(nothing_is_hidden_whoever_raises_and_lowers_8),
 	};
 
 	return cmocka_run_group_tests_name("dictmap-buckets", tests, NULL, NULL);

@@ -148,6 +148,17 @@ static struct lab_view row_key(
 	return lab_view_cstr(out);
 }
 
+/* Of two values with one timestamp Cassandra keeps the larger; decimal numbers, and names of one
+ * length, compare as what they stand for. */
+static bool is_superseded(const struct rig_row *row, struct lab_view value, uint64_t timestamp_us)
+{
+	if (row->value == NULL || row->written_us != timestamp_us)
+		return row->value == NULL || row->written_us < timestamp_us;
+	if (row->len != value.len)
+		return row->len < value.len;
+	return value.len > 0 && memcmp(row->value, value.ptr, value.len) < 0;
+}
+
 static void write_row(
 	struct rig *rig, struct lab_view key, struct lab_view value, uint64_t timestamp_us)
 {
@@ -156,7 +167,7 @@ static void write_row(
 
 	key = row_key(rig, key, &value, text, sizeof(text));
 	row = row_slot(rig, key);
-	if (row->value != NULL && row->written_us >= timestamp_us)
+	if (!is_superseded(row, value, timestamp_us))
 		return;
 	lab_heap_free(heap_of(rig), row->value);
 	row->value = keep(rig, value);
@@ -192,12 +203,12 @@ static uint64_t timestamp(struct dict *dict, const struct dict_change_options *o
 }
 
 /* The maps of buckets and diffs have a second value field, writetime(). */
-static void copy_values(struct lab_view key, const struct rig_row *row, struct lab_arena *arena,
-	struct dict_values *ret)
+static void copy_values(const struct rig *rig, struct lab_view key, const struct rig_row *row,
+	struct lab_arena *arena, struct dict_values *ret)
 {
 	*ret = (struct dict_values){ .count = 1 };
 	ret->items[0] = lab_arena_copy(arena, lab_view_of(row->value, row->len));
-	if (lab_view_ends_with(key, LAB_VIEW("/max_bucket")) ||
+	if ((lab_view_ends_with(key, LAB_VIEW("/max_bucket")) && !rig->has_old_map) ||
 		lab_view_starts_with(key, LAB_VIEW("shared/dictdiffmap/"))) {
 		ret->count = 2;
 		ret->items[1] = lab_view_cstr(lab_arena_printf(arena, "%" PRIu64, row->written_us));
@@ -220,7 +231,7 @@ static int rig_dict_lookup(struct dict *dict, struct lab_view key, struct lab_ar
 		answer(host_of(dict));
 		return 0;
 	}
-	copy_values(key, row, arena, ret);
+	copy_values(rig, key, row, arena, ret);
 	answer(host_of(dict));
 	return 1;
 }
@@ -275,7 +286,7 @@ static int collect_rows(struct rig *rig, struct lab_view path,
 		rows[n].key = lab_view_cstr(lab_arena_printf(
 			arena, "%.*s%.*s", LAB_VIEW_ARG(path), LAB_VIEW_ARG(part)));
 		if (!options->no_value)
-			copy_values(key, row, arena, &rows[n].values);
+			copy_values(rig, key, row, arena, &rows[n].values);
 		n++;
 	}
 	*ret = rows;

@@ -69,6 +69,7 @@ struct rig {
 	struct rig_counts counts;
 	uint64_t delay_ns;     /* each step takes, half of it there and half back; 1 ms */
 	uint64_t listing_ns;   /* how much longer the answer to an iteration takes; 0 */
+	bool has_old_map;      /* its map of buckets has no writetime() */
 	char last_event[1024]; /* all but those of single files and hosts */
 
 	/* The step at which to fail; 0: none. */
