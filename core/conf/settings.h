@@ -129,6 +129,11 @@ struct conf_settings {
 	unsigned metacache_merge_max_uid_renumbers;  /* 100 */
 	struct conf_text metacache_priority_weights; /* "10% +1d 10% +1d 50% +1h 100% 0" */
 	struct conf_text metacache_size_weights;     /* "2M +30 1G +120" */
+	uint64_t metacache_rescan_interval_ns;       /* 1 day; 0: never */
+	struct conf_text metacache_roots;            /* mail_home and mail_chroot */
+	struct conf_text metacache_userdb;           /* relative to state_dir */
+	struct conf_text metacache_last_host_dict;   /* empty: nobody is asked */
+	struct conf_text mail_chroot, state_dir;
 
 	bool lazy_expunge; /* plugin setting lazy_expunge is there */
 	struct conf_text lazy_expunge_mailbox;

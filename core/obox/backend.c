@@ -163,14 +163,14 @@ int backend_start(
 	const struct backend_settings *settings, struct backend **ret, struct lab_error *err)
 {
 	struct lab_heap *heap = settings->env->heap;
-	struct metacache_weights weights;
+	struct metacache_settings metacache = { .env = settings->env, .conf = settings->conf };
 	struct backend *backend;
 
 	for (size_t i = 0; i < settings->dict_count; i++)
 		lab_assert(settings->dicts[i].config != NULL);
 	if (settings->conf->obox_fs.text.len == 0)
 		return lab_fail(err, LAB_INVALID, "obox_fs is not set");
-	if (metacache_read_weights(settings->conf, &weights, err) < 0)
+	if (metacache_read_weights(settings->conf, &metacache.weights, err) < 0)
 		return -1;
 	backend = lab_new(heap, struct backend);
 	backend->settings = *settings;
@@ -183,7 +183,10 @@ int backend_start(
 		.defects = settings->defects };
 	if (!settings->has_no_users)
 		backend->reboots = reboots_start(settings->env);
-	backend->metacache = metacache_start(settings->env, settings->conf, &weights, backend);
+	metacache.backend = backend;
+	metacache.reboots = backend->reboots;
+	metacache.home = settings->home;
+	backend->metacache = metacache_start(&metacache);
 	*ret = backend;
 	return 0;
 }

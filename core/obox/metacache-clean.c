@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * metacache-clean.c - space: what local indexes take, and which of them go when it gets short
- * (obox 5.8).
+ * metacache-clean.c - which indexes go when space is short (obox 5.8), and how.
  */
 #include "core/obox/metacache-private.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #define DEFAULT_PRIORITIES LAB_VIEW("10% +1d 10% +1d 50% +1h 100% 0")
 #define DEFAULT_SIZES LAB_VIEW("2M +30 1G +120")
+#define LISTING_ARENA_MAX ((size_t)1 << 30)
 
 int metacache_read_weights(
 	const struct conf_settings *conf, struct metacache_weights *ret, struct lab_error *err)
@@ -20,46 +21,89 @@ int metacache_read_weights(
 		sizes.len > 0 ? sizes : DEFAULT_SIZES, ret, err);
 }
 
-/* ---- what a user's folders of one priority take ---- */
+/* ---- masks ---- */
+
+static bool matches_mask(struct lab_view mask, struct lab_view text)
+{
+	size_t m = 0, t = 0, star = SIZE_MAX, resume = 0;
+
+	while (t < text.len) {
+		if (m < mask.len && mask.ptr[m] == '*') {
+			star = m++;
+			resume = t;
+		} else if (m < mask.len && (mask.ptr[m] == '?' || mask.ptr[m] == text.ptr[t])) {
+			m++;
+			t++;
+		} else if (star != SIZE_MAX) {
+			m = star + 1;
+			t = ++resume;
+		} else {
+			return false;
+		}
+	}
+	while (m < mask.len && mask.ptr[m] == '*')
+		m++;
+	return m == mask.len;
+}
+
+bool metacache_matches(const struct metacache_filter *filter, const struct metacache_user *user)
+{
+	if (filter->mask.len == 0)
+		return true;
+	if (filter->field.len == 0)
+		return matches_mask(filter->mask, lab_view_cstr(user->name));
+	for (size_t i = 0; i < user->field_count; i++) {
+		if (lab_view_eq_cstr(filter->field, user->fields[i].name))
+			return matches_mask(filter->mask, lab_view_cstr(user->fields[i].value));
+	}
+	return false;
+}
+
+/* ---- what a user's directories of one priority take ---- */
 
 struct group {
-	struct obox_user *user;
+	struct metacache_user *user;
 	struct metacache_usage usage;
 	int64_t weight;
-	size_t order; /* of equal weights the first one opened goes first */
+	size_t order; /* of equal weights the first by name goes first */
 };
 
-static enum metacache_priority priority_of(const struct obox_mailbox *mailbox)
+static struct obox_user *open_user(const struct metacache *metacache, const char *name)
 {
-	const struct obox_list_folder *folder =
-		obox_list_find(mailbox->user->root_index.list, lab_view_cstr(mailbox->name));
+	return lab_map_get(backend_get_users(metacache->backend), lab_view_cstr(name));
+}
 
-	if (strcmp(mailbox->name, "INBOX") == 0 ||
-		(folder != NULL && strcmp(folder->special_use, "\\Junk") == 0))
-		return METACACHE_SPECIAL;
-	return METACACHE_OTHER;
+static struct obox_mailbox *open_folder(
+	const struct metacache *metacache, const char *user, const char *guid)
+{
+	struct obox_user *open = open_user(metacache, user);
+
+	return open == NULL ? NULL : lab_map_get(open->folders, lab_view_cstr(guid));
 }
 
 /* What was saved here into a folder that was deleted elsewhere may be needed yet. */
-static bool is_in(const struct group *group, const struct obox_mailbox *mailbox)
+static bool is_needed(const struct metacache *metacache, const struct metacache_user *user,
+	const struct metacache_directory *directory)
 {
-	return mailbox->sync.counted_bytes > 0 && !mailbox->is_gone &&
-	       priority_of(mailbox) == group->usage.priority;
+	const struct obox_mailbox *mailbox = open_folder(metacache, user->name, directory->guid);
+
+	return mailbox != NULL && mailbox->is_gone;
 }
 
-static void measure(struct group *group)
+static void measure(const struct metacache *metacache, struct group *group)
 {
-	struct lab_map_iter iter = lab_map_iterate(group->user->folders);
+	struct lab_tree_iter iter = lab_tree_iterate(group->user->directories, LAB_VIEW(""));
 	struct lab_view guid;
 	void *value;
 
-	while (lab_map_next(&iter, &guid, &value)) {
-		const struct obox_mailbox *mailbox = value;
+	while (lab_tree_next(&iter, &guid, &value)) {
+		const struct metacache_directory *directory = value;
 
-		if (mailbox == NULL || !is_in(group, mailbox))
+		if (directory->priority != group->usage.priority || directory->bytes == 0 ||
+			is_needed(metacache, group->user, directory))
 			continue;
-		group->usage.bytes += mailbox->sync.counted_bytes;
-		group->usage.accessed = LAB_MAX(group->usage.accessed, mailbox->sync.accessed);
+		group->usage.bytes += directory->bytes;
+		group->usage.accessed = LAB_MAX(group->usage.accessed, directory->accessed);
 	}
 }
 
@@ -72,34 +116,63 @@ static int compare_groups(const void *a, const void *b)
 	return (x->order > y->order) - (x->order < y->order);
 }
 
-/* All groups of at least that priority, the lightest first. */
-static struct group *list_groups(
-	struct metacache *metacache, enum metacache_priority min_priority, size_t *ret_count)
+/* All there are, by name; *ret_count of them have something. */
+static struct group *list_all(const struct metacache *metacache, size_t *ret_count)
 {
-	const struct lab_map *users = backend_get_users(metacache->backend);
-	struct lab_map_iter iter = lab_map_iterate(users);
-	struct group *groups =
-		lab_new_array(metacache->env->heap, struct group, 2 * lab_map_count(users) + 1);
+	size_t max = METACACHE_PRIORITIES * lab_tree_count(metacache->users.users) + 1;
+	struct group *groups = lab_new_array(metacache->env->heap, struct group, max);
+	struct lab_tree_iter iter = lab_tree_iterate(metacache->users.users, LAB_VIEW(""));
 	uint64_t used[METACACHE_PRIORITIES] = { 0 };
 	struct lab_view name;
 	void *user;
 	size_t n = 0;
 
-	while (lab_map_next(&iter, &name, &user)) {
-		for (unsigned p = METACACHE_SPECIAL; user != NULL && p < METACACHE_PRIORITIES;
-			p++) {
+	while (lab_tree_next(&iter, &name, &user)) {
+		for (unsigned p = 0; p < METACACHE_PRIORITIES; p++) {
 			groups[n] = (struct group){ .user = user,
 				.usage.priority = (enum metacache_priority)p,
 				.usage.max_space = metacache->conf->metacache_max_space,
 				.order = n };
-			measure(&groups[n]);
+			measure(metacache, &groups[n]);
 			used[p] += groups[n].usage.bytes;
-			n += p >= (unsigned)min_priority && groups[n].usage.bytes > 0;
+			n += groups[n].usage.bytes > 0;
 		}
 	}
 	for (size_t i = 0; i < n; i++) {
 		groups[i].usage.priority_used = used[groups[i].usage.priority];
 		groups[i].weight = metacache_weight(&metacache->weights, &groups[i].usage);
+	}
+	*ret_count = n;
+	return groups;
+}
+
+int64_t metacache_weight_of(const struct metacache *metacache, const struct metacache_user *user,
+	enum metacache_priority priority)
+{
+	size_t count;
+	struct group *groups = list_all(metacache, &count);
+	int64_t weight = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		if (groups[i].user == user && groups[i].usage.priority == priority)
+			weight = groups[i].weight;
+	}
+	lab_heap_free(metacache->env->heap, groups);
+	return weight;
+}
+
+/* Those that match, the lightest first. */
+static struct group *list_groups(
+	const struct metacache *metacache, const struct metacache_filter *filter, size_t *ret_count)
+{
+	size_t count, n = 0;
+	struct group *groups = list_all(metacache, &count);
+
+	for (size_t i = 0; i < count; i++) {
+		if (groups[i].usage.priority >= filter->min_priority &&
+			groups[i].usage.accessed <= filter->accessed_until &&
+			metacache_matches(filter, groups[i].user))
+			groups[n++] = groups[i];
 	}
 	if (n > 0)
 		qsort(groups, n, sizeof(*groups), compare_groups);
@@ -109,94 +182,180 @@ static struct group *list_groups(
 
 /* ---- cleaning ---- */
 
-static size_t list_folders(const struct group *group, struct obox_mailbox **ret)
+/* Of whoever was not opened since the start: all of it is in bundles, or it is of a run that
+ * crashed, and nobody will believe it. */
+static int remove_closed(
+	struct metacache *metacache, struct metacache_user *known, const char *guid)
 {
-	struct lab_map_iter iter = lab_map_iterate(group->user->folders);
+	struct lab_error ignored;
+	char path[ENV_PATH_MAX];
+	int n = guid[0] == '\0'
+			? snprintf(path, sizeof(path), "%s/" METACACHE_ROOT_FILE, known->home)
+			: snprintf(path, sizeof(path), "%s/mailboxes/%s/" METACACHE_FOLDER_FILE,
+				  known->home, guid);
+
+	if (n < (int)sizeof(path))
+		(void)env_unlink(metacache->env, path, &ignored);
+	if (guid[0] != '\0' && n < (int)sizeof(path)) {
+		path[n - (int)strlen("/" METACACHE_FOLDER_FILE)] = '\0';
+		(void)env_unlink(metacache->env, path, &ignored);
+	}
+	metacache_users_forget_directory(&metacache->users, known, guid);
+	return 1;
+}
+
+/* -1: the list of folders, or the folder's bundles, cannot be had. */
+static int clean_folder(struct metacache *metacache, struct obox_user *user, const char *guid,
+	struct lab_error *err)
+{
+	struct obox_mailbox *mailbox = lab_map_get(user->folders, lab_view_cstr(guid));
+
+	if (mailbox == NULL) {
+		if (!user->root_index.is_refreshed && obox_user_access(user, err) < 0)
+			return -1;
+		/* One that is in the list no more. */
+		if (obox_mailbox_load(user, lab_view_cstr(guid), &mailbox, err) < 0)
+			return err->code == LAB_NOT_FOUND && user->known != NULL
+				       ? remove_closed(metacache, user->known, guid)
+				       : -1;
+	}
+	return obox_mailbox_clean(mailbox, err);
+}
+
+/* 1 if it is gone, 0 if it is in use. */
+static int clean_directory(struct metacache *metacache, struct metacache_user *known,
+	const struct metacache_directory *directory, struct lab_error *err)
+{
+	char guid[METACACHE_GUID_MAX], name[METACACHE_NAME_MAX + 1];
+	struct obox_user *user;
+	int result;
+
+	(void)snprintf(guid, sizeof(guid), "%s", directory->guid);
+	(void)snprintf(name, sizeof(name), "%s", known->name);
+	if (directory->changes == METACACHE_UNCHANGED &&
+		(guid[0] == '\0' ? open_user(metacache, name) == NULL
+				 : open_folder(metacache, name, guid) == NULL))
+		return remove_closed(metacache, known, guid);
+	if (backend_user_get(metacache->backend, lab_view_cstr(name), &user, err) < 0)
+		return -1;
+	result = guid[0] == '\0' ? obox_root_clean(&user->root_index, err)
+				 : clean_folder(metacache, user, guid, err);
+	backend_user_release(&user);
+	return result;
+}
+
+static void report(const struct metacache *metacache, const char *user,
+	enum metacache_priority priority, enum lab_event_id event, const struct lab_error *err)
+{
+	ENV_EVENT(metacache->env, event, LAB_F_CSTR("user", user),
+		LAB_F_U64("min_priority", priority), LAB_F_CODE("code", err->code),
+		LAB_F_CSTR("error", err->code == LAB_OK ? "" : err->message));
+}
+
+/* What a user has of one priority now, by GUID; in the arena. */
+static size_t list_directories(struct metacache *metacache, const struct metacache_user *user,
+	enum metacache_priority priority, struct lab_arena *arena, struct lab_view **ret)
+{
+	struct lab_tree_iter iter = lab_tree_iterate(user->directories, LAB_VIEW(""));
 	struct lab_view guid;
 	void *value;
 	size_t n = 0;
 
-	while (lab_map_next(&iter, &guid, &value)) {
-		if (value != NULL && is_in(group, value)) {
-			ret[n] = value;
-			/* Nobody else frees it. */
-			ret[n++]->references++;
-		}
+	*ret = lab_arena_array(arena, struct lab_view, lab_tree_count(user->directories));
+	while (lab_tree_next(&iter, &guid, &value)) {
+		const struct metacache_directory *directory = value;
+
+		if (directory->priority == priority && directory->bytes > 0 &&
+			!is_needed(metacache, user, directory))
+			(*ret)[n++] = lab_arena_copy(arena, guid);
 	}
 	return n;
 }
 
-static void report(const struct group *group, enum lab_event_id event, const struct lab_error *err)
+/* Whoever is cleaned may be forgotten meanwhile, and everything else may change, too. */
+static int clean_group(struct metacache *metacache, struct lab_view name,
+	enum metacache_priority priority, struct lab_error *ret_err)
 {
-	ENV_EVENT(group->user->env, event, LAB_F_CSTR("user", group->user->username),
-		LAB_F_U64("min_priority", group->usage.priority), LAB_F_CODE("code", err->code),
-		LAB_F_CSTR("error", err->code == LAB_OK ? "" : err->message));
+	struct lab_arena *arena = lab_arena_new(metacache->env->heap, LISTING_ARENA_MAX);
+	struct metacache_user *user = metacache_users_find(&metacache->users, name);
+	struct lab_error failed;
+	struct lab_view *guids;
+	size_t count;
+	int result = 1;
+
+	ret_err->code = LAB_OK;
+	count = user == NULL ? 0 : list_directories(metacache, user, priority, arena, &guids);
+	for (size_t i = 0; i < count; i++) {
+		const struct metacache_directory *directory;
+		int one;
+
+		user = metacache_users_find(&metacache->users, name);
+		directory = user == NULL ? NULL : lab_tree_get(user->directories, guids[i]);
+		if (directory == NULL)
+			continue;
+		one = clean_directory(metacache, user, directory, &failed);
+		if (one < 0)
+			*ret_err = failed;
+		result = LAB_MIN(result, one);
+	}
+	lab_arena_free(&arena);
+	return result;
 }
 
-static void clean_group(const struct group *group)
+static int clean_groups(struct metacache *metacache, const struct group *groups, size_t count,
+	uint64_t max_bytes, struct lab_error *err)
 {
-	struct lab_heap *heap = group->user->env->heap;
-	struct obox_mailbox **folders =
-		lab_new_array(heap, struct obox_mailbox *, lab_map_count(group->user->folders) + 1);
-	struct lab_error err = { .code = LAB_OK }, failed;
-	size_t count = list_folders(group, folders);
+	struct lab_arena *arena = lab_arena_new(metacache->env->heap, LISTING_ARENA_MAX);
+	const char **names = lab_arena_array(arena, const char *, count);
+	int result = 1;
 
-	report(group, LAB_EV_metacache_user_clean_started, &err);
-	for (size_t i = 0; i < count; i++) {
-		folders[i]->references--;
-		if (obox_mailbox_clean(folders[i], &failed) < 0)
-			err = failed;
+	for (size_t i = 0; i < count; i++)
+		names[i] = lab_arena_cstr(arena, lab_view_cstr(groups[i].user->name));
+	for (size_t i = 0; i < count && metacache_used(metacache) > max_bytes; i++) {
+		struct lab_error one = { .code = LAB_OK };
+		int done;
+
+		report(metacache, names[i], groups[i].usage.priority,
+			LAB_EV_metacache_user_clean_started, &one);
+		done = clean_group(
+			metacache, lab_view_cstr(names[i]), groups[i].usage.priority, &one);
+		report(metacache, names[i], groups[i].usage.priority,
+			LAB_EV_metacache_user_clean_finished, &one);
+		if (done < 0 && result >= 0 && err != NULL)
+			*err = one;
+		result = LAB_MIN(result, done);
 	}
-	report(group, LAB_EV_metacache_user_clean_finished, &err);
-	lab_heap_free(heap, folders);
+	lab_arena_free(&arena);
+	return result;
+}
+
+/* Folders before roots, which stay as long as their user has folders. */
+int metacache_clean_matching(struct metacache *metacache, const struct metacache_filter *filter,
+	uint64_t max_bytes, struct lab_error *err)
+{
+	struct metacache_filter folders = *filter;
+	size_t count;
+	struct group *groups;
+	int result, roots = 1;
+
+	folders.min_priority = LAB_MAX(filter->min_priority, METACACHE_FTS);
+	groups = list_groups(metacache, &folders, &count);
+	result = clean_groups(metacache, groups, count, max_bytes, err);
+	lab_heap_free(metacache->env->heap, groups);
+	if (filter->min_priority > METACACHE_ROOT || metacache_used(metacache) <= max_bytes)
+		return result;
+	groups = list_groups(metacache, filter, &count);
+	roots = clean_groups(metacache, groups, count, max_bytes, result < 0 ? NULL : err);
+	lab_heap_free(metacache->env->heap, groups);
+	return LAB_MIN(result, roots);
 }
 
 int metacache_clean(
 	struct metacache *metacache, enum metacache_priority min_priority, uint64_t max_bytes)
 {
-	size_t count;
-	struct group *groups = list_groups(metacache, min_priority, &count);
+	struct metacache_filter filter = { .min_priority = min_priority,
+		.accessed_until = INT64_MAX };
 
-	for (size_t i = 0; i < count && metacache->used_bytes > max_bytes; i++)
-		clean_group(&groups[i]);
-	lab_heap_free(metacache->env->heap, groups);
-	return metacache->used_bytes <= max_bytes;
-}
-
-static void clean_in_background(void *arg)
-{
-	struct metacache *metacache = arg;
-
-	(void)metacache_clean(metacache, METACACHE_SPECIAL, metacache->conf->metacache_max_space);
-	metacache->is_cleaning = false;
-	env_cond_broadcast(metacache->env, &metacache->done);
-}
-
-/* ---- accounting ---- */
-
-void metacache_count(struct metacache *metacache, struct obox_mailbox *mailbox, uint64_t bytes)
-{
-	uint64_t max = metacache->conf->metacache_max_space;
-	struct lab_error err;
-
-	metacache->used_bytes += bytes - mailbox->sync.counted_bytes;
-	mailbox->sync.counted_bytes = bytes;
-	if (max == 0 || metacache->used_bytes <= max || metacache->is_cleaning ||
-		metacache->is_stopping)
-		return;
-	metacache->is_cleaning = env_spawn(metacache->env, "metacache-clean", clean_in_background,
-					 metacache, &err) == 0;
-}
-
-uint64_t metacache_used(const struct metacache *metacache)
-{
-	return metacache->used_bytes;
-}
-
-bool metacache_is_full(const struct metacache *metacache)
-{
-	const struct conf_settings *conf = metacache->conf;
-
-	return conf->metacache_max_space > 0 &&
-	       metacache->used_bytes > conf->metacache_max_space + conf->metacache_max_grace;
+	(void)metacache_clean_matching(metacache, &filter, max_bytes, NULL);
+	return metacache_used(metacache) <= max_bytes;
 }

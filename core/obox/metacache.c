@@ -7,18 +7,20 @@
 #define DUE_MAX 10000000
 #define KEY_BYTES 16
 
-struct metacache *metacache_start(struct env *env, const struct conf_settings *conf,
-	const struct metacache_weights *weights, struct backend *backend)
+struct metacache *metacache_start(const struct metacache_settings *settings)
 {
+	struct env *env = settings->env;
 	struct metacache *metacache = lab_new(env->heap, struct metacache);
-	unsigned parallel = LAB_MAX(1u, conf->metacache_max_parallel_requests);
+	unsigned parallel = LAB_MAX(1u, settings->conf->metacache_max_parallel_requests);
 
 	metacache->env = env;
-	metacache->conf = conf;
-	metacache->weights = *weights;
-	metacache->backend = backend;
+	metacache->conf = settings->conf;
+	metacache->weights = settings->weights;
+	metacache->backend = settings->backend;
+	metacache->reboots = settings->reboots;
 	metacache->requests.free = metacache->uploads.free = parallel;
 	metacache->due = lab_tree_new(env->heap, DUE_MAX);
+	metacache_open_users(metacache, settings->home);
 	return metacache;
 }
 
@@ -148,7 +150,8 @@ void metacache_stop(struct metacache *metacache)
 
 	metacache->is_stopping = true;
 	env_cond_broadcast(metacache->env, &metacache->wake);
-	while (metacache->is_running || metacache->is_cleaning || metacache->uploading > 0)
+	while (metacache->is_running || metacache->is_cleaning || metacache->is_rescanning ||
+		metacache->uploading > 0)
 		(void)env_cond_wait(metacache->env, &metacache->done, ENV_FOREVER);
 	while ((mailbox = first_due(metacache)) != NULL)
 		metacache_forget(metacache, mailbox);
@@ -161,6 +164,7 @@ void metacache_free(struct metacache **metacache_p)
 	if (metacache == NULL)
 		return;
 	lab_assert(!metacache->is_running && metacache->uploading == 0);
+	metacache_close_users(metacache);
 	lab_tree_free(&metacache->due);
 	lab_heap_free(metacache->env->heap, metacache);
 	*metacache_p = NULL;

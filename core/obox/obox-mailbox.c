@@ -2,6 +2,7 @@
  *
  * obox-mailbox.c - folders: opening, closing, who may run beside whom.
  */
+#include "core/obox/metacache-users.h"
 #include "core/obox/metacache.h"
 #include "core/obox/obox-private.h"
 
@@ -48,8 +49,13 @@ void obox_mailbox_unlock(struct obox_mailbox *mailbox)
 {
 	mailbox->is_rescanning = false;
 	env_cond_broadcast(mailbox->user->env, &mailbox->lock_cond);
-	metacache_count(
-		backend_get_metacache(mailbox->user->backend), mailbox, mailbox->index.file_size);
+	metacache_count(backend_get_metacache(mailbox->user->backend), mailbox,
+		obox_mailbox_bytes(mailbox));
+}
+
+uint64_t obox_mailbox_bytes(const struct obox_mailbox *mailbox)
+{
+	return mailbox->index.file == NULL ? 0 : mailbox->index.file_size;
 }
 
 /* ---- opening ---- */
@@ -90,8 +96,8 @@ static struct obox_mailbox *mailbox_new(
 static int index_path(
 	const struct obox_mailbox *mailbox, char path[ENV_PATH_MAX], struct lab_error *err)
 {
-	int n = snprintf(path, ENV_PATH_MAX, "%s/mailboxes/%s/obox.index.log", mailbox->user->home,
-		mailbox->guid);
+	int n = snprintf(path, ENV_PATH_MAX, "%s/mailboxes/%s/" METACACHE_FOLDER_FILE,
+		mailbox->user->home, mailbox->guid);
 
 	if (n < ENV_PATH_MAX)
 		return 0;
@@ -129,6 +135,20 @@ static int find_or_add(struct obox_user *user, const struct obox_list_folder *fo
 	return 0;
 }
 
+int obox_mailbox_load(struct obox_user *user, struct lab_view guid, struct obox_mailbox **ret,
+	struct lab_error *err)
+{
+	const struct obox_list_folder *folder = NULL;
+	uint8_t bytes[ENV_GUID128_SIZE];
+
+	if (lab_unhex(guid, bytes, sizeof(bytes)) == 0)
+		folder = obox_list_find_guid(user->root_index.list, bytes);
+	if (folder == NULL)
+		return lab_fail(err, LAB_NOT_FOUND, "there is no folder with GUID %.*s",
+			LAB_VIEW_ARG(guid));
+	return find_or_add(user, folder, ret, err);
+}
+
 static int open_folder(struct obox_user *user, const struct obox_list_folder *folder,
 	struct obox_mailbox **ret, struct lab_error *err)
 {
@@ -138,7 +158,7 @@ static int open_folder(struct obox_user *user, const struct obox_list_folder *fo
 	if (find_or_add(user, folder, &mailbox, err) < 0)
 		return -1;
 	mailbox->references++;
-	mailbox->sync.accessed = env_wall_seconds(user->env);
+	metacache_touch(backend_get_metacache(user->backend), mailbox);
 	/* Another session may be opening it right now. */
 	obox_mailbox_begin(mailbox);
 	obox_mailbox_end(mailbox);
@@ -223,6 +243,20 @@ static bool is_idle(const struct obox_mailbox *mailbox)
 	       mailbox->rescans_waiting == 0 && !mailbox->is_gone;
 }
 
+/* With its directory, if nothing else is in it. UIDVALIDITY is in bundles, or the root's list. */
+static void remove_file(const struct obox_mailbox *mailbox)
+{
+	struct env *env = mailbox->user->env;
+	struct lab_error ignored;
+	char path[ENV_PATH_MAX];
+	size_t len = strlen(mailbox->index.path) - strlen("/" METACACHE_FOLDER_FILE);
+
+	(void)env_unlink(env, mailbox->index.path, &ignored);
+	memcpy(path, mailbox->index.path, len);
+	path[len] = '\0';
+	(void)env_unlink(env, path, &ignored);
+}
+
 int obox_mailbox_clean(struct obox_mailbox *mailbox, struct lab_error *err)
 {
 	struct obox_user *user = mailbox->user;
@@ -247,8 +281,10 @@ int obox_mailbox_clean(struct obox_mailbox *mailbox, struct lab_error *err)
 	if (result <= 0 || !is_idle(mailbox))
 		return result;
 	metacache_count(metacache, mailbox, 0);
+	metacache_closed(metacache, mailbox, false, false);
 	(void)lab_map_remove(user->folders, lab_view_cstr(mailbox->guid));
 	obox_index_drop(&mailbox->index);
+	remove_file(mailbox);
 	obox_sync_close(mailbox);
 	mailbox_drop(mailbox);
 	return 1;
@@ -257,19 +293,24 @@ int obox_mailbox_clean(struct obox_mailbox *mailbox, struct lab_error *err)
 void obox_mailbox_free(struct obox_mailbox **mailbox_p)
 {
 	struct obox_mailbox *mailbox = *mailbox_p;
-	struct lab_error ignored;
+	struct metacache *metacache = backend_get_metacache(mailbox->user->backend);
+	const struct obox_sync *sync = &mailbox->sync;
+	bool is_changed = mailbox->index.changes != sync->uploaded_changes;
+	bool is_important = mailbox->index.important_changes != sync->uploaded_important;
+	bool is_kept = mailbox->index.file != NULL && !mailbox->is_gone;
 	struct lab_buf kept;
 
 	lab_assert(mailbox->references == 0 && mailbox->operations == 0);
-	metacache_forget(backend_get_metacache(mailbox->user->backend), mailbox);
-	metacache_count(backend_get_metacache(mailbox->user->backend), mailbox, 0);
+	metacache_forget(metacache, mailbox);
 	lab_buf_init(&kept, mailbox->user->env->heap, KEPT_BYTES_MAX);
 	obox_sync_keep(mailbox, &kept);
 	obox_index_close(&mailbox->index, lab_buf_view(&kept));
 	lab_buf_done(&kept);
 	obox_sync_close(mailbox);
 	if (mailbox->is_gone)
-		(void)env_unlink(mailbox->user->env, mailbox->index.path, &ignored);
+		remove_file(mailbox);
+	metacache_count(metacache, mailbox, is_kept ? mailbox->index.file_size : 0);
+	metacache_closed(metacache, mailbox, is_changed, is_important);
 	mailbox_drop(mailbox);
 	*mailbox_p = NULL;
 }

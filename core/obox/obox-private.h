@@ -79,6 +79,8 @@ struct obox_mail *obox_index_find_name(
 
 struct obox_bundles;
 struct metacache;
+struct metacache_directory;
+struct metacache_user;
 
 struct obox_user {
 	struct backend *backend;
@@ -90,6 +92,8 @@ struct obox_user {
 	struct fs *fs, *index_fs;
 	struct obox_root root_index;
 	struct lab_map *folders; /* GUID in hex -> struct obox_mailbox */
+	/* What the metacache has of it; NULL: not opened yet, or not counted. */
+	struct metacache_user *known;
 	unsigned references;
 	struct env_cond release_cond;
 };
@@ -107,9 +111,9 @@ struct obox_sync {
 	bool has_uncertain; /* a mail may be there, or come, that has no UID here */
 	bool is_uploading;
 	struct env_cond cond;
-	uint64_t retry_ns;      /* the last upload failed: none in the background before */
-	uint64_t counted_bytes; /* of its file, in the metacache's sum */
-	int64_t accessed;       /* unix seconds */
+	uint64_t retry_ns; /* the last upload failed: none in the background before */
+	/* In the metacache's sum; NULL: not yet. */
+	struct metacache_directory *directory;
 	/* In the metacache's list of uploads. */
 	uint64_t due_ns; /* 0: in none */
 	uint64_t ticket;
@@ -159,6 +163,12 @@ void obox_mailbox_unlock(struct obox_mailbox *mailbox);
 /* Removes the local index, once all that was changed is uploaded. 1 if it did; 0: it is in use; -1:
  * it could not be uploaded, and stays. The mailbox is gone if nobody has come meanwhile. Blocks. */
 int obox_mailbox_clean(struct obox_mailbox *mailbox, struct lab_error *err);
+/* Opens the local index of a folder of the list, without a look at storage. -1 LAB_NOT_FOUND: there
+ * is no such folder. */
+int obox_mailbox_load(struct obox_user *user, struct lab_view guid, struct obox_mailbox **ret,
+	struct lab_error *err);
+/* What there is of it on the disk. */
+uint64_t obox_mailbox_bytes(const struct obox_mailbox *mailbox);
 /* Closes the index; that of a folder which was deleted goes. */
 void obox_mailbox_free(struct obox_mailbox **mailbox);
 

@@ -2,7 +2,8 @@
  *
  * obox-root-file.c - what a clean stop leaves of a user's root.
  *
- *   header  "oboxroot" | version u8 | open or clean u8 | hash u64 of the body
+ *   header  "oboxroot" | version u8 | open or clean u8 | hash u64 of the body |
+ *           length of the user's name u8, name
  *   body    stamp of the run (reboots.h) | author u64 | generation u64 | dirty u8 | marked u8 |
  *           changed u8 | damaged u8 |
  *           bundles: length u32, bytes | list: length u32, bytes |
@@ -11,13 +12,15 @@
  * Whoever opens it writes "open" in place and syncs that, so a process that did not stop cleanly
  * leaves a file that says so. All that is in it can be downloaded again.
  */
+#include "core/obox/metacache.h"
 #include "core/obox/obox-private.h"
 
 #define MAGIC "oboxroot"
-#define VERSION 1
+#define VERSION 2
 #define IS_OPEN 1
 #define IS_CLEAN 2
-#define HEADER_BYTES (8 + 1 + 1 + 8)
+#define HEADER_BYTES (8 + 1 + 1 + 8 + 1)
+#define HEADER_BYTES_MAX (HEADER_BYTES + UINT8_MAX)
 #define FILE_MAX (256u * 1024 * 1024)
 #define HASH_SEED UINT64_C(0x6f626f78726f6f74)
 
@@ -84,11 +87,13 @@ static void write_header(struct obox_root *root, uint8_t state, uint64_t hash)
 	struct lab_buf header;
 	struct lab_error err;
 
-	lab_buf_init(&header, root->env->heap, HEADER_BYTES);
+	lab_buf_init(&header, root->env->heap, HEADER_BYTES_MAX);
 	lab_buf_append_cstr(&header, MAGIC);
 	lab_buf_append_byte(&header, VERSION);
 	lab_buf_append_byte(&header, state);
 	lab_buf_append_u64(&header, hash);
+	lab_buf_append_byte(&header, (uint8_t)strlen(root->user->username));
+	lab_buf_append_cstr(&header, root->user->username);
 	if (root->file != NULL && (env_file_write(root->file, 0, lab_buf_view(&header), &err) < 0 ||
 					  env_file_sync(root->file, &err) < 0))
 		lose_file(root, &err);
@@ -98,6 +103,7 @@ static void write_header(struct obox_root *root, uint8_t state, uint64_t hash)
 void obox_root_save(struct obox_root *root)
 {
 	struct lab_error err = { .message = "root index is too large" };
+	size_t header_bytes = HEADER_BYTES + strlen(root->user->username);
 	struct lab_buf body;
 
 	if (root->file == NULL)
@@ -105,12 +111,14 @@ void obox_root_save(struct obox_root *root)
 	lab_buf_init(&body, root->env->heap, FILE_MAX);
 	put_body(&body, root);
 	if (body.overflow ||
-		env_file_write(root->file, HEADER_BYTES, lab_buf_view(&body), &err) < 0 ||
-		env_file_truncate(root->file, HEADER_BYTES + body.len, &err) < 0 ||
+		env_file_write(root->file, header_bytes, lab_buf_view(&body), &err) < 0 ||
+		env_file_truncate(root->file, header_bytes + body.len, &err) < 0 ||
 		env_file_sync(root->file, &err) < 0)
 		lose_file(root, &err);
 	write_header(root, IS_CLEAN, lab_hash_view(HASH_SEED, lab_buf_view(&body)));
 	lab_buf_done(&body);
+	metacache_count_root(backend_get_metacache(root->user->backend), root->user,
+		root->file == NULL ? 0 : env_file_size(root->file), root->is_dirty);
 	env_file_close(&root->file);
 }
 
@@ -177,14 +185,41 @@ static bool get_body(struct lab_reader *reader, struct obox_root *root)
 	return !reader->failed && reader->rest.len == 0;
 }
 
-static bool get_header(struct lab_reader *reader, uint64_t *ret_hash)
+struct header {
+	uint8_t state;
+	uint64_t hash;
+	struct lab_view username;
+};
+
+static bool get_header(struct lab_reader *reader, struct header *ret)
 {
 	struct lab_view magic = lab_read_view(reader, strlen(MAGIC));
-	uint8_t version = lab_read_u8(reader), state = lab_read_u8(reader);
+	uint8_t version = lab_read_u8(reader);
 
-	*ret_hash = lab_read_u64(reader);
-	return !reader->failed && lab_view_eq_cstr(magic, MAGIC) && version == VERSION &&
-	       state == IS_CLEAN;
+	ret->state = lab_read_u8(reader);
+	ret->hash = lab_read_u64(reader);
+	ret->username = lab_read_view(reader, lab_read_u8(reader));
+	return !reader->failed && lab_view_eq_cstr(magic, MAGIC) && version == VERSION;
+}
+
+bool obox_root_file_user(struct env *env, const char *path, char ret[OBOX_USERNAME_MAX + 1])
+{
+	uint8_t bytes[HEADER_BYTES_MAX];
+	struct env_file *file;
+	struct lab_error ignored;
+	struct header header;
+	struct lab_reader reader;
+	size_t len = 0;
+
+	if (env_file_open(env, path, ENV_OPEN_READ, &file, &ignored) < 0)
+		return false;
+	if (env_file_read(file, 0, bytes, sizeof(bytes), &len, &ignored) < 0)
+		len = 0;
+	env_file_close(&file);
+	reader = (struct lab_reader){ .rest = lab_view_of(bytes, len) };
+	return get_header(&reader, &header) && header.username.len > 0 &&
+	       lab_view_find_byte(header.username, '\0') == SIZE_MAX &&
+	       lab_view_to_cstr(header.username, ret, OBOX_USERNAME_MAX + 1) == 0;
 }
 
 static bool read_file(struct obox_root *root)
@@ -192,10 +227,12 @@ static bool read_file(struct obox_root *root)
 	struct lab_arena *arena = lab_arena_new(root->env->heap, (size_t)FILE_MAX + 65536);
 	struct lab_reader reader = { 0 };
 	bool is_good = false;
-	uint64_t hash;
+	struct header header;
 
 	if (env_file_load(root->env, root->path, FILE_MAX, arena, &reader.rest, NULL) == 0 &&
-		get_header(&reader, &hash) && hash == lab_hash_view(HASH_SEED, reader.rest))
+		get_header(&reader, &header) && header.state == IS_CLEAN &&
+		lab_view_eq_cstr(header.username, root->user->username) &&
+		header.hash == lab_hash_view(HASH_SEED, reader.rest))
 		is_good = get_body(&reader, root);
 	lab_arena_free(&arena);
 	return is_good;

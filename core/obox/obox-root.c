@@ -2,6 +2,7 @@
  *
  * obox-root.c - a user's root on one backend: refreshed, changed, uploaded.
  */
+#include "core/obox/metacache.h"
 #include "core/obox/obox-private.h"
 
 #include <stdio.h>
@@ -360,14 +361,24 @@ static int refresh(struct obox_root *root, const char **ret_status, struct lab_e
 	return result;
 }
 
+static void count_file(struct obox_root *root, bool is_changed)
+{
+	struct obox_user *user = root->user;
+
+	metacache_count_root(backend_get_metacache(user->backend), user,
+		root->file == NULL ? 0 : env_file_size(root->file), is_changed);
+}
+
 /* Loads the file at the first access, as that blocks. */
 static void load(struct obox_root *root)
 {
 	if (root->is_loaded)
 		return;
 	root->is_loaded = true;
+	root->user->known = metacache_known(backend_get_metacache(root->user->backend), root->user);
 	if (!obox_root_load(root))
 		begin_anew(root);
+	count_file(root, root->is_dirty);
 }
 
 static bool is_current(const struct obox_root *root)
@@ -408,6 +419,47 @@ int obox_root_access(struct obox_root *root, struct lab_error *err)
 	unlock(root);
 	return result < 0 ? lab_error_wrap(err, "refresh of the root of %s", root->user->username)
 			  : result;
+}
+
+void obox_root_force_refresh(struct obox_root *root)
+{
+	root->is_refreshed = false;
+	root->generation++;
+}
+
+/* The caller has the user open, and nobody else. */
+static bool is_in_use(const struct obox_root *root)
+{
+	return root->user->references > 1 || lab_map_count(root->user->folders) > 0;
+}
+
+static int clean(struct obox_root *root, struct lab_error *err)
+{
+	struct lab_error ignored;
+
+	if (is_in_use(root))
+		return 0;
+	load(root);
+	if (root->is_dirty && upload_mark(root, "metacache_worker:cmd_clean", err) < 0)
+		return -1;
+	if (is_in_use(root))
+		return 0;
+	env_file_close(&root->file);
+	(void)env_unlink(root->env, root->path, &ignored);
+	count_file(root, false);
+	begin_anew(root);
+	root->is_loaded = root->is_refreshed = false;
+	return 1;
+}
+
+int obox_root_clean(struct obox_root *root, struct lab_error *err)
+{
+	int result;
+
+	lock(root);
+	result = clean(root, err);
+	unlock(root);
+	return result;
 }
 
 void obox_root_forget_access(struct obox_root *root)

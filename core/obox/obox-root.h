@@ -90,6 +90,12 @@ int obox_root_erase(struct obox_root *root, struct lab_error *err);
 /* Uploads what is dirty. 1 if it did, 0 if nothing was; -1. */
 int obox_root_flush(struct obox_root *root, const char *reason, struct lab_error *err);
 
+/* Removes what is local of it, once all that was changed is uploaded. 1 if it did; 0: the user, or
+ * a folder of his, is in use; -1: it could not be uploaded, and stays. Blocks. */
+int obox_root_clean(struct obox_root *root, struct lab_error *err);
+/* The next access refreshes it, and whoever opens a folder then refreshes that. */
+void obox_root_force_refresh(struct obox_root *root);
+
 /* ---- the file (obox-root-file.c) ---- */
 
 /* Fills the root from the file if a clean stop left it, and marks the file as open. False: what the
@@ -97,5 +103,8 @@ int obox_root_flush(struct obox_root *root, const char *reason, struct lab_error
 bool obox_root_load(struct obox_root *root);
 /* Writes it and closes it. */
 void obox_root_save(struct obox_root *root);
+#define OBOX_USERNAME_MAX 255
+/* Whose root is in such a file, as whoever opened it last wrote it down. */
+bool obox_root_file_user(struct env *env, const char *path, char ret[OBOX_USERNAME_MAX + 1]);
 
 #endif

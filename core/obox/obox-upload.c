@@ -249,7 +249,7 @@ void obox_upload_schedule(struct obox_mailbox *mailbox)
 	struct metacache *metacache = backend_get_metacache(mailbox->user->backend);
 	uint64_t when = env_now(mailbox->user->env);
 
-	metacache_count(metacache, mailbox, mailbox->index.file_size);
+	metacache_count(metacache, mailbox, obox_mailbox_bytes(mailbox));
 	if (mailbox->sync.is_uploading || (!has_many_new(mailbox) && !has_important(mailbox)))
 		return;
 	if (!has_many_new(mailbox))
