@@ -34,7 +34,8 @@
 	X(UNAVAILABLE, "service unavailable") \
 	X(UNCERTAIN, "uncertain whether it happened") \
 	X(CANCELLED, "cancelled") \
-	X(INTERNAL, "internal error")
+	X(INTERNAL, "internal error") \
+	X(OVER_QUOTA, "quota exceeded")
 
 enum lab_code {
 #define X(name, text) LAB_##name,

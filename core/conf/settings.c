@@ -7,6 +7,8 @@
 #include "core/conf/conf-private.h"
 #include "core/conf/conf-value.h"
 
+#include <stdio.h>
+
 #define TOP CONF_AT_TOP
 #define PLUGIN CONF_AT_PLUGIN
 #define SERVICE CONF_AT_SERVICE
@@ -139,6 +141,14 @@ static const struct field {
 	SAME(state_dir, FIELD_TEXT),
 	{ "lazy_expunge", FIELD_TEXT, AT(lazy_expunge_mailbox) },
 	SAME(lazy_expunge_only_last_instance, FIELD_BOOL),
+	SAME(quota, FIELD_TEXT),
+	SAME(quota2, FIELD_TEXT),
+	SAME(quota_grace, FIELD_TEXT),
+	SAME(quota_vsizes, FIELD_BOOL),
+	SAME(quota_max_mail_size, FIELD_SIZE),
+	SAME(quota_exceeded_message, FIELD_TEXT),
+	SAME(quota_full_tempfail, FIELD_BOOL),
+	SAME(mail_attachment_detection_options, FIELD_TEXT),
 	SAME(fs_auth_cache_dict, FIELD_TEXT),
 	SAME(fs_auth_request_max_retries, FIELD_UINT),
 	{ "fs_auth_request_timeout", FIELD_MSECS, AT(fs_auth_request_timeout_ns) },
@@ -270,6 +280,66 @@ static int load_dicts(const struct conf_section *root, struct lab_arena *arena,
 	return 0;
 }
 
+/* name, name2, name3, ... up to the first that is not there, as in Dovecot. */
+static int load_numbered(const struct conf_section *root, const char *name, size_t max,
+	struct conf_text *ret, size_t *ret_count, struct lab_error *err)
+{
+	const struct conf_setting *setting;
+	char numbered[64];
+
+	for (size_t i = 0;; i++) {
+		if (i == 0)
+			(void)snprintf(numbered, sizeof(numbered), "%s", name);
+		else
+			(void)snprintf(numbered, sizeof(numbered), "%s%zu", name, i + 1);
+		setting = conf_setting_of(root, "plugin", numbered);
+		if (setting == NULL)
+			setting = conf_setting_in(root, numbered);
+		if (setting == NULL)
+			return 0;
+		if (i == max)
+			return conf_fail(err, setting->where, "more than %zu of %s", max, name);
+		ret[(*ret_count)++] = (struct conf_text){ setting->value, setting->value_where };
+	}
+}
+
+static int load_mailbox(
+	const struct conf_section *section, struct conf_settings *settings, struct lab_error *err)
+{
+	const struct conf_setting *after = conf_setting_in(section, "autoexpunge");
+	const struct conf_setting *max = conf_setting_in(section, "autoexpunge_max_mails");
+	struct conf_mailbox mailbox = { .name = section->label };
+	uint64_t count = 0;
+	struct lab_error why;
+
+	if (after != NULL &&
+		conf_value_time(after->value, LAB_SEC, &mailbox.autoexpunge_ns, &why) < 0)
+		return conf_fail(err, after->value_where, "autoexpunge: %s", why.message);
+	if (max != NULL && conf_value_uint(max->value, INT32_MAX, &count, &why) < 0)
+		return conf_fail(err, max->value_where, "autoexpunge_max_mails: %s", why.message);
+	if (settings->mailbox_count == CONF_MAILBOXES_MAX)
+		return conf_fail(err, section->where, "there are more than %d mailboxes",
+			CONF_MAILBOXES_MAX);
+	mailbox.autoexpunge_max_mails = (unsigned)count;
+	settings->mailboxes[settings->mailbox_count++] = mailbox;
+	return 0;
+}
+
+static int load_mailboxes(
+	const struct conf_section *root, struct conf_settings *settings, struct lab_error *err)
+{
+	const struct conf_section *namespace = NULL, *mailbox;
+
+	while ((namespace = conf_section_next(root, "namespace", namespace)) != NULL) {
+		mailbox = NULL;
+		while ((mailbox = conf_section_next(namespace, "mailbox", mailbox)) != NULL) {
+			if (load_mailbox(mailbox, settings, err) < 0)
+				return -1;
+		}
+	}
+	return 0;
+}
+
 static void load_inherited(struct conf_settings *settings)
 {
 	unsigned *parallel[] = { &settings->obox_max_parallel_writes,
@@ -293,7 +363,13 @@ int conf_settings_load(const struct conf_section *root, struct lab_arena *arena,
 		if (load_field(root, &fields[i], &settings, err) < 0)
 			return -1;
 	}
-	if (load_dicts(root, arena, &settings, err) < 0)
+	if (load_dicts(root, arena, &settings, err) < 0 ||
+		load_mailboxes(root, &settings, err) < 0 ||
+		load_numbered(root, "quota_rule", CONF_QUOTA_RULES_MAX, settings.quota_rules,
+			&settings.quota_rule_count, err) < 0 ||
+		load_numbered(root, "lazy_expunge_exclude", CONF_EXCLUDES_MAX,
+			settings.lazy_expunge_exclude, &settings.lazy_expunge_exclude_count,
+			err) < 0)
 		return -1;
 	load_inherited(&settings);
 	*ret = settings;

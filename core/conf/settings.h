@@ -83,6 +83,17 @@ struct conf_dict {
 	struct conf_where where;
 };
 
+#define CONF_QUOTA_RULES_MAX 64
+#define CONF_EXCLUDES_MAX 64
+#define CONF_MAILBOXES_MAX 64
+
+/* mailbox NAME { } of a namespace */
+struct conf_mailbox {
+	struct lab_view name;
+	uint64_t autoexpunge_ns;        /* 0: never */
+	unsigned autoexpunge_max_mails; /* 0: no limit */
+};
+
 enum conf_size_missing_action {
 	CONF_SIZE_WARN_READ,
 	CONF_SIZE_READ,
@@ -138,6 +149,21 @@ struct conf_settings {
 	bool lazy_expunge; /* plugin setting lazy_expunge is there */
 	struct conf_text lazy_expunge_mailbox;
 	bool lazy_expunge_only_last_instance;
+	struct conf_text lazy_expunge_exclude[CONF_EXCLUDES_MAX]; /* names, masks, \Special-use */
+	size_t lazy_expunge_exclude_count;
+
+	struct conf_text quota, quota2; /* "count:User quota"; ptr NULL: none */
+	struct conf_text quota_rules[CONF_QUOTA_RULES_MAX];
+	size_t quota_rule_count;
+	struct conf_text quota_grace; /* "10%%" */
+	bool quota_vsizes;
+	uint64_t quota_max_mail_size; /* 0: no limit */
+	struct conf_text quota_exceeded_message;
+	bool quota_full_tempfail;
+
+	struct conf_text mail_attachment_detection_options;
+	struct conf_mailbox mailboxes[CONF_MAILBOXES_MAX];
+	size_t mailbox_count;
 
 	struct conf_text fs_auth_cache_dict;
 	unsigned fs_auth_request_max_retries; /* 1 */

@@ -110,6 +110,20 @@ void obox_base_expunge(
 	(void)lab_tree_remove(base->touched, name_of(record));
 }
 
+void obox_base_touch(
+	struct obox_base *base, const struct obox_state *state, const struct obox_record *record)
+{
+	if (was_in(base, state, record))
+		remember(base->touched, name_of(record));
+}
+
+/* Although nothing about it changed that has a stamp. */
+static bool is_other(const struct obox_record *now, const struct obox_record *before)
+{
+	return now->modseq != before->modseq || now->mail.size != before->mail.size ||
+	       now->mail.bits != before->mail.bits;
+}
+
 void obox_base_replace(
 	struct obox_base *base, const struct obox_state *old, const struct obox_state *replacement)
 {
@@ -120,7 +134,7 @@ void obox_base_replace(
 
 		if (now == NULL)
 			obox_base_expunge(base, old, record);
-		else if (now->modseq != record->modseq && now->modseq <= base->highest_modseq &&
+		else if (is_other(now, record) && now->modseq <= base->highest_modseq &&
 			 was_in(base, old, record))
 			remember(base->touched, name_of(record));
 	}
@@ -459,13 +473,14 @@ int obox_state_decode_changes(const struct obox_state *over, struct lab_view byt
 	struct obox_base *base;
 	struct patch patch = { .over = over, .hole = 1 };
 	bool is_in = true;
+	uint8_t version;
 	uint32_t count;
 
 	patch.out = *ret = obox_state_new(over->heap, 0);
-	codec_get_head(&reader, *ret, CODEC_CHANGES);
+	version = codec_get_head(&reader, *ret, CODEC_CHANGES);
 	patch.base = base = get_base(over->heap, &reader);
 	count = lab_read_u32(&reader);
-	codec_get_records(&reader, *ret);
+	codec_get_records(&reader, *ret, version);
 	if (!reader.failed) {
 		is_in = obox_base_is_in(base, over);
 		if (is_in)

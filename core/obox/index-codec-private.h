@@ -25,9 +25,12 @@ void codec_put_head(const struct obox_state *state, const struct codec_tables *t
 void codec_put_record(const struct obox_state *state, const struct codec_tables *tables,
 	const struct obox_record *record, struct lab_buf *out);
 
-void codec_get_head(struct lab_reader *reader, struct obox_state *state, enum codec_form form);
+/* The version of what follows. */
+uint8_t codec_get_head(struct lab_reader *reader, struct obox_state *state, enum codec_form form);
+/* Unknown, or what a mail can have. */
+bool codec_size_is_possible(uint64_t size);
 /* To the end of the bytes. */
-void codec_get_records(struct lab_reader *reader, struct obox_state *state);
+void codec_get_records(struct lab_reader *reader, struct obox_state *state, uint8_t version);
 /* Ready for use, or freed. */
 int codec_finish(struct lab_reader *reader, struct obox_state **state, struct lab_error *err);
 

@@ -2,13 +2,16 @@
  *
  * index-codec.c - a state as bytes. What index-changes.c writes has the same head and records.
  *
- *   version u8 | whole or changes u8 | UIDVALIDITY u32 | UIDNEXT u32 | HIGHESTMODSEQ u64
+ *   version u8 (1 or 2) | whole or changes u8 | UIDVALIDITY u32 | UIDNEXT u32 | HIGHESTMODSEQ u64
  *   authors u32, each: id u64 | seen u64                              by id
  *   keywords u32, each: length u8 | bytes                             by bytes
  *   0 u32
  *   mails u32, each: UID u32 | name 16 | GUID 16 | size u64 | received u64 | saved u64 |
- *                    modseq u64 | object id's length u8 | object id | stamps u16, each:
- *                    flag u16 | author u16 | modseq u64 | set u8
+ *                    bits u8 (not in version 1) | modseq u64 | object id's length u8 |
+ *                    object id | stamps u16, each: flag u16 | author u16 | modseq u64 | set u8
+ *
+ * Version 1 counted sizes as they are stored, which says nothing of line ends, and did not know
+ * which mails were copied: what it says of the first is not taken, and of the second the worst.
  *
  * Numbers are big-endian. Tables are sorted, so that equal states are equal bytes.
  */
@@ -16,7 +19,8 @@
 
 #include <stdlib.h>
 
-#define VERSION 1
+#define VERSION 2
+#define VERSION_WITHOUT_BITS 1
 
 /* ---- tables in canonical order ---- */
 
@@ -139,6 +143,7 @@ void codec_put_record(const struct obox_state *state, const struct codec_tables 
 	lab_buf_append_u64(out, mail->size);
 	lab_buf_append_u64(out, (uint64_t)mail->received);
 	lab_buf_append_u64(out, (uint64_t)mail->saved);
+	lab_buf_append_byte(out, mail->bits);
 	lab_buf_append_u64(out, record->modseq);
 	lab_buf_append_byte(out, mail->oid_len);
 	lab_buf_append(out, mail->oid, mail->oid_len);
@@ -249,7 +254,24 @@ static void get_stamps(
 		get_stamp(reader, state, record);
 }
 
-static void get_record(struct lab_reader *reader, struct obox_state *state)
+bool codec_size_is_possible(uint64_t size)
+{
+	return size == UINT64_MAX || size <= OBOX_SIZE_MAX;
+}
+
+static void get_bits(struct lab_reader *reader, uint8_t version, struct obox_mail *mail)
+{
+	if (version == VERSION_WITHOUT_BITS) {
+		mail->size = UINT64_MAX;
+		mail->bits = OBOX_MAIL_COPIED;
+		return;
+	}
+	mail->bits = lab_read_u8(reader);
+	if ((mail->bits & ~OBOX_MAIL_COPIED) != 0)
+		reader->failed = true;
+}
+
+static void get_record(struct lab_reader *reader, struct obox_state *state, uint8_t version)
 {
 	struct obox_record record = { .mail.uid = lab_read_u32(reader) };
 	struct obox_mail *mail = &record.mail;
@@ -259,9 +281,11 @@ static void get_record(struct lab_reader *reader, struct obox_state *state)
 	mail->size = lab_read_u64(reader);
 	mail->received = (int64_t)lab_read_u64(reader);
 	mail->saved = (int64_t)lab_read_u64(reader);
+	get_bits(reader, version, mail);
 	record.modseq = lab_read_u64(reader);
 	mail->oid_len = lab_read_u8(reader);
-	if (mail->oid_len > sizeof(mail->oid) || mail->uid == 0 || mail->uid >= state->next_uid ||
+	if (mail->oid_len > sizeof(mail->oid) || !codec_size_is_possible(mail->size) ||
+		mail->uid == 0 || mail->uid >= state->next_uid ||
 		record.modseq > state->highest_modseq ||
 		(state->count > 0 && mail->uid <= state->records[state->count - 1].mail.uid))
 		reader->failed = true;
@@ -275,9 +299,11 @@ static void get_record(struct lab_reader *reader, struct obox_state *state)
 		obox_state_push(state, &record);
 }
 
-void codec_get_head(struct lab_reader *reader, struct obox_state *state, enum codec_form form)
+uint8_t codec_get_head(struct lab_reader *reader, struct obox_state *state, enum codec_form form)
 {
-	if (lab_read_u8(reader) != VERSION || lab_read_u8(reader) != form)
+	uint8_t version = lab_read_u8(reader);
+
+	if (version == 0 || version > VERSION || lab_read_u8(reader) != form)
 		reader->failed = true;
 	state->uidvalidity = lab_read_u32(reader);
 	state->next_uid = lab_read_u32(reader);
@@ -286,18 +312,19 @@ void codec_get_head(struct lab_reader *reader, struct obox_state *state, enum co
 		reader->failed = true;
 	get_authors(reader, state);
 	get_keywords(reader, state);
+	return version;
 }
 
 #define RECORD_BYTES_MIN (4 + 16 + 16 + 8 + 8 + 8 + 8 + 1 + 2)
 
-void codec_get_records(struct lab_reader *reader, struct obox_state *state)
+void codec_get_records(struct lab_reader *reader, struct obox_state *state, uint8_t version)
 {
 	uint32_t count = lab_read_count(reader, RECORD_BYTES_MIN);
 
 	if (count > OBOX_MAILS_MAX)
 		reader->failed = true;
 	for (uint32_t i = 0; i < count && !reader->failed; i++)
-		get_record(reader, state);
+		get_record(reader, state, version);
 	if (reader->rest.len > 0)
 		reader->failed = true;
 }
@@ -317,11 +344,12 @@ int obox_state_decode(struct lab_heap *heap, struct lab_view bytes, struct obox_
 	struct lab_error *err)
 {
 	struct lab_reader reader = { .rest = bytes };
+	uint8_t version;
 
 	*ret = obox_state_new(heap, 0);
-	codec_get_head(&reader, *ret, CODEC_WHOLE);
+	version = codec_get_head(&reader, *ret, CODEC_WHOLE);
 	if (lab_read_u32(&reader) != 0)
 		reader.failed = true;
-	codec_get_records(&reader, *ret);
+	codec_get_records(&reader, *ret, version);
 	return codec_finish(&reader, ret, err);
 }

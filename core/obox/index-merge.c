@@ -170,6 +170,7 @@ static void merge_mail(struct obox_mail *mail, const struct obox_mail *other)
 	}
 	if (mail->size == UINT64_MAX || (other->size != UINT64_MAX && other->size > mail->size))
 		mail->size = other->size;
+	mail->bits |= other->bits;
 	mail->received = LAB_MAX(mail->received, other->received);
 	mail->saved = LAB_MAX(mail->saved, other->saved);
 }

@@ -184,8 +184,25 @@ static struct obox_stamp new_stamp(
 
 /* ---- places ---- */
 
+static void count_in(struct obox_state *state, const struct obox_mail *mail)
+{
+	if (mail->size == UINT64_MAX)
+		state->sizeless++;
+	else
+		state->bytes += mail->size;
+}
+
+static void count_out(struct obox_state *state, const struct obox_mail *mail)
+{
+	if (mail->size == UINT64_MAX)
+		state->sizeless--;
+	else
+		state->bytes -= mail->size;
+}
+
 void obox_state_push(struct obox_state *state, const struct obox_record *record)
 {
+	count_in(state, &record->mail);
 	state->records =
 		grown(state->heap, state->records, state->count + 1, sizeof(*state->records));
 	state->records[state->count++] = *record;
@@ -266,8 +283,39 @@ int obox_state_set_flag(
 	return 1;
 }
 
+int obox_state_set_size(struct obox_state *state, uint32_t uid, uint64_t size)
+{
+	struct obox_record *record = obox_state_find(state, uid);
+
+	if (record == NULL || record->mail.size == size)
+		return 0;
+	count_out(state, &record->mail);
+	record->mail.size = size;
+	count_in(state, &record->mail);
+	return 1;
+}
+
+int obox_state_mark_copied(struct obox_state *state, uint32_t uid)
+{
+	struct obox_record *record = obox_state_find(state, uid);
+
+	if (record == NULL || (record->mail.bits & OBOX_MAIL_COPIED) != 0)
+		return 0;
+	record->mail.bits |= OBOX_MAIL_COPIED;
+	return 1;
+}
+
+void obox_state_recount(struct obox_state *state)
+{
+	state->bytes = 0;
+	state->sizeless = 0;
+	for (size_t i = 0; i < state->count; i++)
+		count_in(state, &state->records[i].mail);
+}
+
 static void forget(struct obox_state *state, struct obox_record *record)
 {
+	count_out(state, &record->mail);
 	lab_map_remove(state->by_name, lab_view_of(record->mail.name, sizeof(record->mail.name)));
 	lab_heap_free(state->heap, record->stamps);
 }

@@ -30,6 +30,9 @@
 #define OBOX_KEYWORDS_MAX 1024
 #define OBOX_KEYWORD_BYTES_MAX 50 /* mail_max_keyword_length */
 
+/* Virtual sizes of the largest mail: nothing but line ends. */
+#define OBOX_SIZE_MAX (2 * (uint64_t)OBOX_MAIL_MAX)
+
 #define OBOX_MODSEQ_MAX ((uint64_t)INT64_MAX) /* RFC 7162 */
 
 /* IMAP's system flags; a keyword is OBOX_FIRST_KEYWORD + its place in the table. */
@@ -72,6 +75,9 @@ struct obox_state {
 	size_t keyword_count;
 	struct obox_record *records; /* by UID */
 	size_t count;
+	/* Sum of the sizes that are known, and how many are not. */
+	uint64_t bytes;
+	size_t sizeless;
 	struct lab_map *by_name; /* name bytes -> UID as a pointer-sized number */
 	/* Mails that it has and cannot tell: changes that were read over a later state. */
 	size_t untold;
@@ -96,6 +102,13 @@ uint32_t obox_state_add(struct obox_state *state, uint16_t author, const struct 
 /* 1 if that changed something, 0 if not or if there is no such mail. */
 int obox_state_set_flag(
 	struct obox_state *state, uint16_t author, uint32_t uid, uint16_t flag, bool is_set);
+/* What nobody can see but the quota: no stamp, no modseq. 1 if that changed something, 0 if not or
+ * if there is no such mail. */
+int obox_state_set_size(struct obox_state *state, uint32_t uid, uint64_t size);
+/* The same for OBOX_MAIL_COPIED. */
+int obox_state_mark_copied(struct obox_state *state, uint32_t uid);
+/* Makes `bytes` and `sizeless` anew. */
+void obox_state_recount(struct obox_state *state);
 /* 1 if it was there. */
 int obox_state_expunge(struct obox_state *state, uint32_t uid);
 
@@ -127,7 +140,8 @@ struct obox_base {
 	struct obox_author *authors; /* by id */
 	size_t author_count;
 	struct lab_tree *gone; /* names of mails */
-	/* Those that merges gave another modseq although nothing about them changed. */
+	/* Those that merges gave another modseq although nothing about them changed, and those of
+	 * which more is known. */
 	struct lab_tree *touched;
 };
 
@@ -137,6 +151,9 @@ struct obox_base *obox_base_new(const struct obox_state *state);
 void obox_base_free(struct obox_base **base);
 /* Before a mail is expunged from a state that includes the base. */
 void obox_base_expunge(
+	struct obox_base *base, const struct obox_state *state, const struct obox_record *record);
+/* Something of a mail became known that no modseq tells of: the changes have it. */
+void obox_base_touch(
 	struct obox_base *base, const struct obox_state *state, const struct obox_record *record);
 /* Another state, merged from `old`, takes its place. Also for a base that was just merged: `old` is
  * what the base said. */

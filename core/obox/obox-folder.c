@@ -273,7 +273,9 @@ static int rescue_mail(
 	const struct obox_mail *mail = obox_index_find(&mailbox->index, uid);
 	struct obox_mail found = *mail;
 	struct lab_view flags[FLAGS_MAX];
-	struct obox_save save = { .received = mail->received, .flags = flags };
+	struct obox_save save = {
+		.received = mail->received, .flags = flags, .ignores_quota = true
+	};
 	struct fs_file *file = obox_mail_open(mailbox, &found, FS_OPEN_READONLY);
 	struct obox_mailbox *to = NULL;
 	struct lab_error ignored;

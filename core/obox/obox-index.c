@@ -11,6 +11,7 @@
  * cleanly, its tail may be lost, and its author may have said what nobody remembers: it is not
  * used, and the new index has a new author.
  */
+#include "core/obox/index-codec-private.h"
 #include "core/obox/obox-private.h"
 
 #define MAGIC "oboxidx2"
@@ -21,14 +22,16 @@
 #define INDEX_HASH_SEED UINT64_C(0x6f626f7869647831)
 /* A clean stop puts a log together that has more than twice what its mails would take. */
 #define COMPACT_BYTES_MIN 65536
-#define APPEND_BYTES 91
+#define APPEND_BYTES 92
 
 enum record_type {
 	RECORD_APPEND = 1,
 	RECORD_EXPUNGE = 2,
 	RECORD_FLAG = 3,  /* UID u32 | set u8 | flag u8, or 0 and the keyword's name */
 	RECORD_STATE = 4, /* as obox_state_encode() writes it */
-	RECORD_KEPT = 5   /* the last one of a clean stop */
+	RECORD_KEPT = 5,  /* the last one of a clean stop */
+	RECORD_SIZE = 6,  /* UID u32 | size u64 */
+	RECORD_COPIED = 7 /* UID u32 */
 };
 
 /* ---- encoding ---- */
@@ -82,6 +85,7 @@ static void encode_append(struct lab_buf *out, const struct obox_mail *mail)
 	lab_buf_append_u64(out, (uint64_t)mail->saved);
 	lab_buf_append_byte(out, mail->oid_len);
 	lab_buf_append(out, mail->oid, mail->oid_len);
+	lab_buf_append_byte(out, mail->bits);
 }
 
 static bool decode_append(struct lab_reader *reader, struct obox_mail *ret)
@@ -93,9 +97,18 @@ static bool decode_append(struct lab_reader *reader, struct obox_mail *ret)
 	ret->received = (int64_t)lab_read_u64(reader);
 	ret->saved = (int64_t)lab_read_u64(reader);
 	ret->oid_len = lab_read_u8(reader);
-	if (ret->oid_len > sizeof(ret->oid))
+	if (ret->oid_len > sizeof(ret->oid) || !codec_size_is_possible(ret->size))
 		return false;
 	lab_read_bytes(reader, ret->oid, ret->oid_len);
+	/* A log of before there were any: its sizes were others, too. */
+	if (reader->rest.len == 0) {
+		ret->bits = OBOX_MAIL_COPIED;
+		ret->size = UINT64_MAX;
+		return !reader->failed;
+	}
+	ret->bits = lab_read_u8(reader);
+	if ((ret->bits & ~OBOX_MAIL_COPIED) != 0)
+		return false;
 	return !reader->failed && reader->rest.len == 0;
 }
 
@@ -195,6 +208,23 @@ static bool replay_flag(struct obox_index *index, struct lab_reader *body)
 	return obox_state_set_flag(index->state, index->author, uid, flag, is_set == 1) == 1;
 }
 
+static bool replay_size(struct obox_index *index, struct lab_reader *body)
+{
+	uint32_t uid = lab_read_u32(body);
+	uint64_t size = lab_read_u64(body);
+
+	return !body->failed && body->rest.len == 0 && size <= OBOX_SIZE_MAX &&
+	       obox_state_set_size(index->state, uid, size) == 1;
+}
+
+static bool replay_copied(struct obox_index *index, struct lab_reader *body)
+{
+	uint32_t uid = lab_read_u32(body);
+
+	return !body->failed && body->rest.len == 0 &&
+	       obox_state_mark_copied(index->state, uid) == 1;
+}
+
 static bool replay_state(struct obox_index *index, struct lab_reader *body)
 {
 	uint64_t author = index->state->authors[index->author].id;
@@ -232,6 +262,8 @@ static bool replay(struct obox_index *index, struct lab_reader *file)
 		[RECORD_FLAG] = replay_flag,
 		[RECORD_STATE] = replay_state,
 		[RECORD_KEPT] = replay_kept,
+		[RECORD_SIZE] = replay_size,
+		[RECORD_COPIED] = replay_copied,
 	};
 	enum record_type type;
 	struct lab_reader body;
@@ -548,6 +580,46 @@ size_t obox_index_expunge_unless(struct obox_index *index, obox_keep_fn keep, vo
 	struct logged_keep logged = { index, keep, ctx };
 
 	return obox_state_expunge_unless(index->state, keep_or_log, &logged);
+}
+
+/* A diff has what is not as in its base. */
+static void touch(struct obox_index *index, uint32_t uid)
+{
+	const struct obox_record *record = obox_state_find(index->state, uid);
+
+	if (index->base != NULL)
+		obox_base_touch(index->base, index->state, record);
+	if (index->next_base != NULL)
+		obox_base_touch(index->next_base, index->state, record);
+}
+
+int obox_index_set_size(struct obox_index *index, uint32_t uid, uint64_t size)
+{
+	struct lab_buf record;
+
+	lab_assert(size <= OBOX_SIZE_MAX);
+	if (obox_state_set_size(index->state, uid, size) == 0)
+		return 0;
+	index->changes++;
+	touch(index, uid);
+	begin_record(index, &record, RECORD_SIZE);
+	lab_buf_append_u32(&record, uid);
+	lab_buf_append_u64(&record, size);
+	end_record(index, &record);
+	return 1;
+}
+
+void obox_index_mark_copied(struct obox_index *index, uint32_t uid)
+{
+	struct lab_buf record;
+
+	if (obox_state_mark_copied(index->state, uid) == 0)
+		return;
+	index->changes++;
+	touch(index, uid);
+	begin_record(index, &record, RECORD_COPIED);
+	lab_buf_append_u32(&record, uid);
+	end_record(index, &record);
 }
 
 int obox_index_set_flag(struct obox_index *index, uint32_t uid, uint16_t flag, bool is_set)

@@ -66,9 +66,10 @@ static void take_object_id(struct fs_file *file, struct lab_heap *heap, struct o
 
 static struct obox_mail mail_of(const struct obox_saved *saved)
 {
-	struct obox_mail mail = {
-		.uid = saved->uid, .oid_len = saved->oid_len, .size = UINT64_MAX
-	};
+	struct obox_mail mail = { .uid = saved->uid,
+		.oid_len = saved->oid_len,
+		.bits = OBOX_MAIL_COPIED,
+		.size = UINT64_MAX };
 
 	memcpy(mail.name, saved->name, sizeof(mail.name));
 	memcpy(mail.guid, saved->guid, sizeof(mail.guid));
@@ -95,7 +96,7 @@ static void set_mail_metadata(struct fs_file *file, struct obox_mailbox *mailbox
 	lab_hex(guid, ENV_GUID128_SIZE, hex);
 	fs_set_metadata(file, "username", lab_view_cstr(mailbox->user->username));
 	fs_set_metadata(file, "guid", lab_view_cstr(hex));
-	set_number(file, "size", mail->body.len);
+	set_number(file, "size", quota_virtual_size(mail->body));
 	set_number(file, "received", (uint64_t)(mail->received != 0 ? mail->received : now));
 	set_number(file, "saved", (uint64_t)now);
 	fs_set_metadata(file, "origbox", lab_view_cstr(mailbox->guid));
@@ -126,7 +127,7 @@ static int save_now(struct obox_mailbox *mailbox, const struct obox_save *mail,
 	take_object_id(file, user->env->heap, saved);
 	if (result == 0) {
 		added = mail_of(saved);
-		added.size = mail->body.len;
+		added.size = quota_virtual_size(mail->body);
 		added.received = mail->received != 0 ? mail->received : now;
 		added.saved = now;
 		saved->uid = obox_index_append(&mailbox->index, &added);
@@ -204,6 +205,16 @@ static int check_room(const struct obox_mailbox *mailbox, size_t count, struct l
 		mailbox->index.state->count, OBOX_MAILS_MAX);
 }
 
+static int admit(struct obox_mailbox *mailbox, const struct obox_save *mail, struct lab_error *err)
+{
+	struct quota_amount added = { 0, 1 };
+
+	if (mail->ignores_quota || !mailbox->user->quota.is_set)
+		return 0;
+	added.bytes = quota_virtual_size(mail->body);
+	return obox_quota_admit(mailbox, &added, added.bytes, mail->is_delivery, err);
+}
+
 int obox_save(struct obox_mailbox *mailbox, const struct obox_save *mail, struct obox_saved *ret,
 	struct lab_error *err)
 {
@@ -220,6 +231,8 @@ int obox_save(struct obox_mailbox *mailbox, const struct obox_save *mail, struct
 	if (check_room(mailbox, 1, err) < 0)
 		return -1;
 	env_guid128_generate(mailbox->user->env, ret->guid);
+	if (admit(mailbox, mail, err) < 0)
+		return -1;
 	if ((defects & LAB_DEFECT(ACK_BEFORE_PUT)) != 0)
 		result = save_later(mailbox, mail, ret, err);
 	else
@@ -242,7 +255,7 @@ int obox_fetch(struct obox_mailbox *mailbox, uint32_t uid, struct lab_arena *are
 {
 	const struct obox_mail *mail = obox_index_find(&mailbox->index, uid);
 	uint8_t name[ENV_GUID128_SIZE];
-	struct obox_mail *present;
+	const struct obox_mail *present;
 	struct fs_file *file;
 	struct lab_error own;
 	int result;
@@ -258,7 +271,7 @@ int obox_fetch(struct obox_mailbox *mailbox, uint32_t uid, struct lab_arena *are
 	fs_file_close(&file);
 	present = obox_index_find_name(&mailbox->index, name);
 	if (result == 0 && present != NULL)
-		present->size = ret->len;
+		obox_size_read(mailbox, present->uid, *ret);
 	if (result < 0 && err->code == LAB_NOT_FOUND && obox_mail_lost(mailbox, name) > 0) {
 		*ret = LAB_VIEW("");
 		return 0;
@@ -421,6 +434,16 @@ static int start_batch(const uint32_t *uids, size_t count, const struct obox_mai
 	return 0;
 }
 
+static int admit_batch(struct copy_batch *batch, const uint32_t *uids, size_t count, bool is_move,
+	struct lab_error *err)
+{
+	struct lab_error refused;
+
+	if (obox_quota_admit_copies(batch->from, uids, count, batch->to, is_move, &refused) == 0)
+		return 0;
+	return refuse_batch(batch->results, count, &refused, err);
+}
+
 /* -1 and the first error if any result has one. */
 static int first_error(const struct obox_result *results, size_t count, struct lab_error *err)
 {
@@ -440,7 +463,8 @@ int obox_copy(struct obox_mailbox *from, const uint32_t *uids, size_t count,
 	struct copy_batch batch = { .from = from, .to = to, .results = results };
 
 	lab_assert(from->user == to->user);
-	if (start_batch(uids, count, to, results, err) < 0)
+	if (start_batch(uids, count, to, results, err) < 0 ||
+		admit_batch(&batch, uids, count, false, err) < 0)
 		return -1;
 	copy_results(&batch, count);
 	return first_error(results, count, err);
@@ -567,7 +591,8 @@ int obox_move(struct obox_mailbox *from, const uint32_t *uids, size_t count,
 	struct copy_batch batch = { .from = from, .to = to, .results = results };
 
 	lab_assert(from->user == to->user);
-	if (start_batch(uids, count, to, results, err) < 0)
+	if (start_batch(uids, count, to, results, err) < 0 ||
+		admit_batch(&batch, uids, count, true, err) < 0)
 		return -1;
 	copy_results(&batch, count);
 	/* Only what was copied is expunged: its error is LAB_OK. */

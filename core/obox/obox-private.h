@@ -12,6 +12,7 @@
 #include "core/obox/obox-root.h"
 #include "core/obox/obox.h"
 #include "core/obox/reboots.h"
+#include "core/quota/quota.h"
 
 #define OBOX_GUID_HEX (2 * ENV_GUID128_SIZE)
 #define OBOX_USERS_MAX 1000000
@@ -71,6 +72,10 @@ void obox_index_expunge(struct obox_index *index, uint32_t uid);
 size_t obox_index_expunge_unless(struct obox_index *index, obox_keep_fn keep, void *ctx);
 /* Sets or clears a flag of index-state.h. 1 if that changed something. */
 int obox_index_set_flag(struct obox_index *index, uint32_t uid, uint16_t flag, bool is_set);
+/* OBOX_MAIL_COPIED, if it has not got it. */
+void obox_index_mark_copied(struct obox_index *index, uint32_t uid);
+/* What a mail counts for the quota became known. 1 if that changed something. */
+int obox_index_set_size(struct obox_index *index, uint32_t uid, uint64_t size);
 struct obox_mail *obox_index_find(const struct obox_index *index, uint32_t uid);
 struct obox_mail *obox_index_find_name(
 	const struct obox_index *index, const uint8_t name[ENV_GUID128_SIZE]);
@@ -88,6 +93,7 @@ struct obox_user {
 	const char *username;
 	const char *root; /* storage root: mail_location's path, expanded */
 	const char *home;
+	struct quota_root quota;
 	char session_id[24];
 	struct fs *fs, *index_fs;
 	struct obox_root root_index;
@@ -205,6 +211,21 @@ void obox_flags_add(
  * room for. Nothing if the source is gone. */
 void obox_flags_copy(
 	struct obox_mailbox *from, uint32_t uid, struct obox_mailbox *to, uint32_t to_uid);
+
+/* ---- sizes and the quota (obox-quota.c) ---- */
+
+/* The body was read: that is its size, whatever the index had. */
+void obox_size_read(struct obox_mailbox *mailbox, uint32_t uid, struct lab_view body);
+/* Sizes that the index does not know, from the storage's metadata, or as obox_size_missing_action
+ * says. What is gone has none. May be called in an operation. Blocks. */
+int obox_sizes_learn(struct obox_mailbox *mailbox, struct lab_error *err);
+/* May so many mails come into the folder? Not in an operation of any folder: others are opened. -1
+ * LAB_OVER_QUOTA, or what the storage says, never UNCERTAIN. Blocks. */
+int obox_quota_admit(struct obox_mailbox *mailbox, const struct quota_amount *added,
+	uint64_t largest, bool is_delivery, struct lab_error *err);
+/* The same for what is copied, or moved from a folder. */
+int obox_quota_admit_copies(struct obox_mailbox *from, const uint32_t *uids, size_t count,
+	struct obox_mailbox *to, bool is_move, struct lab_error *err);
 
 /* ---- bundles of a folder ---- */
 

@@ -39,7 +39,7 @@ static bool parse_listed(struct lab_view text, struct listed *ret)
 {
 	struct lab_view name = text, oid;
 
-	*ret = (struct listed){ .mail = { .size = UINT64_MAX } };
+	*ret = (struct listed){ .mail = { .size = UINT64_MAX, .bits = OBOX_MAIL_COPIED } };
 	if (!lab_view_split(&name, '/', &oid) || oid.len % 2 != 0 ||
 		oid.len / 2 > sizeof(ret->mail.oid) ||
 		lab_unhex(oid, ret->mail.oid, oid.len / 2) < 0 ||
@@ -138,11 +138,13 @@ static void take_number(
 
 static void take_metadata(struct fs_file *file, struct lab_arena *arena, struct obox_mail *mail)
 {
-	uint64_t received = 0, saved = 0;
+	uint64_t size = UINT64_MAX, received = 0, saved = 0;
 
-	take_number(file, "size", arena, &mail->size);
+	take_number(file, "size", arena, &size);
 	take_number(file, "received", arena, &received);
 	take_number(file, "saved", arena, &saved);
+	if (size <= OBOX_SIZE_MAX)
+		mail->size = size;
 	mail->received = (int64_t)LAB_MIN(received, (uint64_t)INT64_MAX);
 	mail->saved = (int64_t)LAB_MIN(saved, (uint64_t)INT64_MAX);
 }

@@ -114,6 +114,8 @@ static int user_init(struct obox_user *user, struct expansion *e, struct lab_err
 		return lab_fail(err, LAB_INVALID, "obox_fs is not set");
 	if (expand(e, "obox_fs", conf->obox_fs.text, &uri, err) < 0)
 		return -1;
+	if (quota_root_load(conf, &user->quota, err) < 0)
+		return -1;
 	user->username = keep(heap, e->user.user);
 	user->home = keep(heap, e->user.home);
 	user->root = keep(heap, root);

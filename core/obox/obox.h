@@ -15,6 +15,8 @@
  * Indexes    Flags are uploaded within metacache_upload_interval, new mails when there are more
  *            than obox_max_rescan_mail_count, everything by a flush (backend.h). A folder is
  *            refreshed when it is opened for the first time, or when other backends were here.
+ * Quota      What does not fit is refused with LAB_OVER_QUOTA before anything is stored; what is
+ *            on its way at the same time is not counted. A move within what counts always fits.
  * Limits     OBOX_MAIL_MAX bytes a mail, OBOX_MAILS_MAX mails a folder, OBOX_BATCH mails a call.
  */
 #ifndef LAB_OBOX_H
@@ -31,6 +33,10 @@
 struct obox_user;
 struct obox_mailbox;
 
+/* The object may have other references: somebody copied the mail, or nobody kept track
+ * (obox_track_copy_flags, obox 4.9). */
+#define OBOX_MAIL_COPIED 0x01
+
 /* A mail of a folder, as its index knows it. */
 struct obox_mail {
 	uint32_t uid;
@@ -39,7 +45,10 @@ struct obox_mail {
 					  */
 	uint8_t oid[OBOX_OID_BYTES_MAX]; /* object id */
 	uint8_t oid_len;
-	uint64_t size;           /* of the body in bytes; UINT64_MAX: unknown */
+	uint8_t bits; /* OBOX_MAIL_* */
+	/* Virtual: every line end counts two bytes. UINT64_MAX: unknown, as of what a listing
+	 * brought, until it is read or a quota is asked for. */
+	uint64_t size;
 	int64_t received, saved; /* unix seconds; 0: unknown */
 };
 
@@ -141,6 +150,21 @@ int obox_user_delete(struct obox_user *user, struct lab_error *err);
 /* Until nobody but the caller has the user open here. -1 LAB_TIMEOUT. */
 int obox_user_wait(struct obox_user *user, uint64_t deadline_ns, struct lab_error *err);
 
+/* ---- quota (obox-quota.c; core/quota/quota.h has the rules) ---- */
+
+struct obox_usage {
+	bool has_quota; /* else the rest is 0 */
+	uint64_t bytes, messages;
+	uint64_t bytes_limit, messages_limit; /* everybody's; 0: none */
+};
+/* GETQUOTA: the sums over all folders that are not ignored. Folders that are not current in this
+ * metacache are opened, and sizes that no index knows are looked up; when all is known that costs
+ * nothing. -1 as obox_mailbox_select(). */
+int obox_quota_usage(struct obox_user *user, struct obox_usage *ret, struct lab_error *err);
+/* The same after a new look at the listing of every folder that counts, all sums made anew
+ * (`doveadm quota recalc`). */
+int obox_quota_recalculate(struct obox_user *user, struct obox_usage *ret, struct lab_error *err);
+
 /* ---- flags ---- */
 
 /* STORE: sets or clears a system flag ("\\Seen") or a keyword, either in any case. 1 if that
@@ -163,6 +187,8 @@ struct obox_save {
 	 * out. */
 	const struct lab_view *flags;
 	size_t flag_count;
+	bool is_delivery;   /* LMTP: quota_grace counts */
+	bool ignores_quota; /* it was there before */
 };
 /* What is known of a save or copy, also when it failed: which object a failure is about. */
 struct obox_saved {

@@ -457,6 +457,7 @@ int fs_tool_status(int result, const struct fs_tool_result *ret, const struct la
 	case LAB_IO:
 	case LAB_CORRUPT:
 	case LAB_INTERNAL:
+	case LAB_OVER_QUOTA:
 	case LAB_CODE_COUNT:
 		return NO;
 	}

@@ -789,6 +789,20 @@ void rig_remove_object(struct rig *rig, const char *path)
 	lab_assert(remove_object(rig, lab_view_cstr(path)));
 }
 
+void rig_remove_metadata(struct rig *rig, const char *key)
+{
+	struct lab_tree_iter iter = lab_tree_iterate(rig->objects, LAB_VIEW(""));
+	struct lab_view path;
+	void *object;
+
+	while (lab_tree_next(&iter, &path, &object)) {
+		struct rig_object *o = object;
+		void *text = lab_map_remove(o->metadata, lab_view_cstr(key));
+
+		lab_heap_free(heap_of(rig), text);
+	}
+}
+
 size_t rig_object_count(const struct rig *rig)
 {
 	return lab_tree_count(rig->objects);

@@ -113,6 +113,8 @@ struct fs *rig_open(struct rig *rig, unsigned host, const char *uri, struct lab_
 /* Behind the back of everybody. */
 bool rig_has_object(const struct rig *rig, const char *path);
 void rig_remove_object(struct rig *rig, const char *path);
+/* Every object loses it. */
+void rig_remove_metadata(struct rig *rig, const char *key);
 size_t rig_object_count(const struct rig *rig);
 struct lab_view rig_object(const struct rig *rig, const char *path);
 /* ptr NULL: no such row, or a tombstone hides it. */
