@@ -50,7 +50,15 @@ static struct lab_view last_part(struct listing *l, struct lab_view key)
 	return name;
 }
 
-static struct lab_view listed_name(struct listing *l, const struct dict_row *row, uint32_t flags)
+/* What deletes such a row without a look for it. */
+static const char *version_of(struct listing *l, size_t bucket)
+{
+	return l->path->kind == DICTMAP_MAIL ? lab_arena_printf(l->arena, "%zu/", bucket)
+					     : FS_VERSION_ONCE "/";
+}
+
+static struct lab_view listed_name(
+	struct listing *l, const struct dict_row *row, size_t bucket, uint32_t flags)
 {
 	struct lab_view name = last_part(l, row->key);
 
@@ -58,7 +66,7 @@ static struct lab_view listed_name(struct listing *l, const struct dict_row *row
 		return name;
 	return lab_view_cstr(lab_arena_printf(l->arena, "%.*s/%s%.*s",
 		LAB_VIEW_ARG(dictmap_is_passthrough(l->fs) ? LAB_VIEW("") : row->values.items[0]),
-		(flags & FS_ITER_VERSIONS) != 0 ? FS_VERSION_ONCE "/" : "", LAB_VIEW_ARG(name)));
+		(flags & FS_ITER_VERSIONS) != 0 ? version_of(l, bucket) : "", LAB_VIEW_ARG(name)));
 }
 
 /* All buckets into one list of names. */
@@ -74,7 +82,7 @@ static int collect_names(struct listing *l, uint32_t flags, struct lab_view **re
 	*ret_names = lab_arena_array(l->arena, struct lab_view, total);
 	for (size_t b = 0; b < l->bucket_count; b++) {
 		for (size_t i = 0; i < l->buckets[b].count; i++)
-			(*ret_names)[n++] = listed_name(l, &l->buckets[b].rows[i], flags);
+			(*ret_names)[n++] = listed_name(l, &l->buckets[b].rows[i], b, flags);
 	}
 	*ret_count = total;
 	return 0;
@@ -215,7 +223,7 @@ static int iter_rows(struct listing *l, struct lab_view key, uint32_t flags,
 		return -1;
 	*ret_names = lab_arena_array(l->arena, struct lab_view, count);
 	for (size_t i = 0; i < count; i++)
-		(*ret_names)[i] = listed_name(l, &rows[i], flags);
+		(*ret_names)[i] = listed_name(l, &rows[i], 0, flags);
 	*ret_count = count;
 	return 0;
 }

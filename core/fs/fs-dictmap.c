@@ -186,6 +186,19 @@ static struct lab_view storage_path(
 		lab_arena_printf(arena, "%.*s/%.*s", LAB_VIEW_ARG(prefix), LAB_VIEW_ARG(oid)));
 }
 
+/* The bucket: what a lookup or a write has found, or what the caller was told by a listing. */
+static uint32_t *known_bucket(struct fs_file *file, const struct dictmap_path *path)
+{
+	uint32_t *bucket = &((struct dictmap_file *)file)->bucket;
+	struct lab_view version = fs_file_metadata(file, FS_METADATA_VERSION);
+	uint64_t number;
+
+	if (*bucket == DICTMAP_BUCKET_UNKNOWN && path->kind == DICTMAP_MAIL && version.len > 0 &&
+		lab_view_to_u64(version, &number) == 0 && number <= DICTMAP_BUCKETS_MAX)
+		*bucket = (uint32_t)number;
+	return bucket;
+}
+
 /* What the row says: the object id, as the caller set it or from the dict; with passthrough paths
  * whatever is in the row. 1, 0 if there is no row, -1. */
 static int object_id(struct fs_file *file, const struct dictmap_path *path, struct lab_arena *arena,
@@ -198,8 +211,7 @@ static int object_id(struct fs_file *file, const struct dictmap_path *path, stru
 		*ret = lab_arena_copy(arena, known);
 		return 1;
 	}
-	found = dictmap_row_find(
-		fs_of(file), path, &((struct dictmap_file *)file)->bucket, arena, ret, err);
+	found = dictmap_row_find(fs_of(file), path, known_bucket(file, path), arena, ret, err);
 	if (dictmap_is_passthrough(fs_of(file)))
 		return found;
 	if (found > 0 && (ret->len == 0 || ret->len > OID_HEX_MAX))
@@ -261,12 +273,13 @@ static int object_missing(struct fs_file *file, struct lab_arena *arena, struct 
 	struct dictmap_fs *fs = fs_of(file);
 	struct dictmap_path path;
 	struct lab_view oid = LAB_VIEW("");
-	uint32_t *bucket = &((struct dictmap_file *)file)->bucket;
+	uint32_t *bucket;
 	bool deleted;
 	int found;
 
 	if (dictmap_path_parse(fs, file->path, arena, &path, err) < 0)
 		return -1;
+	bucket = known_bucket(file, &path);
 	found = dictmap_row_find(fs, &path, bucket, arena, &oid, err);
 	if (found <= 0)
 		return found < 0 ? -1 : not_found(file, err);
@@ -455,15 +468,15 @@ static void pass_metadata(struct fs_file *file)
 }
 
 /* What deletes the rows of this write without a look. */
-static void tell_version(
-	struct fs_file *file, const struct dictmap_path *path, struct lab_arena *arena)
+static void tell_version(struct fs_file *file, const struct dictmap_path *path, uint32_t bucket,
+	struct lab_arena *arena)
 {
 	struct dictmap_fs *fs = fs_of(file);
 	const char *version = FS_VERSION_ONCE;
 
 	if (path->kind == DICTMAP_MAIL)
-		return;
-	if (dictmap_is_diff(fs, path))
+		version = lab_arena_printf(arena, "%" PRIu32, bucket);
+	else if (dictmap_is_diff(fs, path))
 		version = lab_arena_printf(arena, "0@%s", env_of(fs)->hostname);
 	fs_file_metadata_store(file, FS_METADATA_VERSION, lab_view_cstr(version));
 }
@@ -557,7 +570,7 @@ static int put_and_insert(struct fs_file *file, const struct dictmap_path *path,
 		fs_file_open(fs->fs.parent, storage_path(fs, file, oid, arena), FS_OPEN_REPLACE);
 	fs_set_metadata(file->parent, FS_METADATA_ORIG_PATH, file->path);
 	take_early_id(file, arena, &oid);
-	tell_version(file, path, arena);
+	tell_version(file, path, bucket, arena);
 	if (put_object(file, contents, err) < 0 || stored_id(file, arena, &oid, err) < 0)
 		return -1;
 	if (!dictmap_is_passthrough(fs))
@@ -625,7 +638,7 @@ static int copy_locked(struct fs_file *to, const struct dictmap_path *path, uint
 }
 
 static int copy_in_dict(struct fs_file *to, const struct dictmap_path *path, struct lab_view oid,
-	struct lab_error *err)
+	struct lab_arena *arena, struct lab_error *err)
 {
 	struct dictmap_fs *fs = fs_of(to);
 	uint32_t bucket;
@@ -639,6 +652,8 @@ static int copy_in_dict(struct fs_file *to, const struct dictmap_path *path, str
 		result = copy_locked(to, path, bucket, oid, err);
 		unlock_object(fs, oid);
 	}
+	if (result == 0)
+		tell_version(to, path, bucket, arena);
 	if (result < 0 && err->code != LAB_UNCERTAIN)
 		dictmap_bucket_release(fs, path->guid, bucket);
 	((struct dictmap_file *)to)->bucket = bucket;
@@ -708,7 +723,7 @@ static int dictmap_copy(struct fs_file *from, struct fs_file *to, struct lab_err
 			result = lab_fail(err, LAB_INVALID, "dictmap: %.*s is not a mail's path",
 				LAB_VIEW_ARG(to->path));
 		if (result == 0)
-			result = copy_in_dict(to, &to_path, oid, err);
+			result = copy_in_dict(to, &to_path, oid, tmp, err);
 	}
 	lab_arena_free(&tmp);
 	return result;
@@ -745,7 +760,7 @@ static int find_rows(struct fs_file *file, const struct dictmap_path *path, stru
 	struct lab_view *oid, struct lab_error *err)
 {
 	struct dictmap_fs *fs = fs_of(file);
-	uint32_t *bucket = &((struct dictmap_file *)file)->bucket;
+	uint32_t *bucket = known_bucket(file, path);
 	int found = object_id(file, path, arena, oid, err);
 
 	/* The object of a diff whose host has written another one since. */

@@ -104,6 +104,43 @@ RIG_TEST(a_full_bucket_is_followed_by_the_next)
 	fs_deinit(&fs);
 }
 
+/* Without a look for the row in one bucket after the other (palomar 6.2). */
+RIG_TEST(a_listing_says_which_bucket_a_delete_need_not_look_for)
+{
+	struct fs *fs = open_on(rig, 0, DICTMAP("3", ""));
+	struct lab_view *names, rest, oid, bucket;
+	struct fs_file *file;
+	struct lab_error err;
+	size_t count;
+
+	save_many(fs, 7);
+	OK(fs_iter(fs, LAB_VIEW(FOLDER), FS_ITER_OBJECTIDS | FS_ITER_VERSIONS, 1000, rig->arena,
+		&names, &count, &err));
+	assert_int_equal(count, 7);
+	rest = names[0];
+	assert_true(lab_view_split(&rest, '/', &oid) && lab_view_split(&rest, '/', &bucket));
+	assert_view(bucket, "0");
+	file = fs_file_open(fs,
+		lab_view_cstr(lab_arena_printf(rig->arena, FOLDER "%.*s", LAB_VIEW_ARG(rest))),
+		FS_OPEN_READONLY);
+	fs_set_metadata(file, FS_METADATA_OBJECTID, oid);
+	fs_set_metadata(file, FS_METADATA_VERSION, bucket);
+	rig->counts.lookups = rig->counts.iterations = rig->counts.unsets = 0;
+	OK(fs_delete(file, &err));
+	fs_file_close(&file);
+	assert_int_equal(rig->counts.lookups, 0);
+	assert_int_equal(rig->counts.iterations, 1);
+	assert_int_equal(rig->counts.unsets, 2);
+	assert_int_equal(bucket_rows(rig, 0), 2);
+	/* Who made it knows, too. */
+	file = fs_file_open(fs, LAB_VIEW(FOLDER), FS_OPEN_CREATE_UNIQUE_128);
+	OK(fs_write(file, LAB_VIEW("x"), &err));
+	assert_int_equal(fs_get_metadata(file, FS_METADATA_VERSION, rig->arena, &bucket, &err), 1);
+	assert_view(bucket, "2");
+	fs_file_close(&file);
+	fs_deinit(&fs);
+}
+
 RIG_TEST(without_bucket_size_everything_is_in_bucket_0)
 {
 	struct fs *fs = open_on(
@@ -890,6 +927,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		RIG_UNIT_TEST(a_full_bucket_is_followed_by_the_next),
+		RIG_UNIT_TEST(a_listing_says_which_bucket_a_delete_need_not_look_for),
 		RIG_UNIT_TEST(without_bucket_size_everything_is_in_bucket_0),
 		RIG_UNIT_TEST(parallel_saves_share_buckets_and_raise_each_once),
 		RIG_UNIT_TEST(when_max_bucket_cannot_be_raised_nothing_is_saved),

@@ -62,7 +62,7 @@ static void open_twice(struct one_file_env *one)
 	obox_index_settle(&index, 0);
 	check(&index);
 	if (index.state->next_uid < UINT32_MAX)
-		obox_index_expunge(&index, obox_index_append(&index, &mail));
+		obox_index_expunge(&index, &(uint32_t){ obox_index_append(&index, &mail) }, 1);
 	check(&index);
 	uidvalidity = index.state->uidvalidity;
 	next_uid = index.state->next_uid;

@@ -129,7 +129,11 @@ struct obox_record *obox_state_find(const struct obox_state *state, uint32_t uid
 {
 	size_t at = position(state, uid);
 
-	return at < state->count && state->records[at].mail.uid == uid ? &state->records[at] : NULL;
+	/* One without an addition was expunged just now. */
+	return at < state->count && state->records[at].mail.uid == uid &&
+			       state->records[at].stamp_count > 0
+		       ? &state->records[at]
+		       : NULL;
 }
 
 struct obox_record *obox_state_find_name(
@@ -323,16 +327,27 @@ static void forget(struct obox_state *state, struct obox_record *record)
 int obox_state_expunge(struct obox_state *state, uint32_t uid)
 {
 	struct obox_record *record = obox_state_find(state, uid);
-	size_t at;
 
 	if (record == NULL)
 		return 0;
 	forget(state, record);
-	at = (size_t)(record - state->records);
-	memmove(record, record + 1, (state->count - at - 1) * sizeof(*record));
-	state->count--;
+	record->stamps = NULL;
+	record->stamp_count = 0;
 	state->highest_modseq++;
 	return 1;
+}
+
+void obox_state_sweep(struct obox_state *state)
+{
+	size_t kept = 0;
+
+	while (kept < state->count && state->records[kept].stamp_count > 0)
+		kept++;
+	for (size_t i = kept; i < state->count; i++) {
+		if (state->records[i].stamp_count > 0)
+			state->records[kept++] = state->records[i];
+	}
+	state->count = kept;
 }
 
 size_t obox_state_expunge_unless(struct obox_state *state, obox_keep_fn keep, void *ctx)

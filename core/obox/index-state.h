@@ -109,8 +109,11 @@ int obox_state_set_size(struct obox_state *state, uint32_t uid, uint64_t size);
 int obox_state_mark_copied(struct obox_state *state, uint32_t uid);
 /* Makes `bytes` and `sizeless` anew. */
 void obox_state_recount(struct obox_state *state);
-/* 1 if it was there. */
+/* 1 if it was there. Its place is free only after obox_state_sweep(); until then nothing but these
+ * two, obox_state_find*(), obox_state_add() and obox_state_set_*() may be called: so many can go
+ * without the others being moved for each. */
 int obox_state_expunge(struct obox_state *state, uint32_t uid);
+void obox_state_sweep(struct obox_state *state);
 
 /* Removes every mail for which keep(ctx, mail) is false; returns how many. */
 typedef bool (*obox_keep_fn)(void *ctx, const struct obox_mail *mail);

@@ -128,15 +128,19 @@ static int delete_batch(struct obox_user *user, const char *directory, struct la
 	int result = 0;
 
 	for (size_t i = 0; i < count; i++) {
-		struct lab_view name = names[i], oid = LAB_VIEW("");
+		struct lab_view name = names[i], oid = LAB_VIEW(""), version = LAB_VIEW("");
 
 		(void)lab_view_split(&name, '/', &oid);
+		if (lab_view_find_byte(name, '/') != SIZE_MAX)
+			(void)lab_view_split(&name, '/', &version);
 		files[i] = fs_file_open(user->fs,
 			lab_view_cstr(
 				lab_arena_printf(arena, "%s%.*s", directory, LAB_VIEW_ARG(name))),
 			FS_OPEN_READONLY);
 		if (oid.len > 0)
 			fs_set_metadata(files[i], FS_METADATA_OBJECTID, oid);
+		if (version.len > 0)
+			fs_set_metadata(files[i], FS_METADATA_VERSION, version);
 	}
 	fs_set_reason(user->fs, "obox:mailbox_delete");
 	(void)fs_delete_many(files, count, errors, err);
@@ -159,8 +163,9 @@ static int delete_mails(struct obox_user *user, const char *guid, struct lab_err
 	int result;
 
 	fs_set_reason(user->fs, "obox:mailbox_delete");
-	result = fs_iter(user->fs, lab_view_cstr(directory), FS_ITER_OBJECTIDS | FS_ITER_NOCACHE,
-		LEFT_MAX, arena, &names, &count, err);
+	result = fs_iter(user->fs, lab_view_cstr(directory),
+		FS_ITER_OBJECTIDS | FS_ITER_VERSIONS | FS_ITER_NOCACHE, LEFT_MAX, arena, &names,
+		&count, err);
 	for (size_t i = 0; i < count && result == 0; i += OBOX_BATCH) {
 		if (delete_batch(user, directory, &names[i], LAB_MIN(count - i, OBOX_BATCH), arena,
 			    err) < 0)
@@ -330,7 +335,7 @@ static void rescue_folder(struct obox_mailbox *mailbox)
 			mailbox->is_left = false;
 			report_left(user, mailbox->guid, "mails saved here meanwhile", &err);
 		} else {
-			obox_index_expunge(&mailbox->index, uids[i]);
+			obox_index_expunge(&mailbox->index, &uids[i], 1);
 		}
 		lab_arena_free(&arena);
 	}

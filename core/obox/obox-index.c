@@ -230,6 +230,7 @@ static bool replay_state(struct obox_index *index, struct lab_reader *body)
 	uint64_t author = index->state->authors[index->author].id;
 	struct obox_state *state;
 
+	obox_state_sweep(index->state);
 	if (index->state->count > 0 ||
 		obox_state_decode(index->env->heap, body->rest, &state, NULL) < 0)
 		return false;
@@ -276,6 +277,7 @@ static bool replay(struct obox_index *index, struct lab_reader *file)
 		if (!replays[type](index, &body))
 			return false;
 	}
+	obox_state_sweep(index->state);
 	return index->kept != NULL;
 }
 
@@ -545,15 +547,26 @@ static void log_expunge(struct obox_index *index, uint32_t uid)
 	end_record(index, &record);
 }
 
-void obox_index_expunge(struct obox_index *index, uint32_t uid)
+/* Writing blocks: nobody may see a state that is not swept. */
+void obox_index_expunge(struct obox_index *index, const uint32_t *uids, size_t count)
 {
-	const struct obox_record *gone = obox_state_find(index->state, uid);
+	bool *gone = lab_new_array(index->env->heap, bool, count + 1);
 
-	if (gone == NULL)
-		return;
-	before_expunge(index, gone);
-	(void)obox_state_expunge(index->state, uid);
-	log_expunge(index, uid);
+	for (size_t i = 0; i < count; i++) {
+		const struct obox_record *record = obox_state_find(index->state, uids[i]);
+
+		gone[i] = record != NULL;
+		if (record == NULL)
+			continue;
+		before_expunge(index, record);
+		(void)obox_state_expunge(index->state, uids[i]);
+	}
+	obox_state_sweep(index->state);
+	for (size_t i = 0; i < count; i++) {
+		if (gone[i])
+			log_expunge(index, uids[i]);
+	}
+	lab_heap_free(index->env->heap, gone);
 }
 
 struct logged_keep {

@@ -55,7 +55,7 @@ static void drop(struct obox_mailbox *mailbox, const uint8_t *name)
 	if (mail != NULL)
 		uid = mail->uid;
 	if (uid != 0 && obox_upload_below(mailbox, uid, &ignored) >= 0) {
-		obox_index_expunge(&mailbox->index, uid);
+		obox_index_expunge(&mailbox->index, &(uint32_t){ uid }, 1);
 		report(mailbox, uid, "a lost mail was dropped from the index");
 	}
 	obox_mailbox_end(mailbox);

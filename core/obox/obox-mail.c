@@ -39,6 +39,12 @@ struct fs_file *obox_mail_open(
 	if (mail->oid_len > 0 &&
 		!backend_get_settings(mailbox->user->backend)->conf->obox_dont_use_object_ids)
 		fs_set_metadata(file, FS_METADATA_OBJECTID, lab_view_cstr(oid));
+	if (mail->bucket1 > 0) {
+		char bucket[8];
+
+		snprintf(bucket, sizeof(bucket), "%u", mail->bucket1 - 1u);
+		fs_set_metadata(file, FS_METADATA_VERSION, lab_view_cstr(bucket));
+	}
 	return file;
 }
 
@@ -62,6 +68,27 @@ static void take_object_id(struct fs_file *file, struct lab_heap *heap, struct o
 		oid.len / 2 <= sizeof(saved->oid) && lab_unhex(oid, saved->oid, oid.len / 2) == 0)
 		saved->oid_len = (uint8_t)(oid.len / 2);
 	lab_arena_free(&arena);
+}
+
+uint16_t obox_mail_bucket1(struct lab_view version)
+{
+	uint64_t bucket;
+
+	return lab_view_to_u64(version, &bucket) == 0 && bucket < UINT16_MAX
+		       ? (uint16_t)(bucket + 1)
+		       : 0;
+}
+
+static uint16_t bucket1_of(struct fs_file *file, struct lab_heap *heap)
+{
+	struct lab_arena *arena = lab_arena_new(heap, 65536);
+	struct lab_view version;
+	uint16_t bucket1 = 0;
+
+	if (fs_get_metadata(file, FS_METADATA_VERSION, arena, &version, NULL) > 0)
+		bucket1 = obox_mail_bucket1(version);
+	lab_arena_free(&arena);
+	return bucket1;
 }
 
 static struct obox_mail mail_of(const struct obox_saved *saved)
@@ -127,6 +154,7 @@ static int save_now(struct obox_mailbox *mailbox, const struct obox_save *mail,
 	take_object_id(file, user->env->heap, saved);
 	if (result == 0) {
 		added = mail_of(saved);
+		added.bucket1 = bucket1_of(file, user->env->heap);
 		added.size = quota_virtual_size(mail->body);
 		added.received = mail->received != 0 ? mail->received : now;
 		added.saved = now;
@@ -337,6 +365,8 @@ static int copy_one(struct copy_batch *batch, struct obox_result *result, struct
 	take_name(fs_file_path(to), result->saved.name);
 	take_object_id(to, batch->to->user->env->heap, &result->saved);
 	*added = mail_of(&result->saved);
+	if (status == 0)
+		added->bucket1 = bucket1_of(to, batch->to->user->env->heap);
 	added->size = source.size;
 	added->received = source.received;
 	added->saved = env_wall_seconds(batch->to->user->env);
@@ -486,22 +516,29 @@ static void finish_expunge(
 	/* Already gone: another backend expunged it, which is what was asked for. */
 	if (err->code == LAB_NOT_FOUND)
 		result->err.code = LAB_OK;
-	if (result->err.code == LAB_OK)
-		obox_index_expunge(&mailbox->index, result->uid);
 	report(mailbox, LAB_EV_obox_expunge_finished, &(struct obox_saved){ .uid = result->uid },
 		&result->err);
 }
 
 static void expunge_batch(struct obox_mailbox *mailbox, struct expunge_batch *batch)
 {
+	struct lab_heap *heap = mailbox->user->env->heap;
+	uint32_t *gone = lab_new_array(heap, uint32_t, batch->count + 1);
 	struct lab_error ignored;
+	size_t count = 0;
 
 	fs_set_reason(mailbox->user->fs, "obox:mail_expunge");
 	(void)fs_delete_many(batch->files, batch->count, batch->errors, &ignored);
 	for (size_t i = 0; i < batch->count; i++) {
+		if (batch->errors[i].code == LAB_OK || batch->errors[i].code == LAB_NOT_FOUND)
+			gone[count++] = batch->results[i]->uid;
+	}
+	obox_index_expunge(&mailbox->index, gone, count);
+	for (size_t i = 0; i < batch->count; i++) {
 		fs_file_close(&batch->files[i]);
 		finish_expunge(mailbox, batch->results[i], &batch->errors[i]);
 	}
+	lab_heap_free(heap, gone);
 }
 
 /* Without the mails that go, a recovery would give their UIDs to others (obox 4.8): a bundle must

@@ -67,7 +67,8 @@ void obox_index_rewrite(struct obox_index *index);
 /* Gives the mail the next UID, unless it has one (which must be free), and adds it; if the name is
  * there already, that entry stays. Returns the UID. The caller keeps to OBOX_MAILS_MAX. */
 uint32_t obox_index_append(struct obox_index *index, const struct obox_mail *mail);
-void obox_index_expunge(struct obox_index *index, uint32_t uid);
+/* Those that are there. */
+void obox_index_expunge(struct obox_index *index, const uint32_t *uids, size_t count);
 /* Removes every mail for which keep(ctx, mail) is false; returns how many. */
 size_t obox_index_expunge_unless(struct obox_index *index, obox_keep_fn keep, void *ctx);
 /* Sets or clears a flag of index-state.h. 1 if that changed something. */
@@ -201,6 +202,8 @@ void obox_user_leave_folders(struct obox_user *user);
 /* The mail's object: "<root>/mailboxes/<folder guid>/<name>", its object id set beforehand. */
 struct fs_file *obox_mail_open(
 	struct obox_mailbox *mailbox, const struct obox_mail *mail, enum fs_open_mode mode);
+/* Of FS_METADATA_VERSION, for obox_mail.bucket1. */
+uint16_t obox_mail_bucket1(struct lab_view version);
 /* A new mail of the folder: the driver makes the name. */
 struct fs_file *obox_mail_create(struct obox_mailbox *mailbox);
 

@@ -35,13 +35,17 @@ struct rescan_result {
 
 /* ---- the listing ---- */
 
+/* "<object id>/<name>", or "<object id>/<bucket>/<name>". */
 static bool parse_listed(struct lab_view text, struct listed *ret)
 {
-	struct lab_view name = text, oid;
+	struct lab_view name = text, oid, version = LAB_VIEW("");
+	bool has_oid = lab_view_split(&name, '/', &oid);
 
 	*ret = (struct listed){ .mail = { .size = UINT64_MAX, .bits = OBOX_MAIL_COPIED } };
-	if (!lab_view_split(&name, '/', &oid) || oid.len % 2 != 0 ||
-		oid.len / 2 > sizeof(ret->mail.oid) ||
+	if (has_oid && lab_view_find_byte(name, '/') != SIZE_MAX &&
+		lab_view_split(&name, '/', &version))
+		ret->mail.bucket1 = obox_mail_bucket1(version);
+	if (!has_oid || oid.len % 2 != 0 || oid.len / 2 > sizeof(ret->mail.oid) ||
 		lab_unhex(oid, ret->mail.oid, oid.len / 2) < 0 ||
 		lab_unhex(name, ret->mail.name, sizeof(ret->mail.name)) < 0)
 		return false;
@@ -91,8 +95,8 @@ static int list_folder(struct obox_mailbox *mailbox, uint32_t flags, struct lab_
 
 	fs_set_reason(
 		user->fs, flags & FS_ITER_NOCACHE ? "obox:mailbox_rebuild" : "obox:mailbox_rescan");
-	if (fs_iter(user->fs, path, FS_ITER_OBJECTIDS | flags, OBOX_MAILS_MAX, arena, &names,
-		    &count, err) < 0)
+	if (fs_iter(user->fs, path, FS_ITER_OBJECTIDS | FS_ITER_VERSIONS | flags, OBOX_MAILS_MAX,
+		    arena, &names, &count, err) < 0)
 		return -1;
 	ret->mails = lab_arena_array(arena, struct listed, count);
 	ret->by_name = lab_map_new(user->env->heap, OBOX_MAILS_MAX);
@@ -232,15 +236,18 @@ static void look_up_new(
 
 /* ---- comparing ---- */
 
-/* The mails that are listed and were not known. */
+/* The mails that are listed and were not known; and where each is. */
 static void append_listed(
 	struct obox_mailbox *mailbox, struct listing *listing, struct rescan_result *result)
 {
 	qsort(listing->mails, listing->count, sizeof(*listing->mails), compare_listed);
 	look_up_new(mailbox, listing, result);
 	for (size_t i = 0; i < listing->count; i++) {
+		const struct obox_mail *mail = &listing->mails[i].mail;
+
 		if (!listing->mails[i].is_left_out)
-			(void)obox_index_append(&mailbox->index, &listing->mails[i].mail);
+			obox_index_find(&mailbox->index, obox_index_append(&mailbox->index, mail))
+				->bucket1 = mail->bucket1;
 	}
 }
 

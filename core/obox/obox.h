@@ -46,6 +46,9 @@ struct obox_mail {
 	uint8_t oid[OBOX_OID_BYTES_MAX]; /* object id */
 	uint8_t oid_len;
 	uint8_t bits; /* OBOX_MAIL_* */
+	/* Where its row is, as the listing or the save told this process; 0: unknown, else 1 + the
+	 * bucket. Never stored: another process lists the folder before it uses it. */
+	uint16_t bucket1;
 	/* Virtual: every line end counts two bytes. UINT64_MAX: unknown, as of what a listing
 	 * brought, until it is read or a quota is asked for. */
 	uint64_t size;

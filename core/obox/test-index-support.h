@@ -92,7 +92,10 @@ static inline int expunge(struct obox_state *state, uint32_t n)
 {
 	struct obox_record *record = find(state, n);
 
-	return record == NULL ? 0 : obox_state_expunge(state, record->mail.uid);
+	if (record == NULL || obox_state_expunge(state, record->mail.uid) == 0)
+		return 0;
+	obox_state_sweep(state);
+	return 1;
 }
 
 static inline struct lab_buf encoded(const struct obox_state *state)

@@ -68,7 +68,7 @@ RIG_TEST(after_a_clean_stop_everything_is_as_it_was)
 
 	open_index(rig, &index);
 	append(&index, 1, 4);
-	obox_index_expunge(&index, 3);
+	obox_index_expunge(&index, &(uint32_t){ 3 }, 1);
 	uidvalidity = index.state->uidvalidity;
 	obox_index_close(&index, LAB_VIEW("kept"));
 	env_sleep(rig->hosts[0].env, 100 * LAB_SEC);
@@ -92,8 +92,8 @@ RIG_TEST(a_uid_is_never_given_twice)
 
 	open_index(rig, &index);
 	append(&index, 1, 3);
-	obox_index_expunge(&index, 3);
-	obox_index_expunge(&index, 2);
+	obox_index_expunge(&index, &(uint32_t){ 3 }, 1);
+	obox_index_expunge(&index, &(uint32_t){ 2 }, 1);
 	obox_index_close(&index, LAB_VIEW("kept"));
 	assert_true(open_index(rig, &index));
 	append(&index, 4, 4);
@@ -228,7 +228,7 @@ RIG_TEST(a_long_log_is_put_together)
 	for (unsigned i = 0; i < 5000; i++)
 		assert_int_equal(obox_index_set_flag(&index, 1, OBOX_SEEN, i % 2 == 0), 1);
 	append(&index, 4, 4);
-	obox_index_expunge(&index, 4);
+	obox_index_expunge(&index, &(uint32_t){ 4 }, 1);
 	author = index.state->authors[index.author].id;
 	highest = index.state->highest_modseq;
 	size = index.file_size;
@@ -431,7 +431,7 @@ RIG_TEST(an_index_without_a_file_lives_in_memory)
 	world_disk_limit(rig->hosts[0].host, 1);
 	assert_false(open_index(rig, &index));
 	append(&index, 1, 2);
-	obox_index_expunge(&index, 1);
+	obox_index_expunge(&index, &(uint32_t){ 1 }, 1);
 	assert_mails(&index, "2:2 ");
 	obox_index_reset(&index, NULL);
 	obox_index_settle(&index, 0);

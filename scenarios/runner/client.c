@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "scenarios/runner/client.h"
 
-#include "core/obox/obox.h"
 #include "scenarios/runner/mail-source.h"
 
 #include <stdio.h>
 
+#define BULK_ARENA_MAX (16u * 1024 * 1024)
 #define FETCH_ARENA_MAX (2 * (size_t)OBOX_MAIL_MAX)
 
 /* One request inside the backend. Everything in here is the client's memory. */
@@ -63,7 +63,7 @@ struct lab_view client_flag_name(size_t index)
 
 /* ---- tokens of objects ---- */
 
-static void learn_token(struct user *user, const uint8_t *oid, size_t len, uint64_t token)
+void client_learn_token(struct user *user, const uint8_t *oid, size_t len, uint64_t token)
 {
 	void **slot;
 
@@ -393,7 +393,7 @@ enum history_outcome client_deliver(struct client_context *client, struct user *
 	op.body_bytes = mail.len;
 	op.uid = r.saved.uid;
 	op.made = object_of(client, r.saved.name, r.saved.oid, r.saved.oid_len);
-	learn_token(user, r.saved.oid, r.saved.oid_len, token);
+	client_learn_token(user, r.saved.oid, r.saved.oid_len, token);
 	return end(client, id, &op, answer, &r, &r.err);
 }
 
@@ -558,7 +558,8 @@ static void end_fetch(struct client_session *session, struct fetch_batch *batch,
 		op->body_hash = fetched->body_hash;
 		op->body_bytes = fetched->body_bytes;
 		op->token = mail->token = fetched->token;
-		learn_token(session->user, mail->object.oid, mail->object.oid_len, fetched->token);
+		client_learn_token(
+			session->user, mail->object.oid, mail->object.oid_len, fetched->token);
 	}
 	(void)end(session->client, batch->ids[i], op, answer, r, &fetched->err);
 }
@@ -676,18 +677,19 @@ static void end_bulk(struct client_session *session, struct request *r, struct b
 	}
 }
 
-/* Mails that are gone from the folder leave the view. */
-static void drop_from_view(struct client_view *view, const struct request *r)
+/* Mails that are gone from the folder leave the view; `mails` are their places. */
+static void drop_from_view(struct client_view *view, const size_t *mails, const struct request *r)
 {
-	size_t kept = 0;
+	size_t kept = view->count;
 
-	for (size_t i = 0; i < view->count; i++) {
-		bool gone = false;
-
-		for (size_t n = 0; n < r->count; n++)
-			gone |= r->uids[n] == view->mails[i].uid &&
-				r->results[n].err.code == LAB_OK;
-		if (!gone)
+	for (size_t n = 0; n < r->count; n++) {
+		if (r->results[n].err.code != LAB_OK)
+			continue;
+		view->mails[mails[n]].uid = 0;
+		kept = LAB_MIN(kept, mails[n]);
+	}
+	for (size_t i = kept; i < view->count; i++) {
+		if (view->mails[i].uid != 0)
 			view->mails[kept++] = view->mails[i];
 	}
 	view->count = kept;
@@ -696,15 +698,18 @@ static void drop_from_view(struct client_view *view, const struct request *r)
 static bool bulk_run(struct client_session *session, enum history_kind kind, const size_t *mails,
 	size_t count, struct lab_view target)
 {
-	struct lab_arena *arena = session->arena;
-	struct request *r = lab_arena_new_of(arena, struct request);
+	struct lab_arena *arena;
+	struct request *r;
 	struct bulk bulk;
 	size_t known[CLIENT_BULK_MAX];
 	enum node_answer answer;
+	bool is_stale;
 
 	lab_assert(count <= CLIENT_BULK_MAX);
 	if (!learn_tokens(session, mails, count))
 		return false;
+	arena = lab_arena_new(session->client->lab->heap, BULK_ARENA_MAX);
+	r = lab_arena_new_of(arena, struct request);
 	*r = (struct request){ .client = session->client,
 		.user = session->user,
 		.folder = session->view.folder,
@@ -713,8 +718,10 @@ static bool bulk_run(struct client_session *session, enum history_kind kind, con
 		.target = target,
 		.count = keep_known(session, mails, count, known),
 		.is_move = kind == HISTORY_MOVE };
-	if (r->count == 0)
+	if (r->count == 0) {
+		lab_arena_free(&arena);
 		return true;
+	}
 	r->uids = lab_arena_array(arena, uint32_t, r->count);
 	r->results = lab_arena_array(arena, struct obox_result, r->count);
 	bulk.ops = lab_arena_array(arena, struct history_op, r->count);
@@ -724,8 +731,10 @@ static bool bulk_run(struct client_session *session, enum history_kind kind, con
 		kind == HISTORY_EXPUNGE ? expunge_in_backend : copy_in_backend, r);
 	end_bulk(session, r, &bulk, answer);
 	if (answer == NODE_ANSWERED && kind != HISTORY_COPY)
-		drop_from_view(&session->view, r);
-	return answer == NODE_ANSWERED && !r->is_stale;
+		drop_from_view(&session->view, known, r);
+	is_stale = r->is_stale;
+	lab_arena_free(&arena);
+	return answer == NODE_ANSWERED && !is_stale;
 }
 
 bool client_copy(struct client_session *session, size_t mail, struct lab_view target)

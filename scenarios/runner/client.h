@@ -6,11 +6,12 @@
 #ifndef SCENARIOS_CLIENT_H
 #define SCENARIOS_CLIENT_H
 
+#include "core/obox/obox.h"
 #include "scenarios/runner/node.h"
 #include "scenarios/runner/scenario.h"
 #include "sim/oracle/history.h"
 
-#define CLIENT_BULK_MAX 64
+#define CLIENT_BULK_MAX OBOX_BATCH
 #define CLIENT_FOLDERS_MAX 16
 
 struct client_context {
@@ -57,6 +58,9 @@ struct client_session {
 	struct client_view view;
 	bool is_converged; /* its SELECTs must show what those of all backends do */
 };
+
+/* Whoever sees that object knows which mail it is. */
+void client_learn_token(struct user *user, const uint8_t *oid, size_t len, uint64_t token);
 
 /* "INBOX" for 0, "Folder1", ... */
 struct lab_view client_folder_name(size_t index, struct lab_arena *arena);

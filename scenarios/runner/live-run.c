@@ -260,6 +260,20 @@ static void describe_run(void *ctx, int fd)
 	report_write(fd, text, (size_t)LAB_MIN(n, (int)sizeof(text) - 1));
 }
 
+/* Here the services have begun before there is a user. */
+static int check_scenario(const struct scenario *s, struct lab_error *err)
+{
+	if (s->migrated_from.len > 0)
+		return lab_fail(
+			err, LAB_UNSUPPORTED, "users are migrated in the simulated world only");
+	for (size_t i = 0; i < s->group_count; i++) {
+		if (s->groups[i].mails.high > 0)
+			return lab_fail(err, LAB_UNSUPPORTED,
+				"users have mails of before in the simulated world only");
+	}
+	return 0;
+}
+
 int run_live(const struct run_options *options, struct run_result *ret, uint64_t *ret_wall_ns,
 	struct lab_error *err)
 {
@@ -273,10 +287,9 @@ int run_live(const struct run_options *options, struct run_result *ret, uint64_t
 	run->options = options;
 	run->result = ret;
 	lab_assert_context(describe_run, run);
-	result = options->scenario->migrated_from.len > 0
-			 ? lab_fail(err, LAB_UNSUPPORTED,
-				   "users are migrated in the simulated world only")
-			 : live_world_build(&run->world, options, run, on_access, err);
+	result = check_scenario(options->scenario, err);
+	if (result == 0)
+		result = live_world_build(&run->world, options, run, on_access, err);
 	if (result == 0) {
 		result = start(run, err);
 		if (result < 0)

@@ -5,6 +5,7 @@
 #include "scenarios/runner/run.h"
 
 #include "scenarios/runner/judge.h"
+#include "scenarios/runner/mails-before.h"
 #include "scenarios/runner/migrate.h"
 #include "scenarios/runner/report.h"
 #include "scenarios/runner/sim-world.h"
@@ -238,6 +239,9 @@ int run_simulated(const struct run_options *options, struct run_result *ret, str
 		world_add_access_sink(run.sim.world, on_access, &run);
 		result = start_clients(&run, err);
 	}
+	if (result == 0)
+		result = mails_before_place(
+			&run.sim.scene, run.workload, run.history, world_heap(run.sim.world), err);
 	if (result == 0) {
 		/* What fails here is the world itself: a livelock, or too many events. */
 		bool is_broken = storm(&run, err) < 0 || (!run.is_stopped && audit(&run, err) < 0);

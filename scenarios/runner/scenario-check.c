@@ -106,6 +106,29 @@ static void check_group(struct check *check, const struct scenario_group *g)
 			LAB_VIEW_ARG(g->name));
 }
 
+/* Mails of the past need somebody who knows what they look like (mails-before.c). */
+static void check_mails(struct check *check, const struct scenario_group *g)
+{
+	const struct scenario *s = check->scenario;
+	const struct scenario_endpoints *e = &s->endpoints;
+	struct conf_mail_location location;
+	struct lab_error err;
+	bool is_known = scenario_has_dictmap(e) && !scenario_stores_paths(e) &&
+			!scenario_is_scality(e) && !scenario_has_migrated_mails(e) &&
+			e->dictmap.storage_objectid_prefix.len > 0 && s->migrated_from.len == 0 &&
+			!s->is_foreign_s3 && !s->is_foreign_cql;
+
+	if (g->mails.high == 0)
+		return;
+	if (!is_known ||
+		conf_mail_location_parse(s->conf.mail_location.text, &location, &err) < 0 ||
+		!lab_view_eq_cstr(location.path, "%u"))
+		complain(check, where_of(check, "user", g->name, "mails"),
+			"user %.*s: mails of before need mail_location = obox:%%u and dictmap with "
+			"storage-objectid-prefix over emulators",
+			LAB_VIEW_ARG(g->name));
+}
+
 static void check_groups(struct check *check)
 {
 	const struct scenario *s = check->scenario;
@@ -114,6 +137,7 @@ static void check_groups(struct check *check)
 	for (size_t i = 0; i < s->group_count; i++) {
 		users += s->groups[i].count.high;
 		check_group(check, &s->groups[i]);
+		check_mails(check, &s->groups[i]);
 	}
 	if (s->group_count == 0)
 		complain(check, where_of(check, "user", LAB_VIEW(""), NULL),

@@ -26,6 +26,7 @@
 #define SCENARIO_FAULTS_MAX 64
 #define SCENARIO_TARGETS_MAX 16
 #define SCENARIO_LANES_MAX 16u
+#define SCENARIO_MAILS_MAX 2000000 /* of a user, before the run */
 #define SCENARIO_DICTS_MAX 8
 #define SCENARIO_BACKENDS_MAX 255 /* of all sites */
 #define SCENARIO_CQL_NODES_MAX 32
@@ -49,6 +50,7 @@ struct scenario_group {
 	struct conf_range mail_session_length;
 	struct conf_range mail_action_delay; /* between actions of a session */
 	struct conf_range mail_size;         /* bytes, of generated mails */
+	struct conf_range mails;             /* that INBOX has before the run begins */
 	struct conf_range folders;           /* besides INBOX */
 	struct conf_range backends_at_once;  /* that serve a user, each with its own sessions */
 	/* Of the actions of a session, ppm; the rest reads a mail. */
@@ -61,6 +63,8 @@ struct scenario_group {
 	struct conf_range mail_fetch_count;            /* bodies that one FETCH asks for */
 	struct conf_range mail_delivery_retries;       /* of the sending MTA, after a failure */
 	struct conf_range mail_delivery_retry_delay;
+	bool tour;                      /* instead of all that: everything once (tour.h) */
+	struct conf_range tour_expunge; /* ppm of INBOX */
 };
 
 enum scenario_target {

@@ -3,13 +3,14 @@
  * workload.c - users, and what their clients do when. The requests themselves are in client.c.
  */
 #include "scenarios/runner/client.h"
+#include "scenarios/runner/tour.h"
 #include "scenarios/runner/workload.h"
 
 #include <stdio.h>
 
 #define USERS_MAX 1000000
 #define FIRST_MAIL_DATE INT64_C(1767225600) /* 2026-01-01 00:00:00 UTC */
-#define SESSION_ARENA_MAX (256u * 1024 * 1024)
+#define SESSION_ARENA_MAX ((size_t)1 << 30)
 
 /* Where a user is served: one, or several at once, as when nothing sees to it that all of a user's
  * connections go to one backend. */
@@ -118,8 +119,8 @@ static uint64_t sleep_until_beat(struct workload *w, uint64_t beat_ns, uint64_t 
 
 /* The date of a generated mail says how many its user got before, not when it was made: so the
  * mails of a seed are the same in both worlds. */
-static struct lab_view next_mail(
-	struct workload *w, struct user *user, uint64_t token, struct lab_arena *arena)
+struct lab_view workload_mail(
+	struct workload *w, const struct user *user, uint64_t token, struct lab_arena *arena)
 {
 	struct mail_order order = { .seed = w->settings.seed,
 		.token = token,
@@ -128,6 +129,11 @@ static struct lab_view next_mail(
 		.date = FIRST_MAIL_DATE + (int64_t)(uint32_t)token * 60 };
 
 	return mail_make(w->settings.mails, &order, lab(w)->heap, arena);
+}
+
+uint64_t workload_next_token(struct user *user)
+{
+	return ((uint64_t)user->number << 32) | ++user->tokens_given;
 }
 
 /* What the user's Sieve script adds: a function of the mail. */
@@ -146,7 +152,7 @@ static struct lab_view sieve_flag(struct workload *w, const struct user *user, u
 static void deliver_with_retries(struct workload *w, struct user *user, uint64_t token)
 {
 	struct lab_arena *arena = lab_arena_new(lab(w)->heap, 2 * (size_t)MAIL_BYTES_MAX);
-	struct lab_view mail = next_mail(w, user, token, arena);
+	struct lab_view mail = workload_mail(w, user, token, arena);
 	struct lab_view flag = sieve_flag(w, user, token);
 	uint64_t retries =
 		pick_delivery(w, user, &user->group->mail_delivery_retries, "delivery.retries");
@@ -192,8 +198,7 @@ static void deliveries(void *arg)
 		beat_ns = sleep_until_beat(w, beat_ns, interval_ns);
 		if (is_over(w))
 			break;
-		deliver_with_retries(
-			w, user, ((uint64_t)user->number << 32) | ++user->tokens_given);
+		deliver_with_retries(w, user, workload_next_token(user));
 	}
 	w->busy--;
 }
@@ -353,11 +358,37 @@ static int start_fiber(struct workload *w, struct user *user, struct lane *lane,
 	return env_spawn(lab(w), name, fn, fiber, err);
 }
 
+static void tour(void *arg)
+{
+	struct user_fiber *fiber = arg;
+	struct workload *w = fiber->w;
+	struct user *user = fiber->user;
+	struct lane *lane = lane_of(w, user, 0);
+	size_t home = home_of(w, user), count = w->settings.node_count;
+	struct tour t = { .workload = w,
+		.client = &w->client,
+		.user = user,
+		.nodes = { &w->settings.nodes[home], &w->settings.nodes[(home + 1) % count] },
+		.action_delay_ns = pick(w, lane, &user->group->mail_action_delay, "action.delay"),
+		.close_delay_ns = w->settings.scenario->conf.metacache_close_delay_ns,
+		.expunge_ppm = pick(w, lane, &user->group->tour_expunge, "tour.expunge"),
+		.bulk = (size_t)pick(w, lane, &user->group->mail_bulk_count, "action.bulk") };
+
+	env_sleep(lab(w), pick(w, lane, &user->group->mail_session_interval, "session.interval"));
+	tour_run(&t);
+	w->busy--;
+}
+
 static int start_users(struct workload *w, struct lab_error *err)
 {
 	for (size_t i = 0; i < w->user_count; i++) {
 		struct user *user = &w->users[i];
 
+		if (user->group->tour) {
+			if (start_fiber(w, user, NULL, "tour", tour, err) < 0)
+				return -1;
+			continue;
+		}
 		if (start_fiber(w, user, NULL, "deliveries", deliveries, err) < 0)
 			return -1;
 		for (size_t n = 0; n < lane_count(w, user); n++) {
@@ -457,6 +488,18 @@ int workload_converge(struct workload *w, struct lab_error *err)
 			return -1;
 	}
 	return 0;
+}
+
+struct user *workload_user(struct workload *workload, size_t index)
+{
+	lab_assert(index < workload->user_count);
+	return &workload->users[index];
+}
+
+uint64_t workload_mails_before(const struct workload *workload, const struct user *user)
+{
+	return scenario_pick(
+		&user->group->mails, workload->settings.seed, "user.mails", user->number, 0);
 }
 
 const char *workload_user_name(const struct workload *workload, size_t index)

@@ -18,6 +18,7 @@
 #include "sim/oracle/history.h"
 
 struct workload;
+struct user;
 
 struct workload_settings {
 	const struct scenario *scenario;
@@ -39,6 +40,14 @@ int workload_start(
 /* Every client has ended what it began. */
 bool workload_is_idle(const struct workload *workload);
 size_t workload_users(const struct workload *workload);
+struct user *workload_user(struct workload *workload, size_t index);
+/* How many mails a user's INBOX has before the run begins. */
+uint64_t workload_mails_before(const struct workload *workload, const struct user *user);
+/* Of the next mail to a user. */
+uint64_t workload_next_token(struct user *user);
+/* The mail of a token: what was, or is going to be, delivered. */
+struct lab_view workload_mail(struct workload *workload, const struct user *user, uint64_t token,
+	struct lab_arena *arena);
 const char *workload_user_name(const struct workload *workload, size_t index);
 
 /* Before the audit: every backend that serves a user, if there are several, looks at all its

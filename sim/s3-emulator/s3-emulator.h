@@ -280,6 +280,12 @@ bool s3emu_objects_next(struct s3emu_iter *iter, struct s3emu_object_info *ret);
 /* 1 found, 0 not. */
 int s3emu_object_find(struct s3emu *s3, struct lab_view bucket, struct lab_view key,
 	struct s3emu_object_info *ret);
+/* For set-up: an object that is there already, as a PUT at that wall clock would have left it,
+ * without faults, access log or limits. `headers` are those that S3 keeps, their names in lower
+ * case. -1: LAB_NOT_FOUND (no such bucket), LAB_LIMIT. */
+int s3emu_object_place(struct s3emu *s3, struct lab_view bucket, struct lab_view key,
+	const struct lab_http_header *headers, size_t header_count, struct lab_view body,
+	int64_t modified_us, struct lab_error *err);
 /* Names in byte order; the first after `previous` (empty: the first). False at the end. */
 bool s3emu_bucket_next(struct s3emu *s3, struct lab_view previous, struct lab_view *ret_name);
 
