@@ -237,9 +237,11 @@ static int merge_state(struct obox_refresh *r, const struct obox_state *said, st
 		LAB_F_CSTR("mailbox_guid", mailbox->guid));
 	if (obox_state_merge(takes_remote ? said : state, said, limit, &merged, &result, err) < 0)
 		return -1;
-	/* A new index has no UIDVALIDITY to change. */
+	/* A new index has no UIDVALIDITY to change. If it is the other's that changes, its clients
+	 * may come here before it has heard of that. */
 	result.uidvalidity_changed =
-		state->uidvalidity != 0 && state->uidvalidity != merged->uidvalidity;
+		state->uidvalidity != 0 && (state->uidvalidity != merged->uidvalidity ||
+						   said->uidvalidity != merged->uidvalidity);
 	r->is_renumbered = r->is_renumbered || result.renumbered > 0 || result.uidvalidity_changed;
 	if (!result.uidvalidity_changed)
 		result.renumbered = LAB_MAX(result.renumbered, renumbered_here(state, merged));

@@ -703,6 +703,41 @@ static void two_backends_have_the_changes_of_both(void **state)
 	assert_true(first.rig->counts.events[LAB_EV_obox_index_merge_finished] >= 3);
 }
 
+static void rescan_inbox(struct node *node)
+{
+	struct obox_mailbox *box = box_open(node, "INBOX");
+	struct lab_error err;
+
+	OK(obox_mailbox_rescan(box, &err));
+	uidvalidity = obox_mailbox_uidvalidity(box);
+	obox_mailbox_close(&box);
+}
+
+/* Both have made it: the higher UIDVALIDITY stays, so the host that had it sees no change. But
+ * clients of the other one may come to it before theirs has heard of that (invariant 6). */
+static void a_merge_says_that_the_others_uidvalidity_changes(void **state)
+{
+	struct node lower, higher;
+	unsigned *said;
+	uint32_t stays;
+
+	node_start(&lower, *state, 0);
+	node_start(&higher, *state, 1);
+	world_clock_offset(higher.rig->hosts[1].host, 100 * 1000 * 1000);
+	said = &lower.rig->counts.events[LAB_EV_obox_index_merge_uidvalidity_changed];
+	node_run(&higher, rescan_inbox);
+	stays = uidvalidity;
+	node_run(&lower, first_prepares);
+	node_run(&lower, rescan_inbox);
+	assert_true(uidvalidity < stays);
+	assert_int_equal(*said, 0);
+	node_run(&higher, rescan_inbox);
+	assert_int_equal(uidvalidity, stays);
+	assert_int_equal(*said, 1);
+	node_stop(&higher);
+	node_stop(&lower);
+}
+
 static void look_once(struct node *node)
 {
 	struct obox_mailbox *box;
@@ -878,6 +913,7 @@ int main(void)
 		RIG_UNIT_TEST(what_was_not_uploaded_is_known_after_a_clean_stop),
 		RIG_UNIT_TEST(after_a_crash_no_index_is_used_that_was_written_before),
 		RIG_UNIT_TEST(two_backends_have_the_changes_of_both),
+		RIG_UNIT_TEST(a_merge_says_that_the_others_uidvalidity_changes),
 		RIG_UNIT_TEST(a_folder_is_refreshed_once),
 		RIG_UNIT_TEST(a_damaged_bundle_costs_no_mail),
 		cmocka_unit_test(whatever_fails_before_a_crash_uids_and_mails_stay),
