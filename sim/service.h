@@ -75,7 +75,8 @@ struct sim_access {
 	struct lab_view instance;
 	struct lab_view peer;
 	uint64_t received_ns, answered_ns;
-	struct lab_view operation; /* "PUT", "INSERT", "imds.token" */
+	struct lab_view method;    /* HTTP: "PUT"; else empty */
+	struct lab_view operation; /* "PUT", "POST-DELETE", "INSERT", "imds.token" */
 	struct lab_view subject;   /* "bucket/key"; "keyspace.table" */
 	struct lab_view request;   /* HTTP: the target; CQL: the statement text */
 	struct lab_view user; /* HTTP: X-Dovecot-Username; CQL: bound value of column u, if any */
@@ -85,6 +86,7 @@ struct sim_access {
 	const char *code; /* S3: of the error, "ExpiredToken"; a literal. NULL: none */
 	bool applied;     /* the write took effect somewhere */
 	bool answered;    /* false: lost, stalled, reset */
+	bool is_repeat;   /* something in between did it once more: the client knows of one */
 	uint32_t fault_id;
 	uint64_t bytes;       /* of the body, or of the value */
 	uint64_t body_hash;   /* of the uncompressed... stored bytes; volatile, never traced */

@@ -130,13 +130,14 @@ struct cql_run {
 	uint64_t deadline_ns; /* of the driver's current request, not after the caller's own */
 	int64_t timestamp_us;
 	struct lab_view paging_state;
-	unsigned page;                      /* from 1 */
-	struct cql_hosts *hosts;            /* those that were not asked yet */
-	unsigned retries;                   /* by the retry policy */
-	struct env_cond *blocked_on;        /* what its fiber waits for, or NULL */
-	bool cancelled;                     /* another execution was faster */
-	bool maybe_applied;                 /* by any attempt so far */
-	struct cql_response response;       /* of the last attempt that was answered */
+	unsigned page;                /* from 1 */
+	struct cql_hosts *hosts;      /* those that were not asked yet */
+	unsigned retries;             /* by the retry policy */
+	unsigned *sent, *answered;    /* of the statement: frames, and answers to them that count */
+	struct env_cond *blocked_on;  /* what its fiber waits for, or NULL */
+	bool cancelled;               /* another execution was faster */
+	bool maybe_applied;           /* by any attempt so far */
+	struct cql_response response; /* of the last attempt that was answered */
 	const struct cql_metadata *columns; /* of its rows */
 	/* The last failure: */
 	enum cql_failure failure;

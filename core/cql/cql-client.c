@@ -448,13 +448,16 @@ static struct lab_view first_word(struct lab_view query)
 /* Dovecot's sql_query_finished, by the name that it has here. */
 static void emit(struct cql_run *run, bool ok, size_t rows, uint64_t took_ns)
 {
-	struct lab_field fields[8];
+	struct lab_field fields[10];
 	size_t n = 0;
 	fields[n++] = LAB_F_TEXT("query_first_word", first_word(run->statement->query));
 	fields[n++] = LAB_F_TEXT("query", run->statement->query);
 	fields[n++] = LAB_F_CSTR("consistency", cql_consistency_name(run->consistency));
 	fields[n++] = LAB_F_U64("duration", took_ns / LAB_USEC);
 	fields[n++] = LAB_F_U64("rows", rows);
+	/* Pages, hosts, fallback and speculation: how many requests were sent, and answered. */
+	fields[n++] = LAB_F_VOLATILE_U64("attempts", *run->sent);
+	fields[n++] = LAB_F_VOLATILE_U64("answers", *run->answered);
 	if (!ok) {
 		fields[n++] = LAB_F_CSTR("error", run->message);
 		fields[n++] = LAB_F_CSTR("error_code", cql_failure_classes[run->failure].name);
@@ -486,9 +489,13 @@ int cql_client_execute(struct cql_client *client, const struct cql_statement *st
 	lab_assert(!client->closing && statement->arg_count <= CQL_PARAMS_MAX &&
 		   statement->batch_count <= CQL_BATCH_MAX);
 	uint64_t started = env_now(client->env);
-	struct cql_run run = {
-		.client = client, .statement = statement, .arena = arena, .page = 1
-	};
+	unsigned sent = 0, answered = 0;
+	struct cql_run run = { .client = client,
+		.statement = statement,
+		.arena = arena,
+		.page = 1,
+		.sent = &sent,
+		.answered = &answered };
 	struct cql_result result = { .columns = NULL };
 	if (statement->type != CQL_STATEMENT_READ) {
 		run.timestamp_us = statement->timestamp_us != 0 ? statement->timestamp_us

@@ -150,6 +150,9 @@ static enum step on_answer(
 		cql_connection_break(c);
 		return STEP_FAILED;
 	}
+	/* A server that forgot the statement did not look at it. */
+	if (run->response.opcode != CQL_ERROR || run->response.error.code != CQL_E_UNPREPARED)
+		++*run->answered;
 	if (run->response.opcode == CQL_ERROR)
 		return on_error(run, c, &run->response.error);
 	if (run->response.opcode == CQL_RESULT)
@@ -171,6 +174,7 @@ static enum step send_and_wait(
 		return STEP_NEXT_HOST;
 	}
 	uint64_t sent_ns = env_now(run->client->env);
+	++*run->sent;
 	if (cql_connection_wait(run, c, &waiting, stream) < 0) {
 		run->maybe_applied = true;
 		cql_run_fail(run, CQL_LIB_REQUEST_TIMED_OUT, "Request timed out");

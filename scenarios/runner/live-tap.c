@@ -90,8 +90,9 @@ static void move_text(uint8_t **at, struct lab_view *view)
 
 static size_t texts_size(const struct sim_access *a)
 {
-	size_t size = a->instance.len + a->peer.len + a->operation.len + a->subject.len +
-		      a->request.len + a->user.len + a->key_count * sizeof(struct lab_view);
+	size_t size = a->instance.len + a->peer.len + a->method.len + a->operation.len +
+		      a->subject.len + a->request.len + a->user.len +
+		      a->key_count * sizeof(struct lab_view);
 
 	for (size_t i = 0; i < a->key_count; i++)
 		size += a->keys[i].len;
@@ -108,6 +109,7 @@ static void enqueue_access(struct live_tap *tap, const struct sim_access *from)
 	*a = *from;
 	move_text(&at, &a->instance);
 	move_text(&at, &a->peer);
+	move_text(&at, &a->method);
 	move_text(&at, &a->operation);
 	move_text(&at, &a->subject);
 	move_text(&at, &a->request);

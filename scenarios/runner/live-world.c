@@ -415,6 +415,7 @@ static int new_scene(struct live_world *w, struct lab_error *err)
 
 	if (scene_init(&w->scene, w->options, epoch_us, err) < 0)
 		return -1;
+	w->scene.is_live = true;
 	w->tap = live_tap_new(&w->scene);
 	return scene_new_faults(
 		&w->scene, live_tap_heap(w->tap), missing_points(w), on_skipped, w, err);

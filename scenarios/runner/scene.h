@@ -27,6 +27,7 @@
 
 struct scene {
 	const struct run_options *options;
+	bool is_live;      /* over real sockets */
 	uint64_t epoch_us; /* wall clock of the services at time 0 */
 	/* Phases. */
 	uint64_t warmup_end, storm_end, settle_end;

@@ -167,6 +167,7 @@ static void log_access(struct imdsemu_exchange *x)
 	access.peer = x->peer_name;
 	access.received_ns = x->now_ns;
 	access.answered_ns = x->due_ns;
+	access.method = x->request->method;
 	access.operation = lab_view_cstr(x->operation);
 	access.subject = x->path;
 	access.request = x->request->target;

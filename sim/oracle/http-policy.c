@@ -20,6 +20,7 @@ struct ladder {
 struct http_fields {
 	struct lab_view method, target;
 	uint64_t status, attempts, code;
+	uint64_t sent; /* attempts, also those that were redirected */
 };
 
 /* Called for each field of each request: most names differ in their first letter. */
@@ -49,6 +50,7 @@ static struct http_fields read_fields(const struct lab_event *event)
 		else if (is(f, "redirects"))
 			redirects = f->number;
 	}
+	ret.sent = ret.attempts;
 	/* Sent elsewhere is not sent again. */
 	ret.attempts -= LAB_MIN(redirects, ret.attempts);
 	return ret;
@@ -150,6 +152,9 @@ void oracle_http_event(struct oracle *oracle, const struct lab_event *event)
 	struct lab_view key = lab_view_of(&id, sizeof(id));
 	void **slot;
 
+	reconcile_http_event(oracle, event, f.method, f.target, f.sent, f.status);
+	if (event->id == LAB_EV_http_request_redirected)
+		return;
 	if (f.code != LAB_OK)
 		oracle_trouble(oracle, event->time_ns);
 	/* IMDS has a policy of its own. */

@@ -177,6 +177,7 @@ struct oracle {
 	size_t online_count;
 	struct oracle_drift inserts, deletes;
 
+	struct reconcile *reconcile;
 	struct knowledge *knowledge;
 	struct lab_map *windows; /* host, user, root or folders -> struct window (refresh.c) */
 
@@ -247,6 +248,19 @@ static inline bool oracle_is_storage_write(const struct history_op *op)
 	return op->kind == HISTORY_DELIVER || op->kind == HISTORY_COPY ||
 	       op->kind == HISTORY_MOVE || op->kind == HISTORY_EXPUNGE;
 }
+
+/* reconcile.c: 34. Peers as in oracle_line. */
+struct reconcile *reconcile_new(struct lab_heap *heap);
+void reconcile_free(struct reconcile **r);
+void reconcile_http_access(struct oracle *oracle, const struct sim_access *access, uint32_t peer);
+void reconcile_cql_access(struct oracle *oracle, const struct sim_access *access, uint32_t peer);
+/* A request was retried, redirected or is over, after that many attempts; `status` of the last. */
+void reconcile_http_event(struct oracle *oracle, const struct lab_event *event,
+	struct lab_view method, struct lab_view target, uint64_t attempts, uint64_t status);
+void reconcile_cql_event(struct oracle *oracle, const struct lab_event *event);
+void reconcile_crashed(struct oracle *oracle, const struct lab_event *event, uint32_t peer);
+/* At the end of the run; before oracle_report_online(). */
+void reconcile_finish(struct oracle *oracle, uint64_t now_ns);
 
 /* refresh.c: 24, 25 */
 void oracle_refresh_event(struct oracle *oracle, const struct lab_event *event);

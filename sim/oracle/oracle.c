@@ -73,6 +73,9 @@ static const struct oracle_invariant invariants[] = {
 	{ 33, "timestamps",
 		"Statements carry client timestamps in microseconds: INSERT about now, "
 		"DELETE about now plus delete-timestamp." },
+	{ 34, "counts-reconcile",
+		"What backends tell of their requests and what the services log of them are the "
+		"same requests." },
 	{ 35, "living-credentials",
 		"Whoever is told that its credentials are dead has living ones within one "
 		"refresh." },
@@ -102,6 +105,7 @@ void oracle_judge(struct oracle *oracle, const struct oracle_case *c, struct ora
 	lab_arena_free(&oracle->work);
 	oracle->work = lab_arena_new(oracle->settings.heap, WORK_MAX);
 	oracle_check_requests(oracle, c);
+	reconcile_finish(oracle, c->ended_ns);
 	if (history_is_full(c->history)) {
 		oracle_unknown(oracle, "the history is full: operations are missing from it");
 		oracle_report_online(oracle);

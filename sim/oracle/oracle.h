@@ -59,6 +59,9 @@ struct oracle_settings {
 	/* Changes of flags are in the storage that long after they were made; an index that was
 	 * looked at that recently is not looked at again (obox 5.1). */
 	uint64_t upload_interval_ns, close_delay_ns;
+	/* The storage and Cassandra are ours and log what they are asked (34). What gets no answer
+	 * may be asked again by the library that sends it, which tells nobody. */
+	bool has_access_log, has_statement_log, has_library_retries;
 	/* There are reverse rows, whatever the access log says: Cassandra has none. */
 	bool has_reverse_rows;
 	/* What the run injected on purpose, beyond the plan: objects taken away, rows put back. */

@@ -29,6 +29,7 @@ struct oracle *oracle_new(const struct oracle_settings *settings)
 	oracle->refusals = lab_map_new(heap, ORACLE_NAMES_MAX);
 	oracle->work = lab_arena_new(heap, ARENA_MAX);
 	oracle->knowledge = knowledge_new(heap);
+	oracle->reconcile = reconcile_new(heap);
 	oracle->windows = lab_map_new(heap, ORACLE_NAMES_MAX);
 	return oracle;
 }
@@ -42,6 +43,7 @@ void oracle_free(struct oracle **oracle_p)
 		return;
 	heap = oracle->settings.heap;
 	knowledge_free(&oracle->knowledge);
+	reconcile_free(&oracle->reconcile);
 	oracle_refresh_free(oracle);
 	lab_arena_free(&oracle->work);
 	lab_arena_free(&oracle->texts);
@@ -247,6 +249,7 @@ static void s3_access(
 	bucket.len = LAB_MIN(slash, bucket.len);
 	if (!lab_view_eq(bucket, oracle->settings.bucket))
 		return;
+	reconcile_http_access(oracle, access, line->peer);
 	/* CDMI: directories are no mails. */
 	if (lab_view_eq(access->operation, LAB_VIEW("CONTAINER")))
 		return;
@@ -337,6 +340,7 @@ static void cql_access(
 	if (!s->has_dictmap || !lab_view_starts_with(access->subject, s->keyspace) ||
 		table.len == 0 || access->subject.ptr[s->keyspace.len] != '.')
 		return;
+	reconcile_cql_access(oracle, access, line->peer);
 	line->table = (uint8_t)table_of(table);
 	line->key = access->user.len == 0 ? 0 : lab_hash_view(0, access->user);
 	if (lab_view_eq(access->operation, LAB_VIEW("SELECT"))) {
@@ -406,11 +410,14 @@ static bool is_failure(const struct lab_event *event)
 
 void oracle_event(struct oracle *oracle, const struct lab_event *event)
 {
+	uint32_t boot;
+
 	oracle->last_event = event->sequence;
 	knowledge_event(oracle->knowledge, event);
 	switch ((int)event->id) {
 	case LAB_EV_http_request_finished:
 	case LAB_EV_http_request_retried:
+	case LAB_EV_http_request_redirected:
 		oracle_http_event(oracle, event);
 		break;
 	case LAB_EV_metacache_user_refresh_started:
@@ -421,6 +428,8 @@ void oracle_event(struct oracle *oracle, const struct lab_event *event)
 		break;
 	case LAB_EV_host_crashed:
 		oracle_refresh_crashed(oracle, event);
+		reconcile_crashed(oracle, event,
+			intern_peer(oracle, knowledge_host(oracle->knowledge, event->host, &boot)));
 		oracle->crashes++;
 		oracle_trouble(oracle, event->time_ns);
 		break;
@@ -431,6 +440,10 @@ void oracle_event(struct oracle *oracle, const struct lab_event *event)
 		oracle_trouble(oracle, event->time_ns);
 		break;
 	case LAB_EV_cassandra_query_finished:
+		reconcile_cql_event(oracle, event);
+		if (is_failure(event))
+			oracle_trouble(oracle, event->time_ns);
+		break;
 	case LAB_EV_dict_transaction_finished:
 	case LAB_EV_dict_iteration_finished:
 	case LAB_EV_fs_file_finished:

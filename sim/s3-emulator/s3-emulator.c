@@ -311,6 +311,7 @@ static void log_access(struct s3emu_exchange *x)
 	access.peer = x->peer;
 	access.received_ns = x->received_ns;
 	access.answered_ns = x->muted ? x->received_ns : x->due_ns;
+	access.method = x->request->method;
 	access.operation = lab_view_cstr(ops[x->op].name);
 	access.subject = x->subject;
 	access.request = x->request->target;
@@ -321,6 +322,7 @@ static void log_access(struct s3emu_exchange *x)
 	access.code = x->error.code;
 	access.applied = x->applied;
 	access.answered = x->out.wire != SIM_WIRE_RESET && x->out.wire != SIM_WIRE_SILENCE;
+	access.is_repeat = x->muted && x->fault.kind == SIM_FAULT_DUPLICATE;
 	access.fault_id = x->fault.id;
 	access.bytes = x->bytes;
 	access.body_hash = x->body_hash;

@@ -119,6 +119,7 @@ static void log_access(struct scalemu_exchange *x)
 	access.peer = x->peer_name;
 	access.received_ns = x->now_ns;
 	access.answered_ns = x->due_ns;
+	access.method = x->request->method;
 	access.operation = lab_view_cstr(x->operation);
 	access.subject = subject_of(x);
 	access.request = x->request->target;
