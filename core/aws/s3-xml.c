@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/aws/s3-xml.h"
 
+#include "core/base/calendar.h"
+
 #include <expat.h>
 
 #define PATH_MAX_BYTES 256
@@ -252,7 +254,9 @@ int s3_delete_result_parse(struct lab_view body, size_t max_entries, struct lab_
 struct list_walk {
 	struct walk walk;
 	struct s3_list_page page;
-	size_t key_room, prefix_room, max;
+	size_t key_room, time_room, prefix_room, max;
+	size_t time_count;
+	int64_t modified; /* of the key in hand */
 	bool complete, url_encoded;
 };
 
@@ -278,6 +282,26 @@ static int list_truncated(struct list_walk *own, struct lab_view text)
 	return own->page.truncated || lab_view_eq_cstr(text, "false") ? 0 : -1;
 }
 
+/* Keys whose time is not told, or is none, are as young as can be. */
+static int list_contents(struct list_walk *own)
+{
+	int64_t *slot = list_slot(&own->walk, (void **)&own->page.modified, &own->time_count,
+		&own->time_room, sizeof(int64_t), own->max);
+
+	if (slot == NULL || own->time_count != own->page.key_count)
+		return -1;
+	*slot = own->modified;
+	own->modified = INT64_MAX;
+	return 0;
+}
+
+static int list_modified(struct list_walk *own, struct lab_view text)
+{
+	if (lab_date_parse_iso(lab_view_trim(text), &own->modified) < 0)
+		own->modified = INT64_MAX;
+	return 0;
+}
+
 static int list_element(struct walk *walk, const char *path, struct lab_view text)
 {
 	struct list_walk *own = (struct list_walk *)walk;
@@ -285,6 +309,10 @@ static int list_element(struct walk *walk, const char *path, struct lab_view tex
 
 	if (strcmp(path, "ListBucketResult/Contents/Key") == 0)
 		return list_add(own, text, &page->keys, &page->key_count, &own->key_room);
+	if (strcmp(path, "ListBucketResult/Contents/LastModified") == 0)
+		return list_modified(own, text);
+	if (strcmp(path, "ListBucketResult/Contents") == 0)
+		return list_contents(own);
 	if (strcmp(path, "ListBucketResult/CommonPrefixes/Prefix") == 0)
 		return list_add(own, text, &page->prefixes, &page->prefix_count, &own->prefix_room);
 	if (strcmp(path, "ListBucketResult/IsTruncated") == 0)
@@ -354,6 +382,7 @@ int s3_list_page_parse(struct lab_view body, size_t max_entries, struct lab_aren
 	if (body.len > INT32_MAX)
 		return lab_fail(err, LAB_LIMIT, "S3 answer: too long");
 	own->walk.element = list_element;
+	own->modified = INT64_MAX;
 	own->walk.arena = arena;
 	own->walk.err = err;
 	own->max = max_entries;

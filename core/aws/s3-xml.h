@@ -40,6 +40,7 @@ struct s3_list_page {
 	struct lab_view next_marker; /* ptr NULL if there is none */
 	struct lab_view *keys;
 	size_t key_count;
+	int64_t *modified;         /* unix seconds, of each key; INT64_MAX: not told */
 	struct lab_view *prefixes; /* CommonPrefixes */
 	size_t prefix_count;
 };

@@ -37,6 +37,9 @@ struct fs_driver {
 	int (*iter)(struct fs *fs, struct lab_view path, uint32_t flags, size_t max_entries,
 		struct lab_arena *arena, struct lab_view **ret_names, size_t *ret_count,
 		struct lab_error *err);
+	/* NULL: fs_walk() cannot be done. */
+	int (*walk)(struct fs *fs, struct lab_view path, fs_walk_fn fn, void *ctx,
+		struct lab_error *err);
 };
 
 struct fs {

@@ -395,3 +395,20 @@ int fs_iter(struct fs *fs, struct lab_view path, uint32_t flags, size_t max_entr
 	fs->stats.count[FS_OP_iter]++;
 	return fs->driver->iter(fs, path, flags, max_entries, arena, ret_names, ret_count, err);
 }
+
+struct fs *fs_storage(struct fs *fs)
+{
+	while (fs->parent != NULL)
+		fs = fs->parent;
+	return fs;
+}
+
+int fs_walk(struct fs *fs, struct lab_view path, fs_walk_fn fn, void *ctx, struct lab_error *err)
+{
+	fs = fs_storage(fs);
+	if (fs->driver->walk == NULL)
+		return lab_fail(err, LAB_UNSUPPORTED, "%s: the storage cannot be listed",
+			fs_driver_name(fs));
+	fs->stats.count[FS_OP_iter]++;
+	return fs->driver->walk(fs, path, fn, ctx, err);
+}

@@ -181,4 +181,18 @@ int fs_iter(struct fs *fs, struct lab_view path, uint32_t flags, size_t max_entr
 	struct lab_arena *arena, struct lab_view **ret_names, size_t *ret_count,
 	struct lab_error *err);
 
+/* All that is stored, and whose path begins with `path`, whatever directories it is in: for checks
+ * of a whole storage, in pages and in memory that does not depend on how much there is. Asks the
+ * storage below every driver: paths are its own. fn() returning -1 ends it. -1 LAB_UNSUPPORTED: the
+ * storage cannot be listed. */
+struct fs_walked {
+	struct lab_view path;
+	int64_t modified; /* unix seconds by the storage's clock; INT64_MAX: not known */
+};
+typedef int (*fs_walk_fn)(
+	void *ctx, const struct fs_walked *items, size_t count, struct lab_error *err);
+int fs_walk(struct fs *fs, struct lab_view path, fs_walk_fn fn, void *ctx, struct lab_error *err);
+/* The storage itself: what is opened in it goes by its own paths, and no driver looks at it. */
+struct fs *fs_storage(struct fs *fs);
+
 #endif

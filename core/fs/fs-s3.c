@@ -405,6 +405,8 @@ struct listing {
 	struct lab_view prefix;
 	struct lab_view *names;
 	size_t count, room;
+	fs_walk_fn walked; /* fs_walk(): instead of names */
+	void *walked_ctx;
 };
 
 static int listing_add(struct listing *list, struct lab_view name, struct lab_error *err)
@@ -481,7 +483,8 @@ static struct lab_view list_query(
 	struct lab_buf query;
 
 	lab_buf_init(&query, list->fs->env->heap, 16384);
-	lab_buf_append_cstr(&query, "delimiter=%2F&encoding-type=url");
+	lab_buf_append_cstr(&query, list->walked == NULL ? "delimiter=%2F&" : "");
+	lab_buf_append_cstr(&query, "encoding-type=url");
 	if (marker.len > 0) {
 		lab_buf_append_cstr(&query, "&marker=");
 		lab_buf_append_percent(&query, marker, false);
@@ -491,6 +494,29 @@ static struct lab_view list_query(
 	result = lab_arena_copy(arena, lab_buf_view(&query));
 	lab_buf_done(&query);
 	return result;
+}
+
+static int walk_page(struct listing *list, const struct s3_list_page *page, struct lab_arena *arena,
+	struct lab_error *err)
+{
+	struct fs_walked *items = lab_arena_array(arena, struct fs_walked, page->key_count);
+
+	for (size_t i = 0; i < page->key_count; i++) {
+		if (!lab_view_starts_with(page->keys[i], list->prefix))
+			return lab_fail(
+				err, LAB_CORRUPT, "the listing has a key of another prefix");
+		items[i].path = lab_view_skip(page->keys[i], list->fs->key_prefix.len);
+		items[i].modified = page->modified[i];
+	}
+	return page->key_count == 0 ? 0
+				    : list->walked(list->walked_ctx, items, page->key_count, err);
+}
+
+static int take_page(struct listing *list, const struct s3_list_page *page, struct lab_arena *arena,
+	struct lab_error *err)
+{
+	return list->walked == NULL ? listing_take(list, page, err)
+				    : walk_page(list, page, arena, err);
 }
 
 /* One page, in an arena of its own; the marker is moved to the heap-owned buffer. */
@@ -509,13 +535,30 @@ static int list_page(struct listing *list, struct lab_buf *marker, struct lab_er
 	request.inspect = s3_inspect_list;
 	if (s3_request_run(&request, arena, &response, err) == 0 &&
 		s3_list_page_parse(response.body, S3_LIST_ENTRIES_MAX, arena, &page, err) == 0 &&
-		listing_take(list, &page, err) == 0 &&
+		take_page(list, &page, arena, err) == 0 &&
 		next_marker(&page, lab_buf_view(marker), &next, err) == 0) {
 		lab_buf_reset(marker);
 		lab_buf_append_view(marker, next);
 		result = 0;
 	}
 	lab_arena_free(&arena);
+	return result;
+}
+
+static int list_pages(struct listing *list, size_t pages_max, struct lab_error *err)
+{
+	struct lab_buf marker;
+	int result;
+
+	lab_buf_init(&marker, list->fs->env->heap, S3_XML_TEXT_MAX);
+	for (size_t pages = 0;; pages++) {
+		result = pages == pages_max
+				 ? lab_fail(err, LAB_LIMIT, "a listing of too many pages")
+				 : list_page(list, &marker, err);
+		if (result < 0 || marker.len == 0)
+			break;
+	}
+	lab_buf_done(&marker);
 	return result;
 }
 
@@ -528,24 +571,28 @@ static int s3_iter(struct fs *base, struct lab_view path, uint32_t flags, size_t
 		.fs = fs, .flags = flags, .max_entries = max_entries, .arena = arena
 	};
 	bool slash = path.len > 0 && path.ptr[path.len - 1] != '/';
-	struct lab_buf marker;
-	int result;
 
 	list.prefix = lab_view_cstr(lab_arena_printf(arena, "%.*s%.*s%s",
 		LAB_VIEW_ARG(fs->key_prefix), LAB_VIEW_ARG(path), slash ? "/" : ""));
-	lab_buf_init(&marker, fs->env->heap, S3_XML_TEXT_MAX);
-	for (size_t pages = 0;; pages++) {
-		result = pages == LIST_PAGES_MAX
-				 ? lab_fail(err, LAB_LIMIT, "a listing of too many pages")
-				 : list_page(&list, &marker, err);
-		if (result < 0 || marker.len == 0)
-			break;
-	}
-	lab_buf_done(&marker);
-	if (result == 0) {
-		*ret_names = list.names;
-		*ret_count = list.count;
-	}
+	if (list_pages(&list, LIST_PAGES_MAX, err) < 0)
+		return -1;
+	*ret_names = list.names;
+	*ret_count = list.count;
+	return 0;
+}
+
+static int s3_walk(
+	struct fs *base, struct lab_view path, fs_walk_fn fn, void *ctx, struct lab_error *err)
+{
+	struct s3_fs *fs = (struct s3_fs *)base;
+	struct lab_arena *arena = lab_arena_new(fs->env->heap, 65536);
+	struct listing list = { .fs = fs, .arena = arena, .walked = fn, .walked_ctx = ctx };
+	int result;
+
+	list.prefix = lab_view_cstr(lab_arena_printf(
+		arena, "%.*s%.*s", LAB_VIEW_ARG(fs->key_prefix), LAB_VIEW_ARG(path)));
+	result = list_pages(&list, SIZE_MAX, err);
+	lab_arena_free(&arena);
 	return result;
 }
 
@@ -556,7 +603,8 @@ static int s3_iter(struct fs *base, struct lab_view path, uint32_t flags, size_t
 	.file_open = s3_file_open, .file_close = s3_file_close, .set_metadata = s3_set_metadata, \
 	.get_metadata = s3_get_metadata, .read = s3_read, .write = s3_write, .exists = s3_exists, \
 	.stat = s3_stat, .get_nlinks = s3_get_nlinks, .copy = s3_copy, .rename = s3_rename, \
-	.delete_file = s3_delete_one, .delete_many = s3_delete_many, .iter = s3_iter
+	.delete_file = s3_delete_one, .delete_many = s3_delete_many, .iter = s3_iter, \
+	.walk = s3_walk
 
 const struct fs_driver fs_driver_s3 = { .name = "s3", .init = s3_init, S3_OPERATIONS };
 const struct fs_driver fs_driver_aws_s3 = { .name = "aws-s3", .init = aws_s3_init, S3_OPERATIONS };

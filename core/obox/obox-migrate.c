@@ -9,7 +9,7 @@
 
 /* Passthrough paths are read without asking the dict. What is no bundle stays what it is, and will
  * be set aside. */
-static int host_of(void *ctx, struct lab_view path, struct lab_arena *arena, struct lab_view *ret,
+int obox_bundle_host(void *ctx, struct lab_view path, struct lab_arena *arena, struct lab_view *ret,
 	struct lab_error *err)
 {
 	struct obox_user *user = ctx;
@@ -35,7 +35,7 @@ static int migrate(struct obox_user *user, struct lab_error *err)
 
 	fs_set_reason(user->index_fs, "obox:migrate");
 	fs_set_reason(user->fs, "obox:migrate");
-	if (dictmap_migrate_bundles(user->index_fs, host_of, user, &bundles, err) < 0)
+	if (dictmap_migrate_bundles(user->index_fs, obox_bundle_host, user, &bundles, err) < 0)
 		return lab_error_wrap(err, "obox_index_fs");
 	if (dictmap_migrate_mails(user->fs, &mails, err) < 0)
 		return lab_error_wrap(err, "obox_fs");

@@ -271,6 +271,13 @@ int obox_upload(struct obox_mailbox *mailbox, enum obox_upload_what what, const 
 	struct lab_error *err);
 /* Uploads until no UID up to this one is known here only. */
 int obox_upload_below(struct obox_mailbox *mailbox, uint32_t uid, struct lab_error *err);
+/* What all bundles of a folder say together, whatever its listing says; nothing is kept of it. *ret
+ * is NULL if there are none. */
+int obox_bundles_state(
+	struct obox_user *user, const char *guid, struct obox_state **ret, struct lab_error *err);
+/* Which host wrote the bundle of that path (ctx: the user); empty: nobody can tell. */
+int obox_bundle_host(void *ctx, struct lab_view path, struct lab_arena *arena, struct lab_view *ret,
+	struct lab_error *err);
 /* Whether a new metacache would find the same UIDs: that of the bundles, then those of the listing
  * in the order of creation (obox 4.8). */
 bool obox_uids_are_reproducible(const struct obox_mailbox *mailbox);

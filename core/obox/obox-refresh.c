@@ -24,21 +24,21 @@ static const struct conf_settings *conf_of(const struct obox_mailbox *mailbox)
 	return backend_get_settings(mailbox->user->backend)->conf;
 }
 
-static struct obox_bundles *new_bundles(struct obox_mailbox *mailbox)
+static struct obox_bundles *new_bundles(struct obox_user *user, const char *guid)
 {
-	struct obox_user *user = mailbox->user;
 	struct lab_heap *heap = user->env->heap;
 	struct obox_bundles_settings settings = { .env = user->env,
 		.fs = user->index_fs,
 		.username = user->username,
-		.mailbox_guid = mailbox->guid,
-		.max_parallel_requests = conf_of(mailbox)->metacache_max_parallel_requests,
+		.mailbox_guid = guid,
+		.max_parallel_requests =
+			backend_get_settings(user->backend)->conf->metacache_max_parallel_requests,
 		.requests = metacache_requests(backend_get_metacache(user->backend)) };
 	struct obox_bundles *bundles;
 	struct lab_buf path;
 
 	lab_buf_init(&path, heap, 65536);
-	lab_buf_printf(&path, "%s/mailboxes/%s/idx/", user->root, mailbox->guid);
+	lab_buf_printf(&path, "%s/mailboxes/%s/idx/", user->root, guid);
 	settings.path = lab_buf_cstr(&path);
 	bundles = obox_bundles_new(&settings);
 	lab_buf_done(&path);
@@ -50,7 +50,7 @@ void obox_sync_reset(struct obox_mailbox *mailbox)
 	struct obox_sync *sync = &mailbox->sync;
 
 	lab_assert(!sync->is_uploading);
-	sync->bundles = new_bundles(mailbox);
+	sync->bundles = new_bundles(mailbox->user, mailbox->guid);
 	sync->base_name = (struct obox_bundle_name){ 0 };
 	sync->base_bytes = 0;
 	sync->floor = 1;
@@ -162,8 +162,8 @@ static void report_merge(struct obox_mailbox *mailbox, const struct obox_merge_r
 }
 
 /* What the bundle's host said. */
-static int decode(struct obox_mailbox *mailbox, const struct obox_bundle_download *download,
-	struct obox_state **ret, struct lab_error *err)
+static int decode(struct lab_heap *heap, const struct obox_state *over,
+	const struct obox_bundle_download *download, struct obox_state **ret, struct lab_error *err)
 {
 	const struct obox_bundle *bundle = &download->bundle;
 	bool is_diff = bundle->kind == OBOX_BUNDLE_DIFF;
@@ -173,8 +173,8 @@ static int decode(struct obox_mailbox *mailbox, const struct obox_bundle_downloa
 	if (file == NULL)
 		return lab_fail(err, LAB_CORRUPT, "bundle has no %s", name);
 	if (is_diff)
-		return obox_state_decode_changes(mailbox->index.state, file->content, ret, err);
-	return obox_state_decode(mailbox->user->env->heap, file->content, ret, err);
+		return obox_state_decode_changes(over, file->content, ret, err);
+	return obox_state_decode(heap, file->content, ret, err);
 }
 
 /* With those of its mails that are gone. */
@@ -259,7 +259,7 @@ static int merge_bundle(
 	struct obox_base *base = NULL;
 	int result;
 
-	if (decode(mailbox, download, &said, err) < 0)
+	if (decode(mailbox->user->env->heap, mailbox->index.state, download, &said, err) < 0)
 		return -1;
 	if (download->id.kind == OBOX_BUNDLE_BASE)
 		base = base_of(r, said);
@@ -361,4 +361,44 @@ void obox_refresh_end(struct obox_refresh *r, const struct lab_error *failed)
 		LAB_F_CODE("code", failed != NULL ? failed->code : LAB_OK),
 		LAB_F_CSTR("error", failed != NULL ? failed->message : ""));
 	lab_arena_free(&r->arena);
+}
+
+/* ---- the bundles alone ---- */
+
+/* One that makes no sense says nothing, as in a refresh. */
+static void add_said(
+	struct lab_heap *heap, const struct obox_bundle_download *download, struct obox_state **sum)
+{
+	struct obox_state *said, *merged;
+	struct obox_merge_result counts;
+	struct lab_error ignored;
+
+	if ((*sum == NULL && download->bundle.kind == OBOX_BUNDLE_DIFF) ||
+		decode(heap, *sum, download, &said, &ignored) < 0)
+		return;
+	if (*sum == NULL) {
+		*sum = said;
+		return;
+	}
+	if (obox_state_merge(*sum, said, UINT32_MAX, &merged, &counts, &ignored) == 0) {
+		obox_state_free(sum);
+		*sum = merged;
+	}
+	obox_state_free(&said);
+}
+
+int obox_bundles_state(
+	struct obox_user *user, const char *guid, struct obox_state **ret, struct lab_error *err)
+{
+	struct obox_bundles *bundles = new_bundles(user, guid);
+	struct lab_arena *arena = lab_arena_new(user->env->heap, DOWNLOADS_BYTES_MAX);
+	struct obox_bundles_news news;
+	int result = obox_bundles_refresh(bundles, "obox:rebuild", arena, &news, err);
+
+	*ret = NULL;
+	for (size_t i = 0; result == 0 && i < news.count; i++)
+		add_said(user->env->heap, &news.downloads[i], ret);
+	obox_bundles_free(&bundles);
+	lab_arena_free(&arena);
+	return result;
 }

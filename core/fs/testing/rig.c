@@ -11,6 +11,7 @@ struct rig_object {
 	uint8_t *data;
 	size_t len;
 	struct lab_map *metadata; /* name -> NUL-terminated text */
+	int64_t modified;         /* unix seconds by the clock of who wrote it */
 };
 
 /* A cell: what was written last, and what was deleted last, by timestamp. */
@@ -423,6 +424,7 @@ static struct rig_object *put_object(
 	object->data = (uint8_t *)keep(rig, contents);
 	object->len = contents.len;
 	object->metadata = lab_map_new(heap_of(rig), 64);
+	object->modified = INT64_MAX;
 	*lab_tree_slot(rig->objects, path) = object;
 	return object;
 }
@@ -447,6 +449,7 @@ static int store_write(struct fs_file *file, struct lab_view contents, struct la
 	fault = step(host, file->path);
 	if (is_applied(fault)) {
 		object = put_object(host->rig, file->path, contents);
+		object->modified = env_wall_seconds(host->env);
 		while (fs_file_metadata_next(&iter, &key, &value)) {
 			if (!lab_view_starts_with(key, LAB_VIEW(FS_METADATA_INTERNAL_PREFIX)))
 				*lab_map_slot(object->metadata, key) = keep(host->rig, value);
@@ -590,6 +593,47 @@ static int store_iter(struct fs *fs, struct lab_view path, uint32_t flags, size_
 	return 0;
 }
 
+#define WALK_PAGE 3
+
+static int store_walk(
+	struct fs *fs, struct lab_view path, fs_walk_fn fn, void *ctx, struct lab_error *err)
+{
+	struct rig_host *host = fs->settings.services->ctx;
+	struct fs_walked items[WALK_PAGE];
+	char *last = keep(host->rig, path);
+	int result = 0;
+	size_t count;
+
+	do {
+		struct lab_tree_iter iter =
+			lab_tree_iterate(host->rig->objects, lab_view_cstr(last));
+		struct lab_view key;
+		void *object;
+
+		result = read_step(host, path, err);
+		for (count = 0; result == 0 && count < WALK_PAGE &&
+				lab_tree_next(&iter, &key, &object) &&
+				lab_view_starts_with(key, path);) {
+			if (lab_view_eq_cstr(key, last))
+				continue;
+			items[count].path = lab_view_cstr(keep(host->rig, key));
+			items[count++].modified = ((struct rig_object *)object)->modified;
+		}
+		if (result == 0)
+			answer(host);
+		if (count > 0) {
+			lab_heap_free(heap_of(host->rig), last);
+			last = keep(host->rig, items[count - 1].path);
+			if (result == 0)
+				result = fn(ctx, items, count, err);
+		}
+		for (size_t i = 0; i < count; i++)
+			lab_heap_free(heap_of(host->rig), (void *)(uintptr_t)items[i].path.ptr);
+	} while (result == 0 && count == WALK_PAGE);
+	lab_heap_free(heap_of(host->rig), last);
+	return result;
+}
+
 void rig_take_storage(struct fs *fs)
 {
 	static struct fs_driver storage;
@@ -606,6 +650,7 @@ void rig_take_storage(struct fs *fs)
 	storage.copy = store_copy;
 	storage.delete_file = store_delete;
 	storage.iter = store_iter;
+	storage.walk = store_walk;
 	if (fs->driver == &storage)
 		return;
 	lab_assert(fs->driver == &fs_driver_posix);
