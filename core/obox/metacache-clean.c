@@ -90,8 +90,10 @@ static bool is_needed(const struct metacache *metacache, const struct metacache_
 	return mailbox != NULL && mailbox->is_gone;
 }
 
+/* Whoever uses a folder uses the root. */
 static void measure(const struct metacache *metacache, struct group *group)
 {
+	bool is_root = group->usage.priority == METACACHE_ROOT;
 	struct lab_tree_iter iter = lab_tree_iterate(group->user->directories, LAB_VIEW(""));
 	struct lab_view guid;
 	void *value;
@@ -99,11 +101,11 @@ static void measure(const struct metacache *metacache, struct group *group)
 	while (lab_tree_next(&iter, &guid, &value)) {
 		const struct metacache_directory *directory = value;
 
-		if (directory->priority != group->usage.priority || directory->bytes == 0 ||
-			is_needed(metacache, group->user, directory))
-			continue;
-		group->usage.bytes += directory->bytes;
-		group->usage.accessed = LAB_MAX(group->usage.accessed, directory->accessed);
+		if (is_root || directory->priority == group->usage.priority)
+			group->usage.accessed = LAB_MAX(group->usage.accessed, directory->accessed);
+		if (directory->priority == group->usage.priority &&
+			!is_needed(metacache, group->user, directory))
+			group->usage.bytes += directory->bytes;
 	}
 }
 

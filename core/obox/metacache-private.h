@@ -38,6 +38,11 @@ struct metacache {
 void metacache_open_users(struct metacache *metacache, const char *home);
 void metacache_close_users(struct metacache *metacache);
 
+/* Nothing is known of the user any more; what is open is counted again when it changes. */
+void metacache_forget_user(struct metacache *metacache, struct lab_view name);
+/* Nothing of what he has not open. */
+void metacache_forget_closed(struct metacache *metacache, const struct obox_user *user);
+
 /* ---- whose directories a command is about (metacache-clean.c) ---- */
 
 struct metacache_filter {

@@ -9,6 +9,7 @@
 
 #define DEFAULT_HOME "/var/vmail/%d/%n"
 #define DEFAULT_STATE_DIR LAB_VIEW("/var/lib/dovecot")
+#define FORGET_ARENA_MAX ((size_t)1 << 28)
 #define DEFAULT_USERDB LAB_VIEW("metacache/metacache-users.db")
 
 /* ---- where ---- */
@@ -276,4 +277,50 @@ bool metacache_is_full(const struct metacache *metacache)
 
 	return conf->metacache_max_space > 0 &&
 	       metacache_used(metacache) > conf->metacache_max_space + conf->metacache_max_grace;
+}
+
+/* ---- forgetting ---- */
+
+static void forget_directories(struct metacache *metacache, struct metacache_user *known,
+	const struct obox_user *open, bool only_closed)
+{
+	struct lab_arena *arena = lab_arena_new(metacache->env->heap, FORGET_ARENA_MAX);
+	struct lab_tree_iter iter = lab_tree_iterate(known->directories, LAB_VIEW(""));
+	const char **guids =
+		lab_arena_array(arena, const char *, lab_tree_count(known->directories));
+	struct lab_view guid;
+	void *directory;
+	size_t count = 0;
+
+	while (lab_tree_next(&iter, &guid, &directory))
+		guids[count++] = lab_arena_cstr(arena, guid);
+	for (size_t i = 0; i < count; i++) {
+		struct obox_mailbox *mailbox =
+			open == NULL ? NULL : lab_map_get(open->folders, lab_view_cstr(guids[i]));
+
+		if (only_closed && (mailbox != NULL || guids[i][0] == '\0'))
+			continue;
+		if (mailbox != NULL)
+			mailbox->sync.directory = NULL;
+		metacache_users_forget_directory(&metacache->users, known, guids[i]);
+	}
+	lab_arena_free(&arena);
+}
+
+void metacache_forget_user(struct metacache *metacache, struct lab_view name)
+{
+	struct metacache_user *known = metacache_users_find(&metacache->users, name);
+	struct obox_user *open = lab_map_get(backend_get_users(metacache->backend), name);
+
+	if (known == NULL)
+		return;
+	forget_directories(metacache, known, open, false);
+	if (open == NULL || open->known == NULL)
+		metacache_users_forget(&metacache->users, known);
+}
+
+void metacache_forget_closed(struct metacache *metacache, const struct obox_user *user)
+{
+	if (user->known != NULL)
+		forget_directories(metacache, user->known, user, true);
 }

@@ -183,6 +183,7 @@ static int start(struct live_run *run, struct lab_error *err)
 		.nodes = w->scene.nodes,
 		.node_count = w->scene.node_count,
 		.mails = run->options->mails,
+		.begin_ns = w->scene.warmup_end,
 		.end_ns = w->scene.storm_end,
 		.event_sequence = event_sequence,
 		.event_ctx = run };

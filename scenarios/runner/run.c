@@ -202,6 +202,7 @@ static int start_clients(struct run *run, struct lab_error *err)
 		.node_count = run->sim.scene.node_count,
 		.history = run->history,
 		.mails = run->options->mails,
+		.begin_ns = run->sim.scene.warmup_end,
 		.end_ns = run->sim.scene.storm_end,
 		.event_sequence = event_sequence,
 		.event_ctx = run };

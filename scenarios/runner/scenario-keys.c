@@ -202,6 +202,15 @@ static const struct conf_key keys[] = {
 		scenario_read_disks },
 	{ "fault", "phases", CONF_KEY_OTHER, CONF_UNIT_COUNT, FIELD(scenario_fault, in_storm), 0, 0,
 		"storm", "storm, or warmup | storm", scenario_read_phases },
+
+	OTHER("operator", scenario_operator, CONF_KEY_TEXT, NULL, command, "",
+		"What doveadm is told: metacache flushall -i; with %u once for each user"),
+	OTHER("operator", scenario_operator, CONF_KEY_TEXT, NULL, backend, "all",
+		"Where: all that are up, or the name of one"),
+	RANGE("operator", scenario_operator, at, CONF_UNIT_TIME, 0, YEAR, "0",
+		"When, from the start of the storm"),
+	RANGE("operator", scenario_operator, every, CONF_UNIT_TIME, 0, YEAR, "0",
+		"And again after that; 0: once"),
 };
 
 size_t scenario_key_count(void)

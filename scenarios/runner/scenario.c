@@ -9,7 +9,7 @@
 /* Sections of a scenario; everything else at the top level is dovecot.conf's. `store` is written
  * with a label: store s3, store cql. */
 static const char *const sections[] = { "scenario", "site", "user", "store", "imds", "network",
-	"backend", "fault" };
+	"backend", "fault", "operator" };
 
 struct loader {
 	struct scenario *scenario;
@@ -127,6 +127,50 @@ static void read_fault(struct loader *loader, const struct conf_section *section
 	s->fault_count++;
 }
 
+/* Mails that a user's deletion takes away nobody here knows of (yet). */
+static void check_command(struct loader *loader, const struct scenario_operator *op)
+{
+	struct operator_command command;
+	struct lab_error err;
+	struct lab_view prefix = LAB_VIEW("backend-");
+	uint64_t number;
+
+	if (!lab_view_eq_cstr(op->backend, "all") &&
+		(!lab_view_starts_with(op->backend, prefix) ||
+			lab_view_to_u64(lab_view_skip(op->backend, prefix.len), &number) < 0 ||
+			number == 0 || number > SCENARIO_BACKENDS_MAX))
+		conf_problem_add(loader->problems, true, op->where,
+			"backend: \"%.*s\" is neither all nor backend-1, backend-2, ...",
+			LAB_VIEW_ARG(op->backend));
+	if (operator_parse_text(op->command, &command, &err) < 0)
+		conf_problem_add(loader->problems, true, op->where, "command: %s", err.message);
+	else if (command.verb == OPERATOR_DELETE)
+		conf_problem_add(loader->problems, true, op->where,
+			"command: the clients would not know that their user was deleted");
+}
+
+static void read_operator(struct loader *loader, const struct conf_section *section)
+{
+	struct scenario *s = loader->scenario;
+	struct scenario_operator *op = &s->operators[s->operator_count];
+
+	if (!has_label(loader, section))
+		return;
+	if (s->operator_count == SCENARIO_OPERATORS_MAX) {
+		too_many(loader, section, SCENARIO_OPERATORS_MAX);
+		return;
+	}
+	for (size_t i = 0; i < s->operator_count; i++) {
+		if (!is_new_label(loader, section, s->operators[i].name))
+			return;
+	}
+	*op = (struct scenario_operator){ .name = section->label, .where = section->where };
+	conf_keys_defaults(&scenario_vocabulary, "operator", op);
+	conf_keys_read(&scenario_vocabulary, "operator", section, op, loader->problems);
+	check_command(loader, op);
+	s->operator_count++;
+}
+
 static void read_store(struct loader *loader, const struct conf_section *section)
 {
 	static const char *const labels[] = { "s3", "scality", "cql" };
@@ -162,6 +206,8 @@ static void read_section(struct loader *loader, const struct conf_section *secti
 		read_group(loader, section);
 	else if (lab_view_eq_cstr(section->name, "fault"))
 		read_fault(loader, section);
+	else if (lab_view_eq_cstr(section->name, "operator"))
+		read_operator(loader, section);
 	else if (lab_view_eq_cstr(section->name, "store"))
 		read_store(loader, section);
 	for (size_t i = 0; i < LAB_COUNT_OF(single); i++) {
@@ -211,7 +257,7 @@ struct set_objects {
 	void *first;
 	size_t count, size;
 };
-#define SET_SECTIONS 10
+#define SET_SECTIONS 11
 
 static void set_objects(struct scenario *s, struct set_objects ret[SET_SECTIONS])
 {
@@ -226,6 +272,7 @@ static void set_objects(struct scenario *s, struct set_objects ret[SET_SECTIONS]
 		{ "network", &s->network, 1, 0 },
 		{ "backend", &s->hosts, 1, 0 },
 		{ "fault", s->faults, s->fault_count, sizeof(s->faults[0]) },
+		{ "operator", s->operators, s->operator_count, sizeof(s->operators[0]) },
 	};
 
 	memcpy(ret, objects, sizeof(objects));

@@ -18,12 +18,14 @@
 #include "core/conf/fs-uri.h"
 #include "core/conf/settings.h"
 #include "core/obox/backend.h"
+#include "scenarios/operator/operator.h"
 #include "sim/faults/faults.h"
 #include "sim/s3-emulator/s3-emulator.h"
 
 #define SCENARIO_SITES_MAX 16
 #define SCENARIO_GROUPS_MAX 16
 #define SCENARIO_FAULTS_MAX 64
+#define SCENARIO_OPERATORS_MAX 16
 #define SCENARIO_TARGETS_MAX 16
 #define SCENARIO_LANES_MAX 16u
 #define SCENARIO_MAILS_MAX 2000000 /* of a user, before the run */
@@ -87,6 +89,16 @@ struct scenario_fault {
 	struct conf_range episodes, length, rate, amount;
 	unsigned disks;
 	bool in_warmup, in_storm;
+};
+
+/* operator NAME { }: a command that is given at a time, or again and again. */
+struct scenario_operator {
+	struct lab_view name;
+	struct conf_where where;
+	struct lab_view command; /* with %u: once for each user */
+	struct lab_view backend; /* "all": on each that is up; or its name */
+	struct conf_range at;    /* from the start of the storm */
+	struct conf_range every; /* 0: once */
 };
 
 struct scenario_s3 {
@@ -171,6 +183,8 @@ struct scenario {
 	size_t group_count;
 	struct scenario_fault faults[SCENARIO_FAULTS_MAX];
 	size_t fault_count;
+	struct scenario_operator operators[SCENARIO_OPERATORS_MAX];
+	size_t operator_count;
 	struct scenario_s3 s3;
 	struct scenario_scality scality;
 	struct scenario_cql cql;

@@ -48,6 +48,7 @@ static const char *sample_of(const char *section, const char *key, const char *l
 		{ "network", TESTING_LEAST "network {\n", "}\n" },
 		{ "backend", TESTING_LEAST "backend {\n", "}\n" },
 		{ "fault", TESTING_LEAST "fault f {\nkinds = delay\n", "}\n" },
+		{ "operator", TESTING_LEAST "operator o {\ncommand = metacache rescan\n", "}\n" },
 	};
 	static char text[1024];
 
@@ -68,7 +69,7 @@ static const char *value_for(const struct scenario_key_doc *doc)
 	static const struct {
 		const char *key, *value;
 	} values[] = { { "doc", "What it is about" }, { "kinds", "slow_down | delay" },
-		{ "points", "s3.* | cql.read" } };
+		{ "points", "s3.* | cql.read" }, { "command", "metacache flush -u %u" } };
 
 	for (size_t i = 0; i < LAB_COUNT_OF(values); i++) {
 		if (strcmp(values[i].key, doc->key) == 0)
@@ -784,6 +785,30 @@ static void with_conf_both_files_are_checked(void **state)
 	testing_load_fails(&l, TESTING_LEAST, "no-such.conf: no such file");
 }
 
+/* ---- operators ---- */
+
+#define OPERATOR(lines) TESTING_LEAST "operator o {\n" lines "}\n"
+
+static void an_operator_says_what_doveadm_knows(void **state)
+{
+	struct testing_loader l;
+
+	(void)state;
+	testing_loader_init(&l);
+	testing_load_ok(&l, OPERATOR("command = metacache clean -A -p 2\nbackend = backend-2\n"
+				     "at = 1s..2s\nevery = 5 s\n"));
+	assert_int_equal(l.scenario->operator_count, 1);
+	assert_true(lab_view_eq_cstr(l.scenario->operators[0].backend, "backend-2"));
+	assert_true(l.scenario->operators[0].at.high == 2 * LAB_SEC);
+	testing_load_fails(&l, OPERATOR(""), AT("6", "1") "command: there is no command");
+	testing_load_fails(&l, OPERATOR("command = metacache flusch\n"),
+		AT("6", "1") "command: there is no command \"metacache flusch\"");
+	testing_load_fails(&l, OPERATOR("command = obox user delete -u %u\n"),
+		"command: the clients would not know that their user was deleted");
+	testing_load_fails(&l, OPERATOR("command = metacache rescan\nbackend = b1\n"),
+		"backend: \"b1\" is neither all nor backend-1, backend-2, ...");
+}
+
 /* ---- knobs ---- */
 
 static void a_knob_is_drawn_from_its_seed_and_nothing_else(void **state)
@@ -827,6 +852,7 @@ int main(void)
 		testing_test(a_set_for_a_section_that_is_not_there_is_an_error),
 		testing_test(conf_replaces_the_settings_of_the_scenario),
 		testing_test(with_conf_both_files_are_checked),
+		testing_test(an_operator_says_what_doveadm_knows),
 		testing_test(a_knob_is_drawn_from_its_seed_and_nothing_else),
 	};
 

@@ -3,6 +3,7 @@
  * workload.c - users, and what their clients do when. The requests themselves are in client.c.
  */
 #include "scenarios/runner/client.h"
+#include "scenarios/runner/operators.h"
 #include "scenarios/runner/tour.h"
 #include "scenarios/runner/workload.h"
 
@@ -400,6 +401,28 @@ static int start_users(struct workload *w, struct lab_error *err)
 	return 0;
 }
 
+static int start_operators(struct workload *w, struct lab_error *err)
+{
+	struct operators_settings settings = { .scenario = w->settings.scenario,
+		.seed = w->settings.seed,
+		.lab = lab(w),
+		.nodes = w->settings.nodes,
+		.node_count = w->settings.node_count,
+		.history = w->settings.history,
+		.event_sequence = w->settings.event_sequence,
+		.event_ctx = w->settings.event_ctx,
+		.begin_ns = w->settings.begin_ns,
+		.end_ns = w->settings.end_ns,
+		.busy = &w->busy };
+	const char **users = lab_new_array(lab(w)->heap, const char *, w->user_count + 1);
+
+	for (size_t i = 0; i < w->user_count; i++)
+		users[i] = w->users[i].name;
+	settings.users = users;
+	settings.user_count = w->user_count;
+	return operators_start(&settings, err);
+}
+
 int workload_start(
 	const struct workload_settings *settings, struct workload **ret, struct lab_error *err)
 {
@@ -427,7 +450,7 @@ int workload_start(
 			user_init(w, &scenario->groups[g], &w->users[n++]);
 	}
 	*ret = w;
-	return start_users(w, err);
+	return start_users(w, err) < 0 ? -1 : start_operators(w, err);
 }
 
 bool workload_is_idle(const struct workload *workload)

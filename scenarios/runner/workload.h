@@ -28,6 +28,7 @@ struct workload_settings {
 	size_t node_count;
 	struct history *history;
 	const struct mail_source *mails; /* NULL: generated */
+	uint64_t begin_ns;               /* of the storm: operators count from here */
 	uint64_t end_ns;                 /* nothing new begins after this */
 	/* Sequence number of the run's latest event, for reports. */
 	uint64_t (*event_sequence)(void *ctx);

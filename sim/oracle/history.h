@@ -32,7 +32,8 @@
 	X(SELECT, "select") \
 	X(FLUSH, "flush") \
 	X(LIST, "list") \
-	X(REBUILD, "rebuild")
+	X(REBUILD, "rebuild") \
+	X(OPERATE, "operate")
 enum history_kind {
 #define X(name, text) HISTORY_##name,
 	HISTORY_KINDS(X)
@@ -63,7 +64,7 @@ struct history_op {
 	enum history_kind kind;
 	enum history_outcome outcome;
 	struct lab_view user, folder;
-	struct lab_view target; /* copy, move: the other folder */
+	struct lab_view target; /* copy, move: the other folder; operate: the command */
 	struct lab_view backend;
 	uint32_t boot;      /* of the backend: 1, 2, 3...; 0: nobody was there */
 	uint64_t token;     /* of the mail; 0 for SELECT and REBUILD */

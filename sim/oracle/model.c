@@ -367,6 +367,7 @@ static void add_op(struct oracle *oracle, const struct history_op *op)
 			*slot_of(oracle->model.lists, op->user) = (void *)(uintptr_t)op;
 		break;
 	case HISTORY_FLUSH:
+	case HISTORY_OPERATE:
 	case HISTORY_KIND_COUNT:
 		break;
 	}
