@@ -227,16 +227,25 @@ int dictmap_rows_insert(struct dictmap_fs *fs, const struct dictmap_path *path, 
 
 /* The mail is gone for its user as soon as the forward row is; whatever fails after that leaves a
  * leak, which is logged and not the user's business (HD-13). */
+static bool reverse_delete(
+	struct dictmap_fs *fs, const struct dictmap_path *path, struct lab_view oid)
+{
+	struct lab_error err;
+
+	if (row_delete(fs, path, 0, oid, ROW_REVERSE, &err) == 0)
+		return true;
+	report_uncertain(fs, path, oid, "failed", &err);
+	return false;
+}
+
 static bool reverse_delete_and_count(
 	struct dictmap_fs *fs, const struct dictmap_path *path, struct lab_view oid)
 {
 	struct lab_error err;
 	unsigned nlinks;
 
-	if (row_delete(fs, path, 0, oid, ROW_REVERSE, &err) < 0) {
-		report_uncertain(fs, path, oid, "failed", &err);
+	if (!reverse_delete(fs, path, oid))
 		return false;
-	}
 	return dictmap_row_nlinks(fs, oid, &nlinks, &err) == 0 && nlinks == 0;
 }
 
@@ -249,5 +258,18 @@ int dictmap_rows_delete(struct dictmap_fs *fs, const struct dictmap_path *path, 
 	if (row_delete(fs, path, bucket, oid, ROW_FORWARD, err) < 0)
 		return -1;
 	*ret_unreferenced = !has_reverse(fs, path) || reverse_delete_and_count(fs, path, oid);
+	return 0;
+}
+
+int dictmap_rows_delete_known(struct dictmap_fs *fs, const struct dictmap_path *path,
+	uint32_t bucket, struct lab_view oid, bool is_last, bool *ret_unreferenced,
+	struct lab_error *err)
+{
+	if (!has_reverse(fs, path))
+		return dictmap_rows_delete(fs, path, bucket, oid, ret_unreferenced, err);
+	*ret_unreferenced = false;
+	if (row_delete(fs, path, bucket, oid, ROW_FORWARD, err) < 0)
+		return -1;
+	*ret_unreferenced = reverse_delete(fs, path, oid) && is_last;
 	return 0;
 }

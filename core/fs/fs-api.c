@@ -412,3 +412,14 @@ int fs_walk(struct fs *fs, struct lab_view path, fs_walk_fn fn, void *ctx, struc
 	fs->stats.count[FS_OP_iter]++;
 	return fs->driver->walk(fs, path, fn, ctx, err);
 }
+
+unsigned fs_objectid_extra(const uint8_t *oid, size_t len)
+{
+	unsigned mask = FS_OBJECTID_EXTRA_ATTACHMENT | FS_OBJECTID_EXTRA_NO_ATTACHMENT, extra;
+
+	if (len != ENV_GUID128_SIZE + 1 || (oid[ENV_GUID128_SIZE] & FS_OBJECTID_EXTRA_NEW_ID) == 0)
+		return 0;
+	extra = oid[ENV_GUID128_SIZE] & mask;
+	/* Both is neither. */
+	return extra == mask ? 0 : extra;
+}

@@ -83,6 +83,21 @@ struct fs_stats {
 /* "<write time in us>@<host>": the host's row, which its next bundle overwrites; 0 us: as it is */
 #define FS_VERSION_GONE "gone" /* the row says another name by now: only the object is deleted */
 
+/* Set before a write: what a new object id says beside its name, two hex digits of
+ * FS_OBJECTID_EXTRA_* (HD-3). Who makes no ids of that kind takes no notice. */
+#define FS_METADATA_OBJECTID_EXTRA FS_METADATA_INTERNAL_PREFIX "ObjectIDExtra"
+#define FS_OBJECTID_EXTRA_ATTACHMENT 0x01
+#define FS_OBJECTID_EXTRA_NO_ATTACHMENT 0x02
+#define FS_OBJECTID_EXTRA_NEW_ID 0x80
+/* The same in an id: 0 if it says nothing. */
+unsigned fs_objectid_extra(const uint8_t *oid, size_t len);
+
+/* Set before a delete by who knows how many references to the object there are: nobody counts
+ * (obox_track_copy_flags). */
+#define FS_METADATA_REFERENCES FS_METADATA_INTERNAL_PREFIX "References"
+#define FS_REFERENCES_LAST "last" /* none but this */
+#define FS_REFERENCES_MORE "more"
+
 /* What the caller of a stack provides: everything a driver needs from around it. */
 struct fs_settings {
 	struct env *env;

@@ -15,7 +15,7 @@
 
 /* Object ids are 16 bytes and extra data; ours have one byte of it (HD-3). */
 #define DICTMAP_OID_BYTES_MAX 32
-#define DICTMAP_OID_EXTRA_NEW_ID 0x80
+#define DICTMAP_OID_EXTRA_NEW_ID FS_OBJECTID_EXTRA_NEW_ID
 #define DICTMAP_GUID_HEX 32
 #define DICTMAP_BUCKET_UNKNOWN UINT32_MAX
 /* Rows of one listing; a folder beyond this cannot be opened. */
@@ -181,6 +181,10 @@ int dictmap_rows_insert(struct dictmap_fs *fs, const struct dictmap_path *path, 
 	struct lab_error *err);
 /* Deletes forward, then reverse. *ret_unreferenced says whether the object may be deleted now. -1
  * only if the forward row may still be there (maybe UNCERTAIN). */
+/* The same by who knows whether the object has other references: nobody counts. */
+int dictmap_rows_delete_known(struct dictmap_fs *fs, const struct dictmap_path *path,
+	uint32_t bucket, struct lab_view oid, bool is_last, bool *ret_unreferenced,
+	struct lab_error *err);
 int dictmap_rows_delete(struct dictmap_fs *fs, const struct dictmap_path *path, uint32_t bucket,
 	struct lab_view oid, bool *ret_unreferenced, struct lab_error *err);
 

@@ -428,6 +428,17 @@ static int prepare_name(struct fs_file *file, struct lab_arena *arena, struct di
 	return found;
 }
 
+static unsigned new_extra(struct fs_file *file)
+{
+	struct lab_view hex = fs_file_metadata(file, FS_METADATA_OBJECTID_EXTRA);
+	uint8_t extra = 0;
+
+	if (hex.len == 2)
+		(void)lab_unhex(hex, &extra, 1);
+	return DICTMAP_OID_EXTRA_NEW_ID |
+	       (extra & (FS_OBJECTID_EXTRA_ATTACHMENT | FS_OBJECTID_EXTRA_NO_ATTACHMENT));
+}
+
 /* What the row of a new object says: its id, which is the GUID of its first name with the mark of
  * new ids (HD-3); or, with passthrough paths, nothing or the path. */
 static struct lab_view new_object_id(struct dictmap_fs *fs, struct fs_file *file,
@@ -442,7 +453,7 @@ static struct lab_view new_object_id(struct dictmap_fs *fs, struct fs_file *file
 		return dictmap_path_in_hex(file->path, arena);
 	if (path->kind == DICTMAP_MAIL)
 		return lab_view_cstr(lab_arena_printf(
-			arena, "%.*s%02x", LAB_VIEW_ARG(path->name), DICTMAP_OID_EXTRA_NEW_ID));
+			arena, "%.*s%02x", LAB_VIEW_ARG(path->name), new_extra(file)));
 	env_guid128_generate(env_of(fs), guid);
 	lab_hex(guid, sizeof(guid), hex);
 	return lab_view_cstr(lab_arena_printf(arena, "%s%02x", hex, DICTMAP_OID_EXTRA_NEW_ID));
@@ -799,6 +810,7 @@ static int delete_rows(
 	struct dictmap_file *dictmap_file = (struct dictmap_file *)file;
 	struct dictmap_path path;
 	struct lab_view oid = LAB_VIEW(""), version = fs_file_metadata(file, FS_METADATA_VERSION);
+	struct lab_view references = fs_file_metadata(file, FS_METADATA_REFERENCES);
 	int result;
 
 	if (dictmap_path_parse(fs, file->path, arena, &path, err) < 0)
@@ -811,7 +823,11 @@ static int delete_rows(
 		return -1;
 	if (has_defect(fs, LAB_DEFECT(OBJECT_BEFORE_ROWS)))
 		drop_object_too_early(file, oid);
-	result = dictmap_rows_delete(fs, &path, dictmap_file->bucket, oid, ret_drop, err);
+	if (references.len > 0)
+		result = dictmap_rows_delete_known(fs, &path, dictmap_file->bucket, oid,
+			lab_view_eq_cstr(references, FS_REFERENCES_LAST), ret_drop, err);
+	else
+		result = dictmap_rows_delete(fs, &path, dictmap_file->bucket, oid, ret_drop, err);
 	unlock_object(fs, oid);
 	if (result == 0 && path.kind == DICTMAP_MAIL)
 		dictmap_bucket_deleted(fs, path.guid, dictmap_file->bucket);

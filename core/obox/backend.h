@@ -73,6 +73,9 @@ struct fs_services *backend_get_services(struct backend *backend);
  * the storage says. */
 int backend_user_open(struct backend *backend, struct lab_view name, struct obox_user **ret,
 	struct lab_error *err);
+/* The host that the user is open on, and its settings. */
+struct env *backend_user_env(const struct obox_user *user);
+const struct conf_settings *backend_user_settings(const struct obox_user *user);
 /* Takes a user of a storage without dictmap into the dict, in place: obox_fs has
  * storage-objectid-migrate, obox_index_fs storage-passthrough-paths. Nobody else may use the user;
  * may be repeated (core/fs/dictmap-migrate.h). Blocks. */

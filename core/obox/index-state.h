@@ -56,6 +56,7 @@ struct obox_stamp {
 struct obox_record {
 	struct obox_mail mail;     /* first: whoever has it has the record */
 	uint64_t modseq;           /* of the last change that a client can see */
+	bool is_moving;            /* here, just now: it may get, or be, a second reference */
 	struct obox_stamp *stamps; /* by flag: additions, then at most one for each flag */
 	size_t stamp_count;
 };

@@ -4,6 +4,9 @@
  */
 #include "core/obox/obox-private.h"
 
+#define HAS_ATTACHMENT "$HasAttachment"
+#define HAS_NO_ATTACHMENT "$HasNoAttachment"
+
 static const char *const system_flags[] = {
 	[OBOX_ANSWERED] = "\\Answered",
 	[OBOX_FLAGGED] = "\\Flagged",
@@ -72,6 +75,39 @@ size_t obox_flags(
 	return count;
 }
 
+/* Not for the sake of these is an index uploaded. */
+static void set_derived(struct obox_mailbox *mailbox, uint32_t uid, uint16_t flag)
+{
+	uint64_t important = mailbox->index.important_changes;
+
+	(void)obox_index_set_flag(&mailbox->index, uid, flag, true);
+	mailbox->index.important_changes = important;
+}
+
+void obox_flags_add_attachment(struct obox_mailbox *mailbox, uint32_t uid, bool has_attachment)
+{
+	struct lab_view name =
+		has_attachment ? LAB_VIEW(HAS_ATTACHMENT) : LAB_VIEW(HAS_NO_ATTACHMENT);
+	uint16_t flag;
+
+	if (obox_state_keyword(mailbox->index.state, name, &flag, NULL) == 0)
+		set_derived(mailbox, uid, flag);
+}
+
+void obox_flags_from_id(struct obox_mailbox *mailbox, uint32_t uid)
+{
+	const struct obox_mail *mail = obox_index_find(&mailbox->index, uid);
+	unsigned extra = mail == NULL ? 0 : fs_objectid_extra(mail->oid, mail->oid_len);
+
+	if (extra != 0)
+		obox_flags_add_attachment(mailbox, uid, extra == FS_OBJECTID_EXTRA_ATTACHMENT);
+}
+
+static bool is_derived(const char *keyword)
+{
+	return strcmp(keyword, HAS_ATTACHMENT) == 0 || strcmp(keyword, HAS_NO_ATTACHMENT) == 0;
+}
+
 void obox_flags_add(
 	struct obox_mailbox *mailbox, uint32_t uid, const struct lab_view *names, size_t count)
 {
@@ -96,6 +132,10 @@ static void copy_flag(struct obox_mailbox *from, const struct obox_stamp *stamp,
 		name = from->index.state->keywords[flag - OBOX_FIRST_KEYWORD];
 		if (obox_state_keyword(to->index.state, lab_view_cstr(name), &flag, NULL) < 0)
 			return;
+		if (is_derived(name)) {
+			set_derived(to, to_uid, flag);
+			return;
+		}
 	}
 	(void)obox_index_set_flag(&to->index, to_uid, flag, true);
 }

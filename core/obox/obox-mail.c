@@ -2,6 +2,7 @@
  *
  * obox-mail.c - the operations on mails, in the order of HD-1 (obox 3.10, 4.6, 4.7).
  */
+#include "core/obox/mail-attachment.h"
 #include "core/obox/obox-private.h"
 
 #include "core/env/defects.h"
@@ -129,6 +130,27 @@ static void set_mail_metadata(struct fs_file *file, struct obox_mailbox *mailbox
 	fs_set_metadata(file, "origbox", lab_view_cstr(mailbox->guid));
 }
 
+/* add-flags, or as 2.3 has it, add-flags-on-save. */
+static bool detects_attachments(const struct obox_mailbox *mailbox)
+{
+	const struct conf_settings *conf = backend_get_settings(mailbox->user->backend)->conf;
+
+	return lab_view_find(conf->mail_attachment_detection_options.text, LAB_VIEW("add-flags")) !=
+	       SIZE_MAX;
+}
+
+/* The answer goes into the object id, too: it survives whatever becomes of the index (HD-3). */
+static bool detect_attachment(struct fs_file *file, struct lab_view body)
+{
+	bool has_attachment = mail_has_attachment(body);
+	char hex[8];
+
+	snprintf(hex, sizeof(hex), "%02x",
+		has_attachment ? FS_OBJECTID_EXTRA_ATTACHMENT : FS_OBJECTID_EXTRA_NO_ATTACHMENT);
+	fs_set_metadata(file, FS_METADATA_OBJECTID_EXTRA, lab_view_cstr(hex));
+	return has_attachment;
+}
+
 /* PUT, rows, index; `saved->guid` and, if it is reserved, `saved->uid` are set already. */
 static int save_now(struct obox_mailbox *mailbox, const struct obox_save *mail,
 	struct obox_saved *saved, struct lab_error *err)
@@ -136,6 +158,7 @@ static int save_now(struct obox_mailbox *mailbox, const struct obox_save *mail,
 	struct obox_user *user = mailbox->user;
 	struct fs_file *file;
 	struct obox_mail added;
+	bool has_attachment;
 	int64_t now;
 	int result;
 
@@ -145,6 +168,7 @@ static int save_now(struct obox_mailbox *mailbox, const struct obox_save *mail,
 	now = env_wall_seconds(user->env);
 	file = obox_mail_create(mailbox);
 	set_mail_metadata(file, mailbox, mail, saved->guid, now);
+	has_attachment = detects_attachments(mailbox) && detect_attachment(file, mail->body);
 	fs_set_reason(user->fs, "obox:mail_save");
 	mailbox->sync.saving++;
 	result = fs_write(file, mail->body, err);
@@ -156,10 +180,13 @@ static int save_now(struct obox_mailbox *mailbox, const struct obox_save *mail,
 		added = mail_of(saved);
 		added.bucket1 = bucket1_of(file, user->env->heap);
 		added.size = quota_virtual_size(mail->body);
+		added.bits = obox_reference_bits(mailbox);
 		added.received = mail->received != 0 ? mail->received : now;
 		added.saved = now;
 		saved->uid = obox_index_append(&mailbox->index, &added);
 		obox_flags_add(mailbox, saved->uid, mail->flags, mail->flag_count);
+		if (detects_attachments(mailbox))
+			obox_flags_add_attachment(mailbox, saved->uid, has_attachment);
 	}
 	obox_mailbox_end(mailbox);
 	fs_file_close(&file);
@@ -346,6 +373,7 @@ struct copy_batch {
 	struct obox_mailbox *from, *to;
 	struct obox_result *results;
 	struct obox_mail *added; /* what the index gets of each */
+	bool is_move;
 };
 
 static int copy_one(struct copy_batch *batch, struct obox_result *result, struct obox_mail *added)
@@ -358,6 +386,7 @@ static int copy_one(struct copy_batch *batch, struct obox_result *result, struct
 	if (found == NULL)
 		return no_such_uid(batch->from, result->uid, &result->err);
 	source = *found;
+	result->is_sole = obox_reference_begin(batch->from, result->uid, batch->is_move);
 	memcpy(result->saved.guid, source.guid, sizeof(source.guid));
 	from = obox_mail_open(batch->from, &source, FS_OPEN_READONLY);
 	to = obox_mail_create(batch->to);
@@ -393,7 +422,8 @@ static void append_copies(struct copy_batch *batch, size_t count)
 
 		batch->to->sync.has_uncertain |= result->err.code == LAB_UNCERTAIN;
 		if (result->copied) {
-			result->saved.uid = obox_index_append(&batch->to->index, &batch->added[i]);
+			obox_reference_added(batch->to, result, &batch->added[i]);
+			result->saved.uid = batch->added[i].uid;
 			obox_flags_copy(batch->from, result->uid, batch->to, result->saved.uid);
 		}
 		report(batch->to, LAB_EV_obox_copy_finished, &result->saved, &result->err);
@@ -532,6 +562,10 @@ static void expunge_batch(struct obox_mailbox *mailbox, struct expunge_batch *ba
 	for (size_t i = 0; i < batch->count; i++) {
 		if (batch->errors[i].code == LAB_OK || batch->errors[i].code == LAB_NOT_FOUND)
 			gone[count++] = batch->results[i]->uid;
+		/* Before its record goes. */
+		if (batch->results[i]->is_sole)
+			batch->results[i]->is_sole =
+				obox_reference_is_sole(mailbox, batch->results[i]);
 	}
 	obox_index_expunge(&mailbox->index, gone, count);
 	for (size_t i = 0; i < batch->count; i++) {
@@ -591,7 +625,8 @@ static void open_expunged(struct obox_mailbox *mailbox, struct obox_result *resu
 			continue;
 		}
 		batch->results[batch->count] = &results[i];
-		batch->files[batch->count++] = obox_mail_open(mailbox, mail, FS_OPEN_READONLY);
+		batch->files[batch->count] = obox_mail_open(mailbox, mail, FS_OPEN_READONLY);
+		obox_reference_tell(mailbox, &results[i], mail, batch->files[batch->count++]);
 	}
 }
 
@@ -625,7 +660,7 @@ int obox_expunge(struct obox_mailbox *mailbox, const uint32_t *uids, size_t coun
 int obox_move(struct obox_mailbox *from, const uint32_t *uids, size_t count,
 	struct obox_mailbox *to, struct obox_result *results, struct lab_error *err)
 {
-	struct copy_batch batch = { .from = from, .to = to, .results = results };
+	struct copy_batch batch = { .from = from, .to = to, .results = results, .is_move = true };
 
 	lab_assert(from->user == to->user);
 	if (start_batch(uids, count, to, results, err) < 0 ||
@@ -634,5 +669,7 @@ int obox_move(struct obox_mailbox *from, const uint32_t *uids, size_t count,
 	copy_results(&batch, count);
 	/* Only what was copied is expunged: its error is LAB_OK. */
 	expunge_results(from, results, count);
+	for (size_t i = 0; i < count; i++)
+		obox_reference_end(from, to, &results[i]);
 	return first_error(results, count, err);
 }

@@ -332,6 +332,11 @@ size_t obox_mailbox_count(const struct obox_mailbox *mailbox)
 	return mailbox->index.state->count;
 }
 
+const char *obox_mailbox_name(const struct obox_mailbox *mailbox)
+{
+	return mailbox->name;
+}
+
 const char *obox_mailbox_guid(const struct obox_mailbox *mailbox)
 {
 	return mailbox->guid;

@@ -113,6 +113,8 @@ struct obox_sync {
 	uint32_t floor;                    /* an uploaded bundle knows the mails below this UID */
 	/* index.changes and index.important_changes of the last upload */
 	uint64_t uploaded_changes, uploaded_important;
+	/* Mails below may have been copied by others, as a listing was compared since. */
+	uint32_t single_floor;
 	unsigned saving;    /* saves and copies that run: their mails have names, and no UIDs yet */
 	bool is_scrambled;  /* UIDs at or above `floor` are not those that a recovery would give */
 	bool has_uncertain; /* a mail may be there, or come, that has no UID here */
@@ -207,6 +209,11 @@ uint16_t obox_mail_bucket1(struct lab_view version);
 /* A new mail of the folder: the driver makes the name. */
 struct fs_file *obox_mail_create(struct obox_mailbox *mailbox);
 
+/* Keywords that the object id says (HD-3): $HasAttachment or $HasNoAttachment. They survive without
+ * an upload, and need none. */
+void obox_flags_from_id(struct obox_mailbox *mailbox, uint32_t uid);
+/* What was found when it was saved. */
+void obox_flags_add_attachment(struct obox_mailbox *mailbox, uint32_t uid, bool has_attachment);
 /* Flags that a mail is saved with. */
 void obox_flags_add(
 	struct obox_mailbox *mailbox, uint32_t uid, const struct lab_view *names, size_t count);
@@ -214,6 +221,24 @@ void obox_flags_add(
  * room for. Nothing if the source is gone. */
 void obox_flags_copy(
 	struct obox_mailbox *from, uint32_t uid, struct obox_mailbox *to, uint32_t to_uid);
+
+/* ---- references (obox-references.c) ---- */
+
+/* Of a mail that is saved now. */
+uint8_t obox_reference_bits(const struct obox_mailbox *mailbox);
+/* Before a mail is copied. True if it is moved and single: the copy may be that, too. */
+bool obox_reference_begin(struct obox_mailbox *from, uint32_t uid, bool is_move);
+/* The copy is there: into the index with it. */
+void obox_reference_added(
+	struct obox_mailbox *to, const struct obox_result *result, struct obox_mail *added);
+/* Still, before it goes from the index? */
+bool obox_reference_is_sole(const struct obox_mailbox *from, const struct obox_result *result);
+/* Before a delete: what nobody need count. */
+void obox_reference_tell(const struct obox_mailbox *mailbox, const struct obox_result *result,
+	const struct obox_mail *mail, struct fs_file *file);
+/* After the copy and what became of the mail itself. */
+void obox_reference_end(
+	struct obox_mailbox *from, struct obox_mailbox *to, const struct obox_result *result);
 
 /* ---- sizes and the quota (obox-quota.c) ---- */
 

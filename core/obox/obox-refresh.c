@@ -54,6 +54,7 @@ void obox_sync_reset(struct obox_mailbox *mailbox)
 	sync->base_name = (struct obox_bundle_name){ 0 };
 	sync->base_bytes = 0;
 	sync->floor = 1;
+	sync->single_floor = UINT32_MAX;
 	sync->uploaded_changes = mailbox->index.changes;
 	sync->uploaded_important = mailbox->index.important_changes;
 	sync->is_scrambled = sync->has_uncertain = false;

@@ -244,11 +244,17 @@ static void append_listed(
 	look_up_new(mailbox, listing, result);
 	for (size_t i = 0; i < listing->count; i++) {
 		const struct obox_mail *mail = &listing->mails[i].mail;
+		size_t before = mailbox->index.state->count;
+		uint32_t uid;
 
-		if (!listing->mails[i].is_left_out)
-			obox_index_find(&mailbox->index, obox_index_append(&mailbox->index, mail))
-				->bucket1 = mail->bucket1;
+		if (listing->mails[i].is_left_out)
+			continue;
+		uid = obox_index_append(&mailbox->index, mail);
+		obox_index_find(&mailbox->index, uid)->bucket1 = mail->bucket1;
+		if (mailbox->index.state->count > before)
+			obox_flags_from_id(mailbox, uid);
 	}
+	mailbox->sync.single_floor = mailbox->index.state->next_uid;
 }
 
 static void report_finished(struct obox_mailbox *mailbox, bool is_rebuild,

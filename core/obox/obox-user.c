@@ -214,3 +214,13 @@ int obox_user_access(struct obox_user *user, struct lab_error *err)
 	obox_user_rescue(user);
 	return 0;
 }
+
+struct env *backend_user_env(const struct obox_user *user)
+{
+	return user->env;
+}
+
+const struct conf_settings *backend_user_settings(const struct obox_user *user)
+{
+	return backend_get_settings(user->backend)->conf;
+}

@@ -83,6 +83,8 @@ int obox_mailbox_show(struct obox_mailbox *mailbox, struct lab_error *err);
 uint32_t obox_mailbox_uidvalidity(const struct obox_mailbox *mailbox);
 uint32_t obox_mailbox_uidnext(const struct obox_mailbox *mailbox);
 size_t obox_mailbox_count(const struct obox_mailbox *mailbox);
+/* As it is shown now. Borrowed until the next blocking call. */
+const char *obox_mailbox_name(const struct obox_mailbox *mailbox);
 /* 32 hex digits. */
 const char *obox_mailbox_guid(const struct obox_mailbox *mailbox);
 /* The mail with the index-th smallest UID. Borrowed until the next blocking call. */
@@ -226,8 +228,21 @@ struct obox_result {
 	uint32_t uid;
 	struct lab_error err;    /* LAB_OK: it happened */
 	bool copied;             /* move: the copy is there (its deletion may have failed) */
+	bool is_sole;            /* move: nobody else can have the object (obox 4.9) */
 	struct obox_saved saved; /* copy and move */
 };
+
+/* How many mails of the user share a mail's object, counted no further than nlinks-limit; 1 where
+ * objects cannot be shared (REFCOUNT, REFCOUNT_ID). */
+struct obox_references {
+	struct lab_error err; /* LAB_OK: it was counted */
+	unsigned count;
+	uint8_t oid[OBOX_OID_BYTES_MAX];
+	uint8_t oid_len;
+};
+/* Of each UID, at most OBOX_BATCH. */
+void obox_count_references(struct obox_mailbox *mailbox, const uint32_t *uids, size_t count,
+	struct obox_references *ret);
 
 /* Copies to a folder of the same user, in the dict only (obox 4.7). uids[] of `from`, at most
  * OBOX_BATCH. Fills results[count]. 0 if all happened, else -1 with the first error. */

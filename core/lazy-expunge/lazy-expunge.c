@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/lazy-expunge/lazy-expunge.h"
+
+#include "core/quota/quota.h"
+
+#define LIST_BYTES_MAX ((size_t)64 << 20)
+
+/* ---- where it applies ---- */
+
+static const struct obox_folder *find_folder(
+	struct obox_user *user, struct lab_view name, struct lab_arena *arena)
+{
+	struct obox_folder *folders;
+	size_t count;
+
+	obox_folder_list(user, arena, &folders, &count);
+	for (size_t i = 0; i < count; i++) {
+		if (quota_mask_fits(name, lab_view_cstr(folders[i].name)))
+			return &folders[i];
+	}
+	return NULL;
+}
+
+static bool is_excluded(struct obox_user *user, struct lab_view name)
+{
+	const struct conf_settings *conf = backend_user_settings(user);
+	struct lab_arena *arena = lab_arena_new(backend_user_env(user)->heap, LIST_BYTES_MAX);
+	bool excluded = false;
+
+	for (size_t i = 0; i < conf->lazy_expunge_exclude_count && !excluded; i++) {
+		struct lab_view mask = conf->lazy_expunge_exclude[i].text;
+		const struct obox_folder *folder;
+
+		if (mask.len > 0 && mask.ptr[0] == '\\') {
+			folder = find_folder(user, name, arena);
+			excluded = folder != NULL &&
+				   lab_view_eq_nocase(lab_view_cstr(folder->special_use), mask);
+		} else {
+			excluded = quota_mask_fits(mask, name);
+		}
+	}
+	lab_arena_free(&arena);
+	return excluded;
+}
+
+bool lazy_expunge_applies(struct obox_user *user, struct lab_view folder)
+{
+	const struct conf_settings *conf = backend_user_settings(user);
+
+	return conf->lazy_expunge && !lab_view_eq(conf->lazy_expunge_mailbox.text, folder) &&
+	       !is_excluded(user, folder);
+}
+
+/* ---- which of them are the last ---- */
+
+struct batch {
+	struct obox_user *user;
+	struct obox_mailbox *from, *to;
+	struct obox_result *results;
+	/* Those that are moved, and those that are expunged: which of the results. */
+	size_t *moved, *expunged;
+	size_t moved_count, expunged_count;
+};
+
+static bool is_same_object(const struct obox_references *a, const struct obox_references *b)
+{
+	return a->oid_len > 0 && a->oid_len == b->oid_len &&
+	       memcmp(a->oid, b->oid, a->oid_len) == 0;
+}
+
+/* Of those before it in this transaction some are expunged, and count no more; one that is moved
+ * keeps the object. */
+static bool is_last(const struct batch *batch, const struct obox_references *references, size_t i)
+{
+	unsigned count = references[i].count;
+
+	for (size_t n = 0; n < batch->moved_count; n++) {
+		if (is_same_object(&references[batch->moved[n]], &references[i]))
+			return false;
+	}
+	for (size_t n = 0; n < batch->expunged_count; n++)
+		count -= count > 0 &&
+			 is_same_object(&references[batch->expunged[n]], &references[i]);
+	return count <= 1;
+}
+
+static void split_by_references(struct batch *batch, const uint32_t *uids, size_t count)
+{
+	struct lab_heap *heap = backend_user_env(batch->user)->heap;
+	struct obox_references *references = lab_new_array(heap, struct obox_references, count);
+
+	obox_count_references(batch->from, uids, count, references);
+	for (size_t i = 0; i < count; i++) {
+		if (references[i].err.code != LAB_OK)
+			batch->results[i].err = references[i].err;
+		else if (is_last(batch, references, i))
+			batch->moved[batch->moved_count++] = i;
+		else
+			batch->expunged[batch->expunged_count++] = i;
+	}
+	lab_heap_free(heap, references);
+}
+
+/* ---- the expunge ---- */
+
+typedef int (*part_fn)(struct batch *batch, const uint32_t *uids, size_t count,
+	struct obox_result *results, struct lab_error *err);
+
+static int move_part(struct batch *batch, const uint32_t *uids, size_t count,
+	struct obox_result *results, struct lab_error *err)
+{
+	return obox_move(batch->from, uids, count, batch->to, results, err);
+}
+
+static int expunge_part(struct batch *batch, const uint32_t *uids, size_t count,
+	struct obox_result *results, struct lab_error *err)
+{
+	return obox_expunge(batch->from, uids, count, results, err);
+}
+
+static void do_part(struct batch *batch, const size_t *which, size_t count, part_fn fn)
+{
+	struct lab_heap *heap = backend_user_env(batch->user)->heap;
+	struct obox_result *results = lab_new_array(heap, struct obox_result, count + 1);
+	uint32_t *uids = lab_new_array(heap, uint32_t, count + 1);
+	struct lab_error ignored;
+
+	for (size_t i = 0; i < count; i++)
+		uids[i] = batch->results[which[i]].uid;
+	if (count > 0)
+		(void)fn(batch, uids, count, results, &ignored);
+	for (size_t i = 0; i < count; i++)
+		batch->results[which[i]] = results[i];
+	lab_heap_free(heap, uids);
+	lab_heap_free(heap, results);
+}
+
+static int fail_all(struct obox_result *results, size_t count, const struct lab_error *why,
+	struct lab_error *err)
+{
+	for (size_t i = 0; i < count; i++)
+		results[i].err = *why;
+	if (err != NULL)
+		*err = *why;
+	return -1;
+}
+
+static int first_error(const struct obox_result *results, size_t count, struct lab_error *err)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (results[i].err.code == LAB_OK)
+			continue;
+		if (err != NULL)
+			*err = results[i].err;
+		return -1;
+	}
+	return 0;
+}
+
+static void split_and_do(struct batch *batch, const uint32_t *uids, size_t count)
+{
+	uint32_t uidvalidity = obox_mailbox_uidvalidity(batch->from);
+	struct lab_error changed;
+
+	if (backend_user_settings(batch->user)->lazy_expunge_only_last_instance) {
+		split_by_references(batch, uids, count);
+	} else {
+		for (size_t i = 0; i < count; i++)
+			batch->moved[batch->moved_count++] = i;
+	}
+	/* The UIDs were looked up: what was counted must be what goes. */
+	if (obox_mailbox_uidvalidity(batch->from) != uidvalidity) {
+		lab_fail(&changed, LAB_NOT_FOUND, "UIDVALIDITY of %s changed",
+			obox_mailbox_name(batch->from));
+		(void)fail_all(batch->results, count, &changed, NULL);
+		return;
+	}
+	/* What is kept is safe before anything goes. */
+	do_part(batch, batch->moved, batch->moved_count, move_part);
+	do_part(batch, batch->expunged, batch->expunged_count, expunge_part);
+}
+
+/* 0, or -1: there is no folder to move to, and nothing was done. */
+static int open_target(struct batch *batch, struct lab_error *err)
+{
+	if (obox_mailbox_open(batch->user,
+		    backend_user_settings(batch->user)->lazy_expunge_mailbox.text, &batch->to,
+		    err) >= 0)
+		return 0;
+	if (err->code == LAB_UNCERTAIN)
+		err->code = LAB_UNAVAILABLE;
+	return lab_error_wrap(err, "lazy_expunge");
+}
+
+int lazy_expunge(struct obox_user *user, struct obox_mailbox *mailbox, const uint32_t *uids,
+	size_t count, struct obox_result *results, struct lab_error *err)
+{
+	struct lab_heap *heap = backend_user_env(user)->heap;
+	struct batch batch = { .user = user, .from = mailbox, .results = results };
+	struct lab_error refused;
+
+	if (count > OBOX_BATCH ||
+		!lazy_expunge_applies(user, lab_view_cstr(obox_mailbox_name(mailbox))))
+		return obox_expunge(mailbox, uids, count, results, err);
+	for (size_t i = 0; i < count; i++)
+		results[i] = (struct obox_result){ .uid = uids[i] };
+	if (open_target(&batch, &refused) < 0)
+		return fail_all(results, count, &refused, err);
+	batch.moved = lab_new_array(heap, size_t, count + 1);
+	batch.expunged = lab_new_array(heap, size_t, count + 1);
+	split_and_do(&batch, uids, count);
+	lab_heap_free(heap, batch.expunged);
+	lab_heap_free(heap, batch.moved);
+	obox_mailbox_close(&batch.to);
+	return first_error(results, count, err);
+}
+
+/* ---- autoexpunge ---- */
+
+static const struct conf_mailbox *settings_of(
+	const struct conf_settings *conf, struct lab_view folder)
+{
+	for (size_t i = 0; i < conf->mailbox_count; i++) {
+		const struct conf_mailbox *mailbox = &conf->mailboxes[i];
+
+		if (mailbox->autoexpunge_ns > 0 && lab_view_eq(mailbox->name, folder))
+			return mailbox;
+	}
+	return NULL;
+}
+
+/* When it came into this folder. A mail that a listing brought has no date of its own, and its
+ * object's is that of the delivery; its name was made when it came. */
+static uint64_t came_ns(const struct obox_mail *mail)
+{
+	uint64_t named_ns = env_guid128_time(mail->name);
+	uint64_t saved_ns = mail->saved > 0 ? (uint64_t)mail->saved * LAB_SEC : 0;
+
+	return LAB_MAX(named_ns, saved_ns);
+}
+
+/* The oldest ones that are to go. */
+static size_t choose(const struct obox_mailbox *mailbox, const struct conf_mailbox *settings,
+	uint64_t now_ns, struct obox_mail *ret, uint32_t *uids)
+{
+	size_t total = obox_mailbox_count(mailbox), max = settings->autoexpunge_max_mails, count;
+
+	for (count = 0; count < LAB_MIN(total, (size_t)OBOX_BATCH); count++) {
+		const struct obox_mail *mail = obox_mailbox_mail(mailbox, count);
+		bool is_old = came_ns(mail) + settings->autoexpunge_ns <= now_ns;
+
+		if (!is_old && (max == 0 || total - count <= max))
+			break;
+		ret[count] = *mail;
+		uids[count] = mail->uid;
+	}
+	return count;
+}
+
+struct auto_batch {
+	struct obox_mail mails[OBOX_BATCH];
+	uint32_t uids[OBOX_BATCH];
+	struct obox_result results[OBOX_BATCH];
+};
+
+static int expunge_old(struct obox_user *user, struct obox_mailbox *mailbox,
+	const struct conf_mailbox *settings, struct auto_batch *batch, lazy_expunge_done_fn done,
+	void *ctx, struct lab_error *err)
+{
+	struct env *env = backend_user_env(user);
+	size_t count = 0;
+	int result = 0;
+
+	do {
+		/* What could not be expunged is not tried for ever. */
+		count = choose(
+			mailbox, settings, env_wall_us(env) * 1000, batch->mails, batch->uids);
+		if (count > 0)
+			result = lazy_expunge(
+				user, mailbox, batch->uids, count, batch->results, err);
+		for (size_t i = 0; i < count; i++)
+			done(ctx, &batch->mails[i], &batch->results[i]);
+	} while (result == 0 && count == OBOX_BATCH);
+	return result;
+}
+
+int lazy_expunge_auto(struct obox_user *user, struct lab_view folder, lazy_expunge_done_fn done,
+	void *ctx, struct lab_error *err)
+{
+	const struct conf_mailbox *settings = settings_of(backend_user_settings(user), folder);
+	struct lab_heap *heap = backend_user_env(user)->heap;
+	struct obox_mailbox *mailbox = NULL;
+	struct auto_batch *batch;
+	struct lab_error own;
+	int result;
+
+	if (err == NULL)
+		err = &own;
+	if (settings == NULL)
+		return 0;
+	if (obox_mailbox_select(user, folder, &mailbox, err) < 0)
+		return err->code == LAB_NOT_FOUND ? 0 : -1;
+	batch = lab_new(heap, struct auto_batch);
+	result = expunge_old(user, mailbox, settings, batch, done, ctx, err);
+	lab_heap_free(heap, batch);
+	obox_mailbox_close(&mailbox);
+	return result;
+}
