@@ -146,6 +146,14 @@ struct conf_settings {
 	struct conf_text metacache_last_host_dict;   /* empty: nobody is asked */
 	struct conf_text mail_chroot, state_dir;
 
+	struct conf_text fts; /* "dovecot"; ptr NULL: no full text search */
+	bool fts_autoindex;
+	uint64_t fts_dovecot_min_merge_l_file_size; /* 128 kB */
+	unsigned fts_dovecot_mail_flush_interval;   /* 10; 0: off */
+	unsigned fts_dovecot_max_triplets;          /* 200; 0: no limit */
+	bool fts_dovecot_message_count_stats;
+	bool fts_dovecot_prefix;
+
 	bool lazy_expunge; /* plugin setting lazy_expunge is there */
 	struct conf_text lazy_expunge_mailbox;
 	bool lazy_expunge_only_last_instance;

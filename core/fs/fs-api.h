@@ -75,6 +75,9 @@ struct fs_stats {
 /* The path as the outermost caller knows it, when a driver below sees only an object id. */
 #define FS_METADATA_ORIG_PATH FS_METADATA_INTERNAL_PREFIX "OrigPath"
 
+/* Set before a write: part of the newest FTS triplet, which fts-cache keeps in the metacache. */
+#define FS_METADATA_NEWEST FS_METADATA_INTERNAL_PREFIX "Newest"
+
 /* Which row a name came from, as FS_ITER_VERSIONS or a write told it. Set before a delete it saves
  * the look for the row, and what was written in its place since stays. */
 #define FS_METADATA_VERSION FS_METADATA_INTERNAL_PREFIX "Version"

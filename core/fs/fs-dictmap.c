@@ -166,6 +166,17 @@ static bool is_new_id(struct lab_view oid)
 	       (bytes[ENV_GUID128_SIZE] & DICTMAP_OID_EXTRA_NEW_ID) != 0;
 }
 
+/* The path from the storage's root on: it is not divided by users in any other way (obox 4.1:
+ * <user>/fts/<file>). */
+static struct lab_view whole_path(
+	struct dictmap_fs *fs, const struct fs_file *file, struct lab_arena *arena)
+{
+	if (fs->conf.dict_prefix.len == 0)
+		return file->path;
+	return lab_view_cstr(lab_arena_printf(
+		arena, "%.*s%.*s", LAB_VIEW_ARG(fs->conf.dict_prefix), LAB_VIEW_ARG(file->path)));
+}
+
 /* Where the object of that id is stored. */
 static struct lab_view storage_path(
 	struct dictmap_fs *fs, struct fs_file *file, struct lab_view oid, struct lab_arena *arena)
@@ -173,7 +184,7 @@ static struct lab_view storage_path(
 	struct lab_view prefix = fs->conf.storage_objectid_prefix;
 
 	if (dictmap_is_passthrough(fs))
-		return file->path;
+		return whole_path(fs, file, arena);
 	if (fs->conf.storage_objectid_migrate && !is_new_id(oid))
 		return lab_view_cstr(lab_arena_printf(arena, "%.*s%.*s",
 			LAB_VIEW_ARG(dictmap_directory_of(file->path)), LAB_VIEW_ARG(oid)));
@@ -246,7 +257,7 @@ static int parent_open(struct fs_file *file, struct lab_arena *arena, struct lab
 		return found < 0 ? -1 : not_found(file, err);
 	file->parent =
 		fs_file_open(fs->fs.parent, storage_path(fs, file, oid, arena), FS_OPEN_READONLY);
-	fs_set_metadata(file->parent, FS_METADATA_ORIG_PATH, file->path);
+	fs_set_metadata(file->parent, FS_METADATA_ORIG_PATH, whole_path(fs, file, arena));
 	return 0;
 }
 
@@ -389,11 +400,11 @@ static int dictmap_get_nlinks(struct fs_file *file, unsigned *ret, struct lab_er
 
 /* ---- names ---- */
 
-/* Bundles have names with a new GUID-128: no look is needed (obox lists one INSERT and one PUT). */
+/* Bundles and FTS objects have names with a new GUID-128: no look is needed (obox lists one INSERT
+ * and one PUT). */
 static bool is_unique(const struct dictmap_path *path)
 {
-	return (path->kind == DICTMAP_FOLDER_INDEX || path->kind == DICTMAP_USER_INDEX) &&
-	       path->name.len > DICTMAP_GUID_HEX &&
+	return path->kind != DICTMAP_MAIL && path->name.len > DICTMAP_GUID_HEX &&
 	       dictmap_is_guid(lab_view_skip(path->name, path->name.len - DICTMAP_GUID_HEX));
 }
 
@@ -579,7 +590,7 @@ static int put_and_insert(struct fs_file *file, const struct dictmap_path *path,
 	fs_file_close(&file->parent);
 	file->parent =
 		fs_file_open(fs->fs.parent, storage_path(fs, file, oid, arena), FS_OPEN_REPLACE);
-	fs_set_metadata(file->parent, FS_METADATA_ORIG_PATH, file->path);
+	fs_set_metadata(file->parent, FS_METADATA_ORIG_PATH, whole_path(fs, file, arena));
 	take_early_id(file, arena, &oid);
 	tell_version(file, path, bucket, arena);
 	if (put_object(file, contents, err) < 0 || stored_id(file, arena, &oid, err) < 0)

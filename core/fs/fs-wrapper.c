@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * fs-wrapper.c - the default of a wrapping driver for each operation: pass it to the parent. Also
- * the whole of fts-cache, which has nothing to keep before there is a metacache.
+ * fs-wrapper.c - the default of a wrapping driver for each operation: pass it to the parent.
  */
 #include "core/fs/fs-api-private.h"
-
-#include "core/conf/fs-uri.h"
 
 int fs_wrapper_init(struct fs *fs, struct lab_view parent_uri, const struct fs_settings *settings,
 	struct lab_error *err)
@@ -177,45 +174,3 @@ int fs_delete_side_by_side(
 		settings->env, count, LAB_MAX(settings->max_parallel_deletes, 1U), delete_at, &all);
 	return fs_first_failure(results, count, err);
 }
-
-/* ---- fts-cache ---- */
-
-static int fts_cache_init(const struct fs_driver *driver, struct lab_view args,
-	const struct fs_settings *settings, struct fs **ret, struct lab_error *err)
-{
-	struct fs *fs;
-	struct lab_view parent;
-
-	(void)driver;
-	if (fs_uri_plain_wrapper(args, &parent, err) < 0)
-		return -1;
-	fs = lab_new(settings->env->heap, struct fs);
-	if (fs_wrapper_init(fs, parent, settings, err) < 0) {
-		lab_heap_free(settings->env->heap, fs);
-		return -1;
-	}
-	*ret = fs;
-	return 0;
-}
-
-const struct fs_driver fs_driver_fts_cache = {
-	.name = "fts-cache",
-	.init = fts_cache_init,
-	.deinit = fs_wrapper_deinit,
-	.properties = fs_wrapper_properties,
-	.set_reason = fs_wrapper_set_reason,
-	.file_open = fs_wrapper_file_open,
-	.file_close = fs_wrapper_file_close,
-	.set_metadata = fs_wrapper_set_metadata,
-	.get_metadata = fs_wrapper_get_metadata,
-	.read = fs_wrapper_read,
-	.write = fs_wrapper_write,
-	.exists = fs_wrapper_exists,
-	.stat = fs_wrapper_stat,
-	.get_nlinks = fs_wrapper_get_nlinks,
-	.copy = fs_wrapper_copy,
-	.rename = fs_wrapper_rename,
-	.delete_file = fs_wrapper_delete,
-	.delete_many = fs_wrapper_delete_many,
-	.iter = fs_wrapper_iter,
-};

@@ -80,6 +80,15 @@ const struct conf_settings *backend_user_settings(const struct obox_user *user);
  * storage-objectid-migrate, obox_index_fs storage-passthrough-paths. Nobody else may use the user;
  * may be repeated (core/fs/dictmap-migrate.h). Blocks. */
 int backend_user_migrate(struct backend *backend, struct lab_view name, struct lab_error *err);
+/* A stack of the user's beside obox's own, from a setting with %variables; `what` is its name, for
+ * errors. -1 LAB_INVALID. The caller frees it before backend_stop(). */
+struct fs;
+int obox_user_new_fs(struct obox_user *user, const char *what, struct lab_view uri, struct fs **ret,
+	struct lab_error *err);
+/* The login name. */
+const char *obox_user_name(const struct obox_user *user);
+/* When the list of folders was last read from the root bundles, env_now(). False: never. */
+bool obox_user_is_refreshed(const struct obox_user *user, uint64_t *ret_ns);
 /* The last reference keeps the user open: folders stay as this process knows them until
  * backend_stop(). NULLs the pointer; accepts NULL. */
 void backend_user_release(struct obox_user **user);

@@ -337,6 +337,11 @@ const char *obox_mailbox_name(const struct obox_mailbox *mailbox)
 	return mailbox->name;
 }
 
+uint64_t obox_mailbox_compared_ns(const struct obox_mailbox *mailbox)
+{
+	return mailbox->compared_ns;
+}
+
 const char *obox_mailbox_guid(const struct obox_mailbox *mailbox)
 {
 	return mailbox->guid;

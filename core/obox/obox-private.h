@@ -134,7 +134,8 @@ struct obox_mailbox {
 	char guid[OBOX_GUID_HEX + 1];
 	struct obox_index index;
 	struct obox_sync sync;
-	bool is_synced; /* compared with bundles and listing since the backend's start */
+	bool is_synced;       /* compared with bundles and listing since the backend's start */
+	uint64_t compared_ns; /* with the listing that was asked for then; 0: never */
 	/* The root's, when it was compared: another one makes it be compared again. */
 	uint64_t generation;
 	bool is_gone;     /* deleted, here or by another backend: no operation begins any more */

@@ -315,12 +315,15 @@ static int compare_locked(struct obox_mailbox *mailbox, bool is_rebuild, struct 
 	struct listing listing = { 0 };
 	struct obox_refresh refresh;
 	int result = obox_refresh_begin(&refresh, mailbox, err);
+	uint64_t asked_ns = env_now(mailbox->user->env);
 
 	if (result == 0)
 		result = list_folder(
 			mailbox, is_rebuild ? FS_ITER_NOCACHE : 0, arena, &listing, err);
-	if (result == 0)
+	if (result == 0) {
 		apply(&refresh, &listing, ret);
+		mailbox->compared_ns = asked_ns;
+	}
 	obox_refresh_end(&refresh, result < 0 ? err : NULL);
 	lab_map_free(&listing.by_name);
 	lab_arena_free(&arena);

@@ -96,40 +96,84 @@ static char *keep(struct lab_heap *heap, struct lab_view text)
 	return copy;
 }
 
+static int new_fs(struct obox_user *user, struct expansion *e, const char *what,
+	struct lab_view text, struct fs **ret, struct lab_error *err)
+{
+	const struct backend_settings *settings = backend_get_settings(user->backend);
+	struct fs_settings fs = { .env = user->env,
+		.username = user->root,
+		.session_id = user->session_id,
+		.temp_dir = "/tmp",
+		.root_path = user->home,
+		.max_parallel_deletes = settings->conf->obox_max_parallel_deletes,
+		.services = backend_get_services(user->backend) };
+	struct lab_view uri;
+
+	if (expand(e, what, text, &uri, err) < 0)
+		return -1;
+	if (fs_init(uri, &fs, ret, err) < 0)
+		return lab_error_wrap(err, "%s", what);
+	return 0;
+}
+
 static int user_init(struct obox_user *user, struct expansion *e, struct lab_error *err)
 {
 	const struct backend_settings *settings = backend_get_settings(user->backend);
 	const struct conf_settings *conf = settings->conf;
 	struct lab_heap *heap = user->env->heap;
-	struct fs_settings fs = { .env = user->env,
-		.session_id = user->session_id,
-		.temp_dir = "/tmp",
-		.max_parallel_deletes = conf->obox_max_parallel_deletes,
-		.services = backend_get_services(user->backend) };
-	struct lab_view root, uri;
+	struct lab_view root;
 
 	if (expand_home(e, settings, err) < 0 || expand_root(e, conf, &root, err) < 0)
 		return -1;
 	if (conf->obox_fs.text.len == 0)
 		return lab_fail(err, LAB_INVALID, "obox_fs is not set");
-	if (expand(e, "obox_fs", conf->obox_fs.text, &uri, err) < 0)
-		return -1;
 	if (quota_root_load(conf, &user->quota, err) < 0)
 		return -1;
 	user->username = keep(heap, e->user.user);
 	user->home = keep(heap, e->user.home);
 	user->root = keep(heap, root);
-	fs.username = user->root;
-	fs.root_path = user->home;
-	if (fs_init(uri, &fs, &user->fs, err) < 0)
-		return lab_error_wrap(err, "obox_fs");
-	/* The same storage unless it is said otherwise. */
-	if (conf->obox_index_fs.text.len > 0 &&
-		expand(e, "obox_index_fs", conf->obox_index_fs.text, &uri, err) < 0)
+	if (new_fs(user, e, "obox_fs", conf->obox_fs.text, &user->fs, err) < 0)
 		return -1;
-	if (fs_init(uri, &fs, &user->index_fs, err) < 0)
-		return lab_error_wrap(err, "obox_index_fs");
+	/* The same storage unless it is said otherwise. */
+	if (new_fs(user, e, "obox_index_fs",
+		    conf->obox_index_fs.text.len > 0 ? conf->obox_index_fs.text
+						     : conf->obox_fs.text,
+		    &user->index_fs, err) < 0)
+		return -1;
 	return obox_root_init(&user->root_index, user, err);
+}
+
+static void begin_expansion(struct expansion *e, struct obox_user *user, struct lab_view name)
+{
+	e->arena = lab_arena_new(user->env->heap, 16 * VAR_EXPANDED_MAX);
+	e->user.user = name;
+	e->user.service = LAB_VIEW("imap");
+	e->user.session = lab_view_cstr(user->session_id);
+	e->user.hostname = lab_view_cstr(user->env->hostname);
+}
+
+int obox_user_new_fs(struct obox_user *user, const char *what, struct lab_view uri, struct fs **ret,
+	struct lab_error *err)
+{
+	struct expansion e = { 0 };
+	int result;
+
+	begin_expansion(&e, user, lab_view_cstr(user->username));
+	e.user.home = lab_view_cstr(user->home);
+	result = new_fs(user, &e, what, uri, ret, err);
+	lab_arena_free(&e.arena);
+	return result;
+}
+
+const char *obox_user_name(const struct obox_user *user)
+{
+	return user->username;
+}
+
+bool obox_user_is_refreshed(const struct obox_user *user, uint64_t *ret_ns)
+{
+	*ret_ns = user->root_index.refreshed_ns;
+	return user->root_index.is_refreshed;
 }
 
 static void make_session_id(struct obox_user *user)
@@ -168,11 +212,7 @@ int obox_user_new(struct backend *backend, struct lab_view name, struct obox_use
 	user->backend = backend;
 	user->env = env;
 	make_session_id(user);
-	e.arena = lab_arena_new(env->heap, 16 * VAR_EXPANDED_MAX);
-	e.user.user = name;
-	e.user.service = LAB_VIEW("imap");
-	e.user.session = lab_view_cstr(user->session_id);
-	e.user.hostname = lab_view_cstr(env->hostname);
+	begin_expansion(&e, user, name);
 	result = user_init(user, &e, err);
 	lab_arena_free(&e.arena);
 	if (result < 0) {

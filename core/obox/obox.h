@@ -85,6 +85,9 @@ uint32_t obox_mailbox_uidnext(const struct obox_mailbox *mailbox);
 size_t obox_mailbox_count(const struct obox_mailbox *mailbox);
 /* As it is shown now. Borrowed until the next blocking call. */
 const char *obox_mailbox_name(const struct obox_mailbox *mailbox);
+/* When the listing that it was last compared with was asked for, env_now(); 0: never. What was
+ * saved before and is not in the folder was expunged. */
+uint64_t obox_mailbox_compared_ns(const struct obox_mailbox *mailbox);
 /* 32 hex digits. */
 const char *obox_mailbox_guid(const struct obox_mailbox *mailbox);
 /* The mail with the index-th smallest UID. Borrowed until the next blocking call. */

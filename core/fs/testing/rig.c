@@ -848,6 +848,11 @@ void rig_remove_metadata(struct rig *rig, const char *key)
 	}
 }
 
+void rig_put_object(struct rig *rig, const char *path, const char *contents)
+{
+	(void)put_object(rig, lab_view_cstr(path), lab_view_cstr(contents));
+}
+
 size_t rig_object_count(const struct rig *rig)
 {
 	return lab_tree_count(rig->objects);

@@ -115,6 +115,7 @@ bool rig_has_object(const struct rig *rig, const char *path);
 void rig_remove_object(struct rig *rig, const char *path);
 /* Every object loses it. */
 void rig_remove_metadata(struct rig *rig, const char *key);
+void rig_put_object(struct rig *rig, const char *path, const char *contents);
 size_t rig_object_count(const struct rig *rig);
 struct lab_view rig_object(const struct rig *rig, const char *path);
 /* ptr NULL: no such row, or a tombstone hides it. */
