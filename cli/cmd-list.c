@@ -4,6 +4,7 @@
  */
 #include "cli/options.h"
 
+#include "core/base/mark.h"
 #include "core/conf/conf.h"
 #include "core/conf/settings.h"
 #include "core/env/defects.h"
@@ -127,6 +128,13 @@ static void list_events(void)
 			lab_event_doc((enum lab_event_id)i));
 }
 
+static void list_marks(void)
+{
+	for (unsigned i = 0; i < LAB_MARK_COUNT; i++)
+		printf("  %-26s %s\n", lab_mark_name((enum lab_mark)i),
+			lab_mark_doc((enum lab_mark)i));
+}
+
 static void list_defects(void)
 {
 #define X(name, text, doc) printf("  %-26s %s\n", text, doc);
@@ -140,6 +148,7 @@ static const struct list {
 } lists[] = {
 	{ "faults", list_faults },
 	{ "invariants", list_invariants },
+	{ "marks", list_marks },
 	{ "settings", list_settings },
 	{ "events", list_events },
 	{ "defects", list_defects },
@@ -173,6 +182,6 @@ int cmd_list(int argc, char **argv)
 	if (o.argument_count > 0)
 		return CLI_PASS;
 	lab_fail(&err, LAB_INVALID,
-		"list needs one of faults, invariants, settings, events, defects");
+		"list needs one of faults, invariants, marks, settings, events, defects");
 	return cli_usage(&err);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/aws/credentials.h"
+#include "core/base/mark.h"
 
 #include "core/aws/imds-document.h"
 
@@ -266,6 +267,8 @@ static void keep_credentials(
 	bool changed =
 		!source->known || !lab_view_eq(source->current.access_key_id, found->access_key_id);
 
+	if (changed && source->known)
+		LAB_MARK(credentials_renewed);
 	lab_arena_reset(source->arena);
 	source->current.access_key_id = lab_arena_copy(source->arena, found->access_key_id);
 	source->current.secret_access_key = lab_arena_copy(source->arena, found->secret_access_key);
@@ -368,7 +371,10 @@ int aws_credentials_get(struct aws_credentials_source *source, struct lab_arena 
 			look_up_shared(source);
 		}
 		/* While IMDS fails, the old ones serve as long as they live. */
+		if (source->result < 0 && is_alive(source))
+			LAB_MARK(credentials_outlived);
 		if (source->result < 0 && !is_alive(source)) {
+			LAB_MARK(credentials_missing);
 			if (err != NULL)
 				*err = source->error;
 			return -1;

@@ -4,6 +4,7 @@
  * (obox 3.8, cql-imds 3.4).
  */
 #include "core/cql/cql-client-private.h"
+#include "core/base/mark.h"
 #include "core/env/defects.h"
 
 #define PREPARED_ARENA_BYTES (8u << 20)
@@ -285,6 +286,7 @@ static int run_first_page(struct cql_run *run)
 		return -1;
 	if (warn)
 		warn_of_fallback(run, fallback);
+	LAB_MARK(fallback_used);
 	run->consistency = fallback->fallback;
 	if ((run->client->settings.defects & LAB_DEFECT(FALLBACK_HIDES_UNCERTAIN)) != 0)
 		run->maybe_applied = false;
@@ -295,6 +297,7 @@ static int run_first_page(struct cql_run *run)
 /* READ_MORE: keeps its level and never falls back. */
 static int run_next_page(struct cql_run *run, struct lab_view paging_state)
 {
+	LAB_MARK(page_read);
 	run->paging_state = paging_state;
 	run->page++;
 	new_request(run);

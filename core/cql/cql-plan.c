@@ -4,6 +4,7 @@
  * answer means for the next step.
  */
 #include "core/cql/cql-client-private.h"
+#include "core/base/mark.h"
 #include "core/env/defects.h"
 
 #include <stdio.h>
@@ -117,8 +118,10 @@ static int fill_query(struct cql_run *run, struct cql_request *request)
 /* The next step after a server's ERROR. */
 static enum step on_error(struct cql_run *run, struct cql_connection *c, const struct cql_error *e)
 {
-	if (e->code == CQL_E_UNPREPARED)
+	if (e->code == CQL_E_UNPREPARED) {
+		LAB_MARK(statement_prepared_again);
 		return STEP_PREPARE_AGAIN;
+	}
 	cql_run_fail_server(run, e);
 	if (cql_failure_classes[run->failure].write_uncertain)
 		run->maybe_applied = true;
@@ -169,6 +172,7 @@ static enum step send_and_wait(
 	struct cql_waiting waiting = { .arena = run->arena };
 	int16_t stream;
 	if (cql_connection_send(c, request, &waiting, &stream) < 0) {
+		LAB_MARK(statement_queue_full);
 		cql_run_fail(run, CQL_LIB_REQUEST_QUEUE_FULL,
 			"All connections on all I/O threads are busy");
 		return STEP_NEXT_HOST;
@@ -176,6 +180,7 @@ static enum step send_and_wait(
 	uint64_t sent_ns = env_now(run->client->env);
 	++*run->sent;
 	if (cql_connection_wait(run, c, &waiting, stream) < 0) {
+		LAB_MARK(statement_timed_out);
 		run->maybe_applied = true;
 		cql_run_fail(run, CQL_LIB_REQUEST_TIMED_OUT, "Request timed out");
 		return STEP_FAILED;
@@ -331,6 +336,7 @@ int cql_execution(struct cql_run *run)
 			return 0;
 		if (step == STEP_FAILED)
 			return -1;
+		LAB_MARK(next_host_asked);
 		if ((client->settings.defects & LAB_DEFECT(NO_HOSTS_CERTAIN)) != 0)
 			run->maybe_applied = before;
 		/* Only a queue that is full leaves the other reason alone. */

@@ -4,6 +4,7 @@
  * events (obox 3.6, 3.8, 7.3).
  */
 #include "core/dict/dict-private.h"
+#include "core/base/mark.h"
 #include "core/dict/dict-sql-private.h"
 
 #define TEXTS_MAX_BYTES (32u << 20)
@@ -71,6 +72,7 @@ static int fail_timeout(struct dict_sql *sql, const struct dict_sql_operation *o
 {
 	struct lab_buf text;
 	enum lab_code code = type == CQL_STATEMENT_READ ? LAB_TIMEOUT : LAB_UNCERTAIN;
+	LAB_MARK(dict_timed_out);
 	lab_buf_init(&text, sql->dict.env->heap, 8192);
 	lab_buf_append_cstr(&text, "Dict server timeout: No input for ");
 	put_secs(&text, env_now(sql->dict.env) - op->started_ns);

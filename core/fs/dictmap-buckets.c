@@ -11,6 +11,7 @@
  *   end
  */
 #include "core/fs/fs-dictmap-private.h"
+#include "core/base/mark.h"
 
 #include <stdio.h>
 
@@ -372,6 +373,7 @@ int dictmap_bucket_raise(struct dictmap_fs *fs, struct lab_view guid, uint32_t b
 		}
 		return lab_error_wrap(err, "raise max_bucket to %" PRIu32, bucket);
 	}
+	LAB_MARK(max_bucket_raised);
 	ENV_EVENT(fs->fs.settings.env, LAB_EV_fs_dictmap_max_bucket_changed,
 		LAB_F_TEXT("mailbox_guid", guid), LAB_F_U64("max_bucket", bucket),
 		LAB_F_CSTR("reason", reason));

@@ -4,6 +4,7 @@
  * what is left when a step fails is a leak, never a row without its object.
  */
 #include "core/fs/fs-dictmap-private.h"
+#include "core/base/mark.h"
 
 #include "core/env/defects.h"
 
@@ -151,6 +152,14 @@ static bool row_cleanup(struct dictmap_fs *fs, const struct dictmap_path *path, 
 	return row_delete(fs, path, bucket, oid, kind, &ignored) == 0;
 }
 
+static void mark_uncertain(bool cleaned)
+{
+	if (cleaned)
+		LAB_MARK(row_cleaned_up);
+	else
+		LAB_MARK(row_left_uncertain);
+}
+
 /* `failed` is the row whose INSERT ended with *err; those before it are there. A reverse row goes
  * only when the forward row certainly is not there. */
 static enum dictmap_residue insert_failed(struct dictmap_fs *fs, const struct dictmap_path *path,
@@ -169,6 +178,8 @@ static enum dictmap_residue insert_failed(struct dictmap_fs *fs, const struct di
 		else if (!clean)
 			residue = LAB_MAX(residue, DICTMAP_RESIDUE_REVERSE);
 	}
+	if (uncertain)
+		mark_uncertain(clean);
 	if (uncertain)
 		report_uncertain(fs, path, oid,
 			disabled ? "disabled"
@@ -246,7 +257,13 @@ static bool reverse_delete_and_count(
 
 	if (!reverse_delete(fs, path, oid))
 		return false;
-	return dictmap_row_nlinks(fs, oid, &nlinks, &err) == 0 && nlinks == 0;
+	if (dictmap_row_nlinks(fs, oid, &nlinks, &err) < 0)
+		return false;
+	if (nlinks == 0)
+		LAB_MARK(last_reference);
+	else
+		LAB_MARK(reference_left);
+	return nlinks == 0;
 }
 
 int dictmap_rows_delete(struct dictmap_fs *fs, const struct dictmap_path *path, uint32_t bucket,

@@ -5,6 +5,7 @@
  * left behind when each step fails.
  */
 #include "core/fs/fs-dictmap-private.h"
+#include "core/base/mark.h"
 
 #include "core/env/defects.h"
 
@@ -294,6 +295,7 @@ static int object_missing(struct fs_file *file, struct lab_arena *arena, struct 
 	found = dictmap_row_find(fs, &path, bucket, arena, &oid, err);
 	if (found <= 0)
 		return found < 0 ? -1 : not_found(file, err);
+	LAB_MARK(object_lost);
 	deleted = delete_dangling(fs, &path, *bucket, oid);
 	ENV_EVENT(env_of(fs), LAB_EV_fs_dictmap_object_lost, LAB_F_TEXT("path", file->path),
 		LAB_F_TEXT("object_id", oid), LAB_F_CSTR("deleted", deleted ? "yes" : "no"));

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/http/http-client.h"
+#include "core/base/mark.h"
 
 #include "core/http/http-private.h"
 #include "core/env/defects.h"
@@ -273,8 +274,13 @@ static bool on_ladder(const struct http_run *run)
 {
 	const struct http_policy *policy = &run->client->policy;
 
-	if (run->class == NULL || run->retries >= policy->max_retries[run->call->action])
+	if (run->class == NULL)
 		return false;
+	if (run->retries >= policy->max_retries[run->call->action]) {
+		if (run->retries > 0)
+			LAB_MARK(ladder_used_up);
+		return false;
+	}
 	if (run->status == 503 && (policy->defects & LAB_DEFECT(NO_RETRY_503)) != 0)
 		return false;
 	return run->class->retry == HTTP_RETRY_LADDER ||
@@ -307,6 +313,7 @@ static bool follow_redirect(struct http_run *run)
 		found = false;
 	}
 	if (found) {
+		LAB_MARK(redirect_followed);
 		run->redirects++;
 		lab_buf_reset(&run->location);
 		lab_buf_append_view(&run->location, lab_buf_view(&next));
@@ -321,11 +328,13 @@ static bool plan_retry(struct http_run *run, uint64_t *ret_wait_ns)
 	const struct http_call *call = run->call;
 
 	if (run->class != NULL && run->class->renew && call->renew != NULL && !run->renewed) {
+		LAB_MARK(signed_anew);
 		run->renewed = true;
 		call->renew(call->ctx);
 		*ret_wait_ns = 0;
 	} else if (run->connect_failed &&
 		   run->connect_retries < run->client->policy.max_connect_retries) {
+		LAB_MARK(connect_retried);
 		*ret_wait_ns = connect_wait_ns(run->connect_retries++);
 	} else if (on_ladder(run)) {
 		*ret_wait_ns = http_retry_wait_ns(run->retries++);

@@ -4,6 +4,7 @@
  * merged into the local index (obox 5.4, 5.5).
  */
 #include "core/obox/metacache.h"
+#include "core/base/mark.h"
 #include "core/obox/obox-private.h"
 
 #include "core/env/defects.h"
@@ -132,6 +133,7 @@ void obox_sync_open(struct obox_mailbox *mailbox, bool is_trusted)
 	obox_sync_reset(mailbox);
 	if (!is_trusted || read_kept(mailbox, &reader))
 		return;
+	LAB_MARK(index_not_trusted);
 	/* A state of which nobody knows what of it is in storage is worth nothing. */
 	obox_index_reset(index, NULL);
 	obox_sync_close(mailbox);
@@ -153,6 +155,9 @@ static void report_merge(struct obox_mailbox *mailbox, const struct obox_merge_r
 		LAB_F_U64("renumber_count", result->renumbered) };
 	size_t n = LAB_COUNT_OF(fields);
 
+	LAB_MARK(index_merged);
+	if (result->renumbered > 0)
+		LAB_MARK(uids_renumbered);
 	if (result->skipped_renumbering)
 		env_event(env, LAB_EV_obox_index_merge_skip_uid_renumbering, fields, n);
 	else if (result->renumbered > 0)

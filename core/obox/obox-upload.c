@@ -4,6 +4,7 @@
  * before anybody sees them (obox 4.8, 5.2, 5.3, HD-6, HD-7).
  */
 #include "core/obox/metacache.h"
+#include "core/base/mark.h"
 #include "core/obox/obox-private.h"
 
 #include "core/env/defects.h"
@@ -117,6 +118,16 @@ static bool encode_diff(struct upload *u)
 	return false;
 }
 
+static void mark(enum obox_bundle_kind kind)
+{
+	if (kind == OBOX_BUNDLE_BASE)
+		LAB_MARK(base_uploaded);
+	else if (kind == OBOX_BUNDLE_DIFF)
+		LAB_MARK(diff_uploaded);
+	else
+		LAB_MARK(self_uploaded);
+}
+
 static void encode(struct upload *u)
 {
 	struct obox_mailbox *mailbox = u->mailbox;
@@ -136,6 +147,7 @@ static void encode(struct upload *u)
 	}
 	if (u->bundle.kind == OBOX_BUNDLE_BASE)
 		mailbox->index.next_base = obox_base_new(state);
+	mark(u->bundle.kind);
 	u->file.content = lab_buf_view(&u->content);
 	u->bundle.uidvalidity = state->uidvalidity;
 	u->bundle.next_uid = state->next_uid;
@@ -188,6 +200,8 @@ static int upload_now(struct obox_mailbox *mailbox, const char *reason, struct l
 	mailbox->sync.is_uploading = true;
 	lab_buf_init(&u.content, mailbox->user->env->heap, OBOX_BUNDLE_BYTES_MAX / 2);
 	result = write_bundle(&u, &name, err);
+	if (result < 0)
+		LAB_MARK(upload_failed);
 	if (result == 0 || is_believed)
 		uploaded(&u, &name);
 	else
@@ -222,6 +236,7 @@ int obox_upload_below(struct obox_mailbox *mailbox, uint32_t uid, struct lab_err
 	if (conf_of(mailbox)->obox_allow_nonreproducible_uids || uid < mailbox->sync.floor)
 		return 0;
 	wait_for_upload(mailbox);
+	LAB_MARK(uploaded_before_shown);
 	return uid < mailbox->sync.floor
 		       ? 0
 		       : upload_now(mailbox, "obox:mailbox_uids_non_reproducible", err);

@@ -72,6 +72,23 @@ static void print_faults(const struct run_result *t, struct lab_buf *out)
 		lab_buf_append_cstr(out, "\n");
 }
 
+static void print_marks(const struct campaign_result *r, struct lab_buf *out)
+{
+	unsigned hit = 0;
+
+	for (unsigned m = 0; m < LAB_MARK_COUNT; m++)
+		hit += r->total.marks[m] > 0;
+	lab_buf_printf(out, "\n  marks             %u of %d hit; never", hit, LAB_MARK_COUNT);
+	for (unsigned m = 0; m < LAB_MARK_COUNT; m++) {
+		if (r->total.marks[m] == 0)
+			lab_buf_printf(out, " %s%s", lab_mark_name((enum lab_mark)m),
+				(r->missed_marks >> m & 1) != 0 ? " (MISSED: the scenario is "
+								  "meant to reach it)"
+								: "");
+	}
+	lab_buf_append_cstr(out, hit == LAB_MARK_COUNT ? " none\n" : "\n");
+}
+
 void campaign_print(const struct campaign_result *r, const char *scenario, struct lab_buf *out)
 {
 	const struct run_result *t = &r->total;
@@ -84,6 +101,7 @@ void campaign_print(const struct campaign_result *r, const char *scenario, struc
 	print_operations(t, out);
 	print_faults(t, out);
 	excuses_print(&t->excuses, out);
+	print_marks(r, out);
 	lab_buf_printf(out,
 		"\n  storage requests  %" PRIu64 " (S3 %" PRIu64 ", CQL %" PRIu64 ", IMDS %" PRIu64
 		")\n  leaked objects    %" PRIu64 "%s\n",
@@ -118,6 +136,24 @@ static void json_operations(struct lab_json *json, const struct run_result *t)
 		lab_json_put_u64(json, "uncertain",
 			t->operations[k][HISTORY_UNCERTAIN] + t->operations[k][HISTORY_PENDING]);
 		lab_json_end(json);
+	}
+	lab_json_end(json);
+}
+
+static void json_marks(struct lab_json *json, const struct campaign_result *r)
+{
+	lab_json_key(json, "marks");
+	lab_json_object(json);
+	lab_json_put_u64(json, "host_crashed", r->total.crashes);
+	lab_json_put_u64(json, "leaked_objects", r->total.leaked_objects);
+	for (unsigned m = 0; m < LAB_MARK_COUNT; m++)
+		lab_json_put_u64(json, lab_mark_name((enum lab_mark)m), r->total.marks[m]);
+	lab_json_end(json);
+	lab_json_key(json, "marks_missed");
+	lab_json_array(json);
+	for (unsigned m = 0; m < LAB_MARK_COUNT; m++) {
+		if ((r->missed_marks >> m & 1) != 0)
+			lab_json_cstr(json, lab_mark_name((enum lab_mark)m));
 	}
 	lab_json_end(json);
 }
@@ -161,11 +197,7 @@ void campaign_print_json(const struct campaign_result *r, const char *scenario, 
 		lab_json_put_u64(&json, fault_kind_name((enum fault_kind)k), t->faults[k]);
 	lab_json_end(&json);
 	json_operations(&json, t);
-	lab_json_key(&json, "marks");
-	lab_json_object(&json);
-	lab_json_put_u64(&json, "host_crashed", t->crashes);
-	lab_json_put_u64(&json, "leaked_objects", t->leaked_objects);
-	lab_json_end(&json);
+	json_marks(&json, r);
 	campaign_json_signatures(&json, r, "seeds");
 	excuses_json(&t->excuses, &json);
 	lab_json_key(&json, "seeds_per_s");

@@ -185,6 +185,8 @@ static void add_totals(struct run_result *total, const struct run_result *run)
 	}
 	for (unsigned k = 0; k < FAULT_KIND_COUNT; k++)
 		total->faults[k] += run->faults[k];
+	for (unsigned m = 0; m < LAB_MARK_COUNT; m++)
+		total->marks[m] += run->marks[m];
 	for (unsigned i = 0; i < RUN_EPISODES_MAX; i++) {
 		total->episode_asked[i] += run->episode_asked[i];
 		total->episode_fired[i] += run->episode_fired[i];
@@ -386,6 +388,11 @@ int campaign_run(const struct campaign_settings *settings, struct campaign_resul
 		result = serve_all(&c, err);
 	for (size_t i = 0; i < seeds; i++)
 		ret->total.trace_hash = lab_hash_fold(ret->total.trace_hash, c.hashes[i]);
+	/* Cases of a sweep are of one seed, and not meant to reach everything. */
+	for (unsigned m = 0; m < LAB_MARK_COUNT && settings->prepare == NULL; m++) {
+		if (ret->total.marks[m] == 0)
+			ret->missed_marks |= settings->scenario->marks & UINT64_C(1) << m;
+	}
 	ret->wall_ns = wall_ns() - c.start_ns;
 	free(c.hashes);
 	free(c.workers);
@@ -400,5 +407,5 @@ int campaign_exit_status(const struct campaign_result *result)
 		return 1;
 	if (result->broken > 0)
 		return 3;
-	return result->inconclusive > 0 || result->seeds == 0 ? 4 : 0;
+	return result->inconclusive > 0 || result->missed_marks != 0 || result->seeds == 0 ? 4 : 0;
 }

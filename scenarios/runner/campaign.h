@@ -47,6 +47,7 @@ struct campaign_result {
 	uint64_t excused;
 	uint64_t first_failed_seed, seeds_until_failure; /* 0: none failed */
 	struct run_result total; /* sums; trace_hash is the fold of all, in order of seeds */
+	uint64_t missed_marks;   /* bits: the scenario demands them, and no seed reached them */
 	uint64_t wall_ns;
 	unsigned workers;
 	struct campaign_signature signatures[CAMPAIGN_SIGNATURES_MAX];

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "scenarios/runner/client.h"
+#include "core/base/mark.h"
 
 #include "scenarios/runner/mail-source.h"
 
@@ -180,6 +181,7 @@ static int check_view(struct request *r, const struct obox_mailbox *mailbox)
 	if (r->uidvalidity == 0 || (obox_mailbox_uidvalidity(mailbox) == r->uidvalidity &&
 					   memcmp(r->guid, r->view_guid, sizeof(r->guid)) == 0))
 		return 0;
+	LAB_MARK(session_cut_off);
 	r->is_stale = true;
 	memcpy(r->guid, r->view_guid, sizeof(r->guid));
 	return lab_fail(

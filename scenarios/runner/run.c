@@ -230,6 +230,7 @@ int run_simulated(const struct run_options *options, struct run_result *ret, str
 	int result;
 
 	*ret = (struct run_result){ .seed = options->seed };
+	lab_mark_hits = ret->marks;
 	lab_assert_context(describe_run, &run);
 	result = sim_world_build(&run.sim, options, err);
 	if (result == 0) {
@@ -259,5 +260,6 @@ int run_simulated(const struct run_options *options, struct run_result *ret, str
 	oracle_free(&run.oracle);
 	sim_world_free(&run.sim);
 	lab_assert_context(NULL, NULL);
+	lab_mark_hits = NULL;
 	return result;
 }

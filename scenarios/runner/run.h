@@ -11,6 +11,7 @@
 #define SCENARIOS_RUN_H
 
 #include "core/base/fiber.h"
+#include "core/base/mark.h"
 #include "scenarios/runner/excuses.h"
 #include "scenarios/runner/mail-source.h"
 #include "scenarios/runner/scenario.h"
@@ -62,6 +63,7 @@ struct run_result {
 	uint64_t storage_requests; /* that reached S3, Cassandra or IMDS */
 	uint64_t s3_requests, cql_requests, imds_requests;
 	uint64_t users, crashes;
+	uint64_t marks[LAB_MARK_COUNT];
 	uint64_t leaked_objects, findings, excused;
 	struct excuses excuses;
 	bool is_left; /* objects in a foreign bucket, a foreign keyspace: could not be deleted */

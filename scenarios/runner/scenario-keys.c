@@ -36,6 +36,9 @@
 static const struct conf_key keys[] = {
 	OTHER("scenario", scenario, CONF_KEY_TEXT, NULL, doc, "",
 		"One sentence: what the scenario is about"),
+	OTHER("scenario", scenario, CONF_KEY_OTHER, scenario_read_marks, marks, "",
+		"What a campaign of it must reach, a | b (`oboxlab list marks`): else it is "
+		"inconclusive"),
 	OTHER("scenario", scenario, CONF_KEY_TEXT, NULL, migrated_from, "",
 		"Settings of the same storage without dictmap, with which the run begins; users "
 		"are "

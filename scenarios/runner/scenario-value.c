@@ -3,6 +3,7 @@
  * scenario-value.c - one value of a .scn file.
  */
 #include "scenarios/runner/scenario-private.h"
+#include "core/base/mark.h"
 
 static const char *const target_names[] = { "any", "backend", "node", "zone", "s3", "imds" };
 static const char *const disk_names[] = { "lose_unsynced", "keep", "wipe" };
@@ -39,6 +40,30 @@ static int read_target(struct lab_view text, enum scenario_target *ret, struct l
 	*ret = (enum scenario_target)index;
 	if (ret_only != NULL)
 		*ret_only = name;
+	return 0;
+}
+
+/* a | b, or nothing. */
+int scenario_read_marks(
+	const struct conf_key *key, struct lab_view text, void *object, struct lab_error *err)
+{
+	uint64_t *field = (void *)((char *)object + key->offset);
+	const char *names[LAB_MARK_COUNT];
+	struct conf_choices choices;
+	size_t mark;
+
+	*field = 0;
+	if (lab_view_trim(text).len == 0)
+		return 0;
+	for (unsigned m = 0; m < LAB_MARK_COUNT; m++)
+		names[m] = lab_mark_name((enum lab_mark)m);
+	if (conf_value_choices(text, &choices, err) < 0)
+		return -1;
+	for (size_t i = 0; i < choices.count; i++) {
+		if (conf_value_word(choices.items[i], names, LAB_MARK_COUNT, &mark, err) < 0)
+			return -1;
+		*field |= UINT64_C(1) << mark;
+	}
 	return 0;
 }
 

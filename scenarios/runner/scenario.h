@@ -171,6 +171,7 @@ bool scenario_has_migrated_mails(const struct scenario_endpoints *endpoints);
 struct scenario {
 	const char *path;
 	struct lab_view doc;
+	uint64_t marks; /* that a campaign must hit: bits of enum lab_mark */
 	/* Settings without dictmap of the same storage, with which the run begins: in the middle of
 	 * the warm-up its users are migrated. Empty: no. */
 	struct lab_view migrated_from;

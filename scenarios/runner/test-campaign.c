@@ -15,7 +15,7 @@
 
 /* Seeds on which something else happens than a pass. */
 static struct fake {
-	uint64_t crash, exit, hang, fail, fail_otherwise, broken, unknown, invalid;
+	uint64_t crash, exit, hang, fail, fail_otherwise, broken, unknown, invalid, marks;
 	unsigned takes_ms;
 } fake;
 
@@ -67,6 +67,8 @@ int run_simulated(const struct run_options *options, struct run_result *ret, str
 	ret->operations[HISTORY_DELIVER][HISTORY_OK] = 4;
 	ret->operations[HISTORY_MOVE][HISTORY_PENDING] = 1;
 	ret->faults[FAULT_crash] = 2;
+	if (seed == fake.marks)
+		ret->marks[LAB_MARK_fallback_used]++;
 	pause_ms(fake.takes_ms);
 	if (seed == fake.crash)
 		abort();
@@ -343,6 +345,39 @@ static const char *printed(bool json)
 	return lab_buf_cstr(&out);
 }
 
+static void not_here(void *ctx, uint64_t number, struct run_options *run)
+{
+	(void)ctx, (void)number, (void)run;
+}
+
+static void what_must_be_reached_and_never_was_is_no_pass(void **state)
+{
+	struct campaign_settings s = settings(1, 6, 2);
+
+	(void)state;
+	scenario.marks = UINT64_C(1) << LAB_MARK_fallback_used | UINT64_C(1) << LAB_MARK_page_read;
+	fake.marks = 4;
+	run(&s);
+	assert_int_equal(result.passed, 6);
+	assert_true(result.missed_marks == UINT64_C(1) << LAB_MARK_page_read);
+	assert_int_equal(campaign_exit_status(&result), 4);
+	assert_non_null(strstr(printed(true), "\"marks_missed\":[\"page_read\"]"));
+	assert_non_null(strstr(printed(true), "\"fallback_used\":1"));
+	assert_non_null(strstr(printed(true), "\"verdict\":\"inconclusive\""));
+	assert_non_null(strstr(printed(false), " page_read (MISSED"));
+	assert_null(strstr(printed(false), " fallback_used"));
+
+	/* A failure is worse, and cases of a sweep need not reach anything. */
+	fake.fail = 2;
+	run(&s);
+	assert_int_equal(campaign_exit_status(&result), 1);
+	fake.fail = 0;
+	s.prepare = not_here;
+	run(&s);
+	assert_int_equal(campaign_exit_status(&result), 0);
+	scenario.marks = 0;
+}
+
 static void the_json_has_what_a_pipeline_needs(void **state)
 {
 	static const char *const parts[] = { "\"scenario\":\"fake.scn\"", "\"verdict\":\"fail\"",
@@ -404,6 +439,7 @@ int main(void)
 		test(a_scenario_that_cannot_run_is_an_error),
 		test(each_result_is_told),
 		test(the_exit_status_is_the_worst_verdict),
+		test(what_must_be_reached_and_never_was_is_no_pass),
 		test(the_json_has_what_a_pipeline_needs),
 		test(the_summary_says_the_verdict_and_the_first_failure),
 	};

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "core/base/mark.h"
 #include "scenarios/runner/testing-scenario.h"
 
 #include "scenarios/runner/scenario-private.h"
@@ -69,7 +70,8 @@ static const char *value_for(const struct scenario_key_doc *doc)
 	static const struct {
 		const char *key, *value;
 	} values[] = { { "doc", "What it is about" }, { "kinds", "slow_down | delay" },
-		{ "points", "s3.* | cql.read" }, { "command", "metacache flush -u %u" } };
+		{ "points", "s3.* | cql.read" }, { "command", "metacache flush -u %u" },
+		{ "marks", "fallback_used | page_read" } };
 
 	for (size_t i = 0; i < LAB_COUNT_OF(values); i++) {
 		if (strcmp(values[i].key, doc->key) == 0)
@@ -211,6 +213,21 @@ static void a_fault_keeps_what_was_written(void **state)
 	assert_int_equal(f[1].disks, 1u << FAULT_DISK_KEEP | 1u << FAULT_DISK_WIPE);
 }
 
+static void marks_are_what_the_list_has(void **state)
+{
+	struct testing_loader l;
+
+	(void)state;
+	testing_loader_init(&l);
+	testing_load_ok(&l, TESTING_LEAST);
+	assert_true(l.scenario->marks == 0);
+	testing_load_ok(&l, TESTING_LEAST "scenario {\nmarks = fallback_used | page_read\n}\n");
+	assert_true(l.scenario->marks ==
+		    (UINT64_C(1) << LAB_MARK_fallback_used | UINT64_C(1) << LAB_MARK_page_read));
+	testing_load_ok(&l, TESTING_LEAST "scenario {\nmarks =\n}\n");
+	assert_true(l.scenario->marks == 0);
+}
+
 static void a_section_may_be_written_in_two_parts(void **state)
 {
 	struct testing_loader l;
@@ -240,6 +257,8 @@ static void errors_name_file_line_column_and_a_suggestion(void **state)
 		{ "imds {\n  lifetime = sometimes\n}\n", AT("7", "14") "lifetime: 'sometimes'" },
 		{ "imds {\n  lifetime = 5\n}\n", AT("7", "14") "lifetime: '5'" },
 		{ "imds {\n  more {\n  }\n}\n", AT("7", "3") "unknown section more" },
+		{ "scenario {\n  marks = fallback_usd\n}\n",
+			AT("7", "11") "marks: 'fallback_usd'" },
 		{ "imds x {\n}\n", AT("6", "1") "section imds takes no name" },
 		{ "imds = 5\n", AT("6", "1") "imds is a section, not a setting: imds { }" },
 		{ "store s4 {\n}\n", AT("6", "1") "unknown store s4 (did you mean s3?)" },
@@ -833,6 +852,7 @@ int main(void)
 		testing_test(latencies_come_from_files),
 		testing_test(the_standard_storm_is_valid),
 		testing_test(a_fault_keeps_what_was_written),
+		testing_test(marks_are_what_the_list_has),
 		testing_test(a_section_may_be_written_in_two_parts),
 		testing_test(errors_name_file_line_column_and_a_suggestion),
 		testing_test(errors_of_faults_are_found_before_anything_runs),

@@ -3,6 +3,7 @@
  * workload.c - users, and what their clients do when. The requests themselves are in client.c.
  */
 #include "scenarios/runner/client.h"
+#include "core/base/mark.h"
 #include "scenarios/runner/operators.h"
 #include "scenarios/runner/tour.h"
 #include "scenarios/runner/workload.h"
@@ -158,6 +159,8 @@ static void deliver_with_retries(struct workload *w, struct user *user, uint64_t
 	uint64_t retries =
 		pick_delivery(w, user, &user->group->mail_delivery_retries, "delivery.retries");
 
+	bool was_uncertain = false;
+
 	for (uint64_t attempt = 0; attempt <= retries; attempt++) {
 		struct lane *lane = lane_of(w, user,
 			lab_pick(draw(w, user, "delivery.lane", token + attempt),
@@ -165,14 +168,19 @@ static void deliver_with_retries(struct workload *w, struct user *user, uint64_t
 		enum history_outcome outcome;
 		struct node *node;
 
-		if (attempt > 0)
+		if (attempt > 0) {
+			LAB_MARK(delivery_retried);
 			env_sleep(lab(w),
 				pick_delivery(w, user, &user->group->mail_delivery_retry_delay,
 					"delivery.delay"));
+		}
 		node = route(w, lane);
 		lane->active++;
 		outcome = client_deliver(&w->client, user, node, token, mail, flag);
 		lane->active--;
+		was_uncertain |= outcome == HISTORY_UNCERTAIN;
+		if (outcome == HISTORY_OK && was_uncertain)
+			LAB_MARK(delivered_twice);
 		if (outcome == HISTORY_OK || is_over(w))
 			break;
 	}
