@@ -232,7 +232,8 @@ static void empty_folder(struct obox_user *user, const char *guid)
 		obox_mailbox_unlock(mailbox);
 }
 
-int obox_folder_delete(struct obox_user *user, struct lab_view name, struct lab_error *err)
+int obox_folder_delete(struct obox_user *user, struct lab_view name,
+	uint8_t ret_guid[ENV_GUID128_SIZE], struct lab_error *err)
 {
 	struct folder_change change = { .name = name };
 	char guid[OBOX_GUID_HEX + 1];
@@ -240,6 +241,8 @@ int obox_folder_delete(struct obox_user *user, struct lab_view name, struct lab_
 	int result = obox_root_change(&user->root_index, delete_fn, &change, err);
 
 	lab_hex(change.guid, sizeof(change.guid), guid);
+	if (ret_guid != NULL)
+		memcpy(ret_guid, change.guid, sizeof(change.guid));
 	/* If it is not certain that the folder is gone its mails must stay. */
 	if (result < 0)
 		(void)leave_folder(user, guid);

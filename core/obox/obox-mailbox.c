@@ -228,6 +228,20 @@ void obox_user_sync_folders(struct obox_user *user)
 	}
 }
 
+void obox_user_forget_folders(struct obox_user *user)
+{
+	struct lab_map_iter iter = lab_map_iterate(user->folders);
+	struct lab_view guid;
+	void *value;
+
+	while (lab_map_next(&iter, &guid, &value)) {
+		struct obox_mailbox *mailbox = value;
+
+		mailbox->is_reborn = true;
+		mailbox->is_synced = false;
+	}
+}
+
 void obox_mailbox_close(struct obox_mailbox **mailbox)
 {
 	if (*mailbox == NULL)

@@ -138,6 +138,7 @@ struct obox_mailbox {
 	uint64_t compared_ns; /* with the listing that was asked for then; 0: never */
 	/* The root's, when it was compared: another one makes it be compared again. */
 	uint64_t generation;
+	bool is_reborn;   /* its user was deleted: the index is of the one before */
 	bool is_gone;     /* deleted, here or by another backend: no operation begins any more */
 	bool is_rescuing; /* some session saves again what was saved here */
 	bool is_left;     /* ... and nothing that was saved here is to be looked for in it */
@@ -199,6 +200,8 @@ int obox_user_access(struct obox_user *user, struct lab_error *err);
 void obox_user_rescue(struct obox_user *user);
 /* Deletes all that a folder has in dict and storage: its mails, then its bundles. */
 int obox_folder_erase(struct obox_user *user, const char *guid, struct lab_error *err);
+/* The user was deleted, and what comes now is another one of that name. */
+void obox_user_forget_folders(struct obox_user *user);
 /* Nothing that was saved here into folders that are gone is saved again. */
 void obox_user_leave_folders(struct obox_user *user);
 

@@ -368,13 +368,25 @@ static int rebuild_locked(
 	return result;
 }
 
+/* What the index says is of mails of another user, under his UIDs. */
+static void forget_locked(struct obox_mailbox *mailbox)
+{
+	mailbox->is_reborn = false;
+	obox_index_reset(&mailbox->index, NULL);
+	obox_sync_close(mailbox);
+	obox_sync_reset(mailbox);
+}
+
 static int rescan_locked(struct obox_mailbox *mailbox, enum rescan_why why, struct lab_error *err)
 {
 	struct rescan_result counts = { .why = why };
 	bool is_rebuild = why == RESCAN_REBUILD;
-	int result = is_rebuild ? rebuild_locked(mailbox, &counts, err)
-				: compare_locked(mailbox, false, &counts, err);
+	int result;
 
+	if (mailbox->is_reborn)
+		forget_locked(mailbox);
+	result = is_rebuild ? rebuild_locked(mailbox, &counts, err)
+			    : compare_locked(mailbox, false, &counts, err);
 	if (result == 0)
 		err->code = LAB_OK;
 	report_finished(mailbox, is_rebuild, &counts, err);

@@ -564,6 +564,7 @@ int obox_root_erase(struct obox_root *root, struct lab_error *err)
 	if (result == 0) {
 		begin_anew(root);
 		root->is_refreshed = false;
+		obox_user_forget_folders(root->user);
 		obox_user_sync_folders(root->user);
 	}
 	unlock(root);

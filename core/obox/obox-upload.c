@@ -70,7 +70,7 @@ static bool has_many_new(const struct obox_mailbox *mailbox)
 static bool is_needed(const struct obox_mailbox *mailbox, enum obox_upload_what what)
 {
 	/* Nobody will look for bundles of a folder that was deleted. */
-	if (mailbox->is_gone)
+	if (mailbox->is_gone || mailbox->is_reborn)
 		return false;
 	switch (what) {
 	case OBOX_UPLOAD_CHANGES:

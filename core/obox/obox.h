@@ -114,8 +114,10 @@ int obox_folder_create(struct obox_user *user, struct lab_view name, struct lab_
 int obox_folder_rename(
 	struct obox_user *user, struct lab_view from, struct lab_view to, struct lab_error *err);
 /* The folder, then its mails: what fails or is interrupted after the folder is gone is a leak. What
- * is below it stays. Sessions that have it open get LAB_NOT_FOUND from then on. */
-int obox_folder_delete(struct obox_user *user, struct lab_view name, struct lab_error *err);
+ * is below it stays. Sessions that have it open get LAB_NOT_FOUND from then on. `ret_guid` may be
+ * NULL; else it says which folder that is, or may be, gone (zero: none had that name). */
+int obox_folder_delete(struct obox_user *user, struct lab_view name,
+	uint8_t ret_guid[ENV_GUID128_SIZE], struct lab_error *err);
 int obox_folder_set_special_use(struct obox_user *user, struct lab_view name,
 	struct lab_view special_use, struct lab_error *err);
 /* Of a name, whether there is such a folder or not (RFC 3501). 1 if that changed something. */

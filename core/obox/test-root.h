@@ -82,7 +82,7 @@ static inline void rename_fn(struct node *node)
 
 static inline void delete_fn(struct node *node)
 {
-	end_task(obox_folder_delete(node->user, lab_view_cstr(task.name), &task.err));
+	end_task(obox_folder_delete(node->user, lab_view_cstr(task.name), NULL, &task.err));
 }
 
 static inline void subscribe_fn(struct node *node)

@@ -1,51 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "scenarios/runner/client.h"
-#include "core/base/mark.h"
+#include "scenarios/runner/client-private.h"
 
+#include "core/base/mark.h"
 #include "scenarios/runner/mail-source.h"
 
 #include <stdio.h>
 
 #define BULK_ARENA_MAX (16u * 1024 * 1024)
 #define FETCH_ARENA_MAX (2 * (size_t)OBOX_MAIL_MAX)
-
-/* One request inside the backend. Everything in here is the client's memory. */
-struct request {
-	struct client_context *client;
-	struct user *user;
-	struct lab_view folder, target;
-	uint8_t guid[HISTORY_NAME_BYTES], target_guid[HISTORY_NAME_BYTES];
-	/* Of the view that the request's UIDs are from; 0: it has none. */
-	uint32_t uidvalidity;
-	const uint8_t *view_guid;
-	bool is_stale; /* and that is no longer the folder's: the session is over */
-	struct lab_error err;
-	/* deliver */
-	struct lab_view body;
-	struct obox_saved saved;
-	/* select */
-	struct client_view *view;
-	struct lab_arena *arena;
-	/* store */
-	uint32_t uid;
-	/* fetch: one for each mail */
-	struct fetched *fetched;
-	/* store; deliver: what Sieve adds */
-	struct lab_view flag;
-	bool is_set, changed;
-	uint64_t modseq;
-	/* copy, move, expunge: one for each mail */
-	uint32_t *uids;
-	struct obox_result *results;
-	size_t count;
-	bool is_move;
-	uint32_t target_uidvalidity;
-};
-
-struct fetched {
-	uint64_t token, body_hash, body_bytes;
-	struct lab_error err;
-};
 
 struct lab_view client_folder_name(size_t index, struct lab_arena *arena)
 {
@@ -100,7 +62,7 @@ static struct history_object object_of(const struct client_context *client,
 
 /* ---- writing down ---- */
 
-static uint32_t begin(
+uint32_t client_begin(
 	struct client_context *client, struct user *user, struct node *node, struct history_op *op)
 {
 	op->user = lab_view_cstr(user->name);
@@ -119,7 +81,7 @@ static enum history_outcome outcome_of(
 	enum history_kind kind, enum node_answer answer, enum lab_code code)
 {
 	bool is_read = kind == HISTORY_FETCH || kind == HISTORY_SELECT || kind == HISTORY_REBUILD ||
-		       kind == HISTORY_LIST;
+		       kind == HISTORY_LIST || kind == HISTORY_STATUS;
 
 	if (answer == NODE_REFUSED)
 		return HISTORY_FAIL;
@@ -127,11 +89,14 @@ static enum history_outcome outcome_of(
 		return is_read ? HISTORY_FAIL : HISTORY_UNCERTAIN;
 	if (code == LAB_OK)
 		return HISTORY_OK;
+	/* Whatever it stopped at, what came before it is done. */
+	if (kind == HISTORY_USER_DELETE && code != LAB_EXISTS)
+		return HISTORY_UNCERTAIN;
 	return code == LAB_UNCERTAIN && !is_read ? HISTORY_UNCERTAIN : HISTORY_FAIL;
 }
 
-static enum history_outcome end(struct client_context *client, uint32_t id, struct history_op *op,
-	enum node_answer answer, const struct request *r, const struct lab_error *err)
+enum history_outcome client_end(struct client_context *client, uint32_t id, struct history_op *op,
+	enum node_answer answer, const struct client_request *r, const struct lab_error *err)
 {
 	static const uint8_t unknown[HISTORY_NAME_BYTES];
 	static const char *const broken[] = {
@@ -163,10 +128,11 @@ static enum history_outcome end(struct client_context *client, uint32_t id, stru
 
 /* ---- inside the backend ---- */
 
-static int open_one(struct request *r, struct obox_user *user, struct lab_view name,
-	struct obox_mailbox **ret, uint8_t guid[HISTORY_NAME_BYTES])
+static int open_one(struct client_request *r, struct obox_user *user, struct lab_view name,
+	bool may_create, struct obox_mailbox **ret, uint8_t guid[HISTORY_NAME_BYTES])
 {
-	int result = obox_mailbox_open(user, name, ret, &r->err);
+	int result =
+		(may_create ? obox_mailbox_open : obox_mailbox_select)(user, name, ret, &r->err);
 
 	if (result >= 0)
 		(void)lab_unhex(lab_view_cstr(obox_mailbox_guid(*ret)), guid, HISTORY_NAME_BYTES);
@@ -176,7 +142,7 @@ static int open_one(struct request *r, struct obox_user *user, struct lab_view n
 /* A session whose folder has another UIDVALIDITY is cut off: its UIDs mean other mails. So is one
  * whose folder has another name now, because another folder of its name came: what is opened by
  * that name is not what it had selected. */
-static int check_view(struct request *r, const struct obox_mailbox *mailbox)
+static int check_view(struct client_request *r, const struct obox_mailbox *mailbox)
 {
 	if (r->uidvalidity == 0 || (obox_mailbox_uidvalidity(mailbox) == r->uidvalidity &&
 					   memcmp(r->guid, r->view_guid, sizeof(r->guid)) == 0))
@@ -188,37 +154,40 @@ static int check_view(struct request *r, const struct obox_mailbox *mailbox)
 		&r->err, LAB_NOT_FOUND, "UIDVALIDITY of %.*s changed", LAB_VIEW_ARG(r->folder));
 }
 
-static int open_folder(struct backend *backend, struct request *r, struct obox_user **ret_user,
-	struct obox_mailbox **ret)
+int client_open_folder(struct backend *backend, struct client_request *r,
+	struct obox_user **ret_user, struct obox_mailbox **ret)
 {
+	/* Where folders come and go, a session does not bring back what it has selected. */
+	bool may_create = r->is_delivery || lab_view_eq(r->folder, LAB_VIEW("INBOX")) ||
+			  !scenario_changes_folders(r->user->group);
 	int result;
 
 	if (backend_user_open(backend, lab_view_cstr(r->user->name), ret_user, &r->err) < 0)
 		return -1;
-	result = open_one(r, *ret_user, r->folder, ret, r->guid);
+	result = open_one(r, *ret_user, r->folder, may_create, ret, r->guid);
 	return result < 0 || check_view(r, *ret) < 0 ? -1 : result;
 }
 
 /* Opening the second may have taken a while. */
-static int open_both(struct backend *backend, struct request *r, struct obox_user **ret_user,
+static int open_both(struct backend *backend, struct client_request *r, struct obox_user **ret_user,
 	struct obox_mailbox **from, struct obox_mailbox **to)
 {
-	if (open_folder(backend, r, ret_user, from) < 0 ||
-		open_one(r, *ret_user, r->target, to, r->target_guid) < 0)
+	if (client_open_folder(backend, r, ret_user, from) < 0 ||
+		open_one(r, *ret_user, r->target, true, to, r->target_guid) < 0)
 		return -1;
 	return check_view(r, *from);
 }
 
 static void deliver_in_backend(struct backend *backend, void *arg)
 {
-	struct request *r = arg;
+	struct client_request *r = arg;
 	struct obox_user *user = NULL;
 	struct obox_mailbox *mailbox = NULL;
 	struct obox_save save = {
 		.body = r->body, .flags = &r->flag, .flag_count = r->flag.len > 0
 	};
 
-	if (open_folder(backend, r, &user, &mailbox) >= 0 &&
+	if (client_open_folder(backend, r, &user, &mailbox) >= 0 &&
 		obox_save(mailbox, &save, &r->saved, &r->err) == 0)
 		r->err.code = LAB_OK;
 	obox_mailbox_close(&mailbox);
@@ -226,7 +195,7 @@ static void deliver_in_backend(struct backend *backend, void *arg)
 }
 
 static uint64_t flags_of(
-	struct request *r, const struct obox_mailbox *mailbox, const struct obox_mail *mail)
+	struct client_request *r, const struct obox_mailbox *mailbox, const struct obox_mail *mail)
 {
 	struct lab_view names[HISTORY_FLAGS_MAX];
 	size_t count = obox_flags(mailbox, mail->uid, names, LAB_COUNT_OF(names));
@@ -237,7 +206,7 @@ static uint64_t flags_of(
 	return flags;
 }
 
-static void copy_view(struct request *r, struct obox_mailbox *mailbox)
+static void copy_view(struct client_request *r, struct obox_mailbox *mailbox)
 {
 	struct client_view *view = r->view;
 
@@ -260,10 +229,10 @@ static void copy_view(struct request *r, struct obox_mailbox *mailbox)
 
 static void select_in_backend(struct backend *backend, void *arg)
 {
-	struct request *r = arg;
+	struct client_request *r = arg;
 	struct obox_user *user = NULL;
 	struct obox_mailbox *mailbox = NULL;
-	int result = open_folder(backend, r, &user, &mailbox);
+	int result = client_open_folder(backend, r, &user, &mailbox);
 
 	/* A folder that was opened just now has been compared with its listing already. Of a user
 	 * who is served by several hosts at a time the others are heard of too late. */
@@ -279,8 +248,8 @@ static void select_in_backend(struct backend *backend, void *arg)
 
 static void take_body(void *ctx, size_t index, struct lab_view body, const struct lab_error *err)
 {
-	struct request *r = ctx;
-	struct fetched *fetched = &r->fetched[index];
+	struct client_request *r = ctx;
+	struct client_fetched *fetched = &r->fetched[index];
 
 	fetched->err = *err;
 	if (err->code != LAB_OK)
@@ -292,11 +261,11 @@ static void take_body(void *ctx, size_t index, struct lab_view body, const struc
 
 static void fetch_in_backend(struct backend *backend, void *arg)
 {
-	struct request *r = arg;
+	struct client_request *r = arg;
 	struct obox_user *user = NULL;
 	struct obox_mailbox *mailbox = NULL;
 
-	if (open_folder(backend, r, &user, &mailbox) >= 0) {
+	if (client_open_folder(backend, r, &user, &mailbox) >= 0) {
 		obox_fetch_many(mailbox, r->uids, r->count, take_body, r);
 	} else {
 		for (size_t i = 0; i < r->count; i++)
@@ -308,11 +277,11 @@ static void fetch_in_backend(struct backend *backend, void *arg)
 
 static void store_in_backend(struct backend *backend, void *arg)
 {
-	struct request *r = arg;
+	struct client_request *r = arg;
 	struct obox_user *user = NULL;
 	struct obox_mailbox *mailbox = NULL;
 
-	int result = open_folder(backend, r, &user, &mailbox);
+	int result = client_open_folder(backend, r, &user, &mailbox);
 
 	if (result >= 0)
 		result = obox_store(mailbox, r->uid, r->flag, r->is_set, &r->err);
@@ -325,7 +294,7 @@ static void store_in_backend(struct backend *backend, void *arg)
 	backend_user_release(&user);
 }
 
-static void all_failed(struct request *r)
+static void all_failed(struct client_request *r)
 {
 	for (size_t i = 0; i < r->count; i++) {
 		if (r->results[i].uid == 0)
@@ -335,7 +304,7 @@ static void all_failed(struct request *r)
 
 static void copy_in_backend(struct backend *backend, void *arg)
 {
-	struct request *r = arg;
+	struct client_request *r = arg;
 	struct obox_user *user = NULL;
 	struct obox_mailbox *from = NULL, *to = NULL;
 
@@ -356,11 +325,11 @@ static void copy_in_backend(struct backend *backend, void *arg)
 
 static void expunge_in_backend(struct backend *backend, void *arg)
 {
-	struct request *r = arg;
+	struct client_request *r = arg;
 	struct obox_user *user = NULL;
 	struct obox_mailbox *mailbox = NULL;
 
-	if (open_folder(backend, r, &user, &mailbox) >= 0)
+	if (client_open_folder(backend, r, &user, &mailbox) >= 0)
 		(void)obox_expunge(mailbox, r->uids, r->count, r->results, &r->err);
 	all_failed(r);
 	obox_mailbox_close(&mailbox);
@@ -370,25 +339,27 @@ static void expunge_in_backend(struct backend *backend, void *arg)
 /* ---- the requests ---- */
 
 static enum node_answer call(
-	struct client_context *client, struct node *node, node_call_fn fn, struct request *r)
+	struct client_context *client, struct node *node, node_call_fn fn, struct client_request *r)
 {
 	r->err.code = LAB_OK;
 	return node == NULL ? NODE_REFUSED : node_call(node, client->lab, fn, r);
 }
 
 enum history_outcome client_deliver(struct client_context *client, struct user *user,
-	struct node *node, uint64_t token, struct lab_view mail, struct lab_view flag)
+	struct node *node, struct lab_view folder, uint64_t token, struct lab_view mail,
+	struct lab_view flag)
 {
-	struct request r = { .client = client,
+	struct client_request r = { .client = client,
 		.user = user,
-		.folder = LAB_VIEW("INBOX"),
+		.folder = folder,
+		.is_delivery = true,
 		.body = mail,
 		.flag = flag };
 	struct history_op op = { .kind = HISTORY_DELIVER,
 		.folder = r.folder,
 		.token = token,
 		.flags = flag.len == 0 ? 0 : history_flag(client->history, flag) };
-	uint32_t id = begin(client, user, node, &op);
+	uint32_t id = client_begin(client, user, node, &op);
 	enum node_answer answer = call(client, node, deliver_in_backend, &r);
 
 	op.body_hash = lab_hash_view(0, mail);
@@ -396,12 +367,12 @@ enum history_outcome client_deliver(struct client_context *client, struct user *
 	op.uid = r.saved.uid;
 	op.made = object_of(client, r.saved.name, r.saved.oid, r.saved.oid_len);
 	client_learn_token(user, r.saved.oid, r.saved.oid_len, token);
-	return end(client, id, &op, answer, &r, &r.err);
+	return client_end(client, id, &op, answer, &r, &r.err);
 }
 
 static void flush_in_backend(struct backend *backend, void *arg)
 {
-	struct request *r = arg;
+	struct client_request *r = arg;
 
 	if (backend_flush(backend, lab_view_cstr(r->user->name), false,
 		    "metacache:flush_all_changed", &r->err) == 0)
@@ -411,40 +382,12 @@ static void flush_in_backend(struct backend *backend, void *arg)
 enum history_outcome client_flush(
 	struct client_context *client, struct user *user, struct node *node)
 {
-	struct request r = { .client = client, .user = user };
+	struct client_request r = { .client = client, .user = user };
 	struct history_op op = { .kind = HISTORY_FLUSH };
-	uint32_t id = begin(client, user, node, &op);
+	uint32_t id = client_begin(client, user, node, &op);
 	enum node_answer answer = call(client, node, flush_in_backend, &r);
 
-	return end(client, id, &op, answer, &r, &r.err);
-}
-
-struct listing {
-	struct request r;
-	struct lab_view *names;
-	size_t count;
-};
-
-static void list_in_backend(struct backend *backend, void *arg)
-{
-	struct listing *listing = arg;
-	struct request *r = &listing->r;
-	struct obox_user *user = NULL;
-	struct obox_mailbox *inbox = NULL;
-	struct obox_folder *folders;
-	size_t count;
-
-	/* Opening INBOX refreshes the user. */
-	if (open_folder(backend, r, &user, &inbox) >= 0) {
-		obox_folder_list(user, r->arena, &folders, &count);
-		listing->count = LAB_MIN(count, (size_t)CLIENT_LIST_MAX);
-		for (size_t i = 0; i < listing->count; i++)
-			listing->names[i] =
-				lab_arena_copy(r->arena, lab_view_cstr(folders[i].name));
-		r->err.code = LAB_OK;
-	}
-	obox_mailbox_close(&inbox);
-	backend_user_release(&user);
+	return client_end(client, id, &op, answer, &r, &r.err);
 }
 
 /* The backend was restarted since: the connection of this session is gone. */
@@ -453,28 +396,9 @@ static bool is_connected(const struct client_session *session)
 	return session->node->is_up && session->node->boots == session->boots;
 }
 
-static struct node *session_node(struct client_session *session)
+struct node *client_session_node(struct client_session *session)
 {
 	return is_connected(session) ? session->node : NULL;
-}
-
-bool client_list(
-	struct client_session *session, struct lab_view names[CLIENT_LIST_MAX], size_t *ret_count)
-{
-	struct listing listing = { .r = { .client = session->client,
-					   .user = session->user,
-					   .folder = LAB_VIEW("INBOX"),
-					   .arena = session->arena },
-		.names = names };
-	struct history_op op = { .kind = HISTORY_LIST };
-	uint32_t id = begin(session->client, session->user, session->node, &op);
-	struct node *node = session_node(session);
-	enum node_answer answer = NODE_REFUSED;
-
-	if (node != NULL)
-		answer = node_call(node, session->client->lab, list_in_backend, &listing);
-	*ret_count = listing.count;
-	return end(session->client, id, &op, answer, &listing.r, &listing.r.err) == HISTORY_OK;
 }
 
 static void sight_all(struct client_session *session, uint32_t id)
@@ -494,7 +418,7 @@ static void sight_all(struct client_session *session, uint32_t id)
 bool client_select(struct client_session *session, struct lab_view folder)
 {
 	struct client_view view = { .folder = folder };
-	struct request r = { .client = session->client,
+	struct client_request r = { .client = session->client,
 		.user = session->user,
 		.folder = folder,
 		.view = &view,
@@ -502,9 +426,9 @@ bool client_select(struct client_session *session, struct lab_view folder)
 	struct history_op op = {
 		.kind = HISTORY_SELECT, .folder = folder, .is_converged = session->is_converged
 	};
-	uint32_t id = begin(session->client, session->user, session->node, &op);
+	uint32_t id = client_begin(session->client, session->user, session->node, &op);
 	enum node_answer answer =
-		call(session->client, session_node(session), select_in_backend, &r);
+		call(session->client, client_session_node(session), select_in_backend, &r);
 	bool is_selected = answer == NODE_ANSWERED && r.err.code == LAB_OK;
 
 	if (is_selected) {
@@ -514,7 +438,7 @@ bool client_select(struct client_session *session, struct lab_view folder)
 		op.highest_modseq = view.highest_modseq;
 		sight_all(session, id);
 	}
-	(void)end(session->client, id, &op, answer, &r, &r.err);
+	(void)client_end(session->client, id, &op, answer, &r, &r.err);
 	return is_selected;
 }
 
@@ -534,7 +458,7 @@ static struct history_op op_on_mail(
 
 /* One FETCH; for the oracle each mail is an operation of its own. */
 struct fetch_batch {
-	struct fetched fetched[CLIENT_BULK_MAX];
+	struct client_fetched fetched[CLIENT_BULK_MAX];
 	struct history_op ops[CLIENT_BULK_MAX];
 	uint32_t ids[CLIENT_BULK_MAX], uids[CLIENT_BULK_MAX];
 };
@@ -546,14 +470,14 @@ static void begin_fetch(struct client_session *session, struct fetch_batch *batc
 		batch->ops[i] = op_on_mail(session, HISTORY_FETCH, &session->view.mails[mails[i]]);
 		batch->uids[i] = batch->ops[i].uid;
 		batch->ids[i] =
-			begin(session->client, session->user, session->node, &batch->ops[i]);
+			client_begin(session->client, session->user, session->node, &batch->ops[i]);
 	}
 }
 
 static void end_fetch(struct client_session *session, struct fetch_batch *batch,
-	struct client_mail *mail, size_t i, enum node_answer answer, const struct request *r)
+	struct client_mail *mail, size_t i, enum node_answer answer, const struct client_request *r)
 {
-	const struct fetched *fetched = &batch->fetched[i];
+	const struct client_fetched *fetched = &batch->fetched[i];
 	struct history_op *op = &batch->ops[i];
 
 	if (answer == NODE_ANSWERED && fetched->err.code == LAB_OK) {
@@ -563,14 +487,14 @@ static void end_fetch(struct client_session *session, struct fetch_batch *batch,
 		client_learn_token(
 			session->user, mail->object.oid, mail->object.oid_len, fetched->token);
 	}
-	(void)end(session->client, batch->ids[i], op, answer, r, &fetched->err);
+	(void)client_end(session->client, batch->ids[i], op, answer, r, &fetched->err);
 }
 
 bool client_fetch(struct client_session *session, const size_t *mails, size_t count)
 {
 	struct lab_heap *heap = session->client->lab->heap;
 	struct fetch_batch *batch = lab_new(heap, struct fetch_batch);
-	struct request r = { .client = session->client,
+	struct client_request r = { .client = session->client,
 		.user = session->user,
 		.folder = session->view.folder,
 		.uidvalidity = session->view.uidvalidity,
@@ -582,7 +506,7 @@ bool client_fetch(struct client_session *session, const size_t *mails, size_t co
 
 	lab_assert(count <= CLIENT_BULK_MAX);
 	begin_fetch(session, batch, mails, count);
-	answer = call(session->client, session_node(session), fetch_in_backend, &r);
+	answer = call(session->client, client_session_node(session), fetch_in_backend, &r);
 	for (size_t i = 0; i < count; i++)
 		end_fetch(session, batch, &session->view.mails[mails[i]], i, answer, &r);
 	lab_heap_free(heap, batch);
@@ -604,7 +528,7 @@ static bool learn_tokens(struct client_session *session, const size_t *mails, si
 bool client_store(struct client_session *session, size_t index, struct lab_view flag, bool is_set)
 {
 	struct client_mail *mail = &session->view.mails[index];
-	struct request r = { .client = session->client,
+	struct client_request r = { .client = session->client,
 		.user = session->user,
 		.folder = session->view.folder,
 		.uidvalidity = session->view.uidvalidity,
@@ -623,11 +547,11 @@ bool client_store(struct client_session *session, size_t index, struct lab_view 
 	op = op_on_mail(session, HISTORY_STORE, mail);
 	op.flags = history_flag(session->client->history, flag);
 	op.is_set = is_set;
-	id = begin(session->client, session->user, session->node, &op);
-	answer = call(session->client, session_node(session), store_in_backend, &r);
+	id = client_begin(session->client, session->user, session->node, &op);
+	answer = call(session->client, client_session_node(session), store_in_backend, &r);
 	op.modseq = r.modseq;
 	op.changed = r.changed;
-	if (end(session->client, id, &op, answer, &r, &r.err) == HISTORY_OK)
+	if (client_end(session->client, id, &op, answer, &r, &r.err) == HISTORY_OK)
 		mail->flags = is_set ? mail->flags | op.flags : mail->flags & ~op.flags;
 	return answer == NODE_ANSWERED && !r.is_stale;
 }
@@ -652,7 +576,7 @@ struct bulk {
 };
 
 static void begin_bulk(struct client_session *session, enum history_kind kind, const size_t *mails,
-	struct request *r, struct bulk *bulk)
+	struct client_request *r, struct bulk *bulk)
 {
 	for (size_t i = 0; i < r->count; i++) {
 		const struct client_mail *mail = &session->view.mails[mails[i]];
@@ -660,11 +584,12 @@ static void begin_bulk(struct client_session *session, enum history_kind kind, c
 		bulk->ops[i] = op_on_mail(session, kind, mail);
 		bulk->ops[i].target = r->target;
 		r->uids[i] = mail->uid;
-		bulk->ids[i] = begin(session->client, session->user, session->node, &bulk->ops[i]);
+		bulk->ids[i] =
+			client_begin(session->client, session->user, session->node, &bulk->ops[i]);
 	}
 }
 
-static void end_bulk(struct client_session *session, struct request *r, struct bulk *bulk,
+static void end_bulk(struct client_session *session, struct client_request *r, struct bulk *bulk,
 	enum node_answer answer)
 {
 	for (size_t i = 0; i < r->count; i++) {
@@ -675,12 +600,13 @@ static void end_bulk(struct client_session *session, struct request *r, struct b
 		op->target_uidvalidity = r->target_uidvalidity;
 		op->made = object_of(session->client, saved->name, saved->oid, saved->oid_len);
 		op->copied = r->results[i].copied;
-		(void)end(session->client, bulk->ids[i], op, answer, r, &r->results[i].err);
+		(void)client_end(session->client, bulk->ids[i], op, answer, r, &r->results[i].err);
 	}
 }
 
 /* Mails that are gone from the folder leave the view; `mails` are their places. */
-static void drop_from_view(struct client_view *view, const size_t *mails, const struct request *r)
+static void drop_from_view(
+	struct client_view *view, const size_t *mails, const struct client_request *r)
 {
 	size_t kept = view->count;
 
@@ -701,7 +627,7 @@ static bool bulk_run(struct client_session *session, enum history_kind kind, con
 	size_t count, struct lab_view target)
 {
 	struct lab_arena *arena;
-	struct request *r;
+	struct client_request *r;
 	struct bulk bulk;
 	size_t known[CLIENT_BULK_MAX];
 	enum node_answer answer;
@@ -711,8 +637,8 @@ static bool bulk_run(struct client_session *session, enum history_kind kind, con
 	if (!learn_tokens(session, mails, count))
 		return false;
 	arena = lab_arena_new(session->client->lab->heap, BULK_ARENA_MAX);
-	r = lab_arena_new_of(arena, struct request);
-	*r = (struct request){ .client = session->client,
+	r = lab_arena_new_of(arena, struct client_request);
+	*r = (struct client_request){ .client = session->client,
 		.user = session->user,
 		.folder = session->view.folder,
 		.uidvalidity = session->view.uidvalidity,
@@ -729,7 +655,7 @@ static bool bulk_run(struct client_session *session, enum history_kind kind, con
 	bulk.ops = lab_arena_array(arena, struct history_op, r->count);
 	bulk.ids = lab_arena_array(arena, uint32_t, r->count);
 	begin_bulk(session, kind, known, r, &bulk);
-	answer = call(session->client, session_node(session),
+	answer = call(session->client, client_session_node(session),
 		kind == HISTORY_EXPUNGE ? expunge_in_backend : copy_in_backend, r);
 	end_bulk(session, r, &bulk, answer);
 	if (answer == NODE_ANSWERED && kind != HISTORY_COPY)

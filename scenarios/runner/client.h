@@ -29,6 +29,7 @@ struct user {
 	const struct scenario_group *group;
 	size_t folders; /* besides INBOX */
 	uint32_t tokens_given;
+	bool is_locked;            /* in the user database, while an operator deletes it */
 	uint64_t delivery_ordinal; /* of the draws of this user's deliveries */
 	struct lab_map *tokens;    /* object id -> token, as a pointer-sized number */
 };
@@ -71,12 +72,9 @@ struct lab_view client_flag_name(size_t index);
 
 /* node NULL: nothing to connect to. `flag` is what a Sieve script adds; empty: nothing. */
 enum history_outcome client_deliver(struct client_context *client, struct user *user,
-	struct node *node, uint64_t token, struct lab_view mail, struct lab_view flag);
+	struct node *node, struct lab_view folder, uint64_t token, struct lab_view mail,
+	struct lab_view flag);
 
-#define CLIENT_LIST_MAX 1000
-/* LIST: the names of all folders, in the arena. */
-bool client_list(
-	struct client_session *session, struct lab_view names[CLIENT_LIST_MAX], size_t *ret_count);
 /* metacache flush: what was changed there is uploaded. */
 enum history_outcome client_flush(
 	struct client_context *client, struct user *user, struct node *node);
@@ -92,5 +90,28 @@ bool client_copy(struct client_session *session, size_t mail, struct lab_view ta
 bool client_move(
 	struct client_session *session, const size_t *mails, size_t count, struct lab_view target);
 bool client_expunge(struct client_session *session, const size_t *mails, size_t count);
+
+/* ---- folders (client-folders.c) ---- */
+
+/* Names that the sessions of a user ask for, INBOX first; those of users whose folders come and go
+ * have folders in them: "Folder1", "Folder1/Sub1", "Folder1/Sub2", "Folder2", ... */
+#define CLIENT_SUBFOLDERS 2
+size_t client_name_count(const struct user *user);
+struct lab_view client_name(const struct user *user, size_t index, struct lab_arena *arena);
+
+#define CLIENT_LIST_MAX 1000
+/* LIST: the names of all folders, in the arena. */
+bool client_list(
+	struct client_session *session, struct lab_view names[CLIENT_LIST_MAX], size_t *ret_count);
+/* These return false when the connection is gone. */
+bool client_create(
+	struct client_session *session, struct lab_view name, struct lab_view special_use);
+bool client_rename(struct client_session *session, struct lab_view from, struct lab_view to);
+bool client_delete(struct client_session *session, struct lab_view name);
+bool client_subscribe(struct client_session *session, struct lab_view name, bool is_set);
+bool client_status(struct client_session *session, struct lab_view name);
+/* obox user delete. */
+enum history_outcome client_user_delete(
+	struct client_context *client, struct user *user, struct node *node);
 
 #endif

@@ -67,7 +67,23 @@ struct scenario_group {
 	struct conf_range mail_delivery_retry_delay;
 	bool tour;                      /* instead of all that: everything once (tour.h) */
 	struct conf_range tour_expunge; /* ppm of INBOX */
+	/* Of the actions of a session, ppm, before those on mails; and of the deliveries. */
+	struct conf_range mailbox_create_percentage, mailbox_delete_percentage;
+	struct conf_range mailbox_rename_percentage, mailbox_subscribe_percentage;
+	struct conf_range mailbox_status_percentage, mail_sieve_fileinto_percentage;
+	struct conf_range obox_user_delete_interval; /* 0: never */
 };
+
+/* Folders come and go: nothing but a delivery, a copy or a move makes one that is not there. */
+static inline bool scenario_changes_folders(const struct scenario_group *group)
+{
+	return group->mailbox_create_percentage.high > 0 ||
+	       group->mailbox_delete_percentage.high > 0 ||
+	       group->mailbox_rename_percentage.high > 0 ||
+	       group->mailbox_subscribe_percentage.high > 0 ||
+	       group->mailbox_status_percentage.high > 0 ||
+	       group->obox_user_delete_interval.high > 0;
+}
 
 enum scenario_target {
 	SCENARIO_TARGET_ANY,     /* everywhere */

@@ -26,7 +26,7 @@ struct call {
 static struct fake {
 	enum history_outcome outcome; /* of deliveries */
 	uint64_t takes_ns;
-	bool sessions_break;
+	bool sessions_break, deletions_fail;
 	size_t converged; /* SELECTs */
 	size_t listed;    /* mails in each folder */
 	uint64_t flags;   /* of each of them */
@@ -84,12 +84,14 @@ struct lab_view client_folder_name(size_t index, struct lab_arena *arena)
 }
 
 enum history_outcome client_deliver(struct client_context *client, struct user *user,
-	struct node *node, uint64_t token, struct lab_view mail, struct lab_view flag)
+	struct node *node, struct lab_view folder, uint64_t token, struct lab_view mail,
+	struct lab_view flag)
 {
 	struct call *call = record(client, HISTORY_DELIVER, user->number, node);
 
 	lab_assert(mail_token(mail) == token);
 	call->token = token;
+	snprintf(call->folder, sizeof(call->folder), "%.*s", LAB_VIEW_ARG(folder));
 	call->has_flag = flag.len > 0;
 	return node == NULL ? HISTORY_FAIL : fake.outcome;
 }
@@ -159,6 +161,63 @@ bool client_move(
 bool client_expunge(struct client_session *session, const size_t *mails, size_t count)
 {
 	return record_action(session, HISTORY_EXPUNGE, mails, count, LAB_VIEW(""));
+}
+
+/* ---- in place of client-folders.c ---- */
+
+size_t client_name_count(const struct user *user)
+{
+	return user->folders + 1;
+}
+
+struct lab_view client_name(const struct user *user, size_t index, struct lab_arena *arena)
+{
+	lab_assert(index < client_name_count(user));
+	return client_folder_name(index, arena);
+}
+
+static bool record_folder(struct client_session *session, enum history_kind kind,
+	struct lab_view name, struct lab_view target)
+{
+	struct call *call = record(session->client, kind, session->user->number, session->node);
+
+	snprintf(call->folder, sizeof(call->folder), "%.*s", LAB_VIEW_ARG(name));
+	snprintf(call->target, sizeof(call->target), "%.*s", LAB_VIEW_ARG(target));
+	return true;
+}
+
+bool client_create(
+	struct client_session *session, struct lab_view name, struct lab_view special_use)
+{
+	return record_folder(session, HISTORY_CREATE, name, special_use);
+}
+
+bool client_rename(struct client_session *session, struct lab_view from, struct lab_view to)
+{
+	return record_folder(session, HISTORY_RENAME, from, to);
+}
+
+bool client_delete(struct client_session *session, struct lab_view name)
+{
+	return record_folder(session, HISTORY_DELETE, name, LAB_VIEW(""));
+}
+
+bool client_subscribe(struct client_session *session, struct lab_view name, bool is_set)
+{
+	return record_folder(
+		session, HISTORY_SUBSCRIBE, name, is_set ? LAB_VIEW("+") : LAB_VIEW("-"));
+}
+
+bool client_status(struct client_session *session, struct lab_view name)
+{
+	return record_folder(session, HISTORY_STATUS, name, LAB_VIEW(""));
+}
+
+enum history_outcome client_user_delete(
+	struct client_context *client, struct user *user, struct node *node)
+{
+	(void)record(client, HISTORY_USER_DELETE, user->number, node);
+	return fake.deletions_fail ? HISTORY_UNCERTAIN : HISTORY_OK;
 }
 
 /* ---- a world for them ---- */
@@ -629,6 +688,81 @@ static void backends_that_serve_one_user_converge_twice_around(void **state)
 	assert_int_equal(fake.converged, 2 * 2 * 2);
 }
 
+static void sessions_make_rename_and_delete_folders(void **state)
+{
+	size_t kinds[HISTORY_KIND_COUNT] = { 0 }, filed = 0, subscribed = 0;
+
+	(void)state;
+	start("user u {\ncount = 10\nfolders = 3\nmailbox_create_percentage = 20%\n"
+	      "mailbox_rename_percentage = 20%\nmailbox_delete_percentage = 20%\n"
+	      "mailbox_subscribe_percentage = 20%\nmailbox_status_percentage = 10%\n"
+	      "mail_sieve_fileinto_percentage = 50%\n}\n",
+		1, 10 * LAB_MINUTE);
+	run_until(15 * LAB_MINUTE);
+	for (size_t i = 0; i < fake.count; i++) {
+		const struct call *c = &fake.calls[i];
+		bool is_inbox = strcmp(c->folder, "INBOX") == 0;
+
+		kinds[c->kind]++;
+		filed += c->kind == HISTORY_DELIVER && !is_inbox;
+		subscribed += c->kind == HISTORY_SUBSCRIBE && strcmp(c->target, "+") == 0;
+		if (c->kind == HISTORY_RENAME)
+			assert_row(i, !is_inbox && strcmp(c->folder, c->target) != 0);
+		if (c->kind == HISTORY_DELETE || c->kind == HISTORY_CREATE)
+			assert_row(i, !is_inbox);
+	}
+	assert_true(kinds[HISTORY_CREATE] > 20 && kinds[HISTORY_RENAME] > 20);
+	assert_true(kinds[HISTORY_DELETE] > 20 && kinds[HISTORY_STATUS] > 10);
+	assert_true(kinds[HISTORY_SUBSCRIBE] > subscribed && subscribed > 10);
+	assert_true(filed > kinds[HISTORY_DELIVER] / 4 && filed < kinds[HISTORY_DELIVER]);
+}
+
+static void who_is_deleted_is_locked_out_until_it_is_done(void **state)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		size_t deletions = 0;
+
+		fake.deletions_fail = i == 1;
+		start("user u {\ncount = 3\nobox_user_delete_interval = 20s\n"
+		      "mail_session_length = 5s\n}\n",
+			1, 5 * LAB_MINUTE);
+		run_until(10 * LAB_MINUTE);
+		assert_true(workload_is_idle(test.workload));
+		for (size_t n = 0; n < fake.count; n++) {
+			const struct call *c = &fake.calls[n];
+
+			if (c->kind != HISTORY_USER_DELETE)
+				continue;
+			deletions++;
+			for (size_t k = 0; k < fake.count; k++)
+				assert_row(n, k == n || fake.calls[k].user != c->user ||
+						      fake.calls[k].began_ns >= c->ended_ns ||
+						      fake.calls[k].ended_ns <= c->began_ns);
+		}
+		assert_true(deletions > 10);
+	}
+	(void)state;
+}
+
+static void where_folders_come_and_go_those_are_looked_at_that_there_are(void **state)
+{
+	size_t from, lists = 0, selects = 0;
+
+	(void)state;
+	start("user u {\ncount = 2\nfolders = 2\nmailbox_create_percentage = 5%\n}\n", 1,
+		LAB_MINUTE);
+	run_until(5 * LAB_MINUTE);
+	from = fake.count;
+	assert_int_equal(workload_converge(test.workload, &test.loader.err), 0);
+	run_until(30 * LAB_MINUTE);
+	for (size_t i = from; i < fake.count; i++) {
+		lists += fake.calls[i].kind == HISTORY_LIST;
+		selects += fake.calls[i].kind == HISTORY_SELECT;
+	}
+	assert_int_equal(lists, 2 * 3);
+	assert_int_equal(selects, 2 * 3 * 3);
+}
+
 static void the_audit_opens_every_folder_and_reads_every_mail(void **state)
 {
 	size_t selects = 0, fetches = 0, from;
@@ -673,6 +807,9 @@ int main(void)
 		test(actions_store_flags_and_sieve_sets_them),
 		test(what_is_set_is_cleared_every_other_time),
 		test(backends_that_serve_one_user_converge_twice_around),
+		test(sessions_make_rename_and_delete_folders),
+		test(who_is_deleted_is_locked_out_until_it_is_done),
+		test(where_folders_come_and_go_those_are_looked_at_that_there_are),
 		test(the_audit_opens_every_folder_and_reads_every_mail),
 	};
 

@@ -44,8 +44,8 @@ static void deliver(const struct tour *tour, enum where where)
 	uint64_t token = workload_next_token(tour->user);
 	struct lab_view mail = workload_mail(tour->workload, tour->user, token, arena);
 
-	(void)client_deliver(
-		tour->client, tour->user, tour->nodes[where], token, mail, LAB_VIEW(""));
+	(void)client_deliver(tour->client, tour->user, tour->nodes[where], LAB_VIEW("INBOX"), token,
+		mail, LAB_VIEW(""));
 	lab_arena_free(&arena);
 	rest(tour);
 }

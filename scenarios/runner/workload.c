@@ -149,6 +149,25 @@ static struct lab_view sieve_flag(struct workload *w, const struct user *user, u
 	return client_flag_name(lab_pick(draw(w, user, "sieve.flag", token), CLIENT_FLAGS));
 }
 
+static struct lab_view fileinto(
+	struct workload *w, const struct user *user, uint64_t token, struct lab_arena *arena)
+{
+	uint64_t share = conf_range_pick(&user->group->mail_sieve_fileinto_percentage,
+		draw(w, user, "fileinto.share", token));
+
+	if (lab_pick(draw(w, user, "fileinto", token), 1000000) >= share)
+		return LAB_VIEW("INBOX");
+	return client_name(user,
+		lab_pick(draw(w, user, "fileinto.folder", token), client_name_count(user)), arena);
+}
+
+/* The MTA is told to come again later. */
+static void wait_until_unlocked(struct workload *w, const struct user *user)
+{
+	while (user->is_locked && !is_over(w))
+		env_sleep(lab(w), LAB_SEC);
+}
+
 /* The MTA keeps the mail until somebody takes it, or gives up. What was uncertain is sent again:
  * that is how duplicates come about (obox 8.1, 5). */
 static void deliver_with_retries(struct workload *w, struct user *user, uint64_t token)
@@ -160,6 +179,7 @@ static void deliver_with_retries(struct workload *w, struct user *user, uint64_t
 		pick_delivery(w, user, &user->group->mail_delivery_retries, "delivery.retries");
 
 	bool was_uncertain = false;
+	struct lab_view folder = fileinto(w, user, token, arena);
 
 	for (uint64_t attempt = 0; attempt <= retries; attempt++) {
 		struct lane *lane = lane_of(w, user,
@@ -174,9 +194,10 @@ static void deliver_with_retries(struct workload *w, struct user *user, uint64_t
 				pick_delivery(w, user, &user->group->mail_delivery_retry_delay,
 					"delivery.delay"));
 		}
+		wait_until_unlocked(w, user);
 		node = route(w, lane);
 		lane->active++;
-		outcome = client_deliver(&w->client, user, node, token, mail, flag);
+		outcome = client_deliver(&w->client, user, node, folder, token, mail, flag);
 		lane->active--;
 		was_uncertain |= outcome == HISTORY_UNCERTAIN;
 		if (outcome == HISTORY_OK && was_uncertain)
@@ -217,10 +238,11 @@ static void deliveries(void *arg)
 static struct lab_view other_folder(
 	struct workload *w, struct lane *lane, struct lab_view folder, struct lab_arena *arena)
 {
-	size_t count = lane->user->folders + 1, at = lab_pick(next(w, lane, "folder"), count);
-	struct lab_view name = client_folder_name(at, arena);
+	const struct user *user = lane->user;
+	size_t count = client_name_count(user), at = lab_pick(next(w, lane, "folder"), count);
+	struct lab_view name = client_name(user, at, arena);
 
-	return lab_view_eq(name, folder) ? client_folder_name((at + 1) % count, arena) : name;
+	return lab_view_eq(name, folder) ? client_name(user, (at + 1) % count, arena) : name;
 }
 
 /* Different mails of the view, at most `count`. */
@@ -259,7 +281,65 @@ static size_t choose_fetch(
 		w, lane, &session->view, (size_t)pick(w, lane, count, "action.fetch"), chosen);
 }
 
-static bool act(struct workload *w, struct lane *lane, struct client_session *session)
+/* ---- what a session does to folders ---- */
+
+/* Some folder besides INBOX. */
+static struct lab_view pick_name(struct workload *w, struct lane *lane, struct lab_arena *arena)
+{
+	size_t count = client_name_count(lane->user) - 1;
+
+	return client_name(lane->user,
+		count == 0 ? 0 : 1 + (size_t)lab_pick(next(w, lane, "folder.name"), count), arena);
+}
+
+static bool act_on_folder(struct workload *w, struct lane *lane, struct client_session *session,
+	enum history_kind kind)
+{
+	struct lab_view name = pick_name(w, lane, session->arena);
+	uint64_t which = next(w, lane, "folder.which");
+	bool is_own = lab_view_eq(name, session->view.folder);
+
+	if (kind == HISTORY_CREATE)
+		return client_create(
+			session, name, which % 4 == 0 ? LAB_VIEW("\\Archive") : LAB_VIEW(""));
+	if (kind == HISTORY_RENAME)
+		return client_rename(session, name, other_folder(w, lane, name, session->arena)) &&
+		       !is_own;
+	if (kind == HISTORY_DELETE)
+		return client_delete(session, name) && !is_own;
+	if (kind == HISTORY_SUBSCRIBE)
+		return client_subscribe(session, name, which % 2 == 0);
+	return client_status(session, name);
+}
+
+/* HISTORY_KIND_COUNT: it is something to do with a mail. */
+static enum history_kind pick_folder_action(struct workload *w, struct lane *lane)
+{
+	const struct scenario_group *g = lane->user->group;
+	const struct {
+		const struct conf_range *share;
+		enum history_kind kind;
+	} actions[] = { { &g->mailbox_create_percentage, HISTORY_CREATE },
+		{ &g->mailbox_rename_percentage, HISTORY_RENAME },
+		{ &g->mailbox_delete_percentage, HISTORY_DELETE },
+		{ &g->mailbox_subscribe_percentage, HISTORY_SUBSCRIBE },
+		{ &g->mailbox_status_percentage, HISTORY_STATUS } };
+	uint64_t action, sum = 0;
+
+	if (!scenario_changes_folders(g))
+		return HISTORY_KIND_COUNT;
+	action = lab_pick(next(w, lane, "folder.action"), 1000000);
+	for (size_t i = 0; i < LAB_COUNT_OF(actions); i++) {
+		sum += pick(w, lane, actions[i].share, "folder.share");
+		if (action < sum)
+			return actions[i].kind;
+	}
+	return HISTORY_KIND_COUNT;
+}
+
+/* ---- and to mails ---- */
+
+static bool act_on_mail(struct workload *w, struct lane *lane, struct client_session *session)
 {
 	const struct scenario_group *g = lane->user->group;
 	size_t chosen[CLIENT_BULK_MAX];
@@ -291,6 +371,15 @@ static bool act(struct workload *w, struct lane *lane, struct client_session *se
 	return client_fetch(session, chosen, choose_fetch(w, lane, session, chosen));
 }
 
+static bool act(struct workload *w, struct lane *lane, struct client_session *session)
+{
+	enum history_kind on_folder = pick_folder_action(w, lane);
+
+	if (on_folder != HISTORY_KIND_COUNT)
+		return act_on_folder(w, lane, session, on_folder);
+	return act_on_mail(w, lane, session);
+}
+
 /* Returns when the session is over: its time is up, or the connection broke. */
 static void session_run(struct workload *w, struct lane *lane, struct node *node)
 {
@@ -306,7 +395,9 @@ static void session_run(struct workload *w, struct lane *lane, struct node *node
 
 	if (lab_pick(next(w, lane, "session.folder"), 10) < 3)
 		folder = other_folder(w, lane, folder, session.arena);
-	if (client_select(&session, folder)) {
+	if (client_select(&session, folder) ||
+		(scenario_changes_folders(user->group) &&
+			client_select(&session, LAB_VIEW("INBOX")))) {
 		do {
 			uint64_t delay_ns =
 				pick(w, lane, &user->group->mail_action_delay, "action.delay");
@@ -333,12 +424,51 @@ static void sessions(void *arg)
 		if (is_over(w))
 			break;
 		node = route(w, lane);
-		if (node == NULL)
+		if (node == NULL || lane->user->is_locked)
 			continue;
 		lane->active++;
 		session_run(w, lane, node);
 		lane->active--;
 		ended_ns = env_now(lab(w));
+	}
+	w->busy--;
+}
+
+/* ---- the operator ---- */
+
+static bool is_in_use(struct workload *w, const struct user *user)
+{
+	for (size_t i = 0; i < SCENARIO_LANES_MAX; i++) {
+		if (lane_of(w, user, i)->active > 0)
+			return true;
+	}
+	return false;
+}
+
+/* Locked out and gone, as obox 4.11 wants it; and again until it is done. */
+static void delete_user(struct workload *w, struct user *user)
+{
+	user->is_locked = true;
+	while (is_in_use(w, user) && !is_over(w))
+		env_sleep(lab(w), 100 * LAB_MSEC);
+	while (!is_over(w) &&
+		client_user_delete(&w->client, user, route(w, lane_of(w, user, 0))) != HISTORY_OK)
+		env_sleep(lab(w), 2 * LAB_SEC);
+	user->is_locked = false;
+}
+
+static void deletions(void *arg)
+{
+	struct user_fiber *fiber = arg;
+	struct workload *w = fiber->w;
+	uint64_t n = 0;
+
+	for (;;) {
+		env_sleep(lab(w), conf_range_pick(&fiber->user->group->obox_user_delete_interval,
+					  draw(w, fiber->user, "user.delete", n++)));
+		if (is_over(w))
+			break;
+		delete_user(w, fiber->user);
 	}
 	w->busy--;
 }
@@ -399,6 +529,9 @@ static int start_users(struct workload *w, struct lab_error *err)
 			continue;
 		}
 		if (start_fiber(w, user, NULL, "deliveries", deliveries, err) < 0)
+			return -1;
+		if (user->group->obox_user_delete_interval.high > 0 &&
+			start_fiber(w, user, NULL, "deletions", deletions, err) < 0)
 			return -1;
 		for (size_t n = 0; n < lane_count(w, user); n++) {
 			if (start_fiber(w, user, lane_of(w, user, n), "sessions", sessions, err) <
@@ -475,6 +608,18 @@ size_t workload_users(const struct workload *workload)
 
 #define ROUNDS 2
 
+/* Where folders come and go, those that there are. */
+static void look_at_list(struct client_session *session)
+{
+	struct lab_view *names = lab_arena_array(session->arena, struct lab_view, CLIENT_LIST_MAX);
+	size_t count;
+
+	if (!client_list(session, names, &count))
+		return;
+	for (size_t i = 0; i < count; i++)
+		(void)client_select(session, names[i]);
+}
+
 static void look(struct workload *w, struct user *user, struct node *node, bool is_converged)
 {
 	struct client_session session = { .client = &w->client,
@@ -484,8 +629,12 @@ static void look(struct workload *w, struct user *user, struct node *node, bool 
 		.arena = lab_arena_new(lab(w)->heap, SESSION_ARENA_MAX),
 		.is_converged = is_converged };
 
-	for (size_t i = 0; i <= user->folders; i++)
-		(void)client_select(&session, client_folder_name(i, session.arena));
+	if (scenario_changes_folders(user->group)) {
+		look_at_list(&session);
+	} else {
+		for (size_t i = 0; i <= user->folders; i++)
+			(void)client_select(&session, client_folder_name(i, session.arena));
+	}
 	lab_arena_free(&session.arena);
 }
 
@@ -514,7 +663,8 @@ static void converge_user(void *arg)
 int workload_converge(struct workload *w, struct lab_error *err)
 {
 	for (size_t i = 0; i < w->user_count; i++) {
-		if (lane_count(w, &w->users[i]) > 1 &&
+		if ((lane_count(w, &w->users[i]) > 1 ||
+			    scenario_changes_folders(w->users[i].group)) &&
 			start_fiber(w, &w->users[i], NULL, "converge", converge_user, err) < 0)
 			return -1;
 	}

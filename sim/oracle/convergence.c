@@ -67,6 +67,58 @@ static void check_view(struct oracle *oracle, const struct oracle_case *c, struc
 	oracle_why_op(f, op);
 }
 
+/* Folders that are in one list and not, or not as they are there, in the other. */
+static const struct history_folder *unlike(const struct history_folder *a, size_t a_count,
+	const struct history_folder *b, size_t b_count)
+{
+	for (size_t i = 0; i < a_count; i++) {
+		bool has = false;
+
+		for (size_t n = 0; n < b_count; n++)
+			has |= lab_view_eq(a[i].name, b[n].name) &&
+			       memcmp(a[i].guid, b[n].guid, sizeof(a[i].guid)) == 0 &&
+			       lab_view_eq(a[i].special_use, b[n].special_use) &&
+			       a[i].is_subscribed == b[n].is_subscribed;
+		if (!has)
+			return &a[i];
+	}
+	return NULL;
+}
+
+static void check_list(struct oracle *oracle, const struct oracle_case *c, struct lab_map *lists,
+	const struct history_op *op)
+{
+	void **slot = lab_map_slot(lists, op->user);
+	const struct history_folder *a, *b, *folder;
+	const struct history_op *first;
+	struct oracle_finding *f;
+	size_t a_count, b_count;
+
+	if (slot == NULL)
+		return;
+	if (*slot == NULL) {
+		*slot = (void *)(uintptr_t)op;
+		return;
+	}
+	first = *slot;
+	a = history_folders(c->history, first->id, &a_count);
+	b = history_folders(c->history, op->id, &b_count);
+	folder = unlike(a, a_count, b, b_count);
+	if (folder == NULL)
+		folder = unlike(b, b_count, a, a_count);
+	if (folder == NULL)
+		return;
+	f = oracle_find(oracle, 22, "I22 backends list different folders",
+		"%.*s: %.*s and %.*s do not agree on %.*s, after both had refreshed and uploaded "
+		"twice",
+		LAB_VIEW_ARG(op->user), LAB_VIEW_ARG(first->backend), LAB_VIEW_ARG(op->backend),
+		LAB_VIEW_ARG(folder->name));
+	f->op = op->id;
+	f->time_ns = op->ended_ns;
+	oracle_why_op(f, first);
+	oracle_why_op(f, op);
+}
+
 /* Nothing fails any more: why should this? */
 static void check_failed(struct oracle *oracle, const struct history_op *op)
 {
@@ -81,6 +133,7 @@ static void check_failed(struct oracle *oracle, const struct history_op *op)
 void oracle_check_convergence(struct oracle *oracle, const struct oracle_case *c)
 {
 	struct lab_map *views = lab_map_new(oracle->settings.heap, ORACLE_NAMES_MAX);
+	struct lab_map *lists = lab_map_new(oracle->settings.heap, ORACLE_NAMES_MAX);
 
 	for (size_t i = 0; i < history_count(c->history); i++) {
 		const struct history_op *op = history_op(c->history, i);
@@ -92,6 +145,9 @@ void oracle_check_convergence(struct oracle *oracle, const struct oracle_case *c
 			check_failed(oracle, op);
 		else if (op->kind == HISTORY_SELECT)
 			check_view(oracle, c, views, op);
+		else if (op->kind == HISTORY_LIST)
+			check_list(oracle, c, lists, op);
 	}
 	lab_map_free(&views);
+	lab_map_free(&lists);
 }

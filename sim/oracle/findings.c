@@ -208,8 +208,8 @@ const char *oracle_excuse_race(const struct oracle *oracle, const struct oracle_
 	for (const struct oracle_touch *t = instance->object->first; t != NULL; t = t->next) {
 		const struct history_op *op = t->op;
 
-		if ((op->kind == HISTORY_EXPUNGE || op->kind == HISTORY_MOVE) && op != copy &&
-			overlap(op, copy)) {
+		if (oracle_is_storage_write(op) && op->kind != HISTORY_DELIVER &&
+			op->kind != HISTORY_COPY && op != copy && overlap(op, copy)) {
 			if (!lab_view_eq(op->backend, copy->backend))
 				return "a copy raced with a delete on another host, and lockdir is "
 				       "of one host only (obox 3.10)";

@@ -6,6 +6,8 @@
 
 struct sighting_range {
 	size_t start, count;
+	const struct history_folder *folders; /* of a LIST */
+	size_t folder_count;
 };
 
 struct folder {
@@ -175,9 +177,10 @@ uint32_t history_invoke(struct history *history, const struct history_op *op)
 	copy->id = (uint32_t)history->count;
 	copy->outcome = HISTORY_PENDING;
 	copy->user = lab_arena_copy(history->texts, op->user);
-	copy->folder = folder_name(
-		history, copy->user, lab_arena_copy(history->texts, op->folder), op->mailbox_guid);
-	copy->target = lab_arena_copy(history->texts, op->target);
+	copy->asked = lab_arena_copy(history->texts, op->folder);
+	copy->asked_target = copy->target = lab_arena_copy(history->texts, op->target);
+	copy->special_use = lab_arena_copy(history->texts, op->special_use);
+	copy->folder = folder_name(history, copy->user, copy->asked, op->mailbox_guid);
 	copy->backend = lab_arena_copy(history->texts, op->backend);
 	history->ranges[copy->id - 1] = (struct sighting_range){ 0 };
 	history->totals[copy->kind][HISTORY_PENDING]++;
@@ -237,11 +240,30 @@ void history_sight(struct history *history, uint32_t op, const struct history_si
 		history->sightings = lab_heap_realloc(history->heap, history->sightings,
 			history->sighting_capacity * sizeof(*history->sightings));
 	}
-	history->ranges[op - 1] = (struct sighting_range){ history->sighting_count, count };
+	history->ranges[op - 1].start = history->sighting_count;
+	history->ranges[op - 1].count = count;
 	for (size_t i = 0; i < count; i++) {
 		history->sightings[history->sighting_count] = sightings[i];
 		history->sightings[history->sighting_count++].op = op;
 	}
+}
+
+void history_sight_folders(
+	struct history *history, uint32_t op, const struct history_folder *folders, size_t count)
+{
+	struct history_folder *copies;
+
+	if (op == 0)
+		return;
+	lab_assert(op <= history->count && history->ranges[op - 1].folders == NULL);
+	copies = lab_arena_array(history->texts, struct history_folder, count + 1);
+	for (size_t i = 0; i < count; i++) {
+		copies[i] = folders[i];
+		copies[i].name = lab_arena_copy(history->texts, folders[i].name);
+		copies[i].special_use = lab_arena_copy(history->texts, folders[i].special_use);
+	}
+	history->ranges[op - 1].folders = copies;
+	history->ranges[op - 1].folder_count = count;
 }
 
 size_t history_count(const struct history *history)
@@ -261,6 +283,14 @@ const struct history_sighting *history_sightings(
 	lab_assert(op >= 1 && op <= history->count);
 	*ret_count = history->ranges[op - 1].count;
 	return *ret_count == 0 ? NULL : history->sightings + history->ranges[op - 1].start;
+}
+
+const struct history_folder *history_folders(
+	const struct history *history, uint32_t op, size_t *ret_count)
+{
+	lab_assert(op >= 1 && op <= history->count);
+	*ret_count = history->ranges[op - 1].folder_count;
+	return history->ranges[op - 1].folders;
 }
 
 uint64_t history_total(

@@ -33,7 +33,13 @@
 	X(FLUSH, "flush") \
 	X(LIST, "list") \
 	X(REBUILD, "rebuild") \
-	X(OPERATE, "operate")
+	X(OPERATE, "operate") \
+	X(CREATE, "create") \
+	X(RENAME, "rename") \
+	X(DELETE, "delete") \
+	X(SUBSCRIBE, "subscribe") \
+	X(STATUS, "status") \
+	X(USER_DELETE, "user-delete")
 enum history_kind {
 #define X(name, text) HISTORY_##name,
 	HISTORY_KINDS(X)
@@ -64,7 +70,10 @@ struct history_op {
 	enum history_kind kind;
 	enum history_outcome outcome;
 	struct lab_view user, folder;
-	struct lab_view target; /* copy, move: the other folder; operate: the command */
+	/* copy, move: the other folder; rename: the new name; operate: the command */
+	struct lab_view target;
+	/* `folder` and `target` as they were asked for, whatever they are called here. */
+	struct lab_view asked, asked_target;
 	struct lab_view backend;
 	uint32_t boot;      /* of the backend: 1, 2, 3...; 0: nobody was there */
 	uint64_t token;     /* of the mail; 0 for SELECT and REBUILD */
@@ -75,7 +84,7 @@ struct history_op {
 	uint32_t target_uid;         /* copy, move: given */
 	uint32_t target_uidvalidity; /* under this one; 0: not known */
 	uint64_t flags; /* deliver: those that it sets; store: the one; bits of history_flag() */
-	bool is_set;    /* store: set, not cleared */
+	bool is_set;    /* store: set, not cleared; subscribe: not unsubscribed */
 	bool changed;   /* store: that it was not so before */
 	/* Of `folder` and `target`; zero: nobody said. */
 	uint8_t mailbox_guid[HISTORY_NAME_BYTES], target_guid[HISTORY_NAME_BYTES];
@@ -84,6 +93,7 @@ struct history_op {
 	/* what it said of the folder */
 	uint32_t uidnext;
 	uint64_t highest_modseq;
+	struct lab_view special_use;  /* create: asked for; empty: none */
 	uint64_t modseq;              /* store: the mail's, afterwards; 0: not known */
 	struct history_object source; /* others than deliver: the mail's object in `folder` */
 	struct history_object made; /* deliver, copy, move: also when it failed, as far as known */
@@ -100,6 +110,14 @@ struct history_sighting {
 	uint32_t uid;
 	uint64_t modseq, flags;
 	struct history_object object;
+};
+
+/* What a LIST saw: a folder, or a subscribed name that is none (then `guid` is zero). */
+struct history_folder {
+	struct lab_view name;
+	uint8_t guid[HISTORY_NAME_BYTES];
+	struct lab_view special_use;
+	bool is_subscribed;
 };
 
 struct history;
@@ -127,11 +145,18 @@ void history_end(struct history *history, uint32_t id, const struct history_op *
 void history_sight(struct history *history, uint32_t op, const struct history_sighting *sightings,
 	size_t count);
 
+/* All folders that a LIST saw; before its end. */
+void history_sight_folders(
+	struct history *history, uint32_t op, const struct history_folder *folders, size_t count);
+
 size_t history_count(const struct history *history);
 /* By position from 0, which is the order of invocation: id - 1. */
 const struct history_op *history_op(const struct history *history, size_t index);
 /* Sightings of one operation. */
 const struct history_sighting *history_sightings(
+	const struct history *history, uint32_t op, size_t *ret_count);
+/* Folders that a LIST saw. */
+const struct history_folder *history_folders(
 	const struct history *history, uint32_t op, size_t *ret_count);
 
 /* Counts of kind x outcome. */

@@ -46,6 +46,10 @@ struct service {
 		struct serving *next;
 	} * by;
 	uint64_t at_once; /* event; UINT64_MAX: never */
+	struct death {
+		const struct history_op *op;
+		struct death *next;
+	} * deaths; /* the user was deleted, or may have been */
 };
 
 struct imap {
@@ -125,6 +129,12 @@ static void serve(struct imap *imap, const struct history_op *op)
 	uint64_t until_ns = oracle_op_end(op);
 	struct serving *own = NULL;
 
+	if (op->kind == HISTORY_USER_DELETE && op->outcome != HISTORY_FAIL) {
+		struct death *death = lab_arena_new_of(oracle->work, struct death);
+
+		*death = (struct death){ op, service->deaths };
+		service->deaths = death;
+	}
 	if (life == KNOWLEDGE_NOBODY)
 		return;
 	if (until_ns != UINT64_MAX)
@@ -142,6 +152,22 @@ static void serve(struct imap *imap, const struct history_op *op)
 		service->by = own;
 	}
 	own->until_ns = LAB_MAX(own->until_ns, until_ns);
+}
+
+/* What the user had before is nothing to what it has now. */
+static bool is_reborn(struct imap *imap, const struct history_op *a, const struct history_op *b)
+{
+	uint64_t from = LAB_MIN(a->invoked_event, b->invoked_event);
+	uint64_t to = LAB_MAX(a->ended_event, b->ended_event);
+
+	for (const struct death *d = service_of(imap, a->user)->deaths; d != NULL; d = d->next) {
+		uint64_t ended =
+			d->op->outcome == HISTORY_PENDING ? UINT64_MAX : d->op->ended_event;
+
+		if (d->op->invoked_event <= to && ended >= from)
+			return true;
+	}
+	return false;
 }
 
 static bool was_at_once(struct imap *imap, const struct history_op *op)
@@ -163,6 +189,8 @@ static enum relation relation(struct imap *imap, const struct folder *folder, co
 {
 	const struct knowledge *k = imap->oracle->knowledge;
 
+	if (is_reborn(imap, a->op, b->op))
+		return UNRELATED;
 	if (a->life == b->life ||
 		knowledge_knew(k, folder->key, b->life, b->op->invoked_event, a->life,
 			a->op->ended_event) ||
@@ -409,7 +437,7 @@ static void check_listing(struct imap *imap, struct folder *folder, const struct
 		uint64_t number = l->life;
 		void **slot = slot_of(done, bytes_of(&number, sizeof(number)));
 
-		if (*slot != NULL)
+		if (*slot != NULL || is_reborn(imap, l->listing, op))
 			continue;
 		if (knowledge_knew(k, folder->key, life, op->invoked_event, l->life,
 			    l->listing->ended_event)) {
@@ -454,12 +482,44 @@ static void check_store(struct imap *imap, const struct history_op *op)
 
 	for (const struct list *l = folder->lists; op->changed && l != NULL; l = l->before) {
 		if (l->listing->uidvalidity == op->uidvalidity &&
+			!is_reborn(imap, l->listing, op) &&
 			op->modseq <= l->listing->highest_modseq &&
 			knowledge_knew(k, folder->key, life, op->invoked_event, l->life,
 				l->listing->ended_event))
 			find(imap, folder, 10, "I10 change below HIGHESTMODSEQ", l->listing, op,
 				"a change of a flag is not above the HIGHESTMODSEQ before it",
 				NULL);
+	}
+}
+
+/* ---- 6, 7, 10: STATUS ---- */
+
+static void check_numbers(struct imap *imap, struct folder *folder, const struct history_op *a,
+	const struct history_op *op)
+{
+	if (op->uidvalidity < a->uidvalidity)
+		find(imap, folder, 6, "I6 UIDVALIDITY decreased", a, op, "UIDVALIDITY decreased",
+			NULL);
+	if (op->uidvalidity != a->uidvalidity)
+		return;
+	if (op->uidnext < a->uidnext)
+		find(imap, folder, 7, "I7 UIDNEXT decreased", a, op, "UIDNEXT decreased", NULL);
+	if (op->highest_modseq < a->highest_modseq)
+		find(imap, folder, 10, "I10 HIGHESTMODSEQ decreased", a, op,
+			"HIGHESTMODSEQ decreased", NULL);
+}
+
+static void check_status(struct imap *imap, const struct history_op *op)
+{
+	const struct knowledge *k = imap->oracle->knowledge;
+	struct folder *folder = folder_of(imap, knowledge_folder(op->user, op->mailbox_guid));
+	uint32_t life = knowledge_life(k, op);
+
+	for (const struct list *l = folder->lists; l != NULL; l = l->before) {
+		if (!is_reborn(imap, l->listing, op) &&
+			knowledge_knew(k, folder->key, life, op->invoked_event, l->life,
+				l->listing->ended_event))
+			check_numbers(imap, folder, l->listing, op);
 	}
 }
 
@@ -483,6 +543,8 @@ static void judge_op(struct imap *imap, const struct history_op *op)
 		list(imap, op);
 		check_renumbered(
 			imap, op, folder_of(imap, knowledge_folder(op->user, op->mailbox_guid)));
+	} else if (op->outcome == HISTORY_OK && op->kind == HISTORY_STATUS) {
+		check_status(imap, op);
 	} else if (op->outcome == HISTORY_OK && op->kind == HISTORY_STORE) {
 		check_store(imap, op);
 	} else if (op->outcome == HISTORY_OK &&

@@ -67,6 +67,15 @@ static void check_fetched(struct oracle *oracle, struct oracle_instance *i)
 	}
 }
 
+/* And that has been said. */
+static bool is_folder_lost(const struct oracle *oracle, const struct oracle_instance *i)
+{
+	struct oracle_key key;
+
+	return lab_map_get(oracle->model.lost_folders,
+		       oracle_key3(&key, i->user, i->folder, LAB_VIEW(""))) != NULL;
+}
+
 static void check_required(struct oracle *oracle, struct oracle_instance *i)
 {
 	const struct oracle_audit *audit = oracle_audit_find(&oracle->model, i->user, i->folder);
@@ -74,7 +83,9 @@ static void check_required(struct oracle *oracle, struct oracle_instance *i)
 	const struct history_op *list = lab_map_get(oracle->model.lists, i->user);
 
 	oracle->verdict->mails_expected++;
-	if (audit == NULL && list != NULL) {
+	if (audit == NULL && is_folder_lost(oracle, i)) {
+		i->is_blamed = true;
+	} else if (audit == NULL && list != NULL) {
 		lost(oracle, i, "I11 lost folder", "its folder is in no list of folders", list)
 			->invariant = 11;
 	} else if (audit == NULL || (audit->listed == NULL && audit->failed == NULL)) {
@@ -108,7 +119,10 @@ static void check_undone(struct oracle *oracle, const struct oracle_case *c,
 		return;
 	f = oracle_find(oracle, 2, "I2 expunged mail is back",
 		WHERE ": mail %016" PRIx64 " was %s with OK and is listed again", WHERE_ARG(i),
-		i->token, i->removed->kind == HISTORY_MOVE ? "moved away" : "expunged");
+		i->token,
+		i->removed->kind == HISTORY_MOVE      ? "moved away"
+		: i->removed->kind == HISTORY_EXPUNGE ? "expunged"
+						      : "deleted with its folder");
 	about(f, i->token, i->removed, listing->ended_ns);
 	oracle_why_op(f, i->removed);
 	oracle_why_op(f, listing);
@@ -334,7 +348,9 @@ static void check_unnamed_lost(struct oracle *oracle, const struct oracle_tally 
 	struct oracle_finding *f;
 
 	oracle->verdict->mails_expected += tally->ok;
-	if (tally->listed + tally->removed >= tally->ok)
+	/* Of whoever deletes folders nobody knows what went with them. */
+	if (tally->listed + tally->removed >= tally->ok ||
+		lab_map_get(oracle->model.movers, tally->user) != NULL)
 		return;
 	seen = audit == NULL ? NULL : audit->listed != NULL ? audit->listed : audit->failed;
 	if (seen == NULL) {

@@ -101,9 +101,15 @@ struct oracle_tally *oracle_tally(
 	struct oracle_model *model, struct lab_view user, struct lab_view folder, uint64_t token)
 {
 	struct oracle_key key;
-	void **slot = slot_of(model->tallies, oracle_key3(&key, user, folder, number_view(&token)));
-	struct oracle_tally *tally = *slot;
+	struct oracle_tally *tally;
+	void **slot;
 
+	/* An operation that was cut off knows its folder by a name only, and others may have had
+	 * that name before or since. */
+	if (lab_map_get(model->movers, user) != NULL)
+		folder = LAB_VIEW("");
+	slot = slot_of(model->tallies, oracle_key3(&key, user, folder, number_view(&token)));
+	tally = *slot;
 	if (tally != NULL)
 		return tally;
 	*slot = tally = lab_arena_new_of(model->arena, struct oracle_tally);
@@ -169,16 +175,14 @@ static struct oracle_instance *add_instance(struct oracle *oracle, struct lab_vi
 
 /* ---- one operation ---- */
 
-static void on_object(
-	struct oracle *oracle, const struct history_op *op, const struct history_object *named)
+void oracle_object_touched(
+	struct oracle *oracle, struct oracle_object *object, const struct history_op *op)
 {
-	struct oracle_model *model = &oracle->model;
-	struct oracle_object *object = add_object(oracle, op->user, named);
 	struct oracle_touch *touch;
 
-	if (object == NULL || (object->last != NULL && object->last->op == op))
+	if (object->last != NULL && object->last->op == op)
 		return;
-	touch = lab_arena_new_of(model->arena, struct oracle_touch);
+	touch = lab_arena_new_of(oracle->model.arena, struct oracle_touch);
 	touch->op = op;
 	if (object->first == NULL) {
 		object->first = touch;
@@ -190,6 +194,16 @@ static void on_object(
 	if (oracle_op_end(op) > object->last_ns)
 		object->last_ns = oracle_op_end(op);
 	object->has_trouble |= op->outcome != HISTORY_OK && oracle_is_storage_write(op);
+}
+
+static void on_object(
+	struct oracle *oracle, const struct history_op *op, const struct history_object *named)
+{
+	struct oracle_object *object = add_object(oracle, op->user, named);
+
+	if (object == NULL || (object->last != NULL && object->last->op == op))
+		return;
+	oracle_object_touched(oracle, object, op);
 	object->is_delivered |= op->kind == HISTORY_DELIVER;
 	if (object->token == 0)
 		object->token = op->token;
@@ -366,6 +380,13 @@ static void add_op(struct oracle *oracle, const struct history_op *op)
 			lab_view_eq_cstr(op->backend, oracle->settings.auditor))
 			*slot_of(oracle->model.lists, op->user) = (void *)(uintptr_t)op;
 		break;
+	/* folders.c */
+	case HISTORY_CREATE:
+	case HISTORY_RENAME:
+	case HISTORY_DELETE:
+	case HISTORY_SUBSCRIBE:
+	case HISTORY_STATUS:
+	case HISTORY_USER_DELETE:
 	case HISTORY_FLUSH:
 	case HISTORY_OPERATE:
 	case HISTORY_KIND_COUNT:
@@ -410,7 +431,8 @@ void oracle_model_build(struct oracle *oracle, const struct history *history)
 	struct lab_heap *heap = oracle->settings.heap;
 	struct lab_map **maps[] = { &model->instances, &model->by_name, &model->objects,
 		&model->object_keys, &model->mails, &model->tallies, &model->audits, &model->owners,
-		&model->unnamed, &model->bundle_keys, &model->lists };
+		&model->unnamed, &model->bundle_keys, &model->lists, &model->movers,
+		&model->lost_folders };
 
 	*model = (struct oracle_model){ .history = history, .arena = oracle->work };
 	model->last_instance = &model->first_instance;
@@ -418,6 +440,12 @@ void oracle_model_build(struct oracle *oracle, const struct history *history)
 	model->last_tally = &model->first_tally;
 	for (size_t i = 0; i < LAB_COUNT_OF(maps); i++)
 		*maps[i] = lab_map_new(heap, ORACLE_NAMES_MAX);
+	for (size_t i = 0; i < history_count(history); i++) {
+		enum history_kind kind = history_op(history, i)->kind;
+
+		if (kind == HISTORY_RENAME || kind == HISTORY_DELETE || kind == HISTORY_USER_DELETE)
+			*slot_of(model->movers, history_op(history, i)->user) = model;
+	}
 	for (size_t i = 0; i < history_count(history); i++)
 		add_op(oracle, history_op(history, i));
 	see_audits(oracle);

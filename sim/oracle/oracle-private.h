@@ -96,6 +96,9 @@ struct oracle_instance {
 	uint64_t flags;                            /* that it may ever have had */
 	bool has_flags, is_flag_blamed;            /* `flags` is known; has a finding */
 	bool is_blamed;                            /* has a finding */
+	/* Its folder may have been deleted while or before it was saved: so it may have been saved
+	 * again elsewhere, and must have been if it is an orphan. */
+	bool may_be_saved_again, is_orphan;
 	struct oracle_instance *next;
 };
 
@@ -137,18 +140,20 @@ struct oracle_audit {
 struct oracle_model {
 	const struct history *history;
 	struct lab_arena *arena;
-	struct lab_map *instances;   /* user, folder, name */
-	struct lab_map *by_name;     /* user, name: the first instance */
-	struct lab_map *objects;     /* user, object id */
-	struct lab_map *object_keys; /* hash of the S3 key -> object */
-	struct lab_map *mails;       /* user, token */
-	struct lab_map *tallies;     /* user, folder, token */
-	struct lab_map *audits;      /* user, folder */
-	struct lab_map *lists;       /* user -> the auditor's list of folders */
-	struct lab_map *owners;      /* token -> user of its delivery (struct lab_view *) */
-	struct lab_map *bundle_keys; /* hash of the key of a bundle that has a row */
-	bool bundles_have_ids;       /* and so they may be among the mails */
-	struct lab_map *unnamed;     /* user -> count of objects written of unknown id */
+	struct lab_map *instances;    /* user, folder, name */
+	struct lab_map *by_name;      /* user, name: the first instance */
+	struct lab_map *objects;      /* user, object id */
+	struct lab_map *object_keys;  /* hash of the S3 key -> object */
+	struct lab_map *mails;        /* user, token */
+	struct lab_map *tallies;      /* user, folder, token */
+	struct lab_map *audits;       /* user, folder */
+	struct lab_map *lists;        /* user -> the auditor's list of folders */
+	struct lab_map *owners;       /* token -> user of its delivery (struct lab_view *) */
+	struct lab_map *movers;       /* users who renamed or deleted folders */
+	struct lab_map *lost_folders; /* user, folder */
+	struct lab_map *bundle_keys;  /* hash of the key of a bundle that has a row */
+	bool bundles_have_ids;        /* and so they may be among the mails */
+	struct lab_map *unnamed;      /* user -> count of objects written of unknown id */
 	struct oracle_instance *first_instance, **last_instance;
 	struct oracle_object *first_object, **last_object;
 	struct oracle_tally *first_tally, **last_tally;
@@ -179,7 +184,9 @@ struct oracle {
 
 	struct reconcile *reconcile;
 	struct knowledge *knowledge;
-	struct lab_map *windows; /* host, user, root or folders -> struct window (refresh.c) */
+	struct lab_map *roots;     /* host, user -> struct oracle_root_refreshes (folders.c) */
+	struct lab_map *deletions; /* user -> struct deletion (refresh.c) */
+	struct lab_map *windows;   /* host, user, root or folders -> struct window (refresh.c) */
 
 	struct lab_arena *work; /* of the judgement */
 	struct oracle_model model;
@@ -246,7 +253,8 @@ static inline bool oracle_is_maybe(const struct history_op *op)
 static inline bool oracle_is_storage_write(const struct history_op *op)
 {
 	return op->kind == HISTORY_DELIVER || op->kind == HISTORY_COPY ||
-	       op->kind == HISTORY_MOVE || op->kind == HISTORY_EXPUNGE;
+	       op->kind == HISTORY_MOVE || op->kind == HISTORY_EXPUNGE ||
+	       op->kind == HISTORY_DELETE || op->kind == HISTORY_USER_DELETE;
 }
 
 /* reconcile.c: 34. Peers as in oracle_line. */
@@ -261,8 +269,17 @@ void reconcile_cql_event(struct oracle *oracle, const struct lab_event *event);
 void reconcile_crashed(struct oracle *oracle, const struct lab_event *event, uint32_t peer);
 /* At the end of the run; before oracle_report_online(). */
 void reconcile_finish(struct oracle *oracle, uint64_t now_ns);
+/* An operation on it that names other things. */
+void oracle_object_touched(
+	struct oracle *oracle, struct oracle_object *object, const struct history_op *op);
+
+/* folders.c: 11; what went with folders and users. Before everything that looks at instances. */
+void oracle_check_folders(struct oracle *oracle, const struct oracle_case *c);
+void oracle_root_event(struct oracle *oracle, const struct lab_event *event);
 
 /* refresh.c: 24, 25 */
+/* An operation on a folder or a user begins or ends: deleting one lists bundles, too. */
+void oracle_deletion_event(struct oracle *oracle, const struct lab_event *event);
 void oracle_refresh_event(struct oracle *oracle, const struct lab_event *event);
 void oracle_refresh_crashed(struct oracle *oracle, const struct lab_event *event);
 void oracle_refresh_free(struct oracle *oracle);

@@ -36,7 +36,9 @@ static const struct oracle_invariant invariants[] = {
 		"HIGHESTMODSEQ and modseqs of mails never decrease, and each change is "
 		"above all that was reported before." },
 	{ 11, "no-lost-folder",
-		"A folder with a mail that must be there is in the list of folders." },
+		"Folders, their names, GUIDs and subscriptions are what was acknowledged last; "
+		"what was deleted stays so; there is one INBOX, and nothing is recovered that was "
+		"not lost." },
 	{ 12, "no-dangling-row",
 		"Each forward row's object is stored; without dictmap, each listed mail." },
 	{ 13, "rows-in-pairs",
@@ -91,7 +93,8 @@ static void free_maps(struct oracle_model *model)
 {
 	struct lab_map **maps[] = { &model->instances, &model->by_name, &model->objects,
 		&model->object_keys, &model->mails, &model->tallies, &model->audits, &model->owners,
-		&model->unnamed, &model->bundle_keys, &model->lists };
+		&model->unnamed, &model->bundle_keys, &model->lists, &model->movers,
+		&model->lost_folders };
 
 	for (size_t i = 0; i < LAB_COUNT_OF(maps); i++)
 		lab_map_free(maps[i]);
@@ -111,6 +114,7 @@ void oracle_judge(struct oracle *oracle, const struct oracle_case *c, struct ora
 		oracle_report_online(oracle);
 	} else {
 		oracle_model_build(oracle, c->history);
+		oracle_check_folders(oracle, c);
 		/* What tells most comes first: a mail that has its finding gets no other. */
 		oracle_check_required(oracle);
 		oracle_check_bundles(oracle, c);

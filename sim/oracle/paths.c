@@ -93,7 +93,7 @@ const char *oracle_excuse_stale(const struct oracle *oracle, const struct oracle
 static bool is_of_indexes(unsigned invariant)
 {
 	return invariant == 3 || invariant == 4 || invariant == 6 || invariant == 7 ||
-	       invariant == 9 || invariant == 10 || invariant == 22;
+	       invariant == 11 || invariant == 9 || invariant == 10 || invariant == 22;
 }
 
 void oracle_excuse_stale_indexes(struct oracle *oracle, const struct oracle_case *c)

@@ -31,6 +31,8 @@ struct oracle *oracle_new(const struct oracle_settings *settings)
 	oracle->knowledge = knowledge_new(heap);
 	oracle->reconcile = reconcile_new(heap);
 	oracle->windows = lab_map_new(heap, ORACLE_NAMES_MAX);
+	oracle->roots = lab_map_new(heap, ORACLE_NAMES_MAX);
+	oracle->deletions = lab_map_new(heap, ORACLE_NAMES_MAX);
 	return oracle;
 }
 
@@ -420,8 +422,15 @@ void oracle_event(struct oracle *oracle, const struct lab_event *event)
 	case LAB_EV_http_request_redirected:
 		oracle_http_event(oracle, event);
 		break;
+	case LAB_EV_operation_invoked:
+	case LAB_EV_operation_finished:
+		oracle_deletion_event(oracle, event);
+		break;
 	case LAB_EV_metacache_user_refresh_started:
 	case LAB_EV_metacache_user_refresh_finished:
+		oracle_root_event(oracle, event);
+		oracle_refresh_event(oracle, event);
+		break;
 	case LAB_EV_metacache_mailbox_refresh_started:
 	case LAB_EV_metacache_mailbox_refresh_finished:
 		oracle_refresh_event(oracle, event);

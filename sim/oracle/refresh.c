@@ -33,6 +33,42 @@ static struct window *window_of(
 	return *slot;
 }
 
+/* ---- folders and users that are deleted: their bundles are listed first ---- */
+
+struct deletion {
+	unsigned open;
+	uint64_t ended_ns;
+};
+
+void oracle_deletion_event(struct oracle *oracle, const struct lab_event *event)
+{
+	struct lab_view kind = oracle_event_text(event, "kind");
+	struct deletion *deletion;
+	void **slot;
+
+	if (!lab_view_eq_cstr(kind, history_kind_name(HISTORY_DELETE)) &&
+		!lab_view_eq_cstr(kind, history_kind_name(HISTORY_USER_DELETE)))
+		return;
+	slot = lab_map_slot(oracle->deletions, oracle_event_text(event, "user"));
+	if (slot == NULL)
+		return;
+	if (*slot == NULL)
+		*slot = lab_arena_new_of(oracle->texts, struct deletion);
+	deletion = *slot;
+	if (event->id == LAB_EV_operation_invoked)
+		deletion->open++;
+	else if (deletion->open > 0)
+		deletion->open--;
+	deletion->ended_ns = event->time_ns;
+}
+
+static bool is_deleting(const struct oracle *oracle, struct lab_view user, uint64_t time_ns)
+{
+	const struct deletion *deletion = lab_map_get(oracle->deletions, user);
+
+	return deletion != NULL && (deletion->open > 0 || time_ns < deletion->ended_ns + LATE);
+}
+
 /* ---- requests ---- */
 
 void oracle_index_listed(
@@ -47,7 +83,7 @@ void oracle_index_listed(
 	if (window == NULL)
 		return;
 	window->listings++;
-	if (window->open > 0 ||
+	if (window->open > 0 || is_deleting(oracle, access->user, access->received_ns) ||
 		oracle_had_trouble(oracle,
 			access->received_ns - LAB_MIN(access->received_ns, (uint64_t)LATE),
 			access->received_ns))
@@ -85,6 +121,7 @@ static void check_cost(struct oracle *oracle, const struct window *window,
 {
 	/* Without dictmap the storage is listed. */
 	if (!oracle->settings.has_dictmap || window->is_shared ||
+		is_deleting(oracle, user, window->began_ns) ||
 		(window->listings == LISTINGS && window->reads == 0) ||
 		oracle_had_trouble(oracle,
 			window->began_ns - LAB_MIN(window->began_ns, (uint64_t)LATE),
@@ -190,4 +227,6 @@ void oracle_refresh_free(struct oracle *oracle)
 	while (lab_map_next(&iter, &key, &window))
 		lab_map_free(&((struct window *)window)->seen);
 	lab_map_free(&oracle->windows);
+	lab_map_free(&oracle->roots);
+	lab_map_free(&oracle->deletions);
 }

@@ -28,12 +28,15 @@ static void why_line(const struct oracle *oracle, struct oracle_finding *f,
 
 /* ---- 19 ---- */
 
-/* Who may delete the body of an object: an expunge, a move, a delivery that failed. */
+/* Who may delete the body of an object: an expunge, a move, a delivery that failed; the deletion
+ * of its folder or user. */
 static bool may_delete(const struct oracle_object *object, const struct oracle_line *line)
 {
 	for (const struct oracle_touch *t = object->first; t != NULL; t = t->next) {
 		if (t->op->invoked_ns <= line->time_ns &&
 			(t->op->kind == HISTORY_EXPUNGE || t->op->kind == HISTORY_MOVE ||
+				t->op->kind == HISTORY_DELETE ||
+				t->op->kind == HISTORY_USER_DELETE ||
 				(t->op->kind == HISTORY_DELIVER && t->op->outcome != HISTORY_OK)))
 			return true;
 	}

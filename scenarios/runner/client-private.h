@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * client-private.h - what the requests on mails (client.c) and on folders (client-folders.c) share.
+ */
+#ifndef SCENARIOS_CLIENT_PRIVATE_H
+#define SCENARIOS_CLIENT_PRIVATE_H
+
+#include "core/obox/obox.h"
+#include "scenarios/runner/client.h"
+
+/* One request inside the backend. Everything in here is the client's memory. */
+struct client_request {
+	struct client_context *client;
+	struct user *user;
+	struct lab_view folder, target;
+	uint8_t guid[HISTORY_NAME_BYTES], target_guid[HISTORY_NAME_BYTES];
+	/* Of the view that the request's UIDs are from; 0: it has none. */
+	uint32_t uidvalidity;
+	const uint8_t *view_guid;
+	bool is_stale; /* and that is no longer the folder's: the session is over */
+	bool is_delivery;
+	struct lab_error err;
+	/* deliver */
+	struct lab_view body;
+	struct obox_saved saved;
+	/* select */
+	struct client_view *view;
+	struct lab_arena *arena;
+	/* store */
+	uint32_t uid;
+	/* fetch: one for each mail */
+	struct client_fetched *fetched;
+	/* store; deliver: what Sieve adds */
+	struct lab_view flag;
+	bool is_set, changed;
+	uint64_t modseq;
+	/* copy, move, expunge: one for each mail */
+	uint32_t *uids;
+	struct obox_result *results;
+	size_t count;
+	bool is_move;
+	uint32_t target_uidvalidity;
+};
+
+struct client_fetched {
+	uint64_t token, body_hash, body_bytes;
+	struct lab_error err;
+};
+
+/* Writes the operation down, and what came of it. */
+uint32_t client_begin(
+	struct client_context *client, struct user *user, struct node *node, struct history_op *op);
+enum history_outcome client_end(struct client_context *client, uint32_t id, struct history_op *op,
+	enum node_answer answer, const struct client_request *r, const struct lab_error *err);
+/* The backend of a session, or NULL: the connection is gone. */
+struct node *client_session_node(struct client_session *session);
+/* In the backend: the request's folder. What was opened is the caller's even if this fails. */
+int client_open_folder(struct backend *backend, struct client_request *r,
+	struct obox_user **ret_user, struct obox_mailbox **ret);
+
+#endif

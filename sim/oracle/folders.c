@@ -1,0 +1,881 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * folders.c - invariant 11: folders, their names and GUIDs, and subscriptions are what was
+ * acknowledged; and what deleting a folder or a user does to the mails that were in it.
+ *
+ * A folder is its GUID. It has a name from whoever saw it first under that name, and from each
+ * rename of it or of a folder above it. A name is over once a rename that ended ok, and that was
+ * made knowing it, took the folder away from it. Of two backends that did not know each other
+ * either one's word may hold.
+ */
+#include "sim/oracle/oracle-private.h"
+
+#include <stdio.h>
+
+#define NAMES_MAX 512 /* of one folder; beyond them nothing is claimed */
+#define RECOVERED "recovered-lost-folder-"
+
+/* Why a folder may have this name. */
+struct name {
+	struct lab_view text;
+	const struct history_op *op;
+	struct name *next;
+};
+
+struct folder {
+	struct account *account;
+	uint8_t guid[HISTORY_NAME_BYTES];
+	struct lab_view known_as; /* in the history; empty: no operation was in it */
+	struct name *names, **last_name;
+	size_t name_count;
+	const struct history_op *made; /* an acknowledged change that needs it */
+	const struct history_op *created;
+	struct oracle_touch *deletes; /* that may have been of it */
+	const struct history_folder *listed;
+	struct folder *next;
+};
+
+/* Operations on the folders of a user, in the order of invocation. */
+struct account {
+	struct lab_view user;
+	struct oracle_touch *ops, **last_op;
+	struct folder *folders, **last_folder;
+	struct lab_map *asked; /* names that were ever asked for */
+	const struct history_op *list;
+	bool has_renames;
+	struct account *next;
+};
+
+struct folders {
+	struct oracle *oracle;
+	const struct history *history;
+	struct lab_map *accounts; /* user */
+	struct account *first, **last;
+	struct lab_map *by_guid;  /* user, GUID */
+	struct lab_map *by_known; /* user, name in the history */
+};
+
+/* ---- which backend has heard of what ---- */
+
+/* Refreshes of a user's root on one host that found out all there was. */
+struct oracle_root_refreshes {
+	uint64_t began; /* event; 0: none is under way */
+	struct refreshed {
+		uint64_t began, ended;
+		struct refreshed *before;
+	} * last;
+};
+
+void oracle_root_event(struct oracle *oracle, const struct lab_event *event)
+{
+	uint32_t boot;
+	struct lab_view host = knowledge_host(oracle->knowledge, event->host, &boot);
+	struct oracle_root_refreshes *r;
+	struct oracle_key key;
+	void **slot = lab_map_slot(oracle->roots,
+		oracle_key3(&key, host, oracle_event_text(event, "user"), LAB_VIEW("")));
+
+	if (slot == NULL)
+		return;
+	if (*slot == NULL)
+		*slot = lab_arena_new_of(oracle->texts, struct oracle_root_refreshes);
+	r = *slot;
+	if (event->id == LAB_EV_metacache_user_refresh_started) {
+		r->began = event->sequence;
+	} else if (r->began != 0) {
+		if (oracle_event_number(event, "code") == LAB_OK) {
+			struct refreshed *done = lab_arena_new_of(oracle->texts, struct refreshed);
+
+			*done = (struct refreshed){ r->began, event->sequence, r->last };
+			r->last = done;
+		}
+		r->began = 0;
+	}
+}
+
+/* Had the backend of `later` heard of `earlier` when it began? */
+static bool knew(const struct oracle *oracle, const struct history_op *later,
+	const struct history_op *earlier)
+{
+	const struct oracle_root_refreshes *r;
+	struct oracle_key key;
+
+	if (earlier->outcome == HISTORY_PENDING || earlier->ended_event > later->invoked_event)
+		return false;
+	if (lab_view_eq(earlier->backend, later->backend))
+		return true;
+	r = lab_map_get(
+		oracle->roots, oracle_key3(&key, later->backend, later->user, LAB_VIEW("")));
+	for (const struct refreshed *d = r == NULL ? NULL : r->last; d != NULL; d = d->before) {
+		if (d->began >= earlier->ended_event && d->ended <= later->invoked_event)
+			return true;
+	}
+	return false;
+}
+
+/* ---- names ---- */
+
+static bool is_zero(const uint8_t guid[HISTORY_NAME_BYTES])
+{
+	static const uint8_t none[HISTORY_NAME_BYTES];
+
+	return memcmp(guid, none, sizeof(none)) == 0;
+}
+
+static bool is_below(struct lab_view name, struct lab_view above)
+{
+	return name.len > above.len && lab_view_starts_with(name, above) &&
+	       name.ptr[above.len] == '/';
+}
+
+/* A folder whose name another one has, too, is shown as "name-01234567". */
+static struct lab_view without_suffix(struct lab_view shown, const uint8_t guid[HISTORY_NAME_BYTES])
+{
+	char hex[2 * HISTORY_NAME_BYTES + 1];
+
+	lab_hex(guid, HISTORY_NAME_BYTES, hex);
+	for (size_t digits = 8; digits <= 2 * HISTORY_NAME_BYTES; digits += 24) {
+		if (shown.len > digits + 1 && shown.ptr[shown.len - digits - 1] == '-' &&
+			memcmp(shown.ptr + shown.len - digits, hex, digits) == 0)
+			return lab_view_sub(shown, 0, shown.len - digits - 1);
+	}
+	return shown;
+}
+
+static bool is_name(const struct folder *folder, struct lab_view a, struct lab_view b)
+{
+	return lab_view_eq(a, b) ||
+	       lab_view_eq(without_suffix(a, folder->guid), without_suffix(b, folder->guid));
+}
+
+static bool may_have_name(const struct folder *folder, struct lab_view name)
+{
+	for (const struct name *n = folder->names; n != NULL; n = n->next) {
+		if (is_name(folder, n->text, name))
+			return true;
+	}
+	return folder->name_count >= NAMES_MAX;
+}
+
+/* An operation that says it again adds nothing, unless it is a rename. */
+static bool add_name(
+	struct folders *f, struct folder *folder, struct lab_view text, const struct history_op *op)
+{
+	bool is_rename = op->kind == HISTORY_RENAME;
+	struct name *added;
+
+	for (const struct name *n = folder->names; n != NULL; n = n->next) {
+		if (lab_view_eq(n->text, text) &&
+			(n->op == op || (!is_rename && n->op->kind != HISTORY_RENAME)))
+			return false;
+	}
+	if (folder->name_count >= NAMES_MAX)
+		return false;
+	folder->name_count++;
+	added = lab_arena_new_of(f->oracle->work, struct name);
+	*added = (struct name){ .text = text, .op = op };
+	*folder->last_name = added;
+	folder->last_name = &added->next;
+	return true;
+}
+
+static uint64_t op_end(const struct history_op *op)
+{
+	return op->outcome == HISTORY_PENDING ? UINT64_MAX : op->ended_event;
+}
+
+/* What `rename` makes of a name of the folder; false: nothing. */
+static bool renamed(struct folders *f, const struct folder *folder, const struct name *from,
+	const struct history_op *rename, struct lab_view *ret)
+{
+	struct lab_view name = from->text;
+
+	if (from->op == rename || from->op->invoked_event > op_end(rename))
+		return false;
+	if (is_below(name, rename->asked)) {
+		*ret = lab_view_cstr(lab_arena_printf(f->oracle->work, "%.*s%.*s",
+			LAB_VIEW_ARG(rename->asked_target),
+			LAB_VIEW_ARG(lab_view_skip(name, rename->asked.len))));
+		return true;
+	}
+	*ret = rename->asked_target;
+	return is_name(folder, name, rename->asked) &&
+	       (is_zero(rename->mailbox_guid) ||
+		       memcmp(rename->mailbox_guid, folder->guid, sizeof(folder->guid)) == 0);
+}
+
+/* Until no rename adds a name. */
+static void follow_renames(struct folders *f, struct folder *folder)
+{
+	bool is_new = folder->account->has_renames;
+
+	while (is_new) {
+		is_new = false;
+		for (const struct oracle_touch *t = folder->account->ops; t != NULL; t = t->next) {
+			if (t->op->kind != HISTORY_RENAME)
+				continue;
+			for (const struct name *n = folder->names; n != NULL; n = n->next) {
+				struct lab_view to;
+
+				if (renamed(f, folder, n, t->op, &to))
+					is_new |= add_name(f, folder, to, t->op);
+			}
+		}
+	}
+}
+
+/* ---- the history ---- */
+
+static void **slot_of(struct lab_map *map, struct lab_view key)
+{
+	void **slot = lab_map_slot(map, key);
+
+	lab_assert(slot != NULL);
+	return slot;
+}
+
+static struct account *account_of(struct folders *f, struct lab_view user)
+{
+	void **slot = slot_of(f->accounts, user);
+	struct account *account = *slot;
+
+	if (account != NULL)
+		return account;
+	*slot = account = lab_arena_new_of(f->oracle->work, struct account);
+	account->user = user;
+	account->last_op = &account->ops;
+	account->last_folder = &account->folders;
+	account->asked = lab_map_new(f->oracle->settings.heap, ORACLE_NAMES_MAX);
+	*f->last = account;
+	f->last = &account->next;
+	return account;
+}
+
+static struct folder *folder_of(struct folders *f, struct account *account,
+	const uint8_t guid[HISTORY_NAME_BYTES], struct lab_view known_as)
+{
+	struct oracle_key key;
+	void **slot =
+		slot_of(f->by_guid, oracle_key3(&key, account->user,
+					    lab_view_of(guid, HISTORY_NAME_BYTES), LAB_VIEW("")));
+	struct folder *folder = *slot;
+
+	if (folder != NULL)
+		return folder;
+	*slot = folder = lab_arena_new_of(f->oracle->work, struct folder);
+	folder->account = account;
+	memcpy(folder->guid, guid, HISTORY_NAME_BYTES);
+	folder->known_as = known_as;
+	folder->last_name = &folder->names;
+	*account->last_folder = folder;
+	account->last_folder = &folder->next;
+	if (known_as.len > 0)
+		*slot_of(f->by_known, oracle_key3(&key, account->user, known_as, LAB_VIEW(""))) =
+			folder;
+	return folder;
+}
+
+static void add_touch(struct folders *f, struct oracle_touch **last, const struct history_op *op)
+{
+	while (*last != NULL)
+		last = &(*last)->next;
+	*last = lab_arena_new_of(f->oracle->work, struct oracle_touch);
+	(*last)->op = op;
+}
+
+static void keep_op(struct folders *f, struct account *account, const struct history_op *op)
+{
+	struct oracle_touch *touch = lab_arena_new_of(f->oracle->work, struct oracle_touch);
+
+	touch->op = op;
+	*account->last_op = touch;
+	account->last_op = &touch->next;
+	account->has_renames |= op->kind == HISTORY_RENAME;
+}
+
+static void see_folder(struct folders *f, struct account *account, const struct history_op *op,
+	const uint8_t guid[HISTORY_NAME_BYTES], struct lab_view known_as, struct lab_view name)
+{
+	bool is_change = op->kind == HISTORY_CREATE || op->kind == HISTORY_RENAME ||
+			 op->kind == HISTORY_DELIVER || op->kind == HISTORY_COPY ||
+			 op->kind == HISTORY_MOVE;
+	struct folder *folder;
+
+	if (is_zero(guid) || op->kind == HISTORY_LIST)
+		return;
+	folder = folder_of(f, account, guid, known_as);
+	if (op->outcome != HISTORY_OK || op->kind == HISTORY_DELETE)
+		return;
+	(void)add_name(f, folder, name, op);
+	if (is_change && folder->made == NULL)
+		folder->made = op;
+	if (op->kind == HISTORY_CREATE)
+		folder->created = op;
+}
+
+static void ask(struct account *account, struct lab_view name)
+{
+	if (name.len > 0)
+		*slot_of(account->asked, name) = account;
+}
+
+static bool is_on_folders(const struct history_op *op)
+{
+	return op->kind == HISTORY_RENAME || op->kind == HISTORY_DELETE ||
+	       op->kind == HISTORY_SUBSCRIBE || op->kind == HISTORY_USER_DELETE;
+}
+
+static void read_op(struct folders *f, const struct history_op *op)
+{
+	struct account *account = account_of(f, op->user);
+
+	ask(account, op->asked);
+	ask(account, op->asked_target);
+	if (op->outcome == HISTORY_FAIL)
+		return;
+	if (is_on_folders(op))
+		keep_op(f, account, op);
+	if (op->kind == HISTORY_RENAME) {
+		see_folder(f, account, op, op->mailbox_guid, op->folder, op->asked_target);
+	} else {
+		see_folder(f, account, op, op->mailbox_guid, op->folder, op->asked);
+		see_folder(f, account, op, op->target_guid, op->target, op->asked_target);
+	}
+	if (op->kind == HISTORY_LIST && op->outcome == HISTORY_OK &&
+		lab_view_eq_cstr(op->backend, f->oracle->settings.auditor)) {
+		size_t count;
+
+		(void)history_folders(f->history, op->id, &count);
+		account->list = count == 0 ? NULL : op;
+	}
+}
+
+static bool may_be_deleted_by(const struct folder *folder, const struct history_op *op)
+{
+	bool is_inbox = may_have_name(folder, LAB_VIEW("INBOX"));
+
+	/* What was first seen after it was made after it. */
+	if (op->kind == HISTORY_USER_DELETE)
+		return !is_inbox && (op->outcome != HISTORY_OK || folder->names == NULL ||
+					    folder->names->op->invoked_event < op->ended_event);
+	if (op->kind != HISTORY_DELETE)
+		return false;
+	if (!is_zero(op->mailbox_guid))
+		return memcmp(op->mailbox_guid, folder->guid, sizeof(folder->guid)) == 0;
+	return op->outcome != HISTORY_OK && may_have_name(folder, op->asked);
+}
+
+static void read_list(struct folders *f, struct account *account)
+{
+	size_t count;
+	const struct history_folder *listed =
+		history_folders(f->history, account->list->id, &count);
+
+	for (size_t i = 0; i < count; i++) {
+		if (!is_zero(listed[i].guid))
+			folder_of(f, account, listed[i].guid, LAB_VIEW(""))->listed = &listed[i];
+	}
+}
+
+static void read_account(struct folders *f, struct account *account)
+{
+	for (struct folder *folder = account->folders; folder != NULL; folder = folder->next) {
+		follow_renames(f, folder);
+		for (const struct oracle_touch *t = account->ops; t != NULL; t = t->next) {
+			if (may_be_deleted_by(folder, t->op))
+				add_touch(f, &folder->deletes, t->op);
+		}
+	}
+	if (account->list != NULL)
+		read_list(f, account);
+}
+
+/* ---- what goes with a folder, or with its user ---- */
+
+/* A mail that came after its folder was gone, from a backend that had not heard of it, is saved
+ * again into a folder of that name. */
+static void delete_with(
+	struct folders *f, struct oracle_instance *i, const struct history_op *deletion)
+{
+	const struct history_op *maker = i->maker;
+	bool is_certain = deletion->outcome == HISTORY_OK && maker != NULL &&
+			  i->made == ORACLE_MADE_OK && maker->outcome != HISTORY_PENDING;
+	bool is_user = deletion->kind == HISTORY_USER_DELETE;
+
+	if (is_user && is_certain && maker->invoked_ns > deletion->ended_ns)
+		return;
+	if (i->object != NULL)
+		oracle_object_touched(f->oracle, i->object, deletion);
+	if (!is_certain || maker->ended_ns >= deletion->invoked_ns ||
+		oracle_had_trouble(f->oracle, deletion->invoked_ns, deletion->ended_ns)) {
+		i->maybe_removed = deletion;
+		i->is_orphan |= is_certain && maker->invoked_ns > deletion->ended_ns;
+		i->may_be_saved_again |= !is_user;
+	} else if (i->removed == NULL || i->removed->ended_ns > deletion->ended_ns) {
+		i->removed = deletion;
+	}
+}
+
+static void delete_mails(struct folders *f)
+{
+	struct oracle_model *model = &f->oracle->model;
+	struct oracle_key key;
+
+	for (struct oracle_instance *i = model->first_instance; i != NULL; i = i->next) {
+		const struct account *account = lab_map_get(f->accounts, i->user);
+		const struct folder *folder = lab_map_get(
+			f->by_known, oracle_key3(&key, i->user, i->folder, LAB_VIEW("")));
+
+		for (const struct oracle_touch *t = folder == NULL ? NULL : folder->deletes;
+			t != NULL; t = t->next) {
+			if (t->op->kind == HISTORY_DELETE)
+				delete_with(f, i, t->op);
+		}
+		for (const struct oracle_touch *t = account == NULL ? NULL : account->ops;
+			t != NULL; t = t->next) {
+			if (t->op->kind == HISTORY_USER_DELETE)
+				delete_with(f, i, t->op);
+		}
+	}
+}
+
+/* ---- findings ---- */
+
+static const char *excuse_of(const struct folders *f, const struct oracle_case *c)
+{
+	const char *excuse = oracle_excuse_weak(f->oracle);
+
+	if (f->oracle->settings.objects_were_lost)
+		return "objects were taken away on purpose";
+	if (f->oracle->settings.rows_were_resurrected)
+		return "rows were put back on purpose";
+	if (excuse == NULL)
+		excuse = oracle_excuse_clock(f->oracle, c);
+	return excuse;
+}
+
+static void report(struct folders *f, const struct oracle_case *c, struct oracle_finding *finding,
+	const struct history_op *op, const struct history_op *seen)
+{
+	finding->op = op == NULL ? seen->id : op->id;
+	finding->time_ns = seen->ended_ns;
+	if (op != NULL)
+		oracle_why_op(finding, op);
+	oracle_why_op(finding, seen);
+	finding->excuse = excuse_of(f, c);
+}
+
+#define WHERE "%.*s/%.*s"
+
+static struct lab_view any_name(const struct folder *folder)
+{
+	return folder->listed != NULL  ? folder->listed->name
+	       : folder->names != NULL ? folder->names->text
+				       : folder->known_as;
+}
+#define WHERE_ARG(folder) LAB_VIEW_ARG((folder)->account->user), LAB_VIEW_ARG(any_name(folder))
+
+static void check_lost(struct folders *f, const struct oracle_case *c, const struct folder *folder)
+{
+	const struct account *account = folder->account;
+
+	struct oracle_key key;
+
+	if (folder->listed != NULL || folder->made == NULL || folder->deletes != NULL)
+		return;
+	*slot_of(f->oracle->model.lost_folders,
+		oracle_key3(&key, account->user, folder->known_as, LAB_VIEW(""))) = f->oracle;
+	report(f, c,
+		oracle_find(f->oracle, 11, "I11 lost folder",
+			WHERE " was there, nobody deleted it, and it is in no list",
+			WHERE_ARG(folder)),
+		folder->made, account->list);
+}
+
+/* Deleted for certain: every sight of it before, and no backend that had not heard of it could make
+ * it anew, since GUIDs are never used twice. */
+static const struct history_op *deleted_by(const struct folder *folder)
+{
+	for (const struct oracle_touch *t = folder->deletes; t != NULL; t = t->next) {
+		if (t->op->outcome == HISTORY_OK &&
+			t->op->ended_event < folder->account->list->invoked_event &&
+			(t->op->kind == HISTORY_DELETE ||
+				(folder->names != NULL &&
+					folder->names->op->ended_event < t->op->invoked_event)))
+			return t->op;
+	}
+	return NULL;
+}
+
+/* Another backend that had served the user before: its metacache is not removed (obox 4.11). */
+static bool has_stale_host(const struct folders *f, const struct history_op *deletion)
+{
+	for (size_t i = 0; i < history_count(f->history); i++) {
+		const struct history_op *op = history_op(f->history, i);
+
+		if (op->boot > 0 && lab_view_eq(op->user, deletion->user) &&
+			!lab_view_eq(op->backend, deletion->backend) &&
+			op->invoked_event < deletion->ended_event)
+			return true;
+	}
+	return false;
+}
+
+static void check_deleted(
+	struct folders *f, const struct oracle_case *c, const struct folder *folder)
+{
+	const struct history_op *deletion = deleted_by(folder);
+	bool is_user = deletion != NULL && deletion->kind == HISTORY_USER_DELETE;
+	struct oracle_finding *finding;
+
+	if (deletion == NULL)
+		return;
+	finding = is_user ? oracle_find(f->oracle, 11, "I11 folder of a deleted user",
+				    WHERE " is listed, and its user was deleted since it was made",
+				    WHERE_ARG(folder))
+			  : oracle_find(f->oracle, 11, "I11 deleted folder is back",
+				    WHERE " was deleted with OK, and is listed again",
+				    WHERE_ARG(folder));
+	report(f, c, finding, deletion, folder->account->list);
+	if (is_user && finding->excuse == NULL && has_stale_host(f, deletion))
+		finding->excuse = "another backend had the user's metacache, which is not removed "
+				  "(obox 4.11)";
+}
+
+/* A rename that was made knowing the folder by this name, and took it away. */
+static const struct history_op *ended_by(
+	const struct folders *f, const struct folder *folder, const struct name *name)
+{
+	for (const struct oracle_touch *t = folder->account->ops; t != NULL; t = t->next) {
+		const struct history_op *op = t->op;
+		bool is_this = memcmp(op->mailbox_guid, folder->guid, sizeof(folder->guid)) == 0;
+
+		if (op->kind != HISTORY_RENAME || op->outcome != HISTORY_OK || op == name->op ||
+			!knew(f->oracle, op, name->op))
+			continue;
+		if (is_this && is_name(folder, name->text, op->asked))
+			return op;
+		if (is_below(name->text, op->asked) && lab_view_eq(op->backend, name->op->backend))
+			return op;
+	}
+	return NULL;
+}
+
+static bool is_asked(const struct account *account, struct lab_view name)
+{
+	/* Whoever opens a user has one. */
+	if (lab_view_eq(name, LAB_VIEW("INBOX")) || lab_map_get(account->asked, name) != NULL)
+		return true;
+	for (const struct oracle_touch *t = account->ops; t != NULL; t = t->next) {
+		if (t->op->kind == HISTORY_RENAME && is_below(name, t->op->asked_target))
+			return true;
+	}
+	return false;
+}
+
+static void check_name(struct folders *f, const struct oracle_case *c, const struct folder *folder)
+{
+	const struct history_op *list = folder->account->list, *end = NULL;
+	struct lab_view shown = folder->listed->name;
+
+	if (folder->names == NULL || folder->name_count >= NAMES_MAX)
+		return;
+	if (!may_have_name(folder, shown)) {
+		report(f, c,
+			oracle_find(f->oracle, 11, "I11 folder has another name",
+				WHERE ": nobody ever gave this name to the folder that was %.*s",
+				WHERE_ARG(folder), LAB_VIEW_ARG(folder->names->text)),
+			folder->names->op, list);
+		return;
+	}
+	for (const struct name *n = folder->names; n != NULL; n = n->next) {
+		if (!is_name(folder, n->text, shown))
+			continue;
+		end = ended_by(f, folder, n);
+		if (end == NULL)
+			return;
+	}
+	report(f, c,
+		oracle_find(f->oracle, 11, "I11 rename undone",
+			WHERE ": a rename to %.*s had ended with OK", WHERE_ARG(folder),
+			LAB_VIEW_ARG(end->asked_target)),
+		end, list);
+}
+
+/* The suffix is there because another folder has, or had, the name. */
+static void check_suffix(
+	struct folders *f, const struct oracle_case *c, const struct folder *folder)
+{
+	struct lab_view shown = folder->listed->name;
+	struct lab_view base = without_suffix(shown, folder->guid);
+
+	if (base.len == shown.len || lab_view_eq(base, LAB_VIEW("INBOX")))
+		return;
+	for (const struct folder *other = folder->account->folders; other != NULL;
+		other = other->next) {
+		if (other != folder &&
+			(may_have_name(other, base) ||
+				(other->listed != NULL && lab_view_eq(other->listed->name, base))))
+			return;
+	}
+	report(f, c,
+		oracle_find(f->oracle, 11, "I11 clash without cause",
+			WHERE ": no other folder was ever called %.*s", WHERE_ARG(folder),
+			LAB_VIEW_ARG(base)),
+		NULL, folder->account->list);
+}
+
+static void check_origin(
+	struct folders *f, const struct oracle_case *c, const struct folder *folder)
+{
+	struct lab_view shown = folder->listed->name;
+	struct lab_view base = without_suffix(shown, folder->guid);
+
+	if (lab_view_starts_with(shown, LAB_VIEW(RECOVERED)))
+		report(f, c,
+			oracle_find(f->oracle, 11, "I11 recovered without cause",
+				WHERE ": nobody took away root bundles", WHERE_ARG(folder)),
+			NULL, folder->account->list);
+	else if (!is_asked(folder->account, shown) && !is_asked(folder->account, base))
+		report(f, c,
+			oracle_find(f->oracle, 11, "I11 folder out of nowhere",
+				WHERE ": nobody ever asked for such a folder", WHERE_ARG(folder)),
+			NULL, folder->account->list);
+}
+
+static void check_special_use(
+	struct folders *f, const struct oracle_case *c, const struct folder *folder)
+{
+	const struct history_op *created = folder->created;
+
+	if (created == NULL || created->special_use.len == 0 ||
+		lab_view_eq(created->special_use, folder->listed->special_use))
+		return;
+	report(f, c,
+		oracle_find(f->oracle, 11, "I11 special use lost",
+			WHERE " was made as %.*s and is \"%.*s\"", WHERE_ARG(folder),
+			LAB_VIEW_ARG(created->special_use),
+			LAB_VIEW_ARG(folder->listed->special_use)),
+		created, folder->account->list);
+}
+
+static void check_folder(
+	struct folders *f, const struct oracle_case *c, const struct folder *folder)
+{
+	check_lost(f, c, folder);
+	if (folder->listed == NULL)
+		return;
+	check_deleted(f, c, folder);
+	check_origin(f, c, folder);
+	check_name(f, c, folder);
+	check_suffix(f, c, folder);
+	check_special_use(f, c, folder);
+}
+
+/* ---- subscriptions ---- */
+
+/* The last word on a name: whoever said it knew all that had said otherwise. */
+static const struct history_op *last_word(
+	const struct folders *f, const struct account *account, const struct history_op *op)
+{
+	for (const struct oracle_touch *t = account->ops; t != NULL; t = t->next) {
+		const struct history_op *other = t->op;
+		bool is_contrary =
+			other->kind == HISTORY_USER_DELETE ||
+			(other->kind == HISTORY_SUBSCRIBE && lab_view_eq(other->asked, op->asked) &&
+				other->is_set != op->is_set);
+
+		if (is_contrary && !knew(f->oracle, op, other))
+			return NULL;
+	}
+	return op;
+}
+
+static void check_subscription(struct folders *f, const struct oracle_case *c,
+	const struct account *account, const struct history_op *op)
+{
+	size_t count;
+	const struct history_folder *listed =
+		history_folders(f->history, account->list->id, &count);
+	bool is_subscribed = false;
+
+	for (size_t i = 0; i < count; i++)
+		is_subscribed |= listed[i].is_subscribed && lab_view_eq(listed[i].name, op->asked);
+	if (is_subscribed == op->is_set)
+		return;
+	report(f, c,
+		op->is_set ? oracle_find(f->oracle, 11, "I11 subscription lost",
+				     WHERE " was subscribed with OK, and is not subscribed",
+				     LAB_VIEW_ARG(op->user), LAB_VIEW_ARG(op->asked))
+			   : oracle_find(f->oracle, 11, "I11 subscription is back",
+				     WHERE " was unsubscribed with OK, and is subscribed",
+				     LAB_VIEW_ARG(op->user), LAB_VIEW_ARG(op->asked)),
+		op, account->list);
+}
+
+static void check_subscriptions(
+	struct folders *f, const struct oracle_case *c, const struct account *account)
+{
+	struct lab_map *done = lab_map_new(f->oracle->settings.heap, ORACLE_NAMES_MAX);
+
+	for (const struct oracle_touch *t = account->ops; t != NULL; t = t->next) {
+		const struct history_op *op = t->op;
+
+		if (op->kind != HISTORY_SUBSCRIBE || op->outcome != HISTORY_OK ||
+			lab_map_get(done, op->asked) != NULL || last_word(f, account, op) == NULL)
+			continue;
+		*slot_of(done, op->asked) = done;
+		check_subscription(f, c, account, op);
+	}
+	lab_map_free(&done);
+}
+
+/* ---- every LIST ---- */
+
+static void check_twice(struct folders *f, const struct oracle_case *c, const struct history_op *op,
+	const struct history_folder *a, const struct history_folder *b)
+{
+	bool is_same_guid = memcmp(a->guid, b->guid, sizeof(a->guid)) == 0;
+
+	if (is_zero(b->guid) || (!is_same_guid && !lab_view_eq(a->name, b->name)))
+		return;
+	report(f, c,
+		oracle_find(f->oracle, 11, "I11 folder listed twice", WHERE " is twice in one list",
+			LAB_VIEW_ARG(op->user), LAB_VIEW_ARG(b->name)),
+		NULL, op);
+}
+
+static void check_inbox(struct folders *f, const struct oracle_case *c, struct lab_map *inboxes,
+	const struct history_op *op, const struct history_folder *folder)
+{
+	const struct history_folder *first;
+	void **slot;
+
+	if (!lab_view_eq_nocase(without_suffix(folder->name, folder->guid), LAB_VIEW("INBOX")))
+		return;
+	slot = slot_of(inboxes, op->user);
+	if (*slot == NULL)
+		*slot = (void *)(uintptr_t)folder;
+	first = *slot;
+	if (memcmp(first->guid, folder->guid, sizeof(folder->guid)) == 0 &&
+		lab_view_eq(folder->name, LAB_VIEW("INBOX")))
+		return;
+	report(f, c,
+		oracle_find(f->oracle, 11, "I11 second INBOX", WHERE " is not the INBOX there was",
+			LAB_VIEW_ARG(op->user), LAB_VIEW_ARG(folder->name)),
+		NULL, op);
+}
+
+static void check_lists(struct folders *f, const struct oracle_case *c)
+{
+	struct lab_map *inboxes = lab_map_new(f->oracle->settings.heap, ORACLE_NAMES_MAX);
+
+	for (size_t n = 0; n < history_count(f->history); n++) {
+		const struct history_op *op = history_op(f->history, n);
+		size_t count;
+		const struct history_folder *listed = history_folders(f->history, op->id, &count);
+
+		for (size_t i = 0; i < count; i++) {
+			if (is_zero(listed[i].guid))
+				continue;
+			check_inbox(f, c, inboxes, op, &listed[i]);
+			for (size_t before = 0; before < i; before++)
+				check_twice(f, c, op, &listed[before], &listed[i]);
+		}
+	}
+	lab_map_free(&inboxes);
+}
+
+/* ---- mails that were saved into a folder that was gone ---- */
+
+/* It is somewhere, or it may have been removed from somewhere, also with the folder that it was
+ * saved into again. */
+static bool is_anywhere(const struct oracle *oracle, const struct account *account,
+	const struct oracle_instance *orphan)
+{
+	const struct oracle_instance *i = oracle->model.first_instance;
+
+	for (const struct oracle_touch *t = account->ops; t != NULL; t = t->next) {
+		if ((t->op->kind == HISTORY_DELETE || t->op->kind == HISTORY_USER_DELETE) &&
+			op_end(t->op) >= orphan->maker->ended_event)
+			return true;
+	}
+	for (; i != NULL; i = i->next) {
+		if (i != orphan && i->token == orphan->token &&
+			lab_view_eq(i->user, orphan->user) &&
+			(i->listed != NULL ||
+				(i->maker == NULL &&
+					(i->removed != NULL || i->maybe_removed != NULL))))
+			return true;
+	}
+	return orphan->listed != NULL;
+}
+
+static void check_orphans(struct folders *f, const struct oracle_case *c)
+{
+	struct oracle_model *model = &f->oracle->model;
+
+	for (struct oracle_instance *i = model->first_instance; i != NULL; i = i->next) {
+		const struct account *account = lab_map_get(f->accounts, i->user);
+		struct oracle_finding *finding;
+
+		if (!i->is_orphan || i->removed != NULL || i->is_blamed || account->list == NULL ||
+			is_anywhere(f->oracle, account, i))
+			continue;
+		finding = oracle_find(f->oracle, 11, "I11 mail lost with its folder",
+			WHERE ": mail %016" PRIx64
+			      " was saved with OK after the folder had been deleted, and is "
+			      "nowhere",
+			LAB_VIEW_ARG(i->user), LAB_VIEW_ARG(i->folder), i->token);
+		finding->token = i->token;
+		report(f, c, finding, i->maybe_removed, account->list);
+		oracle_why_op(finding, i->maker);
+		finding->op = i->maker->id;
+		i->is_blamed = true;
+	}
+}
+
+/* ---- all of it ---- */
+
+/* Mails that were saved again have names that nobody was told. */
+static void count_saved_again(struct oracle *oracle)
+{
+	for (struct oracle_instance *i = oracle->model.first_instance; i != NULL; i = i->next) {
+		struct oracle_tally *tally;
+
+		if (!i->may_be_saved_again || i->maker == NULL || i->made == ORACLE_MADE_FAILED)
+			continue;
+		tally = oracle_tally(&oracle->model, i->user, i->folder, i->token);
+		tally->maybe++;
+		if (tally->maker == NULL)
+			tally->maker = i->maker;
+	}
+}
+
+void oracle_check_folders(struct oracle *oracle, const struct oracle_case *c)
+{
+	struct folders f = { .oracle = oracle, .history = c->history };
+	struct lab_map **maps[] = { &f.accounts, &f.by_guid, &f.by_known };
+
+	for (size_t i = 0; i < LAB_COUNT_OF(maps); i++)
+		*maps[i] = lab_map_new(oracle->settings.heap, ORACLE_NAMES_MAX);
+	f.last = &f.first;
+	for (size_t i = 0; i < history_count(c->history); i++)
+		read_op(&f, history_op(c->history, i));
+	for (struct account *a = f.first; a != NULL; a = a->next)
+		read_account(&f, a);
+	delete_mails(&f);
+	count_saved_again(oracle);
+	check_lists(&f, c);
+	check_orphans(&f, c);
+	for (struct account *a = f.first; a != NULL; a = a->next) {
+		for (const struct folder *folder = a->list == NULL ? NULL : a->folders;
+			folder != NULL; folder = folder->next)
+			check_folder(&f, c, folder);
+		if (a->list != NULL)
+			check_subscriptions(&f, c, a);
+		lab_map_free(&a->asked);
+	}
+	for (size_t i = 0; i < LAB_COUNT_OF(maps); i++)
+		lab_map_free(maps[i]);
+}
