@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "scenarios/runner/judge.h"
 
+#include "scenarios/runner/disk-watch.h"
 #include "scenarios/runner/report.h"
 
 #include <stdio.h>
+
+/* What a session or delivery may add that was let in below the limit: three or four mails. */
+#define SESSION_BYTES 384
 
 struct oracle *judge_new_oracle(const struct scene *scene, struct lab_heap *heap)
 {
@@ -13,6 +17,7 @@ struct oracle *judge_new_oracle(const struct scene *scene, struct lab_heap *heap
 		scene_connect(scene) != NULL ? scene_connect(scene) : &no_dict;
 	const struct fs_uri_dictmap *dictmap = &s->endpoints.dictmap;
 	const struct conf_http_url *url = &s->endpoints.s3;
+	struct lab_view cache;
 	struct oracle_settings settings = { .heap = heap,
 		.auditor = SCENE_AUDITOR,
 		.bucket = scenario_is_scality(&s->endpoints)
@@ -56,6 +61,14 @@ struct oracle *judge_new_oracle(const struct scene *scene, struct lab_heap *heap
 		.has_reverse_rows = s->is_foreign_cql && dictmap->refcounting_table,
 		.epoch_us = (int64_t)scene->epoch_us };
 
+	/* Above it nobody is let in, but who is in goes on. */
+	for (size_t i = 0; i < s->group_count && s->conf.metacache_max_space > 0; i++)
+		settings.metacache_max_bytes += SESSION_BYTES * s->groups[i].count.high;
+	if (s->conf.metacache_max_space > 0)
+		settings.metacache_max_bytes +=
+			s->conf.metacache_max_space + s->conf.metacache_max_grace;
+	if (!disk_watch_fscache(&s->conf, &settings.fscache_max_bytes, &cache))
+		settings.fscache_max_bytes = 0;
 	return oracle_new(&settings);
 }
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "scenarios/runner/operators.h"
 
+#include "scenarios/runner/disk-watch.h"
+
 #include <stdio.h>
 
 #define OUTPUT_MAX (64u << 20)
@@ -24,8 +26,11 @@ static uint64_t pick(
 
 struct step {
 	const struct operator_command *command;
+	const struct conf_settings *conf;
 	struct lab_buf *output;
 	struct lab_error err;
+	struct disk_usage usage; /* after a rescan, before anything else happens there */
+	bool has_usage;
 };
 
 static void step_in_backend(struct backend *backend, void *arg)
@@ -33,8 +38,12 @@ static void step_in_backend(struct backend *backend, void *arg)
 	struct step *step = arg;
 
 	step->err.code = LAB_OK;
-	if (operator_run(backend, step->command, step->output, &step->err) == 0)
-		step->err.code = LAB_OK;
+	if (operator_run(backend, step->command, step->output, &step->err) < 0)
+		return;
+	step->err.code = LAB_OK;
+	step->has_usage = step->command->verb == OPERATOR_RESCAN;
+	if (step->has_usage)
+		disk_measure(backend, step->conf, &step->usage);
 }
 
 static uint32_t begin(
@@ -84,13 +93,17 @@ static void do_step(
 	struct history_op op = { .kind = HISTORY_OPERATE, .target = text };
 	uint32_t id = begin(fiber, node, user, &op);
 	struct operator_command command;
-	struct step step = { .command = &command, .output = &fiber->output };
+	struct step step = { .command = &command,
+		.conf = &fiber->settings.scenario->conf,
+		.output = &fiber->output };
 	enum node_answer answer = NODE_REFUSED;
 
 	lab_buf_reset(&fiber->output);
 	/* The scenario was checked: what fails here is a user's name that is no word. */
 	if (operator_parse_text(text, &command, &step.err) == 0)
 		answer = node_call(node, fiber->settings.lab, step_in_backend, &step);
+	if (answer == NODE_ANSWERED && step.has_usage)
+		disk_report(fiber->settings.lab, node->name, "rescan", &step.usage);
 	end(fiber, id, &op, answer, &step.err);
 }
 

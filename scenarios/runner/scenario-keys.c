@@ -193,6 +193,8 @@ static const struct conf_key keys[] = {
 	LATENCY("backend", scenario_hosts, disk_sync, "0", "How long an fsync takes"),
 	RANGE("backend", scenario_hosts, clock_offset, CONF_UNIT_TIME, 0, YEAR, "0",
 		"Skew of a backend's wall clock; the sign is drawn"),
+	RANGE("backend", scenario_hosts, disk_watch, CONF_UNIT_TIME, 0, HOUR, "0",
+		"How often somebody looks what its metacache and fscache take; 0: never"),
 	RANGE("backend", scenario_hosts, memory, CONF_UNIT_SIZE, MEMORY_MIN, SCENARIO_MEMORY_MAX,
 		"1G", "Memory of a backend; more is a crash"),
 	RANGE("backend", scenario_hosts, self_bundle_max, CONF_UNIT_SIZE, 1, SCENARIO_MEMORY_MAX,

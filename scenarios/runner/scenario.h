@@ -161,6 +161,7 @@ struct scenario_hosts {
 	struct conf_range clock_offset; /* us of skew, the sign is drawn */
 	struct conf_range memory;
 	struct conf_range self_bundle_max; /* bytes */
+	struct conf_range disk_watch;      /* ns; 0: nobody looks */
 };
 
 /* Where the operator's settings say that things are. The names with s3 are of whatever storage it

@@ -105,6 +105,9 @@ static int name_nodes(struct scene *scene, struct lab_error *err)
 	if (scene->node_count == 0)
 		return lab_fail(err, LAB_INVALID, "there are no backends");
 	name_node(scene, scene->node_count, s->sites[0].name, SCENE_AUDITOR);
+	scene->auditor_conf = s->conf;
+	scene->auditor_conf.metacache_max_space = 0;
+	scene->nodes[scene->node_count].settings.conf = &scene->auditor_conf;
 	return 0;
 }
 

@@ -33,6 +33,9 @@ struct scene {
 	uint64_t warmup_end, storm_end, settle_end;
 	struct node nodes[SCENE_NODES_MAX]; /* the auditor is behind the last */
 	size_t node_count;
+	/* The scenario's, but with all the space that it needs: it opens everybody at once, and is
+	 * refused nowhere. */
+	struct conf_settings auditor_conf;
 	struct s3emu *s3;     /* NULL if the storage is another one */
 	struct scalemu *ring; /* sproxyd or CDMI; else NULL */
 	struct imdsemu *imds; /* NULL if the settings have no auth_role */

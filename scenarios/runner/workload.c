@@ -4,6 +4,7 @@
  */
 #include "scenarios/runner/client.h"
 #include "core/base/mark.h"
+#include "scenarios/runner/disk-watch.h"
 #include "scenarios/runner/operators.h"
 #include "scenarios/runner/tour.h"
 #include "scenarios/runner/workload.h"
@@ -564,6 +565,21 @@ static int start_operators(struct workload *w, struct lab_error *err)
 	return operators_start(&settings, err);
 }
 
+static int start_disk_watch(struct workload *w, struct lab_error *err)
+{
+	const struct scenario *scenario = w->settings.scenario;
+	struct disk_watch_settings settings = { .lab = lab(w),
+		.nodes = w->settings.nodes,
+		.node_count = w->settings.node_count,
+		.conf = &scenario->conf,
+		.interval_ns = scenario_pick(
+			&scenario->hosts.disk_watch, w->settings.seed, "host.watch", 0, 0),
+		.end_ns = w->settings.end_ns,
+		.busy = &w->busy };
+
+	return settings.interval_ns == 0 ? 0 : disk_watch_start(&settings, err);
+}
+
 int workload_start(
 	const struct workload_settings *settings, struct workload **ret, struct lab_error *err)
 {
@@ -591,7 +607,8 @@ int workload_start(
 			user_init(w, &scenario->groups[g], &w->users[n++]);
 	}
 	*ret = w;
-	return start_users(w, err) < 0 ? -1 : start_operators(w, err);
+	return start_users(w, err) < 0 || start_operators(w, err) < 0 ? -1
+								      : start_disk_watch(w, err);
 }
 
 bool workload_is_idle(const struct workload *workload)

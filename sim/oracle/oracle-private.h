@@ -183,6 +183,7 @@ struct oracle {
 	struct oracle_drift inserts, deletes;
 
 	struct reconcile *reconcile;
+	struct oracle_metacache *metacache;
 	struct knowledge *knowledge;
 	struct lab_map *roots;     /* host, user -> struct oracle_root_refreshes (folders.c) */
 	struct lab_map *deletions; /* user -> struct deletion (refresh.c) */
@@ -220,6 +221,16 @@ uint64_t oracle_object_key(const struct oracle *oracle, struct lab_view user, st
 /* Its text: "user/mails/0123...". */
 struct lab_view oracle_object_key_text(
 	const struct oracle *oracle, struct lab_view user, struct lab_view oid);
+
+/* metacache.c: invariants 23 and 26. */
+void oracle_metacache_new(struct oracle *oracle);
+void oracle_metacache_free(struct oracle *oracle);
+/* `what` is ORACLE_S3_PUT and so on. */
+void oracle_bundle_access(
+	struct oracle *oracle, const struct sim_access *access, struct lab_view key, unsigned what);
+void oracle_metacache_crashed(struct oracle *oracle, const struct lab_event *event);
+void oracle_metacache_pulled(struct oracle *oracle, const struct lab_event *event);
+void oracle_disk_measured(struct oracle *oracle, const struct lab_event *event);
 
 /* model.c */
 void oracle_model_build(struct oracle *oracle, const struct history *history);

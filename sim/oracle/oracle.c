@@ -62,10 +62,16 @@ static const struct oracle_invariant invariants[] = {
 		"After heal, when every backend has refreshed and uploaded a user twice around, "
 		"all "
 		"show the same mails, flags and UIDs." },
+	{ 23, "no-stale-overwrite",
+		"Only who has read or written a bundle deletes it, once another one says what it "
+		"did." },
 	{ 24, "cheap-opens",
 		"What a backend keeps it asks nobody about; finding nothing new takes two SELECTs "
 		"and no GET." },
 	{ 25, "no-trust-after-crash", "After a crash no index of before is used." },
+	{ 26, "disk-use",
+		"Local indexes stay within metacache_max_space and its grace, fscache comes back "
+		"to its size, and a rescan finds what is there." },
 	{ 30, "isolation", "No request and no row touches another user's objects." },
 	{ 31, "http-policy",
 		"Attempts and waits of requests to the storage are the documented ones, "

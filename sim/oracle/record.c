@@ -33,6 +33,7 @@ struct oracle *oracle_new(const struct oracle_settings *settings)
 	oracle->windows = lab_map_new(heap, ORACLE_NAMES_MAX);
 	oracle->roots = lab_map_new(heap, ORACLE_NAMES_MAX);
 	oracle->deletions = lab_map_new(heap, ORACLE_NAMES_MAX);
+	oracle_metacache_new(oracle);
 	return oracle;
 }
 
@@ -47,6 +48,7 @@ void oracle_free(struct oracle **oracle_p)
 	knowledge_free(&oracle->knowledge);
 	reconcile_free(&oracle->reconcile);
 	oracle_refresh_free(oracle);
+	oracle_metacache_free(oracle);
 	lab_arena_free(&oracle->work);
 	lab_arena_free(&oracle->texts);
 	lab_map_free(&oracle->peers);
@@ -262,6 +264,7 @@ static void s3_access(
 		check_list(oracle, access, bucket);
 	if (!lab_view_eq(access->operation, LAB_VIEW("POST-DELETE"))) {
 		keep_s3_key(oracle, access, line, key);
+		oracle_bundle_access(oracle, access, key, line->what);
 		if (line->what == ORACLE_S3_GET)
 			oracle_index_read(oracle, access, key);
 		return;
@@ -272,8 +275,10 @@ static void s3_access(
 			access->received_ns, "%.*s deleted %zu keys in one request, more than %u",
 			LAB_VIEW_ARG(access->peer), access->key_count,
 			oracle->settings.bulk_delete_limit);
-	for (size_t i = 0; i < access->key_count; i++)
+	for (size_t i = 0; i < access->key_count; i++) {
 		keep_s3_key(oracle, access, line, access->keys[i]);
+		oracle_bundle_access(oracle, access, access->keys[i], ORACLE_S3_DELETE);
+	}
 }
 
 /* ---- CQL ---- */
@@ -437,10 +442,17 @@ void oracle_event(struct oracle *oracle, const struct lab_event *event)
 		break;
 	case LAB_EV_host_crashed:
 		oracle_refresh_crashed(oracle, event);
+		oracle_metacache_crashed(oracle, event);
 		reconcile_crashed(oracle, event,
 			intern_peer(oracle, knowledge_host(oracle->knowledge, event->host, &boot)));
 		oracle->crashes++;
 		oracle_trouble(oracle, event->time_ns);
+		break;
+	case LAB_EV_metacache_pull_finished:
+		oracle_metacache_pulled(oracle, event);
+		break;
+	case LAB_EV_disk_measured:
+		oracle_disk_measured(oracle, event);
 		break;
 	case LAB_EV_fault_injected:
 	case LAB_EV_cassandra_fallback:

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * metacache.c - what a backend keeps on its disk, and what it does to others' bundles with it:
+ * invariants 23 (who does not know a bundle does not delete it: what is stale overrides nothing)
+ * and 26 (local indexes stay within their space, fscache comes back to its limit, and a rescan
+ * knows what is there). Judged while the run goes on.
+ *
+ * A bundle is deleted because another one has taken over what it said. So whoever deletes it must
+ * have written it, or read it, since it last lost its memory; or have pulled the user's metacache
+ * from a host that had.
+ */
+#include "sim/oracle/oracle-private.h"
+
+/* A request may arrive when whoever sent it has crashed already. */
+#define LATE (2 * LAB_MINUTE)
+#define SOURCES_MAX 16
+
+/* Of a host and a bundle. */
+struct known {
+	uint64_t crashes; /* of the host, when it learned of it; + 1 */
+};
+
+struct pulled {
+	const char *sources[SOURCES_MAX];
+	size_t count;
+	uint64_t crashes;
+};
+
+struct metacache_host {
+	uint64_t crashes, crashed_ns;
+};
+
+struct oracle_metacache {
+	struct lab_map *hosts;   /* name -> struct metacache_host */
+	struct lab_map *bundles; /* host, key -> struct known */
+	struct lab_map *pulls;   /* host, user -> struct pulled */
+};
+
+void oracle_metacache_new(struct oracle *oracle)
+{
+	struct lab_heap *heap = oracle->settings.heap;
+	struct oracle_metacache *m = lab_new(heap, struct oracle_metacache);
+
+	m->hosts = lab_map_new(heap, ORACLE_NAMES_MAX);
+	m->bundles = lab_map_new(heap, ORACLE_NAMES_MAX);
+	m->pulls = lab_map_new(heap, ORACLE_NAMES_MAX);
+	oracle->metacache = m;
+}
+
+void oracle_metacache_free(struct oracle *oracle)
+{
+	struct oracle_metacache *m = oracle->metacache;
+
+	lab_map_free(&m->hosts);
+	lab_map_free(&m->bundles);
+	lab_map_free(&m->pulls);
+	lab_heap_free(oracle->settings.heap, m);
+	oracle->metacache = NULL;
+}
+
+/* In the oracle's arena; NULL if there are too many. */
+#define SLOT(oracle, map, key, type) ((type *)slot_of((oracle), (map), (key), sizeof(type)))
+static void *slot_of(struct oracle *oracle, struct lab_map *map, struct lab_view key, size_t size)
+{
+	void **slot = lab_map_slot(map, key);
+
+	if (slot != NULL && *slot == NULL)
+		*slot = lab_arena_alloc(oracle->texts, size);
+	return slot == NULL ? NULL : *slot;
+}
+
+/* ---- 23 ---- */
+
+static struct lab_view bundle_key(struct oracle_key *out, struct lab_view host, struct lab_view key)
+{
+	return oracle_key3(out, host, key, LAB_VIEW(""));
+}
+
+static bool is_bundle(struct lab_view key)
+{
+	return lab_view_find(key, LAB_VIEW("/idx/")) != SIZE_MAX;
+}
+
+static struct metacache_host *host_of(struct oracle *oracle, struct lab_view name)
+{
+	return SLOT(oracle, oracle->metacache->hosts, name, struct metacache_host);
+}
+
+static void learn(struct oracle *oracle, struct lab_view name, struct lab_view key)
+{
+	struct metacache_host *host = host_of(oracle, name);
+	struct oracle_key text;
+	struct known *known = SLOT(
+		oracle, oracle->metacache->bundles, bundle_key(&text, name, key), struct known);
+
+	if (known != NULL && host != NULL)
+		known->crashes = host->crashes + 1;
+}
+
+static bool has_pulled(struct oracle *oracle, struct lab_view name, struct lab_view user,
+	struct lab_view key, uint64_t crashes)
+{
+	struct oracle_key text;
+	const struct pulled *pulled = lab_map_get(
+		oracle->metacache->pulls, oracle_key3(&text, name, user, LAB_VIEW("pull")));
+
+	for (size_t i = 0; pulled != NULL && pulled->crashes == crashes && i < pulled->count; i++) {
+		if (lab_map_get(oracle->metacache->bundles,
+			    bundle_key(&text, lab_view_cstr(pulled->sources[i]), key)) != NULL)
+			return true;
+	}
+	return false;
+}
+
+static void check_delete(
+	struct oracle *oracle, const struct sim_access *access, struct lab_view key)
+{
+	const struct metacache_host *host = host_of(oracle, access->peer);
+	struct oracle_key text;
+	const struct known *known =
+		lab_map_get(oracle->metacache->bundles, bundle_key(&text, access->peer, key));
+
+	if (host == NULL || (known != NULL && known->crashes == host->crashes + 1) ||
+		(host->crashes > 0 && access->received_ns < host->crashed_ns + LATE) ||
+		has_pulled(oracle, access->peer, access->user, key, host->crashes))
+		return;
+	oracle_found_online(oracle, 23, "I23 unknown bundle deleted", access->received_ns,
+		"%.*s: %.*s deleted the bundle %.*s, and has not read what it says",
+		LAB_VIEW_ARG(access->user), LAB_VIEW_ARG(access->peer), LAB_VIEW_ARG(key));
+}
+
+void oracle_bundle_access(
+	struct oracle *oracle, const struct sim_access *access, struct lab_view key, unsigned what)
+{
+	if (!is_bundle(key))
+		return;
+	if (what == ORACLE_S3_GET || what == ORACLE_S3_PUT)
+		learn(oracle, access->peer, key);
+	else if (what == ORACLE_S3_DELETE && access->applied)
+		check_delete(oracle, access, key);
+}
+
+void oracle_metacache_crashed(struct oracle *oracle, const struct lab_event *event)
+{
+	uint32_t boot;
+	struct metacache_host *host =
+		host_of(oracle, knowledge_host(oracle->knowledge, event->host, &boot));
+
+	if (host == NULL)
+		return;
+	host->crashes++;
+	host->crashed_ns = event->time_ns;
+}
+
+void oracle_metacache_pulled(struct oracle *oracle, const struct lab_event *event)
+{
+	uint32_t boot;
+	struct lab_view name = knowledge_host(oracle->knowledge, event->host, &boot);
+	struct metacache_host *host = host_of(oracle, name);
+	struct oracle_key text;
+	struct pulled *pulled = SLOT(oracle, oracle->metacache->pulls,
+		oracle_key3(&text, name, oracle_event_text(event, "user"), LAB_VIEW("pull")),
+		struct pulled);
+
+	if (oracle_event_number(event, "code") != LAB_OK || host == NULL || pulled == NULL ||
+		!lab_view_eq_cstr(oracle_event_text(event, "type"), "client"))
+		return;
+	if (pulled->crashes != host->crashes || pulled->count == SOURCES_MAX)
+		pulled->count = 0;
+	pulled->crashes = host->crashes;
+	pulled->sources[pulled->count++] =
+		lab_arena_cstr(oracle->texts, oracle_event_text(event, "source_host"));
+}
+
+/* ---- 26 ---- */
+
+void oracle_disk_measured(struct oracle *oracle, const struct lab_event *event)
+{
+	const struct oracle_settings *s = &oracle->settings;
+	struct lab_view host = oracle_event_text(event, "host");
+	struct lab_view reason = oracle_event_text(event, "reason");
+	uint64_t local = oracle_event_number(event, "metacache_bytes");
+	uint64_t counted = oracle_event_number(event, "counted_bytes");
+	uint64_t cached = oracle_event_number(event, "fscache_bytes");
+
+	if (s->metacache_max_bytes > 0 && local > s->metacache_max_bytes)
+		oracle_found_online(oracle, 26, "I26 metacache beyond its grace", event->time_ns,
+			"%.*s: local indexes take %" PRIu64 " bytes, and may take %" PRIu64,
+			LAB_VIEW_ARG(host), local, s->metacache_max_bytes);
+	/* One object may be larger than the whole cache (obox 1.10). */
+	if (s->fscache_max_bytes > 0 && cached > s->fscache_max_bytes &&
+		oracle_event_number(event, "fscache_files") > 1 && lab_view_eq_cstr(reason, "end"))
+		oracle_found_online(oracle, 26, "I26 fscache stays above its limit", event->time_ns,
+			"%.*s: fscache has %" PRIu64 " bytes of %" PRIu64, LAB_VIEW_ARG(host),
+			cached, s->fscache_max_bytes);
+	if (counted != local && lab_view_eq_cstr(reason, "rescan"))
+		oracle_found_online(oracle, 26, "I26 rescan left a drift", event->time_ns,
+			"%.*s: after a rescan %" PRIu64 " bytes are counted, and %" PRIu64
+			" are there",
+			LAB_VIEW_ARG(host), counted, local);
+}
