@@ -649,7 +649,7 @@ static void make_leaks(struct searcher *s, struct obox_mailbox *inbox)
 	OK(fts_index(s->fts, s->node.user, folder, &err));
 	flush_all(s);
 	obox_mailbox_close(&folder);
-	OK(obox_folder_delete(s->node.user, LAB_VIEW("Folder"), &err));
+	OK(obox_folder_delete(s->node.user, LAB_VIEW("Folder"), NULL, &err));
 	assert_check(s, "synced 3, leaked 1");
 	flush_all(s);
 	assert_check(s, "synced 3");

@@ -94,7 +94,7 @@ QUOTA_TEST(what_is_there_is_counted)
 	usage = usage_of(node);
 	assert_int_equal(usage.bytes_limit, 100);
 	assert_int_equal(usage.messages_limit, 5);
-	OK(obox_folder_delete(node->user, LAB_VIEW("Work"), &err));
+	OK(obox_folder_delete(node->user, LAB_VIEW("Work"), NULL, &err));
 	assert_usage(node, 0, 0);
 	obox_mailbox_close(&inbox);
 	obox_mailbox_close(&work);
