@@ -12,6 +12,7 @@
 /* HD-7: a diff beyond this, or beyond half of its base, is a new base. */
 #define DIFF_BYTES_MAX (256u * 1024)
 #define RETRY_MIN LAB_SEC
+#define SHOW_UPLOADS_MAX 16u /* one after the other, before a folder is shown */
 
 static const struct conf_settings *conf_of(const struct obox_mailbox *mailbox)
 {
@@ -249,7 +250,18 @@ int obox_mailbox_show(struct obox_mailbox *mailbox, struct lab_error *err)
 	if (!is_needed(mailbox, OBOX_UPLOAD_UIDS))
 		return 0;
 	obox_mailbox_begin(mailbox);
-	result = obox_upload(mailbox, OBOX_UPLOAD_UIDS, "obox:mailbox_uids_non_reproducible", err);
+	/* While an upload was under way, others may have been given UIDs that it does not have. */
+	for (unsigned n = 0;; n++) {
+		result = obox_upload(
+			mailbox, OBOX_UPLOAD_UIDS, "obox:mailbox_uids_non_reproducible", err);
+		if (result <= 0)
+			break;
+		if (n == SHOW_UPLOADS_MAX) {
+			result = lab_fail(err, LAB_UNAVAILABLE,
+				"%s changes faster than it can be uploaded", mailbox->name);
+			break;
+		}
+	}
 	obox_mailbox_end(mailbox);
 	/* Whether they are in a bundle or not: nobody was told any. */
 	if (result < 0 && err != NULL && err->code == LAB_UNCERTAIN)

@@ -254,6 +254,38 @@ NODE_TEST(uids_in_another_order_are_uploaded_before_they_are_shown)
 	obox_mailbox_close(&saver.box);
 }
 
+static void show_in_fiber(void *arg)
+{
+	struct saver *saver = arg;
+
+	show(saver->box);
+	saver->is_done = true;
+}
+
+/* The upload that a SELECT waits for takes its time; what came meanwhile would be shown with it. */
+NODE_TEST(uids_given_during_an_upload_are_uploaded_before_they_are_shown)
+{
+	struct saver first = { .box = box_open(node, "INBOX") }, shown = first;
+	struct lab_error err;
+
+	node->rig->delay_ns = 10 * LAB_MINUTE;
+	OK(env_spawn(node->user->env, "save", save_in_fiber, &first, &err));
+	pass(node, 100 * LAB_MSEC);
+	node->rig->delay_ns = LAB_MSEC;
+	deliver(first.box, "second");
+	node->rig->delay_ns = 20 * LAB_SEC;
+	OK(env_spawn(node->user->env, "show", show_in_fiber, &shown, &err));
+	pass(node, 100 * LAB_MSEC);
+	node->rig->delay_ns = LAB_MSEC;
+	deliver(first.box, "third");
+	pass(node, 2 * LAB_MINUTE);
+	assert_true(shown.is_done && !first.is_done);
+	assert_int_equal(UPLOADS(node->rig), 2);
+	pass(node, 60 * LAB_MINUTE);
+	assert_true(first.is_done);
+	obox_mailbox_close(&first.box);
+}
+
 NODE_TEST(after_an_uncertain_save_uids_are_uploaded_before_they_are_shown)
 {
 	struct obox_mailbox *box = box_open(node, "INBOX");
@@ -901,6 +933,7 @@ int main(void)
 		RIG_UNIT_TEST(nonreproducible_uids_may_be_allowed),
 		RIG_UNIT_TEST(uids_in_the_order_of_creation_need_no_upload_to_be_shown),
 		RIG_UNIT_TEST(uids_in_another_order_are_uploaded_before_they_are_shown),
+		RIG_UNIT_TEST(uids_given_during_an_upload_are_uploaded_before_they_are_shown),
 		RIG_UNIT_TEST(after_an_uncertain_save_uids_are_uploaded_before_they_are_shown),
 		RIG_UNIT_TEST(a_flush_uploads_all_or_what_is_important),
 		RIG_UNIT_TEST(an_upload_that_fails_is_tried_again),

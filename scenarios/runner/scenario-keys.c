@@ -89,6 +89,8 @@ static const struct conf_key keys[] = {
 		"How often the sending MTA tries again"),
 	RANGE("user", scenario_group, mail_delivery_retry_delay, CONF_UNIT_TIME, 0, YEAR, "5s..30s",
 		"Before it tries again"),
+	RANGE("user", scenario_group, mail_delivery_timeout, CONF_UNIT_TIME, 0, YEAR, "0",
+		"After which it gives up an attempt, with which the backend goes on; 0: never"),
 	OTHER("user", scenario_group, CONF_KEY_BOOL, NULL, tour, "no",
 		"Instead of all that each action of `oboxlab list costs`, one after the other"),
 	RANGE("user", scenario_group, tour_expunge, CONF_UNIT_FRACTION, 0, PPM_MAX, "50%",

@@ -65,8 +65,9 @@ struct scenario_group {
 	struct conf_range mail_fetch_count;            /* bodies that one FETCH asks for */
 	struct conf_range mail_delivery_retries;       /* of the sending MTA, after a failure */
 	struct conf_range mail_delivery_retry_delay;
-	bool tour;                      /* instead of all that: everything once (tour.h) */
-	struct conf_range tour_expunge; /* ppm of INBOX */
+	struct conf_range mail_delivery_timeout; /* of an attempt; 0: none */
+	bool tour;                               /* instead of all that: everything once (tour.h) */
+	struct conf_range tour_expunge;          /* ppm of INBOX */
 	/* Of the actions of a session, ppm, before those on mails; and of the deliveries. */
 	struct conf_range mailbox_create_percentage, mailbox_delete_percentage;
 	struct conf_range mailbox_rename_percentage, mailbox_subscribe_percentage;

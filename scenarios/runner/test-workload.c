@@ -564,6 +564,38 @@ static void after_the_end_nothing_is_sent_again(void **state)
 		assert_row(i, fake.calls[i].began_ns <= 60 * LAB_SEC);
 }
 
+static void an_mta_without_patience_sends_again_what_is_under_way(void **state)
+{
+	(void)state;
+	fake.takes_ns = 25 * LAB_SEC;
+	start("user u {\ncount = 1\nmail_inbox_delivery_interval = 100s\n"
+	      "mail_delivery_retries = 2\nmail_delivery_retry_delay = 1s\n"
+	      "mail_session_interval = 1h\nmail_delivery_timeout = 10s\n}\n",
+		1, 150 * LAB_SEC);
+	run_until(10 * LAB_MINUTE);
+
+	/* Each is given up after 10 s, and ends after 25 s all the same. */
+	assert_true(workload_is_idle(test.workload));
+	assert_int_equal(attempts_of((UINT64_C(1) << 32) | 1), 3);
+	for (size_t i = 0; i < 3; i++) {
+		assert_row(i, began(HISTORY_DELIVER, i) == (100 + 11 * i) * LAB_SEC);
+		assert_row(i, fake.calls[i].ended_ns == (125 + 11 * i) * LAB_SEC);
+	}
+}
+
+static void who_answers_in_time_is_not_asked_again(void **state)
+{
+	(void)state;
+	fake.takes_ns = 9 * LAB_SEC;
+	start("user u {\ncount = 1\nmail_inbox_delivery_interval = 100s\n"
+	      "mail_delivery_retries = 2\nmail_delivery_retry_delay = 1s\n"
+	      "mail_delivery_timeout = 10s\n}\n",
+		1, 150 * LAB_SEC);
+	run_until(10 * LAB_MINUTE);
+
+	assert_int_equal(attempts_of((UINT64_C(1) << 32) | 1), 1);
+}
+
 static void a_session_whose_connection_broke_is_over(void **state)
 {
 	(void)state;
@@ -801,6 +833,8 @@ int main(void)
 		test(what_takes_time_takes_it_from_the_pause_after_it),
 		test(who_is_late_takes_the_whole_pause),
 		test(after_the_end_nothing_is_sent_again),
+		test(an_mta_without_patience_sends_again_what_is_under_way),
+		test(who_answers_in_time_is_not_asked_again),
 		test(a_session_whose_connection_broke_is_over),
 		test(in_an_empty_folder_nothing_is_done),
 		test(what_a_user_does_depends_on_the_seed_and_its_own_group_only),

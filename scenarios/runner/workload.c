@@ -4,6 +4,7 @@
  */
 #include "scenarios/runner/client.h"
 #include "core/base/mark.h"
+#include "scenarios/runner/delivery.h"
 #include "scenarios/runner/disk-watch.h"
 #include "scenarios/runner/operators.h"
 #include "scenarios/runner/tour.h"
@@ -174,20 +175,24 @@ static void wait_until_unlocked(struct workload *w, const struct user *user)
 static void deliver_with_retries(struct workload *w, struct user *user, uint64_t token)
 {
 	struct lab_arena *arena = lab_arena_new(lab(w)->heap, 2 * (size_t)MAIL_BYTES_MAX);
-	struct lab_view mail = workload_mail(w, user, token, arena);
-	struct lab_view flag = sieve_flag(w, user, token);
+	struct delivery delivery = { .client = &w->client,
+		.user = user,
+		.token = token,
+		.mail = workload_mail(w, user, token, arena),
+		.flag = sieve_flag(w, user, token),
+		.folder = fileinto(w, user, token, arena),
+		.arena = arena,
+		.timeout_ns = conf_range_pick(&user->group->mail_delivery_timeout,
+			draw(w, user, "delivery.timeout", token)) };
 	uint64_t retries =
 		pick_delivery(w, user, &user->group->mail_delivery_retries, "delivery.retries");
-
 	bool was_uncertain = false;
-	struct lab_view folder = fileinto(w, user, token, arena);
 
 	for (uint64_t attempt = 0; attempt <= retries; attempt++) {
 		struct lane *lane = lane_of(w, user,
 			lab_pick(draw(w, user, "delivery.lane", token + attempt),
 				lane_count(w, user)));
 		enum history_outcome outcome;
-		struct node *node;
 
 		if (attempt > 0) {
 			LAB_MARK(delivery_retried);
@@ -196,16 +201,14 @@ static void deliver_with_retries(struct workload *w, struct user *user, uint64_t
 					"delivery.delay"));
 		}
 		wait_until_unlocked(w, user);
-		node = route(w, lane);
-		lane->active++;
-		outcome = client_deliver(&w->client, user, node, folder, token, mail, flag);
-		lane->active--;
+		outcome = delivery_attempt(&delivery, route(w, lane), &lane->active);
 		was_uncertain |= outcome == HISTORY_UNCERTAIN;
 		if (outcome == HISTORY_OK && was_uncertain)
 			LAB_MARK(delivered_twice);
 		if (outcome == HISTORY_OK || is_over(w))
 			break;
 	}
+	delivery_wait(&delivery);
 	lab_arena_free(&arena);
 }
 
