@@ -49,6 +49,11 @@ void fts_stop(struct fts **fts_p)
 
 /* ---- indexing ---- */
 
+bool fts_does_autoindex(const struct fts *fts)
+{
+	return fts->conf->fts_autoindex;
+}
+
 int fts_index(struct fts *fts, struct obox_user *obox, struct obox_mailbox *mailbox,
 	struct lab_error *err)
 {

@@ -39,6 +39,7 @@ void fts_stop(struct fts **fts);
 
 /* ---- indexing ---- */
 
+bool fts_does_autoindex(const struct fts *fts);
 /* fts_autoindex: the folder is indexed in the background. Never blocks, never fails. */
 void fts_autoindex(struct fts *fts, struct obox_user *user, struct lab_view folder);
 /* Indexes what of the folder is not indexed yet. 0, or -1: what was indexed until then stays. */

@@ -141,7 +141,9 @@ static void status_in_backend(struct backend *backend, void *arg)
 
 static int user_delete_fn(struct folder_request *f, struct obox_user *user)
 {
-	return obox_user_delete(user, &f->r.err);
+	return client_fts_user_delete(&f->r, user, &f->r.err) < 0
+		       ? -1
+		       : obox_user_delete(user, &f->r.err);
 }
 
 static void user_delete_in_backend(struct backend *backend, void *arg)
@@ -305,7 +307,9 @@ enum history_outcome client_user_delete(
 	uint32_t id = client_begin(client, user, node, &op);
 	enum node_answer answer = NODE_REFUSED;
 
-	if (node != NULL)
+	if (node != NULL) {
+		f.r.fts = node->fts;
 		answer = node_call(node, client->lab, user_delete_in_backend, &f);
+	}
 	return client_end(client, id, &op, answer, &f.r, &f.r.err);
 }

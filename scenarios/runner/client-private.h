@@ -19,6 +19,7 @@ struct client_request {
 	const uint8_t *view_guid;
 	bool is_stale; /* and that is no longer the folder's: the session is over */
 	bool is_delivery;
+	struct fts *fts; /* of the backend; NULL: it has none */
 	struct lab_error err;
 	/* deliver */
 	struct lab_view body;
@@ -57,5 +58,19 @@ struct node *client_session_node(struct client_session *session);
 /* In the backend: the request's folder. What was opened is the caller's even if this fails. */
 int client_open_folder(struct backend *backend, struct client_request *r,
 	struct obox_user **ret_user, struct obox_mailbox **ret);
+
+/* ---- client-fts.c: in the backend; without full text search they do nothing ---- */
+
+struct fts_mail;
+void client_fts_saved(const struct client_request *r, struct backend *backend,
+	struct obox_user *user, struct lab_view folder);
+/* The mails of r->uids, before they are expunged; then those that were, are told. */
+struct fts_mail *client_fts_before(const struct client_request *r, struct backend *backend,
+	const struct obox_mailbox *mailbox);
+void client_fts_after(const struct client_request *r, struct backend *backend,
+	struct obox_user *user, struct fts_mail **mails);
+int client_fts_flush(const struct client_request *r, struct lab_error *err);
+int client_fts_user_delete(
+	const struct client_request *r, struct obox_user *user, struct lab_error *err);
 
 #endif

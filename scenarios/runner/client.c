@@ -81,7 +81,8 @@ static enum history_outcome outcome_of(
 	enum history_kind kind, enum node_answer answer, enum lab_code code)
 {
 	bool is_read = kind == HISTORY_FETCH || kind == HISTORY_SELECT || kind == HISTORY_REBUILD ||
-		       kind == HISTORY_LIST || kind == HISTORY_STATUS;
+		       kind == HISTORY_LIST || kind == HISTORY_STATUS || kind == HISTORY_SEARCH ||
+		       kind == HISTORY_FTS_CHECK;
 
 	if (answer == NODE_REFUSED)
 		return HISTORY_FAIL;
@@ -188,8 +189,10 @@ static void deliver_in_backend(struct backend *backend, void *arg)
 	};
 
 	if (client_open_folder(backend, r, &user, &mailbox) >= 0 &&
-		obox_save(mailbox, &save, &r->saved, &r->err) == 0)
+		obox_save(mailbox, &save, &r->saved, &r->err) == 0) {
+		client_fts_saved(r, backend, user, r->folder);
 		r->err.code = LAB_OK;
+	}
 	obox_mailbox_close(&mailbox);
 	backend_user_release(&user);
 }
@@ -310,9 +313,12 @@ static void copy_in_backend(struct backend *backend, void *arg)
 
 	if (open_both(backend, r, &user, &from, &to) == 0) {
 		uint32_t uidvalidity = obox_mailbox_uidvalidity(to);
+		struct fts_mail *moved = r->is_move ? client_fts_before(r, backend, from) : NULL;
 
 		(void)(r->is_move ? obox_move : obox_copy)(
 			from, r->uids, r->count, to, r->results, &r->err);
+		client_fts_after(r, backend, user, &moved);
+		client_fts_saved(r, backend, user, r->target);
 		/* Else nobody knows under which one the UIDs were given. */
 		if (uidvalidity == obox_mailbox_uidvalidity(to))
 			r->target_uidvalidity = uidvalidity;
@@ -328,9 +334,13 @@ static void expunge_in_backend(struct backend *backend, void *arg)
 	struct client_request *r = arg;
 	struct obox_user *user = NULL;
 	struct obox_mailbox *mailbox = NULL;
+	struct fts_mail *expunged;
 
-	if (client_open_folder(backend, r, &user, &mailbox) >= 0)
+	if (client_open_folder(backend, r, &user, &mailbox) >= 0) {
+		expunged = client_fts_before(r, backend, mailbox);
 		(void)obox_expunge(mailbox, r->uids, r->count, r->results, &r->err);
+		client_fts_after(r, backend, user, &expunged);
+	}
 	all_failed(r);
 	obox_mailbox_close(&mailbox);
 	backend_user_release(&user);
@@ -342,6 +352,7 @@ static enum node_answer call(
 	struct client_context *client, struct node *node, node_call_fn fn, struct client_request *r)
 {
 	r->err.code = LAB_OK;
+	r->fts = node == NULL ? NULL : node->fts;
 	return node == NULL ? NODE_REFUSED : node_call(node, client->lab, fn, r);
 }
 
@@ -364,6 +375,7 @@ enum history_outcome client_deliver(struct client_context *client, struct user *
 
 	op.body_hash = lab_hash_view(0, mail);
 	op.body_bytes = mail.len;
+	op.words = client->has_searches ? client_words(mail) : 0;
 	op.uid = r.saved.uid;
 	op.made = object_of(client, r.saved.name, r.saved.oid, r.saved.oid_len);
 	client_learn_token(user, r.saved.oid, r.saved.oid_len, token);
@@ -375,7 +387,8 @@ static void flush_in_backend(struct backend *backend, void *arg)
 	struct client_request *r = arg;
 
 	if (backend_flush(backend, lab_view_cstr(r->user->name), false,
-		    "metacache:flush_all_changed", &r->err) == 0)
+		    "metacache:flush_all_changed", &r->err) == 0 &&
+		client_fts_flush(r, &r->err) == 0)
 		r->err.code = LAB_OK;
 }
 
@@ -433,6 +446,7 @@ bool client_select(struct client_session *session, struct lab_view folder)
 
 	if (is_selected) {
 		session->view = view;
+		session->view.op = id;
 		op.uidvalidity = view.uidvalidity;
 		op.uidnext = view.uidnext;
 		op.highest_modseq = view.highest_modseq;

@@ -21,6 +21,7 @@ struct client_context {
 	void *event_ctx;
 	bool names_are_ids;    /* mails are stored under their paths */
 	bool names_may_be_ids; /* those without an object id are */
+	bool has_searches;     /* words of mails are written down */
 };
 
 struct user {
@@ -48,6 +49,7 @@ struct client_view {
 	uint8_t guid[HISTORY_NAME_BYTES];
 	struct client_mail *mails;
 	size_t count;
+	uint32_t op; /* of the SELECT that showed it */
 };
 
 struct client_session {
@@ -90,6 +92,18 @@ bool client_copy(struct client_session *session, size_t mail, struct lab_view ta
 bool client_move(
 	struct client_session *session, const size_t *mails, size_t count, struct lab_view target);
 bool client_expunge(struct client_session *session, const size_t *mails, size_t count);
+
+/* ---- full text search (client-fts.c) ---- */
+
+#define CLIENT_WORDS 24
+/* Words that are searched for, by number. */
+struct lab_view client_word(size_t index);
+/* Which of them are in a mail, as bits. */
+uint64_t client_words(struct lab_view mail);
+/* SEARCH TEXT, in the folder that is selected, for one of them, or for a mail's token. */
+bool client_search(struct client_session *session, size_t word, uint64_t token);
+/* doveadm fts check full; is_last: everything was searched before. */
+bool client_fts_check(struct client_session *session, bool is_last);
 
 /* ---- folders (client-folders.c) ---- */
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "scenarios/runner/migrate.h"
 
+#include "core/fts/fts.h"
+
 #define POLL (50 * LAB_MSEC)
 
 /* Something that runs on a backend's host. */
@@ -8,6 +10,7 @@ struct errand {
 	struct migration *migration;
 	struct node *node;
 	struct backend *backend;
+	struct fts *fts;
 	bool is_done;
 	struct lab_error err;
 };
@@ -32,16 +35,20 @@ static void stop_backend(void *arg)
 {
 	struct errand *errand = arg;
 
+	fts_stop(&errand->fts);
 	backend_stop(&errand->backend);
 	errand->is_done = true;
 }
 
 static int stop_node(struct migration *m, struct node *node, struct lab_error *err)
 {
-	struct errand errand = { .migration = m, .node = node, .backend = node->backend };
+	struct errand errand = {
+		.migration = m, .node = node, .backend = node->backend, .fts = node->fts
+	};
 
 	/* Its clients are refused. */
 	node->backend = NULL;
+	node->fts = NULL;
 	if (errand.backend == NULL)
 		return lab_fail(err, LAB_UNAVAILABLE, "%s is not there", node->name);
 	while (node->calls != NULL)
@@ -83,7 +90,7 @@ static int migrate(struct migration *m, struct lab_error *err)
 	if (run_errand(&errand, start_and_migrate, err) < 0)
 		return -1;
 	m->migrated(m->ctx);
-	scene->nodes[0].backend = errand.backend;
+	node_has_backend(&scene->nodes[0], errand.backend);
 	for (size_t i = 1; i < scene->node_count; i++) {
 		if (env_spawn(scene->nodes[i].env, "main", node_main, &scene->nodes[i], err) < 0)
 			return -1;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "scenarios/runner/node.h"
 
+#include "core/fts/fts.h"
+
 struct node_call {
 	struct node *node;
 	struct env *lab;
@@ -15,8 +17,17 @@ void node_booted(struct node *node, struct env *env)
 {
 	node->env = env;
 	node->backend = NULL;
+	node->fts = NULL;
 	node->is_up = true;
 	node->boots++;
+}
+
+void node_has_backend(struct node *node, struct backend *backend)
+{
+	const struct conf_settings *conf = node->settings.conf;
+
+	node->fts = fts_is_configured(conf) ? fts_start(node->env, backend, conf) : NULL;
+	node->backend = backend;
 }
 
 void node_main(void *arg)
@@ -29,7 +40,7 @@ void node_main(void *arg)
 	/* The settings were checked before the run: what fails here is the laboratory. */
 	if (backend_start(&node->settings, &backend, &err) < 0)
 		lab_bug("a backend does not start with settings that were checked");
-	node->backend = backend;
+	node_has_backend(node, backend);
 }
 
 static void call_unlink(struct node_call *call)
@@ -56,6 +67,7 @@ void node_crashed(struct node *node, struct env *lab)
 {
 	node->is_up = false;
 	node->backend = NULL;
+	node->fts = NULL;
 	for (struct node_call *call = node->calls; call != NULL; call = call->next) {
 		call->is_lost = true;
 		node->calls_lost++;

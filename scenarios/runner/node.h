@@ -15,6 +15,7 @@
 
 #include "core/obox/backend.h"
 
+struct fts;
 struct node_call;
 
 struct node {
@@ -23,6 +24,7 @@ struct node {
 	struct env *env; /* of its host; NULL before the first boot */
 	struct backend_settings settings;
 	struct backend *backend; /* NULL while it is down or not ready */
+	struct fts *fts;         /* full text search beside it; NULL: not configured */
 	uint32_t boots;
 	struct node_call *calls; /* in flight */
 	uint64_t calls_total, calls_lost;
@@ -31,6 +33,8 @@ struct node {
 
 /* main() of a backend's host; `arg` is the node. */
 void node_main(void *arg);
+/* The backend is up, in a fiber of its host; also the search beside it. */
+void node_has_backend(struct node *node, struct backend *backend);
 /* The world tells: the host is up (before node_main runs), or has crashed. Clients of lost calls
  * become runnable. */
 void node_booted(struct node *node, struct env *env);

@@ -5,6 +5,8 @@
  */
 #include "scenarios/runner/scenario-private.h"
 
+#include "core/fts/fts.h"
+
 #include <stdio.h>
 
 #define PPM 1000000
@@ -138,6 +140,12 @@ static void check_groups(struct check *check)
 		users += s->groups[i].count.high;
 		check_group(check, &s->groups[i]);
 		check_mails(check, &s->groups[i]);
+		if (s->groups[i].mail_search_percentage.high > 0 && !fts_is_configured(&s->conf))
+			complain(check,
+				where_of(
+					check, "user", s->groups[i].name, "mail_search_percentage"),
+				"mail_search_percentage: there is nothing to search by: it needs "
+				"fts = dovecot and fts_dovecot_fs");
 	}
 	if (s->group_count == 0)
 		complain(check, where_of(check, "user", LAB_VIEW(""), NULL),

@@ -79,6 +79,8 @@ static const struct conf_key keys[] = {
 		"15%", "Actions that copy to another folder"),
 	RANGE("user", scenario_group, mail_inbox_store_percentage, CONF_UNIT_FRACTION, 0, PPM_MAX,
 		"0%", "Actions that set or clear a flag or keyword"),
+	RANGE("user", scenario_group, mail_search_percentage, CONF_UNIT_FRACTION, 0, PPM_MAX, "0%",
+		"Actions that search the folder for a word or a mail; needs fts = dovecot"),
 	RANGE("user", scenario_group, mail_sieve_flag_percentage, CONF_UNIT_FRACTION, 0, PPM_MAX,
 		"0%", "Deliveries whose Sieve script adds a flag"),
 	RANGE("user", scenario_group, mail_bulk_count, CONF_UNIT_COUNT, 1, CLIENT_BULK_MAX, "1..4",

@@ -60,6 +60,7 @@ struct scenario_group {
 	struct conf_range mail_inbox_move_percentage;
 	struct conf_range mail_inbox_copy_percentage;
 	struct conf_range mail_inbox_store_percentage; /* sets or clears a flag */
+	struct conf_range mail_search_percentage;      /* SEARCH TEXT by the FTS index */
 	struct conf_range mail_sieve_flag_percentage;  /* of the deliveries */
 	struct conf_range mail_bulk_count;             /* mails that one move or expunge takes */
 	struct conf_range mail_fetch_count;            /* bodies that one FETCH asks for */

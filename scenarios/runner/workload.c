@@ -2,6 +2,7 @@
  *
  * workload.c - users, and what their clients do when. The requests themselves are in client.c.
  */
+#include "core/fts/fts.h"
 #include "scenarios/runner/client.h"
 #include "core/base/mark.h"
 #include "scenarios/runner/delivery.h"
@@ -273,6 +274,16 @@ static bool act_store(
 	return client_store(session, mail, flag, !has || which % 2 == 0);
 }
 
+/* For a mail, if it was ever read, or for a word. */
+static bool act_search(
+	struct workload *w, struct lane *lane, struct client_session *session, size_t mail)
+{
+	uint64_t which = next(w, lane, "search");
+
+	return client_search(session, (size_t)lab_pick(which, CLIENT_WORDS),
+		which % 3 == 0 ? session->view.mails[mail].token : 0);
+}
+
 /* chosen[0] is chosen already. */
 static size_t choose_fetch(
 	struct workload *w, struct lane *lane, struct client_session *session, size_t *chosen)
@@ -354,6 +365,9 @@ static bool act_on_mail(struct workload *w, struct lane *lane, struct client_ses
 	uint64_t store = g->mail_inbox_store_percentage.high == 0
 				 ? 0
 				 : pick(w, lane, &g->mail_inbox_store_percentage, "action.store");
+	uint64_t search = g->mail_search_percentage.high == 0
+				  ? 0
+				  : pick(w, lane, &g->mail_search_percentage, "action.search");
 	size_t bulk =
 		(size_t)LAB_MIN(pick(w, lane, &g->mail_bulk_count, "action.bulk"), CLIENT_BULK_MAX);
 	struct lab_view target;
@@ -372,6 +386,8 @@ static bool act_on_mail(struct workload *w, struct lane *lane, struct client_ses
 		return client_copy(session, chosen[0], target);
 	if (action < del + move + copy + store)
 		return act_store(w, lane, session, chosen[0]);
+	if (action < del + move + copy + store + search)
+		return act_search(w, lane, session, chosen[0]);
 	return client_fetch(session, chosen, choose_fetch(w, lane, session, chosen));
 }
 
@@ -595,7 +611,8 @@ int workload_start(
 	w->client =
 		(struct client_context){ settings->lab, settings->history, settings->event_sequence,
 			settings->event_ctx, scenario_stores_paths(&scenario->endpoints),
-			scenario_has_migrated_mails(&scenario->endpoints) };
+			scenario_has_migrated_mails(&scenario->endpoints),
+			fts_is_configured(&scenario->conf) };
 	for (size_t g = 0; g < scenario->group_count; g++) {
 		counts[g] = (size_t)scenario_pick(
 			&scenario->groups[g].count, settings->seed, "user.count", g, 0);
@@ -628,6 +645,13 @@ size_t workload_users(const struct workload *workload)
 
 #define ROUNDS 2
 
+/* A search indexes what is not indexed yet. */
+static void look_at(struct client_session *session, struct lab_view folder)
+{
+	if (client_select(session, folder) && session->client->has_searches)
+		(void)client_search(session, 0, 0);
+}
+
 /* Where folders come and go, those that there are. */
 static void look_at_list(struct client_session *session)
 {
@@ -637,7 +661,7 @@ static void look_at_list(struct client_session *session)
 	if (!client_list(session, names, &count))
 		return;
 	for (size_t i = 0; i < count; i++)
-		(void)client_select(session, names[i]);
+		look_at(session, names[i]);
 }
 
 static void look(struct workload *w, struct user *user, struct node *node, bool is_converged)
@@ -653,7 +677,7 @@ static void look(struct workload *w, struct user *user, struct node *node, bool 
 		look_at_list(&session);
 	} else {
 		for (size_t i = 0; i <= user->folders; i++)
-			(void)client_select(&session, client_folder_name(i, session.arena));
+			look_at(&session, client_folder_name(i, session.arena));
 	}
 	lab_arena_free(&session.arena);
 }
@@ -664,6 +688,7 @@ static void converge_user(void *arg)
 	struct workload *w = fiber->w;
 	struct user *user = fiber->user;
 	size_t count = LAB_MIN(lane_count(w, user), w->settings.node_count);
+	bool is_shared = lane_count(w, user) > 1 || scenario_changes_folders(user->group);
 
 	for (size_t n = 0; n < (ROUNDS + 1) * count; n++) {
 		struct node *node =
@@ -673,7 +698,7 @@ static void converge_user(void *arg)
 		if (n % count == 0)
 			env_sleep(lab(w),
 				w->settings.scenario->conf.metacache_close_delay_ns + LAB_SEC);
-		look(w, user, node, n >= ROUNDS * count);
+		look(w, user, node, n >= ROUNDS * count && is_shared);
 		if (n < ROUNDS * count)
 			(void)client_flush(&w->client, user, node);
 	}
@@ -683,7 +708,7 @@ static void converge_user(void *arg)
 int workload_converge(struct workload *w, struct lab_error *err)
 {
 	for (size_t i = 0; i < w->user_count; i++) {
-		if ((lane_count(w, &w->users[i]) > 1 ||
+		if ((lane_count(w, &w->users[i]) > 1 || w->client.has_searches ||
 			    scenario_changes_folders(w->users[i].group)) &&
 			start_fiber(w, &w->users[i], NULL, "converge", converge_user, err) < 0)
 			return -1;
@@ -711,6 +736,8 @@ const char *workload_user_name(const struct workload *workload, size_t index)
 
 /* ---- audit ---- */
 
+#define AUDIT_TOKENS 8
+
 static void fetch_from(struct client_session *session, size_t first)
 {
 	size_t mails[CLIENT_BULK_MAX];
@@ -719,6 +746,17 @@ static void fetch_from(struct client_session *session, size_t first)
 	for (size_t i = 0; i < count; i++)
 		mails[i] = first + i;
 	(void)client_fetch(session, mails, count);
+}
+
+/* Every word, and some mails. */
+static void search_all(struct client_session *session)
+{
+	for (size_t i = 0; i < CLIENT_WORDS; i++)
+		(void)client_search(session, i, 0);
+	for (size_t i = 0; i < session->view.count; i += 1 + session->view.count / AUDIT_TOKENS) {
+		if (session->view.mails[i].token != 0)
+			(void)client_search(session, 0, session->view.mails[i].token);
+	}
 }
 
 static void audit_folder(struct workload *w, struct user *user, struct lab_view folder)
@@ -732,6 +770,8 @@ static void audit_folder(struct workload *w, struct user *user, struct lab_view 
 	if (client_select(&session, folder)) {
 		for (size_t first = 0; first < session.view.count; first += CLIENT_BULK_MAX)
 			fetch_from(&session, first);
+		if (w->client.has_searches)
+			search_all(&session);
 	}
 	lab_arena_free(&session.arena);
 }
@@ -751,8 +791,12 @@ static void audit_user(void *arg)
 	size_t count;
 
 	if (client_list(&session, names, &count)) {
+		if (w->client.has_searches)
+			(void)client_fts_check(&session, false);
 		for (size_t i = 0; i < count; i++)
 			audit_folder(w, fiber->user, names[i]);
+		if (w->client.has_searches)
+			(void)client_fts_check(&session, true);
 	}
 	lab_arena_free(&session.arena);
 	w->busy--;

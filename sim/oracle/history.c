@@ -216,6 +216,8 @@ void history_end(struct history *history, uint32_t id, const struct history_op *
 	op->ended_ns = end->ended_ns;
 	op->ended_event = end->ended_event;
 	op->code = end->code;
+	op->words = end->words;
+	memcpy(op->fts_check, end->fts_check, sizeof(op->fts_check));
 	if (end->token != 0)
 		op->token = end->token;
 	memcpy(op->message, end->message, sizeof(op->message));

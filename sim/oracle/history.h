@@ -21,6 +21,23 @@
 #define HISTORY_NAME_BYTES 16
 #define HISTORY_OID_BYTES_MAX 32
 #define HISTORY_FLAGS_MAX 64 /* different flags and keywords of a run */
+#define HISTORY_WORDS_KNOWN (UINT64_C(1) << 63)
+/* States of `doveadm fts check full` (obox 6.1), in the order of fts_check. */
+#define HISTORY_FTS_STATES(X) \
+	X(SYNCED, "synced") \
+	X(SYNCED_EXPUNGED, "synced_expunged") \
+	X(MISSING, "missing") \
+	X(UNEXPUNGED, "unexpunged") \
+	X(MISSING_UNEXPUNGED, "missing_unexpunged") \
+	X(LEAKED, "leaked") \
+	X(EXPUNGE_LEAKED, "expunge_leaked") \
+	X(DUPLICATE, "duplicate")
+enum history_fts_state {
+#define X(name, text) HISTORY_FTS_##name,
+	HISTORY_FTS_STATES(X)
+#undef X
+	HISTORY_FTS_STATE_COUNT
+};
 
 #define HISTORY_KINDS(X) \
 	X(DELIVER, "deliver") \
@@ -39,7 +56,9 @@
 	X(DELETE, "delete") \
 	X(SUBSCRIBE, "subscribe") \
 	X(STATUS, "status") \
-	X(USER_DELETE, "user-delete")
+	X(USER_DELETE, "user-delete") \
+	X(SEARCH, "search") \
+	X(FTS_CHECK, "fts-check")
 enum history_kind {
 #define X(name, text) HISTORY_##name,
 	HISTORY_KINDS(X)
@@ -101,10 +120,17 @@ struct history_op {
 	uint64_t invoked_ns, ended_ns;
 	uint64_t invoked_event, ended_event; /* sequence numbers of the run's events */
 	enum lab_code code;
+	/* deliver: which of the run's probe words are in the mail, as bits, and
+	 * HISTORY_WORDS_KNOWN, or 0; search: the one that is
+	 * looked for, or 0: the mail's own, its token. */
+	uint64_t words;
+	uint32_t view; /* search: the SELECT whose mails the session sees */
+	/* fts-check: mails in each state; everything was searched before it (is_converged). */
+	uint32_t fts_check[HISTORY_FTS_STATE_COUNT];
 	char message[160]; /* of the error; "" if ok */
 };
 
-/* A mail seen by a listing of its folder (SELECT, REBUILD). */
+/* A mail seen by a listing of its folder (SELECT, REBUILD), or found (SEARCH). */
 struct history_sighting {
 	uint32_t op;
 	uint32_t uid;
@@ -141,7 +167,7 @@ uint32_t history_invoke(struct history *history, const struct history_op *op);
  * Writes down the end: outcome, uids, modseqs, GUIDs, made, copied, changed, body_*, ended_*, code
  * and message are taken from *end. An id of 0 is ignored. An operation ends once. */
 void history_end(struct history *history, uint32_t id, const struct history_op *end);
-/* All mails that a SELECT or REBUILD saw; before its end. */
+/* All mails that a SELECT or REBUILD saw, or a SEARCH found; before its end. */
 void history_sight(struct history *history, uint32_t op, const struct history_sighting *sightings,
 	size_t count);
 

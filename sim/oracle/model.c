@@ -389,6 +389,9 @@ static void add_op(struct oracle *oracle, const struct history_op *op)
 	case HISTORY_USER_DELETE:
 	case HISTORY_FLUSH:
 	case HISTORY_OPERATE:
+	/* fts.c */
+	case HISTORY_SEARCH:
+	case HISTORY_FTS_CHECK:
 	case HISTORY_KIND_COUNT:
 		break;
 	}

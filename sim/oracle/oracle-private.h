@@ -327,6 +327,8 @@ void oracle_excuse_stale_indexes(struct oracle *oracle, const struct oracle_case
 void oracle_check_required(struct oracle *oracle);
 void oracle_check_seen(struct oracle *oracle, const struct oracle_case *c);
 void oracle_check_store(struct oracle *oracle, const struct oracle_case *c);
+/* fts.c: 28; 12, 13, 15 of FTS objects */
+void oracle_check_fts(struct oracle *oracle, const struct oracle_case *c);
 /* findings.c: excuses what followed from answers that the configuration takes at their word. */
 void oracle_excuse_lies(struct oracle *oracle, const struct oracle_case *c);
 void oracle_check_log(struct oracle *oracle, const struct oracle_case *c);
