@@ -46,6 +46,31 @@ static struct oracle_refusals *refusals_of(struct oracle *oracle, const struct s
 	return *slot;
 }
 
+static bool has_secret(const struct oracle *oracle, struct lab_view text)
+{
+	for (size_t i = 0; i < LAB_COUNT_OF(oracle->settings.secrets); i++) {
+		struct lab_view secret = oracle->settings.secrets[i];
+
+		if (secret.len > 0 && lab_view_find(text, secret) != SIZE_MAX)
+			return true;
+	}
+	return false;
+}
+
+void oracle_check_secrets(struct oracle *oracle, const struct lab_event *event)
+{
+	if (oracle->settings.secrets[0].len == 0 && oracle->settings.secrets[1].len == 0)
+		return;
+	for (size_t i = 0; i < event->field_count; i++) {
+		if (event->fields[i].kind == LAB_FIELD_TEXT &&
+			has_secret(oracle, event->fields[i].text))
+			oracle_found_online(oracle, 35, "I35 secret in an event", event->time_ns,
+				"the field %s of %s, event #%" PRIu64
+				", has a secret of the settings",
+				event->fields[i].name, lab_event_name(event->id), event->sequence);
+	}
+}
+
 void oracle_check_credentials(
 	struct oracle *oracle, const struct sim_access *access, struct lab_view key)
 {

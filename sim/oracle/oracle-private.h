@@ -47,6 +47,14 @@ struct oracle_line {
 	uint16_t status;
 	uint8_t what, table;
 	bool applied, answered;
+	bool is_bundle; /* S3: of an index */
+};
+
+/* Timestamps of a client's INSERTs: the largest of this span of three minutes and of those
+ * before. */
+struct oracle_clock {
+	uint64_t span;
+	int64_t now_us, before_us, older_us;
 };
 
 /* Timestamps of statements, relative to the wall clock of their access. */
@@ -181,6 +189,7 @@ struct oracle {
 	struct oracle_online online[ORACLE_ONLINE_MAX];
 	size_t online_count;
 	struct oracle_drift inserts, deletes;
+	struct lab_map *clocks; /* peer -> struct oracle_clock, of this life */
 
 	struct reconcile *reconcile;
 	struct oracle_metacache *metacache;
@@ -214,6 +223,7 @@ void oracle_http_event(struct oracle *oracle, const struct lab_event *event);
 void oracle_check_credentials(
 	struct oracle *oracle, const struct sim_access *access, struct lab_view key);
 void oracle_imds_trouble(struct oracle *oracle, uint64_t time_ns);
+void oracle_check_secrets(struct oracle *oracle, const struct lab_event *event);
 /* Hash of a key of the storage; mails that are stored under their paths go by their names. */
 uint64_t oracle_key_hash(const struct oracle *oracle, struct lab_view key);
 /* Hash of the S3 key of an object id. */
@@ -287,6 +297,10 @@ void oracle_object_touched(
 /* folders.c: 11; what went with folders and users. Before everything that looks at instances. */
 void oracle_check_folders(struct oracle *oracle, const struct oracle_case *c);
 void oracle_root_event(struct oracle *oracle, const struct lab_event *event);
+
+/* requests.c: an INSERT of a mail's row arrived; its client crashed. */
+void oracle_check_clock(struct oracle *oracle, const struct sim_access *access);
+void oracle_forget_clock(struct oracle *oracle, struct lab_view peer);
 
 /* refresh.c: 24, 25 */
 /* An operation on a folder or a user begins or ends: deleting one lists bundles, too. */

@@ -62,6 +62,9 @@ struct oracle_settings {
 	/* The storage and Cassandra are ours and log what they are asked (34). What gets no answer
 	 * may be asked again by the library that sends it, which tells nobody. */
 	bool has_access_log, has_statement_log, has_library_retries;
+	bool has_trace_headers; /* requests to the storage name their user */
+	/* The settings' own: no event may have them. Empty: none. */
+	struct lab_view secrets[2];
 	/* metacache_max_space with its grace and what those may add who were let in before; the
 	 * size of fscache; 0: none. */
 	uint64_t metacache_max_bytes, fscache_max_bytes;

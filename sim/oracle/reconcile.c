@@ -193,7 +193,8 @@ static bool is_counted(struct lab_view word)
 void reconcile_cql_access(struct oracle *oracle, const struct sim_access *access, uint32_t peer)
 {
 	/* Without a connection nobody can say whose it was: it was not answered. */
-	if (access->peer.len > 0 && is_counted(access->operation))
+	if (oracle->settings.has_statement_log && access->peer.len > 0 &&
+		is_counted(access->operation))
 		logged(oracle, access, peer, access->operation, true);
 }
 

@@ -22,6 +22,8 @@ struct oracle *oracle_new(const struct oracle_settings *settings)
 	oracle->settings.bucket = lab_arena_copy(oracle->texts, settings->bucket);
 	oracle->settings.object_prefix = lab_arena_copy(oracle->texts, settings->object_prefix);
 	oracle->settings.keyspace = lab_arena_copy(oracle->texts, settings->keyspace);
+	for (size_t i = 0; i < LAB_COUNT_OF(settings->secrets); i++)
+		oracle->settings.secrets[i] = lab_arena_copy(oracle->texts, settings->secrets[i]);
 	oracle->chunks =
 		lab_new_array(heap, struct oracle_line *, ORACLE_LINES_MAX / ORACLE_CHUNK + 1);
 	oracle->peers = lab_map_new(heap, PEERS_MAX);
@@ -30,6 +32,7 @@ struct oracle *oracle_new(const struct oracle_settings *settings)
 	oracle->work = lab_arena_new(heap, ARENA_MAX);
 	oracle->knowledge = knowledge_new(heap);
 	oracle->reconcile = reconcile_new(heap);
+	oracle->clocks = lab_map_new(heap, PEERS_MAX);
 	oracle->windows = lab_map_new(heap, ORACLE_NAMES_MAX);
 	oracle->roots = lab_map_new(heap, ORACLE_NAMES_MAX);
 	oracle->deletions = lab_map_new(heap, ORACLE_NAMES_MAX);
@@ -47,6 +50,7 @@ void oracle_free(struct oracle **oracle_p)
 	heap = oracle->settings.heap;
 	knowledge_free(&oracle->knowledge);
 	reconcile_free(&oracle->reconcile);
+	lab_map_free(&oracle->clocks);
 	oracle_refresh_free(oracle);
 	oracle_metacache_free(oracle);
 	lab_arena_free(&oracle->work);
@@ -199,6 +203,11 @@ static void check_isolation(
 		oracle->settings.keys_are_ids ||
 		(strcmp(access->service, "cdmi") == 0 && lab_view_find_byte(key, '/') == SIZE_MAX);
 
+	if (access->user.len == 0 && oracle->settings.has_trace_headers)
+		oracle_found_online(oracle, 30, "I30 request that names no user",
+			access->received_ns, "%.*s: %.*s of %.*s has no X-Dovecot-Username",
+			LAB_VIEW_ARG(access->peer), LAB_VIEW_ARG(access->operation),
+			LAB_VIEW_ARG(key));
 	if (access->user.len == 0 || key.len == 0 || is_id || belongs_to(key, access->user))
 		return;
 	oracle_found_online(oracle, 30, "I30 request for another user's object",
@@ -211,6 +220,7 @@ static void keep_s3_key(struct oracle *oracle, const struct sim_access *access,
 {
 	check_isolation(oracle, access, key);
 	line->key = oracle_key_hash(oracle, key);
+	line->is_bundle = lab_view_find(key, LAB_VIEW("/idx/")) != SIZE_MAX;
 	keep_line(oracle, line);
 }
 
@@ -338,6 +348,17 @@ static void keep_drift(struct oracle *oracle, const struct sim_access *access,
 	drift->seen = true;
 }
 
+/* One of changes of either kind has the consistency of one of them. */
+static void check_batch(struct oracle *oracle, const struct sim_access *access)
+{
+	const struct oracle_settings *s = &oracle->settings;
+
+	if (lab_view_eq(access->operation, LAB_VIEW("BATCH")) &&
+		access->consistency != s->delete_consistency &&
+		access->consistency != s->delete_fallback)
+		check_consistency(oracle, access, "write", s->write_consistency, s->write_fallback);
+}
+
 static void cql_access(
 	struct oracle *oracle, const struct sim_access *access, struct oracle_line *line)
 {
@@ -359,12 +380,15 @@ static void cql_access(
 		oracle->reverse_inserts += line->table == ORACLE_TABLE_REVERSE;
 		check_consistency(oracle, access, "write", s->write_consistency, s->write_fallback);
 		keep_drift(oracle, access, line, &oracle->inserts, 0);
+		if (line->table == ORACLE_TABLE_FORWARD || line->table == ORACLE_TABLE_REVERSE)
+			oracle_check_clock(oracle, access);
 	} else if (lab_view_eq(access->operation, LAB_VIEW("DELETE"))) {
 		line->what = ORACLE_CQL_DELETE;
 		check_consistency(
 			oracle, access, "delete", s->delete_consistency, s->delete_fallback);
 		keep_drift(oracle, access, line, &oracle->deletes, s->delete_timestamp_us);
 	} else {
+		check_batch(oracle, access);
 		return;
 	}
 	keep_line(oracle, line);
@@ -420,6 +444,7 @@ void oracle_event(struct oracle *oracle, const struct lab_event *event)
 	uint32_t boot;
 
 	oracle->last_event = event->sequence;
+	oracle_check_secrets(oracle, event);
 	knowledge_event(oracle->knowledge, event);
 	switch ((int)event->id) {
 	case LAB_EV_http_request_finished:
@@ -443,6 +468,7 @@ void oracle_event(struct oracle *oracle, const struct lab_event *event)
 	case LAB_EV_host_crashed:
 		oracle_refresh_crashed(oracle, event);
 		oracle_metacache_crashed(oracle, event);
+		oracle_forget_clock(oracle, knowledge_host(oracle->knowledge, event->host, &boot));
 		reconcile_crashed(oracle, event,
 			intern_peer(oracle, knowledge_host(oracle->knowledge, event->host, &boot)));
 		oracle->crashes++;

@@ -8,6 +8,8 @@
 /* How long after its timestamp was made a statement may still arrive: host by host, then with the
  * fallback consistency. */
 #define STATEMENT_LATE_US (INT64_C(10) * 60 * 1000000)
+/* The same with a connection that is there: 60 s for each of two consistencies, and some more. */
+#define OVERTAKING_NS (3 * LAB_MINUTE)
 /* The way to the server, and two statements of one microsecond. */
 #define STATEMENT_EARLY_US (INT64_C(1000000))
 
@@ -128,6 +130,13 @@ static void check_overwrite(
 	if (before == NULL || before->body_hash == line->body_hash)
 		return;
 	object = lab_map_get(oracle->model.object_keys, u64_view(&line->key));
+	if (object == NULL && line->is_bundle) {
+		f = oracle_find(oracle, 20, "I20 bundle written over",
+			"an index bundle was written over with another one");
+		f->time_ns = line->time_ns;
+		why_line(oracle, f, before, "wrote it");
+		why_line(oracle, f, line, "wrote it again, with other bytes");
+	}
 	if (object == NULL)
 		return;
 	f = oracle_find(oracle, 20, "I20 mail written over",
@@ -180,6 +189,40 @@ static void check_drift(struct oracle *oracle, const struct oracle_case *c,
 		drift_finding(oracle, &drift->least, statement, drift->least_us);
 	if (drift->most_us > error + STATEMENT_EARLY_US)
 		drift_finding(oracle, &drift->most, statement, drift->most_us);
+}
+
+/* A client's timestamps grow, whatever its clock does; statements may overtake each other for as
+ * long as the retries of one take. */
+void oracle_check_clock(struct oracle *oracle, const struct sim_access *access)
+{
+	uint64_t span = access->received_ns / OVERTAKING_NS;
+	void **slot = lab_map_slot(oracle->clocks, access->peer);
+	struct oracle_clock *clock;
+
+	if (slot == NULL || access->peer.len == 0 || access->timestamp_us == INT64_MIN)
+		return;
+	if (*slot == NULL)
+		*slot = lab_arena_new_of(oracle->texts, struct oracle_clock);
+	clock = *slot;
+	if (span != clock->span) {
+		clock->older_us = LAB_MAX(clock->older_us, clock->before_us);
+		clock->before_us = clock->now_us;
+		clock->now_us = 0;
+		clock->span = span;
+	}
+	clock->now_us = LAB_MAX(clock->now_us, access->timestamp_us);
+	if (access->timestamp_us > clock->older_us)
+		return;
+	oracle_found_online(oracle, 33, "I33 timestamp went back", access->received_ns,
+		"%.*s: an INSERT of %.*s is stamped %" PRId64
+		" us, and one of minutes ago %" PRId64,
+		LAB_VIEW_ARG(access->peer), LAB_VIEW_ARG(access->subject), access->timestamp_us,
+		clock->older_us);
+}
+
+void oracle_forget_clock(struct oracle *oracle, struct lab_view peer)
+{
+	(void)lab_map_remove(oracle->clocks, peer);
 }
 
 static void report_online(struct oracle *oracle, const struct oracle_online *found)

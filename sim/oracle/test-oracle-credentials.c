@@ -96,9 +96,34 @@ static void trouble_with_imds_is_a_reason(void **state)
 	t_finds("I35 dead credentials");
 }
 
+static void told(const char *text)
+{
+	const struct lab_field fields[] = { LAB_F_CSTR("error", text) };
+	struct lab_event event = { .id = LAB_EV_log_message,
+		.time_ns = LAB_SEC,
+		.sequence = 1,
+		.fields = fields,
+		.field_count = 1 };
+
+	oracle_event(t.oracle, &event);
+}
+
+static void secret_of_the_settings_is_in_no_event(void **state)
+{
+	(void)state;
+	t.settings.secrets[1] = LAB_VIEW("s3cret/key");
+	t_restart();
+	told("GET failed: AKIDEXAMPLE is not known");
+	told("s3cret");
+	t_passes();
+	told("https://AKID:s3cret/key@s3.amazonaws.com/: refused");
+	t_finds("I35 secret in an event");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		t_test(secret_of_the_settings_is_in_no_event),
 		t_test(dead_credentials_for_longer_than_a_refresh_are_a_failure),
 		t_test(one_refresh_is_allowed),
 		t_test(each_backend_has_credentials_of_its_own),

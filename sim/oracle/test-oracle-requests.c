@@ -134,6 +134,84 @@ static void listing_the_bucket_is_a_failure(void **state)
 	t_finds("I20 bucket listed");
 }
 
+static void bundle_written_over_is_a_failure(void **state)
+{
+	const char *target = "/mails/" T_USER "/idx/bundle.1";
+
+	(void)state;
+	assert_int_equal(t_s3(T_USER, "PUT", target, LAB_VIEW("one")), 200);
+	assert_int_equal(t_s3(T_USER, "PUT", target, LAB_VIEW("one")), 200);
+	t_passes();
+	assert_int_equal(t_s3(T_USER, "PUT", target, LAB_VIEW("two")), 200);
+	t_finds("I20 bundle written over");
+}
+
+static void request_without_its_user_is_a_failure(void **state)
+{
+	(void)state;
+	t.settings.has_trace_headers = true;
+	t_restart();
+	(void)t_s3("", "GET", "/mails/" T_USER "/mails/1", LAB_VIEW(""));
+	t_finds("I30 request that names no user");
+}
+
+static void without_trace_headers_no_request_names_its_user(void **state)
+{
+	(void)state;
+	(void)t_s3("", "GET", "/mails/" T_USER "/mails/1", LAB_VIEW(""));
+	t_passes();
+}
+
+/* ---- 32, 33 ---- */
+
+static void batch_has_the_consistency_of_what_is_in_it(void **state)
+{
+	(void)state;
+	t.settings.delete_consistency = t.settings.delete_fallback = 5;
+	t_restart();
+	statement("BATCH", "user_mailbox_objects", T_QUORUM, WALL(t.now));
+	statement("BATCH", "user_mailbox_objects", 5, WALL(t.now));
+	t_passes();
+	statement("BATCH", "user_mailbox_objects", 0, WALL(t.now));
+	t_finds("I32 wrong consistency");
+}
+
+static void insert_at(uint64_t minute, int64_t seconds_off)
+{
+	t.now = minute * LAB_MINUTE;
+	statement("INSERT", "user_mailbox_objects", T_QUORUM,
+		WALL(t.now) + seconds_off * INT64_C(1000000));
+}
+
+static void timestamps_of_a_client_do_not_go_back(void **state)
+{
+	(void)state;
+	t.settings.clock_error_us = INT64_C(3600) * 1000000;
+	t_restart();
+	insert_at(1, 1800);
+	/* These may have overtaken each other. */
+	insert_at(2, 0);
+	insert_at(5, 0);
+	t_passes();
+	insert_at(7, 0);
+	t_finds("I33 timestamp went back");
+}
+
+static void timestamps_of_another_life_may(void **state)
+{
+	const struct lab_field host = LAB_F_TEXT("host", lab_view_cstr(t.peer));
+	struct lab_event event = { .id = LAB_EV_host_crashed, .host = 1, .sequence = 1 };
+
+	(void)state;
+	t.settings.clock_error_us = INT64_C(3600) * 1000000;
+	t_restart();
+	oracle_backend_started(t.oracle, 1, host.text, 1);
+	insert_at(1, 1800);
+	oracle_event(t.oracle, &event);
+	insert_at(7, 0);
+	t_passes();
+}
+
 /* ---- 30 ---- */
 
 static void request_for_another_users_object_is_a_failure(void **state)
@@ -277,7 +355,7 @@ static void bulk_delete(unsigned keys)
 		size_t len = strlen(body);
 
 		(void)snprintf(body + len, sizeof(body) - len,
-			"<Object><Key>" T_USER "/idx/%u</Key></Object>", i);
+			"<Object><Key>" T_USER "/mails/%u</Key></Object>", i);
 	}
 	(void)snprintf(body + strlen(body), sizeof(body) - strlen(body), "</Delete>");
 	assert_int_equal(t_s3(T_USER, "POST", "/mails?delete", lab_view_cstr(body)), 200);
@@ -522,6 +600,12 @@ int main(void)
 		t_test(mail_written_over_with_other_bytes_is_a_failure),
 		t_test(retry_of_a_put_writes_the_same_bytes),
 		t_test(listing_the_bucket_is_a_failure),
+		t_test(bundle_written_over_is_a_failure),
+		t_test(request_without_its_user_is_a_failure),
+		t_test(without_trace_headers_no_request_names_its_user),
+		t_test(batch_has_the_consistency_of_what_is_in_it),
+		t_test(timestamps_of_a_client_do_not_go_back),
+		t_test(timestamps_of_another_life_may),
 		t_test(request_for_another_users_object_is_a_failure),
 		t_test(user_name_that_is_a_prefix_is_another_user),
 		t_test(requests_for_own_objects_are_fine),
