@@ -42,6 +42,11 @@ void geodb_free(struct geodb **geodb)
 	*geodb = NULL;
 }
 
+struct env *geodb_env(const struct geodb *geodb)
+{
+	return geodb->env;
+}
+
 int64_t geodb_timestamp(struct geodb *geodb, int64_t version_us)
 {
 	int64_t now = cql_client_timestamp(geodb->client);

@@ -39,6 +39,8 @@ struct geodb *geodb_new(
 /* NULLs the pointer; accepts NULL. Nobody may be inside. */
 void geodb_free(struct geodb **geodb);
 
+struct env *geodb_env(const struct geodb *geodb);
+
 /* `row` is a struct of that table with its keys; the rest is filled in, borrowing from the arena.
  * 1, 0 there is no such row (or no MAIN column: what is left of one), -1; then only keys count. */
 int geodb_get(struct geodb *geodb, enum cluster_table_id table, void *row, struct lab_arena *arena,

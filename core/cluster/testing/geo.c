@@ -30,6 +30,8 @@ static struct sim_fault on_fault(void *ctx, const struct sim_fault_query *query)
 	}
 	geo->fault.left--;
 	fault.id = ++geo->fault.fired;
+	if (geo->fault.crash != NULL)
+		world_crash(geo->fault.crash, FAULT_DISK_KEEP);
 	return fault;
 }
 
@@ -227,12 +229,21 @@ static void call_main(void *arg)
 	call->done = true;
 }
 
-void geo_call(struct geo_host *here, struct geo_host *there, env_fiber_fn fn, void *arg)
+bool geo_call(struct geo_host *here, struct geo_host *there, env_fiber_fn fn, void *arg)
 {
 	struct call call = { fn, arg, false };
+	uint64_t deadline = env_now(here->env) + 10 * LAB_MINUTE;
+	uint32_t boots = world_boots(there->host);
 
+	if (!world_is_up(there->host))
+		return false;
 	geo_on(there, call_main, &call);
-	geo_wait(here, &call.done, 10 * LAB_MINUTE);
+	while (!call.done && world_is_up(there->host) && world_boots(there->host) == boots) {
+		if (env_now(here->env) >= deadline)
+			fail_msg("%s does not answer", there->name);
+		env_sleep(here->env, LAB_MSEC);
+	}
+	return call.done;
 }
 
 void geo_must(const struct lab_error *err, int result, int expected)

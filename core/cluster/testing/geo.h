@@ -36,6 +36,7 @@ struct geo_fault {
 	const char *point, *table, *peer;
 	struct sim_fault fault;
 	unsigned skip, left, fired, asked;
+	struct world_host *crash; /* this host crashes then, too */
 };
 
 struct geo {
@@ -62,8 +63,8 @@ struct geo_place {
 void geo_run(const struct geo_place *places, size_t count, void (*body)(struct geo_host *first));
 /* fn(arg) in a fiber of that host. */
 void geo_on(struct geo_host *host, env_fiber_fn fn, void *arg);
-/* The same, and waits until it returns. */
-void geo_call(struct geo_host *here, struct geo_host *there, env_fiber_fn fn, void *arg);
+/* The same, and waits until it returns. False: that host was down, or crashed meanwhile. */
+bool geo_call(struct geo_host *here, struct geo_host *there, env_fiber_fn fn, void *arg);
 /* Both fail the test if it ends otherwise. */
 void geo_must(const struct lab_error *err, int result, int expected);
 void geo_cql(struct geo *geo, const char *cql);

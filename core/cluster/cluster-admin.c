@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * cluster-admin.c - what operators decide: moves of groups and users.
+ */
+#include "core/cluster/cluster.h"
+
+#include <stdio.h>
+
+#define ARENA_MAX_BYTES (64u << 20)
+#define MOVE_ID_MAX 320
+
+struct command {
+	struct geodb *geodb;
+	struct lab_arena *arena;
+	struct cluster_view view;
+	char move[MOVE_ID_MAX];
+};
+
+static int read_view(struct command *command, struct lab_error *err)
+{
+	struct cluster_view *view = &command->view;
+
+	if (geodb_list(command->geodb, CLUSTER_TABLE_SITE, NULL, 0, command->arena, &view->sites,
+		    &view->site_count, err) < 0)
+		return -1;
+	return geodb_list(command->geodb, CLUSTER_TABLE_BACKEND, NULL, 0, command->arena,
+		&view->backends, &view->backend_count, err);
+}
+
+static const struct cluster_site *find_site(
+	struct command *command, struct lab_view name, struct lab_error *err)
+{
+	const struct cluster_site *site = cluster_view_site_named(&command->view, name);
+
+	if (site == NULL)
+		lab_fail(err, LAB_NOT_FOUND, "there is no site %.*s", LAB_VIEW_ARG(name));
+	return site;
+}
+
+/* ---- group move ---- */
+
+/* Which move this is: no other has its name. */
+static void name_move(struct command *command, const struct cluster_group *group, int64_t time_us)
+{
+	const struct cluster_backend *source =
+		cluster_view_backend(&command->view, group->backend_id);
+
+	(void)snprintf(command->move, sizeof(command->move), "%.*s:%" PRId64,
+		LAB_VIEW_ARG(source == NULL ? LAB_VIEW("?") : source->host), time_us);
+}
+
+static int put_move(struct command *command, const struct cluster_policy *policy,
+	const struct cluster_group *group, const struct cluster_backend *to, bool direct,
+	struct lab_error *err)
+{
+	int64_t time_us = geodb_timestamp(command->geodb, group->version_us);
+	uint32_t columns = GROUP_COLUMN(alt_backend_id) | GROUP_COLUMN(moving);
+	bool is_there = cluster_id_eq(group->backend_id, to->id);
+	struct cluster_group after = *group;
+
+	if (is_there && group->moving.len == 0)
+		return 1;
+	/* A move to where it is calls off the one that runs (palomar 4.4, 18). */
+	if (direct || is_there) {
+		columns = route_group_after(&command->view, policy, group, to->id, 0, &after);
+	} else {
+		name_move(command, group, time_us);
+		after.alt_backend_id = to->id;
+		after.moving = lab_view_cstr(command->move);
+	}
+	if (geodb_put(command->geodb, CLUSTER_TABLE_GROUP, &after, columns, time_us, err) < 0)
+		return -1;
+	return is_there;
+}
+
+static int run_group_move(struct command *command, const struct cluster_policy *policy,
+	struct lab_view site_name, struct lab_view group, struct lab_view host, bool direct,
+	struct lab_error *err)
+{
+	const struct cluster_site *site;
+	const struct cluster_backend *to;
+	struct cluster_group row;
+	int found;
+
+	if (read_view(command, err) < 0)
+		return -1;
+	site = find_site(command, site_name, err);
+	if (site == NULL)
+		return -1;
+	to = cluster_view_backend_named(&command->view, host);
+	if (to == NULL || !cluster_id_eq(to->site_id, site->id))
+		return lab_fail(err, LAB_NOT_FOUND, "site %.*s has no backend %.*s",
+			LAB_VIEW_ARG(site_name), LAB_VIEW_ARG(host));
+	row = (struct cluster_group){ .site_id = site->id, .name = group };
+	found = geodb_get(command->geodb, CLUSTER_TABLE_GROUP, &row, command->arena, err);
+	if (found < 0)
+		return -1;
+	if (found == 0)
+		return lab_fail(err, LAB_NOT_FOUND, "site %.*s has no group %.*s",
+			LAB_VIEW_ARG(site_name), LAB_VIEW_ARG(group));
+	if (!cluster_id_eq(row.backend_id, to->id) && !cluster_backend_is_legal(to, site->id))
+		return lab_fail(err, LAB_INVALID, "backend %.*s takes nobody: it is %s%s",
+			LAB_VIEW_ARG(host), cluster_status_name(to->status),
+			to->load_factor > 0 ? "" : ", load factor 0");
+	return put_move(command, policy, &row, to, direct, err);
+}
+
+int cluster_group_move(struct geodb *geodb, const struct cluster_policy *policy,
+	struct lab_view site, struct lab_view group, struct lab_view host, bool direct,
+	struct lab_error *err)
+{
+	struct command command = { .geodb = geodb,
+		.arena = lab_arena_new(geodb_env(geodb)->heap, ARENA_MAX_BYTES) };
+	int result = run_group_move(&command, policy, site, group, host, direct, err);
+
+	lab_arena_free(&command.arena);
+	return result;
+}
+
+/* ---- user move ---- */
+
+static int run_user_move(struct command *command, struct lab_view username,
+	struct lab_view site_name, struct lab_view group, int64_t now_ms, struct lab_error *err)
+{
+	struct cluster_user row = { .username = { NULL, 0 } };
+	const struct cluster_site *site = NULL;
+	int found;
+
+	if (group.len == 0 || group.len > CLUSTER_TEXT_MAX)
+		return lab_fail(
+			err, LAB_INVALID, "a group's name has 1 to %d bytes", CLUSTER_TEXT_MAX);
+	if (cluster_username_normalise(username, command->arena, &row.username, err) < 0 ||
+		read_view(command, err) < 0)
+		return -1;
+	if (site_name.len > 0) {
+		site = find_site(command, site_name, err);
+		if (site == NULL)
+			return -1;
+	}
+	found = geodb_get(command->geodb, CLUSTER_TABLE_USER, &row, command->arena, err);
+	if (found < 0)
+		return -1;
+	if (found == 0)
+		return lab_fail(
+			err, LAB_NOT_FOUND, "there is no user %.*s", LAB_VIEW_ARG(row.username));
+	row.moving_site_id = site == NULL ? row.site_id : site->id;
+	row.home_site_id = row.moving_site_id;
+	row.moving_group = group;
+	row.moving_started = now_ms;
+	return geodb_put(command->geodb, CLUSTER_TABLE_USER, &row,
+		USER_COLUMN(moving_site_id) | USER_COLUMN(moving_group) |
+			USER_COLUMN(moving_started) | USER_COLUMN(home_site_id),
+		geodb_timestamp(command->geodb, row.version_us), err);
+}
+
+int cluster_user_move(struct geodb *geodb, struct lab_view username, struct lab_view site,
+	struct lab_view group, int64_t now_ms, struct lab_error *err)
+{
+	struct command command = { .geodb = geodb,
+		.arena = lab_arena_new(geodb_env(geodb)->heap, ARENA_MAX_BYTES) };
+	int result = run_user_move(&command, username, site, group, now_ms, err);
+
+	lab_arena_free(&command.arena);
+	return result;
+}
