@@ -716,6 +716,113 @@ static void autoindex_works_in_the_background(void **state)
 	searcher_stop(&s);
 }
 
+/* ---- every step of a flush fails in every way ---- */
+
+static struct {
+	unsigned n;
+	enum rig_fault fault;
+	bool reboots, fired;
+} sweep;
+
+static void before_the_flush(struct searcher *s, struct obox_mailbox *inbox)
+{
+	deliver_three(s, inbox);
+	search_words(s, inbox);
+	flush_all(s);
+	expunge(s, inbox, 1, true);
+	(void)deliver(inbox, MAIL_A);
+}
+
+/* Indexing flushes, too: what is new is too large at once. */
+static void the_flush(struct searcher *s, struct obox_mailbox *inbox)
+{
+	struct lab_error ignored;
+
+	s->node.rig->only = "/fts/";
+	rig_fail_at(s->node.rig, sweep.n, sweep.fault);
+	(void)fts_index(s->fts, s->node.user, inbox, &ignored);
+	(void)fts_flush(s->fts, LAB_VIEW(""), &ignored);
+}
+
+/* Leaks may be left; a row without its object may not. */
+static void assert_rows_have_objects(const struct rig *rig)
+{
+	struct lab_tree_iter iter = lab_tree_iterate(rig->rows, LAB_VIEW(FTS_ROWS));
+	char key[200], path[200];
+	struct lab_view view;
+	void *row;
+
+	while (lab_tree_next(&iter, &view, &row)) {
+		if (!lab_view_starts_with(view, LAB_VIEW(FTS_ROWS)))
+			break;
+		assert_int_equal(lab_view_to_cstr(view, key, sizeof(key)), 0);
+		(void)snprintf(path, sizeof(path), FTS_OBJECTS "%s", key + sizeof(FTS_ROWS) - 1);
+		if (rig_row(rig, key).ptr != NULL && !rig_has_object(rig, path))
+			fail_msg("%s, step %u: %s has no object", rig_fault_name(sweep.fault),
+				sweep.n, key);
+	}
+}
+
+static void after_the_flush(struct searcher *s, struct obox_mailbox *inbox)
+{
+	struct lab_error err;
+	struct fts_check check;
+
+	assert_found(s, inbox, FTS_TEXT, "red", "3 4 ");
+	assert_found(s, inbox, FTS_TEXT, "fruit", "2 4 ");
+	for (unsigned i = 0; i < 2; i++) {
+		OK(fts_refresh(fts_user_of(s), &err));
+		OK(obox_mailbox_rescan(inbox, &err));
+		OK(fts_index(s->fts, s->node.user, inbox, &err));
+		flush_all(s);
+	}
+	assert_found(s, inbox, FTS_TEXT, "red", "3 4 ");
+	check = check_full(s);
+	for (unsigned state = 0; state < FTS_STATE_COUNT; state++) {
+		if (state > FTS_STATE_SYNCED_EXPUNGED && check.counts[state] > 0)
+			fail_msg("%s, step %u%s: %s", rig_fault_name(sweep.fault), sweep.n,
+				sweep.reboots ? ", rebooted" : "",
+				fts_state_name((enum fts_state)state));
+	}
+	assert_int_equal(check.counts[FTS_STATE_SYNCED], 3);
+	assert_rows_have_objects(s->node.rig);
+}
+
+static bool sweep_once(void)
+{
+	struct rig *rig = rig_new();
+	struct searcher s = { .min_merge = 1 };
+
+	searcher_start(&s, rig, 0);
+	run(&s, before_the_flush);
+	run(&s, the_flush);
+	sweep.fired = rig->fired;
+	rig_fail_at(rig, 0, RIG_FAIL);
+	rig->only = NULL;
+	rig_apply_late(rig);
+	if (sweep.reboots)
+		searcher_crash(&s, FAULT_DISK_LOSE_UNSYNCED);
+	run(&s, after_the_flush);
+	searcher_stop(&s);
+	rig_free(&rig);
+	return sweep.fired;
+}
+
+static void whatever_step_of_a_flush_fails_searches_are_exact(void **state)
+{
+	unsigned fired = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < 2 * RIG_FAULT_COUNT; i++) {
+		sweep.fault = (enum rig_fault)(i / 2);
+		sweep.reboots = i % 2 == 1 || sweep.fault >= RIG_CRASH_BEFORE;
+		for (sweep.n = 1; sweep_once(); sweep.n++)
+			fired++;
+	}
+	/* The listing, reads, X, three of a triplet, S, and what is deleted, in two steps each. */
+	assert_true(fired >= 20 * 2 * RIG_FAULT_COUNT);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -738,6 +845,7 @@ int main(void)
 		RIG_UNIT_TEST(mails_of_a_deleted_folder_leave_with_the_next_flush),
 		RIG_UNIT_TEST(a_deleted_user_leaves_nothing),
 		RIG_UNIT_TEST(autoindex_works_in_the_background),
+		cmocka_unit_test(whatever_step_of_a_flush_fails_searches_are_exact),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
