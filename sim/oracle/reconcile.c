@@ -139,12 +139,12 @@ static void note_lately(struct lately *lately, uint64_t now_ns, uint64_t span_ns
 	lately->now++;
 }
 
-/* Of the last span_ns or a little more. */
+/* Of the last span_ns or a little more, and of what is yet to come. */
 static uint32_t lately(const struct lately *l, uint64_t now_ns, uint64_t span_ns)
 {
 	uint64_t span = now_ns / span_ns;
 
-	return span == l->span ? l->now + l->before : span == l->span + 1 ? l->now : 0;
+	return span <= l->span ? l->now + l->before : span == l->span + 1 ? l->now : 0;
 }
 
 static uint64_t key_of(uint64_t peer, struct lab_view what, struct lab_view text)

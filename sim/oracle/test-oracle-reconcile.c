@@ -232,6 +232,22 @@ static void a_crash_hides_what_was_under_way(void **state)
 	passes();
 }
 
+/* Logged when it arrived; the service meant to answer later. */
+static void a_crash_hides_what_was_to_be_answered_after_it(void **state)
+{
+	struct sim_access access = line("s3", "PUT", KEY);
+
+	(void)state;
+	access.method = LAB_VIEW("PUT");
+	access.subject = LAB_VIEW("mails/user1@example.com/mails/0001");
+	access.user = LAB_VIEW(T_USER);
+	/* The next span of ten seconds, whenever now is. */
+	access.answered_ns = t.now + 11 * LAB_SEC;
+	log_line(access);
+	crash();
+	passes();
+}
+
 static void what_arrives_after_the_crash_may_be_of_before(void **state)
 {
 	(void)state;
@@ -355,6 +371,7 @@ int main(void)
 		test(given_up_in_the_queue_is_no_attempt),
 		test(what_is_done_once_more_on_the_way_is_nobodys),
 		test(a_crash_hides_what_was_under_way),
+		test(a_crash_hides_what_was_to_be_answered_after_it),
 		test(what_arrives_after_the_crash_may_be_of_before),
 		test(a_crash_hides_nothing_older),
 		test(nor_anything_later),
