@@ -272,6 +272,93 @@ NODE_TEST(sessions_that_expunge_the_same_mails_all_succeed_and_leave_nothing)
 	obox_mailbox_close(&box);
 }
 
+/* ---- moves of nothing, into the same folder, and beside each other (C-57, C-59) ---- */
+
+NODE_TEST(a_move_of_nothing_and_one_into_the_same_folder_end)
+{
+	struct obox_mailbox *box = box_open(node, "INBOX");
+	struct obox_result result;
+	uint32_t uid = 2;
+	struct lab_error err;
+
+	OK(obox_move(box, NULL, 0, box, NULL, &err));
+	assert_int_equal(obox_mailbox_count(box), 0);
+	deliver(box, "one");
+	deliver(box, "the last one");
+	/* One mail under another UID, not one more for each that is made. */
+	OK(obox_move(box, &uid, 1, box, &result, &err));
+	assert_int_equal(result.err.code, LAB_OK);
+	assert_int_equal(result.saved.uid, 3);
+	assert_int_equal(obox_mailbox_count(box), 2);
+	assert_int_equal(mail_objects(node->rig), 2);
+	obox_mailbox_close(&box);
+}
+
+struct mover {
+	struct obox_mailbox *from, *to;
+	uint32_t first;
+	unsigned ok;
+	bool is_done;
+};
+
+static void move_some(void *arg)
+{
+	struct mover *m = arg;
+	uint32_t uids[MAILS_EACH];
+	struct obox_result results[MAILS_EACH];
+	struct lab_error err;
+
+	for (uint32_t i = 0; i < MAILS_EACH; i++)
+		uids[i] = m->first + i;
+	OK(obox_move(m->from, uids, MAILS_EACH, m->to, results, &err));
+	for (size_t i = 0; i < MAILS_EACH; i++)
+		m->ok += results[i].err.code == LAB_OK;
+	m->is_done = true;
+}
+
+NODE_TEST(moves_beside_each_other_forget_no_expunge)
+{
+	struct obox_mailbox *from = box_open(node, "INBOX"), *to = box_open(node, "Work");
+	struct mover movers[2] = { { .from = from, .to = to, .first = 1 },
+		{ .from = from, .to = to, .first = MAILS_EACH + 1 } };
+	struct lab_error err;
+
+	for (unsigned i = 0; i < 2 * MAILS_EACH; i++)
+		deliver(from, "x");
+	for (size_t i = 0; i < LAB_COUNT_OF(movers); i++)
+		OK(env_spawn(node->user->env, "move", move_some, &movers[i], &err));
+	env_sleep(node->user->env, LAB_MSEC);
+	assert_false(movers[0].is_done || movers[1].is_done);
+	env_sleep(node->user->env, 20 * LAB_SEC);
+	for (size_t i = 0; i < LAB_COUNT_OF(movers); i++)
+		assert_int_equal(movers[i].ok, MAILS_EACH);
+	OK(obox_mailbox_rescan(from, &err));
+	assert_int_equal(obox_mailbox_count(from), 0);
+	assert_int_equal(obox_mailbox_count(to), 2 * MAILS_EACH);
+	assert_int_equal(mail_objects(node->rig), 2 * MAILS_EACH);
+	obox_mailbox_close(&from);
+	obox_mailbox_close(&to);
+}
+
+/* ---- the first mail goes (C-48) ---- */
+
+NODE_TEST(the_expunge_of_the_first_mail_has_a_modseq)
+{
+	struct obox_mailbox *box = box_open(node, "INBOX");
+	struct obox_result result;
+	uint32_t uid = 1;
+	struct lab_error err;
+	uint64_t before;
+
+	deliver(box, "one");
+	deliver(box, "two");
+	before = obox_mailbox_highest_modseq(box);
+	OK(obox_expunge(box, &uid, 1, &result, &err));
+	assert_true(obox_mailbox_highest_modseq(box) > before);
+	assert_int_equal(obox_mailbox_count(box), 1);
+	obox_mailbox_close(&box);
+}
+
 /* ---- names against UIDs (H-04) ---- */
 
 static uint32_t seen_uidvalidity;
@@ -666,6 +753,9 @@ int main(void)
 		RIG_UNIT_TEST(one_lost_object_leaves_the_rest_of_its_folder_alone),
 		RIG_UNIT_TEST(an_orphaned_object_comes_into_no_folder),
 		RIG_UNIT_TEST(sessions_that_expunge_the_same_mails_all_succeed_and_leave_nothing),
+		RIG_UNIT_TEST(a_move_of_nothing_and_one_into_the_same_folder_end),
+		RIG_UNIT_TEST(moves_beside_each_other_forget_no_expunge),
+		RIG_UNIT_TEST(the_expunge_of_the_first_mail_has_a_modseq),
 		RIG_UNIT_TEST(names_that_disagree_with_uids_renumber_nothing_unseen),
 		RIG_UNIT_TEST(a_body_in_the_cache_does_not_bring_an_expunged_mail_back),
 		RIG_UNIT_TEST(
