@@ -92,6 +92,65 @@ static int add_mail(struct dictmap_fs *fs, const struct dictmap_path *path, stru
 	return -1;
 }
 
+/* ---- some rows are left ---- */
+
+/* "<anything>/<name>" */
+static struct lab_view last_part(struct lab_view key)
+{
+	return lab_view_skip(key, dictmap_directory_of(key).len);
+}
+
+/* The forward rows of all reverse rows. *ret_has: one of them is the path's; *ret_count: how many
+ * there are. Returns how many were made. */
+static int add_referenced(struct dictmap_fs *fs, const struct dictmap_path *path,
+	struct lab_view oid, bool *ret_has, size_t *ret_count, struct lab_error *err)
+{
+	struct dict_iterate_options options = { .max_rows = DICTMAP_ROWS_MAX };
+	struct lab_arena *arena =
+		lab_arena_new(fs->fs.settings.env->heap, (size_t)DICTMAP_ROWS_MAX * 512);
+	struct dict_row *rows;
+	int made = 0;
+
+	*ret_has = false;
+	if (dict_iterate(fs->dict, dictmap_key_reverse_row(oid, LAB_VIEW(""), arena), &options,
+		    arena, &rows, ret_count, err) < 0)
+		made = -1;
+	for (size_t i = 0; made >= 0 && i < *ret_count; i++) {
+		struct dictmap_path row = { DICTMAP_MAIL, rows[i].values.items[0],
+			last_part(rows[i].key) };
+		int result;
+
+		if (!dictmap_is_guid(row.guid) || !dictmap_is_guid(row.name))
+			continue;
+		*ret_has |= lab_view_eq(row.name, path->name);
+		result = add_mail(fs, &row, oid, arena, err);
+		made = result < 0 ? -1 : made + result;
+	}
+	lab_arena_free(&arena);
+	return made;
+}
+
+/* Where the mail was first saved it is not any more, if reverse rows know other places only; but
+ * perhaps it is that reverse row which was lost. */
+static int add_partly(struct dictmap_fs *fs, const struct dictmap_path *path, struct lab_view oid,
+	struct lab_arena *arena, struct lab_error *err)
+{
+	uint32_t bucket = DICTMAP_BUCKET_UNKNOWN;
+	struct lab_view present;
+	size_t count;
+	bool has;
+	int made = add_referenced(fs, path, oid, &has, &count, err), found;
+
+	if (made < 0 || has)
+		return made < 0 ? -1 : made > 0;
+	if (count == 0)
+		return add_mail(fs, path, oid, arena, err);
+	found = dictmap_row_find(fs, path, &bucket, arena, &present, err);
+	if (found > 0 && lab_view_eq(present, oid))
+		found = add_rows(fs, path, bucket, oid, err);
+	return found < 0 ? -1 : made > 0;
+}
+
 static int add_row(struct dictmap_fs *fs, const struct dictmap_path *path,
 	const struct dictmap_lost_row *lost, struct lab_arena *arena, struct lab_error *err)
 {
@@ -104,6 +163,9 @@ static int add_row(struct dictmap_fs *fs, const struct dictmap_path *path,
 			err, LAB_INVALID, "dictmap: %.*s is a directory", LAB_VIEW_ARG(lost->path));
 	if (value_of(fs, lost, arena, &value, err) < 0)
 		return -1;
+	if (path->kind == DICTMAP_MAIL && lost->is_partial && fs->conf.refcounting_table &&
+		!dictmap_is_passthrough(fs))
+		return add_partly(fs, path, value, arena, err);
 	if (path->kind == DICTMAP_MAIL)
 		return add_mail(fs, path, value, arena, err);
 	if (dictmap_is_diff(fs, path))

@@ -14,6 +14,9 @@ struct dictmap_lost_row {
 	struct lab_view path; /* under which obox knows it: "fname" */
 	struct lab_view key;  /* where the object is stored */
 	struct lab_view host; /* of a diff or self bundle: who wrote it, and writes over its row */
+	/* Other rows are there: of a mail, reverse rows are believed. Forward rows are made for all
+	 * that the object has, and for `path` only if it has it, or has none at all. */
+	bool is_partial;
 };
 /* `stack` has dictmap in it. 1: made (of a mail with its reverse row, of a diff or self bundle over
  * whatever the host's row said); 0: it was there (of a mail whose forward row was there the reverse

@@ -12,6 +12,11 @@
 #define HEAD_BYTES_MAX (1024 * 1024)
 #define KEYS_MAX OBOX_MAILS_MAX
 
+struct found_mail {
+	struct lab_view path, key;
+	struct found_mail *next;
+};
+
 struct found_bundle {
 	struct lab_view path, key;
 	int64_t modified;
@@ -23,9 +28,11 @@ struct rebuild {
 	struct obox_rebuilt *counts;
 	struct lab_arena *texts;
 	struct lab_map *keys; /* last part of a mail's key -> the key (struct lab_view *) */
+	struct found_mail *mails, **last_mail;
 	struct found_bundle *bundles;
 	size_t bundle_count;
 	struct fs *walked; /* the stack whose storage is being listed */
+	bool is_partial;   /* other rows are left */
 };
 
 static bool is_bundle_path(struct lab_view path)
@@ -86,20 +93,21 @@ static void keep_bundle(struct rebuild *r, struct lab_view path, const struct fs
 	r->bundle_count++;
 }
 
-static int take_mail(
+/* Rows come later: when it is known what is left of them. */
+static int keep_mail(
 	struct rebuild *r, struct lab_view path, struct lab_view key, struct lab_error *err)
 {
-	bool is_mail = lab_view_find(path, LAB_VIEW("/mailboxes/")) != SIZE_MAX;
-	struct dictmap_lost_row lost = { path, key, LAB_VIEW("") };
-	struct lab_view *kept = lab_arena_new_of(r->texts, struct lab_view);
+	struct found_mail *mail = lab_arena_new_of(r->texts, struct found_mail);
 	void **slot = lab_map_slot(r->keys, last_part(key));
 
 	if (slot == NULL)
 		return lab_fail(err, LAB_LIMIT, "more than %d objects", KEYS_MAX);
-	*kept = lab_arena_copy(r->texts, key);
-	*slot = kept;
-	return add_row(
-		r, r->user->fs, &lost, is_mail ? &r->counts->mails : &r->counts->others, err);
+	*mail = (struct found_mail){ lab_arena_copy(r->texts, path), lab_arena_copy(r->texts, key),
+		NULL };
+	*slot = &mail->key;
+	*r->last_mail = mail;
+	r->last_mail = &mail->next;
+	return 0;
 }
 
 static int take_object(struct rebuild *r, const struct fs_walked *item, struct lab_error *err)
@@ -114,7 +122,7 @@ static int take_object(struct rebuild *r, const struct fs_walked *item, struct l
 	else if (result > 0 && is_bundle_path(path))
 		keep_bundle(r, path, item);
 	else if (result > 0)
-		result = take_mail(r, path, item->path, err);
+		result = keep_mail(r, path, item->path, err);
 	lab_arena_free(&arena);
 	return result < 0 ? -1 : 0;
 }
@@ -158,7 +166,7 @@ static int compare_bundles(const void *a, const void *b)
 static int add_bundle(struct rebuild *r, const struct found_bundle *bundle, struct lab_error *err)
 {
 	struct lab_arena *arena = lab_arena_new(r->user->env->heap, OBOX_BUNDLE_BYTES_MAX);
-	struct dictmap_lost_row lost = { bundle->path, bundle->key, LAB_VIEW("") };
+	struct dictmap_lost_row lost = { bundle->path, bundle->key, LAB_VIEW(""), false };
 	int result = obox_bundle_host(r->user, bundle->path, arena, &lost.host, err);
 
 	if (result == 0 && lost.host.len == 0)
@@ -186,6 +194,21 @@ static int add_bundles(struct rebuild *r, struct lab_error *err)
 	return 0;
 }
 
+/* ---- mails, and what else is not a bundle ---- */
+
+static int add_mails(struct rebuild *r, struct lab_error *err)
+{
+	for (const struct found_mail *m = r->mails; m != NULL; m = m->next) {
+		bool is_mail = lab_view_find(m->path, LAB_VIEW("/mailboxes/")) != SIZE_MAX;
+		struct dictmap_lost_row lost = { m->path, m->key, LAB_VIEW(""), r->is_partial };
+
+		if (add_row(r, r->user->fs, &lost, is_mail ? &r->counts->mails : &r->counts->others,
+			    err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 /* ---- what only bundles know: copies ---- */
 
 static int add_copy(
@@ -203,7 +226,7 @@ static int add_copy(
 	if (key == NULL)
 		return 0;
 	(void)snprintf(path, sizeof(path), "%s/mailboxes/%s/%s", r->user->root, guid, name);
-	lost = (struct dictmap_lost_row){ lab_view_cstr(path), *key, LAB_VIEW("") };
+	lost = (struct dictmap_lost_row){ lab_view_cstr(path), *key, LAB_VIEW(""), false };
 	result = add_row(r, r->user->fs, &lost, &r->counts->copies, err);
 	/* Counted by its object already. */
 	r->counts->kept = kept;
@@ -232,6 +255,53 @@ static int add_copies(struct rebuild *r, struct lab_error *err)
 	for (size_t i = 0; i < list->folder_count; i++) {
 		if (add_copies_of(r, list->folders[i], err) < 0)
 			return -1;
+	}
+	return 0;
+}
+
+/* ---- forward rows that are left ---- */
+
+/* Each gets its reverse row again, if that was lost. */
+static int add_listed(struct rebuild *r, const char *guid, struct lab_error *err)
+{
+	struct lab_arena *arena = lab_arena_new(r->user->env->heap, TEXTS_BYTES_MAX);
+	struct lab_view directory =
+		lab_view_cstr(lab_arena_printf(arena, "%s/mailboxes/%s/", r->user->root, guid));
+	struct lab_view *names, oid;
+	size_t count = 0;
+	int result = fs_iter(r->user->fs, directory, FS_ITER_OBJECTIDS | FS_ITER_NOCACHE,
+		OBOX_MAILS_MAX, arena, &names, &count, err);
+
+	for (size_t i = 0; result == 0 && i < count; i++) {
+		const struct lab_view *key;
+		struct dictmap_lost_row lost = { .is_partial = false };
+		uint64_t ignored = 0, kept = r->counts->kept;
+
+		if (!lab_view_split(&names[i], '/', &oid))
+			continue;
+		key = lab_map_get(r->keys, oid.len > 0 ? oid : names[i]);
+		if (key == NULL)
+			continue;
+		lost.key = *key;
+		lost.path = lab_view_cstr(lab_arena_printf(
+			arena, "%.*s%.*s", LAB_VIEW_ARG(directory), LAB_VIEW_ARG(names[i])));
+		result = add_row(r, r->user->fs, &lost, &ignored, err);
+		r->counts->kept = kept;
+	}
+	lab_arena_free(&arena);
+	return result;
+}
+
+static int add_reverse_rows(struct rebuild *r, struct lab_error *err)
+{
+	const struct obox_list *list = r->user->root_index.list;
+
+	for (size_t i = 0; i < list->folder_count; i++) {
+		char guid[OBOX_GUID_HEX + 1];
+
+		lab_hex(list->folders[i]->guid, ENV_GUID128_SIZE, guid);
+		if (add_listed(r, guid, err) < 0)
+			return lab_error_wrap(err, "folder %s", guid);
 	}
 	return 0;
 }
@@ -265,20 +335,25 @@ static void report(const struct rebuild *r)
 static int rebuild(struct rebuild *r, struct lab_error *err)
 {
 	if (walk(r, r->user->fs, "", err) < 0 || walk(r, r->user->index_fs, "", err) < 0 ||
-		add_bundles(r, err) < 0 || open_root(r, err) < 0 || add_copies(r, err) < 0)
+		add_bundles(r, err) < 0 || open_root(r, err) < 0)
+		return -1;
+	if (r->is_partial && add_reverse_rows(r, err) < 0)
+		return -1;
+	if (add_mails(r, err) < 0 || (!r->is_partial && add_copies(r, err) < 0))
 		return -1;
 	report(r);
 	return 0;
 }
 
-int backend_user_rebuild(struct backend *backend, struct lab_view name, struct obox_rebuilt *ret,
-	struct lab_error *err)
+static int rebuild_user(struct backend *backend, struct lab_view name, bool is_partial,
+	struct obox_rebuilt *ret, struct lab_error *err)
 {
-	struct rebuild r = { .counts = ret };
+	struct rebuild r = { .counts = ret, .is_partial = is_partial };
 	int result;
 
 	if (backend_user_get(backend, name, &r.user, err) < 0)
 		return -1;
+	r.last_mail = &r.mails;
 	r.texts = lab_arena_new(r.user->env->heap, TEXTS_BYTES_MAX);
 	r.keys = lab_map_new(r.user->env->heap, KEYS_MAX);
 	result = rebuild(&r, err);
@@ -286,6 +361,18 @@ int backend_user_rebuild(struct backend *backend, struct lab_view name, struct o
 	lab_arena_free(&r.texts);
 	backend_user_release(&r.user);
 	return result < 0 ? lab_error_wrap(err, "rebuild of user %.*s", LAB_VIEW_ARG(name)) : 0;
+}
+
+int backend_user_rebuild(struct backend *backend, struct lab_view name, struct obox_rebuilt *ret,
+	struct lab_error *err)
+{
+	return rebuild_user(backend, name, false, ret, err);
+}
+
+int backend_user_repair(struct backend *backend, struct lab_view name, struct obox_rebuilt *ret,
+	struct lab_error *err)
+{
+	return rebuild_user(backend, name, true, ret, err);
 }
 
 /* ---- force-resync ---- */

@@ -28,8 +28,13 @@ struct obox_rebuilt {
 	uint64_t folders;                /* names that came back as recovered-lost-folder- */
 };
 
-/* Adds to *ret. Blocks. */
+/* All rows of the user are lost. Adds to *ret. Blocks. */
 int backend_user_rebuild(struct backend *backend, struct lab_view name, struct obox_rebuilt *ret,
+	struct lab_error *err);
+/* Some rows are lost: what is left of them is believed. A forward row is made again if its reverse
+ * row is there, a reverse row if its forward row is; both only of an object that has no rows at
+ * all. Nothing comes back that was moved or expunged. */
+int backend_user_repair(struct backend *backend, struct lab_view name, struct obox_rebuilt *ret,
 	struct lab_error *err);
 /* force-resync of a user: the root, the GUIDs of folders that it does not name, then each folder's
  * index from bundles and listing. *ret_lost: how many folders came back. Blocks. */

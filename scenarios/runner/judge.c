@@ -29,6 +29,7 @@ struct oracle *judge_new_oracle(const struct scene *scene, struct lab_heap *heap
 		.stores_paths = scenario_stores_paths(&s->endpoints) ||
 				scenario_has_migrated_mails(&s->endpoints),
 		.is_migrated_later = s->migrated_from.len > 0,
+		.has_operators = scenario_has_operator(s),
 		.rows_are_paths = dictmap->storage_passthrough_paths != FS_URI_PASSTHROUGH_NONE,
 		.has_lockdir = dictmap->lockdir.len > 0,
 		.copies_in_dict =

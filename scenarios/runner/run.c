@@ -4,6 +4,7 @@
  */
 #include "scenarios/runner/run.h"
 
+#include "scenarios/runner/disaster.h"
 #include "scenarios/runner/judge.h"
 #include "scenarios/runner/mails-before.h"
 #include "scenarios/runner/migrate.h"
@@ -32,6 +33,7 @@ struct run {
 	struct workload *workload;
 	struct oracle *oracle;
 	struct migration migration;
+	struct disaster disaster;
 	uint64_t healed_ns;
 	bool is_stopped; /* --until */
 };
@@ -135,16 +137,62 @@ static int migrate(struct run *run, struct lab_error *err)
 	return lab_error_wrap(err, "migration");
 }
 
+static bool is_repaired_or_stopped(void *ctx)
+{
+	struct run *run = ctx;
+
+	return run->is_stopped || run->disaster.is_done;
+}
+
+/* Waits for what the operator has begun. */
+static int await_operator(
+	struct run *run, uint64_t until_ns, const char *what, struct lab_error *err)
+{
+	if (advance(run, until_ns, is_repaired_or_stopped, err) < 0)
+		return -1;
+	if (!run->is_stopped && !run->disaster.is_done)
+		return lab_fail(err, LAB_LIMIT, "%s did not end in time", what);
+	if (run->is_stopped || run->disaster.err.code == LAB_OK)
+		return 0;
+	*err = run->disaster.err;
+	return lab_error_wrap(err, "%s", what);
+}
+
+static int damage(struct run *run, struct lab_error *err)
+{
+	struct sim_world *sim = &run->sim;
+	const struct scenario *s = run->options->scenario;
+
+	run->disaster = (struct disaster){ .scene = &sim->scene,
+		.lab = sim->lab,
+		.workload = run->workload,
+		.oracle = run->oracle,
+		.heap = world_heap(sim->world) };
+	if (s->damage == 0 && s->repair == 0)
+		return 0;
+	if (advance(run, sim->scene.warmup_end / 4, is_stopped, err) < 0)
+		return -1;
+	if (run->is_stopped)
+		return 0;
+	phase(run, "damage");
+	return disaster_begin(&run->disaster, err) < 0
+		       ? -1
+		       : await_operator(run, sim->scene.warmup_end, "the operator's repair", err);
+}
+
 static int storm(struct run *run, struct lab_error *err)
 {
 	struct sim_world *sim = &run->sim;
 
 	phase(run, "warmup");
-	if (migrate(run, err) < 0)
+	if (migrate(run, err) < 0 || damage(run, err) < 0)
 		return -1;
 	if (advance(run, sim->scene.warmup_end, is_stopped, err) < 0)
 		return -1;
 	phase(run, "storm");
+	if (!run->is_stopped && run->options->scenario->collect_interval.high > 0 &&
+		disaster_collect_often(&run->disaster, err) < 0)
+		return -1;
 	if (run->is_stopped || advance(run, sim->scene.storm_end, is_stopped, err) < 0)
 		return run->is_stopped ? 0 : -1;
 	phase(run, "heal");
@@ -156,10 +204,28 @@ static int storm(struct run *run, struct lab_error *err)
 	return advance(run, sim->scene.settle_end + PATIENCE, is_idle_or_stopped, err);
 }
 
+/* When the last collection of the storm has ended, another one. */
+static int collect(struct run *run, struct lab_error *err)
+{
+	uint64_t now_ns = world_now(run->sim.world);
+
+	if (run->options->scenario->collect_interval.high == 0 || run->is_stopped)
+		return 0;
+	phase(run, "collect");
+	if (await_operator(run, now_ns + PATIENCE, "a garbage collection", err) < 0 ||
+		disaster_collect_last(&run->disaster, err) < 0)
+		return -1;
+	return await_operator(run,
+		world_now(run->sim.world) + run->options->scenario->collect_min_age.high + PATIENCE,
+		"the last garbage collection", err);
+}
+
 static int audit(struct run *run, struct lab_error *err)
 {
 	struct node *auditor;
 
+	if (collect(run, err) < 0)
+		return -1;
 	phase(run, "converge");
 	if (workload_converge(run->workload, err) < 0 ||
 		advance(run, world_now(run->sim.world) + PATIENCE, is_idle_or_stopped, err) < 0)
@@ -257,6 +323,8 @@ int run_simulated(const struct run_options *options, struct run_result *ret, str
 		if (options->canonical != NULL)
 			history_print_canonical(run.history, options->canonical);
 	}
+	if (run.disaster.heap != NULL)
+		disaster_free(&run.disaster);
 	oracle_free(&run.oracle);
 	sim_world_free(&run.sim);
 	lab_assert_context(NULL, NULL);

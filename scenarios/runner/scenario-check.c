@@ -333,6 +333,35 @@ static void check_faults(const struct check *check)
 			"more than %d episodes of faults", FAULT_EPISODES_MAX);
 }
 
+/* What is damaged must be known by its key, and what is told of it must be S3's and Cassandra's. */
+static void check_operator(const struct check *check)
+{
+	const struct scenario *s = check->scenario;
+	const struct scenario_endpoints *e = &s->endpoints;
+	const unsigned keyspace = 1u << SCENARIO_DAMAGE_LOST_KEYSPACE;
+	const char *key = s->damage != 0   ? "damage"
+			  : s->repair != 0 ? "repair"
+					   : "collect_interval";
+
+	if (!scenario_has_operator(s))
+		return;
+	if (!scenario_has_dictmap(e) || scenario_stores_paths(e) || scenario_is_scality(e) ||
+		scenario_has_migrated_mails(e) || e->dictmap.storage_objectid_prefix.len == 0 ||
+		s->migrated_from.len > 0 || s->is_foreign_s3 || s->is_foreign_cql)
+		complain(check, where_of(check, "scenario", LAB_VIEW(""), key),
+			"%s: needs dictmap with storage-objectid-prefix over emulators of S3 and "
+			"Cassandra",
+			key);
+	if ((s->damage & keyspace) != 0 && s->repair != 1u << SCENARIO_REPAIR_REBUILD)
+		complain(check, where_of(check, "scenario", LAB_VIEW(""), "repair"),
+			"repair: a lost keyspace is there again only after a rebuild");
+}
+
+bool scenario_has_operator(const struct scenario *s)
+{
+	return s->damage != 0 || s->repair != 0 || s->collect_interval.high > 0;
+}
+
 void scenario_check(const struct scenario *scenario, const struct conf_section *root,
 	const struct scenario_overrides *overrides, struct conf_problems *problems)
 {
@@ -344,4 +373,5 @@ void scenario_check(const struct scenario *scenario, const struct conf_section *
 	check_groups(&check);
 	check_stores(&check);
 	check_faults(&check);
+	check_operator(&check);
 }

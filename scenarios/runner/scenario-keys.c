@@ -43,6 +43,18 @@ static const struct conf_key keys[] = {
 		"Settings of the same storage without dictmap, with which the run begins; users "
 		"are "
 		"migrated in the middle of the warm-up"),
+	OTHER("scenario", scenario, CONF_KEY_OTHER, scenario_read_damage, damage, "",
+		"What is damaged in the middle of the warm-up, a | b; a seed draws one: lost_rows, "
+		"lost_reverse_rows, lost_objects, resurrected_rows, restored_objects, foreign, "
+		"half_bundles, bad_bundles, lost_root, lost_keyspace"),
+	RANGE("scenario", scenario, damage_count, CONF_UNIT_COUNT, 1, 1000, "1..4",
+		"How many of them"),
+	OTHER("scenario", scenario, CONF_KEY_OTHER, scenario_read_repair, repair, "",
+		"What an operator does about it, a | b: none, rebuild, collect, force_resync"),
+	RANGE("scenario", scenario, collect_interval, CONF_UNIT_TIME, 0, YEAR, "0",
+		"Storage garbage is collected so often, and in the end; 0: never"),
+	RANGE("scenario", scenario, collect_min_age, CONF_UNIT_TIME, LAB_SEC, YEAR, "1 h",
+		"What is younger is left alone; more than any request or retry ladder takes"),
 	RANGE("scenario", scenario, warmup, CONF_UNIT_TIME, 0, YEAR, "30 s",
 		"Before the first fault"),
 	{ "scenario", "duration", CONF_KEY_RANGE, CONF_UNIT_TIME, FIELD(scenario, storm), LAB_SEC,

@@ -14,6 +14,10 @@ extern const struct conf_vocabulary scenario_vocabulary;
 /* conf_key.read of keys that only scenarios have. */
 int scenario_read_target(
 	const struct conf_key *key, struct lab_view text, void *object, struct lab_error *err);
+int scenario_read_damage(
+	const struct conf_key *key, struct lab_view text, void *object, struct lab_error *err);
+int scenario_read_repair(
+	const struct conf_key *key, struct lab_view text, void *object, struct lab_error *err);
 int scenario_read_disks(
 	const struct conf_key *key, struct lab_view text, void *object, struct lab_error *err);
 int scenario_read_marks(

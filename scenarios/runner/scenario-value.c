@@ -7,6 +7,12 @@
 
 static const char *const target_names[] = { "any", "backend", "node", "zone", "s3", "imds" };
 static const char *const disk_names[] = { "lose_unsynced", "keep", "wipe" };
+static const char *const damage_names[] = { "lost_rows", "lost_reverse_rows", "lost_objects",
+	"resurrected_rows", "restored_objects", "foreign", "half_bundles", "bad_bundles",
+	"lost_root", "lost_keyspace" };
+static const char *const repair_names[] = { "none", "rebuild", "collect", "force_resync" };
+_Static_assert(LAB_COUNT_OF(damage_names) == SCENARIO_DAMAGE_COUNT, "one name for each");
+_Static_assert(LAB_COUNT_OF(repair_names) == SCENARIO_REPAIR_COUNT, "one name for each");
 static const char *const phase_names[] = { "warmup", "storm" };
 
 static int read_bits(const struct conf_choices *choices, const char *const *names, size_t count,
@@ -107,4 +113,31 @@ int scenario_read_phases(
 	(void)key;
 	return conf_value_choices(text, &choices, err) < 0 ? -1
 							   : read_phases(&choices, object, err);
+}
+
+/* Empty: nothing. */
+static int read_set(const struct conf_key *key, struct lab_view text, void *object,
+	const char *const *names, size_t count, struct lab_error *err)
+{
+	unsigned *field = (void *)((char *)object + key->offset);
+	struct conf_choices choices;
+
+	*field = 0;
+	if (text.len == 0)
+		return 0;
+	return conf_value_choices(text, &choices, err) < 0
+		       ? -1
+		       : read_bits(&choices, names, count, field, err);
+}
+
+int scenario_read_damage(
+	const struct conf_key *key, struct lab_view text, void *object, struct lab_error *err)
+{
+	return read_set(key, text, object, damage_names, LAB_COUNT_OF(damage_names), err);
+}
+
+int scenario_read_repair(
+	const struct conf_key *key, struct lab_view text, void *object, struct lab_error *err)
+{
+	return read_set(key, text, object, repair_names, LAB_COUNT_OF(repair_names), err);
 }

@@ -187,6 +187,29 @@ bool scenario_stores_paths(const struct scenario_endpoints *endpoints);
 /* Some mails are still stored under the paths that they had without dictmap. */
 bool scenario_has_migrated_mails(const struct scenario_endpoints *endpoints);
 
+/* What is damaged in the middle of the warm-up (damage.h). */
+enum scenario_damage {
+	SCENARIO_DAMAGE_LOST_ROWS,
+	SCENARIO_DAMAGE_LOST_REVERSE_ROWS,
+	SCENARIO_DAMAGE_LOST_OBJECTS,
+	SCENARIO_DAMAGE_RESURRECTED_ROWS,
+	SCENARIO_DAMAGE_RESTORED_OBJECTS,
+	SCENARIO_DAMAGE_FOREIGN,
+	SCENARIO_DAMAGE_HALF_BUNDLES,
+	SCENARIO_DAMAGE_BAD_BUNDLES,
+	SCENARIO_DAMAGE_LOST_ROOT,
+	SCENARIO_DAMAGE_LOST_KEYSPACE,
+	SCENARIO_DAMAGE_COUNT
+};
+/* What an operator does about it. */
+enum scenario_repair {
+	SCENARIO_REPAIR_NONE,
+	SCENARIO_REPAIR_REBUILD,
+	SCENARIO_REPAIR_COLLECT,
+	SCENARIO_REPAIR_FORCE_RESYNC,
+	SCENARIO_REPAIR_COUNT
+};
+
 struct scenario {
 	const char *path;
 	struct lab_view doc;
@@ -195,6 +218,9 @@ struct scenario {
 	 * the warm-up its users are migrated. Empty: no. */
 	struct lab_view migrated_from;
 	struct conf_settings conf_before;
+	unsigned damage, repair; /* sets of bits 1 << enum; a seed draws one of each */
+	struct conf_range damage_count;
+	struct conf_range collect_interval, collect_min_age; /* of garbage; 0: never */
 	/* Phases (DESIGN 5). */
 	struct conf_range warmup, storm, settle;
 	struct scenario_site sites[SCENARIO_SITES_MAX];
@@ -234,6 +260,9 @@ struct scenario_overrides {
 	/* Instead of what the dicts say; or NULL. */
 	const char *cql_user, *cql_password;
 };
+
+/* The middle of the warm-up, or garbage collections, need an operator. */
+bool scenario_has_operator(const struct scenario *scenario);
 
 int scenario_load(const char *path, const struct conf_reader *reader,
 	const struct scenario_overrides *overrides, struct lab_arena *arena,

@@ -248,10 +248,19 @@ static void check_leak(struct bundles *b, struct lab_view key)
 	const struct oracle_line *line;
 	struct oracle_finding *f;
 
-	if (user.ptr == NULL || lab_map_get(b->oracle->model.bundle_keys, hash_view(&hash)) != NULL)
+	if (user.ptr == NULL ||
+		lab_map_get(b->oracle->model.bundle_keys, hash_view(&hash)) != NULL ||
+		oracle_is_planted(b->oracle, key))
 		return;
 	b->oracle->verdict->leaked_objects++;
 	line = lab_map_get(b->written, hash_view(&hash));
+	if (line != NULL && line->time_ns < b->oracle->collected_ns) {
+		f = oracle_find(b->oracle, 15, "I15 leak was not collected",
+			"%.*s: bundle %.*s is left after garbage collection", LAB_VIEW_ARG(user),
+			LAB_VIEW_ARG(key));
+		f->time_ns = b->c->ended_ns;
+		return;
+	}
 	/* Whatever failed since may have been the deletion of it. */
 	if (line == NULL || oracle_had_trouble(b->oracle, line->time_ns, UINT64_MAX) ||
 		line->time_ns + AFTERMATH > b->c->ended_ns)

@@ -134,7 +134,9 @@ void oracle_bundle_access(
 {
 	if (!is_bundle(key))
 		return;
-	if (what == ORACLE_S3_GET || what == ORACLE_S3_PUT)
+	/* Garbage collection looks at what it deletes, and at nothing else: it has no row (15). */
+	if (what == ORACLE_S3_GET || what == ORACLE_S3_PUT ||
+		(what == ORACLE_S3_HEAD && oracle->settings.has_operators))
 		learn(oracle, access->peer, key);
 	else if (what == ORACLE_S3_DELETE && access->applied)
 		check_delete(oracle, access, key);

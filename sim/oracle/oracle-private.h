@@ -170,6 +170,8 @@ struct oracle_model {
 struct oracle {
 	struct oracle_settings settings;
 	bool is_migrated;
+	struct oracle_damage_item *damages, **last_damage;
+	uint64_t collected_ns; /* 0: never */
 	struct lab_arena *texts;
 	struct lab_map *peers;
 	const struct lab_view *peer_names[65536];
@@ -301,6 +303,15 @@ void oracle_root_event(struct oracle *oracle, const struct lab_event *event);
 /* requests.c: an INSERT of a mail's row arrived; its client crashed. */
 void oracle_check_clock(struct oracle *oracle, const struct sim_access *access);
 void oracle_forget_clock(struct oracle *oracle, struct lab_view peer);
+
+/* damage.c */
+struct oracle_damage_item {
+	struct oracle_damage damage;
+	struct oracle_damage_item *next;
+};
+/* Somebody else's, put there on purpose. */
+bool oracle_is_planted(const struct oracle *oracle, struct lab_view text);
+void oracle_excuse_damage(struct oracle *oracle, const struct oracle_case *c);
 
 /* refresh.c: 24, 25 */
 /* An operation on a folder or a user begins or ends: deleting one lists bundles, too. */

@@ -136,6 +136,7 @@ void oracle_judge(struct oracle *oracle, const struct oracle_case *c, struct ora
 		oracle_check_convergence(oracle, c);
 		oracle_check_log(oracle, c);
 		oracle_report_online(oracle);
+		oracle_excuse_damage(oracle, c);
 		free_maps(&oracle->model);
 	}
 	if (knowledge_is_full(oracle->knowledge))

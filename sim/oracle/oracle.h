@@ -70,6 +70,8 @@ struct oracle_settings {
 	uint64_t metacache_max_bytes, fscache_max_bytes;
 	/* There are reverse rows, whatever the access log says: Cassandra has none. */
 	bool has_reverse_rows;
+	/* Operators list the bucket and read tables at ALL (rebuild, garbage collection). */
+	bool has_operators;
 	/* What the run injected on purpose, beyond the plan: objects taken away, rows put back. */
 	bool objects_were_lost, rows_were_resurrected;
 };
@@ -87,6 +89,25 @@ void oracle_access(struct oracle *oracle, const struct sim_access *access);
 void oracle_event(struct oracle *oracle, const struct lab_event *event);
 /* All users are in the dict from now on. */
 void oracle_migrated(struct oracle *oracle);
+
+/* What was damaged on purpose, behind everybody's back: what follows from it is EXCUSED, with the
+ * reason, and nothing else. */
+struct oracle_damage {
+	const char *reason;   /* a literal */
+	struct lab_view user; /* empty: all of them */
+	/* A mail, by its object id or by its name in a folder, in bytes; both empty: the user. */
+	struct lab_view oid, name;
+	/* An object's key, or the name of a row, that is nobody's mail: it is not looked at. */
+	struct lab_view planted;
+	uint64_t invariants; /* set of ORACLE_DAMAGES() bits */
+	bool copies_only;    /* of invariant 1: only what was copied or moved (H-13) */
+};
+#define ORACLE_DAMAGES(invariant) (UINT64_C(1) << (invariant))
+/* Copies what it is given. */
+void oracle_damaged(struct oracle *oracle, const struct oracle_damage *damage);
+/* Garbage was collected after everything had ended: nothing that was written before that time may
+ * be without a row, but for what a reverse row keeps. */
+void oracle_collected(struct oracle *oracle, uint64_t time_ns);
 
 /* Where a run stands when it is judged. */
 struct oracle_case {

@@ -298,6 +298,9 @@ void reconcile_cql_event(struct oracle *oracle, const struct lab_event *event)
 		else if (strcmp(f->name, "answers") == 0)
 			answers = f->number;
 	}
+	/* The log that is reconciled is of the keyspace. */
+	if (lab_view_find(query, LAB_VIEW(" FROM system")) != SIZE_MAX)
+		return;
 	if (oracle->settings.has_statement_log && is_counted(word))
 		told(oracle, event, word, query, attempts, answers);
 }

@@ -232,7 +232,7 @@ static void check_list(
 	struct lab_buf text;
 	size_t at = lab_view_find(prefix, LAB_VIEW("prefix="));
 
-	if (oracle->settings.has_dictmap &&
+	if (oracle->settings.has_dictmap && !oracle->settings.has_operators &&
 		(!oracle->settings.is_migrated_later || oracle->is_migrated)) {
 		oracle_found_online(oracle, 20, "I20 bucket listed", access->received_ns,
 			"%.*s listed the bucket %.*s: the dict is the only directory",
@@ -304,9 +304,14 @@ static enum oracle_table table_of(struct lab_view table)
 	return ORACLE_TABLE_OTHER;
 }
 
+#define CQL_ALL 5
+
 static void check_consistency(struct oracle *oracle, const struct sim_access *access,
 	const char *of, uint16_t configured, uint16_t fallback)
 {
+	/* Operators read tables as a whole. */
+	if (oracle->settings.has_operators && access->consistency == CQL_ALL && of[0] == 'r')
+		return;
 	if (access->consistency == configured || access->consistency == fallback)
 		return;
 	oracle_found_online(oracle, 32, "I32 wrong consistency", access->received_ns,
@@ -373,7 +378,9 @@ static void cql_access(
 	line->key = access->user.len == 0 ? 0 : lab_hash_view(0, access->user);
 	if (lab_view_eq(access->operation, LAB_VIEW("SELECT"))) {
 		line->what = ORACLE_CQL_SELECT;
-		oracle_index_listed(oracle, access, table);
+		/* Not of those who read tables as a whole. */
+		if (!oracle->settings.has_operators || access->consistency != CQL_ALL)
+			oracle_index_listed(oracle, access, table);
 		check_consistency(oracle, access, "read", s->read_consistency, s->read_fallback);
 	} else if (lab_view_eq(access->operation, LAB_VIEW("INSERT"))) {
 		line->what = ORACLE_CQL_INSERT;

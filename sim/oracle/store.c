@@ -32,7 +32,8 @@ struct store {
 	struct oracle *oracle;
 	const struct oracle_case *c;
 	struct rows forward, reverse;
-	struct lab_map *referenced; /* key -> the first forward row */
+	struct lab_map *referenced;   /* key -> the first forward row */
+	struct lab_map *reverse_keys; /* key -> a reverse row */
 	struct lab_map *deleted; /* key -> the last applied delete of it (struct oracle_line *) */
 	struct lab_map *buckets; /* user, guid, bucket -> rows */
 	struct lab_map *max_bucket; /* user, guid -> max_bucket + 1 */
@@ -68,7 +69,8 @@ static void add_row(void *ctx, const struct cqlemu_entry *entry)
 	struct lab_arena *arena = rows->oracle->work;
 	struct row *row;
 
-	if (entry->kind != CQLEMU_ROW || !entry->live || rows->count == ROWS_MAX)
+	if (entry->kind != CQLEMU_ROW || !entry->live || rows->count == ROWS_MAX ||
+		oracle_is_planted(rows->oracle, cqlemu_entry_value(entry, "n")))
 		return;
 	row = lab_arena_new_of(arena, struct row);
 	row->user = lab_arena_copy(arena, cqlemu_entry_value(entry, "u"));
@@ -412,6 +414,17 @@ static struct lab_view key_user(const struct oracle *oracle, struct lab_view key
 	return lab_view_sub(key, 0, at);
 }
 
+/* Garbage was collected since everything had ended. */
+static void uncollected(struct store *store, struct lab_view key_text, struct lab_view user)
+{
+	struct oracle_finding *f = oracle_find(store->oracle, 15, "I15 leak was not collected",
+		"%.*s: an object without any row is left after garbage collection",
+		LAB_VIEW_ARG(user));
+
+	f->time_ns = store->oracle->collected_ns;
+	oracle_why(f, "object %.*s", LAB_VIEW_ARG(key_text));
+}
+
 static void leaked(
 	struct store *store, struct lab_view key_text, struct lab_view user, uint64_t key)
 {
@@ -421,6 +434,11 @@ static void leaked(
 	struct oracle_finding *f;
 
 	oracle->verdict->leaked_objects++;
+	if ((object == NULL ? 0 : object->first_ns) < oracle->collected_ns &&
+		lab_map_get(store->reverse_keys, u64_view(&key)) == NULL) {
+		uncollected(store, key_text, user);
+		return;
+	}
 	if (has_cause(store, user, object))
 		return;
 	describe_mail(object == NULL ? 0 : object->token, mail);
@@ -439,6 +457,8 @@ static void check_leak(struct store *store, struct lab_view key_text, struct lab
 {
 	uint64_t key = oracle_key_hash(store->oracle, key_text);
 
+	if (oracle_is_planted(store->oracle, key_text))
+		return;
 	if (user.ptr != NULL && lab_map_get(store->referenced, u64_view(&key)) == NULL &&
 		lab_map_get(store->oracle->model.bundle_keys, u64_view(&key)) == NULL)
 		leaked(store, key_text, user, key);
@@ -563,14 +583,14 @@ void oracle_check_store(struct oracle *oracle, const struct oracle_case *c)
 {
 	struct lab_heap *heap = oracle->settings.heap;
 	struct store store = { .oracle = oracle, .c = c };
-	struct lab_map **maps[] = { &store.referenced, &store.deleted, &store.buckets,
-		&store.max_bucket, &store.forward.pairs, &store.reverse.pairs };
+	struct lab_map **maps[] = { &store.referenced, &store.reverse_keys, &store.deleted,
+		&store.buckets, &store.max_bucket, &store.forward.pairs, &store.reverse.pairs };
 
 	if (!oracle->settings.has_dictmap) {
 		oracle_check_paths(oracle, c);
 		return;
 	}
-	for (size_t i = 0; i < 4; i++)
+	for (size_t i = 0; i < 5; i++)
 		*maps[i] = lab_map_new(heap, ROWS_MAX);
 	read_rows(&store, "user_mailbox_objects", &store.forward);
 	read_rows(&store, "user_mailbox_objects_reverse", &store.reverse);
@@ -578,6 +598,8 @@ void oracle_check_store(struct oracle *oracle, const struct oracle_case *c)
 	read_deletes(&store);
 	for (struct row *row = store.forward.first; row != NULL; row = row->next)
 		*slot_of(store.referenced, u64_view(&row->key)) = row;
+	for (struct row *row = store.reverse.first; row != NULL; row = row->next)
+		*slot_of(store.reverse_keys, u64_view(&row->key)) = row;
 	if (!oracle->verdict->is_unknown || store.forward.count > 0) {
 		check_dangling(&store);
 		check_pairs(&store);

@@ -171,6 +171,20 @@ static void a_bundle_without_a_row_is_a_leak(void **state)
 	assert_int_equal(t.verdict.leaked_objects, 2);
 }
 
+static void a_bundle_that_was_not_collected_is_a_failure_whatever_had_failed(void **state)
+{
+	(void)state;
+	object(FOLDER BASE);
+	trouble();
+	t.now += 10 * LAB_MINUTE;
+	t_passes();
+	oracle_collected(t.oracle, t.now);
+	(void)t_finds("I15 leak was not collected");
+	/* What was written since is judged as ever. */
+	oracle_collected(t.oracle, 1);
+	t_passes();
+}
+
 static void failures_before_it_was_written_are_no_cause(void **state)
 {
 	(void)state;
@@ -191,6 +205,7 @@ int main(void)
 		test(a_diff_needs_a_base_of_its_directory),
 		test(two_bases_are_too_many_unless_something_failed),
 		test(a_bundle_without_a_row_is_a_leak),
+		test(a_bundle_that_was_not_collected_is_a_failure_whatever_had_failed),
 		test(failures_before_it_was_written_are_no_cause),
 	};
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * place.c - objects that are there before anybody asked for them.
+ * place.c - objects that are there before anybody asked for them, or no more.
  */
 #include "sim/s3-emulator/s3-emulator-private.h"
 
@@ -32,4 +32,12 @@ int s3emu_object_place(struct s3emu *s3, struct lab_view bucket, struct lab_view
 		return 0;
 	s3emu_object_unref(s3, object);
 	return lab_fail(err, LAB_LIMIT, "S3 has no room for %.*s", LAB_VIEW_ARG(key));
+}
+
+int s3emu_object_take_away(struct s3emu *s3, struct lab_view bucket, struct lab_view key)
+{
+	struct s3emu_bucket *found = lab_tree_get(s3->buckets, bucket);
+
+	lab_check(s3, S3EMU_MAGIC);
+	return found != NULL && s3emu_store_remove(s3, found, key) > 0;
 }

@@ -286,6 +286,8 @@ int s3emu_object_find(struct s3emu *s3, struct lab_view bucket, struct lab_view 
 int s3emu_object_place(struct s3emu *s3, struct lab_view bucket, struct lab_view key,
 	const struct lab_http_header *headers, size_t header_count, struct lab_view body,
 	int64_t modified_us, struct lab_error *err);
+/* The other way round: 1 if it was there. */
+int s3emu_object_take_away(struct s3emu *s3, struct lab_view bucket, struct lab_view key);
 /* Names in byte order; the first after `previous` (empty: the first). False at the end. */
 bool s3emu_bucket_next(struct s3emu *s3, struct lab_view previous, struct lab_view *ret_name);
 

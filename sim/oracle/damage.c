@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * damage.c - what a run damaged on purpose, and what that excuses.
+ */
+#include "sim/oracle/oracle-private.h"
+
+void oracle_damaged(struct oracle *oracle, const struct oracle_damage *damage)
+{
+	struct oracle_damage_item *item =
+		lab_arena_new_of(oracle->texts, struct oracle_damage_item);
+
+	item->damage = *damage;
+	item->damage.user = lab_arena_copy(oracle->texts, damage->user);
+	item->damage.oid = lab_arena_copy(oracle->texts, damage->oid);
+	item->damage.name = lab_arena_copy(oracle->texts, damage->name);
+	item->damage.planted = lab_arena_copy(oracle->texts, damage->planted);
+	if (oracle->last_damage == NULL)
+		oracle->last_damage = &oracle->damages;
+	*oracle->last_damage = item;
+	oracle->last_damage = &item->next;
+}
+
+void oracle_collected(struct oracle *oracle, uint64_t time_ns)
+{
+	oracle->collected_ns = time_ns;
+}
+
+bool oracle_is_planted(const struct oracle *oracle, struct lab_view text)
+{
+	for (const struct oracle_damage_item *i = oracle->damages; i != NULL; i = i->next) {
+		if (i->damage.planted.len > 0 && lab_view_eq(i->damage.planted, text))
+			return true;
+	}
+	return false;
+}
+
+/* The mail whose row or object was damaged; 0: nobody knows it. */
+static uint64_t damaged_token(struct oracle *oracle, const struct oracle_damage *d)
+{
+	const struct oracle_instance *instance =
+		d->name.len == 0 ? NULL : oracle_instance_by_name(&oracle->model, d->user, d->name);
+	const struct oracle_object *object =
+		d->oid.len == 0 ? NULL : oracle_object_find(&oracle->model, d->user, d->oid);
+
+	if (instance != NULL && instance->token != 0)
+		return instance->token;
+	return object == NULL ? 0 : object->token;
+}
+
+/* Sentences begin with "user/" or "user:". */
+static bool is_about_user(const struct oracle_finding *f, struct lab_view user)
+{
+	struct lab_view text = lab_view_cstr(f->sentence);
+
+	return user.len == 0 || (lab_view_starts_with(text, user) && text.len > user.len &&
+					(text.ptr[user.len] == '/' || text.ptr[user.len] == ':'));
+}
+
+static bool is_copy(const struct oracle_case *c, const struct oracle_finding *f)
+{
+	const struct history_op *op = f->op == 0 ? NULL : history_op(c->history, (size_t)f->op - 1);
+
+	return op != NULL && op->kind != HISTORY_DELIVER;
+}
+
+static bool excuses(struct oracle *oracle, const struct oracle_case *c,
+	const struct oracle_damage *d, const struct oracle_finding *f)
+{
+	if (f->invariant >= 64 || (d->invariants & ORACLE_DAMAGES(f->invariant)) == 0)
+		return false;
+	if (d->copies_only && f->invariant == 1 && !is_copy(c, f))
+		return false;
+	if (d->oid.len == 0 && d->name.len == 0)
+		return is_about_user(f, d->user);
+	return f->token != 0 && f->token == damaged_token(oracle, d);
+}
+
+void oracle_excuse_damage(struct oracle *oracle, const struct oracle_case *c)
+{
+	for (const struct oracle_damage_item *i = oracle->damages; i != NULL; i = i->next) {
+		for (size_t n = 0; i->damage.invariants != 0 && n < oracle->finding_count; n++) {
+			struct oracle_finding *f = &oracle->findings[n];
+
+			if (f->excuse == NULL && excuses(oracle, c, &i->damage, f))
+				f->excuse = i->damage.reason;
+		}
+	}
+}
