@@ -16,6 +16,12 @@ struct command {
 	char move[MOVE_ID_MAX];
 };
 
+static struct command command_new(struct geodb *geodb)
+{
+	return (struct command){ .geodb = geodb,
+		.arena = lab_arena_new(geodb_env(geodb)->heap, ARENA_MAX_BYTES) };
+}
+
 static int read_view(struct command *command, struct lab_error *err)
 {
 	struct cluster_view *view = &command->view;
@@ -109,8 +115,7 @@ int cluster_group_move(struct geodb *geodb, const struct cluster_policy *policy,
 	struct lab_view site, struct lab_view group, struct lab_view host, bool direct,
 	struct lab_error *err)
 {
-	struct command command = { .geodb = geodb,
-		.arena = lab_arena_new(geodb_env(geodb)->heap, ARENA_MAX_BYTES) };
+	struct command command = command_new(geodb);
 	int result = run_group_move(&command, policy, site, group, host, direct, err);
 
 	lab_arena_free(&command.arena);
@@ -156,10 +161,80 @@ static int run_user_move(struct command *command, struct lab_view username,
 int cluster_user_move(struct geodb *geodb, struct lab_view username, struct lab_view site,
 	struct lab_view group, int64_t now_ms, struct lab_error *err)
 {
-	struct command command = { .geodb = geodb,
-		.arena = lab_arena_new(geodb_env(geodb)->heap, ARENA_MAX_BYTES) };
+	struct command command = command_new(geodb);
 	int result = run_user_move(&command, username, site, group, now_ms, err);
 
+	lab_arena_free(&command.arena);
+	return result;
+}
+
+/* ---- sites ---- */
+
+#define FORCE_MOVE_COLUMNS \
+	(SITE_COLUMN(force_move_id) | SITE_COLUMN(force_move_pct) | SITE_COLUMN(force_move_dest))
+#define RECOVER_COLUMNS (SITE_COLUMN(recover_id) | SITE_COLUMN(recover_pct))
+
+int cluster_site_status(struct geodb *geodb, struct lab_view site, enum cluster_status status,
+	struct lab_error *err)
+{
+	struct command command = command_new(geodb);
+	const struct cluster_site *row = NULL;
+	int result = read_view(&command, err);
+
+	if (result == 0)
+		row = find_site(&command, site, err);
+	if (row != NULL) {
+		const struct cluster_site after = { .id = row->id, .status = status };
+
+		result = geodb_put(geodb, CLUSTER_TABLE_SITE, &after,
+			SITE_COLUMN(status) | FORCE_MOVE_COLUMNS | RECOVER_COLUMNS,
+			geodb_timestamp(geodb, row->version_us), err);
+	}
+	lab_arena_free(&command.arena);
+	return row == NULL ? -1 : result;
+}
+
+static int put_force_move(struct command *command, const struct cluster_site *site,
+	struct lab_view id, unsigned pct, const struct lab_view *dest, size_t dest_count,
+	struct lab_error *err)
+{
+	struct cluster_site after = { .id = site->id };
+	uint32_t columns = dest_count > 0 ? FORCE_MOVE_COLUMNS : RECOVER_COLUMNS;
+	struct lab_buf ids;
+
+	lab_buf_init_arena(&ids, command->arena, CLUSTER_TEXT_MAX);
+	for (size_t i = 0; i < dest_count; i++) {
+		const struct cluster_site *to = find_site(command, dest[i], err);
+		char text[CLUSTER_ID_TEXT_SIZE];
+
+		if (to == NULL)
+			return -1;
+		cluster_id_format(to->id, text);
+		lab_buf_printf(&ids, "%s%s", i == 0 ? "" : ",", text);
+	}
+	if (ids.overflow)
+		return lab_fail(err, LAB_LIMIT, "a forced move to %zu sites", dest_count);
+	after.force_move_id = after.recover_id = id;
+	after.force_move_pct = after.recover_pct = pct;
+	after.force_move_dest = lab_buf_view(&ids);
+	return geodb_put(command->geodb, CLUSTER_TABLE_SITE, &after, columns,
+		geodb_timestamp(command->geodb, site->version_us), err);
+}
+
+int cluster_site_force_move(struct geodb *geodb, struct lab_view site, struct lab_view id,
+	unsigned pct, const struct lab_view *dest, size_t dest_count, struct lab_error *err)
+{
+	struct command command = command_new(geodb);
+	const struct cluster_site *row = NULL;
+	int result = -1;
+
+	if (pct > 100 || id.len == 0 || id.len > CLUSTER_TEXT_MAX)
+		lab_fail(err, LAB_INVALID, "a forced move has an id and 0 to 100 percent, not %u",
+			pct);
+	else if (read_view(&command, err) == 0)
+		row = find_site(&command, site, err);
+	if (row != NULL)
+		result = put_force_move(&command, row, id, pct, dest, dest_count, err);
 	lab_arena_free(&command.arena);
 	return result;
 }

@@ -154,7 +154,9 @@ static int act(struct cluster *c, struct cluster_lookup *l, struct lab_arena *ar
 	case VERDICT_ACCEPT:
 	case VERDICT_ACCEPT_MOVING:
 		*ret_result = CLUSTER_ACCEPTED;
-		*ret = (struct cluster_place){ user, c->settings.backend_name, true };
+		*ret = (struct cluster_place){
+			.user = user, .host = c->settings.backend_name, .is_backend = true
+		};
 		if (accept(c, l, err) < 0)
 			return -1;
 		if (verdict == VERDICT_ACCEPT_MOVING)

@@ -187,23 +187,28 @@ void cluster_lookup_done(struct cluster *cluster, struct cluster_lookup *lookup)
 
 /* ---- proxies ---- */
 
-static void place_of(
-	const struct cluster_lookup *l, struct lab_arena *arena, struct cluster_place *ret)
+static void place_of(const struct cluster_lookup *l, bool is_proxied, struct lab_arena *arena,
+	struct cluster_place *ret)
 {
 	ret->is_backend = l->answer.step == ROUTE_BACKEND;
+	ret->is_referral = is_proxied && !ret->is_backend;
 	ret->user = l->question.user.username;
 	ret->host = lab_arena_copy(
 		arena, ret->is_backend ? l->answer.backend->host : l->answer.site->load_balancer);
 }
 
-int cluster_lookup(struct cluster *cluster, struct lab_view username, struct lab_arena *arena,
-	struct cluster_place *ret, struct lab_error *err)
+int cluster_lookup(struct cluster *cluster, struct lab_view username, bool is_proxied,
+	struct lab_arena *arena, struct cluster_place *ret, struct lab_error *err)
 {
 	struct cluster_lookup lookup;
 	int result = cluster_lookup_run(cluster, username, false, arena, &lookup, err);
 
+	if (result == 0 && is_proxied && lookup.answer.step == ROUTE_SITE) {
+		cluster_lookup_done(cluster, &lookup);
+		result = cluster_lookup_run(cluster, username, true, arena, &lookup, err);
+	}
 	if (result == 0)
-		place_of(&lookup, arena, ret);
+		place_of(&lookup, is_proxied, arena, ret);
 	cluster_lookup_done(cluster, &lookup);
 	return result;
 }
@@ -235,7 +240,7 @@ static bool was_there(const struct cluster_hops *hops, struct lab_view host)
 	return false;
 }
 
-int cluster_redirected(struct cluster *cluster, struct lab_view username,
+int cluster_redirected(struct cluster *cluster, struct lab_view username, bool is_proxied,
 	const struct cluster_hops *hops, const struct cluster_referral *referral,
 	struct lab_arena *arena, struct cluster_place *ret, struct lab_error *err)
 {
@@ -243,11 +248,12 @@ int cluster_redirected(struct cluster *cluster, struct lab_view username,
 	int result = cluster_lookup_run(cluster, username, true, arena, &lookup, err);
 
 	if (result == 0) {
-		place_of(&lookup, arena, ret);
+		place_of(&lookup, is_proxied, arena, ret);
 		if (was_there(hops, ret->host)) {
 			/* It refused, and knows more: the user has moved, the group has not. */
 			ret->is_backend = cluster_view_backend_named(
 						  lookup.question.view, referral->host) != NULL;
+			ret->is_referral = is_proxied && !ret->is_backend;
 			ret->host = lab_arena_copy(arena, referral->host);
 			if (!is_known_place(&lookup, referral->host))
 				result = cluster_tempfail(

@@ -62,14 +62,17 @@ struct cluster_place {
 	struct lab_view user; /* as it is to be spelled */
 	struct lab_view host; /* of a backend, or of a site's load balancer */
 	bool is_backend;
+	bool is_referral; /* do not connect there: answer with a referral to it */
 };
-/* L2 to L9. 0 or -1. Texts are in the arena. */
-int cluster_lookup(struct cluster *cluster, struct lab_view username, struct lab_arena *arena,
-	struct cluster_place *ret, struct lab_error *err);
+/* L2 to L9. 0 or -1. Texts are in the arena. `is_proxied`: the connection comes from a proxy of
+ * another site. Such a one is never sent on to a third site, but told so (palomar 2.3), and not on
+ * the strength of a cache: else two proxies of which one is stale would send it to and fro. */
+int cluster_lookup(struct cluster *cluster, struct lab_view username, bool is_proxied,
+	struct lab_arena *arena, struct cluster_place *ret, struct lab_error *err);
 /* L11: the place where `hops` last went has referred to `referral`. What GeoDB says now is taken if
  * it has not been tried; else the referral, if it is to an online backend of this site or a site's
  * load balancer. */
-int cluster_redirected(struct cluster *cluster, struct lab_view username,
+int cluster_redirected(struct cluster *cluster, struct lab_view username, bool is_proxied,
 	const struct cluster_hops *hops, const struct cluster_referral *referral,
 	struct lab_arena *arena, struct cluster_place *ret, struct lab_error *err);
 
@@ -108,6 +111,14 @@ void cluster_freeze(struct cluster *cluster, bool frozen);
 int cluster_group_move(struct geodb *geodb, const struct cluster_policy *policy,
 	struct lab_view site, struct lab_view group, struct lab_view host, bool direct,
 	struct lab_error *err);
+/* site update --status: any change of it ends a forced move and a recovery. */
+int cluster_site_status(struct geodb *geodb, struct lab_view site, enum cluster_status status,
+	struct lab_error *err);
+/* site force-move start|update SITE PCT DEST..., and site recover SITE PCT: of all its users, or of
+ * all users whose home it is, a share of PCT moves at the next access. `dest` (with none: recover)
+ * are names of sites; `id` names the move, so that another one takes other users. PCT 0 stops. */
+int cluster_site_force_move(struct geodb *geodb, struct lab_view site, struct lab_view id,
+	unsigned pct, const struct lab_view *dest, size_t dest_count, struct lab_error *err);
 /* user move [--site SITE] USER GROUP: carried out at the next access. `site` empty: stays. */
 int cluster_user_move(struct geodb *geodb, struct lab_view username, struct lab_view site,
 	struct lab_view group, int64_t now_ms, struct lab_error *err);

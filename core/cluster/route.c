@@ -266,6 +266,25 @@ static bool fail_over_user(
 		q, a, PLACE_COLUMNS | FAILOVER_COLUMNS, "a user fails over to its other site");
 }
 
+/* The source will carry it out, in this very login. */
+static bool start_user_move(
+	question_t *q, answer_t *a, const struct cluster_site *to, const char *why)
+{
+	if (is_stale_user(q, a))
+		return true;
+	a->user = q->user;
+	a->user.moving_site_id = to->id;
+	a->user.moving_group = q->user.group_name;
+	if (cluster_id_eq(to->id, q->user.failover_site_id) && q->user.failover_group.len > 0)
+		a->user.moving_group = q->user.failover_group;
+	a->user.moving_started = q->now_ms;
+	a->is_optional = true;
+	return write_user(q, a,
+		USER_COLUMN(moving_site_id) | USER_COLUMN(moving_group) |
+			USER_COLUMN(moving_started),
+		why);
+}
+
 /* A site that is being evacuated: its users are to move at their next access. */
 static bool evacuate_user(question_t *q, answer_t *a, const struct cluster_site *site)
 {
@@ -275,19 +294,61 @@ static bool evacuate_user(question_t *q, answer_t *a, const struct cluster_site 
 		return false;
 	if (!is_usable(q, to))
 		to = cluster_pick_site(q->view, site, q->local_site, q->user.username);
-	if (to == NULL)
+	return to != NULL &&
+	       start_user_move(q, a, to, "a user leaves a site that is being evacuated");
+}
+
+bool cluster_force_move_hits(struct lab_view id, struct lab_view username, int64_t pct)
+{
+	uint8_t text[2 * CLUSTER_TEXT_MAX + 1], digest[LAB_DIGEST_MAX];
+	struct lab_reader reader = { .rest = { digest, 4 } };
+
+	if (pct <= 0 || id.len == 0 || id.len > CLUSTER_TEXT_MAX || username.len > CLUSTER_TEXT_MAX)
 		return false;
-	if (is_stale_user(q, a))
-		return true;
-	a->user = q->user;
-	a->user.moving_site_id = to->id;
-	a->user.moving_group = q->user.group_name;
-	a->user.moving_started = q->now_ms;
-	a->is_optional = true;
-	return write_user(q, a,
-		USER_COLUMN(moving_site_id) | USER_COLUMN(moving_group) |
-			USER_COLUMN(moving_started),
-		"a user leaves a site that is being evacuated");
+	memcpy(text, id.ptr, id.len);
+	text[id.len] = ':';
+	memcpy(text + id.len + 1, username.ptr, username.len);
+	lab_digest(LAB_MD5, lab_view_of(text, id.len + 1 + username.len), digest);
+	return lab_read_u32(&reader) % 100 < (uint64_t)pct;
+}
+
+/* One of the sites that the forced move is to; NULL: none of them is usable. */
+static const struct cluster_site *force_move_dest(question_t *q, const struct cluster_site *from)
+{
+	const struct cluster_site *best = NULL;
+	struct lab_view rest = from->force_move_dest, part;
+	struct cluster_id id;
+
+	while (rest.len > 0 && lab_view_split(&rest, ',', &part)) {
+		const struct cluster_site *site;
+
+		if (cluster_id_parse(part, &id) < 0)
+			continue;
+		site = cluster_view_site(q->view, id);
+		if (site == from || !is_usable(q, site) || !cluster_id_eq(site->tag, from->tag))
+			continue;
+		if (best == NULL ||
+			weight(site->id, q->user.username) > weight(best->id, q->user.username))
+			best = site;
+	}
+	return best;
+}
+
+/* A share of a site's users is sent away, or is called home (palomar 2.8). */
+static bool force_move_user(question_t *q, answer_t *a, const struct cluster_site *site)
+{
+	const struct cluster_site *home = cluster_view_site(q->view, q->user.home_site_id);
+	const struct cluster_site *to;
+
+	if (is_moving_user(&q->user) || q->skip_optional || !cluster_id_eq(site->id, q->local_site))
+		return false;
+	if (home != NULL && home != site && is_usable(q, home) &&
+		cluster_force_move_hits(home->recover_id, q->user.username, home->recover_pct))
+		return start_user_move(q, a, home, "a user is called home");
+	if (!cluster_force_move_hits(site->force_move_id, q->user.username, site->force_move_pct))
+		return false;
+	to = force_move_dest(q, site);
+	return to != NULL && start_user_move(q, a, to, "a user is sent to another site");
 }
 
 /* Users from a time when there was only one site get their failover site while all is well. */
@@ -340,7 +401,7 @@ static bool choose_site(question_t *q, answer_t *a, const struct cluster_site **
 	if (is_evacuated && is_reached)
 		return evacuate_user(q, a, site);
 	if (is_usable(q, site))
-		return complete_user(q, a, site);
+		return force_move_user(q, a, site) || complete_user(q, a, site);
 	if (is_moving_user(&q->user) &&
 		is_usable(q, cluster_view_site(q->view, q->user.moving_site_id)))
 		return finish_user(q, a);

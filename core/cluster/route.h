@@ -67,6 +67,11 @@ const struct cluster_backend *cluster_pick_backend(const struct cluster_view *vi
 const struct cluster_site *cluster_pick_site(const struct cluster_view *view,
 	const struct cluster_site *like, struct cluster_id from, struct lab_view username);
 
+/* Whether a forced move (or a recovery) of this id takes this user (palomar 2.8): the first 32 bits
+ * of MD5(id ":" username), modulo 100, are below pct. Who is taken at one percentage is taken at
+ * every higher one. */
+bool cluster_force_move_hits(struct lab_view id, struct lab_view username, int64_t pct);
+
 /* ---- the question and the answer ---- */
 
 enum route_known {

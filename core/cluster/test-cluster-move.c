@@ -542,6 +542,98 @@ PALOMAR(an_evacuated_site_hands_its_users_over)
 	assert_int_equal(p->overlaps, 0);
 }
 
+/* Where the users with these names are served: how many at site 2. */
+static unsigned at_site_2(struct palomar *p, unsigned count)
+{
+	unsigned there = 0;
+	char name[32];
+
+	for (unsigned i = 0; i < count; i++) {
+		int node;
+
+		(void)snprintf(name, sizeof(name), "user%u", i);
+		node = palomar_login(p, PROXY_1, name, CLUSTER_IMAP);
+		if (node < 0)
+			fail_msg("%s: %s", name, p->err.message);
+		there += node == B9;
+		palomar_logout(p, (unsigned)node, name);
+	}
+	return there;
+}
+
+static void site_command(struct palomar *p, const char *site, unsigned pct, const char *dest)
+{
+	const struct lab_view to = lab_view_cstr(dest);
+
+	geo_must(&p->err,
+		cluster_site_force_move(p->here->geodb, lab_view_cstr(site), LAB_VIEW("january"),
+			pct, &to, dest == NULL ? 0 : 1, &p->err),
+		0);
+	palomar_sleep(p, 6 * LAB_SEC);
+}
+
+/* A zone is lost and returns: its users come home in steps (palomar 2.8). */
+PALOMAR(users_come_home_in_steps)
+{
+	unsigned last = 40, now;
+
+	assert_int_equal(at_site_2(p, 40), 0);
+	palomar_site_status(p, SITE_1, CLUSTER_OFFLINE);
+	palomar_sleep(p, 61 * LAB_SEC);
+	assert_int_equal(at_site_2(p, 40), 40);
+	geo_must(&p->err,
+		cluster_site_status(p->here->geodb, LAB_VIEW("az1"), CLUSTER_ONLINE, &p->err), 0);
+	palomar_sleep(p, 6 * LAB_SEC);
+	assert_int_equal(at_site_2(p, 40), 40);
+	for (unsigned pct = 25; pct <= 100; pct += 25) {
+		site_command(p, "az1", pct, NULL);
+		now = at_site_2(p, 40);
+		assert_true(now < last);
+		assert_int_equal(at_site_2(p, 40), now);
+		last = now;
+	}
+	assert_int_equal(last, 0);
+	/* Sent away on purpose: the same share for the same id, and nobody comes back. */
+	site_command(p, "az1", 0, NULL);
+	site_command(p, "az1", 50, "az2");
+	now = at_site_2(p, 40);
+	assert_in_range(now, 8, 32);
+	site_command(p, "az1", 0, "az2");
+	assert_int_equal(at_site_2(p, 40), now);
+	/* A change of the status ends it. */
+	site_command(p, "az1", 100, "az2");
+	geo_must(&p->err,
+		cluster_site_status(p->here->geodb, LAB_VIEW("az1"), CLUSTER_ONLINE, &p->err), 0);
+	palomar_sleep(p, 6 * LAB_SEC);
+	assert_int_equal(at_site_2(p, 40), now);
+	assert_int_equal(p->overlaps, 0);
+	assert_int_equal(cluster_site_force_move(p->here->geodb, LAB_VIEW("az1"), LAB_VIEW("x"),
+				 101, NULL, 0, &p->err),
+		-1);
+	assert_int_equal(p->err.code, LAB_INVALID);
+	assert_int_equal(
+		cluster_site_status(p->here->geodb, LAB_VIEW("az7"), CLUSTER_ONLINE, &p->err), -1);
+	assert_int_equal(p->err.code, LAB_NOT_FOUND);
+}
+
+/* Nobody logs in any more, and GeoDB is away when the move should end. */
+PALOMAR(a_move_outlives_an_outage_of_geodb)
+{
+	struct moving m = begin(p);
+
+	p->nodes[m.source].is_stubborn = true;
+	order(p, m.target);
+	(void)palomar_login(p, PROXY_1, "ann", CLUSTER_IMAP);
+	palomar_sleep(p, 20 * LAB_SEC);
+	for (size_t i = 0; i < 2; i++)
+		cqlemu_node_stop(p->geo->emu, i, world_now(p->geo->world));
+	palomar_sleep(p, 20 * LAB_SEC);
+	for (size_t i = 0; i < 2; i++)
+		cqlemu_node_start(p->geo->emu, i, world_now(p->geo->world));
+	palomar_sleep(p, 2 * LAB_MINUTE);
+	GROUP_IS_ON(m.target);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -562,6 +654,8 @@ int main(void)
 		cmocka_unit_test(a_user_moves_to_another_group),
 		cmocka_unit_test(a_user_moves_to_another_site),
 		cmocka_unit_test(an_evacuated_site_hands_its_users_over),
+		cmocka_unit_test(users_come_home_in_steps),
+		cmocka_unit_test(a_move_outlives_an_outage_of_geodb),
 	};
 	return cmocka_run_group_tests_name("cluster-move", tests, NULL, NULL);
 }

@@ -215,7 +215,7 @@ static void race(void *arg)
 	struct racer *r = arg;
 
 	r->status = cluster_lookup(
-		r->node->cluster, LAB_VIEW("new"), r->node->geo->arena, &r->place, &r->err);
+		r->node->cluster, LAB_VIEW("new"), false, r->node->geo->arena, &r->place, &r->err);
 	r->done = true;
 }
 
@@ -323,6 +323,28 @@ PALOMAR(a_site_that_is_lost_fails_over_and_gets_nobody_back_by_itself)
 	assert_int_equal(served(p, PROXY_3, "bob"), B9);
 }
 
+/* R4 between sites: a proxy that is hours behind, and one that is not, in front of one another. */
+PALOMAR(two_proxies_do_not_send_a_user_to_and_fro)
+{
+	int node = served(p, PROXY_1, "bob"), now;
+
+	palomar_site_status(p, SITE_1, CLUSTER_OFFLINE);
+	palomar_sleep(p, 6 * LAB_SEC);
+	assert_int_equal(served(p, PROXY_1, "bob"), B9);
+	palomar_site_status(p, SITE_1, CLUSTER_ONLINE);
+	palomar_sleep(p, 6 * LAB_SEC);
+	palomar_freeze(p, PROXY_1, true);
+	geo_must(&p->err, palomar_user_move(p, "bob", "az1", "default-1"), 0);
+	palomar_sleep(p, 61 * LAB_SEC);
+	for (int how = 0; how < CLUSTER_PROTOCOL_COUNT; how++) {
+		now = palomar_login(p, PROXY_1, "bob", (enum cluster_protocol)how);
+		if (now != node)
+			fail_msg("protocol %d: %d, %s", how, now, p->err.message);
+		assert_true(p->hops <= 3);
+	}
+	assert_int_equal(palomar_backends_of(p, "bob"), 1);
+}
+
 /* F14: one direction only, and nothing is decided by it. */
 PALOMAR(a_site_that_is_not_reached_from_here_is_gone_round)
 {
@@ -376,8 +398,8 @@ PALOMAR(names_that_are_none_are_refused)
 {
 	struct cluster_place place;
 
-	assert_int_equal(cluster_lookup(p->nodes[PROXY_1].cluster, LAB_VIEW(""), p->here->arena,
-				 &place, &p->err),
+	assert_int_equal(cluster_lookup(p->nodes[PROXY_1].cluster, LAB_VIEW(""), false,
+				 p->here->arena, &place, &p->err),
 		-1);
 	assert_int_equal(p->err.code, LAB_INVALID);
 	assert_false(p->err.retryable);
@@ -408,6 +430,7 @@ int main(void)
 		cmocka_unit_test(random_assignment_without_reading_back_is_corrected_by_backends),
 		cmocka_unit_test(without_geodb_cached_users_go_on_and_others_wait),
 		cmocka_unit_test(a_site_that_is_lost_fails_over_and_gets_nobody_back_by_itself),
+		cmocka_unit_test(two_proxies_do_not_send_a_user_to_and_fro),
 		cmocka_unit_test(a_site_that_is_not_reached_from_here_is_gone_round),
 		cmocka_unit_test(a_host_that_geodb_does_not_know_serves_nobody),
 		cmocka_unit_test(names_that_are_none_are_refused),

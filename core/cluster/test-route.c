@@ -550,6 +550,42 @@ static void a_site_that_returns_gets_nobody_back_by_itself(void **state)
 	assert_true(cluster_id_eq(m.user.home_site_id, id(S1)));
 }
 
+/* R7 */
+static void a_forced_move_is_monotone_and_takes_its_share(void **state)
+{
+	char name[32];
+	unsigned taken[101] = { 0 }, other = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < 2000; i++) {
+		struct lab_view user;
+		unsigned first = 101;
+
+		(void)snprintf(name, sizeof(name), "user%u@example.com", i);
+		user = lab_view_cstr(name);
+		for (unsigned pct = 0; pct <= 100; pct++) {
+			bool hits = cluster_force_move_hits(LAB_VIEW("2026-01"), user, pct);
+
+			/* Once taken, always taken. */
+			assert_row(i, hits || first == 101);
+			if (hits && first == 101)
+				first = pct;
+			taken[pct] += hits;
+		}
+		other += cluster_force_move_hits(LAB_VIEW("2026-02"), user, 50) !=
+			 cluster_force_move_hits(LAB_VIEW("2026-01"), user, 50);
+	}
+	assert_int_equal(taken[0], 0);
+	assert_int_equal(taken[100], 2000);
+	/* Four standard deviations of a binomial distribution. */
+	assert_in_range(taken[5], 61, 139);
+	assert_in_range(taken[25], 422, 578);
+	assert_in_range(taken[50], 911, 1089);
+	/* Another id, other users. */
+	assert_in_range(other, 911, 1089);
+	assert_false(cluster_force_move_hits(LAB_VIEW(""), LAB_VIEW("bob"), 100));
+}
+
 /* ---- backends ---- */
 
 static enum verdict verdict_of(struct model *m, uint8_t me, bool fresh, bool has_sessions,
@@ -637,6 +673,7 @@ int main(void)
 		cmocka_unit_test(another_tag_is_no_place),
 		cmocka_unit_test(a_site_that_is_evacuated_loses_its_users_one_access_at_a_time),
 		cmocka_unit_test(a_site_that_returns_gets_nobody_back_by_itself),
+		cmocka_unit_test(a_forced_move_is_monotone_and_takes_its_share),
 		cmocka_unit_test(a_backend_takes_only_whom_it_serves),
 	};
 	return cmocka_run_group_tests_name("route", tests, NULL, NULL);

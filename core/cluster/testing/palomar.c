@@ -188,6 +188,7 @@ struct step {
 	struct lab_view user;
 	const struct cluster_hops *hops;
 	struct cluster_referral referral;
+	bool is_proxied;
 	enum cluster_login_result result;
 	struct cluster_place place;
 	struct lab_error *err;
@@ -199,10 +200,10 @@ static void do_lookup(void *arg)
 	struct step *s = arg;
 	struct lab_arena *arena = s->node->geo->arena;
 
-	s->status = s->hops == NULL
-			    ? cluster_lookup(s->node->cluster, s->user, arena, &s->place, s->err)
-			    : cluster_redirected(s->node->cluster, s->user, s->hops, &s->referral,
-				      arena, &s->place, s->err);
+	s->status = s->hops == NULL ? cluster_lookup(s->node->cluster, s->user, s->is_proxied,
+					      arena, &s->place, s->err)
+				    : cluster_redirected(s->node->cluster, s->user, s->is_proxied,
+					      s->hops, &s->referral, arena, &s->place, s->err);
 }
 
 static void do_login(void *arg)
@@ -282,47 +283,68 @@ static void over_the_wire(struct palomar *p, enum cluster_protocol how, struct s
 	lab_buf_done(&line);
 }
 
-/* From one proxy on; remote proxies begin with the TTL that is left. */
-static int login_from(struct palomar *p, struct node *proxy, const char *user,
-	enum cluster_protocol how, struct cluster_hops *hops)
+#define IS_REFERRED (-2)
+
+static int login_from(struct palomar *p, struct node *proxy, bool is_proxied, const char *user,
+	enum cluster_protocol how, struct cluster_hops *hops, struct step *ret);
+
+/* The next hop. A node, -1, or IS_REFERRED: s->place says where to. */
+static int go_there(struct palomar *p, const char *user, enum cluster_protocol how,
+	struct cluster_hops *hops, struct step *s)
 {
-	struct step s = { .node = proxy, .user = lab_view_cstr(user), .err = &p->err };
+	struct node *next = node_named(p, s->place.host);
+	struct cluster_hops left;
+
+	if (cluster_hops_go(hops, how, s->place.host, 4711, lab_view_cstr(s->node->name), 4711,
+		    &p->err) < 0)
+		return -1;
+	p->hops++;
+	if (!is_backend(next->number)) {
+		/* Remote proxies begin with the TTL that is left. */
+		cluster_hops_init(&left, hops->ttl);
+		return login_from(p, next, true, user, how, &left, s);
+	}
+	if (try_backend(p, next, user, s) < 0)
+		return -1;
+	return s->result == CLUSTER_ACCEPTED ? (int)next->number : IS_REFERRED;
+}
+
+/* From one proxy on. */
+static int login_from(struct palomar *p, struct node *proxy, bool is_proxied, const char *user,
+	enum cluster_protocol how, struct cluster_hops *hops, struct step *ret)
+{
+	struct step s = {
+		.node = proxy, .user = lab_view_cstr(user), .is_proxied = is_proxied, .err = &p->err
+	};
+	int node = IS_REFERRED;
 
 	geo_call(p->here, proxy->geo, do_lookup, &s);
-	while (s.status == 0) {
-		struct cluster_place place = s.place;
-		struct node *next = node_named(p, place.host);
-
-		if (cluster_hops_go(hops, how, place.host, 4711, lab_view_cstr(proxy->name), 4711,
-			    &p->err) < 0)
-			break;
-		p->hops++;
-		if (!is_backend(next->number)) {
-			struct cluster_hops left;
-
-			cluster_hops_init(&left, hops->ttl);
-			return login_from(p, next, user, how, &left);
-		}
-		if (try_backend(p, next, user, &s) < 0)
-			break;
-		if (s.result == CLUSTER_ACCEPTED)
-			return (int)next->number;
+	while (s.status == 0 && node == IS_REFERRED && !s.place.is_referral) {
+		node = go_there(p, user, how, hops, &s);
+		if (node != IS_REFERRED)
+			return node;
 		over_the_wire(p, how, &s);
 		s.node = proxy;
 		s.hops = hops;
+		s.is_proxied = is_proxied;
 		geo_call(p->here, proxy->geo, do_lookup, &s);
 	}
-	return -1;
+	if (s.status < 0)
+		return -1;
+	*ret = s;
+	return IS_REFERRED;
 }
 
 int palomar_login(struct palomar *p, unsigned proxy, const char *user, enum cluster_protocol how)
 {
 	struct cluster_hops hops;
+	struct step s;
 	int node;
 
 	cluster_hops_init(&hops, CLUSTER_TTL);
 	p->hops = 0;
-	node = login_from(p, &p->nodes[proxy], user, how, &hops);
+	node = login_from(p, &p->nodes[proxy], false, user, how, &hops, &s);
+	assert_true(node != IS_REFERRED);
 	if (node < 0 && p->err.code != LAB_LIMIT)
 		check_failure(p);
 	return node;
