@@ -162,7 +162,7 @@ static struct lab_view folder_name(struct history *history, struct lab_view user
 		*of_name = folder;
 	else
 		folder->name = lab_view_cstr(
-			lab_arena_printf(history->texts, "%.*s#%.8s", LAB_VIEW_ARG(name), hex));
+			lab_arena_printf(history->texts, "%.*s#%s", LAB_VIEW_ARG(name), hex));
 	return folder->name;
 }
 

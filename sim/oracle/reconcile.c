@@ -131,6 +131,11 @@ static void note_lately(struct lately *lately, uint64_t now_ns, uint64_t span_ns
 {
 	uint64_t span = now_ns / span_ns;
 
+	/* Answers come in another order than requests. */
+	if (span < lately->span) {
+		lately->before++;
+		return;
+	}
 	if (span != lately->span) {
 		lately->before = span == lately->span + 1 ? lately->now : 0;
 		lately->now = 0;
