@@ -193,12 +193,14 @@ static int open_target(struct batch *batch, struct lab_error *err)
 }
 
 int lazy_expunge(struct obox_user *user, struct obox_mailbox *mailbox, const uint32_t *uids,
-	size_t count, struct obox_result *results, struct lab_error *err)
+	size_t count, struct obox_result *results, char ret_target[2 * ENV_GUID128_SIZE + 1],
+	struct lab_error *err)
 {
 	struct lab_heap *heap = backend_user_env(user)->heap;
 	struct batch batch = { .user = user, .from = mailbox, .results = results };
 	struct lab_error refused;
 
+	ret_target[0] = '\0';
 	if (count > OBOX_BATCH ||
 		!lazy_expunge_applies(user, lab_view_cstr(obox_mailbox_name(mailbox))))
 		return obox_expunge(mailbox, uids, count, results, err);
@@ -206,6 +208,7 @@ int lazy_expunge(struct obox_user *user, struct obox_mailbox *mailbox, const uin
 		results[i] = (struct obox_result){ .uid = uids[i] };
 	if (open_target(&batch, &refused) < 0)
 		return fail_all(results, count, &refused, err);
+	memcpy(ret_target, obox_mailbox_guid(batch.to), 2 * ENV_GUID128_SIZE + 1);
 	batch.moved = lab_new_array(heap, size_t, count + 1);
 	batch.expunged = lab_new_array(heap, size_t, count + 1);
 	split_and_do(&batch, uids, count);
@@ -268,6 +271,7 @@ static int expunge_old(struct obox_user *user, struct obox_mailbox *mailbox,
 	void *ctx, struct lab_error *err)
 {
 	struct env *env = backend_user_env(user);
+	char target[2 * ENV_GUID128_SIZE + 1];
 	size_t count = 0;
 	int result = 0;
 
@@ -277,7 +281,7 @@ static int expunge_old(struct obox_user *user, struct obox_mailbox *mailbox,
 			mailbox, settings, env_wall_us(env) * 1000, batch->mails, batch->uids);
 		if (count > 0)
 			result = lazy_expunge(
-				user, mailbox, batch->uids, count, batch->results, err);
+				user, mailbox, batch->uids, count, batch->results, target, err);
 		for (size_t i = 0; i < count; i++)
 			done(ctx, &batch->mails[i], &batch->results[i]);
 	} while (result == 0 && count == OBOX_BATCH);

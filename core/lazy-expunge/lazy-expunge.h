@@ -23,9 +23,12 @@ bool lazy_expunge_applies(struct obox_user *user, struct lab_view folder);
 /* obox_expunge(), or what takes its place: of each result `copied` says that the mail is in the
  * expunge folder now, as `saved`. With lazy_expunge_only_last_instance a mail whose object has
  * other references is expunged; references are counted once for all, so of two that are expunged
- * together one is kept. A mail whose references cannot be counted stays. MOVE is no expunge. */
+ * together one is kept. A mail whose references cannot be counted stays. MOVE is no expunge. The
+ * GUID of the folder that they were moved to is told in hex (another backend may make one of that
+ * name, too); "" if there was none. */
 int lazy_expunge(struct obox_user *user, struct obox_mailbox *mailbox, const uint32_t *uids,
-	size_t count, struct obox_result *results, struct lab_error *err);
+	size_t count, struct obox_result *results, char ret_target[2 * ENV_GUID128_SIZE + 1],
+	struct lab_error *err);
 
 /* What an autoexpunge did with one mail: err->code is LAB_OK if it is gone. */
 typedef void (*lazy_expunge_done_fn)(

@@ -44,8 +44,9 @@ static int try_expunge(struct node *node, struct obox_mailbox *box, const uint32
 	size_t count, struct lab_error *err)
 {
 	struct obox_result results[8];
+	char target[OBOX_GUID_HEX + 1];
 
-	return lazy_expunge(node->user, box, uids, count, results, err);
+	return lazy_expunge(node->user, box, uids, count, results, target, err);
 }
 
 static void expunge(struct node *node, struct obox_mailbox *box, uint32_t uid)

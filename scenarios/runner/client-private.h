@@ -44,7 +44,7 @@ struct client_request {
 };
 
 struct client_fetched {
-	uint64_t token, body_hash, body_bytes;
+	uint64_t token, body_hash, body_bytes, body_vsize;
 	struct lab_error err;
 };
 
@@ -53,6 +53,9 @@ uint32_t client_begin(
 	struct client_context *client, struct user *user, struct node *node, struct history_op *op);
 enum history_outcome client_end(struct client_context *client, uint32_t id, struct history_op *op,
 	enum node_answer answer, const struct client_request *r, const struct lab_error *err);
+/* Where mails are stored under their paths, their names say which objects they are. */
+struct history_object client_object_of(const struct client_context *client,
+	const uint8_t name[ENV_GUID128_SIZE], const uint8_t *oid, uint8_t oid_len);
 /* The backend of a session, or NULL: the connection is gone. */
 struct node *client_session_node(struct client_session *session);
 /* In the backend: the request's folder. What was opened is the caller's even if this fails. */
@@ -72,5 +75,11 @@ void client_fts_after(const struct client_request *r, struct backend *backend,
 int client_fts_flush(const struct client_request *r, struct lab_error *err);
 int client_fts_user_delete(
 	const struct client_request *r, struct obox_user *user, struct lab_error *err);
+
+/* ---- client-plugins.c ---- */
+
+/* Where an expunge in the folder moves mails to, as far as a client can tell; empty: nowhere. */
+struct lab_view client_expunge_target(const struct client_context *client, struct lab_view folder);
+void client_expunge_in_backend(struct backend *backend, void *arg);
 
 #endif

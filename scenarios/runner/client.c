@@ -42,8 +42,7 @@ static uint64_t known_token(const struct user *user, const struct history_object
 	return (uintptr_t)lab_map_get(user->tokens, lab_view_of(object->oid, object->oid_len));
 }
 
-/* Where mails are stored under their paths, their names say which objects they are. */
-static struct history_object object_of(const struct client_context *client,
+struct history_object client_object_of(const struct client_context *client,
 	const uint8_t name[ENV_GUID128_SIZE], const uint8_t *oid, uint8_t oid_len)
 {
 	static const uint8_t no_name[ENV_GUID128_SIZE];
@@ -76,13 +75,18 @@ uint32_t client_begin(
 	return history_invoke(client->history, op);
 }
 
+static bool is_read_only(enum history_kind kind)
+{
+	return kind == HISTORY_FETCH || kind == HISTORY_SELECT || kind == HISTORY_REBUILD ||
+	       kind == HISTORY_LIST || kind == HISTORY_STATUS || kind == HISTORY_SEARCH ||
+	       kind == HISTORY_FTS_CHECK || kind == HISTORY_QUOTA;
+}
+
 /* What the client knows after `answer`; a broken connection says nothing about a write. */
 static enum history_outcome outcome_of(
 	enum history_kind kind, enum node_answer answer, enum lab_code code)
 {
-	bool is_read = kind == HISTORY_FETCH || kind == HISTORY_SELECT || kind == HISTORY_REBUILD ||
-		       kind == HISTORY_LIST || kind == HISTORY_STATUS || kind == HISTORY_SEARCH ||
-		       kind == HISTORY_FTS_CHECK;
+	bool is_read = is_read_only(kind);
 
 	if (answer == NODE_REFUSED)
 		return HISTORY_FAIL;
@@ -184,9 +188,10 @@ static void deliver_in_backend(struct backend *backend, void *arg)
 	struct client_request *r = arg;
 	struct obox_user *user = NULL;
 	struct obox_mailbox *mailbox = NULL;
-	struct obox_save save = {
-		.body = r->body, .flags = &r->flag, .flag_count = r->flag.len > 0
-	};
+	struct obox_save save = { .body = r->body,
+		.flags = &r->flag,
+		.flag_count = r->flag.len > 0,
+		.is_delivery = true };
 
 	if (client_open_folder(backend, r, &user, &mailbox) >= 0 &&
 		obox_save(mailbox, &save, &r->saved, &r->err) == 0) {
@@ -197,6 +202,12 @@ static void deliver_in_backend(struct backend *backend, void *arg)
 	backend_user_release(&user);
 }
 
+static bool is_attachment_flag(struct lab_view name)
+{
+	return lab_view_eq(name, LAB_VIEW("$HasAttachment")) ||
+	       lab_view_eq(name, LAB_VIEW("$HasNoAttachment"));
+}
+
 static uint64_t flags_of(
 	struct client_request *r, const struct obox_mailbox *mailbox, const struct obox_mail *mail)
 {
@@ -204,8 +215,11 @@ static uint64_t flags_of(
 	size_t count = obox_flags(mailbox, mail->uid, names, LAB_COUNT_OF(names));
 	uint64_t flags = 0;
 
-	for (size_t i = 0; i < count; i++)
-		flags |= history_flag(r->client->history, names[i]);
+	for (size_t i = 0; i < count; i++) {
+		/* Of real mails nobody here knows which they should have. */
+		if (r->client->knows_attachments || !is_attachment_flag(names[i]))
+			flags |= history_flag(r->client->history, names[i]);
+	}
 	return flags;
 }
 
@@ -223,7 +237,8 @@ static void copy_view(struct client_request *r, struct obox_mailbox *mailbox)
 		const struct obox_mail *mail = obox_mailbox_mail(mailbox, i);
 
 		view->mails[i].uid = mail->uid;
-		view->mails[i].object = object_of(r->client, mail->name, mail->oid, mail->oid_len);
+		view->mails[i].object =
+			client_object_of(r->client, mail->name, mail->oid, mail->oid_len);
 		view->mails[i].token = known_token(r->user, &view->mails[i].object);
 		view->mails[i].modseq = obox_mailbox_modseq(mailbox, mail->uid);
 		view->mails[i].flags = flags_of(r, mailbox, mail);
@@ -260,6 +275,7 @@ static void take_body(void *ctx, size_t index, struct lab_view body, const struc
 	fetched->token = mail_token(body);
 	fetched->body_bytes = body.len;
 	fetched->body_hash = lab_hash_view(0, body);
+	fetched->body_vsize = mail_virtual_size(body);
 }
 
 static void fetch_in_backend(struct backend *backend, void *arg)
@@ -329,23 +345,6 @@ static void copy_in_backend(struct backend *backend, void *arg)
 	backend_user_release(&user);
 }
 
-static void expunge_in_backend(struct backend *backend, void *arg)
-{
-	struct client_request *r = arg;
-	struct obox_user *user = NULL;
-	struct obox_mailbox *mailbox = NULL;
-	struct fts_mail *expunged;
-
-	if (client_open_folder(backend, r, &user, &mailbox) >= 0) {
-		expunged = client_fts_before(r, backend, mailbox);
-		(void)obox_expunge(mailbox, r->uids, r->count, r->results, &r->err);
-		client_fts_after(r, backend, user, &expunged);
-	}
-	all_failed(r);
-	obox_mailbox_close(&mailbox);
-	backend_user_release(&user);
-}
-
 /* ---- the requests ---- */
 
 static enum node_answer call(
@@ -354,6 +353,18 @@ static enum node_answer call(
 	r->err.code = LAB_OK;
 	r->fts = node == NULL ? NULL : node->fts;
 	return node == NULL ? NODE_REFUSED : node_call(node, client->lab, fn, r);
+}
+
+/* Of a mail that mail-source.c made. */
+static uint64_t attachment_flag(struct client_context *client, struct lab_view mail)
+{
+	struct lab_view sign = LAB_VIEW("Content-Disposition: attachment");
+
+	if (!client->knows_attachments)
+		return 0;
+	return history_flag(client->history, lab_view_find(mail, sign) != SIZE_MAX
+						     ? LAB_VIEW("$HasAttachment")
+						     : LAB_VIEW("$HasNoAttachment"));
 }
 
 enum history_outcome client_deliver(struct client_context *client, struct user *user,
@@ -370,14 +381,20 @@ enum history_outcome client_deliver(struct client_context *client, struct user *
 		.folder = r.folder,
 		.token = token,
 		.flags = flag.len == 0 ? 0 : history_flag(client->history, flag) };
-	uint32_t id = client_begin(client, user, node, &op);
-	enum node_answer answer = call(client, node, deliver_in_backend, &r);
+	enum node_answer answer;
+	uint32_t id;
+
+	op.flags |= attachment_flag(client, mail);
+	id = client_begin(client, user, node, &op);
+	answer = call(client, node, deliver_in_backend, &r);
 
 	op.body_hash = lab_hash_view(0, mail);
 	op.body_bytes = mail.len;
 	op.words = client->has_searches ? client_words(mail) : 0;
+	op.body_vsize = mail_virtual_size(mail);
+	user->was_over_quota = answer == NODE_ANSWERED && r.err.code == LAB_OVER_QUOTA;
 	op.uid = r.saved.uid;
-	op.made = object_of(client, r.saved.name, r.saved.oid, r.saved.oid_len);
+	op.made = client_object_of(client, r.saved.name, r.saved.oid, r.saved.oid_len);
 	client_learn_token(user, r.saved.oid, r.saved.oid_len, token);
 	return client_end(client, id, &op, answer, &r, &r.err);
 }
@@ -497,6 +514,7 @@ static void end_fetch(struct client_session *session, struct fetch_batch *batch,
 	if (answer == NODE_ANSWERED && fetched->err.code == LAB_OK) {
 		op->body_hash = fetched->body_hash;
 		op->body_bytes = fetched->body_bytes;
+		op->body_vsize = fetched->body_vsize;
 		op->token = mail->token = fetched->token;
 		client_learn_token(
 			session->user, mail->object.oid, mail->object.oid_len, fetched->token);
@@ -612,7 +630,8 @@ static void end_bulk(struct client_session *session, struct client_request *r, s
 
 		op->target_uid = saved->uid;
 		op->target_uidvalidity = r->target_uidvalidity;
-		op->made = object_of(session->client, saved->name, saved->oid, saved->oid_len);
+		op->made =
+			client_object_of(session->client, saved->name, saved->oid, saved->oid_len);
 		op->copied = r->results[i].copied;
 		(void)client_end(session->client, bulk->ids[i], op, answer, r, &r->results[i].err);
 	}
@@ -670,7 +689,7 @@ static bool bulk_run(struct client_session *session, enum history_kind kind, con
 	bulk.ids = lab_arena_array(arena, uint32_t, r->count);
 	begin_bulk(session, kind, known, r, &bulk);
 	answer = call(session->client, client_session_node(session),
-		kind == HISTORY_EXPUNGE ? expunge_in_backend : copy_in_backend, r);
+		kind == HISTORY_EXPUNGE ? client_expunge_in_backend : copy_in_backend, r);
 	end_bulk(session, r, &bulk, answer);
 	if (answer == NODE_ANSWERED && kind != HISTORY_COPY)
 		drop_from_view(&session->view, known, r);
@@ -692,5 +711,6 @@ bool client_move(
 
 bool client_expunge(struct client_session *session, const size_t *mails, size_t count)
 {
-	return bulk_run(session, HISTORY_EXPUNGE, mails, count, LAB_VIEW(""));
+	return bulk_run(session, HISTORY_EXPUNGE, mails, count,
+		client_expunge_target(session->client, session->view.folder));
 }

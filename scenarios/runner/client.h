@@ -22,6 +22,8 @@ struct client_context {
 	bool names_are_ids;    /* mails are stored under their paths */
 	bool names_may_be_ids; /* those without an object id are */
 	bool has_searches;     /* words of mails are written down */
+	const struct conf_settings *conf;
+	bool knows_attachments; /* the mails are ours, and the backends look for attachments */
 };
 
 struct user {
@@ -30,6 +32,7 @@ struct user {
 	const struct scenario_group *group;
 	size_t folders; /* besides INBOX */
 	uint32_t tokens_given;
+	bool was_over_quota;       /* the last delivery */
 	bool is_locked;            /* in the user database, while an operator deletes it */
 	uint64_t delivery_ordinal; /* of the draws of this user's deliveries */
 	struct lab_map *tokens;    /* object id -> token, as a pointer-sized number */
@@ -104,6 +107,14 @@ uint64_t client_words(struct lab_view mail);
 bool client_search(struct client_session *session, size_t word, uint64_t token);
 /* doveadm fts check full; is_last: everything was searched before. */
 bool client_fts_check(struct client_session *session, bool is_last);
+
+/* ---- plugins (client-plugins.c) ---- */
+
+/* Autoexpunge of the folders that have it, as when a mail process ends. */
+void client_logout(struct client_session *session);
+bool client_has_quota(const struct client_context *client);
+/* GETQUOTA. */
+bool client_quota(struct client_session *session);
 
 /* ---- folders (client-folders.c) ---- */
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "scenarios/runner/judge.h"
 
+#include "core/quota/quota.h"
 #include "scenarios/runner/disk-watch.h"
 #include "scenarios/runner/report.h"
 
@@ -8,6 +9,62 @@
 
 /* What a session or delivery may add that was let in below the limit: three or four mails. */
 #define SESSION_BYTES 384
+
+/* Folders that are ignored by name; false if any is by a mask. */
+static bool take_ignored(const struct quota_root *root, struct lab_view *ignored, size_t *count)
+{
+	*count = 0;
+	for (size_t i = 0; i < root->rule_count; i++) {
+		const struct quota_rule *rule = &root->rules[i];
+
+		if (!rule->ignore)
+			continue;
+		if (lab_view_find_byte(rule->mask, '*') != SIZE_MAX ||
+			lab_view_find_byte(rule->mask, '%') != SIZE_MAX ||
+			lab_view_find_byte(rule->mask, '?') != SIZE_MAX)
+			return false;
+		ignored[(*count)++] = rule->mask;
+	}
+	return true;
+}
+
+static void take_quota(const struct scenario *s, struct lab_heap *heap, struct oracle_settings *ret)
+{
+	struct quota_root root;
+	struct quota_amount limits;
+	struct lab_view *ignored;
+
+	if (quota_root_load(&s->conf, &root, NULL) < 0 || !root.is_set)
+		return;
+	ignored = lab_new_array(heap, struct lab_view, CONF_QUOTA_RULES_MAX);
+	limits = quota_limits(&root, LAB_VIEW("INBOX"));
+	/* Which folders a mask ignores, the oracle does not know. */
+	ret->has_quota = take_ignored(&root, ignored, &ret->quota_ignored_count);
+	ret->quota_ignored = ignored;
+	ret->quota_bytes = limits.bytes;
+	ret->quota_messages = limits.messages;
+}
+
+static void take_plugins(
+	const struct scenario *s, struct lab_heap *heap, struct oracle_settings *ret)
+{
+	const struct conf_settings *conf = &s->conf;
+
+	take_quota(s, heap, ret);
+	if (conf->lazy_expunge)
+		ret->expunge_folder = conf->lazy_expunge_mailbox.text;
+	ret->only_last_instance =
+		conf->lazy_expunge_only_last_instance && conf->lazy_expunge_exclude_count == 0;
+	for (size_t i = 0; i < conf->mailbox_count; i++) {
+		if (lab_view_eq(conf->mailboxes[i].name, ret->expunge_folder) &&
+			conf->mailboxes[i].autoexpunge_max_mails == 0)
+			ret->autoexpunge_ns = conf->mailboxes[i].autoexpunge_ns;
+	}
+	ret->ids_tell_attachments = s->endpoints.dictmap.storage_objectid_prefix.len > 0 &&
+				    !s->endpoints.dictmap.storage_objectid_migrate &&
+				    lab_view_find(conf->mail_attachment_detection_options.text,
+					    LAB_VIEW("add-flags")) != SIZE_MAX;
+}
 
 struct oracle *judge_new_oracle(const struct scene *scene, struct lab_heap *heap)
 {
@@ -72,6 +129,7 @@ struct oracle *judge_new_oracle(const struct scene *scene, struct lab_heap *heap
 			s->conf.metacache_max_space + s->conf.metacache_max_grace;
 	if (!disk_watch_fscache(&s->conf, &settings.fscache_max_bytes, &cache))
 		settings.fscache_max_bytes = 0;
+	take_plugins(s, heap, &settings);
 	return oracle_new(&settings);
 }
 

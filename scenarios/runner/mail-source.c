@@ -157,6 +157,19 @@ static void append_token(struct lab_buf *out, uint64_t token)
 	lab_buf_printf(out, TOKEN_HEADER "%016" PRIx64 "\r\n", token);
 }
 
+uint64_t mail_virtual_size(struct lab_view mail)
+{
+	uint64_t size = mail.len;
+	struct lab_view rest = mail, line;
+
+	while (rest.len > 0 && lab_view_split(&rest, '\n', &line)) {
+		/* The last one has no end. */
+		if (rest.ptr != NULL)
+			size += line.len == 0 || line.ptr[line.len - 1] != '\r';
+	}
+	return size;
+}
+
 uint64_t mail_token(struct lab_view mail)
 {
 	uint8_t bytes[TOKEN_DIGITS / 2];
@@ -242,12 +255,24 @@ static void append_headers(struct writer *w, const char *content_type)
 	lab_buf_printf(w->out, "MIME-Version: 1.0\r\nContent-Type: %s\r\n", content_type);
 }
 
+static size_t size_of(const struct mail_order *order)
+{
+	return (size_t)LAB_MIN(order->size, (uint64_t)MAIL_BYTES_MAX - 4096);
+}
+
+bool mail_order_has_attachment(const struct mail_order *order)
+{
+	if (order->attachment == MAIL_ATTACHMENT_IF_LARGE)
+		return size_of(order) >= ATTACHMENT_FROM_BYTES;
+	return order->attachment == MAIL_ATTACHMENT;
+}
+
 static void generate(struct writer *w)
 {
 	char boundary[48], type[120];
-	size_t size = (size_t)LAB_MIN(w->order->size, (uint64_t)MAIL_BYTES_MAX - 4096);
+	size_t size = size_of(w->order);
 
-	if (size < ATTACHMENT_FROM_BYTES) {
+	if (!mail_order_has_attachment(w->order)) {
 		append_headers(w, "text/plain; charset=utf-8");
 		lab_buf_append_cstr(w->out, "Content-Transfer-Encoding: 7bit\r\n\r\n");
 		append_text(w, size);

@@ -34,11 +34,21 @@ struct mail_order {
 	uint64_t size;  /* of a generated mail, approximately; at least about 400 bytes */
 	struct lab_view to;
 	int64_t date; /* unix seconds */
+	/* Of a generated mail; 0: large ones have one. */
+	enum mail_attachment {
+		MAIL_ATTACHMENT_IF_LARGE,
+		MAIL_ATTACHMENT,
+		MAIL_NO_ATTACHMENT
+	} attachment;
 };
+/* Would a mail of that order have one? */
+bool mail_order_has_attachment(const struct mail_order *order);
 /* Makes a mail: a function of the source and the order only. source NULL generates. CRLF line ends
  * in what is generated. `heap` is for work in progress. */
 struct lab_view mail_make(const struct mail_source *source, const struct mail_order *order,
 	struct lab_heap *heap, struct lab_arena *arena);
+/* Every line end as two bytes. */
+uint64_t mail_virtual_size(struct lab_view mail);
 /* The token in a mail; 0 if it has none. */
 uint64_t mail_token(struct lab_view mail);
 

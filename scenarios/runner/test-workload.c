@@ -108,6 +108,38 @@ bool client_select(struct client_session *session, struct lab_view folder)
 }
 
 /* As many as the tests' users have. */
+bool client_search(struct client_session *session, size_t word, uint64_t token)
+{
+	(void)session, (void)word, (void)token;
+	fail_msg("nobody searches");
+	return false;
+}
+
+bool client_fts_check(struct client_session *session, bool is_last)
+{
+	(void)session, (void)is_last;
+	fail_msg("there is no index");
+	return false;
+}
+
+void client_logout(struct client_session *session)
+{
+	(void)session;
+}
+
+bool client_has_quota(const struct client_context *client)
+{
+	(void)client;
+	return false;
+}
+
+bool client_quota(struct client_session *session)
+{
+	(void)session;
+	fail_msg("there is no quota");
+	return false;
+}
+
 bool client_list(
 	struct client_session *session, struct lab_view names[CLIENT_LIST_MAX], size_t *ret_count)
 {

@@ -122,6 +122,20 @@ static uint64_t sleep_until_beat(struct workload *w, uint64_t beat_ns, uint64_t 
 
 /* ---- deliveries ---- */
 
+/* Of its mails so many have attachments, whatever their size, if that is said. */
+static enum mail_attachment attachment_of(
+	struct workload *w, const struct user *user, uint64_t token)
+{
+	const struct conf_range *share = &user->group->mail_attachment_percentage;
+
+	if (share->high == 0)
+		return MAIL_ATTACHMENT_IF_LARGE;
+	return lab_pick(draw(w, user, "mail.attachment", token), 1000000) <
+			       conf_range_pick(share, draw(w, user, "mail.attachment.share", token))
+		       ? MAIL_ATTACHMENT
+		       : MAIL_NO_ATTACHMENT;
+}
+
 /* The date of a generated mail says how many its user got before, not when it was made: so the
  * mails of a seed are the same in both worlds. */
 struct lab_view workload_mail(
@@ -131,7 +145,8 @@ struct lab_view workload_mail(
 		.token = token,
 		.size = conf_range_pick(&user->group->mail_size, draw(w, user, "mail.size", token)),
 		.to = lab_view_cstr(user->name),
-		.date = FIRST_MAIL_DATE + (int64_t)(uint32_t)token * 60 };
+		.date = FIRST_MAIL_DATE + (int64_t)(uint32_t)token * 60,
+		.attachment = attachment_of(w, user, token) };
 
 	return mail_make(w->settings.mails, &order, lab(w)->heap, arena);
 }
@@ -206,7 +221,9 @@ static void deliver_with_retries(struct workload *w, struct user *user, uint64_t
 		was_uncertain |= outcome == HISTORY_UNCERTAIN;
 		if (outcome == HISTORY_OK && was_uncertain)
 			LAB_MARK(delivered_twice);
-		if (outcome == HISTORY_OK || is_over(w))
+		/* 552 5.2.2 is final, 452 is not. */
+		if (outcome == HISTORY_OK || is_over(w) ||
+			(user->was_over_quota && !w->client.conf->quota_full_tempfail))
 			break;
 	}
 	delivery_wait(&delivery);
@@ -391,9 +408,20 @@ static bool act_on_mail(struct workload *w, struct lane *lane, struct client_ses
 	return client_fetch(session, chosen, choose_fetch(w, lane, session, chosen));
 }
 
+static bool asks_for_quota(struct workload *w, struct lane *lane)
+{
+	const struct conf_range *share = &lane->user->group->mail_quota_percentage;
+
+	return share->high > 0 && client_has_quota(&w->client) &&
+	       lab_pick(next(w, lane, "quota"), 1000000) < pick(w, lane, share, "quota.share");
+}
+
 static bool act(struct workload *w, struct lane *lane, struct client_session *session)
 {
 	enum history_kind on_folder = pick_folder_action(w, lane);
+
+	if (asks_for_quota(w, lane))
+		return client_quota(session);
 
 	if (on_folder != HISTORY_KIND_COUNT)
 		return act_on_folder(w, lane, session, on_folder);
@@ -424,6 +452,7 @@ static void session_run(struct workload *w, struct lane *lane, struct node *node
 
 			beat_ns = sleep_until_beat(w, beat_ns, delay_ns);
 		} while (!is_over(w) && env_now(lab(w)) < end && act(w, lane, &session));
+		client_logout(&session);
 	}
 	lab_arena_free(&session.arena);
 }
@@ -599,6 +628,12 @@ static int start_disk_watch(struct workload *w, struct lab_error *err)
 	return settings.interval_ns == 0 ? 0 : disk_watch_start(&settings, err);
 }
 
+static bool has_attachment_flags(const struct conf_settings *conf)
+{
+	return lab_view_find(conf->mail_attachment_detection_options.text, LAB_VIEW("add-flags")) !=
+	       SIZE_MAX;
+}
+
 int workload_start(
 	const struct workload_settings *settings, struct workload **ret, struct lab_error *err)
 {
@@ -612,7 +647,8 @@ int workload_start(
 		(struct client_context){ settings->lab, settings->history, settings->event_sequence,
 			settings->event_ctx, scenario_stores_paths(&scenario->endpoints),
 			scenario_has_migrated_mails(&scenario->endpoints),
-			fts_is_configured(&scenario->conf) };
+			fts_is_configured(&scenario->conf), &scenario->conf,
+			settings->mails == NULL && has_attachment_flags(&scenario->conf) };
 	for (size_t g = 0; g < scenario->group_count; g++) {
 		counts[g] = (size_t)scenario_pick(
 			&scenario->groups[g].count, settings->seed, "user.count", g, 0);
@@ -673,12 +709,14 @@ static void look(struct workload *w, struct user *user, struct node *node, bool 
 		.arena = lab_arena_new(lab(w)->heap, SESSION_ARENA_MAX),
 		.is_converged = is_converged };
 
-	if (scenario_changes_folders(user->group)) {
+	if (scenario_changes_folders(user->group) || client_has_quota(&w->client)) {
 		look_at_list(&session);
 	} else {
 		for (size_t i = 0; i <= user->folders; i++)
 			look_at(&session, client_folder_name(i, session.arena));
 	}
+	if (client_has_quota(&w->client))
+		(void)client_quota(&session);
 	lab_arena_free(&session.arena);
 }
 
@@ -793,6 +831,9 @@ static void audit_user(void *arg)
 	if (client_list(&session, names, &count)) {
 		if (w->client.has_searches)
 			(void)client_fts_check(&session, false);
+		/* Before any mail is read, and its size known from that. */
+		if (client_has_quota(&w->client))
+			(void)client_quota(&session);
 		for (size_t i = 0; i < count; i++)
 			audit_folder(w, fiber->user, names[i]);
 		if (w->client.has_searches)

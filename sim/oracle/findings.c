@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #define COLLECTED_MAX 65536
+#define COPIES_MAX 32 /* one of the other */
 #define LIE \
 	"Cassandra answered SERVER_ERROR to a write that it had applied, and the client takes " \
 	"that for a certain failure (obox 3.8)"
@@ -197,19 +198,24 @@ static bool overlap(const struct history_op *a, const struct history_op *b)
 	return a->invoked_ns <= last_effect(b) && b->invoked_ns <= last_effect(a);
 }
 
+/* With lazy_expunge: it left a reference in the expunge folder, or where it moved to. */
+static bool keeps_body(const struct oracle *oracle, const struct history_op *op)
+{
+	return oracle->settings.expunge_folder.len > 0 &&
+	       (op->kind == HISTORY_MOVE || (op->kind == HISTORY_EXPUNGE && op->copied));
+}
+
 /* A copy while the reference that it copies is deleted: lockdir is of one host, if it is set. */
-const char *oracle_excuse_race(const struct oracle *oracle, const struct oracle_instance *instance)
+static const char *race_of(const struct oracle *oracle, const struct oracle_instance *instance)
 {
 	const struct history_op *copy = instance->maker;
 
-	if (!oracle->settings.copies_in_dict || copy == NULL || copy->kind == HISTORY_DELIVER ||
-		instance->object == NULL)
-		return NULL;
 	for (const struct oracle_touch *t = instance->object->first; t != NULL; t = t->next) {
 		const struct history_op *op = t->op;
 
 		if (oracle_is_storage_write(op) && op->kind != HISTORY_DELIVER &&
-			op->kind != HISTORY_COPY && op != copy && overlap(op, copy)) {
+			op->kind != HISTORY_COPY && op != copy && !keeps_body(oracle, op) &&
+			overlap(op, copy)) {
 			if (!lab_view_eq(op->backend, copy->backend))
 				return "a copy raced with a delete on another host, and lockdir is "
 				       "of one host only (obox 3.10)";
@@ -219,6 +225,25 @@ const char *oracle_excuse_race(const struct oracle *oracle, const struct oracle_
 		}
 	}
 	return NULL;
+}
+
+/* The race may have been that of a mail which it was copied from. */
+const char *oracle_excuse_race(struct oracle *oracle, const struct oracle_instance *instance)
+{
+	const char *race = NULL;
+
+	for (unsigned depth = 0; depth < COPIES_MAX && race == NULL; depth++) {
+		if (!oracle->settings.copies_in_dict || instance == NULL ||
+			instance->maker == NULL || instance->maker->kind == HISTORY_DELIVER ||
+			instance->object == NULL)
+			return NULL;
+		race = race_of(oracle, instance);
+		if (!instance->maker->source.has_name)
+			return race;
+		instance = oracle_instance_find(&oracle->model, instance->user,
+			instance->maker->folder, instance->maker->source.name);
+	}
+	return race;
 }
 
 /* ---- answers that were not true ---- */

@@ -291,6 +291,71 @@ static void check_sighting(struct oracle *oracle, const struct oracle_case *c,
 	}
 }
 
+/* ---- what the object id says ---- */
+
+static uint64_t attachment_flags(const struct history *history)
+{
+	uint64_t flags = 0;
+	char name[64];
+
+	for (unsigned bit = 0; bit < HISTORY_FLAGS_MAX; bit++) {
+		history_flag_names(history, UINT64_C(1) << bit, name, sizeof(name));
+		if (strcmp(name, "$HasAttachment") == 0 || strcmp(name, "$HasNoAttachment") == 0)
+			flags |= UINT64_C(1) << bit;
+	}
+	return flags;
+}
+
+/* The delivery that the mail goes back to, or NULL. */
+static const struct history_op *delivery_of(
+	struct oracle *oracle, const struct oracle_instance *instance)
+{
+	for (unsigned depth = 0; instance != NULL && depth < DEPTH_MAX; depth++) {
+		if (instance->maker != NULL && instance->maker->kind == HISTORY_DELIVER)
+			return instance->maker;
+		instance = source_of(oracle, instance);
+	}
+	return NULL;
+}
+
+/* Whoever knows that the mail is there knows that, too, whatever was uploaded. */
+static void check_attachment(struct oracle *oracle, const struct oracle_case *c,
+	const struct history_op *listing, const struct history_sighting *seen, uint64_t mask)
+{
+	struct oracle_instance *instance = oracle_instance_find(
+		&oracle->model, listing->user, listing->folder, seen->object.name);
+	const struct history_op *delivery =
+		instance == NULL || instance->is_flag_blamed ? NULL : delivery_of(oracle, instance);
+	struct oracle_finding *f;
+	char names[100];
+
+	if (delivery == NULL || (delivery->flags & mask) == (seen->flags & mask))
+		return;
+	history_flag_names(c->history, delivery->flags & mask, names, sizeof(names));
+	f = oracle_find(oracle, 4, "I4 attachment flag lost",
+		WHERE ": mail %016" PRIx64 " was delivered with %s, and is listed without",
+		WHERE_ARG(instance), instance->token, names);
+	f->token = instance->token;
+	f->op = delivery->id;
+	f->time_ns = listing->ended_ns;
+	oracle_why_op(f, delivery);
+	oracle_why_op(f, listing);
+	instance->is_flag_blamed = true;
+}
+
+static void check_attachments(
+	struct oracle *oracle, const struct oracle_case *c, const struct history_op *op)
+{
+	uint64_t mask = attachment_flags(c->history);
+	size_t count;
+	const struct history_sighting *seen = history_sightings(c->history, op->id, &count);
+
+	for (size_t i = 0; i < count; i++)
+		check_attachment(oracle, c, op, &seen[i], mask);
+}
+
+/* ---- listings ---- */
+
 static void check_listing(
 	struct oracle *oracle, const struct oracle_case *c, const struct history_op *op)
 {
@@ -301,6 +366,8 @@ static void check_listing(
 	size_t count;
 	const struct history_sighting *seen = history_sightings(c->history, op->id, &count);
 
+	if (oracle->settings.ids_tell_attachments)
+		check_attachments(oracle, c, op);
 	for (size_t i = 0; i < count; i++)
 		check_sighting(oracle, c, op, &seen[i], &who);
 }

@@ -199,6 +199,9 @@ void history_end(struct history *history, uint32_t id, const struct history_op *
 	op->outcome = end->outcome;
 	op->body_hash = end->body_hash;
 	op->body_bytes = end->body_bytes;
+	op->body_vsize = end->body_vsize;
+	op->messages = end->messages;
+	op->has_told_all = end->has_told_all;
 	op->uidvalidity = end->uidvalidity;
 	op->uid = end->uid;
 	op->target_uid = end->target_uid;

@@ -58,7 +58,9 @@ enum history_fts_state {
 	X(STATUS, "status") \
 	X(USER_DELETE, "user-delete") \
 	X(SEARCH, "search") \
-	X(FTS_CHECK, "fts-check")
+	X(FTS_CHECK, "fts-check") \
+	X(AUTOEXPUNGE, "autoexpunge") \
+	X(QUOTA, "quota")
 enum history_kind {
 #define X(name, text) HISTORY_##name,
 	HISTORY_KINDS(X)
@@ -98,6 +100,8 @@ struct history_op {
 	uint64_t token;     /* of the mail; 0 for SELECT and REBUILD */
 	uint64_t body_hash; /* lab_hash_bytes(0, body): deliver: sent; fetch: received */
 	uint64_t body_bytes;
+	uint64_t body_vsize; /* with two bytes for each line end; quota: the sum */
+	uint64_t messages;   /* quota */
 	uint32_t uidvalidity;
 	uint32_t uid;                /* deliver: given; others: asked for */
 	uint32_t target_uid;         /* copy, move: given */
@@ -116,7 +120,9 @@ struct history_op {
 	uint64_t modseq;              /* store: the mail's, afterwards; 0: not known */
 	struct history_object source; /* others than deliver: the mail's object in `folder` */
 	struct history_object made; /* deliver, copy, move: also when it failed, as far as known */
-	bool copied;                /* move that did not end ok: the copy was acknowledged */
+	/* move that did not end ok: the copy was acknowledged; expunge with a target: it moved */
+	bool copied;
+	bool has_told_all; /* autoexpunge: its sightings are all that it may have removed */
 	uint64_t invoked_ns, ended_ns;
 	uint64_t invoked_event, ended_event; /* sequence numbers of the run's events */
 	enum lab_code code;
@@ -130,12 +136,14 @@ struct history_op {
 	char message[160]; /* of the error; "" if ok */
 };
 
-/* A mail seen by a listing of its folder (SELECT, REBUILD), or found (SEARCH). */
+/* A mail seen by a listing of its folder (SELECT, REBUILD), found (SEARCH), or removed
+ * (AUTOEXPUNGE). */
 struct history_sighting {
 	uint32_t op;
 	uint32_t uid;
 	uint64_t modseq, flags;
 	struct history_object object;
+	bool is_uncertain; /* autoexpunge: it may be gone */
 };
 
 /* What a LIST saw: a folder, or a subscribed name that is none (then `guid` is zero). */

@@ -13,7 +13,7 @@
 #define WHERE "%.*s/%.*s"
 #define WHERE_ARG(x) LAB_VIEW_ARG((x)->user), LAB_VIEW_ARG((x)->folder)
 
-static const char *excuse_loss(const struct oracle *oracle, const struct oracle_instance *instance)
+static const char *excuse_loss(struct oracle *oracle, const struct oracle_instance *instance)
 {
 	const char *race = instance == NULL ? NULL : oracle_excuse_race(oracle, instance);
 

@@ -244,6 +244,11 @@ static void add_unnamed(struct oracle *oracle, const struct history_op *op)
 
 static enum oracle_made made_by(const struct history_op *op)
 {
+	/* What lazy_expunge moved is there; what it expunged was never to be. */
+	if (op->kind == HISTORY_EXPUNGE && op->copied)
+		return ORACLE_MADE_OK;
+	if (op->kind == HISTORY_EXPUNGE && op->outcome == HISTORY_OK)
+		return ORACLE_MADE_FAILED;
 	if (op->outcome == HISTORY_OK || (op->kind == HISTORY_MOVE && op->copied))
 		return ORACLE_MADE_OK;
 	return oracle_is_maybe(op) ? ORACLE_MADE_MAYBE : ORACLE_MADE_FAILED;
@@ -290,6 +295,36 @@ static void removed(struct oracle *oracle, const struct history_op *op)
 		instance->maybe_removed = op;
 	else if (instance->removed == NULL || instance->removed->ended_ns > op->ended_ns)
 		instance->removed = op;
+}
+
+static void maybe_all_removed(struct oracle *oracle, const struct history_op *op)
+{
+	for (struct oracle_instance *i = oracle->model.first_instance; i != NULL; i = i->next) {
+		if (lab_view_eq(i->user, op->user) && lab_view_eq(i->folder, op->folder))
+			i->maybe_removed = op;
+	}
+}
+
+/* What came into the folder long ago is gone; if nobody could tell, any of it may be. */
+static void autoexpunged(struct oracle *oracle, const struct history_op *op)
+{
+	size_t count;
+	const struct history_sighting *gone =
+		history_sightings(oracle->model.history, op->id, &count);
+
+	for (size_t i = 0; i < count; i++) {
+		struct oracle_instance *instance =
+			add_instance(oracle, op->user, op->folder, &gone[i].object, 0);
+
+		on_object(oracle, op, &gone[i].object);
+		if (gone[i].is_uncertain)
+			instance->maybe_removed = op;
+		else if (instance->removed == NULL)
+			instance->removed = op;
+		instance->autoexpunged = op;
+	}
+	if (!op->has_told_all && op->outcome != HISTORY_FAIL)
+		maybe_all_removed(oracle, op);
 }
 
 static void stored(struct oracle *oracle, const struct history_op *op)
@@ -362,7 +397,12 @@ static void add_op(struct oracle *oracle, const struct history_op *op)
 		made(oracle, op, op->target);
 		removed(oracle, op);
 		break;
+	case HISTORY_AUTOEXPUNGE:
+		autoexpunged(oracle, op);
+		break;
 	case HISTORY_EXPUNGE:
+		if (op->target.len > 0 && (op->outcome != HISTORY_OK || op->copied))
+			made(oracle, op, op->target);
 		removed(oracle, op);
 		break;
 	case HISTORY_FETCH:
@@ -389,6 +429,7 @@ static void add_op(struct oracle *oracle, const struct history_op *op)
 	case HISTORY_USER_DELETE:
 	case HISTORY_FLUSH:
 	case HISTORY_OPERATE:
+	case HISTORY_QUOTA:
 	/* fts.c */
 	case HISTORY_SEARCH:
 	case HISTORY_FTS_CHECK:

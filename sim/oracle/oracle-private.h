@@ -97,6 +97,7 @@ struct oracle_instance {
 	const struct history_op *maker;         /* NULL: unknown */
 	const struct history_op *removed;       /* the first that ended ok */
 	const struct history_op *maybe_removed; /* one that may have removed it, or may still */
+	const struct history_op *autoexpunged;  /* one that says that it removed it */
 	const struct history_op *listed;        /* the audit's listing that has it */
 	const struct history_op *fetched;       /* the audit's FETCH, an ok one if there is any */
 	const struct history_op *last_listing;  /* while listings are read */
@@ -277,7 +278,8 @@ static inline bool oracle_is_storage_write(const struct history_op *op)
 {
 	return op->kind == HISTORY_DELIVER || op->kind == HISTORY_COPY ||
 	       op->kind == HISTORY_MOVE || op->kind == HISTORY_EXPUNGE ||
-	       op->kind == HISTORY_DELETE || op->kind == HISTORY_USER_DELETE;
+	       op->kind == HISTORY_AUTOEXPUNGE || op->kind == HISTORY_DELETE ||
+	       op->kind == HISTORY_USER_DELETE;
 }
 
 /* reconcile.c: 34. Peers as in oracle_line. */
@@ -303,6 +305,9 @@ void oracle_root_event(struct oracle *oracle, const struct lab_event *event);
 /* requests.c: an INSERT of a mail's row arrived; its client crashed. */
 void oracle_check_clock(struct oracle *oracle, const struct sim_access *access);
 void oracle_forget_clock(struct oracle *oracle, struct lab_view peer);
+/* quota.c: 27; lazy.c: 29 */
+void oracle_check_quota(struct oracle *oracle, const struct oracle_case *c);
+void oracle_check_lazy_expunge(struct oracle *oracle, const struct oracle_case *c);
 
 /* damage.c */
 struct oracle_damage_item {
@@ -374,7 +379,7 @@ void oracle_findings_finish(struct oracle *oracle);
 /* Excuses, or NULL. */
 const char *oracle_excuse_weak(const struct oracle *oracle);
 const char *oracle_excuse_clock(const struct oracle *oracle, const struct oracle_case *c);
-const char *oracle_excuse_race(const struct oracle *oracle, const struct oracle_instance *instance);
+const char *oracle_excuse_race(struct oracle *oracle, const struct oracle_instance *instance);
 int64_t oracle_clock_error(const struct oracle *oracle, const struct oracle_case *c);
 
 #endif

@@ -72,10 +72,18 @@ static const struct oracle_invariant invariants[] = {
 	{ 26, "disk-use",
 		"Local indexes stay within metacache_max_space and its grace, fscache comes back "
 		"to its size, and a rescan finds what is there." },
+	{ 27, "quota-is-the-sum",
+		"A quota is the sum of the virtual sizes of the mails that count, and what has "
+		"room is "
+		"not refused." },
 	{ 28, "exact-search",
 		"A search finds the mails that have the word, and no others; after heal the index "
 		"has every mail, and without faults nothing else than mails and what is to be "
 		"expunged." },
+	{ 29, "lazy-expunge",
+		"What was expunged is in the expunge folder, once with only_last_instance, and not "
+		"shorter "
+		"than autoexpunge." },
 	{ 30, "isolation", "No request and no row touches another user's objects." },
 	{ 31, "http-policy",
 		"Attempts and waits of requests to the storage are the documented ones, "
@@ -134,6 +142,8 @@ void oracle_judge(struct oracle *oracle, const struct oracle_case *c, struct ora
 		oracle_check_imap(oracle, c);
 		oracle_check_fts(oracle, c);
 		oracle_check_convergence(oracle, c);
+		oracle_check_quota(oracle, c);
+		oracle_check_lazy_expunge(oracle, c);
 		oracle_check_log(oracle, c);
 		oracle_report_online(oracle);
 		oracle_excuse_damage(oracle, c);

@@ -72,6 +72,17 @@ struct oracle_settings {
 	bool has_reverse_rows;
 	/* Operators list the bucket and read tables at ALL (rebuild, garbage collection). */
 	bool has_operators;
+	/* quota=count: everybody's limits (0: none); folders that do not count (not copied). */
+	bool has_quota;
+	uint64_t quota_bytes, quota_messages;
+	const struct lab_view *quota_ignored;
+	size_t quota_ignored_count;
+	/* lazy_expunge: where mails go (empty: nowhere; not copied), and stay at least. */
+	struct lab_view expunge_folder;
+	bool only_last_instance;
+	uint64_t autoexpunge_ns;
+	/* New object ids say whether a mail has an attachment, and backends look. */
+	bool ids_tell_attachments;
 	/* What the run injected on purpose, beyond the plan: objects taken away, rows put back. */
 	bool objects_were_lost, rows_were_resurrected;
 };

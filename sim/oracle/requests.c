@@ -37,6 +37,7 @@ static bool may_delete(const struct oracle_object *object, const struct oracle_l
 	for (const struct oracle_touch *t = object->first; t != NULL; t = t->next) {
 		if (t->op->invoked_ns <= line->time_ns &&
 			(t->op->kind == HISTORY_EXPUNGE || t->op->kind == HISTORY_MOVE ||
+				t->op->kind == HISTORY_AUTOEXPUNGE ||
 				t->op->kind == HISTORY_DELETE ||
 				t->op->kind == HISTORY_USER_DELETE ||
 				(t->op->kind == HISTORY_DELIVER && t->op->outcome != HISTORY_OK)))
