@@ -218,6 +218,33 @@ PALOMAR(what_was_ordered_last_wins)
 	assert_int_equal(palomar_backends_of(p, "new"), 0);
 }
 
+/* F20, F27: the end of a move is on its way when somebody orders another one, and the source's
+ * clock is an hour ahead. */
+PALOMAR(the_end_of_a_move_does_not_undo_a_later_order)
+{
+	struct moving m = begin(p);
+
+	world_clock_offset(p->nodes[m.source].geo->host, 3600 * INT64_C(1000000));
+	order(p, m.target);
+	p->geo->fault = (struct geo_fault){ .point = "cql.write",
+		.table = "user_groups",
+		.peer = p->nodes[m.source].name,
+		.fault = { .kind = SIM_FAULT_DELAY, .delay_ns = 2 * LAB_SEC },
+		.left = 1 };
+	(void)palomar_login(p, PROXY_1, "ann", CLUSTER_IMAP);
+	palomar_sleep(p, LAB_SEC);
+	assert_int_equal(p->geo->fault.fired, 1);
+	geo_must(&p->err, palomar_group_move(p, "default-1", m.third, false), 0);
+	palomar_sleep(p, 10 * LAB_SEC);
+	/* The first move has ended, and the next one begins where it did. */
+	GROUP_LEAVES(m.target);
+	(void)palomar_login(p, PROXY_1, "ann", CLUSTER_IMAP);
+	palomar_sleep(p, 10 * LAB_SEC);
+	GROUP_IS_ON(m.third);
+	assert_int_equal(check_agreement(p), m.third);
+	assert_int_equal(p->overlaps, 0);
+}
+
 PALOMAR(a_move_to_where_it_is_calls_off_the_one_that_runs)
 {
 	struct moving m = begin(p);
@@ -643,6 +670,7 @@ int main(void)
 		cmocka_unit_test(a_session_that_does_not_end_is_left_behind_after_the_timeout),
 		cmocka_unit_test(the_source_remembers_where_its_group_has_gone),
 		cmocka_unit_test(what_was_ordered_last_wins),
+		cmocka_unit_test(the_end_of_a_move_does_not_undo_a_later_order),
 		cmocka_unit_test(a_move_to_where_it_is_calls_off_the_one_that_runs),
 		cmocka_unit_test(a_target_that_is_lost_gets_nobody),
 		cmocka_unit_test(commands_that_make_no_sense_are_refused),

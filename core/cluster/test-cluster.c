@@ -345,6 +345,26 @@ PALOMAR(two_proxies_do_not_send_a_user_to_and_fro)
 	assert_int_equal(palomar_backends_of(p, "bob"), 1);
 }
 
+/* The other way round: the door that is knocked at is the stale one. */
+PALOMAR(a_stale_proxy_of_the_right_site_does_not_send_back)
+{
+	int node = served(p, PROXY_3, "bob");
+
+	assert_int_equal(node, B9);
+	palomar_freeze(p, PROXY_3, true);
+	geo_must(&p->err, palomar_user_move(p, "bob", "az1", "default-1"), 0);
+	palomar_sleep(p, 61 * LAB_SEC);
+	node = served(p, PROXY_1, "bob");
+	assert_true(node >= B1 && node <= B3);
+	palomar_freeze(p, PROXY_3, false);
+	assert_int_equal(served(p, PROXY_3, "bob"), node);
+	palomar_freeze(p, PROXY_3, true);
+	geo_must(&p->err, palomar_user_move(p, "bob", "az2", "default-1"), 0);
+	palomar_sleep(p, 61 * LAB_SEC);
+	assert_int_equal(served(p, PROXY_1, "bob"), B9);
+	assert_int_equal(palomar_login(p, PROXY_3, "bob", CLUSTER_LMTP), B9);
+}
+
 /* F14: one direction only, and nothing is decided by it. */
 PALOMAR(a_site_that_is_not_reached_from_here_is_gone_round)
 {
@@ -431,6 +451,7 @@ int main(void)
 		cmocka_unit_test(without_geodb_cached_users_go_on_and_others_wait),
 		cmocka_unit_test(a_site_that_is_lost_fails_over_and_gets_nobody_back_by_itself),
 		cmocka_unit_test(two_proxies_do_not_send_a_user_to_and_fro),
+		cmocka_unit_test(a_stale_proxy_of_the_right_site_does_not_send_back),
 		cmocka_unit_test(a_site_that_is_not_reached_from_here_is_gone_round),
 		cmocka_unit_test(a_host_that_geodb_does_not_know_serves_nobody),
 		cmocka_unit_test(names_that_are_none_are_refused),

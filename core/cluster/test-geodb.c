@@ -270,6 +270,23 @@ TEST(a_write_that_stays_uncertain_is_told_so)
 	geo_must(&err, get_group(host, &read), 0);
 }
 
+TEST(what_was_uncertain_once_is_not_made_certain_by_a_refusal)
+{
+	struct cluster_group group = a_group(), read;
+
+	inject(host, "cql.write", SIM_FAULT_ALTER_REPLY, 0x1100, 1);
+	host->geo->fault.at_last = (struct sim_fault){ .kind = SIM_FAULT_REFUSE, .status = 0x1001 };
+	put_group(host, &group, CLUSTER_ALL_COLUMNS, 0, -1);
+	assert_true(host->geo->fault.fired > 1);
+	assert_int_equal(err.code, LAB_UNCERTAIN);
+	host->geo->fault = (struct geo_fault){ 0 };
+	geo_must(&err, get_group(host, &read), 1);
+	/* A refusal alone is certain. */
+	inject(host, "cql.write", SIM_FAULT_REFUSE, 0x1001, 100);
+	put_group(host, &group, CLUSTER_ALL_COLUMNS, 0, -1);
+	assert_true(err.code != LAB_UNCERTAIN);
+}
+
 TEST(a_write_that_cannot_happen_is_certain_and_not_repeated)
 {
 	struct cluster_group group = a_group();
@@ -337,6 +354,7 @@ int main(void)
 		cmocka_unit_test(a_clock_that_is_behind_does_not_lose_a_decision),
 		cmocka_unit_test(an_uncertain_write_is_settled_by_repeating_it),
 		cmocka_unit_test(a_write_that_stays_uncertain_is_told_so),
+		cmocka_unit_test(what_was_uncertain_once_is_not_made_certain_by_a_refusal),
 		cmocka_unit_test(a_write_that_cannot_happen_is_certain_and_not_repeated),
 		cmocka_unit_test(without_a_quorum_reads_fail_and_nothing_is_wrong),
 		cmocka_unit_test(features_are_off_unless_a_row_says_on),

@@ -10,7 +10,8 @@
 
 static bool is_meant(const struct geo_fault *fault, const struct sim_fault_query *query)
 {
-	return fault->left > 0 && fault->point != NULL && strcmp(fault->point, query->point) == 0 &&
+	return (fault->left > 0 || fault->at_last.kind != SIM_FAULT_NONE) && fault->point != NULL &&
+	       strcmp(fault->point, query->point) == 0 &&
 	       (fault->table == NULL ||
 		       lab_view_ends_with(query->subject, lab_view_cstr(fault->table))) &&
 	       (fault->peer == NULL || lab_view_eq_cstr(query->peer, fault->peer));
@@ -28,7 +29,10 @@ static struct sim_fault on_fault(void *ctx, const struct sim_fault_query *query)
 		geo->fault.skip--;
 		return (struct sim_fault){ .kind = SIM_FAULT_NONE };
 	}
-	geo->fault.left--;
+	if (geo->fault.left == 0)
+		fault = geo->fault.at_last;
+	else
+		geo->fault.left--;
 	fault.id = ++geo->fault.fired;
 	if (geo->fault.crash != NULL)
 		world_crash(geo->fault.crash, FAULT_DISK_KEEP);

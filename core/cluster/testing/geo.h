@@ -37,6 +37,8 @@ struct geo_fault {
 	struct sim_fault fault;
 	unsigned skip, left, fired, asked;
 	struct world_host *crash; /* this host crashes then, too */
+	/* When `left` is used up, this happens every time. SIM_FAULT_NONE: nothing more. */
+	struct sim_fault at_last;
 };
 
 struct geo {
