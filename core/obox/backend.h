@@ -25,6 +25,11 @@ struct backend_dict {
 	const struct dict_cql_config *config;
 };
 
+/* Asks the doveadm service of another backend, whose answer (metacache_serve()) is appended: within
+ * METACACHE_PEER_TIMEOUT. -1: none came, whatever was done there. Blocks. */
+typedef int (*backend_peer_fn)(void *ctx, struct env *env, struct lab_view host,
+	struct lab_view request, struct lab_buf *answer, struct lab_error *err);
+
 struct backend_settings {
 	struct env *env;
 	const struct conf_settings *conf;
@@ -46,6 +51,9 @@ struct backend_settings {
 	/* Asked for each command on its way to dict-async; NULL: that hop never fails. */
 	dict_hop_fn dict_hop;
 	void *dict_hop_ctx;
+	/* NULL: there are no other backends. */
+	backend_peer_fn peer;
+	void *peer_ctx;
 };
 
 /* Starts connecting; does not wait for Cassandra to be there. -1 LAB_INVALID (settings). */

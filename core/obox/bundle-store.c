@@ -10,6 +10,7 @@
 #define OID_TEXT_MAX 65      /* hex, with the NUL */
 #define VERSION_TEXT_MAX 288 /* "<us>@<host>" */
 #define LISTINGS_MAX 3
+#define LISTING_ARENA_MAX ((size_t)64 << 20)
 /* Superseded bundles whose deletion failed; the oldest is given up, a leak. */
 #define LEFT_MAX 64
 #define COMPACT_VERSION 1
@@ -847,4 +848,34 @@ int obox_bundles_decode(struct obox_bundles *bundles, struct lab_view bytes, str
 	}
 	bundles->count = 0;
 	return lab_fail(err, LAB_CORRUPT, "not a list of known bundles");
+}
+
+/* ---- from host to host ---- */
+
+void obox_bundles_adopted(struct obox_bundles *bundles)
+{
+	bundles->is_listed = false;
+	for (size_t i = 0; i < bundles->count; i++)
+		bundles->entries[i].is_own = is_own_row(bundles, &bundles->entries[i]);
+}
+
+int obox_bundles_check_latest(
+	struct obox_bundles *bundles, const char *reason, struct lab_error *err)
+{
+	struct lab_arena *arena = lab_arena_new(heap_of(bundles), LISTING_ARENA_MAX);
+	struct lab_view *names;
+	struct entry listed;
+	size_t count = 0;
+	int result;
+
+	fs_set_reason(bundles->settings.fs, reason);
+	result = fs_iter(bundles->settings.fs, lab_view_cstr(bundles->path),
+		FS_ITER_OBJECTIDS | FS_ITER_VERSIONS, OBOX_BUNDLES_MAX, arena, &names, &count, err);
+	for (size_t i = 0; result == 0 && i < count; i++) {
+		if (parse_listed(names[i], &listed) && find(bundles, listed.name) == NULL)
+			result = lab_fail(
+				err, LAB_EXISTS, "storage has newer bundles: %s", listed.name);
+	}
+	lab_arena_free(&arena);
+	return result;
 }

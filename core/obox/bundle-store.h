@@ -108,4 +108,14 @@ void obox_bundles_encode(const struct obox_bundles *bundles, struct lab_buf *out
 /* Into one that was just made. -1 LAB_CORRUPT: it is as new. */
 int obox_bundles_decode(struct obox_bundles *bundles, struct lab_view bytes, struct lab_error *err);
 
+/* ---- from host to host ---- */
+
+/* What another host knew has come to this one: its bundles are that host's, and nothing was listed
+ * here. */
+void obox_bundles_adopted(struct obox_bundles *bundles);
+/* Lists the directory and changes nothing: 0, or -1 LAB_EXISTS if there is a bundle that is not
+ * known. */
+int obox_bundles_check_latest(
+	struct obox_bundles *bundles, const char *reason, struct lab_error *err);
+
 #endif

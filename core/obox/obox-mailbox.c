@@ -281,6 +281,8 @@ int obox_mailbox_clean(struct obox_mailbox *mailbox, struct lab_error *err)
 		return 0;
 	/* From here on whoever comes waits. */
 	obox_mailbox_lock(mailbox);
+	/* Merges made modseqs that no bundle has. */
+	mailbox->index.changes += obox_sync_is_ahead(mailbox);
 	if (obox_upload(mailbox, OBOX_UPLOAD_CHANGES, "metacache_worker:cmd_clean", err) < 0)
 		result = -1;
 	if (result == 0 && !mailbox->is_gone) {

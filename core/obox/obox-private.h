@@ -110,6 +110,7 @@ struct obox_sync {
 	struct obox_bundles *bundles;
 	struct obox_bundle_name base_name; /* of index.base */
 	uint64_t base_bytes;               /* the base's size */
+	uint64_t stored_modseq;            /* the highest of any bundle that was seen or written */
 	uint32_t floor;                    /* an uploaded bundle knows the mails below this UID */
 	/* index.changes and index.important_changes of the last upload */
 	uint64_t uploaded_changes, uploaded_important;
@@ -142,6 +143,9 @@ struct obox_mailbox {
 	bool is_gone;     /* deleted, here or by another backend: no operation begins any more */
 	bool is_rescuing; /* some session saves again what was saved here */
 	bool is_left;     /* ... and nothing that was saved here is to be looked for in it */
+	/* Came from another host, which had it in no bundle: 0, 1, or 2 with flags. */
+	unsigned pulled_changes;
+	bool is_pulled; /* came from another host, and was not compared yet */
 	unsigned references;
 	/* Many operations, or one rescan. */
 	unsigned operations;
@@ -178,6 +182,11 @@ int obox_mailbox_clean(struct obox_mailbox *mailbox, struct lab_error *err);
  * is no such folder. */
 int obox_mailbox_load(struct obox_user *user, struct lab_view guid, struct obox_mailbox **ret,
 	struct lab_error *err);
+/* Takes a folder's index from another host if nothing is known of it here: 1, else 0. -1: as
+ * obox_root_adopt(). Blocks. */
+struct metacache_archive_folder;
+int obox_mailbox_adopt(struct obox_user *user, const struct metacache_archive_folder *folder,
+	bool latest_only, struct lab_error *err);
 /* What there is of it on the disk. */
 uint64_t obox_mailbox_bytes(const struct obox_mailbox *mailbox);
 /* Closes the index; that of a folder which was deleted goes. */
@@ -263,9 +272,13 @@ int obox_quota_admit_copies(struct obox_mailbox *from, const uint32_t *uids, siz
 
 /* What the local index knows of storage. */
 void obox_sync_open(struct obox_mailbox *mailbox, bool is_trusted);
-/* For the next clean start. */
+/* For the next clean start, and for another host. */
+void obox_sync_encode(const struct obox_mailbox *mailbox, struct lab_buf *out);
+bool obox_sync_decode(struct obox_mailbox *mailbox, struct lab_reader *reader);
 void obox_sync_keep(const struct obox_mailbox *mailbox, struct lab_buf *out);
 void obox_sync_close(struct obox_mailbox *mailbox);
+/* Whether an index that is downloaded again might show less than this one has shown. */
+bool obox_sync_is_ahead(const struct obox_mailbox *mailbox);
 /* Nothing is known of storage any more. The caller has freed or taken the bundles. */
 void obox_sync_reset(struct obox_mailbox *mailbox);
 /* A look at the bundles of a folder (obox 5.4). No operation may run until it ends. */

@@ -11,7 +11,7 @@
 
 #include <stdio.h>
 
-#define KEPT_VERSION 1
+#define KEPT_VERSION 2
 #define KEPT_BYTES_MAX (256u * 1024 * 1024)
 #define DOWNLOADS_BYTES_MAX ((size_t)2 << 30)
 /* How many changes one may have seen of a folder that were lost with a host: a modseq is never
@@ -54,6 +54,7 @@ void obox_sync_reset(struct obox_mailbox *mailbox)
 	sync->bundles = new_bundles(mailbox->user, mailbox->guid);
 	sync->base_name = (struct obox_bundle_name){ 0 };
 	sync->base_bytes = 0;
+	sync->stored_modseq = 0;
 	sync->floor = 1;
 	sync->single_floor = UINT32_MAX;
 	sync->uploaded_changes = mailbox->index.changes;
@@ -61,7 +62,7 @@ void obox_sync_reset(struct obox_mailbox *mailbox)
 	sync->is_scrambled = sync->has_uncertain = false;
 }
 
-void obox_sync_keep(const struct obox_mailbox *mailbox, struct lab_buf *out)
+void obox_sync_encode(const struct obox_mailbox *mailbox, struct lab_buf *out)
 {
 	const struct obox_sync *sync = &mailbox->sync;
 	const struct obox_index *index = &mailbox->index;
@@ -71,9 +72,8 @@ void obox_sync_keep(const struct obox_mailbox *mailbox, struct lab_buf *out)
 	obox_bundle_name_format(&sync->base_name, name);
 	lab_buf_init(&bundles, mailbox->user->env->heap, KEPT_BYTES_MAX);
 	obox_bundles_encode(sync->bundles, &bundles);
-	lab_buf_append_byte(out, KEPT_VERSION);
-	reboots_stamp(backend_get_reboots(mailbox->user->backend), out);
 	lab_buf_append_u32(out, sync->floor);
+	lab_buf_append_u64(out, sync->stored_modseq);
 	lab_buf_append_byte(out, index->changes != sync->uploaded_changes);
 	lab_buf_append_byte(out, index->important_changes != sync->uploaded_important);
 	lab_buf_append_byte(out, sync->is_scrambled);
@@ -90,6 +90,13 @@ void obox_sync_keep(const struct obox_mailbox *mailbox, struct lab_buf *out)
 	lab_buf_done(&bundles);
 }
 
+void obox_sync_keep(const struct obox_mailbox *mailbox, struct lab_buf *out)
+{
+	lab_buf_append_byte(out, KEPT_VERSION);
+	reboots_stamp(backend_get_reboots(mailbox->user->backend), out);
+	obox_sync_encode(mailbox, out);
+}
+
 static bool read_base(struct obox_mailbox *mailbox, struct lab_reader *reader)
 {
 	struct obox_sync *sync = &mailbox->sync;
@@ -103,26 +110,31 @@ static bool read_base(struct obox_mailbox *mailbox, struct lab_reader *reader)
 	       obox_base_is_in(mailbox->index.base, mailbox->index.state);
 }
 
-static bool read_kept(struct obox_mailbox *mailbox, struct lab_reader *reader)
+bool obox_sync_decode(struct obox_mailbox *mailbox, struct lab_reader *reader)
 {
 	struct obox_sync *sync = &mailbox->sync;
 	struct obox_index *index = &mailbox->index;
-	uint8_t version = lab_read_u8(reader);
 
-	if (!reboots_check(backend_get_reboots(mailbox->user->backend), reader))
-		return false;
 	sync->floor = lab_read_u32(reader);
+	sync->stored_modseq = lab_read_u64(reader);
 	index->changes += lab_read_u8(reader);
 	index->important_changes += lab_read_u8(reader);
 	sync->is_scrambled = lab_read_u8(reader) != 0;
 	sync->has_uncertain = lab_read_u8(reader) != 0;
 	if (obox_bundles_decode(sync->bundles, lab_read_view(reader, lab_read_u32(reader)), NULL) <
 			0 ||
-		version != KEPT_VERSION || sync->floor == 0 || sync->floor > index->state->next_uid)
+		sync->floor == 0 || sync->floor > index->state->next_uid)
 		return false;
 	if (lab_read_u8(reader) != 0 && !read_base(mailbox, reader))
 		return false;
 	return !reader->failed && reader->rest.len == 0;
+}
+
+static bool read_kept(struct obox_mailbox *mailbox, struct lab_reader *reader)
+{
+	return lab_read_u8(reader) == KEPT_VERSION &&
+	       reboots_check(backend_get_reboots(mailbox->user->backend), reader) &&
+	       obox_sync_decode(mailbox, reader);
 }
 
 void obox_sync_open(struct obox_mailbox *mailbox, bool is_trusted)
@@ -272,6 +284,8 @@ static int merge_bundle(
 	(void)obox_state_expunge_unless(said, r->keep, r->ctx);
 	result = merge_state(r, said, err);
 	if (result == 0) {
+		mailbox->sync.stored_modseq =
+			LAB_MAX(mailbox->sync.stored_modseq, download->bundle.highest_modseq);
 		obox_bundles_merged(mailbox->sync.bundles, download);
 		if (base != NULL)
 			adopt_base(mailbox, download, &base, said);
@@ -321,6 +335,21 @@ static void set_floor(const struct obox_refresh *r)
 	}
 }
 
+bool obox_sync_is_ahead(const struct obox_mailbox *mailbox)
+{
+	return !mailbox->is_pulled && mailbox->sync.stored_modseq > 0 &&
+	       mailbox->index.state->highest_modseq > mailbox->sync.stored_modseq + LOST_MODSEQS;
+}
+
+/* As one that was downloaded would: this host may have shown them of what it had before. */
+static void skip_shown_modseqs(struct obox_mailbox *mailbox)
+{
+	struct obox_state *state = mailbox->index.state;
+
+	state->highest_modseq =
+		LAB_MAX(state->highest_modseq, mailbox->sync.stored_modseq + LOST_MODSEQS);
+}
+
 void obox_refresh_merge(struct obox_refresh *r, obox_keep_fn keep, void *ctx)
 {
 	struct obox_mailbox *mailbox = r->mailbox;
@@ -329,11 +358,13 @@ void obox_refresh_merge(struct obox_refresh *r, obox_keep_fn keep, void *ctx)
 	r->ctx = ctx;
 	merge_news(r);
 	check_base(mailbox);
-	if (r->merged > 0) {
-		if (r->was_empty)
-			mailbox->index.state->highest_modseq += LOST_MODSEQS;
+	if (r->merged > 0 && r->was_empty)
+		mailbox->index.state->highest_modseq += LOST_MODSEQS;
+	if (mailbox->is_pulled && mailbox->sync.stored_modseq > 0)
+		skip_shown_modseqs(mailbox);
+	if (r->merged > 0 || mailbox->is_pulled)
 		obox_index_rewrite(&mailbox->index);
-	}
+	mailbox->is_pulled = false;
 	set_floor(r);
 }
 

@@ -304,6 +304,10 @@ static void apply(struct obox_refresh *refresh, struct listing *listing, struct 
 	ret->mails_new = ret->mails_total - ret->mails_kept + ret->mails_lost_during_resync;
 	mailbox->sync.has_uncertain = false;
 	mailbox->is_synced = true;
+	/* What is in no bundle, unless the host that it came from has uploaded it since. */
+	index->changes += mailbox->pulled_changes > 0;
+	index->important_changes += mailbox->pulled_changes > 1;
+	mailbox->pulled_changes = 0;
 }
 
 /* Bundles first: what they tell is in a listing that is younger, or it is gone. */

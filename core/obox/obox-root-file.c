@@ -60,9 +60,8 @@ static void put_base(struct lab_buf *out, const struct obox_root *root)
 		put_list(out, root->base);
 }
 
-static void put_body(struct lab_buf *out, const struct obox_root *root)
+void obox_root_encode(const struct obox_root *root, struct lab_buf *out)
 {
-	reboots_stamp(backend_get_reboots(root->user->backend), out);
 	lab_buf_append_u64(out, root->author);
 	lab_buf_append_u64(out, root->generation);
 	lab_buf_append_byte(out, root->is_dirty);
@@ -109,7 +108,8 @@ void obox_root_save(struct obox_root *root)
 	if (root->file == NULL)
 		return;
 	lab_buf_init(&body, root->env->heap, FILE_MAX);
-	put_body(&body, root);
+	reboots_stamp(backend_get_reboots(root->user->backend), &body);
+	obox_root_encode(root, &body);
 	if (body.overflow ||
 		env_file_write(root->file, header_bytes, lab_buf_view(&body), &err) < 0 ||
 		env_file_truncate(root->file, header_bytes + body.len, &err) < 0 ||
@@ -163,12 +163,10 @@ static void get_base(struct lab_reader *reader, struct obox_root *root)
 	root->base = get_list(reader, root);
 }
 
-static bool get_body(struct lab_reader *reader, struct obox_root *root)
+bool obox_root_decode(struct obox_root *root, struct lab_reader *reader)
 {
 	struct obox_list *list;
 
-	if (!reboots_check(backend_get_reboots(root->user->backend), reader))
-		return false;
 	root->author = lab_read_u64(reader);
 	root->generation = lab_read_u64(reader);
 	root->is_dirty = get_bool(reader);
@@ -233,7 +231,8 @@ static bool read_file(struct obox_root *root)
 		get_header(&reader, &header) && header.state == IS_CLEAN &&
 		lab_view_eq_cstr(header.username, root->user->username) &&
 		header.hash == lab_hash_view(HASH_SEED, reader.rest))
-		is_good = get_body(&reader, root);
+		is_good = reboots_check(backend_get_reboots(root->user->backend), &reader) &&
+			  obox_root_decode(root, &reader);
 	lab_arena_free(&arena);
 	return is_good;
 }

@@ -69,6 +69,7 @@ static void begin_anew(struct obox_root *root)
 	root->author = lab_hash_bytes(ROOT_SEED, guid, sizeof(guid));
 	root->generation = root->author;
 	root->is_dirty = root->is_marked = root->is_changed = root->is_damaged = false;
+	root->is_known = false;
 }
 
 int obox_root_init(struct obox_root *root, struct obox_user *user, struct lab_error *err)
@@ -349,7 +350,7 @@ static int refresh(struct obox_root *root, const char **ret_status, struct lab_e
 	result = obox_bundles_refresh(root->bundles, "metacache:refresh_root", arena, &news, err);
 	if (result == 0) {
 		result = take_news(root, &news, ret_status);
-		root->is_refreshed = true;
+		root->is_refreshed = root->is_known = true;
 		root->refreshed_ns = started_ns;
 		root->refreshed_before_us = root->refreshed_us;
 		root->refreshed_us = started_us;
@@ -376,7 +377,9 @@ static void load(struct obox_root *root)
 		return;
 	root->is_loaded = true;
 	root->user->known = metacache_known(backend_get_metacache(root->user->backend), root->user);
-	if (!obox_root_load(root))
+	if (obox_root_load(root))
+		root->is_known = true;
+	else
 		begin_anew(root);
 	count_file(root, root->is_dirty);
 }
@@ -565,6 +568,72 @@ int obox_root_erase(struct obox_root *root, struct lab_error *err)
 		begin_anew(root);
 		root->is_refreshed = false;
 		obox_user_forget_folders(root->user);
+		obox_user_sync_folders(root->user);
+	}
+	unlock(root);
+	return result;
+}
+
+/* ---- from host to host ---- */
+
+int obox_root_pack(struct obox_root *root, struct lab_buf *out, struct lab_error *err)
+{
+	int result = 0;
+
+	lock(root);
+	load(root);
+	if (root->is_known && !root->is_damaged)
+		obox_root_encode(root, out);
+	else
+		result = lab_fail(err, LAB_NOT_FOUND, "there is no metacache of %s that is trusted",
+			root->user->username);
+	unlock(root);
+	return result;
+}
+
+/* It is a new metacache, whoever knew it before. */
+static void make_own(struct obox_root *root, uint64_t author)
+{
+	root->author = root->generation = author;
+	root->is_marked = root->is_changed = false;
+	root->is_known = true;
+	obox_bundles_adopted(root->bundles);
+}
+
+static int adopt(
+	struct obox_root *root, struct lab_view bytes, bool latest_only, struct lab_error *err)
+{
+	struct lab_reader reader = { .rest = bytes };
+	uint64_t author;
+
+	/* What a refresh that failed has listed is listed again. */
+	begin_anew(root);
+	author = root->author;
+	if (!obox_root_decode(root, &reader))
+		return lab_fail(
+			err, LAB_CORRUPT, "root of %s: what came is damaged", root->user->username);
+	make_own(root, author);
+	if (latest_only) {
+		ENV_EVENT(root->env, LAB_EV_metacache_user_refresh_started,
+			LAB_F_CSTR("user", root->user->username));
+		return obox_bundles_check_latest(root->bundles, "metacache:refresh_root", err);
+	}
+	return 0;
+}
+
+int obox_root_adopt(
+	struct obox_root *root, struct lab_view bytes, bool latest_only, struct lab_error *err)
+{
+	struct lab_error ok = { .code = LAB_OK };
+	int result = 0;
+
+	lock(root);
+	load(root);
+	if (!root->is_known) {
+		result = adopt(root, bytes, latest_only, err) < 0 ? -1 : 1;
+		report_finished(root, result < 0 ? "" : "created", result < 0 ? err : &ok);
+		if (result < 0)
+			begin_anew(root);
 		obox_user_sync_folders(root->user);
 	}
 	unlock(root);

@@ -46,6 +46,7 @@ struct obox_root {
 	bool is_marked;  /* no host has changed anything since this one's mark was uploaded */
 	bool is_changed; /* something was changed since then */
 	bool is_loaded;  /* the file was read, or there is none */
+	bool is_known;   /* from the file, a refresh, or another host */
 	bool is_refreshed;
 	uint64_t accessed_ns, refreshed_ns;
 	uint64_t refreshed_us, refreshed_before_us; /* by the wall clock */
@@ -96,7 +97,21 @@ int obox_root_clean(struct obox_root *root, struct lab_error *err);
 /* The next access refreshes it, and whoever opens a folder then refreshes that. */
 void obox_root_force_refresh(struct obox_root *root);
 
+/* ---- from host to host (metacache-pull.h) ---- */
+
+/* What is known here. -1 LAB_NOT_FOUND: nothing that can be trusted. Blocks. */
+int obox_root_pack(struct obox_root *root, struct lab_buf *out, struct lab_error *err);
+/* Takes that of another host if nothing is known here: 1, else 0. -1 LAB_CORRUPT; LAB_EXISTS: with
+ * `latest_only`, storage has bundles that it did not know. Blocks. */
+int obox_root_adopt(
+	struct obox_root *root, struct lab_view bytes, bool latest_only, struct lab_error *err);
+
 /* ---- the file (obox-root-file.c) ---- */
+
+/* All but what is of this run or this host. */
+void obox_root_encode(const struct obox_root *root, struct lab_buf *out);
+/* Into one that was begun anew; false: what it has now is of no use. */
+bool obox_root_decode(struct obox_root *root, struct lab_reader *reader);
 
 /* Fills the root from the file if a clean stop left it, and marks the file as open. False: what the
  * root has now is of no use. */

@@ -164,6 +164,7 @@ static void uploaded(struct upload *u, const struct obox_bundle_name *name)
 	struct obox_sync *sync = &mailbox->sync;
 
 	sync->floor = u->next_uid;
+	sync->stored_modseq = LAB_MAX(sync->stored_modseq, u->bundle.highest_modseq);
 	sync->uploaded_changes = u->changes;
 	sync->uploaded_important = u->important_changes;
 	sync->is_scrambled = false;

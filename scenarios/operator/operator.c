@@ -21,7 +21,8 @@ enum {
 	TAKES_MASK = 1 << 8,
 	NEEDS_USER = 1 << 9, /* or -A, where that is taken */
 	NEEDS_MASK = 1 << 10,
-	TAKES_THREE = 1 << 11
+	TAKES_THREE = 1 << 11,
+	TAKES_PULL = 1 << 12 /* --latest-only, --clean; HOST is a must */
 };
 
 static const struct {
@@ -42,6 +43,7 @@ static const unsigned takes[OPERATOR_VERB_COUNT] = {
 	[OPERATOR_REMOVE] = TAKES_MASK | NEEDS_MASK,
 	[OPERATOR_RESCAN] = 0,
 	[OPERATOR_UPDATE_USERDB] = TAKES_THREE,
+	[OPERATOR_PULL] = TAKES_USER | NEEDS_USER | TAKES_PULL,
 	[OPERATOR_DELETE] = TAKES_USER | NEEDS_USER,
 	[OPERATOR_WAIT] = TAKES_USER | NEEDS_USER | TAKES_TIMEOUT,
 };
@@ -201,6 +203,20 @@ static int take_roots(struct parser *p, struct lab_error *err)
 	return 0;
 }
 
+static int take_latest_only(struct parser *p, struct lab_error *err)
+{
+	(void)err;
+	p->command->pull.latest_only = true;
+	return 0;
+}
+
+static int take_clean(struct parser *p, struct lab_error *err)
+{
+	(void)err;
+	p->command->pull.clean = true;
+	return 0;
+}
+
 static int take_option(struct parser *p, struct lab_view name, struct lab_error *err)
 {
 	static const struct {
@@ -211,7 +227,9 @@ static int take_option(struct parser *p, struct lab_view name, struct lab_error 
 		{ "-f", TAKES_FIELD, take_field }, { "-p", TAKES_PRIORITY, take_priority },
 		{ "-d", TAKES_DAYS, take_days }, { "-t", TAKES_TIMEOUT, take_timeout },
 		{ "-i", TAKES_IMPORTANT, take_important }, { "-b", TAKES_STATUS, take_bytes },
-		{ "--roots", TAKES_STATUS, take_roots } };
+		{ "--roots", TAKES_STATUS, take_roots },
+		{ "--latest-only", TAKES_PULL, take_latest_only },
+		{ "--clean", TAKES_PULL, take_clean } };
 	enum operator_verb verb = p->command->verb;
 
 	for (size_t i = 0; i < LAB_COUNT_OF(options); i++) {
@@ -232,6 +250,10 @@ static int take_argument(struct parser *p, struct lab_view word, struct lab_erro
 		*three[p->three++] = word;
 		return 0;
 	}
+	if ((takes[c->verb] & TAKES_PULL) != 0 && c->pull.source.len == 0) {
+		c->pull.source = word;
+		return 0;
+	}
 	if ((takes[c->verb] & TAKES_MASK) == 0 || p->has_mask)
 		return lab_fail(err, LAB_INVALID, "%s: what is \"%.*s\"?", verbs[c->verb].words,
 			LAB_VIEW_ARG(word));
@@ -246,8 +268,9 @@ static int check(const struct parser *p, struct lab_error *err)
 	bool misses_user = (taken & NEEDS_USER) != 0 && !p->has_user;
 	bool misses_mask = (taken & NEEDS_MASK) != 0 && !p->has_mask;
 	bool misses_three = (taken & TAKES_THREE) != 0 && p->three < 3;
+	bool misses_host = (taken & TAKES_PULL) != 0 && p->command->pull.source.len == 0;
 
-	if (!misses_user && !misses_mask && !misses_three)
+	if (!misses_user && !misses_mask && !misses_three && !misses_host)
 		return 0;
 	return lab_fail(err, LAB_INVALID, "%s needs %s", verbs[p->command->verb].words,
 		verbs[p->command->verb].arguments);
@@ -400,6 +423,9 @@ int operator_run(struct backend *backend, const struct operator_command *c, stru
 		return rescan(backend, out, err);
 	case OPERATOR_UPDATE_USERDB:
 		return metacache_update_userdb(backend, c->mask.mask, c->field, c->value, err);
+	case OPERATOR_PULL:
+		return tell_count(
+			out, "taken", metacache_pull(backend, c->mask.mask, &c->pull, err));
 	case OPERATOR_DELETE:
 		return metacache_user_delete(backend, c->mask.mask, err);
 	case OPERATOR_WAIT:

@@ -12,6 +12,7 @@
 #define SCENARIOS_OPERATOR_H
 
 #include "core/obox/metacache-commands.h"
+#include "core/obox/metacache-pull.h"
 
 #define OPERATOR_WORDS_MAX 16
 
@@ -31,6 +32,8 @@
 	X(RESCAN, "metacache rescan", "", "counts again what is on the disk") \
 	X(UPDATE_USERDB, "metacache update userdb", "USER FIELD VALUE", \
 		"sets a field that masks can be of") \
+	X(PULL, "metacache pull", "[--latest-only] [--clean] -u USER HOST", \
+		"takes a user's metacache from another backend") \
 	X(DELETE, "obox user delete", "-u USER", \
 		"all mails, bundles and rows; 65: open in a session") \
 	X(WAIT, "obox user wait", "[-t SECS] -u USER", \
@@ -49,6 +52,7 @@ struct operator_command {
 	uint64_t unused_seconds; /* -d */
 	uint64_t timeout_ns;     /* -t; ENV_FOREVER */
 	bool is_important_only, has_roots, has_bytes;
+	struct metacache_pull pull;
 };
 
 const char *operator_verb_words(enum operator_verb verb);

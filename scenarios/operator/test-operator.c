@@ -39,6 +39,10 @@ static void verbs_of_one_and_more_words_are_told_apart(void **state)
 	says("obox user wait -t 3 -u a@b");
 	assert_int_equal(command.verb, OPERATOR_WAIT);
 	assert_true(command.timeout_ns == 3 * LAB_SEC);
+	says("metacache pull --clean -u a@b backend-2");
+	assert_int_equal(command.verb, OPERATOR_PULL);
+	assert_true(command.pull.clean && !command.pull.latest_only);
+	assert_true(lab_view_eq_cstr(command.pull.source, "backend-2"));
 	says("obox user wait -u a@b");
 	assert_true(command.timeout_ns == ENV_FOREVER);
 }
@@ -72,6 +76,8 @@ static void what_is_wrong_is_one_sentence(void **state)
 		"metacache clean: \"x\" is not a number from 0 to 36500");
 	refused("metacache rescan now", "metacache rescan: what is \"now\"?");
 	refused("metacache rescan -i", "metacache rescan has no option -i");
+	refused("metacache pull -u a",
+		"metacache pull needs [--latest-only] [--clean] -u USER HOST");
 	refused("metacache remove", "metacache remove needs MASK");
 	refused("metacache list a b", "metacache list: what is \"b\"?");
 	refused("metacache update userdb a b", "metacache update userdb needs USER FIELD VALUE");

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "scenarios/runner/live-world.h"
 
+#include "scenarios/runner/peers.h"
+
 #include <stdio.h>
 
 #define FIBERS_MAX 65536
@@ -406,6 +408,15 @@ static enum dict_hop_fault dict_hop(void *ctx, struct env *env, struct lab_view 
 	return scene_dict_hop(env, key, hooks.fault, hooks.ctx);
 }
 
+static struct sim_fault decide_pull(void *ctx, const struct sim_fault_query *query)
+{
+	struct live_world *w = ctx;
+	struct sim_hooks hooks;
+
+	live_tap_hooks(w->tap, &hooks);
+	return hooks.fault(hooks.ctx, query);
+}
+
 /* ---- the whole world ---- */
 
 /* The services' wall clock is the machine's. */
@@ -440,6 +451,11 @@ int live_world_build(struct live_world *w, const struct run_options *options, vo
 		return -1;
 	live_add_sink(w->live, follow_hosts, w);
 	live_tap_observe(w->tap, w->scene.plan, on_episode, w);
+	(void)peers_new(&(struct peers_settings){ .lab = w->lab,
+		.nodes = w->scene.nodes,
+		.node_count = w->scene.node_count,
+		.decide = decide_pull,
+		.ctx = w });
 	for (size_t i = 0; i < w->scene.node_count; i++) {
 		w->scene.nodes[i].settings.dict_hop = dict_hop;
 		w->scene.nodes[i].settings.dict_hop_ctx = w;

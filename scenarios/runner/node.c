@@ -2,6 +2,7 @@
 #include "scenarios/runner/node.h"
 
 #include "core/fts/fts.h"
+#include "scenarios/runner/peers.h"
 
 struct node_call {
 	struct node *node;
@@ -74,6 +75,7 @@ void node_crashed(struct node *node, struct env *lab)
 		env_cond_broadcast(lab, &call->ended);
 	}
 	node->calls = NULL;
+	peers_crashed(node->peers, node);
 }
 
 static void call_run(void *arg)

@@ -17,6 +17,7 @@
 
 struct fts;
 struct node_call;
+struct peers;
 
 struct node {
 	char name[32];
@@ -27,6 +28,7 @@ struct node {
 	struct fts *fts;         /* full text search beside it; NULL: not configured */
 	uint32_t boots;
 	struct node_call *calls; /* in flight */
+	struct peers *peers;     /* NULL: it asks no other backends */
 	uint64_t calls_total, calls_lost;
 	bool is_up;
 };

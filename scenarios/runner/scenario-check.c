@@ -224,7 +224,8 @@ static void check_name(
 /* Where the faults of the target's requests are; empty: the target is not asked for faults. */
 static uint64_t points_of(const struct scenario *s, enum scenario_target target)
 {
-	uint64_t all = FAULT_SERVICES | FAULT_DISK | FAULT_BIT(dict_hop) | FAULT_BIT(cql_tls);
+	uint64_t all = FAULT_SERVICES | FAULT_DISK | FAULT_BIT(dict_hop) | FAULT_BIT(cql_tls) |
+		       FAULT_BIT(metacache_pull);
 
 	switch (target) {
 	case SCENARIO_TARGET_S3:

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "scenarios/runner/sim-world.h"
 
+#include "scenarios/runner/peers.h"
+
 #include <stdio.h>
 
 /* A latency stays a distribution: only its shape is the scenario's. */
@@ -171,6 +173,13 @@ static enum dict_hop_fault dict_hop(void *ctx, struct env *env, struct lab_view 
 	return scene_dict_hop(env, key, decide, ctx);
 }
 
+static bool reachable(void *ctx, struct lab_view from, struct lab_view to)
+{
+	struct sim_world *w = ctx;
+
+	return world_reachable(w->world, from, to) && world_reachable(w->world, to, from);
+}
+
 static int build_faults(struct sim_world *w, struct lab_error *err)
 {
 	if (scene_new_faults(&w->scene, world_heap(w->world), 0, NULL, NULL, err) < 0)
@@ -180,6 +189,12 @@ static int build_faults(struct sim_world *w, struct lab_error *err)
 		w->scene.nodes[i].settings.dict_hop = dict_hop;
 		w->scene.nodes[i].settings.dict_hop_ctx = w;
 	}
+	(void)peers_new(&(struct peers_settings){ .lab = w->lab,
+		.nodes = w->scene.nodes,
+		.node_count = w->scene.node_count,
+		.decide = decide,
+		.reachable = reachable,
+		.ctx = w });
 	return 0;
 }
 

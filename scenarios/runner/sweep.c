@@ -12,8 +12,11 @@
 #define BY_NAME_ONLY \
 	(FAULT_KIND(stale_missing) | FAULT_KIND(stale) | FAULT_KIND(duplicate) | \
 		FAULT_KIND(overloaded_minority) | FAULT_KIND(overloaded_applied))
-#define CRASH_BEFORE (FAULT_KIND(stall) | FAULT_KIND(dict_stall) | FAULT_KIND(disk_error))
-#define CRASH_AFTER (FAULT_KIND(stall_reply) | FAULT_KIND(dict_stall_reply))
+#define CRASH_BEFORE \
+	(FAULT_KIND(stall) | FAULT_KIND(dict_stall) | FAULT_KIND(pull_stall) | \
+		FAULT_KIND(disk_error))
+#define CRASH_AFTER \
+	(FAULT_KIND(stall_reply) | FAULT_KIND(dict_stall_reply) | FAULT_KIND(pull_stall_reply))
 /* Once, or from there on. */
 #define FAULT_VARIANTS 2
 

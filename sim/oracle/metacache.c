@@ -154,24 +154,40 @@ void oracle_metacache_crashed(struct oracle *oracle, const struct lab_event *eve
 	host->crashed_ns = event->time_ns;
 }
 
+static void add_source(struct oracle *oracle, struct pulled *pulled, struct lab_view name)
+{
+	for (size_t i = 0; i < pulled->count; i++) {
+		if (lab_view_eq_cstr(name, pulled->sources[i]))
+			return;
+	}
+	if (pulled->count < SOURCES_MAX)
+		pulled->sources[pulled->count++] = lab_arena_cstr(oracle->texts, name);
+}
+
 void oracle_metacache_pulled(struct oracle *oracle, const struct lab_event *event)
 {
 	uint32_t boot;
 	struct lab_view name = knowledge_host(oracle->knowledge, event->host, &boot);
 	struct metacache_host *host = host_of(oracle, name);
+	const struct pulled *from;
 	struct oracle_key text;
 	struct pulled *pulled = SLOT(oracle, oracle->metacache->pulls,
 		oracle_key3(&text, name, oracle_event_text(event, "user"), LAB_VIEW("pull")),
 		struct pulled);
 
-	if (oracle_event_number(event, "code") != LAB_OK || host == NULL || pulled == NULL ||
+	if (oracle_event_number(event, "taken") == 0 || host == NULL || pulled == NULL ||
 		!lab_view_eq_cstr(oracle_event_text(event, "type"), "client"))
 		return;
-	if (pulled->crashes != host->crashes || pulled->count == SOURCES_MAX)
+	if (pulled->crashes != host->crashes)
 		pulled->count = 0;
 	pulled->crashes = host->crashes;
-	pulled->sources[pulled->count++] =
-		lab_arena_cstr(oracle->texts, oracle_event_text(event, "source_host"));
+	add_source(oracle, pulled, oracle_event_text(event, "source_host"));
+	/* And what the source had pulled from others. */
+	from = lab_map_get(oracle->metacache->pulls,
+		oracle_key3(&text, oracle_event_text(event, "source_host"),
+			oracle_event_text(event, "user"), LAB_VIEW("pull")));
+	for (size_t i = 0; from != NULL && i < from->count; i++)
+		add_source(oracle, pulled, lab_view_cstr(from->sources[i]));
 }
 
 /* ---- 26 ---- */

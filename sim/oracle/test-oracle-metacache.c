@@ -62,12 +62,12 @@ static void what_arrives_late_was_sent_before(void **state)
 	t_passes();
 }
 
-static void t_pulled(unsigned host, unsigned source, const char *type, enum lab_code code)
+static void t_pulled(unsigned host, unsigned source, const char *type, uint64_t taken)
 {
 	t_tell_fiber(LAB_EV_metacache_pull_finished, host, 1,
 		(const struct lab_field[]){ LAB_F_CSTR("user", T_USER),
 			LAB_F_CSTR("source_host", t_backend(source)), LAB_F_CSTR("type", type),
-			LAB_F_CODE("code", code) },
+			LAB_F_U64("taken", taken) },
 		4);
 }
 
@@ -75,16 +75,26 @@ static void a_pull_brings_what_the_source_knew(void **state)
 {
 	(void)state;
 	t_bundle("PUT", 1, KEY);
-	t_pulled(2, 1, "client", LAB_OK);
+	t_pulled(2, 1, "client", 2);
 	t_bundle("DELETE", 2, KEY);
 	t_passes();
 }
 
-static void a_pull_that_failed_brings_nothing(void **state)
+static void and_what_that_had_pulled(void **state)
 {
 	(void)state;
 	t_bundle("PUT", 1, KEY);
-	t_pulled(2, 1, "client", LAB_UNAVAILABLE);
+	t_pulled(2, 1, "client", 2);
+	t_pulled(3, 2, "client", 2);
+	t_bundle("DELETE", 3, KEY);
+	t_passes();
+}
+
+static void a_pull_that_took_nothing_brings_nothing(void **state)
+{
+	(void)state;
+	t_bundle("PUT", 1, KEY);
+	t_pulled(2, 1, "client", 0);
 	t_bundle("DELETE", 2, KEY);
 	(void)t_finds("I23 unknown bundle deleted");
 }
@@ -160,7 +170,8 @@ int main(void)
 		t_backends_test(a_crash_forgets_what_was_known),
 		t_backends_test(what_arrives_late_was_sent_before),
 		t_backends_test(a_pull_brings_what_the_source_knew),
-		t_backends_test(a_pull_that_failed_brings_nothing),
+		t_backends_test(and_what_that_had_pulled),
+		t_backends_test(a_pull_that_took_nothing_brings_nothing),
 		t_backends_test(a_mail_is_no_bundle),
 		limit_test(within_its_limits),
 		limit_test(beyond_the_grace),
