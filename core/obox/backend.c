@@ -217,6 +217,19 @@ int backend_flush(struct backend *backend, struct lab_view name, bool important_
 	return result;
 }
 
+/* They save mails, and end here. */
+static void hold_looks(struct backend *backend)
+{
+	struct lab_map_iter iter = lab_map_iterate(backend->users);
+	struct lab_view name;
+	void *user;
+
+	while (lab_map_next(&iter, &name, &user)) {
+		if (user != NULL)
+			obox_deleted_hold(user, true);
+	}
+}
+
 static void free_users(struct backend *backend)
 {
 	struct lab_map_iter iter = lab_map_iterate(backend->users);
@@ -246,6 +259,7 @@ void backend_stop(struct backend **backend_p)
 
 	if (backend == NULL)
 		return;
+	hold_looks(backend);
 	metacache_stop(backend->metacache);
 	/* What fails is told by its event, and the local indexes keep it. */
 	(void)backend_flush(backend, LAB_VIEW(""), true, "metacache:flush_all_important", &ignored);

@@ -6,17 +6,19 @@
  *   authors u32, each: id u64 | seen u64                          by id
  *   the base's authors, likewise                                  only in changes
  *   marks u32, each: length u8 | host | count u64                 by host
- *   for folders, then for subscriptions:
+ *   for folders, then for subscriptions, then, since version 2, for deleted folders:
  *     gone u32, each: key | made                                  by key and dot; only in changes
  *     entries u32, each: key | made                               by key and dot, and for a folder
  *                        | length u8 | name | set | length u8 | special use | set | UIDVALIDITY u32
  *
- * The key of a folder is its GUID, that of a subscription length u8 and name. "made" and "set" are
+ * Deleted folders are written as folders are, with the time in place of the UIDVALIDITY and whoever
+ * did it in place of the special use; a list without any is of version 1. The key of a folder is its GUID, that of a subscription length u8 and name. "made" and "set" are
  * dots: clock u64 | author u64. Numbers are big-endian.
  */
 #include "core/obox/list-private.h"
 
-#define VERSION 1
+#define VERSION 2
+#define VERSION_WITHOUT_DELETED 1
 #define WHOLE 0
 #define CHANGES 1
 
@@ -46,7 +48,7 @@ static void put_authors(struct lab_buf *out, const struct obox_list *list)
 static void put_key(
 	struct lab_buf *out, enum obox_list_kind kind, const struct obox_list_entry *entry)
 {
-	if (kind == OBOX_LIST_FOLDERS)
+	if (kind != OBOX_LIST_SUBSCRIPTIONS)
 		lab_buf_append_view(out, entry->key);
 	else
 		put_text(out, entry->key);
@@ -57,7 +59,7 @@ static void put_entry(
 	struct lab_buf *out, enum obox_list_kind kind, const struct obox_list_entry *entry)
 {
 	put_key(out, kind, entry);
-	if (kind != OBOX_LIST_FOLDERS)
+	if (kind == OBOX_LIST_SUBSCRIPTIONS)
 		return;
 	put_text(out, lab_view_cstr(entry->name.value));
 	put_dot(out, &entry->name.set);
@@ -66,9 +68,20 @@ static void put_entry(
 	lab_buf_append_u32(out, entry->uidvalidity);
 }
 
-static void put_header(struct lab_buf *out, uint8_t form, const struct obox_list *list)
+static int kinds_of(uint8_t version)
 {
-	lab_buf_append_byte(out, VERSION);
+	return version == VERSION_WITHOUT_DELETED ? OBOX_LIST_DELETED : OBOX_LIST_KINDS;
+}
+
+static uint8_t version_of(const struct obox_list *list)
+{
+	return list->entries[OBOX_LIST_DELETED].count == 0 ? VERSION_WITHOUT_DELETED : VERSION;
+}
+
+static void put_header(
+	struct lab_buf *out, uint8_t version, uint8_t form, const struct obox_list *list)
+{
+	lab_buf_append_byte(out, version);
 	lab_buf_append_byte(out, form);
 	lab_buf_append(out, list->inbox, sizeof(list->inbox));
 	lab_buf_append_u32(out, list->last_uidvalidity);
@@ -86,9 +99,11 @@ static void put_marks(struct lab_buf *out, const struct obox_list *list)
 
 void obox_list_encode(const struct obox_list *list, struct lab_buf *out)
 {
-	put_header(out, WHOLE, list);
+	uint8_t version = version_of(list);
+
+	put_header(out, version, WHOLE, list);
 	put_marks(out, list);
-	for (int kind = 0; kind < OBOX_LIST_KINDS; kind++) {
+	for (int kind = 0; kind < kinds_of(version); kind++) {
 		const struct obox_list_entries *entries = &list->entries[kind];
 
 		lab_buf_append_u32(out, (uint32_t)entries->count);
@@ -139,10 +154,12 @@ static void put_difference(struct lab_buf *out, enum obox_list_kind kind,
 void obox_list_encode_changes(
 	const struct obox_list *base, const struct obox_list *list, struct lab_buf *out)
 {
-	put_header(out, CHANGES, list);
+	uint8_t version = LAB_MAX(version_of(base), version_of(list));
+
+	put_header(out, version, CHANGES, list);
 	put_authors(out, base);
 	put_marks(out, list);
-	for (int kind = 0; kind < OBOX_LIST_KINDS; kind++) {
+	for (int kind = 0; kind < kinds_of(version); kind++) {
 		put_difference(out, (enum obox_list_kind)kind, base, list, false);
 		put_difference(out, (enum obox_list_kind)kind, list, base, true);
 	}
@@ -211,8 +228,9 @@ static bool is_name(struct lab_view text)
 static struct lab_view get_key(
 	struct lab_reader *reader, enum obox_list_kind kind, struct obox_dot *ret)
 {
-	struct lab_view key = kind == OBOX_LIST_FOLDERS ? lab_read_view(reader, ENV_GUID128_SIZE)
-							: get_text(reader);
+	struct lab_view key = kind == OBOX_LIST_SUBSCRIPTIONS
+				      ? get_text(reader)
+				      : lab_read_view(reader, ENV_GUID128_SIZE);
 
 	*ret = get_dot(reader);
 	if (!reader->failed && kind == OBOX_LIST_SUBSCRIPTIONS && !is_name(key))
@@ -220,8 +238,8 @@ static struct lab_view get_key(
 	return key;
 }
 
-static void get_texts(
-	struct lab_reader *reader, struct obox_list *list, struct obox_list_entry *entry)
+static void get_texts(struct lab_reader *reader, struct obox_list *list, enum obox_list_kind kind,
+	struct obox_list_entry *entry)
 {
 	struct lab_view name = get_text(reader);
 	struct obox_dot named = get_dot(reader);
@@ -231,7 +249,7 @@ static void get_texts(
 	entry->uidvalidity = lab_read_u32(reader);
 	if (reader->failed || !is_name(name) || !is_seen(list, &named) ||
 		!obox_list_is_special_use(use) || entry->uidvalidity == 0 ||
-		entry->uidvalidity > list->last_uidvalidity ||
+		(kind == OBOX_LIST_FOLDERS && entry->uidvalidity > list->last_uidvalidity) ||
 		(used.clock == 0 ? use.len > 0 || used.author != 0 : !is_seen(list, &used))) {
 		reader->failed = true;
 		return;
@@ -255,13 +273,14 @@ static void get_entry(struct lab_reader *reader, struct obox_list *list, enum ob
 	if (entries->count > 1 &&
 		obox_list_entry_cmp(entries->items[entries->count - 2], entry) >= 0)
 		reader->failed = true;
-	if (kind == OBOX_LIST_FOLDERS && !reader->failed)
-		get_texts(reader, list, entry);
+	if (kind != OBOX_LIST_SUBSCRIPTIONS && !reader->failed)
+		get_texts(reader, list, kind, entry);
 }
 
 static size_t entry_bytes_min(enum obox_list_kind kind)
 {
-	return kind == OBOX_LIST_FOLDERS ? ENV_GUID128_SIZE + 16 + 1 + 16 + 1 + 16 + 4 : 1 + 16;
+	return kind == OBOX_LIST_SUBSCRIPTIONS ? 1 + 16
+					       : ENV_GUID128_SIZE + 16 + 1 + 16 + 1 + 16 + 4;
 }
 
 static void get_entries(struct lab_reader *reader, struct obox_list *list, enum obox_list_kind kind)
@@ -274,7 +293,7 @@ static void get_entries(struct lab_reader *reader, struct obox_list *list, enum 
 
 /* 0; -1 if it is of a later version or not a list at all. */
 static int get_header(struct lab_reader *reader, uint8_t form, struct lab_heap *heap,
-	struct obox_list **ret, struct lab_error *err)
+	struct obox_list **ret, int *ret_kinds, struct lab_error *err)
 {
 	uint8_t inbox[ENV_GUID128_SIZE] = { 0 };
 	uint8_t version = lab_read_u8(reader);
@@ -283,8 +302,9 @@ static int get_header(struct lab_reader *reader, uint8_t form, struct lab_heap *
 	if (!reader->failed && version > VERSION)
 		return lab_fail(
 			err, LAB_UNSUPPORTED, "folder list of the later version %u", version);
-	if (version != VERSION || lab_read_u8(reader) != form)
+	if (version < VERSION_WITHOUT_DELETED || lab_read_u8(reader) != form)
 		reader->failed = true;
+	*ret_kinds = kinds_of(version);
 	lab_read_bytes(reader, inbox, sizeof(inbox));
 	*ret = obox_list_new(heap, inbox);
 	(*ret)->last_uidvalidity = lab_read_u32(reader);
@@ -302,12 +322,16 @@ int obox_list_decode(
 	struct lab_heap *heap, struct lab_view bytes, struct obox_list **ret, struct lab_error *err)
 {
 	struct lab_reader reader = { .rest = bytes };
+	int kinds = 0;
 
-	if (get_header(&reader, WHOLE, heap, ret, err) < 0)
+	if (get_header(&reader, WHOLE, heap, ret, &kinds, err) < 0)
 		return -1;
 	get_marks(&reader, *ret);
-	for (int kind = 0; kind < OBOX_LIST_KINDS; kind++)
+	for (int kind = 0; kind < kinds; kind++)
 		get_entries(&reader, *ret, (enum obox_list_kind)kind);
+	/* Equal lists are equal bytes. */
+	if (kinds == OBOX_LIST_KINDS && (*ret)->entries[OBOX_LIST_DELETED].count == 0)
+		reader.failed = true;
 	if (reader.failed || reader.rest.len > 0)
 		return corrupt(ret, err);
 	obox_list_resolve(*ret);
@@ -322,11 +346,12 @@ struct list_patch {
 	struct obox_list *said; /* what the changes say themselves */
 	struct obox_list *gone; /* entries that are, without texts */
 	struct obox_list *out;
+	int kinds; /* of which the changes speak */
 };
 
 static void get_gone(struct lab_reader *reader, struct list_patch *patch, enum obox_list_kind kind)
 {
-	uint32_t count = lab_read_count(reader, kind == OBOX_LIST_FOLDERS ? 32 : 17);
+	uint32_t count = lab_read_count(reader, kind == OBOX_LIST_SUBSCRIPTIONS ? 17 : 32);
 	const struct obox_list_entries *gone = &patch->gone->entries[kind];
 
 	for (uint32_t i = 0; i < count && !reader->failed; i++) {
@@ -388,7 +413,7 @@ static int get_changes(struct lab_reader *reader, struct list_patch *patch)
 {
 	get_authors(reader, patch->base);
 	get_marks(reader, patch->said);
-	for (int kind = 0; kind < OBOX_LIST_KINDS; kind++) {
+	for (int kind = 0; kind < patch->kinds; kind++) {
 		get_gone(reader, patch, (enum obox_list_kind)kind);
 		get_entries(reader, patch->said, (enum obox_list_kind)kind);
 	}
@@ -439,7 +464,7 @@ int obox_list_merge_changes(const struct obox_list *mine, struct lab_view bytes,
 	int result;
 
 	*ret = NULL;
-	if (get_header(&reader, CHANGES, mine->heap, &patch.said, err) < 0)
+	if (get_header(&reader, CHANGES, mine->heap, &patch.said, &patch.kinds, err) < 0)
 		return -1;
 	patch.base = obox_list_new(mine->heap, mine->inbox);
 	patch.gone = obox_list_new(mine->heap, mine->inbox);

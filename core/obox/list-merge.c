@@ -170,7 +170,8 @@ int obox_list_merge(const struct obox_list *a, const struct obox_list *b, struct
 	merge.out = obox_list_new(a->heap, a->inbox);
 	merge.out->last_uidvalidity = LAB_MAX(a->last_uidvalidity, b->last_uidvalidity);
 	if (merge_authors(&merge) < 0 || merge_entries(&merge, OBOX_LIST_FOLDERS) < 0 ||
-		merge_entries(&merge, OBOX_LIST_SUBSCRIPTIONS) < 0 || merge_marks(&merge) < 0) {
+		merge_entries(&merge, OBOX_LIST_SUBSCRIPTIONS) < 0 ||
+		merge_entries(&merge, OBOX_LIST_DELETED) < 0 || merge_marks(&merge) < 0) {
 		obox_list_free(&merge.out);
 		return -1;
 	}

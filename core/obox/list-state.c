@@ -442,6 +442,51 @@ int obox_list_delete(
 	return 0;
 }
 
+/* The oldest goes. */
+static void make_room_for_deleted(struct obox_list *list)
+{
+	const struct obox_list_entries *entries = &list->entries[OBOX_LIST_DELETED];
+	size_t oldest = 0;
+
+	if (entries->count < OBOX_LIST_DELETED_MAX)
+		return;
+	for (size_t i = 1; i < entries->count; i++) {
+		if (entries->items[i]->uidvalidity < entries->items[oldest]->uidvalidity)
+			oldest = i;
+	}
+	remove_entries(list, OBOX_LIST_DELETED, entries->items[oldest]->key);
+}
+
+int obox_list_remember_deleted(struct obox_list *list, uint64_t author,
+	const uint8_t guid[ENV_GUID128_SIZE], struct lab_view name, uint32_t unix_seconds,
+	struct lab_view by, struct lab_error *err)
+{
+	struct lab_view key = lab_view_of(guid, ENV_GUID128_SIZE);
+	struct obox_list_entry *entry;
+	char copy[OBOX_FOLDER_NAME_MAX];
+	struct obox_dot dot;
+
+	if (take_name(&name, copy, err) < 0 || new_dot(list, author, &dot, err) < 0)
+		return -1;
+	make_room_for_deleted(list);
+	entry = insert(
+		list, OBOX_LIST_DELETED, place(&list->entries[OBOX_LIST_DELETED], key), key, &dot);
+	obox_list_set_text(list, &entry->name, name, &dot);
+	obox_list_set_text(list, &entry->special_use, by, &dot);
+	entry->uidvalidity = LAB_MAX(unix_seconds, 1u);
+	return 0;
+}
+
+void obox_list_forget_deleted(struct obox_list *list, uint32_t unix_seconds)
+{
+	const struct obox_list_entries *entries = &list->entries[OBOX_LIST_DELETED];
+
+	for (size_t i = entries->count; i-- > 0;) {
+		if (i < entries->count && entries->items[i]->uidvalidity < unix_seconds)
+			remove_entries(list, OBOX_LIST_DELETED, entries->items[i]->key);
+	}
+}
+
 bool obox_list_is_special_use(struct lab_view use)
 {
 	if (use.len == 0)

@@ -45,18 +45,23 @@ struct obox_list_text {
 };
 
 /* One making of a folder, or of a subscription, which has nothing but its dot. Two hosts may make
- * one folder each for themselves (INBOX, or one that was lost): its entries have one key. */
+ * one folder each for themselves (INBOX, or one that was lost): its entries have one key. A folder
+ * that was deleted is remembered with the name it had: a host that has not heard of it may still
+ * save into it. */
 struct obox_list_entry {
 	struct lab_view key; /* the folder's GUID; the subscription's name */
 	struct obox_dot made;
 	struct obox_list_text name;        /* as it was told */
 	struct obox_list_text special_use; /* "\\Sent", or "" */
-	uint32_t uidvalidity;              /* never gets smaller */
+	/* Never gets smaller. Of one that was deleted: when, in unix seconds; its special use says
+	 * by whom (obox_list_remember_deleted()). */
+	uint32_t uidvalidity;
 };
 
 enum obox_list_kind {
 	OBOX_LIST_FOLDERS,
 	OBOX_LIST_SUBSCRIPTIONS,
+	OBOX_LIST_DELETED,
 	OBOX_LIST_KINDS
 };
 
@@ -129,6 +134,13 @@ int obox_list_rename(struct obox_list *list, uint64_t author, struct lab_view fr
 /* What is below it stays. -1 LAB_NOT_FOUND, LAB_INVALID (INBOX). */
 int obox_list_delete(
 	struct obox_list *list, uint64_t author, struct lab_view name, struct lab_error *err);
+/* Remembers that the folder was deleted, and `by` whom (as a special use: "\\" and an atom); at most OBOX_LIST_DELETED_MAX of them: the oldest go. */
+#define OBOX_LIST_DELETED_MAX 1000
+int obox_list_remember_deleted(struct obox_list *list, uint64_t author,
+	const uint8_t guid[ENV_GUID128_SIZE], struct lab_view name, uint32_t unix_seconds,
+	struct lab_view by, struct lab_error *err);
+/* Forgets those that were deleted before. */
+void obox_list_forget_deleted(struct obox_list *list, uint32_t unix_seconds);
 /* "" takes it away. 1 if that changed something; -1 LAB_NOT_FOUND, LAB_INVALID. */
 int obox_list_set_special_use(struct obox_list *list, uint64_t author, struct lab_view name,
 	struct lab_view use, struct lab_error *err);

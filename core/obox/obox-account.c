@@ -136,14 +136,18 @@ static int delete_folders(struct obox_user *user, struct lab_error *err)
 {
 	struct lab_arena *arena = lab_arena_new(user->env->heap, LISTING_ARENA_MAX);
 	const struct obox_list *list = user->root_index.list;
+	const struct obox_list_entries *deleted = &list->entries[OBOX_LIST_DELETED];
 	size_t count = 0, folders = list->folder_count;
 	char(*guids)[OBOX_GUID_HEX + 1];
 	struct lab_view *names;
 	int result = list_guids(user, arena, &names, &count, err);
 
-	guids = lab_arena_alloc(arena, (folders + count + 1) * sizeof(*guids));
+	guids = lab_arena_alloc(arena, (folders + deleted->count + count + 1) * sizeof(*guids));
 	for (size_t i = 0; i < folders; i++)
 		lab_hex(list->folders[i]->guid, ENV_GUID128_SIZE, guids[i]);
+	/* What others may have saved into them since. */
+	for (size_t i = 0; i < deleted->count; i++)
+		lab_hex(deleted->items[i]->key.ptr, ENV_GUID128_SIZE, guids[folders++]);
 	for (size_t i = 0; i < count; i++) {
 		(void)lab_view_to_cstr(lab_view_sub(names[i], 0, OBOX_GUID_HEX), guids[folders++],
 			OBOX_GUID_HEX + 1);
@@ -193,15 +197,21 @@ static void delete_local(struct obox_user *user)
 int obox_user_delete(struct obox_user *user, struct lab_error *err)
 {
 	struct lab_error own;
+	int result;
 
 	if (err == NULL)
 		err = &own;
-	if (check_unused(user, err) < 0)
+	obox_deleted_hold(user, true);
+	result = check_unused(user, err);
+	if (result == 0) {
+		obox_root_forget_access(&user->root_index);
+		if (obox_user_access(user, err) < 0 || delete_folders(user, err) < 0 ||
+			obox_root_erase(&user->root_index, err) < 0)
+			result = lab_error_wrap(err, "deletion of user %s", user->username);
+	}
+	obox_deleted_hold(user, false);
+	if (result < 0)
 		return -1;
-	obox_root_forget_access(&user->root_index);
-	if (obox_user_access(user, err) < 0 || delete_folders(user, err) < 0 ||
-		obox_root_erase(&user->root_index, err) < 0)
-		return lab_error_wrap(err, "deletion of user %s", user->username);
 	obox_user_leave_folders(user);
 	delete_local(user);
 	return 0;

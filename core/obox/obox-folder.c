@@ -108,7 +108,9 @@ static int delete_fn(struct obox_root *root, void *ctx, struct lab_error *err)
 	folder = obox_list_find(root->list, change->name);
 	if (folder != NULL)
 		memcpy(change->guid, folder->guid, sizeof(change->guid));
-	return obox_list_delete(root->list, root->author, change->name, err) < 0 ? -1 : 1;
+	if (obox_list_delete(root->list, root->author, change->name, err) < 0)
+		return -1;
+	return obox_deleted_remember(root, change->guid, change->name, err) < 0 ? -1 : 1;
 }
 
 static void report_left(const struct obox_user *user, const char *guid, const char *what,
@@ -244,11 +246,13 @@ int obox_folder_delete(struct obox_user *user, struct lab_view name,
 	if (ret_guid != NULL)
 		memcpy(ret_guid, change.guid, sizeof(change.guid));
 	/* If it is not certain that the folder is gone its mails must stay. */
-	if (result < 0)
+	if (result < 0) {
 		(void)leave_folder(user, guid);
-	else
-		empty_folder(user, guid);
-	return result < 0 ? -1 : 0;
+		return -1;
+	}
+	empty_folder(user, guid);
+	obox_deleted_looked(user, change.guid);
+	return 0;
 }
 
 /* ---- what was saved into a folder that another backend deleted ---- */
@@ -297,9 +301,10 @@ static int rescue_mail(
 		result = obox_mailbox_open(mailbox->user, lab_view_cstr(mailbox->name), &to, err);
 		if (result >= 0)
 			result = obox_save(to, &save, &saved, err);
+		/* A look into the folder was faster. */
+		if (result == 0 && fs_delete(file, &ignored) < 0 && ignored.code == LAB_NOT_FOUND)
+			obox_deleted_undo(to, saved.uid);
 		obox_mailbox_close(&to);
-		if (result == 0)
-			(void)fs_delete(file, &ignored);
 	}
 	fs_file_close(&file);
 	return result < 0 ? -1 : 0;

@@ -103,6 +103,12 @@ struct obox_user {
 	struct metacache_user *known;
 	unsigned references;
 	struct env_cond release_cond;
+	/* Folders that were deleted, which are looked into again (obox-deleted.c): GUID -> when
+	 * next, in ns. */
+	struct lab_map *looks;
+	uint64_t looks_refreshed_ns; /* the refresh of the root after which that was considered */
+	bool is_looking, must_not_look;
+	struct env_cond looked_cond;
 };
 
 /* What is in storage of a folder's index, and what is not (obox-refresh.c, obox-upload.c). */
@@ -211,6 +217,20 @@ void obox_user_rescue(struct obox_user *user);
 int obox_folder_erase(struct obox_user *user, const char *guid, struct lab_error *err);
 /* The user was deleted, and what comes now is another one of that name. */
 void obox_user_forget_folders(struct obox_user *user);
+/* ---- what comes into folders that were deleted (obox-deleted.c) ---- */
+
+/* In the list of folders, beside the deletion. */
+int obox_deleted_remember(struct obox_root *root, const uint8_t guid[ENV_GUID128_SIZE],
+	struct lab_view name, struct lab_error *err);
+/* This host has just emptied it. */
+void obox_deleted_looked(struct obox_user *user, const uint8_t guid[ENV_GUID128_SIZE]);
+/* After the user was accessed: has the folders looked into that are due, in the background. */
+void obox_deleted_look(struct obox_user *user);
+/* Whoever saved a mail again and came second expunges it. */
+void obox_deleted_undo(struct obox_mailbox *to, uint32_t uid);
+/* No look runs when this returns; none begins until it is called with false. Blocks. */
+void obox_deleted_hold(struct obox_user *user, bool is_held);
+
 /* Nothing that was saved here into folders that are gone is saved again. */
 void obox_user_leave_folders(struct obox_user *user);
 

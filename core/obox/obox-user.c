@@ -220,6 +220,7 @@ int obox_user_new(struct backend *backend, struct lab_view name, struct obox_use
 		return lab_error_wrap(err, "user %.*s", LAB_VIEW_ARG(name));
 	}
 	user->folders = lab_map_new(env->heap, OBOX_FOLDERS_MAX);
+	user->looks = lab_map_new(env->heap, 2 * OBOX_LIST_DELETED_MAX);
 	*ret = user;
 	return 0;
 }
@@ -235,6 +236,7 @@ void obox_user_free(struct obox_user **user_p)
 	while (lab_map_next(&iter, &name, &folder))
 		obox_mailbox_free((struct obox_mailbox **)&folder);
 	lab_map_free(&user->folders);
+	lab_map_free(&user->looks);
 	obox_root_done(&user->root_index);
 	free_all(user);
 	*user_p = NULL;
@@ -252,6 +254,7 @@ int obox_user_access(struct obox_user *user, struct lab_error *err)
 	if (user->root_index.is_damaged && obox_user_recover(user, err) < 0)
 		return -1;
 	obox_user_rescue(user);
+	obox_deleted_look(user);
 	return 0;
 }
 

@@ -905,12 +905,86 @@ static void a_later_version_is_not_called_corrupt(void **state)
 	struct lab_error err;
 
 	(void)state;
-	bytes.data[0] = 2;
+	bytes.data[0] = 3;
 	assert_int_equal(obox_list_decode(heap, lab_buf_view(&bytes), &read, &err), -1);
 	assert_int_equal(err.code, LAB_UNSUPPORTED);
 	assert_int_equal(obox_list_merge_changes(list, lab_buf_view(&bytes), &read, &err), -1);
 	assert_int_equal(err.code, LAB_UNSUPPORTED);
 	lab_buf_done(&bytes);
+	obox_list_free(&list);
+}
+
+static const struct obox_list_entries *deleted_of(const struct obox_list *list)
+{
+	return &list->entries[OBOX_LIST_DELETED];
+}
+
+static void deleted_folders_are_remembered(void **state)
+{
+	struct obox_list *list = rich_list(), *base = rich_list(), *read, *merged;
+	struct lab_buf bytes, changes;
+	struct lab_error err;
+
+	(void)state;
+	bytes = encoded(list);
+	assert_int_equal(bytes.data[0], 1);
+	lab_buf_done(&bytes);
+	assert_int_equal(obox_list_remember_deleted(
+		list, 7, guid(0x77), LAB_VIEW("was/here"), 1234, LAB_VIEW("\\ab"), &err), 0);
+	bytes = encoded(list);
+	assert_int_equal(bytes.data[0], 2);
+	assert_int_equal(obox_list_decode(heap, lab_buf_view(&bytes), &read, &err), 0);
+	assert_int_equal(deleted_of(read)->count, 1);
+	assert_string_equal(deleted_of(read)->items[0]->name.value, "was/here");
+	assert_string_equal(deleted_of(read)->items[0]->special_use.value, "\\ab");
+	assert_int_equal(deleted_of(read)->items[0]->uidvalidity, 1234);
+	assert_int_equal(read->folder_count, list->folder_count);
+	obox_list_free(&read);
+	/* As changes of what had none, and of what had one that is gone. */
+	lab_buf_init(&changes, heap, 65536);
+	obox_list_encode_changes(base, list, &changes);
+	assert_int_equal(obox_list_merge_changes(base, lab_buf_view(&changes), &merged, &err), 0);
+	assert_int_equal(deleted_of(merged)->count, 1);
+	obox_list_forget_deleted(merged, 1234);
+	assert_int_equal(deleted_of(merged)->count, 1);
+	obox_list_forget_deleted(merged, 1235);
+	assert_int_equal(deleted_of(merged)->count, 0);
+	lab_buf_reset(&changes);
+	obox_list_encode_changes(list, merged, &changes);
+	assert_int_equal(obox_list_merge_changes(list, lab_buf_view(&changes), &read, &err), 0);
+	assert_int_equal(deleted_of(read)->count, 0);
+	obox_list_free(&read);
+	assert_int_equal(obox_list_merge(list, merged, &read, &err), 0);
+	assert_int_equal(deleted_of(read)->count, 0);
+	obox_list_free(&read);
+	for (size_t n = 2; n < bytes.len; n++) {
+		assert_int_equal(obox_list_decode(heap, lab_view_of(bytes.data, n), &read, &err), -1);
+		assert_null(read);
+	}
+	lab_buf_done(&changes);
+	lab_buf_done(&bytes);
+	obox_list_free(&merged);
+	obox_list_free(&base);
+	obox_list_free(&list);
+}
+
+static void of_deleted_folders_the_oldest_are_forgotten_first(void **state)
+{
+	struct obox_list *list = rich_list();
+	uint8_t name[ENV_GUID128_SIZE] = { 0 };
+	struct lab_error err;
+	uint32_t least = UINT32_MAX;
+
+	(void)state;
+	for (uint32_t i = 0; i < OBOX_LIST_DELETED_MAX + 10; i++) {
+		name[0] = (uint8_t)(i * 7), name[1] = (uint8_t)(i >> 8), name[2] = (uint8_t)i;
+		assert_int_equal(obox_list_remember_deleted(
+			list, 7, name, LAB_VIEW("x"), 100 + i, LAB_VIEW(""), &err), 0);
+	}
+	assert_int_equal(deleted_of(list)->count, OBOX_LIST_DELETED_MAX);
+	for (size_t i = 0; i < deleted_of(list)->count; i++)
+		least = LAB_MIN(least, deleted_of(list)->items[i]->uidvalidity);
+	assert_int_equal(least, 110);
 	obox_list_free(&list);
 }
 
@@ -993,6 +1067,8 @@ int main(void)
 		TEST(hosts_end_with_one_list_however_they_exchange),
 		TEST(no_byte_is_there_for_nothing),
 		TEST(a_later_version_is_not_called_corrupt),
+		TEST(deleted_folders_are_remembered),
+		TEST(of_deleted_folders_the_oldest_are_forgotten_first),
 		TEST(changes_of_what_was_not_seen_are_not_applied),
 		TEST(changes_are_small),
 	};

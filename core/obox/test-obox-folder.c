@@ -231,6 +231,104 @@ static void a_mail_that_cannot_be_saved_again_is_tried_again(void **state)
 	two_stop(&t);
 }
 
+/* ---- ... which crashes before it hears of it ---- */
+
+static void wait_fn(struct node *node)
+{
+	env_sleep(node->user->env, 15 * LAB_SEC);
+	OK(obox_user_access(node->user, &task.err));
+	/* In the background. */
+	env_sleep(node->user->env, 5 * LAB_SEC);
+	end_task(0);
+}
+
+/* B has saved "late" into "shared", which A has deleted. */
+static void save_late(struct two *t)
+{
+	done(&t->a, deliver_fn, "shared", "old");
+	assert_bodies(&t->b, "shared", "old ");
+	t->b.conf.metacache_close_delay_ns = 3600 * LAB_SEC;
+	done(&t->a, delete_fn, "shared", "");
+	done(&t->b, deliver_fn, "shared", "late");
+	t->b.conf.metacache_close_delay_ns = 0;
+}
+
+static void what_it_saved_is_found_by_whoever_deleted_the_folder(void **state)
+{
+	struct two t;
+
+	two_start(&t, *state);
+	save_late(&t);
+	node_crash(&t.b, FAULT_DISK_WIPE);
+	done(&t.a, wait_fn, "", "");
+	assert_bodies(&t.a, "shared", "late ");
+	assert_int_equal(rig_forward_rows(t.rig), 1);
+	assert_bodies(&t.b, "shared", "late ");
+	assert_true(rig_is_consistent(t.rig, MAILS, true));
+	two_stop(&t);
+}
+
+static void or_by_itself_when_it_is_back(void **state)
+{
+	struct two t;
+
+	two_start(&t, *state);
+	save_late(&t);
+	node_crash(&t.b, FAULT_DISK_WIPE);
+	done(&t.b, wait_fn, "", "");
+	assert_bodies(&t.b, "shared", "late ");
+	assert_bodies(&t.a, "shared", "late ");
+	assert_int_equal(rig_forward_rows(t.rig), 1);
+	two_stop(&t);
+}
+
+/* What the deletion could not remove is older than it. */
+static void what_a_deletion_left_is_removed_later(void **state)
+{
+	struct two t;
+
+	two_start(&t, *state);
+	done(&t.a, deliver_fn, "shared", "old");
+	t.rig->only = "/mails/";
+	rig_fail_at(t.rig, 1, RIG_FAIL);
+	t.rig->fail_from_then_on = true;
+	done(&t.a, delete_fn, "shared", "");
+	t.rig->only = NULL;
+	t.rig->fail_from_then_on = false;
+	rig_fail_at(t.rig, 0, RIG_FAIL);
+	done(&t.a, wait_fn, "", "");
+	assert_list(&t.a, "");
+	assert_list(&t.b, "");
+	assert_int_equal(rig_forward_rows(t.rig), 0);
+	two_stop(&t);
+}
+
+static void day_fn(struct node *node)
+{
+	env_sleep(node->user->env, 24 * 3600 * LAB_SEC);
+	end_task(0);
+}
+
+/* A day later nobody looks any more: every backend has heard of it. */
+static void a_deletion_is_not_looked_after_for_ever(void **state)
+{
+	struct two t;
+	unsigned before;
+
+	two_start(&t, *state);
+	done(&t.a, deliver_fn, "shared", "old");
+	done(&t.a, delete_fn, "shared", "");
+	before = t.rig->counts.iterations;
+	done(&t.a, wait_fn, "", "");
+	assert_true(t.rig->counts.iterations - before > 2);
+	done(&t.a, day_fn, "", "");
+	before = t.rig->counts.iterations;
+	done(&t.a, wait_fn, "", "");
+	/* The root's two listings. */
+	assert_int_equal(t.rig->counts.iterations - before, 2);
+	two_stop(&t);
+}
+
 /* ---- each step failing in each way ---- */
 
 struct sweep {
@@ -423,6 +521,10 @@ int main(void)
 		RIG_UNIT_TEST(sessions_at_once_save_it_once),
 		RIG_UNIT_TEST(also_if_there_are_many),
 		RIG_UNIT_TEST(a_mail_that_cannot_be_saved_again_is_tried_again),
+		RIG_UNIT_TEST(what_it_saved_is_found_by_whoever_deleted_the_folder),
+		RIG_UNIT_TEST(or_by_itself_when_it_is_back),
+		RIG_UNIT_TEST(what_a_deletion_left_is_removed_later),
+		RIG_UNIT_TEST(a_deletion_is_not_looked_after_for_ever),
 		cmocka_unit_test(an_acknowledged_mail_is_found_by_another_backend),
 		cmocka_unit_test(a_folder_is_made_or_not),
 		cmocka_unit_test(a_folder_is_renamed_or_not),
