@@ -8,12 +8,18 @@
  * go without a refresh, and every backend looks into the folder: when it hears of it, and again
  * later and later, in the background. What is there is of after the deletion, and is saved again
  * into a folder of that name; what is older the deletion failed to remove. Which it is the clocks
- * say: what the deleting host has saved itself by one clock, what others have by two.
+ * say: what the deleting host has saved itself by one clock, what others have by two. Two backends
+ * that look at the same time both save it: it is there at least once. So they begin apart from each
+ * other, and when the deletion itself is over.
  */
 #include "core/obox/obox-private.h"
 
 #include <stdio.h>
 
+/* After the deletion; and for each backend another multiple of the second. */
+#define FIRST_LOOK (30 * LAB_SEC)
+#define LOOKS_APART (30 * LAB_SEC)
+#define LOOKS_APART_MAX 4
 /* Between two looks: half of the time since the deletion, but not less. */
 #define LOOK_INTERVAL_MIN (10 * LAB_SEC)
 /* As far as clocks of backends may be apart (what `delete-timestamp` is for). */
@@ -64,8 +70,7 @@ static void set_next(struct obox_user *user, struct lab_view guid, uint64_t when
 
 void obox_deleted_looked(struct obox_user *user, const uint8_t guid[ENV_GUID128_SIZE])
 {
-	set_next(user, lab_view_of(guid, ENV_GUID128_SIZE),
-		env_now(user->env) + LOOK_INTERVAL_MIN);
+	set_next(user, lab_view_of(guid, ENV_GUID128_SIZE), env_now(user->env) + FIRST_LOOK);
 }
 
 /* This host has saved mails into it itself, which it will save again with their flags. */
@@ -81,9 +86,30 @@ static bool has_own(const struct obox_user *user, const struct obox_list_entry *
 
 static bool is_due(const struct obox_user *user, const struct obox_list_entry *entry)
 {
-	return !has_own(user, entry) &&
-	       (uintptr_t)lab_map_get(user->looks, entry->key) <= env_now(user->env) &&
+	uint64_t when_ns = (uintptr_t)lab_map_get(user->looks, entry->key);
+
+	return !has_own(user, entry) && when_ns != 0 && when_ns <= env_now(user->env) &&
 	       entry->uidvalidity >= remembered_since(user);
+}
+
+/* Deletions that this host has just heard of. */
+static void hear(struct obox_user *user)
+{
+	const struct obox_list_entries *deleted =
+		&user->root_index.list->entries[OBOX_LIST_DELETED];
+	uint64_t delay_ns = FIRST_LOOK + lab_hash_view(0, lab_view_cstr(user->env->hostname)) %
+						 LOOKS_APART_MAX * LOOKS_APART;
+
+	for (size_t i = 0; i < deleted->count; i++) {
+		const struct obox_list_entry *entry = deleted->items[i];
+		int64_t age = env_wall_seconds(user->env) - (int64_t)entry->uidvalidity;
+		uint64_t age_ns = (uint64_t)LAB_MAX(age, 0) * LAB_SEC;
+
+		if (lab_map_get(user->looks, entry->key) == NULL)
+			set_next(user, entry->key,
+				LAB_MAX(env_now(user->env), (uint64_t)1) + delay_ns -
+					LAB_MIN(delay_ns, age_ns));
+	}
 }
 
 static const struct obox_list_entry *find_due(const struct obox_user *user)
@@ -165,8 +191,8 @@ void obox_deleted_undo(struct obox_mailbox *to, uint32_t uid)
 	(void)obox_expunge(to, &uid, 1, &result, &ignored);
 }
 
-static int save_again(
-	const struct look *look, struct fs_file *file, struct lab_arena *arena, struct lab_error *err)
+static int save_again(const struct look *look, struct fs_file *file, struct lab_arena *arena,
+	struct lab_error *err)
 {
 	struct obox_mailbox *to = NULL;
 	struct obox_save save = { 0 };
@@ -213,8 +239,7 @@ static int look_into(const struct look *look, struct lab_error *err)
 {
 	struct obox_user *user = look->user;
 	struct lab_arena *arena = lab_arena_new(user->env->heap, (size_t)LISTED_MAX * 1024);
-	const char *directory =
-		lab_arena_printf(arena, "%s/mailboxes/%s/", user->root, look->hex);
+	const char *directory = lab_arena_printf(arena, "%s/mailboxes/%s/", user->root, look->hex);
 	struct lab_view *names;
 	size_t count = 0;
 	int result;
@@ -288,6 +313,7 @@ void obox_deleted_look(struct obox_user *user)
 		user->must_not_look)
 		return;
 	user->looks_refreshed_ns = user->root_index.refreshed_ns;
+	hear(user);
 	if (find_due(user) == NULL)
 		return;
 	user->is_looking = env_spawn(user->env, "deleted-folders", looker, user, &err) == 0;

@@ -929,8 +929,9 @@ static void deleted_folders_are_remembered(void **state)
 	bytes = encoded(list);
 	assert_int_equal(bytes.data[0], 1);
 	lab_buf_done(&bytes);
-	assert_int_equal(obox_list_remember_deleted(
-		list, 7, guid(0x77), LAB_VIEW("was/here"), 1234, LAB_VIEW("\\ab"), &err), 0);
+	assert_int_equal(obox_list_remember_deleted(list, 7, guid(0x77), LAB_VIEW("was/here"), 1234,
+				 LAB_VIEW("\\ab"), &err),
+		0);
 	bytes = encoded(list);
 	assert_int_equal(bytes.data[0], 2);
 	assert_int_equal(obox_list_decode(heap, lab_buf_view(&bytes), &read, &err), 0);
@@ -958,7 +959,8 @@ static void deleted_folders_are_remembered(void **state)
 	assert_int_equal(deleted_of(read)->count, 0);
 	obox_list_free(&read);
 	for (size_t n = 2; n < bytes.len; n++) {
-		assert_int_equal(obox_list_decode(heap, lab_view_of(bytes.data, n), &read, &err), -1);
+		assert_int_equal(
+			obox_list_decode(heap, lab_view_of(bytes.data, n), &read, &err), -1);
 		assert_null(read);
 	}
 	lab_buf_done(&changes);
@@ -979,7 +981,8 @@ static void of_deleted_folders_the_oldest_are_forgotten_first(void **state)
 	for (uint32_t i = 0; i < OBOX_LIST_DELETED_MAX + 10; i++) {
 		name[0] = (uint8_t)(i * 7), name[1] = (uint8_t)(i >> 8), name[2] = (uint8_t)i;
 		assert_int_equal(obox_list_remember_deleted(
-			list, 7, name, LAB_VIEW("x"), 100 + i, LAB_VIEW(""), &err), 0);
+					 list, 7, name, LAB_VIEW("x"), 100 + i, LAB_VIEW(""), &err),
+			0);
 	}
 	assert_int_equal(deleted_of(list)->count, OBOX_LIST_DELETED_MAX);
 	for (size_t i = 0; i < deleted_of(list)->count; i++)

@@ -680,6 +680,7 @@ size_t workload_users(const struct workload *workload)
 /* ---- convergence ---- */
 
 #define ROUNDS 2
+#define LOOKED_AT (150 * LAB_SEC)
 
 /* A search indexes what is not indexed yet. */
 static void look_at(struct client_session *session, struct lab_view folder)
@@ -727,6 +728,10 @@ static void converge_user(void *arg)
 	struct user *user = fiber->user;
 	size_t count = LAB_MIN(lane_count(w, user), w->settings.node_count);
 	bool is_shared = lane_count(w, user) > 1 || scenario_changes_folders(user->group);
+
+	/* Backends look into folders that were deleted only after a while. */
+	if (scenario_changes_folders(user->group))
+		env_sleep(lab(w), LOOKED_AT);
 
 	for (size_t n = 0; n < (ROUNDS + 1) * count; n++) {
 		struct node *node =

@@ -13,6 +13,7 @@
 #include <stdio.h>
 
 #define NAMES_MAX 512 /* of one folder; beyond them nothing is claimed */
+#define BACKENDS_MAX 64
 #define RECOVERED "recovered-lost-folder-"
 
 /* Why a folder may have this name. */
@@ -837,6 +838,24 @@ static void check_orphans(struct folders *f, const struct oracle_case *c)
 
 /* ---- all of it ---- */
 
+/* Each of them may have found it, at the same time as the others. */
+static size_t count_backends(const struct history *history, struct lab_view user)
+{
+	struct lab_view seen[BACKENDS_MAX];
+	size_t count = 0;
+
+	for (size_t i = 0; i < history_count(history); i++) {
+		const struct history_op *op = history_op(history, i);
+		bool is_new = op->boot > 0 && lab_view_eq(op->user, user);
+
+		for (size_t n = 0; n < count && is_new; n++)
+			is_new = !lab_view_eq(seen[n], op->backend);
+		if (is_new && count < BACKENDS_MAX)
+			seen[count++] = op->backend;
+	}
+	return count;
+}
+
 /* Mails that were saved again have names that nobody was told. */
 static void count_saved_again(struct oracle *oracle)
 {
@@ -846,7 +865,7 @@ static void count_saved_again(struct oracle *oracle)
 		if (!i->may_be_saved_again || i->maker == NULL || i->made == ORACLE_MADE_FAILED)
 			continue;
 		tally = oracle_tally(&oracle->model, i->user, i->folder, i->token);
-		tally->maybe++;
+		tally->maybe += LAB_MAX(count_backends(oracle->model.history, i->user), (size_t)1);
 		if (tally->maker == NULL)
 			tally->maker = i->maker;
 	}

@@ -49,7 +49,7 @@ struct service {
 	struct death {
 		const struct history_op *op;
 		struct death *next;
-	} * deaths; /* the user was deleted, or may have been */
+	} * deaths; /* the user or a folder was deleted, or may have been */
 };
 
 struct imap {
@@ -129,7 +129,8 @@ static void serve(struct imap *imap, const struct history_op *op)
 	uint64_t until_ns = oracle_op_end(op);
 	struct serving *own = NULL;
 
-	if (op->kind == HISTORY_USER_DELETE && op->outcome != HISTORY_FAIL) {
+	if ((op->kind == HISTORY_USER_DELETE || op->kind == HISTORY_DELETE) &&
+		op->outcome != HISTORY_FAIL) {
 		struct death *death = lab_arena_new_of(oracle->work, struct death);
 
 		*death = (struct death){ op, service->deaths };
@@ -154,8 +155,19 @@ static void serve(struct imap *imap, const struct history_op *op)
 	own->until_ns = LAB_MAX(own->until_ns, until_ns);
 }
 
-/* What the user had before is nothing to what it has now. */
-static bool is_reborn(struct imap *imap, const struct history_op *a, const struct history_op *b)
+static bool is_of(const struct history_op *death, const struct folder *folder)
+{
+	static const uint8_t unknown[HISTORY_NAME_BYTES];
+
+	return death->kind == HISTORY_USER_DELETE ||
+	       memcmp(death->mailbox_guid, unknown, sizeof(unknown)) == 0 ||
+	       knowledge_folder(death->user, death->mailbox_guid) == folder->key;
+}
+
+/* What the user, or the folder, had before is nothing to what it has now; who has not heard that a
+ * folder was deleted may see it empty. */
+static bool is_reborn(struct imap *imap, const struct folder *folder, const struct history_op *a,
+	const struct history_op *b)
 {
 	uint64_t from = LAB_MIN(a->invoked_event, b->invoked_event);
 	uint64_t to = LAB_MAX(a->ended_event, b->ended_event);
@@ -164,7 +176,7 @@ static bool is_reborn(struct imap *imap, const struct history_op *a, const struc
 		uint64_t ended =
 			d->op->outcome == HISTORY_PENDING ? UINT64_MAX : d->op->ended_event;
 
-		if (d->op->invoked_event <= to && ended >= from)
+		if (d->op->invoked_event <= to && ended >= from && is_of(d->op, folder))
 			return true;
 	}
 	return false;
@@ -189,7 +201,7 @@ static enum relation relation(struct imap *imap, const struct folder *folder, co
 {
 	const struct knowledge *k = imap->oracle->knowledge;
 
-	if (is_reborn(imap, a->op, b->op))
+	if (is_reborn(imap, folder, a->op, b->op))
 		return UNRELATED;
 	if (a->life == b->life ||
 		knowledge_knew(k, folder->key, b->life, b->op->invoked_event, a->life,
@@ -437,7 +449,7 @@ static void check_listing(struct imap *imap, struct folder *folder, const struct
 		uint64_t number = l->life;
 		void **slot = slot_of(done, bytes_of(&number, sizeof(number)));
 
-		if (*slot != NULL || is_reborn(imap, l->listing, op))
+		if (*slot != NULL || is_reborn(imap, folder, l->listing, op))
 			continue;
 		if (knowledge_knew(k, folder->key, life, op->invoked_event, l->life,
 			    l->listing->ended_event)) {
@@ -482,7 +494,7 @@ static void check_store(struct imap *imap, const struct history_op *op)
 
 	for (const struct list *l = folder->lists; op->changed && l != NULL; l = l->before) {
 		if (l->listing->uidvalidity == op->uidvalidity &&
-			!is_reborn(imap, l->listing, op) &&
+			!is_reborn(imap, folder, l->listing, op) &&
 			op->modseq <= l->listing->highest_modseq &&
 			knowledge_knew(k, folder->key, life, op->invoked_event, l->life,
 				l->listing->ended_event))
@@ -516,7 +528,7 @@ static void check_status(struct imap *imap, const struct history_op *op)
 	uint32_t life = knowledge_life(k, op);
 
 	for (const struct list *l = folder->lists; l != NULL; l = l->before) {
-		if (!is_reborn(imap, l->listing, op) &&
+		if (!is_reborn(imap, folder, l->listing, op) &&
 			knowledge_knew(k, folder->key, life, op->invoked_event, l->life,
 				l->listing->ended_event))
 			check_numbers(imap, folder, l->listing, op);
