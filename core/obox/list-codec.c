@@ -12,8 +12,9 @@
  *                        | length u8 | name | set | length u8 | special use | set | UIDVALIDITY u32
  *
  * Deleted folders are written as folders are, with the time in place of the UIDVALIDITY and whoever
- * did it in place of the special use; a list without any is of version 1. The key of a folder is its GUID, that of a subscription length u8 and name. "made" and "set" are
- * dots: clock u64 | author u64. Numbers are big-endian.
+ * did it in place of the special use; a list without any is of version 1. The key of a folder is
+ * its GUID, that of a subscription length u8 and name. "made" and "set" are dots: clock u64 |
+ * author u64. Numbers are big-endian.
  */
 #include "core/obox/list-private.h"
 

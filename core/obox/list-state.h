@@ -134,7 +134,8 @@ int obox_list_rename(struct obox_list *list, uint64_t author, struct lab_view fr
 /* What is below it stays. -1 LAB_NOT_FOUND, LAB_INVALID (INBOX). */
 int obox_list_delete(
 	struct obox_list *list, uint64_t author, struct lab_view name, struct lab_error *err);
-/* Remembers that the folder was deleted, and `by` whom (as a special use: "\\" and an atom); at most OBOX_LIST_DELETED_MAX of them: the oldest go. */
+/* Remembers that the folder was deleted, and `by` whom (as a special use: "\\" and an atom); at
+ * most OBOX_LIST_DELETED_MAX of them: the oldest go. */
 #define OBOX_LIST_DELETED_MAX 1000
 int obox_list_remember_deleted(struct obox_list *list, uint64_t author,
 	const uint8_t guid[ENV_GUID128_SIZE], struct lab_view name, uint32_t unix_seconds,

@@ -789,16 +789,39 @@ static void check_lists(struct folders *f, const struct oracle_case *c)
 
 /* ---- mails that were saved into a folder that was gone ---- */
 
+/* Whoever saves it again takes a name that its folder had; or another backend that had not heard of
+ * the deletion deletes the folder once more. */
+static bool may_take_along(struct folders *f, const struct account *account,
+	const struct oracle_instance *orphan, const struct history_op *deletion)
+{
+	struct oracle_key key;
+	const struct folder *from = lab_map_get(
+		f->by_known, oracle_key3(&key, account->user, orphan->folder, LAB_VIEW("")));
+	const struct folder *other = lab_map_get(f->by_guid,
+		oracle_key3(&key, account->user,
+			lab_view_of(deletion->mailbox_guid, HISTORY_NAME_BYTES), LAB_VIEW("")));
+
+	if (deletion->kind != HISTORY_DELETE)
+		return deletion->kind == HISTORY_USER_DELETE;
+	if (from == NULL || other == NULL || other == from || other->names == NULL)
+		return true;
+	for (const struct name *n = from->names; n != NULL; n = n->next) {
+		if (may_have_name(other, n->text) || is_name(other, n->text, deletion->asked))
+			return true;
+	}
+	return false;
+}
+
 /* It is somewhere, or it may have been removed from somewhere, also with the folder that it was
  * saved into again. */
-static bool is_anywhere(const struct oracle *oracle, const struct account *account,
-	const struct oracle_instance *orphan)
+static bool is_anywhere(
+	struct folders *f, const struct account *account, const struct oracle_instance *orphan)
 {
-	const struct oracle_instance *i = oracle->model.first_instance;
+	const struct oracle_instance *i = f->oracle->model.first_instance;
 
 	for (const struct oracle_touch *t = account->ops; t != NULL; t = t->next) {
-		if ((t->op->kind == HISTORY_DELETE || t->op->kind == HISTORY_USER_DELETE) &&
-			op_end(t->op) >= orphan->maker->ended_event)
+		if (op_end(t->op) >= orphan->maker->ended_event &&
+			may_take_along(f, account, orphan, t->op))
 			return true;
 	}
 	for (; i != NULL; i = i->next) {
@@ -821,7 +844,7 @@ static void check_orphans(struct folders *f, const struct oracle_case *c)
 		struct oracle_finding *finding;
 
 		if (!i->is_orphan || i->removed != NULL || i->is_blamed || account->list == NULL ||
-			is_anywhere(f->oracle, account, i))
+			is_anywhere(f, account, i))
 			continue;
 		finding = oracle_find(f->oracle, 11, "I11 mail lost with its folder",
 			WHERE ": mail %016" PRIx64
