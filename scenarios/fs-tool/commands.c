@@ -353,6 +353,11 @@ int fs_tool_do(struct fs *fs, struct env *env, const struct fs_tool_job *job,
 		return do_each(&run, do_stat, err);
 	case FS_TOOL_metadata:
 		return do_each(&run, do_metadata, err);
+	case FS_TOOL_gc:
+	case FS_TOOL_gc_delete:
+	case FS_TOOL_rebuild:
+	case FS_TOOL_repair:
+	case FS_TOOL_force_resync:
 	case FS_TOOL_COMMAND_COUNT:
 		break;
 	}

@@ -10,6 +10,7 @@
 #include "core/env/live/live.h"
 #include "core/obox/backend.h"
 #include "scenarios/runner/live-directory.h"
+#include "scenarios/fs-tool/recover.h"
 
 #include <stdio.h>
 
@@ -26,7 +27,11 @@ static const char *const command_names[] = {
 
 const char *fs_tool_command_name(enum fs_tool_command command)
 {
-	return command == FS_TOOL_iter_dirs ? "iter-dirs" : command_names[command];
+	/* An enum has no hyphens. */
+	return command == FS_TOOL_iter_dirs      ? "iter-dirs"
+	       : command == FS_TOOL_gc_delete    ? "gc-delete"
+	       : command == FS_TOOL_force_resync ? "force-resync"
+						 : command_names[command];
 }
 
 int fs_tool_command_find(const char *name)
@@ -203,7 +208,8 @@ static int check_job(const struct fs_tool_job *job, struct lab_error *err)
 	size_t count = job->path_count;
 	bool is_copy = job->command == FS_TOOL_copy;
 	bool is_single = job->command == FS_TOOL_get || job->command == FS_TOOL_put ||
-			 job->command == FS_TOOL_iter || job->command == FS_TOOL_iter_dirs;
+			 job->command == FS_TOOL_iter || job->command == FS_TOOL_iter_dirs ||
+			 fs_tool_is_about_user(job->command);
 
 	if (count == 0 || (is_copy && count != 2) || (is_single && count != 1))
 		return lab_fail(err, LAB_INVALID, "fs %s takes %s, not %zu",
@@ -234,7 +240,11 @@ static int read_settings(struct tool *tool, struct lab_error *err)
 		expand_uri(tool, err) < 0)
 		return -1;
 	/* The backend is only for what stacks share; it wants to see that there is one. */
-	tool->conf.obox_fs.text = tool->uri;
+	if (!fs_tool_is_about_user(tool->job->command))
+		tool->conf.obox_fs.text = tool->uri;
+	else if (tool->settings->conf == NULL)
+		return lab_fail(err, LAB_INVALID, "fs %s needs --conf",
+			fs_tool_command_name(tool->job->command));
 	return load_dicts(tool, err);
 }
 
@@ -350,13 +360,15 @@ static void host_main(struct env *env, void *arg)
 		.dicts = tool->dicts,
 		.dict_count = tool->dict_count,
 		.defects = tool->settings->defects,
-		.has_no_users = true };
+		.has_no_users = !fs_tool_is_about_user(tool->job->command) };
 	struct backend *backend;
 
 	tool->outcome = backend_start(&settings, &backend, &tool->error);
 	tool->result->is_usage = tool->outcome < 0;
 	if (tool->outcome == 0) {
-		tool->outcome = with_stack(tool, env, backend_get_services(backend));
+		tool->outcome = settings.has_no_users
+					? with_stack(tool, env, backend_get_services(backend))
+					: fs_tool_recover(backend, tool->job, &tool->error);
 		backend_stop(&backend);
 	}
 	tool->is_done = true;

@@ -30,7 +30,12 @@
 	X(iter, "[-R] PATH", "the names in a directory; -R: all paths below") \
 	X(iter_dirs, "PATH", "the directories in a directory") \
 	X(stat, "PATH...", "whether it is there, and its size") \
-	X(metadata, "PATH...", "what the storage keeps beside it")
+	X(metadata, "PATH...", "what the storage keeps beside it") \
+	X(gc, "USER", "objects that no row names, older than an hour: a dry run") \
+	X(gc_delete, "USER", "the same, and deletes them; backends may go on working") \
+	X(rebuild, "USER", "all rows anew from objects and bundles; nobody else may use the user") \
+	X(repair, "USER", "rows that are missing, from the other rows and objects; likewise") \
+	X(force_resync, "USER", "folders and indexes anew from bundles and listings")
 enum fs_tool_command {
 #define X(name, arguments, doc) FS_TOOL_##name,
 	FS_TOOL_COMMANDS(X)

@@ -435,6 +435,17 @@ static void test_statuses(void **state)
 	bed_close(&bed);
 }
 
+static void test_commands_about_users_have_hyphens(void **state)
+{
+	(void)state;
+	assert_int_equal(fs_tool_command_find("gc"), FS_TOOL_gc);
+	assert_int_equal(fs_tool_command_find("gc-delete"), FS_TOOL_gc_delete);
+	assert_int_equal(fs_tool_command_find("force-resync"), FS_TOOL_force_resync);
+	assert_int_equal(fs_tool_command_find("rebuild"), FS_TOOL_rebuild);
+	assert_int_equal(fs_tool_command_find("repair"), FS_TOOL_repair);
+	assert_true(fs_tool_command_find("gc_delete") < 0);
+}
+
 static void test_wrong_keys(void **state)
 {
 	struct bed bed;
@@ -464,6 +475,7 @@ int main(void)
 		cmocka_unit_test(test_two_gateways),
 		cmocka_unit_test(test_posix_below_root),
 		cmocka_unit_test(test_statuses),
+		cmocka_unit_test(test_commands_about_users_have_hyphens),
 		cmocka_unit_test(test_wrong_keys),
 	};
 
