@@ -18,6 +18,7 @@
 #define BUFFERS_MAX ((size_t)1024 * 1024 * 1024)
 #define SETTINGS_ARENA_MAX ((size_t)64 * 1024 * 1024)
 #define EVENT_LINE_MAX 65536
+#define OUTPUT_MAX ((size_t)64 * 1024 * 1024)
 
 static const char *const command_names[] = {
 #define X(name, arguments, doc) #name,
@@ -236,6 +237,10 @@ static int read_settings(struct tool *tool, struct lab_error *err)
 		tool->conf.fs_auth_request_timeout_ns = 10 * LAB_SEC;
 		tool->conf.fs_auth_request_max_retries = 1;
 	}
+	if (tool->settings->command != NULL) {
+		tool->uri = tool->conf.obox_fs.text;
+		return read_variables(tool, err) < 0 ? -1 : load_dicts(tool, err);
+	}
 	if (check_job(tool->job, err) < 0 || read_variables(tool, err) < 0 ||
 		expand_uri(tool, err) < 0)
 		return -1;
@@ -312,6 +317,9 @@ static int open_world(struct tool *tool, struct lab_error *err)
 		.hostname = "fs", .root = tool->root, .heap_max_bytes = HOST_BYTES_MAX
 	};
 
+	if (tool->settings->command != NULL)
+		host.hostname = lab_arena_cstr(tool->arena, tool->user.hostname);
+
 	if (open_root(tool, err) < 0 || live_new(&settings, &tool->live, err) < 0)
 		return -1;
 	if (tool->settings->allow_remote)
@@ -352,6 +360,19 @@ static int with_stack(struct tool *tool, struct env *env, struct fs_services *se
 	return result;
 }
 
+static int do_command(struct tool *tool, struct backend *backend)
+{
+	struct lab_buf out;
+	int result;
+
+	lab_buf_init(&out, backend_env(backend)->heap, OUTPUT_MAX);
+	result = operator_run(backend, tool->settings->command, &out, &tool->error);
+	if (result == 0)
+		result = tool->job->print(tool->job->print_ctx, lab_buf_view(&out), &tool->error);
+	lab_buf_done(&out);
+	return result;
+}
+
 static void host_main(struct env *env, void *arg)
 {
 	struct tool *tool = arg;
@@ -360,13 +381,15 @@ static void host_main(struct env *env, void *arg)
 		.dicts = tool->dicts,
 		.dict_count = tool->dict_count,
 		.defects = tool->settings->defects,
-		.has_no_users = !fs_tool_is_about_user(tool->job->command) };
+		.has_no_users = tool->settings->command == NULL &&
+				!fs_tool_is_about_user(tool->job->command) };
 	struct backend *backend;
 
 	tool->outcome = backend_start(&settings, &backend, &tool->error);
 	tool->result->is_usage = tool->outcome < 0;
 	if (tool->outcome == 0) {
-		tool->outcome = settings.has_no_users
+		tool->outcome = tool->settings->command != NULL ? do_command(tool, backend)
+				: settings.has_no_users
 					? with_stack(tool, env, backend_get_services(backend))
 					: fs_tool_recover(backend, tool->job, &tool->error);
 		backend_stop(&backend);

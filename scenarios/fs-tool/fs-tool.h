@@ -17,6 +17,7 @@
 
 #include "core/conf/settings.h"
 #include "core/env/env.h"
+#include "scenarios/operator/operator.h"
 
 #define FS_TOOL_OBJECT_MAX ((size_t)256 * 1024 * 1024)
 #define FS_TOOL_ENTRIES_MAX ((size_t)1000000) /* of one directory, and of a tree */
@@ -48,8 +49,11 @@ struct fs_tool_settings {
 	const struct conf_reader *reader; /* for the dict maps that the settings name */
 	const char *filter;               /* "obox_fs"; NULL with `uri` */
 	const char *uri;                  /* instead of a setting; NULL: `filter` */
-	const char *user;                 /* %u, %n, %d; NULL: a stack that uses them is an error */
-	const char *const *variables;     /* "home=/x", "service=imap", "session=..." */
+	/* What doveadm is told of the backend whose "/" is `root`, with `conf`: instead of a job of
+	 * the stack, of which only print is used then. NULL: the job. */
+	const struct operator_command *command;
+	const char *user;             /* %u, %n, %d; NULL: a stack that uses them is an error */
+	const char *const *variables; /* "home=/x", "service=imap", "session=..." */
 	size_t variable_count;
 	const char *root;
 	const char *ca_file;     /* PEM, instead of the system's certificates */

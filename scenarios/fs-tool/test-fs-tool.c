@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "scenarios/fs-tool/fs-tool.h"
+#include "scenarios/runner/live-directory.h"
 #include "sim/front-end/http-front-end.h"
 #include "sim/s3-emulator/s3-emulator.h"
 
@@ -462,6 +463,69 @@ static void test_wrong_keys(void **state)
 	bed_close(&bed);
 }
 
+/* ---- doveadm's commands on a backend ---- */
+
+static int doveadm(struct bed *bed, const char *text)
+{
+	struct fs_tool_job job = { .print = print, .print_ctx = bed };
+	struct operator_command command;
+	int result, status;
+
+	assert_int_equal(operator_parse_text(lab_view_cstr(text), &command, &bed->err), 0);
+	bed->out_len = 0;
+	bed->out[0] = '\0';
+	bed->settings.command = &command;
+	result = fs_tool_run(&bed->settings, &job, &bed->result, &bed->err);
+	status = operator_exit_in_use(&command, result, &bed->err);
+	return status != 0 ? status : fs_tool_status(result, &bed->result, &bed->err);
+}
+
+static void test_doveadm_over_several_runs(void **state)
+{
+	char root[] = "/tmp/test-fs-tool-XXXXXX", text[1024];
+	const char *variables[] = { "hostname=b1" };
+	struct conf_settings conf;
+	struct bed bed;
+
+	(void)state;
+	assert_non_null(mkdtemp(root));
+	bed_open(&bed, "");
+	(void)snprintf(text, sizeof(text),
+		"mail_location = obox:%%u:INDEX=~/:CONTROL=~/\nmail_home = /home/%%u\nplugin {\n"
+		"obox_fs = s3:http://AKID:se%%%%2fcr%%%%3Aet@127.0.0.1:%u/?bucket=mails\n}\n",
+		http_front_end_port(bed.front_end));
+	conf = conf_of(&bed, text);
+	bed.settings = (struct fs_tool_settings){ .conf = &conf,
+		.filter = "obox_fs",
+		.root = root,
+		.variables = variables,
+		.variable_count = 1,
+		.on_event = print_event,
+		.on_event_ctx = &bed };
+	/* There is nobody yet. */
+	assert_int_equal(doveadm(&bed, "metacache remove u@x"), 1);
+	assert_non_null(strstr(bed.err.message, "knows no user"));
+	assert_int_equal(doveadm(&bed, "obox user delete -u u@x"), 0);
+	/* Its root lies there since the run before. */
+	assert_int_equal(doveadm(&bed, "metacache list u*"), 0);
+	assert_non_null(strstr(bed.out, "\nu@x\t"));
+	assert_int_equal(doveadm(&bed, "metacache update userdb u@x group g1"), 0);
+	assert_int_equal(doveadm(&bed, "metacache list -f group g1"), 0);
+	assert_non_null(strstr(bed.out, "user_group=g1"));
+	assert_int_equal(doveadm(&bed, "metacache flushall"), 0);
+	assert_string_equal(bed.out, "uploaded\t0\n");
+	assert_int_equal(doveadm(&bed, "obox user wait -t 1 -u u@x"), 0);
+	assert_int_equal(doveadm(&bed, "metacache rescan"), 0);
+	assert_non_null(strstr(bed.out, "users\t1\n"));
+	assert_int_equal(doveadm(&bed, "metacache pull -u u@x b2"), 2);
+	assert_int_equal(doveadm(&bed, "metacache clean -A"), 0);
+	assert_int_equal(doveadm(&bed, "metacache status -b --roots"), 0);
+	assert_non_null(strstr(bed.out, "bytes-used\t0\n"));
+	assert_non_null(strstr(bed.out, "root\t/home\n"));
+	bed_close(&bed);
+	assert_int_equal(live_directory_remove(root), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -477,6 +541,7 @@ int main(void)
 		cmocka_unit_test(test_statuses),
 		cmocka_unit_test(test_commands_about_users_have_hyphens),
 		cmocka_unit_test(test_wrong_keys),
+		cmocka_unit_test(test_doveadm_over_several_runs),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,6 +5,7 @@
 #include "core/base/testing.h"
 
 #include "scenarios/operator/operator.h"
+#include "scenarios/operator/unpack.h"
 
 static struct operator_command command;
 static struct lab_error err;
@@ -99,12 +100,65 @@ static void only_a_session_that_is_there_is_65(void **state)
 	assert_int_equal(operator_exit_in_use(&command, -1, &exists), 0);
 }
 
+/* ---- unpack ---- */
+
+static void unpack_tells_what_is_in_a_bundle(void **state)
+{
+	struct obox_bundle bundle = { .kind = OBOX_BUNDLE_SELF,
+		.host = LAB_VIEW("b1"),
+		.uidvalidity = 7,
+		.next_uid = 8,
+		.highest_modseq = 9,
+		.files = { { LAB_VIEW("dovecot.index"), LAB_VIEW("abc") } },
+		.file_count = 1 };
+	struct obox_bundle *back = lab_new(testing_heap, struct obox_bundle);
+	struct lab_buf bytes, out;
+
+	(void)state;
+	lab_buf_init(&bytes, testing_heap, 65536);
+	lab_buf_init(&out, testing_heap, 65536);
+	obox_bundle_encode(&bundle, &bytes);
+	assert_int_equal(operator_unpack(lab_buf_view(&bytes), back, &out, &err), 0);
+	assert_string_equal(lab_buf_cstr(&out),
+		"bundle_type\tself\nhost\tb1\nuidvalidity\t7\nuidnext\t8\nhighestmodseq\t9\n"
+		"file\tdovecot.index\t3\n");
+	for (size_t i = 0; i < bytes.len; i++) {
+		bytes.data[i] ^= 1;
+		assert_int_equal(operator_unpack(lab_buf_view(&bytes), back, &out, &err), -1);
+		assert_true(err.code == LAB_CORRUPT || err.code == LAB_UNSUPPORTED);
+		bytes.data[i] ^= 1;
+	}
+	bytes.len -= 1;
+	assert_int_equal(operator_unpack(lab_buf_view(&bytes), back, &out, &err), -1);
+}
+
+static void names_of_files_are_no_paths(void **state)
+{
+	struct obox_bundle bundle = { .kind = OBOX_BUNDLE_SELF,
+		.host = LAB_VIEW("b1"),
+		.files = { { LAB_VIEW("../x"), LAB_VIEW("abc") } },
+		.file_count = 1 };
+	struct obox_bundle *back = lab_new(testing_heap, struct obox_bundle);
+	struct lab_buf bytes, out;
+
+	(void)state;
+	lab_buf_init(&bytes, testing_heap, 65536);
+	lab_buf_init(&out, testing_heap, 65536);
+	obox_bundle_encode(&bundle, &bytes);
+	assert_int_equal(operator_unpack(lab_buf_view(&bytes), back, &out, &err), -1);
+	assert_int_equal(err.code, LAB_CORRUPT);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(verbs_of_one_and_more_words_are_told_apart),
 		cmocka_unit_test(options_have_values),
 		cmocka_unit_test(what_is_wrong_is_one_sentence),
+		cmocka_unit_test_setup_teardown(
+			unpack_tells_what_is_in_a_bundle, testing_setup, testing_teardown),
+		cmocka_unit_test_setup_teardown(
+			names_of_files_are_no_paths, testing_setup, testing_teardown),
 		cmocka_unit_test(only_a_session_that_is_there_is_65),
 	};
 
