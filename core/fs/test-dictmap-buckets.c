@@ -108,7 +108,7 @@ RIG_TEST(a_full_bucket_is_followed_by_the_next)
 RIG_TEST(a_listing_says_which_bucket_a_delete_need_not_look_for)
 {
 	struct fs *fs = open_on(rig, 0, DICTMAP("3", ""));
-	struct lab_view *names, rest, oid, bucket;
+	struct lab_view *names, rest, oid, bucket = LAB_VIEW("");
 	struct fs_file *file;
 	struct lab_error err;
 	size_t count;
