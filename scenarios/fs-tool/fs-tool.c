@@ -367,7 +367,7 @@ static int do_command(struct tool *tool, struct backend *backend)
 
 	lab_buf_init(&out, backend_env(backend)->heap, OUTPUT_MAX);
 	result = operator_run(backend, tool->settings->command, &out, &tool->error);
-	if (result == 0)
+	if (result == 0 && out.len > 0)
 		result = tool->job->print(tool->job->print_ctx, lab_buf_view(&out), &tool->error);
 	lab_buf_done(&out);
 	return result;
