@@ -44,6 +44,8 @@ int dictmap_diff_list(struct dictmap_fs *fs, const struct dictmap_path *path,
 	struct lab_error *err)
 {
 	struct dict_iterate_options options = { .max_rows = DIFF_ROWS_MAX };
+	struct lab_view own =
+		dictmap_key_diff(fs, path, lab_view_cstr(fs->fs.settings.env->hostname), arena);
 	struct dict_row *rows;
 
 	if (dict_iterate(fs->dict, dictmap_key_diff(fs, path, LAB_VIEW(""), arena), &options, arena,
@@ -53,6 +55,8 @@ int dictmap_diff_list(struct dictmap_fs *fs, const struct dictmap_path *path,
 	for (size_t i = 0; i < *ret_count; i++) {
 		if (parse_row(fs, &rows[i], &(*ret)[i], err) < 0)
 			return -1;
+		if (lab_view_eq(rows[i].key, own))
+			fs->own_diff_us = LAB_MAX(fs->own_diff_us, (*ret)[i].written_us);
 	}
 	return 0;
 }
@@ -76,18 +80,12 @@ int dictmap_diff_find(struct dictmap_fs *fs, const struct dictmap_path *path,
 
 /* ---- changing ---- */
 
-int dictmap_diff_insert(struct dictmap_fs *fs, const struct dictmap_path *path, struct lab_view oid,
-	struct lab_error *err)
-{
-	return dictmap_diff_insert_as(
-		fs, path, oid, lab_view_cstr(fs->fs.settings.env->hostname), err);
-}
-
-int dictmap_diff_insert_as(struct dictmap_fs *fs, const struct dictmap_path *path,
-	struct lab_view oid, struct lab_view host, struct lab_error *err)
+/* At timestamp_us; 0: now. */
+static int insert_row(struct dictmap_fs *fs, const struct dictmap_path *path, struct lab_view oid,
+	struct lab_view host, uint64_t timestamp_us, struct lab_error *err)
 {
 	struct lab_arena *arena = lab_arena_new(fs->fs.settings.env->heap, ROW_ARENA_MAX);
-	struct dict_change_options options = { 0 };
+	struct dict_change_options options = { .timestamp_us = timestamp_us };
 	struct lab_view value = path->name;
 	int result;
 
@@ -97,6 +95,19 @@ int dictmap_diff_insert_as(struct dictmap_fs *fs, const struct dictmap_path *pat
 	result = dict_set(fs->dict, dictmap_key_diff(fs, path, host, arena), value, &options, err);
 	lab_arena_free(&arena);
 	return result;
+}
+
+int dictmap_diff_insert(struct dictmap_fs *fs, const struct dictmap_path *path, struct lab_view oid,
+	struct lab_error *err)
+{
+	return insert_row(fs, path, oid, lab_view_cstr(fs->fs.settings.env->hostname),
+		fs->own_diff_us >= env_wall_us(fs->fs.settings.env) ? ++fs->own_diff_us : 0, err);
+}
+
+int dictmap_diff_insert_as(struct dictmap_fs *fs, const struct dictmap_path *path,
+	struct lab_view oid, struct lab_view host, struct lab_error *err)
+{
+	return insert_row(fs, path, oid, host, 0, err);
 }
 
 int dictmap_diff_delete(

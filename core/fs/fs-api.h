@@ -81,9 +81,9 @@ struct fs_stats {
 /* Which row a name came from, as FS_ITER_VERSIONS or a write told it. Set before a delete it saves
  * the look for the row, and what was written in its place since stays. */
 #define FS_METADATA_VERSION FS_METADATA_INTERNAL_PREFIX "Version"
+/* Of a mail: the number of the bucket that it is in. Of a bundle: "<write time in us>@<host>", the
+ * host's row, which its next bundle overwrites (0 us: as it is); or: */
 #define FS_VERSION_ONCE "once" /* a row of that name, which nothing overwrites */
-/* Of a mail: the number of the bucket that it is in. */
-/* "<write time in us>@<host>": the host's row, which its next bundle overwrites; 0 us: as it is */
 #define FS_VERSION_GONE "gone" /* the row says another name by now: only the object is deleted */
 
 /* Set before a write: what a new object id says beside its name, two hex digits of

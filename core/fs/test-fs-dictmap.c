@@ -767,6 +767,39 @@ static void deleting_a_diff_deletes_its_row_only_while_the_row_says_it(void **st
 	assert_view(rig_row(rig, diff_key(rig, 0, "/mailboxes/" GUID)), DIFF1);
 }
 
+static void write_after_a_look(void *arg)
+{
+	struct rig *rig = arg;
+	static const char *const bundles[] = { DIFF2, SELF, DIFF1 };
+	struct lab_view *names;
+	struct lab_error err;
+	struct fs *fs = rig_open(rig, 0, PASSED_THROUGH, &err);
+
+	assert_int_equal(list(rig, fs, FOLDER "idx/", FS_ITER_OBJECTIDS, &names), 1);
+	for (size_t i = 0; i < LAB_COUNT_OF(bundles); i++) {
+		char path[300];
+
+		snprintf(path, sizeof(path), FOLDER "idx/%s", bundles[i]);
+		OK(put_bundle(fs, path, "later", &err));
+		assert_view(rig_row(rig, diff_key(rig, 0, "/mailboxes/" GUID)), bundles[i]);
+	}
+	fs_deinit(&fs);
+}
+
+/* It was an hour ahead when the row was written; no bundle is written without a listing. */
+static void a_diff_row_counts_although_the_clock_was_set_back(void **state)
+{
+	struct rig *rig = *state;
+
+	world_clock_offset(rig->hosts[0].host, INT64_C(3600) * 1000 * 1000);
+	(void)on_host(rig, 0, FOLDER "idx/" DIFF1, "1");
+	world_clock_offset(rig->hosts[0].host, 0);
+	/* The row of the hour to come hides it. */
+	(void)on_host(rig, 0, FOLDER "idx/" DIFF2, "unseen");
+	assert_view(rig_row(rig, diff_key(rig, 0, "/mailboxes/" GUID)), DIFF1);
+	rig_run(rig, 0, write_after_a_look, rig);
+}
+
 RIG_TEST(diff_rows_say_the_object_id_where_there_is_one)
 {
 	struct lab_error err;
@@ -1262,6 +1295,7 @@ int main(void)
 		RIG_UNIT_TEST(deleting_a_diff_deletes_its_row_only_while_the_row_says_it),
 		RIG_UNIT_TEST(diff_rows_say_the_object_id_where_there_is_one),
 		RIG_UNIT_TEST(an_uncertain_diff_row_is_left_and_told),
+		RIG_UNIT_TEST(a_diff_row_counts_although_the_clock_was_set_back),
 		RIG_UNIT_TEST(a_bundle_stays_while_its_row_may_be_there),
 		RIG_UNIT_TEST(directories_are_known_without_rows),
 		RIG_UNIT_TEST(a_listing_that_is_too_long_or_fails_is_an_error),

@@ -749,6 +749,8 @@ static void rig_main(void *ctx)
 	struct lab_heap *heap = main->host->env->heap;
 	size_t before = lab_heap_used(heap);
 
+	/* A new process does not know what the last one wrote. */
+	main->host->dict.last_us = 0;
 	main->host->services.shared = fs_shared_new(main->host->env);
 	main->fn(main->arg);
 	fs_shared_free(&main->host->services.shared);
@@ -781,6 +783,7 @@ void rig_boot(struct rig *rig, unsigned i)
 {
 	if (world_is_up(rig->hosts[i].host))
 		world_crash(rig->hosts[i].host, FAULT_DISK_KEEP);
+	rig->hosts[i].dict.last_us = 0;
 	world_start(rig->hosts[i].host, nothing, NULL);
 	rig_continue(rig, i, nothing, NULL);
 }
