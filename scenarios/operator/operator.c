@@ -141,7 +141,7 @@ static int set_user(struct parser *p, struct lab_view user, struct lab_error *er
 
 static int take_user(struct parser *p, struct lab_error *err)
 {
-	struct lab_view user;
+	struct lab_view user = { NULL, 0 };
 
 	return take_value(p, &user, err) < 0 ? -1 : set_user(p, user, err);
 }

@@ -333,7 +333,7 @@ static int plant(struct damage *d, uint64_t n, struct lab_error *err)
 	struct rows rows;
 	struct oracle_damage told = { .reason = "somebody else's" };
 	const struct mail_row *row;
-	char name[24];
+	char name[32];
 
 	if (read_rows(d, true, &rows, err) < 0 || rows.count == 0)
 		return rows.count == 0 ? 0 : -1;
