@@ -252,20 +252,6 @@ enum history_outcome client_user_delete(
 	return fake.deletions_fail ? HISTORY_UNCERTAIN : HISTORY_OK;
 }
 
-/* ---- in place of client-fts.c ---- */
-
-bool client_search(struct client_session *session, size_t word, uint64_t token)
-{
-	(void)session, (void)word, (void)token;
-	return true;
-}
-
-bool client_fts_check(struct client_session *session, bool is_last)
-{
-	(void)session, (void)is_last;
-	return true;
-}
-
 /* ---- a world for them ---- */
 
 static void nothing(void *arg)
