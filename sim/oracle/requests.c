@@ -205,6 +205,9 @@ void oracle_check_clock(struct oracle *oracle, const struct sim_access *access)
 	if (*slot == NULL)
 		*slot = lab_arena_new_of(oracle->texts, struct oracle_clock);
 	clock = *slot;
+	/* Logged when it was answered, behind those that came after it. */
+	if (span < clock->span)
+		return;
 	if (span != clock->span) {
 		clock->older_us = LAB_MAX(clock->older_us, clock->before_us);
 		clock->before_us = clock->now_us;

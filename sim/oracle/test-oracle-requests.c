@@ -197,6 +197,19 @@ static void timestamps_of_a_client_do_not_go_back(void **state)
 	t_finds("I33 timestamp went back");
 }
 
+/* The log has them when they are answered: what came meanwhile is not of minutes ago. */
+static void timestamps_of_late_answers_may(void **state)
+{
+	(void)state;
+	t.settings.clock_error_us = INT64_C(3600) * 1000000;
+	t_restart();
+	insert_at(5, 0);
+	insert_at(6, 2);
+	insert_at(5, 0);
+	insert_at(6, 0);
+	t_passes();
+}
+
 static void timestamps_of_another_life_may(void **state)
 {
 	const struct lab_field host = LAB_F_TEXT("host", lab_view_cstr(t.peer));
@@ -605,6 +618,7 @@ int main(void)
 		t_test(without_trace_headers_no_request_names_its_user),
 		t_test(batch_has_the_consistency_of_what_is_in_it),
 		t_test(timestamps_of_a_client_do_not_go_back),
+		t_test(timestamps_of_late_answers_may),
 		t_test(timestamps_of_another_life_may),
 		t_test(request_for_another_users_object_is_a_failure),
 		t_test(user_name_that_is_a_prefix_is_another_user),
