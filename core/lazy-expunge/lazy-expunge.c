@@ -56,10 +56,16 @@ bool lazy_expunge_applies(struct obox_user *user, struct lab_view folder)
 struct batch {
 	struct obox_user *user;
 	struct obox_mailbox *from, *to;
+	const uint32_t *uids;
 	struct obox_result *results;
-	/* Those that are moved, and those that are expunged: which of the results. */
+	struct obox_references *references;
+	/* Those that are moved, and those that are expunged: which of the results. The parts of
+	 * earlier rounds come first. */
 	size_t *moved, *expunged;
-	size_t moved_count, expunged_count;
+	size_t moved_count, expunged_count, moved_before, expunged_before;
+	/* Those that another round decides. */
+	size_t *later;
+	size_t later_count;
 };
 
 static bool is_same_object(const struct obox_references *a, const struct obox_references *b)
@@ -68,37 +74,76 @@ static bool is_same_object(const struct obox_references *a, const struct obox_re
 	       memcmp(a->oid, b->oid, a->oid_len) == 0;
 }
 
-/* Of those before it in this transaction some are expunged, and count no more; one that is moved
- * keeps the object. */
-static bool is_last(const struct batch *batch, const struct obox_references *references, size_t i)
+static void add(size_t *list, size_t *count, size_t i)
 {
-	unsigned count = references[i].count;
-
-	for (size_t n = 0; n < batch->moved_count; n++) {
-		if (is_same_object(&references[batch->moved[n]], &references[i]))
-			return false;
-	}
-	for (size_t n = 0; n < batch->expunged_count; n++)
-		count -= count > 0 &&
-			 is_same_object(&references[batch->expunged[n]], &references[i]);
-	return count <= 1;
+	list[(*count)++] = i;
 }
 
-static void split_by_references(struct batch *batch, const uint32_t *uids, size_t count)
+/* One that is moved keeps the object for the others. Of those before it in this round some are
+ * expunged and count no more; but counts end at nlinks-limit, so whether it is the last one is asked
+ * again when they are gone. */
+static void choose_part(struct batch *batch, size_t i)
+{
+	const struct obox_references *references = batch->references;
+	unsigned gone = 0;
+
+	for (size_t n = 0; n < batch->moved_count; n++) {
+		if (is_same_object(&references[batch->moved[n]], &references[i])) {
+			add(batch->expunged, &batch->expunged_count, i);
+			return;
+		}
+	}
+	for (size_t n = batch->expunged_before; n < batch->expunged_count; n++)
+		gone += is_same_object(&references[batch->expunged[n]], &references[i]);
+	if (references[i].count > gone + 1)
+		add(batch->expunged, &batch->expunged_count, i);
+	else if (gone > 0)
+		add(batch->later, &batch->later_count, i);
+	else
+		add(batch->moved, &batch->moved_count, i);
+}
+
+static void split_by_references(struct batch *batch, const size_t *which, size_t count)
 {
 	struct lab_heap *heap = backend_user_env(batch->user)->heap;
-	struct obox_references *references = lab_new_array(heap, struct obox_references, count);
+	struct obox_references *counted = lab_new_array(heap, struct obox_references, count);
+	uint32_t *uids = lab_new_array(heap, uint32_t, count);
 
-	obox_count_references(batch->from, uids, count, references);
+	for (size_t i = 0; i < count; i++)
+		uids[i] = batch->uids[which[i]];
+	obox_count_references(batch->from, uids, count, counted);
 	for (size_t i = 0; i < count; i++) {
-		if (references[i].err.code != LAB_OK)
-			batch->results[i].err = references[i].err;
-		else if (is_last(batch, references, i))
-			batch->moved[batch->moved_count++] = i;
+		batch->references[which[i]] = counted[i];
+		if (counted[i].err.code != LAB_OK)
+			batch->results[which[i]].err = counted[i].err;
 		else
-			batch->expunged[batch->expunged_count++] = i;
+			choose_part(batch, which[i]);
 	}
-	lab_heap_free(heap, references);
+	lab_heap_free(heap, uids);
+	lab_heap_free(heap, counted);
+}
+
+/* A row whose deletion is not certain may count, and be gone afterwards: then nobody knows which is
+ * the last. Leaves those that can be decided. */
+static size_t drop_undecidable(struct batch *batch, size_t *which, size_t count)
+{
+	size_t left = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		struct obox_result *result = &batch->results[which[i]];
+		bool is_open = false;
+
+		for (size_t n = 0; n < batch->expunged_count && !is_open; n++)
+			is_open = batch->results[batch->expunged[n]].err.code != LAB_OK &&
+				  is_same_object(&batch->references[batch->expunged[n]],
+					  &batch->references[which[i]]);
+		if (is_open)
+			(void)lab_fail(&result->err, LAB_UNAVAILABLE,
+				"another copy could not be expunged for certain");
+		else
+			which[left++] = which[i];
+	}
+	return left;
 }
 
 /* ---- the expunge ---- */
@@ -157,27 +202,46 @@ static int first_error(const struct obox_result *results, size_t count, struct l
 	return 0;
 }
 
-static void split_and_do(struct batch *batch, const uint32_t *uids, size_t count)
+/* The UIDs were looked up: what was counted must be what goes. */
+static bool check_uidvalidity(
+	struct batch *batch, uint32_t uidvalidity, const size_t *which, size_t count)
+{
+	if (obox_mailbox_uidvalidity(batch->from) == uidvalidity)
+		return true;
+	for (size_t i = 0; i < count; i++)
+		(void)lab_fail(&batch->results[which[i]].err, LAB_NOT_FOUND,
+			"UIDVALIDITY of %s changed", obox_mailbox_name(batch->from));
+	return false;
+}
+
+/* What is kept is safe before anything goes. */
+static void do_round(struct batch *batch)
+{
+	do_part(batch, batch->moved + batch->moved_before, batch->moved_count - batch->moved_before,
+		move_part);
+	do_part(batch, batch->expunged + batch->expunged_before,
+		batch->expunged_count - batch->expunged_before, expunge_part);
+	batch->moved_before = batch->moved_count;
+	batch->expunged_before = batch->expunged_count;
+}
+
+/* Each round decides on at least one mail of each object. */
+static void split_and_do(struct batch *batch, size_t *which, size_t count)
 {
 	uint32_t uidvalidity = obox_mailbox_uidvalidity(batch->from);
-	struct lab_error changed;
 
-	if (backend_user_settings(batch->user)->lazy_expunge_only_last_instance) {
-		split_by_references(batch, uids, count);
-	} else {
-		for (size_t i = 0; i < count; i++)
-			batch->moved[batch->moved_count++] = i;
+	while (count > 0) {
+		batch->later_count = 0;
+		if (batch->references != NULL)
+			split_by_references(batch, which, count);
+		for (size_t i = 0; i < count && batch->references == NULL; i++)
+			add(batch->moved, &batch->moved_count, which[i]);
+		if (!check_uidvalidity(batch, uidvalidity, which, count))
+			return;
+		do_round(batch);
+		memcpy(which, batch->later, batch->later_count * sizeof(*which));
+		count = drop_undecidable(batch, which, batch->later_count);
 	}
-	/* The UIDs were looked up: what was counted must be what goes. */
-	if (obox_mailbox_uidvalidity(batch->from) != uidvalidity) {
-		lab_fail(&changed, LAB_NOT_FOUND, "UIDVALIDITY of %s changed",
-			obox_mailbox_name(batch->from));
-		(void)fail_all(batch->results, count, &changed, NULL);
-		return;
-	}
-	/* What is kept is safe before anything goes. */
-	do_part(batch, batch->moved, batch->moved_count, move_part);
-	do_part(batch, batch->expunged, batch->expunged_count, expunge_part);
 }
 
 /* 0, or -1: there is no folder to move to, and nothing was done. */
@@ -197,7 +261,8 @@ int lazy_expunge(struct obox_user *user, struct obox_mailbox *mailbox, const uin
 	struct lab_error *err)
 {
 	struct lab_heap *heap = backend_user_env(user)->heap;
-	struct batch batch = { .user = user, .from = mailbox, .results = results };
+	struct batch batch = { .user = user, .from = mailbox, .uids = uids, .results = results };
+	size_t *lists;
 	struct lab_error refused;
 
 	ret_target[0] = '\0';
@@ -209,11 +274,17 @@ int lazy_expunge(struct obox_user *user, struct obox_mailbox *mailbox, const uin
 	if (open_target(&batch, &refused) < 0)
 		return fail_all(results, count, &refused, err);
 	memcpy(ret_target, obox_mailbox_guid(batch.to), 2 * ENV_GUID128_SIZE + 1);
-	batch.moved = lab_new_array(heap, size_t, count + 1);
-	batch.expunged = lab_new_array(heap, size_t, count + 1);
-	split_and_do(&batch, uids, count);
-	lab_heap_free(heap, batch.expunged);
-	lab_heap_free(heap, batch.moved);
+	lists = lab_new_array(heap, size_t, 4 * count + 1);
+	batch.moved = lists + count;
+	batch.expunged = lists + 2 * count;
+	batch.later = lists + 3 * count;
+	for (size_t i = 0; i < count; i++)
+		lists[i] = i;
+	if (backend_user_settings(user)->lazy_expunge_only_last_instance)
+		batch.references = lab_new_array(heap, struct obox_references, count + 1);
+	split_and_do(&batch, lists, count);
+	lab_heap_free(heap, batch.references);
+	lab_heap_free(heap, lists);
 	obox_mailbox_close(&batch.to);
 	return first_error(results, count, err);
 }
