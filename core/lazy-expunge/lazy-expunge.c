@@ -80,8 +80,8 @@ static void add(size_t *list, size_t *count, size_t i)
 }
 
 /* One that is moved keeps the object for the others. Of those before it in this round some are
- * expunged and count no more; but counts end at nlinks-limit, so whether it is the last one is asked
- * again when they are gone. */
+ * expunged and count no more; but counts end at nlinks-limit, so whether it is the last one is
+ * asked again when they are gone. */
 static void choose_part(struct batch *batch, size_t i)
 {
 	const struct obox_references *references = batch->references;

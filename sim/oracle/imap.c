@@ -14,6 +14,9 @@
 #define AT_ONCE \
 	"two backends served the user at once, and neither knew what the other did (obox 5.5)"
 
+#define STALE \
+	"another backend had the user's metacache, which is not removed with the user (obox 4.11)"
+
 /* Between two requests of a session that is open. */
 
 /* Listings of one folder by one backend, in the order of their ends. */
@@ -42,6 +45,7 @@ struct sight {
 struct service {
 	struct serving {
 		uint32_t life;
+		uint64_t since; /* event */
 		uint64_t until_ns;
 		struct serving *next;
 	} * by;
@@ -149,7 +153,7 @@ static void serve(struct imap *imap, const struct history_op *op)
 	}
 	if (own == NULL) {
 		own = lab_arena_new_of(oracle->work, struct serving);
-		*own = (struct serving){ life, 0, service->by };
+		*own = (struct serving){ life, op->invoked_event, 0, service->by };
 		service->by = own;
 	}
 	own->until_ns = LAB_MAX(own->until_ns, until_ns);
@@ -187,11 +191,39 @@ static bool was_at_once(struct imap *imap, const struct history_op *op)
 	return service_of(imap, op->user)->at_once <= op->ended_event;
 }
 
+/* The backend has an index of before the user was deleted elsewhere. */
+static bool has_stale_index(struct imap *imap, const struct history_op *op)
+{
+	const struct knowledge *k = imap->oracle->knowledge;
+	const struct service *service = service_of(imap, op->user);
+	uint32_t life = knowledge_life(k, op);
+
+	for (const struct death *d = service->deaths; d != NULL; d = d->next) {
+		if (d->op->kind != HISTORY_USER_DELETE || knowledge_life(k, d->op) == life ||
+			d->op->invoked_event > op->ended_event)
+			continue;
+		for (const struct serving *s = service->by; s != NULL; s = s->next) {
+			if (s->life == life && s->since <= d->op->ended_event)
+				return true;
+		}
+	}
+	return false;
+}
+
+/* Why two backends may say what does not fit together; or NULL. */
+static const char *excuse_apart(
+	struct imap *imap, const struct history_op *a, const struct history_op *b)
+{
+	if (was_at_once(imap, a) || was_at_once(imap, b))
+		return AT_ONCE;
+	return has_stale_index(imap, a) || has_stale_index(imap, b) ? STALE : NULL;
+}
+
 /* ---- 7, 9: a UID and a mail ---- */
 
 enum relation {
 	UNRELATED, /* nobody promised anything */
-	AT_ONCE_RELATED,
+	APART,     /* and neither knew of the other, for a reason */
 	RELATED
 };
 
@@ -211,7 +243,7 @@ static enum relation relation(struct imap *imap, const struct folder *folder, co
 		return RELATED;
 	if (!knowledge_has_uploads(k))
 		return UNRELATED;
-	return was_at_once(imap, a->op) || was_at_once(imap, b->op) ? AT_ONCE_RELATED : RELATED;
+	return excuse_apart(imap, a->op, b->op) != NULL ? APART : RELATED;
 }
 
 static uint64_t renumberings(struct imap *imap, const struct folder *folder, uint64_t to)
@@ -221,11 +253,11 @@ static uint64_t renumberings(struct imap *imap, const struct folder *folder, uin
 }
 
 /* Where a mail is that nobody was told of, whoever lists the folder anew counts it. */
-static const char *excuse_of(
-	const struct imap *imap, enum relation related, const struct history_op *op)
+static const char *excuse_of(struct imap *imap, enum relation related,
+	const struct history_op *before, const struct history_op *op)
 {
-	return related == AT_ONCE_RELATED ? AT_ONCE
-					  : oracle_excuse_lie(imap->oracle, imap->c, op->user);
+	return related == APART ? excuse_apart(imap, before, op)
+				: oracle_excuse_lie(imap->oracle, imap->c, op->user);
 }
 
 static void check_same_mail(struct imap *imap, struct folder *folder, const struct sight *before,
@@ -237,7 +269,7 @@ static void check_same_mail(struct imap *imap, struct folder *folder, const stru
 		return;
 	find(imap, folder, 7, "I7 UID of two mails", before->op, seen->op,
 		"one UID was that of two mails under one UIDVALIDITY",
-		excuse_of(imap, related, seen->op));
+		excuse_of(imap, related, before->op, seen->op));
 }
 
 static void check_same_uid(struct imap *imap, struct folder *folder, const struct sight *before,
@@ -250,7 +282,7 @@ static void check_same_uid(struct imap *imap, struct folder *folder, const struc
 		return;
 	find(imap, folder, 9, "I9 mail has another UID", before->op, seen->op,
 		"a mail had two UIDs under one UIDVALIDITY, and no merge had renumbered it",
-		excuse_of(imap, related, seen->op));
+		excuse_of(imap, related, before->op, seen->op));
 }
 
 typedef void (*check_fn)(struct imap *imap, struct folder *folder, const struct sight *before,
@@ -434,7 +466,7 @@ static void check_apart(struct imap *imap, struct folder *folder, const struct h
 		return;
 	find(imap, folder, 6, "I6 two UIDVALIDITYs", a, b,
 		"two backends had different UIDVALIDITYs, and no merge said so",
-		was_at_once(imap, a) || was_at_once(imap, b) ? AT_ONCE : NULL);
+		excuse_apart(imap, a, b));
 }
 
 /* Against the last listing of each life that it knew: what is true of these is true of those

@@ -114,6 +114,36 @@ static void two_backends_at_once_may_make_two(void **state)
 	t_excuses("I6 two UIDVALIDITYs");
 }
 
+/* Then a mail, and another backend that lists the folder with another UIDVALIDITY. */
+static void delete_user_and_list(void)
+{
+	(void)t_run(t_op_at(HISTORY_USER_DELETE, 1, 0), HISTORY_OK);
+	t.now += LAB_MINUTE;
+	deliver(1);
+	t_upload(3, 1);
+	t_see(1, 0);
+	t.now += LAB_MINUTE;
+	t_lists(2, LIST(.uidvalidity = 101), { .n = 1 });
+	finish_with({ .n = 1 });
+}
+
+/* obox 4.11: only the metacache of the backend that deletes the user goes. */
+static void an_index_of_before_the_user_was_deleted_may_be_another(void **state)
+{
+	(void)state;
+	(void)t_run(t_op_at(HISTORY_FLUSH, 2, 0), HISTORY_OK);
+	t.now += LAB_MINUTE;
+	delete_user_and_list();
+	t_excuses("I6 two UIDVALIDITYs");
+}
+
+static void of_a_backend_that_had_none_it_may_not(void **state)
+{
+	(void)state;
+	delete_user_and_list();
+	(void)t_finds("I6 two UIDVALIDITYs");
+}
+
 /* ---- 7 ---- */
 
 static void a_uid_is_never_given_again(void **state)
@@ -358,6 +388,8 @@ int main(void)
 		t_backends_test(without_bundles_each_backend_has_its_own),
 		t_backends_test(after_a_crash_it_is_what_it_was),
 		t_backends_test(two_backends_at_once_may_make_two),
+		t_backends_test(an_index_of_before_the_user_was_deleted_may_be_another),
+		t_backends_test(of_a_backend_that_had_none_it_may_not),
 		t_backends_test(a_uid_is_never_given_again),
 		t_backends_test(nor_by_who_knew_it),
 		t_backends_test(nor_after_a_crash),
