@@ -73,7 +73,12 @@ static int repair_all(struct disaster *d, struct backend *backend, struct lab_er
 	if (repair == SCENARIO_REPAIR_COLLECT)
 		return backend_collect(backend, &all, &d->collected, err);
 	for (size_t i = 0; i < all.user_count; i++) {
-		if (repair_user(d, backend, repair, all.users[i], err) < 0)
+		int result;
+
+		oracle_repairing(d->oracle, all.users[i], false, env_now(d->lab));
+		result = repair_user(d, backend, repair, all.users[i], err);
+		oracle_repairing(d->oracle, all.users[i], true, env_now(d->lab));
+		if (result < 0)
 			return -1;
 	}
 	return 0;

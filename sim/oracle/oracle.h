@@ -116,6 +116,9 @@ struct oracle_damage {
 #define ORACLE_DAMAGES(invariant) (UINT64_C(1) << (invariant))
 /* Copies what it is given. */
 void oracle_damaged(struct oracle *oracle, const struct oracle_damage *damage);
+/* An operator's repair of that user begins or is over: it lists bundles and refreshes nothing (24).
+ */
+void oracle_repairing(struct oracle *oracle, struct lab_view user, bool is_over, uint64_t time_ns);
 /* Garbage was collected after everything had ended: nothing that was written before that time may
  * be without a row, but for what a reverse row keeps. */
 void oracle_collected(struct oracle *oracle, uint64_t time_ns);

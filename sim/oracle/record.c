@@ -406,6 +406,7 @@ static void cql_access(
 void oracle_access(struct oracle *oracle, const struct sim_access *access)
 {
 	bool is_cdmi = strcmp(access->service, "cdmi") == 0;
+	bool is_imds = strcmp(access->service, "imds") == 0;
 	bool is_s3 = is_cdmi || strcmp(access->service, "s3") == 0 ||
 		     strcmp(access->service, "sproxyd") == 0;
 	/* A container that is not there yet is no trouble. */
@@ -418,19 +419,18 @@ void oracle_access(struct oracle *oracle, const struct sim_access *access)
 		.answered = access->answered };
 
 	if (access->fault_id != 0 || !access->answered ||
-		(is_s3 ? access->status >= 400 && !is_expected : access->status != 0))
+		(is_s3 || is_imds ? access->status >= 400 && !is_expected : access->status != 0))
 		oracle_trouble(oracle, access->received_ns);
 	line.peer = intern_peer(oracle, access->peer);
 	if (is_s3)
 		s3_access(oracle, access, &line);
-	else if (strcmp(access->service, "imds") == 0 &&
-		 (access->fault_id != 0 || access->status >= 400))
+	else if (is_imds && (access->fault_id != 0 || access->status >= 400))
 		oracle_imds_trouble(oracle, access->received_ns);
 	else if (strcmp(access->service, "cql") == 0)
 		cql_access(oracle, access, &line);
 }
 
-/* "error" is there only when something failed; not finding a thing is no failure. */
+/* "error" says something only when something failed; not finding a thing is no failure. */
 static bool is_failure(const struct lab_event *event)
 {
 	bool failed = false;
@@ -440,8 +440,9 @@ static bool is_failure(const struct lab_event *event)
 
 		if (f->kind == LAB_FIELD_CODE && f->number == LAB_NOT_FOUND)
 			return false;
-		failed |= f->kind == LAB_FIELD_CODE ? f->number != LAB_OK
-						    : strcmp(f->name, "error") == 0;
+		failed |= f->kind == LAB_FIELD_CODE
+				  ? f->number != LAB_OK
+				  : strcmp(f->name, "error") == 0 && f->text.len > 0;
 	}
 	return failed;
 }

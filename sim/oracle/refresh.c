@@ -33,33 +33,44 @@ static struct window *window_of(
 	return *slot;
 }
 
-/* ---- folders and users that are deleted: their bundles are listed first ---- */
+/* ---- folders and users that are deleted, or repaired: their bundles are listed first ---- */
 
 struct deletion {
 	unsigned open;
 	uint64_t ended_ns;
 };
 
-void oracle_deletion_event(struct oracle *oracle, const struct lab_event *event)
+static void deletion_step(
+	struct oracle *oracle, struct lab_view user, bool is_over, uint64_t time_ns)
 {
-	struct lab_view kind = oracle_event_text(event, "kind");
+	void **slot = lab_map_slot(oracle->deletions, user);
 	struct deletion *deletion;
-	void **slot;
 
-	if (!lab_view_eq_cstr(kind, history_kind_name(HISTORY_DELETE)) &&
-		!lab_view_eq_cstr(kind, history_kind_name(HISTORY_USER_DELETE)))
-		return;
-	slot = lab_map_slot(oracle->deletions, oracle_event_text(event, "user"));
 	if (slot == NULL)
 		return;
 	if (*slot == NULL)
 		*slot = lab_arena_new_of(oracle->texts, struct deletion);
 	deletion = *slot;
-	if (event->id == LAB_EV_operation_invoked)
+	if (!is_over)
 		deletion->open++;
 	else if (deletion->open > 0)
 		deletion->open--;
-	deletion->ended_ns = event->time_ns;
+	deletion->ended_ns = time_ns;
+}
+
+void oracle_deletion_event(struct oracle *oracle, const struct lab_event *event)
+{
+	struct lab_view kind = oracle_event_text(event, "kind");
+
+	if (lab_view_eq_cstr(kind, history_kind_name(HISTORY_DELETE)) ||
+		lab_view_eq_cstr(kind, history_kind_name(HISTORY_USER_DELETE)))
+		deletion_step(oracle, oracle_event_text(event, "user"),
+			event->id != LAB_EV_operation_invoked, event->time_ns);
+}
+
+void oracle_repairing(struct oracle *oracle, struct lab_view user, bool is_over, uint64_t time_ns)
+{
+	deletion_step(oracle, user, is_over, time_ns);
 }
 
 static bool is_deleting(const struct oracle *oracle, struct lab_view user, uint64_t time_ns)

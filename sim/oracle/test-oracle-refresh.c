@@ -112,6 +112,44 @@ static void requests_may_be_late_when_something_failed(void **state)
 	(void)t_finds("I24 listing without a refresh");
 }
 
+/* Events of what went well have an error, too: an empty one. And IMDS says 200. */
+static void what_went_well_is_no_trouble(void **state)
+{
+	static const enum lab_event_id events[] = { LAB_EV_dict_iteration_finished,
+		LAB_EV_cassandra_query_finished, LAB_EV_dict_transaction_finished,
+		LAB_EV_fs_file_finished };
+	const struct lab_field fields[] = { LAB_F_CSTR("key", "x"), LAB_F_CSTR("error", "") };
+	struct sim_access imds = { .service = "imds",
+		.peer = lab_view_cstr(t_backend(1)),
+		.received_ns = t.now,
+		.answered_ns = t.now,
+		.operation = LAB_VIEW("TOKEN"),
+		.request = LAB_VIEW("/latest/api/token"),
+		.status = 200,
+		.answered = true,
+		.timestamp_us = INT64_MIN };
+
+	(void)state;
+	for (size_t i = 0; i < LAB_COUNT_OF(events); i++)
+		t_tell_fiber(events[i], 1, 0, fields, LAB_COUNT_OF(fields));
+	oracle_access(t.oracle, &imds);
+	listing(1, "mails.user_index_objects");
+	(void)t_finds("I24 listing without a refresh");
+}
+
+static void a_repair_lists_without_a_refresh(void **state)
+{
+	(void)state;
+	oracle_repairing(t.oracle, LAB_VIEW(T_USER), false, t.now);
+	t.now += 5 * LAB_MINUTE;
+	two_listings(1, true);
+	oracle_repairing(t.oracle, LAB_VIEW(T_USER), true, t.now);
+	t_passes();
+	t.now += 5 * LAB_MINUTE;
+	listing(1, "mails.user_index_objects");
+	(void)t_finds("I24 listing without a refresh");
+}
+
 static void what_found_nothing_new_must_be_two_listings_and_no_get(void **state)
 {
 	for (unsigned i = 0; i < 4; i++) {
@@ -185,6 +223,8 @@ int main(void)
 		t_backends_test(refreshes_that_cost_what_they_should_pass),
 		t_backends_test(a_listing_outside_of_a_refresh_is_found),
 		t_backends_test(requests_may_be_late_when_something_failed),
+		t_backends_test(what_went_well_is_no_trouble),
+		t_backends_test(a_repair_lists_without_a_refresh),
 		t_backends_test(what_found_nothing_new_must_be_two_listings_and_no_get),
 		t_backends_test(two_folders_at_once_are_not_told_apart),
 		t_backends_test(after_a_crash_nothing_is_kept),
