@@ -142,6 +142,29 @@ static void list_defects(void)
 #undef X
 }
 
+static void append_term(
+	char *cell, size_t size, enum cost_request request, unsigned count, bool is_most)
+{
+	size_t len = strlen(cell);
+
+	(void)snprintf(cell + len, size - len, "%s%s%u x %s", len == 0 ? "" : ", ",
+		is_most ? "at most " : "", count, cost_request_name(request));
+}
+
+static void list_costs(void)
+{
+	for (unsigned i = 0; i < COST_ACTION_COUNT; i++) {
+		const struct cost_line *line = cost_line((enum cost_action)i);
+		char cell[512] = "";
+
+		for (size_t n = 0; n < COST_TERMS_MAX && line->terms[n].count > 0; n++)
+			append_term(cell, sizeof(cell), line->terms[n].request,
+				line->terms[n].count, line->terms[n].is_most);
+		printf("  %-22s %s\n      %s\n      %s\n", line->name, line->action,
+			cell[0] == '\0' ? "nothing" : cell, line->source);
+	}
+}
+
 static const struct list {
 	const char *name;
 	void (*print)(void);
@@ -152,6 +175,7 @@ static const struct list {
 	{ "settings", list_settings },
 	{ "events", list_events },
 	{ "defects", list_defects },
+	{ "costs", list_costs },
 };
 
 int cmd_list(int argc, char **argv)
@@ -182,6 +206,6 @@ int cmd_list(int argc, char **argv)
 	if (o.argument_count > 0)
 		return CLI_PASS;
 	lab_fail(&err, LAB_INVALID,
-		"list needs one of faults, invariants, marks, settings, events, defects");
+		"list needs one of faults, invariants, marks, settings, events, defects, costs");
 	return cli_usage(&err);
 }

@@ -22,7 +22,7 @@ static const struct command {
 	{ "sweep", "SCN [--seed S] [--fault POINT[:KIND]] [-j N]",
 		"every request of a run fails in every way", cmd_sweep },
 	{ "check", "FILE...", "errors and advice for a dovecot.conf or .scn", cmd_check },
-	{ "list", "faults|invariants|settings|events|defects", "what there is", cmd_list },
+	{ "list", "faults|invariants|settings|events|defects|costs", "what there is", cmd_list },
 	{ "serve", "[--s3 A:P] [--cql A:P] [--imds A:P] [--admin A:P] [...]",
 		"the emulators on sockets, until SIGTERM", cmd_serve },
 	{ "fs", "COMMAND [--conf FILE] [--filter NAME] PATH...",

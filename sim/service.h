@@ -79,7 +79,8 @@ struct sim_access {
 	struct lab_view operation; /* "PUT", "POST-DELETE", "INSERT", "imds.token" */
 	struct lab_view subject;   /* "bucket/key"; "keyspace.table" */
 	struct lab_view request;   /* HTTP: the target; CQL: the statement text */
-	struct lab_view user; /* HTTP: X-Dovecot-Username; CQL: bound value of column u, if any */
+	struct lab_view user;   /* HTTP: X-Dovecot-Username; CQL: bound value of column u, if any */
+	struct lab_view object; /* CQL: bound value of column i, if any and no batch */
 	const struct lab_view *keys; /* bulk delete: each key */
 	size_t key_count;
 	unsigned status;  /* HTTP status; CQL error code, 0 for ok; what was (to be) answered */

@@ -5,6 +5,8 @@
  */
 #include "scenarios/runner/campaign.h"
 
+#include "scenarios/runner/costs-print.h"
+
 #include <stdio.h>
 
 static const char *verdict_of(const struct campaign_result *r)
@@ -102,6 +104,7 @@ void campaign_print(const struct campaign_result *r, const char *scenario, struc
 	print_faults(t, out);
 	excuses_print(&t->excuses, out);
 	print_marks(r, out);
+	costs_print(&t->costs, out);
 	lab_buf_printf(out,
 		"\n  storage requests  %" PRIu64 " (S3 %" PRIu64 ", CQL %" PRIu64 ", IMDS %" PRIu64
 		")\n  leaked objects    %" PRIu64 "%s\n",
@@ -200,6 +203,7 @@ void campaign_print_json(const struct campaign_result *r, const char *scenario, 
 	json_marks(&json, r);
 	campaign_json_signatures(&json, r, "seeds");
 	excuses_json(&t->excuses, &json);
+	costs_json(&t->costs, &json);
 	lab_json_key(&json, "seeds_per_s");
 	lab_json_decimal(&json, (int64_t)per_second(r->seeds, r->wall_ns, 100), 2);
 	lab_json_key(&json, "speedup");

@@ -5,6 +5,7 @@
  */
 #include "scenarios/runner/campaign.h"
 
+#include "scenarios/runner/costs-print.h"
 #include "scenarios/runner/report.h"
 
 #include <errno.h>
@@ -171,6 +172,7 @@ static void add_totals(struct run_result *total, const struct run_result *run)
 	total->events += run->events;
 	total->virtual_ns += run->virtual_ns;
 	total->storage_requests += run->storage_requests;
+	costs_add(&total->costs, &run->costs);
 	total->s3_requests += run->s3_requests;
 	total->cql_requests += run->cql_requests;
 	total->imds_requests += run->imds_requests;

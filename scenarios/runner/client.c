@@ -633,6 +633,7 @@ static void end_bulk(struct client_session *session, struct client_request *r, s
 		op->made =
 			client_object_of(session->client, saved->name, saved->oid, saved->oid_len);
 		op->copied = r->results[i].copied;
+		op->call = bulk->ids[0];
 		(void)client_end(session->client, bulk->ids[i], op, answer, r, &r->results[i].err);
 	}
 }

@@ -66,6 +66,27 @@ static void take_plugins(
 					    LAB_VIEW("add-flags")) != SIZE_MAX;
 }
 
+/* Who does one thing after the other, and nothing that the table of costs does not have. */
+static bool has_tour(const struct scenario *s)
+{
+	for (size_t i = 0; i < s->group_count; i++) {
+		if (!s->groups[i].tour)
+			return false;
+	}
+	return s->group_count > 0;
+}
+
+static void set_costs(struct oracle_settings *settings, const struct scenario *s)
+{
+	settings->has_costs = has_tour(s) && !scenario_is_scality(&s->endpoints) &&
+			      !s->is_foreign_s3 && !s->is_foreign_cql && !s->conf.lazy_expunge &&
+			      !s->conf.obox_track_copy_flags;
+	settings->has_fscache =
+		lab_view_find(s->conf.obox_fs.text, LAB_VIEW("fscache:")) != SIZE_MAX;
+	settings->delete_batch =
+		LAB_MIN(s->endpoints.s3.bulk_delete_limit, s->conf.obox_max_parallel_deletes);
+}
+
 struct oracle *judge_new_oracle(const struct scene *scene, struct lab_heap *heap)
 {
 	const struct scenario *s = scene->options->scenario;
@@ -130,6 +151,7 @@ struct oracle *judge_new_oracle(const struct scene *scene, struct lab_heap *heap
 	if (!disk_watch_fscache(&s->conf, &settings.fscache_max_bytes, &cache))
 		settings.fscache_max_bytes = 0;
 	take_plugins(s, heap, &settings);
+	set_costs(&settings, s);
 	return oracle_new(&settings);
 }
 
@@ -204,6 +226,7 @@ void judge(const struct judge_case *c, struct run_result *r)
 	r->excused = verdict.excused;
 	r->leaked_objects = verdict.leaked_objects;
 	collect_excuses(&verdict, r);
+	r->costs = *oracle_costs(c->oracle);
 	unknown = why_inconclusive(c, &verdict);
 	if (verdict.failures > 0) {
 		r->verdict = RUN_FAIL;

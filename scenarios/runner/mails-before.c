@@ -22,6 +22,7 @@ struct placing {
 	const struct scene *scene;
 	struct workload *workload;
 	struct history *history;
+	struct oracle *oracle;
 	struct lab_heap *heap;
 	struct fs_uri_compress compress;
 	bool is_compressed;
@@ -182,6 +183,7 @@ static int place_max_bucket(
 {
 	struct placing *p = f->p;
 
+	oracle_buckets_before(p->oracle, lab_view_cstr(f->guid_hex), last->bucket);
 	if (last->bucket > 0)
 		lab_buf_printf(&p->cql,
 			"INSERT INTO %.*s.user_mailbox_buckets (u,g,b) VALUES "
@@ -209,6 +211,7 @@ static void write_down(const struct folder_before *f, const struct mail_before *
 	memcpy(op.made.name, mail->name, sizeof(op.made.name));
 	memcpy(op.made.oid, mail->oid, OID_BYTES);
 	history_end(f->p->history, history_invoke(f->p->history, &op), &op);
+	oracle_mail_before(f->p->oracle, &op);
 	client_learn_token(f->user, mail->oid, OID_BYTES, mail->token);
 }
 
@@ -252,11 +255,14 @@ static int place_user(struct placing *p, struct user *user, struct lab_error *er
 }
 
 int mails_before_place(const struct scene *scene, struct workload *workload,
-	struct history *history, struct lab_heap *heap, struct lab_error *err)
+	struct history *history, struct oracle *oracle, struct lab_heap *heap,
+	struct lab_error *err)
 {
-	struct placing p = {
-		.scene = scene, .workload = workload, .history = history, .heap = heap
-	};
+	struct placing p = { .scene = scene,
+		.workload = workload,
+		.history = history,
+		.oracle = oracle,
+		.heap = heap };
 	struct lab_view uri = scene->options->scenario->conf.obox_fs.text;
 	size_t at = lab_view_find(uri, LAB_VIEW("compress:"));
 	int result = 0;

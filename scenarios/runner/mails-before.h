@@ -16,9 +16,11 @@
 
 #include "scenarios/runner/scene.h"
 #include "scenarios/runner/workload.h"
+#include "sim/oracle/oracle.h"
 
 /* Of all users. `heap` is for work in progress. */
 int mails_before_place(const struct scene *scene, struct workload *workload,
-	struct history *history, struct lab_heap *heap, struct lab_error *err);
+	struct history *history, struct oracle *oracle, struct lab_heap *heap,
+	struct lab_error *err);
 
 #endif

@@ -59,6 +59,11 @@ static void on_access(void *ctx, const struct sim_access *access)
 	judge_access(run->oracle, access, run->result);
 }
 
+static void on_operation(void *ctx, const struct history_op *op, bool is_end)
+{
+	oracle_operation(((struct run *)ctx)->oracle, op, is_end);
+}
+
 static uint64_t event_sequence(void *ctx)
 {
 	return world_event_count(((struct run *)ctx)->sim.world);
@@ -308,8 +313,10 @@ int run_simulated(const struct run_options *options, struct run_result *ret, str
 		result = start_clients(&run, err);
 	}
 	if (result == 0)
-		result = mails_before_place(
-			&run.sim.scene, run.workload, run.history, world_heap(run.sim.world), err);
+		result = mails_before_place(&run.sim.scene, run.workload, run.history, run.oracle,
+			world_heap(run.sim.world), err);
+	if (result == 0)
+		history_listen(run.history, on_operation, &run);
 	if (result == 0) {
 		/* What fails here is the world itself: a livelock, or too many events. */
 		bool is_broken = storm(&run, err) < 0 || (!run.is_stopped && audit(&run, err) < 0);

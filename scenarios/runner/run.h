@@ -65,6 +65,7 @@ struct run_result {
 	uint64_t users, crashes;
 	uint64_t marks[LAB_MARK_COUNT];
 	uint64_t leaked_objects, findings, excused;
+	struct cost_report costs;
 	struct excuses excuses;
 	bool is_left; /* objects in a foreign bucket, a foreign keyspace: could not be deleted */
 	char signature[ORACLE_SIGNATURE_MAX]; /* of the first finding */

@@ -19,6 +19,7 @@ static void access_log(struct cqlemu *emu, const struct cqle_op *op, unsigned st
 		.subject = op->subject,
 		.request = op->text,
 		.user = op->user,
+		.object = op->object,
 		.status = status,
 		.applied = op->applied,
 		.answered = answered && op->session != NULL,

@@ -786,6 +786,7 @@ struct cqle_plan {
 	size_t pk_index_count;
 	size_t user_marker;            /* which marker column "u" is bound to; SIZE_MAX: none */
 	struct lab_view user_constant; /* or its constant */
+	size_t object_marker;          /* the same of column "i" */
 
 	uint8_t result_id[16]; /* metadata-id.c */
 	bool has_result_id;
@@ -1339,7 +1340,7 @@ struct cqle_op {
 	size_t warning_count;
 
 	/* for the access log */
-	struct lab_view operation, subject, user, text;
+	struct lab_view operation, subject, user, object, text;
 	int64_t timestamp_us;
 	uint64_t bytes, body_hash;
 	bool applied;

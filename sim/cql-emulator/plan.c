@@ -72,6 +72,9 @@ int plan_column_value(struct builder *b, const struct term *term, const struct c
 	if (plan_value(b, term, &spec, ret) < 0)
 		return -1;
 	ret->column = column;
+	if (lab_view_eq_cstr(column->name, "i") && ret->is_marker &&
+		b->outer->object_marker == SIZE_MAX)
+		b->outer->object_marker = term->marker;
 	if (!is_user_column(column) || ret->is_null)
 		return 0;
 	if (!ret->is_marker)
@@ -918,6 +921,7 @@ int cqle_plan_build(struct cqlemu *emu, struct lab_arena *arena, const struct st
 	plan->refs = 1;
 	plan->keyspace_used = current_keyspace;
 	plan->user_marker = SIZE_MAX;
+	plan->object_marker = SIZE_MAX;
 	plan->marker_count = statement->marker_count;
 	plan->markers = lab_arena_array(arena, struct cql_column, statement->marker_count);
 	if (build_statement(&b) < 0)

@@ -63,6 +63,8 @@ static void note_user(
 	op->user = plan->user_constant;
 	if (plan->user_marker != SIZE_MAX && values[plan->user_marker].kind == CQL_VALUE_BYTES)
 		op->user = values[plan->user_marker].bytes;
+	if (plan->object_marker != SIZE_MAX && values[plan->object_marker].kind == CQL_VALUE_BYTES)
+		op->object = values[plan->object_marker].bytes;
 }
 
 static void note(struct cqle_op *op, struct cqle_plan *plan, const struct cql_bind *values)
@@ -666,6 +668,7 @@ static int batch_item(struct cqlemu *emu, struct cqle_op *op, const struct cql_b
 	if (op->user.ptr == NULL) {
 		note_user(op, plan, item->values);
 		op->user = op->user.ptr == NULL ? op->user : lab_arena_copy(op->arena, op->user);
+		op->object = (struct lab_view){ 0 };
 	}
 	cqle_change_add(op, plan, item->values);
 	return 0;

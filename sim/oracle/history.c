@@ -27,6 +27,8 @@ struct history {
 	size_t flag_count;
 	uint64_t totals[HISTORY_KIND_COUNT][HISTORY_UNCERTAIN + 1];
 	bool is_full;
+	history_listener listener;
+	void *listener_ctx;
 };
 
 static const char *const kind_names[] = {
@@ -166,6 +168,12 @@ static struct lab_view folder_name(struct history *history, struct lab_view user
 	return folder->name;
 }
 
+void history_listen(struct history *history, history_listener fn, void *ctx)
+{
+	history->listener = fn;
+	history->listener_ctx = ctx;
+}
+
 uint32_t history_invoke(struct history *history, const struct history_op *op)
 {
 	struct history_op *copy;
@@ -184,6 +192,8 @@ uint32_t history_invoke(struct history *history, const struct history_op *op)
 	copy->backend = lab_arena_copy(history->texts, op->backend);
 	history->ranges[copy->id - 1] = (struct sighting_range){ 0 };
 	history->totals[copy->kind][HISTORY_PENDING]++;
+	if (history->listener != NULL)
+		history->listener(history->listener_ctx, copy, false);
 	return copy->id;
 }
 
@@ -216,6 +226,7 @@ void history_end(struct history *history, uint32_t id, const struct history_op *
 	memcpy(op->target_guid, end->target_guid, sizeof(op->target_guid));
 	op->made = end->made;
 	op->copied = end->copied;
+	op->call = end->call;
 	op->ended_ns = end->ended_ns;
 	op->ended_event = end->ended_event;
 	op->code = end->code;
@@ -226,6 +237,8 @@ void history_end(struct history *history, uint32_t id, const struct history_op *
 	memcpy(op->message, end->message, sizeof(op->message));
 	history->totals[op->kind][HISTORY_PENDING]--;
 	history->totals[op->kind][op->outcome]++;
+	if (history->listener != NULL)
+		history->listener(history->listener_ctx, op, true);
 }
 
 void history_sight(struct history *history, uint32_t op, const struct history_sighting *sightings,

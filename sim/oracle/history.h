@@ -88,6 +88,8 @@ struct history_object {
 /* One operation on one mail (a bulk expunge is as many operations), or on one folder. */
 struct history_op {
 	uint32_t id; /* 1, 2, 3... given by history_invoke() */
+	/* Of one command on several mails: the id of its first; 0: not told. */
+	uint32_t call;
 	enum history_kind kind;
 	enum history_outcome outcome;
 	struct lab_view user, folder;
@@ -158,6 +160,9 @@ struct history;
 
 struct history *history_new(struct lab_heap *heap);
 void history_free(struct history **history);
+/* Hears of each operation when it is written down, and when it has ended. */
+typedef void (*history_listener)(void *ctx, const struct history_op *op, bool is_end);
+void history_listen(struct history *history, history_listener fn, void *ctx);
 bool history_is_full(const struct history *history);
 
 /* The bit of a flag or keyword (in either case), the same for the whole run. 0 if the history is

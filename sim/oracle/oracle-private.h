@@ -196,6 +196,7 @@ struct oracle {
 
 	struct reconcile *reconcile;
 	struct oracle_metacache *metacache;
+	struct costs *costs;
 	struct knowledge *knowledge;
 	struct lab_map *roots;     /* host, user -> struct oracle_root_refreshes (folders.c) */
 	struct lab_map *deletions; /* user -> struct deletion (refresh.c) */
@@ -281,6 +282,19 @@ static inline bool oracle_is_storage_write(const struct history_op *op)
 	       op->kind == HISTORY_AUTOEXPUNGE || op->kind == HISTORY_DELETE ||
 	       op->kind == HISTORY_USER_DELETE;
 }
+
+/* costs.c: 36. Only where the table applies (costs_are_kept()). */
+struct costs *costs_new(struct lab_heap *heap);
+/* Something failed. */
+void costs_trouble(struct costs *costs, uint64_t time_ns);
+void costs_free(struct costs **costs);
+bool costs_are_kept(const struct oracle *oracle);
+void costs_cql_access(
+	struct oracle *oracle, const struct sim_access *access, struct lab_view table);
+void costs_s3_access(struct oracle *oracle, const struct sim_access *access, struct lab_view key);
+void costs_event(struct oracle *oracle, const struct lab_event *event);
+/* At the end of the run; before oracle_report_online(). */
+void costs_finish(struct oracle *oracle, uint64_t now_ns);
 
 /* reconcile.c: 34. Peers as in oracle_line. */
 struct reconcile *reconcile_new(struct lab_heap *heap);

@@ -99,6 +99,9 @@ static const struct oracle_invariant invariants[] = {
 	{ 35, "living-credentials",
 		"Whoever is told that its credentials are dead has living ones within one "
 		"refresh." },
+	{ 36, "costs",
+		"An action asks for what the table of costs says (`list costs`), no more and no "
+		"less, while nothing fails." },
 };
 
 const struct oracle_invariant *oracle_invariants(size_t *ret_count)
@@ -127,6 +130,8 @@ void oracle_judge(struct oracle *oracle, const struct oracle_case *c, struct ora
 	oracle->work = lab_arena_new(oracle->settings.heap, WORK_MAX);
 	oracle_check_requests(oracle, c);
 	reconcile_finish(oracle, c->ended_ns);
+	if (costs_are_kept(oracle))
+		costs_finish(oracle, c->ended_ns);
 	if (history_is_full(c->history)) {
 		oracle_unknown(oracle, "the history is full: operations are missing from it");
 		oracle_report_online(oracle);

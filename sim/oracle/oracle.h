@@ -14,6 +14,7 @@
 
 #include "sim/cql-emulator/cql-emulator.h"
 #include "sim/faults/faults.h"
+#include "sim/oracle/costs.h"
 #include "sim/oracle/history.h"
 #include "sim/s3-emulator/s3-emulator.h"
 #include "sim/scality-emulator/scality-emulator.h"
@@ -83,6 +84,9 @@ struct oracle_settings {
 	uint64_t autoexpunge_ns;
 	/* New object ids say whether a mail has an attachment, and backends look. */
 	bool ids_tell_attachments;
+	/* The table of costs applies (36): nothing that it does not know is configured. */
+	bool has_costs, has_fscache;
+	unsigned delete_batch; /* keys of a bulk delete at most */
 	/* What the run injected on purpose, beyond the plan: objects taken away, rows put back. */
 	bool objects_were_lost, rows_were_resurrected;
 };
@@ -98,6 +102,13 @@ void oracle_backend_started(
 /* While the run goes on. */
 void oracle_access(struct oracle *oracle, const struct sim_access *access);
 void oracle_event(struct oracle *oracle, const struct lab_event *event);
+/* As the history says (36): a history_listener. What was delivered before the run began, and up to
+ * which bucket. */
+void oracle_operation(struct oracle *oracle, const struct history_op *op, bool is_end);
+void oracle_mail_before(struct oracle *oracle, const struct history_op *op);
+void oracle_buckets_before(struct oracle *oracle, struct lab_view guid_hex, uint32_t max_bucket);
+/* What was done, and what of it was compared with the table. Borrowed. */
+const struct cost_report *oracle_costs(const struct oracle *oracle);
 /* All users are in the dict from now on. */
 void oracle_migrated(struct oracle *oracle);
 

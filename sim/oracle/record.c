@@ -33,6 +33,7 @@ struct oracle *oracle_new(const struct oracle_settings *settings)
 	oracle->knowledge = knowledge_new(heap);
 	oracle->reconcile = reconcile_new(heap);
 	oracle->clocks = lab_map_new(heap, PEERS_MAX);
+	oracle->costs = costs_new(heap);
 	oracle->windows = lab_map_new(heap, ORACLE_NAMES_MAX);
 	oracle->roots = lab_map_new(heap, ORACLE_NAMES_MAX);
 	oracle->deletions = lab_map_new(heap, ORACLE_NAMES_MAX);
@@ -51,6 +52,7 @@ void oracle_free(struct oracle **oracle_p)
 	knowledge_free(&oracle->knowledge);
 	reconcile_free(&oracle->reconcile);
 	lab_map_free(&oracle->clocks);
+	costs_free(&oracle->costs);
 	oracle_refresh_free(oracle);
 	oracle_metacache_free(oracle);
 	lab_arena_free(&oracle->work);
@@ -112,6 +114,7 @@ void oracle_trouble(struct oracle *oracle, uint64_t time_ns)
 {
 	size_t capacity = LAB_MAX(oracle->trouble_capacity * 2, (size_t)1024);
 
+	costs_trouble(oracle->costs, time_ns);
 	if (oracle->trouble_count > 0 && oracle->trouble[oracle->trouble_count - 1] >= time_ns)
 		return;
 	if (oracle->trouble_count == ORACLE_TROUBLE_MAX) {
@@ -272,6 +275,8 @@ static void s3_access(
 	line->body_hash = access->body_hash;
 	if (lab_view_eq(access->operation, LAB_VIEW("LIST")))
 		check_list(oracle, access, bucket);
+	if (costs_are_kept(oracle))
+		costs_s3_access(oracle, access, key);
 	if (!lab_view_eq(access->operation, LAB_VIEW("POST-DELETE"))) {
 		keep_s3_key(oracle, access, line, key);
 		oracle_bundle_access(oracle, access, key, line->what);
@@ -376,6 +381,8 @@ static void cql_access(
 	reconcile_cql_access(oracle, access, line->peer);
 	line->table = (uint8_t)table_of(table);
 	line->key = access->user.len == 0 ? 0 : lab_hash_view(0, access->user);
+	if (costs_are_kept(oracle))
+		costs_cql_access(oracle, access, table);
 	if (lab_view_eq(access->operation, LAB_VIEW("SELECT"))) {
 		line->what = ORACLE_CQL_SELECT;
 		/* Not of those who read tables as a whole. */
@@ -447,6 +454,27 @@ static bool is_failure(const struct lab_event *event)
 	return failed;
 }
 
+static bool is_of_costs(enum lab_event_id id)
+{
+	switch ((int)id) {
+	case LAB_EV_metacache_user_refresh_started:
+	case LAB_EV_metacache_user_refresh_finished:
+	case LAB_EV_metacache_mailbox_refresh_started:
+	case LAB_EV_metacache_mailbox_refresh_finished:
+	case LAB_EV_metacache_user_bundle_download_finished:
+	case LAB_EV_metacache_mailbox_bundle_download_finished:
+	case LAB_EV_metacache_user_bundle_upload_finished:
+	case LAB_EV_metacache_mailbox_bundle_upload_finished:
+	case LAB_EV_metacache_bundle_set_aside:
+	case LAB_EV_obox_mailbox_rescan_finished:
+	case LAB_EV_obox_mailbox_rebuild_finished:
+	case LAB_EV_fs_dictmap_max_bucket_changed:
+		return true;
+	default:
+		return false;
+	}
+}
+
 void oracle_event(struct oracle *oracle, const struct lab_event *event)
 {
 	uint32_t boot;
@@ -454,6 +482,8 @@ void oracle_event(struct oracle *oracle, const struct lab_event *event)
 	oracle->last_event = event->sequence;
 	oracle_check_secrets(oracle, event);
 	knowledge_event(oracle->knowledge, event);
+	if (costs_are_kept(oracle) && is_of_costs(event->id))
+		costs_event(oracle, event);
 	switch ((int)event->id) {
 	case LAB_EV_http_request_finished:
 	case LAB_EV_http_request_retried:
