@@ -489,10 +489,26 @@ static struct history_op op_on_mail(
 
 /* One FETCH; for the oracle each mail is an operation of its own. */
 struct fetch_batch {
-	struct client_fetched fetched[CLIENT_BULK_MAX];
-	struct history_op ops[CLIENT_BULK_MAX];
-	uint32_t ids[CLIENT_BULK_MAX], uids[CLIENT_BULK_MAX];
+	struct client_fetched *fetched;
+	struct history_op *ops;
+	uint32_t *ids, *uids;
 };
+
+static void new_batch(struct lab_heap *heap, size_t count, struct fetch_batch *ret)
+{
+	ret->fetched = lab_new_array(heap, struct client_fetched, count);
+	ret->ops = lab_new_array(heap, struct history_op, count);
+	ret->ids = lab_new_array(heap, uint32_t, count);
+	ret->uids = lab_new_array(heap, uint32_t, count);
+}
+
+static void free_batch(struct lab_heap *heap, struct fetch_batch *batch)
+{
+	lab_heap_free(heap, batch->fetched);
+	lab_heap_free(heap, batch->ops);
+	lab_heap_free(heap, batch->ids);
+	lab_heap_free(heap, batch->uids);
+}
 
 static void begin_fetch(struct client_session *session, struct fetch_batch *batch,
 	const size_t *mails, size_t count)
@@ -525,23 +541,23 @@ static void end_fetch(struct client_session *session, struct fetch_batch *batch,
 bool client_fetch(struct client_session *session, const size_t *mails, size_t count)
 {
 	struct lab_heap *heap = session->client->lab->heap;
-	struct fetch_batch *batch = lab_new(heap, struct fetch_batch);
 	struct client_request r = { .client = session->client,
 		.user = session->user,
 		.folder = session->view.folder,
 		.uidvalidity = session->view.uidvalidity,
 		.view_guid = session->view.guid,
-		.uids = batch->uids,
-		.fetched = batch->fetched,
 		.count = count };
+	struct fetch_batch batch;
 	enum node_answer answer;
 
-	lab_assert(count <= CLIENT_BULK_MAX);
-	begin_fetch(session, batch, mails, count);
+	new_batch(heap, count, &batch);
+	r.uids = batch.uids;
+	r.fetched = batch.fetched;
+	begin_fetch(session, &batch, mails, count);
 	answer = call(session->client, client_session_node(session), fetch_in_backend, &r);
 	for (size_t i = 0; i < count; i++)
-		end_fetch(session, batch, &session->view.mails[mails[i]], i, answer, &r);
-	lab_heap_free(heap, batch);
+		end_fetch(session, &batch, &session->view.mails[mails[i]], i, answer, &r);
+	free_batch(heap, &batch);
 	return answer == NODE_ANSWERED && !r.is_stale;
 }
 

@@ -87,7 +87,7 @@ enum history_outcome client_flush(
 /* These return false when the connection is gone: the session is over. Mails are given by their
  * position in the view. */
 bool client_select(struct client_session *session, struct lab_view folder);
-/* Bodies of at most CLIENT_BULK_MAX mails, in one FETCH. */
+/* Bodies, in one FETCH. */
 bool client_fetch(struct client_session *session, const size_t *mails, size_t count);
 /* STORE +FLAGS or -FLAGS. */
 bool client_store(struct client_session *session, size_t mail, struct lab_view flag, bool is_set);

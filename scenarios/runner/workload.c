@@ -781,14 +781,23 @@ const char *workload_user_name(const struct workload *workload, size_t index)
 
 #define AUDIT_TOKENS 8
 
-static void fetch_from(struct client_session *session, size_t first)
-{
-	size_t mails[CLIENT_BULK_MAX];
-	size_t count = LAB_MIN(session->view.count - first, (size_t)CLIENT_BULK_MAX);
+/* The auditor only reads, and who only reads takes every look at the root for news of the folders:
+ * so it asks for as much at a time as fits into memory. */
+#define AUDIT_FETCH_MAX 100000u
 
-	for (size_t i = 0; i < count; i++)
-		mails[i] = first + i;
-	(void)client_fetch(session, mails, count);
+static void fetch_all(struct workload *w, struct client_session *session)
+{
+	size_t max = LAB_MIN(session->view.count, (size_t)AUDIT_FETCH_MAX);
+	size_t *mails = lab_new_array(lab(w)->heap, size_t, max + 1);
+
+	for (size_t first = 0; first < session->view.count; first += max) {
+		size_t count = LAB_MIN(session->view.count - first, max);
+
+		for (size_t i = 0; i < count; i++)
+			mails[i] = first + i;
+		(void)client_fetch(session, mails, count);
+	}
+	lab_heap_free(lab(w)->heap, mails);
 }
 
 /* Every word, and some mails. */
@@ -811,8 +820,7 @@ static void audit_folder(struct workload *w, struct user *user, struct lab_view 
 		.arena = lab_arena_new(lab(w)->heap, SESSION_ARENA_MAX) };
 
 	if (client_select(&session, folder)) {
-		for (size_t first = 0; first < session.view.count; first += CLIENT_BULK_MAX)
-			fetch_from(&session, first);
+		fetch_all(w, &session);
 		if (w->client.has_searches)
 			search_all(&session);
 	}
