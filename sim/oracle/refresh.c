@@ -88,7 +88,9 @@ void oracle_index_listed(
 	bool is_root = lab_view_starts_with(table, LAB_VIEW("user_index_"));
 	struct window *window;
 
-	if (!is_root && !lab_view_starts_with(table, LAB_VIEW("user_mailbox_index_")))
+	/* Logged when its connection was gone: nobody can say whose it was. */
+	if (access->peer.len == 0 ||
+		(!is_root && !lab_view_starts_with(table, LAB_VIEW("user_mailbox_index_"))))
 		return;
 	window = window_of(oracle, access->peer, access->user, is_root);
 	if (window == NULL)

@@ -137,6 +137,23 @@ static void what_went_well_is_no_trouble(void **state)
 	(void)t_finds("I24 listing without a refresh");
 }
 
+static void nobody_knows_whose_a_listing_without_a_connection_was(void **state)
+{
+	struct sim_access access = { .service = "cql",
+		.peer = LAB_VIEW(""),
+		.received_ns = t.now,
+		.operation = LAB_VIEW("SELECT"),
+		.subject = LAB_VIEW("mails.user_index_objects"),
+		.user = LAB_VIEW(T_USER),
+		.consistency = T_QUORUM,
+		.timestamp_us = INT64_MIN,
+		.answered = true };
+
+	(void)state;
+	oracle_access(t.oracle, &access);
+	t_passes();
+}
+
 static void a_repair_lists_without_a_refresh(void **state)
 {
 	(void)state;
@@ -224,6 +241,7 @@ int main(void)
 		t_backends_test(a_listing_outside_of_a_refresh_is_found),
 		t_backends_test(requests_may_be_late_when_something_failed),
 		t_backends_test(what_went_well_is_no_trouble),
+		t_backends_test(nobody_knows_whose_a_listing_without_a_connection_was),
 		t_backends_test(a_repair_lists_without_a_refresh),
 		t_backends_test(what_found_nothing_new_must_be_two_listings_and_no_get),
 		t_backends_test(two_folders_at_once_are_not_told_apart),
