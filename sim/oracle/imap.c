@@ -96,8 +96,12 @@ static void find(struct imap *imap, struct folder *folder, unsigned invariant,
 	const char *signature, const struct history_op *before, const struct history_op *op,
 	const char *what, const char *excuse)
 {
+	const struct knowledge *k = imap->oracle->knowledge;
 	struct oracle_finding *f;
 
+	/* A bundle whose row was written with an answer that says no is lost to everybody else. */
+	if (excuse == NULL && knowledge_life(k, before) != knowledge_life(k, op))
+		excuse = oracle_excuse_lie(imap->oracle, imap->c, op->user);
 	if (excuse != NULL ? folder->is_excused : folder->is_blamed)
 		return;
 	f = oracle_find(imap->oracle, invariant, signature, WHERE ": %s", WHERE_ARG(op), what);

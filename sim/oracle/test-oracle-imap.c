@@ -156,6 +156,21 @@ static void a_uid_is_never_given_again(void **state)
 	assert_int_equal(t_finds("I7 UID of two mails")->invariant, 7);
 }
 
+/* The bundle's row was written, and its host was told that it was not. */
+static void after_a_lie_others_may_not_know_it(void **state)
+{
+	(void)state;
+	deliver(2);
+	t_lists(1, LIST(.highest = 2000, .uidnext = 9), { .n = 1 }, { .n = 2, .uid = 5 });
+	t_upload(1, 0);
+	t_lie_to(t_backend(1), T_USER);
+	t.now += LAB_MINUTE;
+	t_refresh(2, 0, "created");
+	t_lists(2, LIST(.highest = 3000, .uidnext = 3), { .n = 1 }, { .n = 2, .uid = 5 });
+	finish_with({ .n = 1 }, { .n = 2 });
+	t_excuses("I7 UIDNEXT decreased");
+}
+
 static void nor_by_who_knew_it(void **state)
 {
 	(void)state;
@@ -391,6 +406,7 @@ int main(void)
 		t_backends_test(an_index_of_before_the_user_was_deleted_may_be_another),
 		t_backends_test(of_a_backend_that_had_none_it_may_not),
 		t_backends_test(a_uid_is_never_given_again),
+		t_backends_test(after_a_lie_others_may_not_know_it),
 		t_backends_test(nor_by_who_knew_it),
 		t_backends_test(nor_after_a_crash),
 		t_backends_test(two_backends_at_once_may_give_it_twice),

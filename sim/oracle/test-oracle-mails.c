@@ -316,39 +316,6 @@ static void failed_delivery_must_not_be_there(void **state)
 	t_finds("I5 phantom mail");
 }
 
-/* A SERVER_ERROR at this moment, for this backend, after the write of this user's row. */
-static void lie_to(const char *backend, const char *user)
-{
-	struct sim_access access = { .service = "cql",
-		.instance = LAB_VIEW("cassandra-1"),
-		.peer = lab_view_cstr(backend),
-		.received_ns = t.now,
-		.operation = LAB_VIEW("INSERT"),
-		.subject = LAB_VIEW("mails.user_mailbox_objects"),
-		.user = lab_view_cstr(user),
-		.applied = true,
-		.answered = true,
-		.consistency = T_QUORUM,
-		.timestamp_us = T_EPOCH_US + (int64_t)(t.now / 1000) };
-	struct fault_episode episode = {
-		.kind = FAULT_server_error_applied, .length_ns = LAB_MINUTE, .rate_ppm = 1000000
-	};
-	struct sim_fault_query query = { .point = "cql.write",
-		.service = "cql",
-		.instance = LAB_VIEW("cassandra-1"),
-		.peer = lab_view_cstr(backend),
-		.now_ns = t.now };
-	struct sim_fault fault;
-	struct lab_error err;
-
-	t.faults = fault_plan_new(testing_heap, 1, 3);
-	assert_int_equal(fault_plan_add_episode(t.faults, &episode, NULL, &err), 0);
-	fault = fault_decide(t.faults, &query);
-	assert_int_equal(fault.kind, SIM_FAULT_ALTER_REPLY);
-	access.fault_id = fault.id;
-	oracle_access(t.oracle, &access);
-}
-
 static void phantom_after(const char *backend, const char *user)
 {
 	struct history_op op = t_op(HISTORY_DELIVER, 0, 1);
@@ -357,7 +324,7 @@ static void phantom_after(const char *backend, const char *user)
 	t_put(1);
 	t_rows(0, 1, 1);
 	id = t_begin(&op);
-	lie_to(backend, user);
+	t_lie_to(backend, user);
 	op.made = t_object(1, 1);
 	op.body_hash = t_hash(1);
 	t_end(id, &op, HISTORY_FAIL);
