@@ -164,8 +164,11 @@ static void remove_entries(struct obox_list *list, enum obox_list_kind kind, str
 	struct obox_list_entries *entries = &list->entries[kind];
 	size_t at = place(entries, key), end = at;
 
-	for (; obox_list_has_key(entries, end, key); end++)
-		entry_free(list->heap, entries->items[end]);
+	while (obox_list_has_key(entries, end, key))
+		end++;
+	/* The key may be that of one of them. */
+	for (size_t i = at; i < end; i++)
+		entry_free(list->heap, entries->items[i]);
 	memmove(&entries->items[at], &entries->items[end],
 		(entries->count - end) * sizeof(struct obox_list_entry *));
 	entries->count -= end - at;

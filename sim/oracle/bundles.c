@@ -20,6 +20,8 @@ enum kind {
 
 /* Requests of an upload may be applied that long after it ended. */
 #define AFTERMATH (2 * LAB_MINUTE)
+/* ... and may arrive that long after the crash of who sent them. */
+#define ON_ITS_WAY (500 * LAB_MSEC)
 
 /* The bundles of a folder, or of a user's root. */
 struct directory {
@@ -262,7 +264,9 @@ static void check_leak(struct bundles *b, struct lab_view key)
 		return;
 	}
 	/* Whatever failed since may have been the deletion of it. */
-	if (line == NULL || oracle_had_trouble(b->oracle, line->time_ns, UINT64_MAX) ||
+	if (line == NULL ||
+		oracle_had_trouble(b->oracle,
+			line->time_ns - LAB_MIN(line->time_ns, (uint64_t)ON_ITS_WAY), UINT64_MAX) ||
 		line->time_ns + AFTERMATH > b->c->ended_ns)
 		return;
 	f = oracle_find(b->oracle, 15, "I15 leak without cause",

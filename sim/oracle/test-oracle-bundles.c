@@ -195,6 +195,17 @@ static void failures_before_it_was_written_are_no_cause(void **state)
 	(void)t_finds("I15 leak without cause");
 }
 
+/* It was on its way when its host crashed. */
+static void but_a_crash_while_it_was_on_its_way_is(void **state)
+{
+	(void)state;
+	trouble();
+	t.now += 100 * LAB_MSEC;
+	object(FOLDER BASE);
+	t.now += 10 * LAB_MINUTE;
+	t_passes();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -207,6 +218,7 @@ int main(void)
 		test(a_bundle_without_a_row_is_a_leak),
 		test(a_bundle_that_was_not_collected_is_a_failure_whatever_had_failed),
 		test(failures_before_it_was_written_are_no_cause),
+		test(but_a_crash_while_it_was_on_its_way_is),
 	};
 
 	return cmocka_run_group_tests_name("oracle-bundles", tests, NULL, NULL);
