@@ -18,10 +18,18 @@ static int no_lookup(struct dict *dict, struct lab_view key, struct lab_arena *a
 	return lab_fail(err, LAB_UNAVAILABLE, "no dict");
 }
 
+/* A lease for a bucket above 0 is not to be had. */
+static int no_commit(struct dict *dict, const struct dict_change *changes, size_t count,
+	const struct dict_change_options *options, struct lab_error *err)
+{
+	(void)dict, (void)changes, (void)count, (void)options;
+	return lab_fail(err, LAB_UNAVAILABLE, "no dict");
+}
+
 /* Reads the file, uses it a little if asked to, and writes it. */
 static void use(struct one_file_env *one, bool reserve)
 {
-	static const struct dict_ops ops = { .lookup = no_lookup };
+	static const struct dict_ops ops = { .lookup = no_lookup, .commit = no_commit };
 	struct dict dict = { &ops, &one->env };
 	struct dictmap_fs fs = { .dict = &dict };
 	struct lab_error err;

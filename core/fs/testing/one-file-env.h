@@ -117,6 +117,12 @@ static uint64_t one_file_wall_us(struct env *env)
 	return UINT64_C(1704067200) * 1000000;
 }
 
+static uint64_t one_file_now(struct env *env)
+{
+	(void)env;
+	return 0;
+}
+
 static void one_file_event(
 	struct env *env, enum lab_event_id id, const struct lab_field *fields, size_t count)
 {
@@ -125,7 +131,8 @@ static void one_file_event(
 
 static void one_file_init(struct one_file_env *one, struct lab_heap *heap)
 {
-	static const struct env_ops ops = { .wall_us = one_file_wall_us,
+	static const struct env_ops ops = { .now = one_file_now,
+		.wall_us = one_file_wall_us,
 		.event = one_file_event,
 		.file_open = one_file_open,
 		.unlink = one_file_unlink,
