@@ -426,7 +426,9 @@ uint32_t route_group_after(const struct cluster_view *view, const struct cluster
 
 	*ret = *group;
 	ret->backend_id = to;
-	ret->alt_backend_id = alt == NULL ? (struct cluster_id){ { 0 } } : alt->id;
+	memset(&ret->alt_backend_id, 0, sizeof(ret->alt_backend_id));
+	if (alt != NULL)
+		ret->alt_backend_id = alt->id;
 	ret->moving = LAB_VIEW("");
 	return GROUP_COLUMN(backend_id) | GROUP_COLUMN(alt_backend_id) | GROUP_COLUMN(moving);
 }

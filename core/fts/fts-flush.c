@@ -24,6 +24,7 @@ static void encode(struct fts_user *user, const struct fts_builder *builder,
 {
 	struct lab_heap *heap = user->env->heap;
 
+	memset(ret, 0, sizeof(*ret));
 	env_guid128_generate(user->env, ret->guid.bytes);
 	lab_buf_init(&ret->d, heap, FTS_FILE_MAX);
 	lab_buf_init(&ret->w, heap, FTS_FILE_MAX);

@@ -291,7 +291,7 @@ static int rescue_mail(
 	struct fs_file *file = obox_mail_open(mailbox, &found, FS_OPEN_READONLY);
 	struct obox_mailbox *to = NULL;
 	struct lab_error ignored;
-	struct obox_saved saved;
+	struct obox_saved saved = { 0 };
 	int result = fs_exists(file, err);
 
 	if (result > 0 && obox_fetch(mailbox, uid, arena, &save.body, err) < 0)
