@@ -401,8 +401,13 @@ static void host_crashed(struct knowledge *k, const struct lab_event *event)
 static void folder_event(struct knowledge *k, const struct lab_event *event)
 {
 	uint32_t life = life_of_host(k, event->host);
-	struct folder *folder = folder_of(k, event);
+	struct folder *folder;
 
+	k->is_full |= k->used > ARENA_MAX - EVENT_BYTES;
+	if (k->is_full)
+		return;
+	k->used += EVENT_BYTES;
+	folder = folder_of(k, event);
 	if (folder == NULL || life >= k->count)
 		return;
 	switch ((int)event->id) {
@@ -426,11 +431,6 @@ static void folder_event(struct knowledge *k, const struct lab_event *event)
 
 void knowledge_event(struct knowledge *k, const struct lab_event *event)
 {
-	k->used += EVENT_BYTES;
-	if (k->used > ARENA_MAX - EVENT_BYTES) {
-		k->is_full = true;
-		return;
-	}
 	switch ((int)event->id) {
 	case LAB_EV_host_started:
 		host_started(k, event);

@@ -5,6 +5,8 @@
  */
 #include "sim/oracle/testing-metacache.h"
 
+#include "sim/oracle/knowledge.h"
+
 /* ---- one backend ---- */
 
 static void a_flag_that_was_set_is_seen_by_its_own_backend(void **state)
@@ -383,9 +385,27 @@ static void a_core_without_bundles_keeps_its_flags_to_itself(void **state)
 	t_passes();
 }
 
+/* What it keeps is bounded; what is not about indexes takes none of that. */
+static void other_events_fill_nothing(void **state)
+{
+	struct knowledge *k = knowledge_new(testing_heap);
+	struct lab_event event = { .id = LAB_EV_http_request_finished, .host = 1 };
+
+	(void)state;
+	for (unsigned i = 0; i < 3000000; i++)
+		knowledge_event(k, &event);
+	assert_false(knowledge_is_full(k));
+	event.id = LAB_EV_metacache_mailbox_refresh_started;
+	for (unsigned i = 0; i < 3000000; i++)
+		knowledge_event(k, &event);
+	assert_true(knowledge_is_full(k));
+	knowledge_free(&k);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		t_backends_test(other_events_fill_nothing),
 		t_backends_test(a_flag_that_was_set_is_seen_by_its_own_backend),
 		t_backends_test(a_flag_that_its_own_backend_forgets_is_lost),
 		t_backends_test(a_flag_that_was_cleared_stays_so),
