@@ -5,18 +5,6 @@
  */
 #include "core/obox/test-support.h"
 
-#define NODE_TEST(name) \
-	static void name##_body(struct node *node); \
-	static void name(void **state) \
-	{ \
-		struct node node; \
-\
-		node_start(&node, *state, 0); \
-		node_run(&node, name##_body); \
-		node_stop(&node); \
-	} \
-	static void name##_body(struct node *node)
-
 static struct obox_saved deliver_bytes(struct obox_mailbox *box, struct lab_view body)
 {
 	struct obox_save save = { .body = body };

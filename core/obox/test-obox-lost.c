@@ -5,18 +5,6 @@
  */
 #include "core/obox/test-support.h"
 
-#define LOST_TEST(name) \
-	static void name##_body(struct node *node); \
-	static void name(void **state) \
-	{ \
-		struct node node; \
-\
-		node_start(&node, *state, 0); \
-		node_run(&node, name##_body); \
-		node_stop(&node); \
-	} \
-	static void name##_body(struct node *node)
-
 #define LOST "Object exists in dict, but not in storage"
 
 static void object_path(const struct obox_mailbox *box, uint32_t uid, char path[200])
@@ -61,7 +49,7 @@ static void set_conf(struct node *node, bool autofix, bool as_empty)
 	node->conf.obox_fetch_lost_mails_as_empty = as_empty;
 }
 
-LOST_TEST(a_lost_mail_is_an_error_and_stays)
+NODE_TEST(a_lost_mail_is_an_error_and_stays)
 {
 	struct obox_mailbox *box = box_open(node, "INBOX");
 	struct lab_view body;
@@ -79,7 +67,7 @@ LOST_TEST(a_lost_mail_is_an_error_and_stays)
 	obox_mailbox_close(&box);
 }
 
-LOST_TEST(a_lost_mail_is_empty_if_the_settings_say_so)
+NODE_TEST(a_lost_mail_is_empty_if_the_settings_say_so)
 {
 	struct obox_mailbox *box = box_open(node, "INBOX");
 	struct lab_view body = LAB_VIEW("?");
@@ -104,7 +92,7 @@ LOST_TEST(a_lost_mail_is_empty_if_the_settings_say_so)
 	obox_mailbox_close(&box);
 }
 
-LOST_TEST(autofix_drops_from_the_index_and_nowhere_else)
+NODE_TEST(autofix_drops_from_the_index_and_nowhere_else)
 {
 	struct obox_mailbox *box = box_open(node, "INBOX");
 	struct lab_view body;
@@ -131,7 +119,7 @@ LOST_TEST(autofix_drops_from_the_index_and_nowhere_else)
 	obox_mailbox_close(&box);
 }
 
-LOST_TEST(autofix_and_empty_give_the_mail_once)
+NODE_TEST(autofix_and_empty_give_the_mail_once)
 {
 	struct obox_mailbox *box = box_open(node, "INBOX");
 	struct lab_view body = LAB_VIEW("?");
@@ -173,7 +161,7 @@ static bool fail_step(struct node *node, unsigned step, enum rig_fault fault)
 	return fired;
 }
 
-LOST_TEST(autofix_survives_the_failure_of_each_step)
+NODE_TEST(autofix_survives_the_failure_of_each_step)
 {
 	unsigned fired = 0;
 
@@ -185,7 +173,7 @@ LOST_TEST(autofix_survives_the_failure_of_each_step)
 	assert_true(fired > 20);
 }
 
-LOST_TEST(what_was_dropped_is_listed_again_without_the_setting)
+NODE_TEST(what_was_dropped_is_listed_again_without_the_setting)
 {
 	struct obox_mailbox *box = box_open(node, "INBOX");
 	struct lab_error err;
@@ -215,7 +203,7 @@ static void forget_index(struct node *node, struct obox_mailbox *box)
 	(void)node;
 }
 
-LOST_TEST(a_rescan_learns_what_storage_says_of_new_mails)
+NODE_TEST(a_rescan_learns_what_storage_says_of_new_mails)
 {
 	struct obox_mailbox *box = box_open(node, "INBOX");
 	struct obox_save save = { .body = LAB_VIEW("hello"), .received = 1234 };
@@ -264,7 +252,7 @@ static void look_ups_have_a_limit(void **state)
 	node_stop(&node);
 }
 
-LOST_TEST(a_look_up_that_fails_fails_nothing_else)
+NODE_TEST(a_look_up_that_fails_fails_nothing_else)
 {
 	struct obox_mailbox *box = box_open(node, "INBOX");
 
@@ -283,7 +271,7 @@ LOST_TEST(a_look_up_that_fails_fails_nothing_else)
 	obox_mailbox_close(&box);
 }
 
-LOST_TEST(new_mails_without_objects_are_temporarily_lost)
+NODE_TEST(new_mails_without_objects_are_temporarily_lost)
 {
 	struct obox_mailbox *box = box_open(node, "INBOX");
 

@@ -5,19 +5,6 @@
 #include "core/env/defects.h"
 #include "core/obox/test-support.h"
 
-/* NODE_TEST(name) { body with `node`, in a fiber of its host } */
-#define NODE_TEST(name) \
-	static void name##_body(struct node *node); \
-	static void name(void **state) \
-	{ \
-		struct node node; \
-\
-		node_start(&node, *state, 0); \
-		node_run(&node, name##_body); \
-		node_stop(&node); \
-	} \
-	static void name##_body(struct node *node)
-
 NODE_TEST(a_delivered_mail_is_fetched)
 {
 	struct obox_mailbox *box = box_open(node, "INBOX");

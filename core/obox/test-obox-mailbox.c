@@ -4,18 +4,6 @@
  */
 #include "core/obox/test-support.h"
 
-#define NODE_TEST(name) \
-	static void name##_body(struct node *node); \
-	static void name(void **state) \
-	{ \
-		struct node node; \
-\
-		node_start(&node, *state, 0); \
-		node_run(&node, name##_body); \
-		node_stop(&node); \
-	} \
-	static void name##_body(struct node *node)
-
 /* ---- names ---- */
 
 NODE_TEST(inbox_is_one_folder_however_it_is_written)

@@ -10,18 +10,6 @@
 #define UPLOADS(rig) ((rig)->counts.events[LAB_EV_metacache_mailbox_bundle_upload_finished])
 #define DOWNLOADS(rig) ((rig)->counts.events[LAB_EV_metacache_mailbox_bundle_download_finished])
 
-#define NODE_TEST(name) \
-	static void name##_body(struct node *node); \
-	static void name(void **state) \
-	{ \
-		struct node node; \
-\
-		node_start(&node, *state, 0); \
-		node_run(&node, name##_body); \
-		node_stop(&node); \
-	} \
-	static void name##_body(struct node *node)
-
 static void set(struct obox_mailbox *box, uint32_t uid, const char *flag, bool is_set)
 {
 	struct lab_error err;

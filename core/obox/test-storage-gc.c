@@ -7,18 +7,6 @@
 #include "core/obox/storage-gc.h"
 #include "core/obox/test-support.h"
 
-#define GC_TEST(name) \
-	static void name##_body(struct node *node); \
-	static void name(void **state) \
-	{ \
-		struct node node; \
-\
-		node_start(&node, *state, 0); \
-		node_run(&node, name##_body); \
-		node_stop(&node); \
-	} \
-	static void name##_body(struct node *node)
-
 /* ---- rows of the rig as references ---- */
 
 static int add_parts(
@@ -131,7 +119,7 @@ static void wait_hours(struct node *node, unsigned hours)
 	env_sleep(node->user->env, hours * 3600 * LAB_SEC);
 }
 
-GC_TEST(leaks_go_and_everything_else_stays)
+NODE_TEST(leaks_go_and_everything_else_stays)
 {
 	struct obox_mailbox *box = box_open(node, "INBOX"), *work = box_open(node, "Work");
 	struct storage_gc_result r;
@@ -169,7 +157,7 @@ GC_TEST(leaks_go_and_everything_else_stays)
 	obox_mailbox_close(&work);
 }
 
-GC_TEST(what_is_young_stays)
+NODE_TEST(what_is_young_stays)
 {
 	struct obox_mailbox *box = box_open(node, "INBOX");
 	struct storage_gc_result r;
@@ -189,7 +177,7 @@ GC_TEST(what_is_young_stays)
 	obox_mailbox_close(&box);
 }
 
-GC_TEST(what_is_not_dovecot_s_is_told_and_stays)
+NODE_TEST(what_is_not_dovecot_s_is_told_and_stays)
 {
 	static const char *const paths[] = { MAILS "/README.txt",
 		MAILS "/0011223344556677889900112233445580", USER "/x" };
@@ -206,7 +194,7 @@ GC_TEST(what_is_not_dovecot_s_is_told_and_stays)
 		assert_true(rig_has_object(node->rig, paths[i]));
 }
 
-GC_TEST(what_got_a_row_meanwhile_stays)
+NODE_TEST(what_got_a_row_meanwhile_stays)
 {
 	struct obox_mailbox *box = box_open(node, "INBOX");
 	struct storage_gc_result r;
@@ -226,7 +214,7 @@ GC_TEST(what_got_a_row_meanwhile_stays)
 }
 
 /* Rows that are not all read are no reason to delete anything. */
-GC_TEST(no_failure_deletes_what_is_referenced)
+NODE_TEST(no_failure_deletes_what_is_referenced)
 {
 	struct obox_mailbox *box = box_open(node, "INBOX");
 	struct storage_gc_result r;
@@ -257,7 +245,7 @@ GC_TEST(no_failure_deletes_what_is_referenced)
 	obox_mailbox_close(&box);
 }
 
-GC_TEST(without_a_listing_there_is_no_collection)
+NODE_TEST(without_a_listing_there_is_no_collection)
 {
 	struct fs_settings settings = node->rig->hosts[0].settings;
 	struct storage_gc_rows rows = { rig_each, rig_is_referenced, node };
@@ -301,7 +289,7 @@ static void check_set(struct node *node, size_t in_memory, unsigned files)
 	lab_heap_free(node->user->env->heap, found);
 }
 
-GC_TEST(sets_are_as_large_as_the_disk)
+NODE_TEST(sets_are_as_large_as_the_disk)
 {
 	struct lab_view *names;
 	struct lab_error err;

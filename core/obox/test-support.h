@@ -119,6 +119,19 @@ __attribute__((unused)) static void node_stop(struct node *node)
 	node_run(node, node_stop_backend);
 }
 
+/* NODE_TEST(name) { body with `node`, in a fiber of its host } */
+#define NODE_TEST(name) \
+	static void name##_body(struct node *node); \
+	static void name(void **state) \
+	{ \
+		struct node node; \
+\
+		node_start(&node, *state, 0); \
+		node_run(&node, name##_body); \
+		node_stop(&node); \
+	} \
+	static void name##_body(struct node *node)
+
 /* The process dies and comes back; the disk stays as `disk` says. */
 __attribute__((unused)) static void node_crash(struct node *node, enum fault_disk disk)
 {
