@@ -448,7 +448,10 @@ uint32_t dictmap_bucket_lower(
 		LAB_F_U64("old_max_bucket", listing->max_bucket),
 		LAB_F_U64("max_bucket", listing->last_used), LAB_F_CSTR("reason", "iter"),
 		LAB_F_CSTR("error", result < 0 ? err.message : ""));
-	return result < 0 ? listing->max_bucket : listing->last_used;
+	if (result < 0)
+		return listing->max_bucket;
+	LAB_MARK(max_bucket_lowered);
+	return listing->last_used;
 }
 
 /* ---- counters ---- */
