@@ -95,7 +95,6 @@ static int read_settings(struct call *call, struct lab_error *err)
 		.maps = fs->maps,
 		.map_count = fs->map_count,
 		.allow_remote = fs->is_remote,
-		.defects = o->defects,
 		.on_event = fs->is_verbose ? print_event : NULL,
 		.on_event_ctx = stderr };
 	if (o->conf != NULL && load_conf(o->conf, call->arena, &call->conf, err) < 0)
@@ -180,6 +179,7 @@ int cmd_fs(int argc, char **argv)
 		return usage(stdout);
 	if (options_parse(argc, argv, OPTION_CONF | OPTION_DEFECT | OPTION_FS, o, &err) < 0)
 		return cli_usage(&err);
+	lab_defects_on = o->defects;
 	command = o->argument_count == 0 ? -1 : fs_tool_command_find(o->arguments[0]);
 	if (command < 0) {
 		lab_fail(&err, LAB_INVALID, "there is no fs command \"%s\" (see oboxlab fs --help)",

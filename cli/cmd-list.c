@@ -7,7 +7,7 @@
 #include "core/base/mark.h"
 #include "core/conf/conf.h"
 #include "core/conf/settings.h"
-#include "core/env/defects.h"
+#include "core/base/defect.h"
 #include "scenarios/runner/scenario.h"
 #include "sim/faults/faults.h"
 #include "sim/oracle/oracle.h"
@@ -135,13 +135,6 @@ static void list_marks(void)
 			lab_mark_doc((enum lab_mark)i));
 }
 
-static void list_defects(void)
-{
-#define X(name, text, doc) printf("  %-26s %s\n", text, doc);
-	LAB_DEFECTS(X)
-#undef X
-}
-
 static void append_term(
 	char *cell, size_t size, enum cost_request request, unsigned count, bool is_most)
 {
@@ -174,7 +167,7 @@ static const struct list {
 	{ "marks", list_marks },
 	{ "settings", list_settings },
 	{ "events", list_events },
-	{ "defects", list_defects },
+	{ "defects", cli_list_defects },
 	{ "costs", list_costs },
 };
 

@@ -134,6 +134,7 @@ static int read_arguments(struct call *call, int argc, char **argv, struct lab_e
 	if (options_parse(call->own_count, call->own, OPTION_CONF | OPTION_DEFECT | OPTION_FS,
 		    &call->options, err) < 0)
 		return -1;
+	lab_defects_on = call->options.defects;
 	if (call->options.conf == NULL || call->options.fs.root == NULL)
 		return lab_fail(err, LAB_INVALID, "%s needs --conf FILE and --root DIR",
 			operator_verb_words(call->command.verb));
@@ -176,7 +177,6 @@ static int run(struct call *call)
 		.maps = fs->maps,
 		.map_count = fs->map_count,
 		.allow_remote = fs->is_remote,
-		.defects = call->options.defects,
 		.on_event = fs->is_verbose ? print_event : NULL,
 		.on_event_ctx = stderr };
 	struct fs_tool_job job = { .print = print, .print_ctx = stdout };

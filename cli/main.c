@@ -21,6 +21,8 @@ static const struct command {
 	{ "replay", "SEED SCN [--until TIME|#EVENT]", "one run again, event by event", cmd_replay },
 	{ "sweep", "SCN [--seed S] [--fault POINT[:KIND]] [-j N]",
 		"every request of a run fails in every way", cmd_sweep },
+	{ "defects", "list | hunt [NAME...] [--seeds N] [...]",
+		"how many seeds find each known mistake", cmd_defects },
 	{ "check", "FILE...", "errors and advice for a dovecot.conf or .scn", cmd_check },
 	{ "list", "faults|invariants|settings|events|defects|costs", "what there is", cmd_list },
 	{ "serve", "[--s3 A:P] [--cql A:P] [--imds A:P] [--admin A:P] [...]",
@@ -127,6 +129,9 @@ static int usage(FILE *to)
 		"(keep,2s)\n"
 		"  --fault POINT[:KIND]   sweep: only these; * at the end; crash: crashes\n"
 		"  --then KIND            sweep: and all there in the next second by this one\n"
+		"  --scenarios PATTERN    defects hunt: against these, instead of "
+		"the directory's storms\n"
+		"  --soon                 defects hunt: each against the one in the table only\n"
 		"  --history FILE         run: what clients asked for and were told\n"
 		"  --s3 URL               run --world live: an S3 server that is not ours, with a "
 		"key\n"

@@ -3,13 +3,13 @@
 
 #include "core/conf/conf-value.h"
 #include "core/conf/conf.h"
-#include "core/env/defects.h"
+#include "core/base/defect.h"
 
 #include <stdio.h>
 
 static const char *const defect_names[] = {
-#define X(name, text, doc) text,
-	LAB_DEFECTS(X)
+#define X(name, text, source, first, doc) text,
+#include "core/base/defects.def"
 #undef X
 };
 
@@ -51,6 +51,8 @@ static const struct option table[] = {
 	{ "--faults", OPTION_FAULTS, true, offsetof(struct options, faults) },
 	{ "--server", OPTION_SERVER, true, 0 },
 	{ "--cassandra", OPTION_SERVER, true, offsetof(struct options, cassandra) },
+	{ "--scenarios", OPTION_HUNT, true, 0 },
+	{ "--soon", OPTION_HUNT, false, 0 },
 	{ "--filter", OPTION_FS, true, offsetof(struct options, fs.filter) },
 	{ "--uri", OPTION_FS, true, offsetof(struct options, fs.uri) },
 	{ "-f", OPTION_FS, true, offsetof(struct options, fs.file) },
@@ -84,12 +86,11 @@ static int read_seeds(const char *text, struct options *o, struct lab_error *err
 static int read_defect(const char *text, struct options *o, struct lab_error *err)
 {
 	char hint[CONF_HINT_MAX];
+	enum lab_defect defect;
 
-	for (size_t i = 0; i < LAB_COUNT_OF(defect_names); i++) {
-		if (strcmp(defect_names[i], text) == 0) {
-			o->defects |= UINT32_C(1) << i;
-			return 0;
-		}
+	if (lab_defect_find(text, &defect)) {
+		lab_defects_add(&o->defects, defect);
+		return 0;
 	}
 	return lab_fail(err, LAB_INVALID, "--defect: there is no defect \"%s\"%s", text,
 		conf_hint(conf_suggest_of(
@@ -188,6 +189,7 @@ static int read_option(
 		o->has_seed = true;
 		return read_number("--seed", text, UINT64_MAX, &o->seed, err);
 	case OPTION_SEEDS:
+		o->has_seeds = true;
 		return read_seeds(text, o, err);
 	case OPTION_TIME:
 		return read_time("-t", text, &o->time_limit_ns, err);
@@ -209,6 +211,11 @@ static int read_option(
 		return add_text("--fault", text, o->patterns, &o->pattern_count, err);
 	case OPTION_SERVER:
 		return add_text("--server", text, o->servers, &o->server_count, err);
+	case OPTION_HUNT:
+		if (text != NULL)
+			return add_text(option->name, text, o->scenarios, &o->scenario_count, err);
+		o->is_soon = true;
+		return 0;
 	case OPTION_JSON:
 		o->json = true;
 		return 0;

@@ -6,7 +6,7 @@
 #ifndef CLI_OPTIONS_H
 #define CLI_OPTIONS_H
 
-#include "core/base/base.h"
+#include "core/base/defect.h"
 
 #define OPTIONS_SCENARIOS_MAX 256
 #define OPTIONS_SETS_MAX 64
@@ -54,17 +54,18 @@ enum cli_option {
 	OPTION_SERVER = 1 << 23,
 	OPTION_TLS = 1 << 24, /* --tls-cert, --tls-key, --tls-client-ca */
 	OPTION_INJECT = 1 << 25,
-	OPTION_FAULT = 1 << 26
+	OPTION_FAULT = 1 << 26,
+	OPTION_HUNT = 1 << 27 /* --scenarios, --soon */
 };
 
 struct options {
 	const char *arguments[OPTIONS_SCENARIOS_MAX]; /* what is not an option */
 	size_t argument_count;
 	uint64_t seed, first_seed, last_seed;
-	bool has_seed;
+	bool has_seed, has_seeds;
 	uint64_t time_limit_ns;
 	unsigned workers; /* 0: one for each core */
-	uint32_t defects;
+	struct lab_defects defects;
 	const char *sets[OPTIONS_SETS_MAX];
 	size_t set_count;
 	const char *injects[OPTIONS_FAULTS_MAX];  /* inject.h */
@@ -78,7 +79,9 @@ struct options {
 	const char *servers[OPTIONS_FS_MAX]; /* of bench s3 */
 	const char *cassandra;               /* of bench cql: "A:P" */
 	size_t server_count;
-	bool is_live, json, stop_at_first, quiet;
+	const char *scenarios[OPTIONS_FS_MAX]; /* patterns; of defects hunt */
+	size_t scenario_count;
+	bool is_live, json, stop_at_first, quiet, is_soon;
 	uint64_t until_ns, until_event;
 	struct options_fs {
 		const char *filter, *uri, *file, *user, *root, *ca_file;
@@ -126,6 +129,9 @@ struct scenario;
 int cli_scenario(const struct options *options, const char *path, struct lab_arena *arena,
 	const struct scenario **ret, struct lab_error *err);
 
+/* The table of known mistakes. */
+void cli_list_defects(void);
+
 /* How many workers a campaign has unless told: one for each core. */
 unsigned cli_cores(void);
 
@@ -140,6 +146,7 @@ int cmd_replay(int argc, char **argv);
 int cmd_sweep(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 int cmd_list(int argc, char **argv);
+int cmd_defects(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
 int cmd_serve(int argc, char **argv);

@@ -2,7 +2,7 @@
 #include "cli/options.h"
 
 #include "core/base/testing.h"
-#include "core/env/defects.h"
+#include "core/base/defect.h"
 
 #define ALL (UINT32_MAX & ~(uint32_t)OPTION_FS)
 #define WORDS_MAX 32
@@ -49,7 +49,7 @@ static void without_options_there_are_defaults(void **state)
 	assert_int_equal(o.seed, 1);
 	assert_false(o.has_seed);
 	assert_int_equal(o.workers, 0);
-	assert_int_equal(o.defects, 0);
+	assert_memory_equal(&o.defects, &LAB_NO_DEFECTS, sizeof(o.defects));
 	assert_int_equal(o.time_limit_ns, 0);
 	assert_false(o.is_live || o.json || o.stop_at_first || o.quiet);
 	assert_null(o.conf);
@@ -109,8 +109,9 @@ static void sets_and_defects_add_up(void **state)
 	(void)state;
 	assert_int_equal(o.set_count, 2);
 	assert_string_equal(o.sets[1], "fault.rate=1/2");
-	assert_int_equal(__builtin_popcount(o.defects), 2);
-	assert_int_equal(o.defects & LAB_DEFECT(NO_RETRY_503), LAB_DEFECT(NO_RETRY_503));
+	for (unsigned i = 0; i < LAB_DEFECT_COUNT; i++)
+		assert_int_equal(lab_defects_has(&o.defects, (enum lab_defect)i),
+			i == LAB_DEFECT_NO_RETRY_503 || i == LAB_DEFECT_ACK_BEFORE_PUT);
 }
 
 static void options_of_fs(void **state)

@@ -5,7 +5,7 @@
  */
 #include "core/cql/cql-client-private.h"
 #include "core/base/mark.h"
-#include "core/env/defects.h"
+#include "core/base/defect.h"
 
 #define PREPARED_ARENA_BYTES (8u << 20)
 
@@ -288,7 +288,7 @@ static int run_first_page(struct cql_run *run)
 		warn_of_fallback(run, fallback);
 	LAB_MARK(fallback_used);
 	run->consistency = fallback->fallback;
-	if ((run->client->settings.defects & LAB_DEFECT(FALLBACK_HIDES_UNCERTAIN)) != 0)
+	if (lab_defect(FALLBACK_HIDES_UNCERTAIN))
 		run->maybe_applied = false;
 	new_request(run);
 	return plan(run);

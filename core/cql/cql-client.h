@@ -105,8 +105,6 @@ struct cql_settings {
 	 * texts are copied. The password is in no message. */
 	bool use_tls;
 	struct env_tls tls;
-	uint32_t defects; /* LAB_DEFECT() bits: FALLBACK_HIDES_UNCERTAIN,
-			     NO_HOSTS_CERTAIN, SPECULATION_HANGS */
 };
 
 /* Dovecot's and the C++ driver's defaults: port 9042, local-quorum everywhere, connect 5 s, request

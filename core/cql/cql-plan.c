@@ -5,7 +5,7 @@
  */
 #include "core/cql/cql-client-private.h"
 #include "core/base/mark.h"
-#include "core/env/defects.h"
+#include "core/base/defect.h"
 
 #include <stdio.h>
 
@@ -337,7 +337,7 @@ int cql_execution(struct cql_run *run)
 		if (step == STEP_FAILED)
 			return -1;
 		LAB_MARK(next_host_asked);
-		if ((client->settings.defects & LAB_DEFECT(NO_HOSTS_CERTAIN)) != 0)
+		if (lab_defect(NO_HOSTS_CERTAIN))
 			run->maybe_applied = before;
 		/* Only a queue that is full leaves the other reason alone. */
 		attempted |= run->failure != CQL_LIB_REQUEST_QUEUE_FULL;
@@ -364,7 +364,7 @@ static bool hang(struct cql_run *run)
 {
 	struct cql_client *client = run->client;
 	uint64_t until = run->statement->deadline_ns;
-	if ((client->settings.defects & LAB_DEFECT(SPECULATION_HANGS)) == 0)
+	if (!lab_defect(SPECULATION_HANGS))
 		return false;
 	for (unsigned i = 0; i < client->connection_count && client->ready == 0; i++)
 		client->hung |= client->connections[i].was_ready;

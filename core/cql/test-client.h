@@ -5,6 +5,7 @@
 #ifndef LAB_CQL_TEST_CLIENT_H
 #define LAB_CQL_TEST_CLIENT_H
 
+#include "core/base/defect.h"
 #include "core/cql/test-world.h"
 
 #define READ_ONE "SELECT v FROM t WHERE k = ?"
@@ -44,6 +45,7 @@ static inline struct test *test_new(size_t nodes)
 		t.settings.hosts[i] = names[i];
 	t.settings.host_count = nodes;
 	t.settings.keyspace = "mails";
+	lab_defects_on = LAB_NO_DEFECTS;
 	return &t;
 }
 

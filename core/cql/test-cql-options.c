@@ -3,14 +3,14 @@
  * What each option of driver-cassandra does, in virtual time, and the defects H-01 and H-02.
  */
 #include "core/cql/test-client.h"
-#include "core/env/defects.h"
+#include "core/base/defect.h"
 
 /* ---- uncertainty: H-01, H-02 ---- */
 
-static void fail_twice(struct test *t, uint32_t defects)
+static void fail_twice(struct test *t, struct lab_defects defects)
 {
 	t->settings.consistency[CQL_STATEMENT_WRITE] = CQL_EACH_QUORUM;
-	t->settings.defects = defects;
+	lab_defects_on = defects;
 	node_will_fail(&t->w->nodes[0], CQL_E_WRITE_TIMEOUT, "Operation timed out");
 	node_will_fail(&t->w->nodes[0], CQL_E_OVERLOADED, "Too many in flight hints");
 	open_client(t);
@@ -20,7 +20,7 @@ static void fail_twice(struct test *t, uint32_t defects)
 
 CLIENT_TEST(a_fallback_that_fails_for_certain_hides_no_write_timeout, 1)
 {
-	fail_twice(t, 0);
+	fail_twice(t, LAB_NO_DEFECTS);
 	assert_fails(t, LAB_UNCERTAIN, "All hosts in current policy attempted");
 }
 
@@ -30,9 +30,9 @@ CLIENT_TEST(with_the_defect_h01_it_does, 1)
 	assert_fails(t, LAB_UNAVAILABLE, "All hosts in current policy attempted");
 }
 
-static void lose_everywhere(struct test *t, uint32_t defects)
+static void lose_everywhere(struct test *t, struct lab_defects defects)
 {
-	t->settings.defects = defects;
+	lab_defects_on = defects;
 	node_will(&t->w->nodes[0], (struct answer){ .kind = ANSWER_CLOSE });
 	node_will(&t->w->nodes[1], (struct answer){ .kind = ANSWER_CLOSE });
 	open_client(t);
@@ -43,7 +43,7 @@ static void lose_everywhere(struct test *t, uint32_t defects)
 
 CLIENT_TEST(a_write_lost_on_every_host_is_uncertain, 2)
 {
-	lose_everywhere(t, 0);
+	lose_everywhere(t, LAB_NO_DEFECTS);
 	assert_fails(t, LAB_UNCERTAIN, "All hosts in current policy attempted");
 }
 
@@ -72,7 +72,7 @@ static const struct {
 struct sweep {
 	size_t endings[2][2]; /* of node, of its n-th statement */
 	bool speculative;
-	uint32_t defects;
+	struct lab_defects defects;
 	unsigned wrong; /* failed for certain, but perhaps applied */
 };
 
@@ -99,7 +99,7 @@ static void sweep_once(struct sweep *sweep)
 {
 	struct test *t = test_new(2);
 	t->settings.consistency[CQL_STATEMENT_WRITE] = CQL_EACH_QUORUM;
-	t->settings.defects = sweep->defects;
+	lab_defects_on = sweep->defects;
 	t->settings.request_timeout_ns = 2 * LAB_SEC;
 	t->settings.speculative_delay_ns = sweep->speculative ? 500 * LAB_MSEC : 0;
 	t->settings.speculative_max = 1;
@@ -117,7 +117,7 @@ static void sweep_once(struct sweep *sweep)
 	world_free(t->w);
 }
 
-static unsigned sweep_all(bool speculative, uint32_t defects)
+static unsigned sweep_all(bool speculative, struct lab_defects defects)
 {
 	struct sweep sweep = { .speculative = speculative, .defects = defects };
 	for (size_t i = 0; i < ENDINGS * ENDINGS * ENDINGS; i++) {
@@ -132,8 +132,8 @@ static unsigned sweep_all(bool speculative, uint32_t defects)
 static void no_row_of_failures_makes_a_perhaps_applied_write_certain(void **state)
 {
 	(void)state;
-	assert_int_equal(sweep_all(false, 0), 0);
-	assert_int_equal(sweep_all(true, 0), 0);
+	assert_int_equal(sweep_all(false, LAB_NO_DEFECTS), 0);
+	assert_int_equal(sweep_all(true, LAB_NO_DEFECTS), 0);
 	assert_true(sweep_all(false, LAB_DEFECT(FALLBACK_HIDES_UNCERTAIN)) > 0);
 	assert_true(sweep_all(false, LAB_DEFECT(NO_HOSTS_CERTAIN)) > 0);
 }
@@ -245,7 +245,7 @@ CLIENT_TEST(speculation_ends_when_all_of_cassandra_is_gone, 2)
 
 CLIENT_TEST(with_its_defect_speculation_hangs_even_after_recovery, 2)
 {
-	t->settings.defects = LAB_DEFECT(SPECULATION_HANGS);
+	lab_defects_on = LAB_DEFECT(SPECULATION_HANGS);
 	speculate(t, 3);
 	insert(t);
 	assert_ok(t);

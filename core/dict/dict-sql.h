@@ -31,9 +31,8 @@
 #define DICT_CLIENT_TIMEOUT_NS (30 * LAB_SEC)
 #define DICT_CLIENT_WARN_NS (5 * LAB_SEC)
 
-/* A client as the connect string says; `defects` are LAB_DEFECT() bits. -1 as
- * cql_client_open(). */
-int dict_sql_connect(struct env *env, const struct dict_cql_connect *connect, uint32_t defects,
+/* A client as the connect string says. -1 as cql_client_open(). */
+int dict_sql_connect(struct env *env, const struct dict_cql_connect *connect,
 	struct cql_client **ret, struct lab_error *err);
 
 /* `config` and `client` are borrowed until dict_close(), which waits for running operations but

@@ -6,7 +6,7 @@
 #include "core/fs/fs-dictmap-private.h"
 #include "core/base/mark.h"
 
-#include "core/env/defects.h"
+#include "core/base/defect.h"
 
 #define ROW_ARENA_MAX (1024 * 1024)
 
@@ -18,11 +18,6 @@ static struct env *env_of(struct dictmap_fs *fs)
 static struct lab_arena *row_arena(struct dictmap_fs *fs)
 {
 	return lab_arena_new(env_of(fs)->heap, ROW_ARENA_MAX);
-}
-
-static bool has_defect(struct dictmap_fs *fs, uint32_t defect)
-{
-	return (fs->fs.settings.services->defects & defect) != 0;
 }
 
 static bool has_reverse(struct dictmap_fs *fs, const struct dictmap_path *path)
@@ -166,8 +161,7 @@ static enum dictmap_residue insert_failed(struct dictmap_fs *fs, const struct di
 	uint32_t bucket, struct lab_view oid, const enum row_kind *order, unsigned failed,
 	bool may_clean, const struct lab_error *err)
 {
-	bool uncertain =
-		err->code == LAB_UNCERTAIN && !has_defect(fs, LAB_DEFECT(CERTAIN_AFTER_UNCERTAIN));
+	bool uncertain = err->code == LAB_UNCERTAIN && !lab_defect(CERTAIN_AFTER_UNCERTAIN);
 	bool clean = may_clean && (!uncertain || fs->conf.cleanup_uncertain), disabled = !clean;
 	enum dictmap_residue residue = DICTMAP_RESIDUE_NONE;
 
@@ -212,7 +206,7 @@ int dictmap_rows_insert(struct dictmap_fs *fs, const struct dictmap_path *path, 
 
 	if (dictmap_is_diff(fs, path))
 		return insert_diff(fs, path, oid, ret_residue, err);
-	if (has_defect(fs, LAB_DEFECT(FORWARD_BEFORE_REVERSE))) {
+	if (lab_defect(FORWARD_BEFORE_REVERSE)) {
 		order[0] = ROW_FORWARD;
 		order[1] = ROW_REVERSE;
 	}

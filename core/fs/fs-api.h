@@ -112,7 +112,7 @@ struct fs_settings {
 	struct fs_services *services;  /* borrowed; what the process provides, below */
 };
 
-/* Shared by all users of one backend: named dicts, fs-auth, switchable defects. */
+/* Shared by all users of one backend: named dicts, fs-auth. */
 struct dict;
 struct aws_credentials_source;
 struct fs_services {
@@ -124,7 +124,6 @@ struct fs_services {
 		void *ctx, struct lab_view auth_host, struct lab_view role, struct lab_error *err);
 	void *ctx;
 	struct fs_shared *shared; /* state shared by the stacks of this process: fs-shared.h */
-	uint32_t defects;         /* set of enum lab_defect bits (core/env/defects.h) */
 };
 
 /* Builds the stack. `uri` has its %variables expanded already. Errors are prefixed with

@@ -7,7 +7,7 @@
 #include "core/fs/fs-dictmap-private.h"
 #include "core/base/mark.h"
 
-#include "core/env/defects.h"
+#include "core/base/defect.h"
 
 #define OP_ARENA_MAX (16u * 1024 * 1024)
 #define LOCK_TIMEOUT (60 * LAB_SEC)
@@ -33,11 +33,6 @@ static struct env *env_of(struct dictmap_fs *fs)
 static struct lab_arena *op_arena(struct dictmap_fs *fs)
 {
 	return lab_arena_new(env_of(fs)->heap, OP_ARENA_MAX);
-}
-
-static bool has_defect(struct dictmap_fs *fs, uint32_t defect)
-{
-	return (fs->fs.settings.services->defects & defect) != 0;
 }
 
 /* ---- the stack ---- */
@@ -834,7 +829,7 @@ static int delete_rows(
 		return -1;
 	if (parent_open(file, arena, err) < 0 || lock_object(fs, oid, err) < 0)
 		return -1;
-	if (has_defect(fs, LAB_DEFECT(OBJECT_BEFORE_ROWS)))
+	if (lab_defect(OBJECT_BEFORE_ROWS))
 		drop_object_too_early(file, oid);
 	if (references.len > 0)
 		result = dictmap_rows_delete_known(fs, &path, dictmap_file->bucket, oid,

@@ -28,7 +28,6 @@ struct http_policy fs_http_policy(
 	policy.reason_header_max_length = url->reason_header_max_length;
 	policy.username = lab_view_cstr(settings->username);
 	policy.session_id = lab_view_cstr(settings->session_id);
-	policy.defects = settings->services == NULL ? 0 : settings->services->defects;
 	policy.add_header_count = url->addhdr_count;
 	for (size_t i = 0; i < url->addhdr_count; i++)
 		policy.add_headers[i] =

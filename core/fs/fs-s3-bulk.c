@@ -8,7 +8,7 @@
  */
 #include "core/fs/fs-s3-private.h"
 
-#include "core/env/defects.h"
+#include "core/base/defect.h"
 #include "core/fs/fs-bulk.h"
 
 /* One key on its way. */
@@ -41,10 +41,8 @@ static void apply_entry(
 	item->uncertain |= row->maybe_applied;
 	fs_bulk_finish(&bulk->base, item, row->error, row->retryable,
 		lab_arena_cstr(bulk->arena, entry->code));
-	item->pending =
-		row->retry == HTTP_RETRY_LADDER && item->result->code != LAB_OK &&
-		!(status == 503 && bulk->fs->fs.settings.services != NULL &&
-			(bulk->fs->fs.settings.services->defects & LAB_DEFECT(NO_RETRY_503)) != 0);
+	item->pending = row->retry == HTTP_RETRY_LADDER && item->result->code != LAB_OK &&
+			!(status == 503 && lab_defect(NO_RETRY_503));
 }
 
 static void apply_result(struct bulk *bulk, struct fs_bulk_item **sent, size_t count,

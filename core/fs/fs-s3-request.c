@@ -4,7 +4,7 @@
  */
 #include "core/fs/fs-s3-private.h"
 
-#include "core/env/defects.h"
+#include "core/base/defect.h"
 
 #define TARGET_MAX 16384
 
@@ -190,11 +190,9 @@ static int get_session_credentials(
 static int get_credentials(struct s3_fs *fs, struct lab_arena *arena, struct aws_credentials *ret,
 	struct lab_error *err)
 {
-	const struct fs_services *services = fs->fs.settings.services;
-
 	if (fs->credentials == NULL)
 		return 0;
-	if (services != NULL && (services->defects & LAB_DEFECT(SESSION_CREDENTIALS)) != 0)
+	if (lab_defect(SESSION_CREDENTIALS))
 		return get_session_credentials(fs, ret, err);
 	return aws_credentials_get(fs->credentials, arena, ret, err);
 }

@@ -3,7 +3,7 @@
  * The driver dictmap: each of its settings, its paths, and what is left behind when any step of a
  * save, copy or delete fails (HD-1).
  */
-#include "core/env/defects.h"
+#include "core/base/defect.h"
 #include "core/fs/testing/rig-test.h"
 
 #define USER "user@example.com"
@@ -1007,7 +1007,7 @@ struct sweep {
 	enum sweep_op op;
 	enum rig_fault fault;
 	bool from_then_on;
-	uint32_t defects;
+	struct lab_defects defects;
 	unsigned n;
 
 	char first[33], second[33]; /* the mail that was there, and what the operation made */
@@ -1026,7 +1026,7 @@ static void run_operation(void *arg)
 	struct lab_error err;
 	struct fs *fs;
 
-	rig->hosts[0].services.defects = s->defects;
+	lab_defects_on = s->defects;
 	fs = open_dictmap(rig, s->uri);
 	OK(create(fs, FOLDER, "first", s->first, &err));
 	if (s->op == SWEEP_DELETE_SHARED)
@@ -1243,7 +1243,7 @@ RIG_TEST(clean_up_is_reported)
 	}
 }
 
-static bool is_caught(uint32_t defect, enum sweep_op op, enum rig_fault fault)
+static bool is_caught(struct lab_defects defect, enum sweep_op op, enum rig_fault fault)
 {
 	struct sweep s = { .uri = DICTMAP(USUAL), .op = op, .fault = fault, .defects = defect };
 	unsigned steps;

@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "core/aws/credentials.h"
-#include "core/env/defects.h"
+#include "core/base/defect.h"
 #include "core/fs/fs-api-private.h"
 #include "core/http/testing/fake-world.h"
 
@@ -62,6 +62,7 @@ static int setup(void **state)
 	static struct probe probe;
 
 	memset(&probe, 0, sizeof(probe));
+	lab_defects_on = LAB_NO_DEFECTS;
 	probe.world = fake_world_new();
 	probe.services.auth_open = auth_open;
 	probe.services.ctx = &probe;
@@ -1059,7 +1060,7 @@ static void the_defect_reaches_the_client(void **state)
 {
 	struct probe *probe = *state;
 
-	probe->services.defects = LAB_DEFECT(NO_RETRY_503);
+	lab_defects_on = LAB_DEFECT(NO_RETRY_503);
 	error_body(probe, 503, "SlowDown");
 	run(probe, step_write);
 	assert_error(probe, LAB_THROTTLED);
@@ -1319,7 +1320,7 @@ static void refused_keys_are_given_up_after_max_retries(void **state)
 	fs_deinit(&probe->fs);
 
 	probe->uri = "s3:" HOST;
-	probe->services.defects = LAB_DEFECT(NO_RETRY_503);
+	lab_defects_on = LAB_DEFECT(NO_RETRY_503);
 	deleted(probe, DELETED("k0") FAILED("k1", "SlowDown"));
 	run(probe, step_delete_many);
 	assert_error(probe, LAB_THROTTLED);

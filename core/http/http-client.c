@@ -3,7 +3,7 @@
 #include "core/base/mark.h"
 
 #include "core/http/http-private.h"
-#include "core/env/defects.h"
+#include "core/base/defect.h"
 
 /* Beside the body of an answer: two copies of a request's headers, texts of the signature. */
 #define SCRATCH_OVERHEAD ((size_t)1024 * 1024)
@@ -281,7 +281,7 @@ static bool on_ladder(const struct http_run *run)
 			LAB_MARK(ladder_used_up);
 		return false;
 	}
-	if (run->status == 503 && (policy->defects & LAB_DEFECT(NO_RETRY_503)) != 0)
+	if (run->status == 503 && lab_defect(NO_RETRY_503))
 		return false;
 	return run->class->retry == HTTP_RETRY_LADDER ||
 	       (run->class->retry == HTTP_RETRY_LISTED && is_listed(policy, run->status));

@@ -62,7 +62,6 @@ struct http_policy {
 	size_t reason_header_max_length; /* 0: no X-Dovecot-Reason */
 	struct lab_view user_agent;
 	struct lab_view username, session_id; /* for the trace headers; ptr NULL: not sent */
-	uint32_t defects;                     /* LAB_DEFECT(NO_RETRY_503) */
 };
 /* The documented defaults: 10 s, 4 retries, 2 connect retries, 10 connections, slow after 5 s. */
 void http_policy_init(struct http_policy *policy);

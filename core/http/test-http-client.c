@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "core/env/defects.h"
+#include "core/base/defect.h"
 #include "core/http/http-client.h"
 #include "core/http/testing/fake-world.h"
 
@@ -40,6 +40,7 @@ static int probe_setup(void **state)
 	static struct probe probe;
 
 	memset(&probe, 0, sizeof(probe));
+	lab_defects_on = LAB_NO_DEFECTS;
 	probe.world = fake_world_new();
 	http_policy_init(&probe.policy);
 	probe.request = (struct lab_http_request){ .method = LAB_VIEW("PUT"),
@@ -255,7 +256,7 @@ static void the_defect_gives_up_at_the_first_503(void **state)
 {
 	struct probe *probe = *state;
 
-	probe->policy.defects = LAB_DEFECT(NO_RETRY_503);
+	lab_defects_on = LAB_DEFECT(NO_RETRY_503);
 	many(probe, 1, 503, "SlowDown");
 	run(probe);
 	assert_failed(probe, LAB_THROTTLED, 1);

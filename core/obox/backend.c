@@ -99,8 +99,7 @@ static struct dict *dict_start(
 		return NULL;
 	}
 	*open = (struct backend_open_dict){ .name = settings->name };
-	if (dict_sql_connect(env, &settings->config->connect, backend->settings.defects,
-		    &open->client, err) < 0)
+	if (dict_sql_connect(env, &settings->config->connect, &open->client, err) < 0)
 		return NULL;
 	if (dict_sql_open(env, settings->config, open->client, &open->dict, err) < 0) {
 		cql_client_close(&open->client);
@@ -179,8 +178,7 @@ int backend_start(
 	backend->services = (struct fs_services){ .dict_open = open_dict,
 		.auth_open = open_auth,
 		.ctx = backend,
-		.shared = fs_shared_new(settings->env),
-		.defects = settings->defects };
+		.shared = fs_shared_new(settings->env) };
 	if (!settings->has_no_users)
 		backend->reboots = reboots_start(settings->env);
 	metacache.backend = backend;

@@ -38,7 +38,6 @@ struct backend_settings {
 	/* What the userdb would say where mail_home is not set: a template with %variables. NULL:
 	 * "/var/vmail/%d/%n" */
 	const char *home;
-	uint32_t defects; /* LAB_DEFECT() bits (core/env/defects.h) */
 	/* Largest index, in bytes, that goes up as a self bundle; above it there are a base and
 	 * diffs (HD-6). 0: 256 kB. Small values make small folders behave as large ones do. */
 	size_t self_bundle_max;

@@ -5,7 +5,7 @@
 #include "core/obox/mail-attachment.h"
 #include "core/obox/obox-private.h"
 
-#include "core/env/defects.h"
+#include "core/base/defect.h"
 
 #include <stdio.h>
 
@@ -273,7 +273,6 @@ static int admit(struct obox_mailbox *mailbox, const struct obox_save *mail, str
 int obox_save(struct obox_mailbox *mailbox, const struct obox_save *mail, struct obox_saved *ret,
 	struct lab_error *err)
 {
-	uint32_t defects = backend_get_settings(mailbox->user->backend)->defects;
 	struct lab_error own;
 	int result;
 
@@ -288,7 +287,7 @@ int obox_save(struct obox_mailbox *mailbox, const struct obox_save *mail, struct
 	env_guid128_generate(mailbox->user->env, ret->guid);
 	if (admit(mailbox, mail, err) < 0)
 		return -1;
-	if ((defects & LAB_DEFECT(ACK_BEFORE_PUT)) != 0)
+	if (lab_defect(ACK_BEFORE_PUT))
 		result = save_later(mailbox, mail, ret, err);
 	else
 		result = save_now(mailbox, mail, ret, err);

@@ -7,7 +7,7 @@
 #include "core/base/mark.h"
 #include "core/obox/obox-private.h"
 
-#include "core/env/defects.h"
+#include "core/base/defect.h"
 
 #include <stdio.h>
 
@@ -246,8 +246,7 @@ static int merge_state(struct obox_refresh *r, const struct obox_state *said, st
 	struct obox_mailbox *mailbox = r->mailbox;
 	struct obox_state *state = mailbox->index.state, *merged;
 	uint32_t limit = conf_of(mailbox)->metacache_merge_max_uid_renumbers;
-	uint32_t defects = backend_get_settings(mailbox->user->backend)->defects;
-	bool takes_remote = (defects & LAB_DEFECT(MERGE_TAKES_REMOTE)) != 0;
+	bool takes_remote = lab_defect(MERGE_TAKES_REMOTE);
 	struct obox_merge_result result;
 
 	ENV_EVENT(mailbox->user->env, LAB_EV_obox_index_merge_started,

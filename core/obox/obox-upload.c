@@ -7,7 +7,7 @@
 #include "core/base/mark.h"
 #include "core/obox/obox-private.h"
 
-#include "core/env/defects.h"
+#include "core/base/defect.h"
 
 /* HD-7: a diff beyond this, or beyond half of its base, is a new base. */
 #define DIFF_BYTES_MAX (256u * 1024)
@@ -17,11 +17,6 @@
 static const struct conf_settings *conf_of(const struct obox_mailbox *mailbox)
 {
 	return backend_get_settings(mailbox->user->backend)->conf;
-}
-
-static bool has_defect(const struct obox_mailbox *mailbox, uint32_t defect)
-{
-	return (backend_get_settings(mailbox->user->backend)->defects & defect) != 0;
 }
 
 /* ---- UIDs that a new metacache would find again (obox 4.8) ---- */
@@ -194,7 +189,7 @@ static int write_bundle(struct upload *u, struct obox_bundle_name *ret, struct l
 static int upload_now(struct obox_mailbox *mailbox, const char *reason, struct lab_error *err)
 {
 	struct upload u = { .mailbox = mailbox, .bundle.reason = reason };
-	bool is_believed = has_defect(mailbox, LAB_DEFECT(UPLOAD_CLEAN_ON_FAILURE));
+	bool is_believed = lab_defect(UPLOAD_CLEAN_ON_FAILURE);
 	struct obox_bundle_name name = { 0 };
 	int result;
 

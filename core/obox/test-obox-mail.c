@@ -2,7 +2,7 @@
  *
  * Deliver, fetch, copy, move, expunge: outcomes, batches, and what a failure at any step leaves.
  */
-#include "core/env/defects.h"
+#include "core/base/defect.h"
 #include "core/obox/test-support.h"
 
 NODE_TEST(a_delivered_mail_is_fetched)
@@ -449,7 +449,7 @@ static void ack_before_put_loses_what_was_promised(void **state)
 	struct node node;
 
 	node_init(&node, *state, 0);
-	node.settings.defects = LAB_DEFECT(ACK_BEFORE_PUT);
+	lab_defects_on = LAB_DEFECT(ACK_BEFORE_PUT);
 	rig_boot(node.rig, 0);
 	node_run(&node, node_start_user);
 	node_run(&node, deliver_early);
@@ -457,7 +457,7 @@ static void ack_before_put_loses_what_was_promised(void **state)
 	rig_free(&node.rig);
 	*state = rig_new();
 	node_init(&node, *state, 0);
-	node.settings.defects = LAB_DEFECT(ACK_BEFORE_PUT);
+	lab_defects_on = LAB_DEFECT(ACK_BEFORE_PUT);
 	rig_boot(node.rig, 0);
 	node_run(&node, node_start_user);
 	node_run(&node, deliver_and_crash);

@@ -380,7 +380,6 @@ static void host_main(struct env *env, void *arg)
 		.conf = &tool->conf,
 		.dicts = tool->dicts,
 		.dict_count = tool->dict_count,
-		.defects = tool->settings->defects,
 		.has_no_users = tool->settings->command == NULL &&
 				!fs_tool_is_about_user(tool->job->command) };
 	struct backend *backend;

@@ -60,7 +60,6 @@ struct fs_tool_settings {
 	const char *const *maps; /* "HOST:PORT=ADDRESS:PORT[,plain]" (live_map) */
 	size_t map_count;
 	bool allow_remote;
-	uint32_t defects;
 	/* Each event of the run, as text; NULL: none. */
 	void (*on_event)(void *ctx, const char *line);
 	void *on_event_ctx;

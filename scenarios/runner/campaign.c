@@ -222,6 +222,13 @@ static void add_result(struct campaign *c, const struct run_result *run)
 
 /* ---- the parent ---- */
 
+/* Nobody needs to know what comes of it. */
+static bool is_behind_failure(const struct campaign *c, uint64_t seed)
+{
+	return c->settings->until_failure && c->result->first_failed_seed != 0 &&
+	       seed > c->result->first_failed_seed;
+}
+
 static void handle_message(struct campaign *c, struct worker *w)
 {
 	const struct run_result *run = &w->message.result;
@@ -272,10 +279,10 @@ static void broken_seed(struct campaign *c, struct worker *w, int status)
 	snprintf(run->report, sizeof(run->report),
 		"BROKEN  %s  seed %" PRIu64 "  %s (%s %d)\n\nReplay    oboxlab replay %" PRIu64
 		" %s%s\n",
-		c->settings->scenario->path, options.seed, how,
+		options.scenario->path, options.seed, how,
 		WIFSIGNALED(status) ? "signal" : "exit status",
 		WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status), options.seed,
-		c->settings->scenario->path, options.arguments == NULL ? "" : options.arguments);
+		options.scenario->path, options.arguments == NULL ? "" : options.arguments);
 	add_result(c, run);
 	free(run);
 }
@@ -290,10 +297,11 @@ static int worker_ended(struct campaign *c, struct worker *w, struct lab_error *
 	w->pid = 0;
 	if (!w->is_in_seed || c->invalid[0] != '\0')
 		return 0;
-	if (!(c->is_stopping && w->was_killed))
+	if (!(w->was_killed && (c->is_stopping || is_behind_failure(c, w->next_seed))))
 		broken_seed(c, w, status);
 	w->next_seed += c->settings->workers;
-	if (c->is_stopping || w->next_seed > c->settings->last_seed)
+	if (c->is_stopping || w->next_seed > c->settings->last_seed ||
+		is_behind_failure(c, w->next_seed))
 		return 0;
 	return worker_start(c, w, err);
 }
@@ -315,7 +323,8 @@ static void watch_time(struct campaign *c, uint64_t now)
 		bool is_late = w->is_in_seed && s->seed_timeout_s != 0 &&
 			       now - w->began_ns > s->seed_timeout_s * LAB_SEC;
 
-		if (w->pid != 0 && (c->is_stopping || is_late) && !w->was_killed)
+		if (w->pid != 0 && !w->was_killed &&
+			(c->is_stopping || is_late || is_behind_failure(c, w->next_seed)))
 			kill_worker(w);
 	}
 }

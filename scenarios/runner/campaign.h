@@ -18,13 +18,16 @@
 struct campaign_settings {
 	const struct scenario *scenario;
 	const struct mail_source *mails;
-	uint32_t defects;
+	struct lab_defects defects;
 	const char *arguments;          /* run.h */
 	uint64_t first_seed, last_seed; /* inclusive */
 	unsigned workers;
 	unsigned seed_timeout_s;
 	uint64_t time_limit_ns; /* of wall time; 0: until the last seed */
 	bool stop_at_first;     /* begin nothing new after a failure */
+	/* Ends with the failure of the lowest number, however many workers there are; what is
+	 * broken or inconclusive does not end it. */
+	bool until_failure;
 	/* What else is special about a run than its seed; the number then is that of a case, and
 	 * run->seed may be set. What it points to must live until the next call. May be NULL. */
 	void (*prepare)(void *ctx, uint64_t number, struct run_options *run);

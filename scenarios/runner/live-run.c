@@ -290,6 +290,7 @@ int run_live(const struct run_options *options, struct run_result *ret, uint64_t
 	*ret = (struct run_result){ .seed = options->seed };
 	run->options = options;
 	run->result = ret;
+	lab_defects_on = options->defects;
 	lab_assert_context(describe_run, run);
 	result = check_scenario(options->scenario, err);
 	if (result == 0)
@@ -306,6 +307,7 @@ int run_live(const struct run_options *options, struct run_result *ret, uint64_t
 	oracle_free(&run->oracle);
 	live_world_free(&run->world);
 	lab_assert_context(NULL, NULL);
+	lab_defects_on = LAB_NO_DEFECTS;
 	lab_heap_drop(&heap);
 	lab_pool_free(&pool);
 	*ret_wall_ns = uv_hrtime() - start_ns;

@@ -1,18 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "scenarios/runner/report.h"
 
-#include "core/env/defects.h"
+#include "core/base/defect.h"
 
 #include <stdio.h>
 #include <unistd.h>
 
 #define EXPLAIN_LINES 24
-
-static const char *const defect_names[] = {
-#define X(name, text, doc) text,
-	LAB_DEFECTS(X)
-#undef X
-};
 
 void report_write(int fd, const char *text, size_t len)
 {
@@ -39,11 +33,13 @@ const char *report_time(uint64_t ns, char out[REPORT_TIME_MAX])
 	return out;
 }
 
-void report_defects(uint32_t defects, struct lab_buf *out)
+void report_defects(const struct lab_defects *defects, struct lab_buf *out)
 {
-	for (size_t i = 0; i < LAB_COUNT_OF(defect_names); i++) {
-		if ((defects & (UINT32_C(1) << i)) != 0)
-			lab_buf_printf(out, " --defect %s", defect_names[i]);
+	for (unsigned i = 0; i < LAB_DEFECT_COUNT; i++) {
+		enum lab_defect defect = (enum lab_defect)i;
+
+		if (lab_defects_has(defects, defect))
+			lab_buf_printf(out, " --defect %s", lab_defect_info(defect)->name);
 	}
 }
 
@@ -66,7 +62,7 @@ static void print_others(const struct oracle_verdict *v, struct lab_buf *out)
 
 static void print_arguments(const struct run_options *o, struct lab_buf *out)
 {
-	report_defects(o->defects, out);
+	report_defects(&o->defects, out);
 	if (o->arguments != NULL)
 		lab_buf_append_cstr(out, o->arguments);
 }

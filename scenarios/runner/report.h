@@ -20,6 +20,6 @@ void report_write(int fd, const char *text, size_t len);
 const char *report_time(uint64_t ns, char out[REPORT_TIME_MAX]);
 
 /* " --defect NAME" for each of them. */
-void report_defects(uint32_t defects, struct lab_buf *out);
+void report_defects(const struct lab_defects *defects, struct lab_buf *out);
 
 #endif

@@ -302,6 +302,7 @@ int run_simulated(const struct run_options *options, struct run_result *ret, str
 
 	*ret = (struct run_result){ .seed = options->seed };
 	lab_mark_hits = ret->marks;
+	lab_defects_on = options->defects;
 	lab_assert_context(describe_run, &run);
 	result = sim_world_build(&run.sim, options, err);
 	if (result == 0) {
@@ -336,5 +337,6 @@ int run_simulated(const struct run_options *options, struct run_result *ret, str
 	sim_world_free(&run.sim);
 	lab_assert_context(NULL, NULL);
 	lab_mark_hits = NULL;
+	lab_defects_on = LAB_NO_DEFECTS;
 	return result;
 }

@@ -10,6 +10,7 @@
 #ifndef SCENARIOS_RUN_H
 #define SCENARIOS_RUN_H
 
+#include "core/base/defect.h"
 #include "core/base/fiber.h"
 #include "core/base/mark.h"
 #include "scenarios/runner/excuses.h"
@@ -31,7 +32,7 @@ const char *run_verdict_name(enum run_verdict verdict);
 struct run_options {
 	const struct scenario *scenario;
 	uint64_t seed;
-	uint32_t defects;
+	struct lab_defects defects; /* on while it runs */
 	/* What else the command line said, for the commands at the end of a report; may be NULL. */
 	const char *arguments;
 	const struct mail_source *mails; /* NULL: generated */

@@ -80,7 +80,6 @@ static void name_node(struct scene *scene, size_t number, struct lab_view zone, 
 									    : &s->conf,
 			.dicts = s->dicts,
 			.dict_count = s->dict_count,
-			.defects = scene->options->defects,
 			.self_bundle_max = (size_t)scene_knob(
 				scene, &s->hosts.self_bundle_max, "host.self_bundle_max", number) };
 }

@@ -7,7 +7,7 @@
 #include "core/base/testing.h"
 
 #include "core/conf/settings.h"
-#include "core/env/defects.h"
+#include "core/base/defect.h"
 #include "core/fs/fs-api.h"
 #include "core/obox/backend.h"
 #include "sim/imds-emulator/imds-emulator.h"
@@ -136,6 +136,7 @@ static void rig_open(uint32_t lifetime_s, uint32_t rotate_s)
 		.seed = 1, .wall_start_us = EPOCH_US, .same_zone = { 1, 1 }, .other_zone = { 1, 1 }
 	};
 
+	lab_defects_on = LAB_NO_DEFECTS;
 	rig = (struct rig){ .arena = lab_arena_new(testing_heap, (size_t)1 << 28) };
 	rig.fibers = lab_fiber_pool_new(64 << 10, 1000, NULL);
 	settings.pool = testing_pool;
@@ -548,7 +549,7 @@ static void pro_01_is_seen(void **state)
 {
 	(void)state;
 	rig_open(LIFETIME_S, ROTATE_S);
-	rig.settings.defects = LAB_DEFECT(SESSION_CREDENTIALS);
+	lab_defects_on = LAB_DEFECT(SESSION_CREDENTIALS);
 	run(IAM, work_for_hours);
 	assert_in_range(rig.first_failure, LIFETIME_S - 10, LIFETIME_S + 10);
 	/* And never again. */

@@ -93,7 +93,7 @@ static void must_fail(struct c_bed *bed, int result, enum lab_code code, const c
 
 /* ---- transactions ---- */
 
-BOTH(several_changes_are_one_logged_batch, NEW, 0)
+BOTH(several_changes_are_one_logged_batch, NEW, LAB_NO_DEFECTS)
 {
 	must(bed,
 		commit(bed, set_of("shared/quota/bob/bytes", "100"),
@@ -117,7 +117,7 @@ BOTH(several_changes_are_one_logged_batch, NEW, 0)
 	assert_int_equal(asked[1] + asked[2] + asked[3], 1);
 }
 
-BOTH(before_24_a_transaction_is_one_statement, OLD, 0)
+BOTH(before_24_a_transaction_is_one_statement, OLD, LAB_NO_DEFECTS)
 {
 	must_fail(bed,
 		commit(bed, set_of("shared/quota/bob/bytes", "100"),
@@ -128,7 +128,7 @@ BOTH(before_24_a_transaction_is_one_statement, OLD, 0)
 	assert_int_equal(c_rows(bed, "mails.usage", NULL), 1);
 }
 
-BOTH(a_batch_is_all_or_nothing_or_uncertain, NEW, 0)
+BOTH(a_batch_is_all_or_nothing_or_uncertain, NEW, LAB_NO_DEFECTS)
 {
 	const struct sim_fault nothing = { .kind = SIM_FAULT_FAIL, .status = 0x1100 },
 			       everything = { .kind = SIM_FAULT_ALTER_REPLY, .status = 0x1100 };
@@ -149,7 +149,7 @@ BOTH(a_batch_is_all_or_nothing_or_uncertain, NEW, 0)
 	assert_int_equal(c_rows(bed, "mails.usage", NULL), 2);
 }
 
-BOTH(counters_count, NEW, 0)
+BOTH(counters_count, NEW, LAB_NO_DEFECTS)
 {
 	const int64_t diffs[] = { 5, 5, -2 };
 	struct dict_change_options options = { 0 };
@@ -173,7 +173,7 @@ BOTH(counters_count, NEW, 0)
 	assert_true(lab_view_eq(bed->values.items[0], lab_view_of("\0\0\0\0\0\0\0\11", 8)));
 }
 
-BOTH(rows_expire, NEW, 0)
+BOTH(rows_expire, NEW, LAB_NO_DEFECTS)
 {
 	struct dict_change_options options = { .expire_secs = 2 };
 
@@ -220,7 +220,7 @@ static void check_list(struct c_bed *bed, unsigned count)
 }
 
 #define PAGED NEW_OF("mails") "cassandra_page_size = 10\n" MAPS
-BOTH(long_lists_come_in_pages, PAGED, 0)
+BOTH(long_lists_come_in_pages, PAGED, LAB_NO_DEFECTS)
 {
 	put_list(bed, 25);
 	c_forget(bed);
@@ -251,7 +251,7 @@ static void find_replica(void *arg)
 	replica_of = nodes[0] + 1;
 }
 
-BOTH(the_replica_of_a_row_is_its_coordinator, SINGLE, 0)
+BOTH(the_replica_of_a_row_is_its_coordinator, SINGLE, LAB_NO_DEFECTS)
 {
 	bool seen[C_NODES + 1] = { false };
 
@@ -270,7 +270,7 @@ BOTH(the_replica_of_a_row_is_its_coordinator, SINGLE, 0)
 	assert_true(seen[1] && seen[2] && seen[3] && !seen[4]);
 }
 
-BOTH(another_data_centre_is_never_asked, NEW, 0)
+BOTH(another_data_centre_is_never_asked, NEW, LAB_NO_DEFECTS)
 {
 	for (unsigned i = 0; i < 12; i++)
 		must(bed, set(bed, lab_arena_printf(bed->arena, "shared/list/bob/%u", i), "v"), 0);
@@ -293,7 +293,7 @@ BOTH(another_data_centre_is_never_asked, NEW, 0)
 #define SPECULATIVE \
 	NEW_OF("mails") \
 	"cassandra_execution_retry_interval = 50ms\ncassandra_execution_retry_times = 2\n" MAPS
-BOTH(a_frozen_coordinator_is_overtaken, SPECULATIVE, 0)
+BOTH(a_frozen_coordinator_is_overtaken, SPECULATIVE, LAB_NO_DEFECTS)
 {
 	uint64_t slowest = 0;
 
@@ -313,7 +313,7 @@ BOTH(a_frozen_coordinator_is_overtaken, SPECULATIVE, 0)
 }
 
 #define AWARE NEW_OF("mails") "cassandra_latency_aware_routing = yes\n" MAPS
-BOTH(a_slow_node_is_asked_last, AWARE, 0)
+BOTH(a_slow_node_is_asked_last, AWARE, LAB_NO_DEFECTS)
 {
 	c_faults(bed,
 		&(struct c_script){ .point = "cql.read",
@@ -334,7 +334,7 @@ BOTH(a_slow_node_is_asked_last, AWARE, 0)
 }
 
 #define METERED NEW_OF("mails") "cassandra_metrics_path = /metrics.json\n" MAPS
-BOTH(metrics_are_of_what_the_cluster_answered, METERED, 0)
+BOTH(metrics_are_of_what_the_cluster_answered, METERED, LAB_NO_DEFECTS)
 {
 	struct lab_view text;
 
@@ -428,14 +428,14 @@ static void live_through(struct c_bed *bed, const struct trouble *t, unsigned i)
 	assert_int_equal(cql_client_connected(bed->client), 4);
 }
 
-BOTH(a_write_is_done_or_not_or_uncertain, NEW, 0)
+BOTH(a_write_is_done_or_not_or_uncertain, NEW, LAB_NO_DEFECTS)
 {
 	must(bed, set(bed, "shared/list/warm/up", "v"), 0);
 	for (unsigned i = 0; i < LAB_COUNT_OF(troubles); i++)
 		live_through(bed, &troubles[i], i);
 }
 
-BOTH(reads_fail_or_go_elsewhere, NEW, 0)
+BOTH(reads_fail_or_go_elsewhere, NEW, LAB_NO_DEFECTS)
 {
 	must(bed, set(bed, "shared/list/bob/n", "v"), 0);
 	c_fail(bed, "cql.read", (struct sim_fault){ .kind = SIM_FAULT_FAIL, .status = 0x1200 },
@@ -465,7 +465,7 @@ static void forget_all(void *arg)
 		cqlemu_node_forget_prepared(((struct c_bed *)arg)->emu, i);
 }
 
-BOTH(forgotten_statements_are_prepared_again, NEW, 0)
+BOTH(forgotten_statements_are_prepared_again, NEW, LAB_NO_DEFECTS)
 {
 	must(bed, set(bed, "shared/list/bob/1", "v"), 0);
 	c_call(bed, forget_all);
@@ -485,7 +485,7 @@ BOTH(forgotten_statements_are_prepared_again, NEW, 0)
 	assert_int_equal(c_rows(bed, "mails.list", NULL), 3);
 }
 
-BOTH(a_frozen_coordinator_leaves_it_uncertain_and_does_it_later, NEW, 0)
+BOTH(a_frozen_coordinator_leaves_it_uncertain_and_does_it_later, NEW, LAB_NO_DEFECTS)
 {
 	unsigned uncertain = 0;
 
@@ -506,7 +506,7 @@ BOTH(a_frozen_coordinator_leaves_it_uncertain_and_does_it_later, NEW, 0)
 	assert_int_equal(c_rows(bed, "mails.list", NULL), 4);
 }
 
-BOTH(without_a_quorum_nothing_is_written, NEW, 0)
+BOTH(without_a_quorum_nothing_is_written, NEW, LAB_NO_DEFECTS)
 {
 	must(bed, set(bed, "shared/list/bob/1", "v"), 0);
 	c_node(bed, 2, cqlemu_node_stop);
@@ -547,7 +547,7 @@ static void primary_in_doubt(struct c_bed *bed)
 	c_faults(bed, scripts, 2);
 }
 
-BOTH(a_fallback_that_failed_does_not_make_it_certain, FALLBACK, 0)
+BOTH(a_fallback_that_failed_does_not_make_it_certain, FALLBACK, LAB_NO_DEFECTS)
 {
 	primary_in_doubt(bed);
 	must_fail(bed, set(bed, "shared/list/bob/n", "v"), LAB_UNCERTAIN, "");
@@ -595,7 +595,7 @@ static void hop_fails(enum dict_hop_fault fault, unsigned times)
 	hop_left = times;
 }
 
-BOTH(the_hop_loses_requests_and_replies, NEW, 0)
+BOTH(the_hop_loses_requests_and_replies, NEW, LAB_NO_DEFECTS)
 {
 	dict_proxy_open(bed->env, bed->dict, next_hop, NULL, &bed->dict);
 	hop_fails(DICT_HOP_LOSE_REQUEST, 1);
@@ -619,7 +619,7 @@ BOTH(the_hop_loses_requests_and_replies, NEW, 0)
 
 /* Thirty seconds: in virtual time only. */
 #define PATIENT "cassandra_hosts = 127.0.0.21\ncassandra_keyspace = mails\n" MAPS
-SIM(the_dict_client_gives_up_after_30_s, PATIENT, 0)
+SIM(the_dict_client_gives_up_after_30_s, PATIENT, LAB_NO_DEFECTS)
 {
 	uint64_t began = env_now(bed->env);
 
@@ -672,7 +672,7 @@ static void swept_change(struct c_bed *bed)
 }
 
 static unsigned sweep_through(
-	struct sim_fault fault, unsigned times, const char *config, uint32_t defects)
+	struct sim_fault fault, unsigned times, const char *config, struct lab_defects defects)
 {
 	unsigned n = 0;
 
@@ -701,9 +701,9 @@ static void any_step_may_fail_sim(void **state)
 	sweep_lies = 0;
 	for (size_t i = 0; i < LAB_COUNT_OF(faults); i++) {
 		/* Four connections, three prepares or more, and the statement. */
-		assert_true(sweep_through(faults[i], 1, NEW, 0) >= 6);
-		assert_true(sweep_through(faults[i], 1000, NEW, 0) >= 6);
-		assert_true(sweep_through(faults[i], 1, SPECULATIVE, 0) >= 6);
+		assert_true(sweep_through(faults[i], 1, NEW, LAB_NO_DEFECTS) >= 6);
+		assert_true(sweep_through(faults[i], 1000, NEW, LAB_NO_DEFECTS) >= 6);
+		assert_true(sweep_through(faults[i], 1, SPECULATIVE, LAB_NO_DEFECTS) >= 6);
 	}
 	assert_int_equal(sweep_lies, 0);
 	/* The hazard shows what this would have found. */

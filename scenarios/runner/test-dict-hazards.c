@@ -43,7 +43,7 @@
 	static void name(void **state) \
 	{ \
 		(void)state; \
-		c_run(false, config, 0, name##_body); \
+		c_run(false, config, LAB_NO_DEFECTS, name##_body); \
 	} \
 	static void name##_body(struct c_bed *bed)
 

@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "core/env/defects.h"
+#include "core/base/defect.h"
 #include "scenarios/runner/live-directory.h"
 #include "scenarios/runner/testing-scenario.h"
 

@@ -12,7 +12,7 @@
 
 #include "core/dict/dict-proxy.h"
 #include "core/dict/dict-sql.h"
-#include "core/env/defects.h"
+#include "core/base/defect.h"
 #include "sim/cql-emulator/cql-emulator.h"
 #include "sim/front-end/stream-front-end.h"
 #include "sim/world/world.h"
@@ -40,7 +40,6 @@ struct c_line {
 struct c_bed {
 	bool is_live;
 	const char *config; /* of the dict; the port is added */
-	uint32_t defects;
 	void (*body)(struct c_bed *bed);
 	/* The core's side. */
 	struct env *env;
@@ -200,8 +199,7 @@ static inline void c_open_dict(struct c_bed *bed)
 		dict_cql_from_tree(root, bed->arena, &bed->parsed, &bed->err) < 0)
 		fail_msg("%s", bed->err.message);
 	bed->parsed->connect.port = bed->port;
-	if (dict_sql_connect(
-		    bed->env, &bed->parsed->connect, bed->defects, &bed->client, &bed->err) < 0 ||
+	if (dict_sql_connect(bed->env, &bed->parsed->connect, &bed->client, &bed->err) < 0 ||
 		dict_sql_open(bed->env, bed->parsed, bed->client, &bed->dict, &bed->err) < 0)
 		fail_msg("%s", bed->err.message);
 	/* Connected, and the ring is known. */
@@ -291,14 +289,14 @@ static inline void c_run_live(struct c_bed *bed)
 }
 
 static inline void c_run(
-	bool live, const char *config, uint32_t defects, void (*body)(struct c_bed *))
+	bool live, const char *config, struct lab_defects defects, void (*body)(struct c_bed *))
 {
 	static struct c_bed bed;
 
 	memset(&bed, 0, sizeof(bed));
 	c_mark = 0;
 	bed.config = config;
-	bed.defects = defects;
+	lab_defects_on = defects;
 	bed.body = body;
 	if (live)
 		c_run_live(&bed);
@@ -310,15 +308,15 @@ static inline void c_run(
 }
 
 /* In the simulated world, with a fault from the beginning on. */
-__attribute__((unused)) static inline void c_run_faulty(const char *config, uint32_t defects,
-	const struct c_script *script, void (*body)(struct c_bed *))
+__attribute__((unused)) static inline void c_run_faulty(const char *config,
+	struct lab_defects defects, const struct c_script *script, void (*body)(struct c_bed *))
 {
 	static struct c_bed bed;
 
 	memset(&bed, 0, sizeof(bed));
 	c_mark = 0;
 	bed.config = config;
-	bed.defects = defects;
+	lab_defects_on = defects;
 	bed.body = body;
 	bed.scripts[0] = *script;
 	c_run_sim(&bed);

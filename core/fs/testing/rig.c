@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/fs/testing/rig.h"
+#include "core/base/defect.h"
 
 #include <stdio.h>
 
@@ -711,6 +712,8 @@ struct rig *rig_new(void)
 	struct world_settings settings = { .seed = 1, .pool = pool, .fibers = fibers };
 	struct world *world = world_new(&settings);
 	struct rig *rig = lab_new(world_heap(world), struct rig);
+
+	lab_defects_on = LAB_NO_DEFECTS;
 
 	rig->pool = pool;
 	rig->fibers = fibers;
