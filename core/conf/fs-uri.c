@@ -499,6 +499,22 @@ static int dictmap_check(const struct fs_uri_dictmap *made, struct lab_error *er
 	return 0;
 }
 
+int fs_uri_dict_proxy(struct lab_view uri, struct lab_view *ret_socket, struct lab_view *ret_name,
+	struct lab_error *err)
+{
+	struct lab_view rest = uri, driver;
+	char shown[CONF_SHOW_MAX + 4];
+
+	if (!take_part(&rest, &driver) || !lab_view_eq_cstr(driver, "proxy") ||
+		!take_part(&rest, ret_socket) || lab_view_find_byte(rest, ':') != SIZE_MAX)
+		return lab_fail(err, LAB_INVALID, "'%s' is not proxy:<socket>:<dict name>",
+			conf_show(uri, shown));
+	if (ret_socket->len == 0)
+		*ret_socket = LAB_VIEW("dict");
+	*ret_name = rest;
+	return 0;
+}
+
 static int dictmap_dict(struct lab_view uri, struct fs_uri_dictmap *made, struct lab_error *err)
 {
 	struct lab_view rest = uri, driver;
@@ -511,13 +527,7 @@ static int dictmap_dict(struct lab_view uri, struct fs_uri_dictmap *made, struct
 	if (!lab_view_eq_cstr(driver, "proxy"))
 		return 0;
 	made->proxy = true;
-	if (!take_part(&rest, &made->dict_socket) || lab_view_find_byte(rest, ':') != SIZE_MAX)
-		return lab_fail(err, LAB_INVALID, "'%s' is not proxy:<socket>:<dict name>",
-			conf_show(uri, shown));
-	if (made->dict_socket.len == 0)
-		made->dict_socket = LAB_VIEW("dict");
-	made->dict_name = rest;
-	return 0;
+	return fs_uri_dict_proxy(uri, &made->dict_socket, &made->dict_name, err);
 }
 
 /* A part that has a ';' or a space at an end was not separated as it must be. */

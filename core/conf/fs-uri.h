@@ -132,6 +132,10 @@ struct fs_uri_dictmap {
 	struct lab_view dict_prefix; /* "" */
 };
 int fs_uri_dictmap(struct lab_view args, struct fs_uri_dictmap *ret, struct lab_error *err);
+/* "proxy:[socket]:name", a dict behind a dict service, as a setting names it; without a socket it
+ * is "dict". -1: another driver, or not of that form. */
+int fs_uri_dict_proxy(struct lab_view uri, struct lab_view *ret_socket, struct lab_view *ret_name,
+	struct lab_error *err);
 
 struct fs_uri_header {
 	struct lab_view name;

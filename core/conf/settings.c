@@ -254,6 +254,17 @@ static int load_field(const struct conf_section *root, const struct field *field
 	return 0;
 }
 
+/* That of a name stands where it was set first, and is what was set last. */
+static struct conf_dict *dict_slot(struct conf_settings *settings, struct lab_view name)
+{
+	for (size_t i = 0; i < settings->dict_count; i++) {
+		if (lab_view_eq(settings->dicts[i].name, name))
+			return &settings->dicts[i];
+	}
+	return settings->dict_count == CONF_DICTS_MAX ? NULL
+						      : &settings->dicts[settings->dict_count++];
+}
+
 static int load_dict(const struct conf_setting *setting, struct lab_arena *arena,
 	struct conf_settings *settings, struct lab_error *err)
 {
@@ -264,10 +275,10 @@ static int load_dict(const struct conf_setting *setting, struct lab_arena *arena
 	if (!lab_view_split(&rest, ':', &driver) || driver.len == 0 || rest.len == 0)
 		return conf_fail(err, setting->value_where, "'%s' is not <driver>:<file>",
 			conf_show(setting->value, shown));
-	if (settings->dict_count == CONF_DICTS_MAX)
+	dict = dict_slot(settings, setting->name);
+	if (dict == NULL)
 		return conf_fail(err, setting->where, "there are more than %u dicts",
 			(unsigned)CONF_DICTS_MAX);
-	dict = &settings->dicts[settings->dict_count++];
 	*dict = (struct conf_dict){ setting->name, driver,
 		conf_resolve_path(arena, setting->where.file, rest), setting->where };
 	return 0;
@@ -386,13 +397,11 @@ int conf_settings_load(const struct conf_section *root, struct lab_arena *arena,
 const struct conf_dict *conf_settings_dict(
 	const struct conf_settings *settings, struct lab_view name)
 {
-	const struct conf_dict *found = NULL;
-
 	for (size_t i = 0; i < settings->dict_count; i++) {
 		if (lab_view_eq(settings->dicts[i].name, name))
-			found = &settings->dicts[i];
+			return &settings->dicts[i];
 	}
-	return found;
+	return NULL;
 }
 
 /* The next part of a mail location. A ':' inside "%{...}" belongs to the variable. */

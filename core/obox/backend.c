@@ -306,6 +306,7 @@ int backend_user_open(struct backend *backend, struct lab_view name, struct obox
 		return lab_fail(err, LAB_NO_SPACE, "metacache is full: no more users for now");
 	if (backend_user_get(backend, name, ret, err) < 0)
 		return -1;
+	obox_last_host_follow(*ret);
 	if (obox_user_access(*ret, err) == 0)
 		return 0;
 	backend_user_release(ret);

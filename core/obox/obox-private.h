@@ -109,6 +109,9 @@ struct obox_user {
 	uint64_t looks_refreshed_ns; /* the refresh of the root after which that was considered */
 	bool is_looking, must_not_look;
 	struct env_cond looked_cond;
+	struct dict *last_host_dict; /* metacache_last_host_dict; NULL: nobody is asked */
+	bool is_following;           /* some fiber asks it, and takes what is to be taken */
+	struct env_cond followed_cond;
 };
 
 /* What is in storage of a folder's index, and what is not (obox-refresh.c, obox-upload.c). */
@@ -208,6 +211,11 @@ int obox_mail_lost(struct obox_mailbox *mailbox, const uint8_t name[ENV_GUID128_
 void obox_inbox_guid(const char *user, uint8_t ret[ENV_GUID128_SIZE]);
 /* Folders that are open here get the names of the list; those that it has no more are gone. */
 void obox_user_sync_folders(struct obox_user *user);
+/* metacache_last_host_dict (obox-last-host.c). -1 LAB_INVALID: no such dict. */
+int obox_last_host_open(struct obox_user *user, struct lab_error *err);
+/* Before the root is refreshed, unless it is current: takes the metacache of the backend that had
+ * the user last. Never fails: storage will do. Blocks. */
+void obox_last_host_follow(struct obox_user *user);
 /* Before the user is used: the root as current as the settings say. -1: it cannot be known. */
 int obox_user_access(struct obox_user *user, struct lab_error *err);
 /* What was saved here into folders that another backend deleted meanwhile is saved again, into

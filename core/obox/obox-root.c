@@ -384,7 +384,7 @@ static void load(struct obox_root *root)
 	count_file(root, root->is_dirty);
 }
 
-static bool is_current(const struct obox_root *root)
+bool obox_root_is_current(const struct obox_root *root)
 {
 	const struct conf_settings *conf = conf_of(root);
 	uint64_t now = env_now(root->env), forced = conf->metacache_forced_refresh_interval_ns;
@@ -409,7 +409,7 @@ int obox_root_access(struct obox_root *root, struct lab_error *err)
 	lock(root);
 	err->code = LAB_OK;
 	load(root);
-	if (!is_current(root)) {
+	if (!obox_root_is_current(root)) {
 		ENV_EVENT(root->env, LAB_EV_metacache_user_refresh_started,
 			LAB_F_CSTR("user", root->user->username));
 		result = refresh(root, &status, err);

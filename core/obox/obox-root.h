@@ -66,6 +66,8 @@ void obox_root_done(struct obox_root *root);
  * root is refreshed. 1 if folders are to be refreshed, or were renamed or deleted. -1: storage
  * failed, and the list may be old. Blocks. */
 int obox_root_access(struct obox_root *root, struct lab_error *err);
+/* Whether an access would do nothing. */
+bool obox_root_is_current(const struct obox_root *root);
 /* As if it were long ago. */
 void obox_root_forget_access(struct obox_root *root);
 

@@ -140,6 +140,8 @@ static int user_init(struct obox_user *user, struct expansion *e, struct lab_err
 						     : conf->obox_fs.text,
 		    &user->index_fs, err) < 0)
 		return -1;
+	if (obox_last_host_open(user, err) < 0)
+		return -1;
 	return obox_root_init(&user->root_index, user, err);
 }
 

@@ -15,6 +15,8 @@ static struct node nodes[2];
 /* What of an answer is altered on its way; SIZE_MAX: nothing. */
 static size_t damage_at;
 static unsigned asked;
+/* metacache_last_host_dict */
+static const char *last_host_dict;
 
 struct serving {
 	struct node *server;
@@ -55,6 +57,7 @@ static int ask(void *ctx, struct env *env, struct lab_view host, struct lab_view
 static void start(struct rig *rig, unsigned host)
 {
 	node_init(&nodes[host], rig, host);
+	nodes[host].conf.metacache_last_host_dict.text = lab_view_cstr(last_host_dict);
 	nodes[host].settings.peer = ask;
 	nodes[host].settings.peer_ctx = rig;
 	rig_boot(rig, host);
@@ -87,6 +90,7 @@ static void fill_and_flag(struct node *node)
 
 static void both(struct rig *rig)
 {
+	last_host_dict = "";
 	damage_at = SIZE_MAX;
 	asked = 0;
 	start(rig, 0);
@@ -297,6 +301,199 @@ static void who_does_not_answer_costs_nothing(void **state)
 	stop_both();
 }
 
+/* ---- metacache_last_host_dict ---- */
+
+#define LAST_HOST "shared/metacache_last_host/" USER
+
+static void start_moving(struct rig *rig, const char *dict)
+{
+	last_host_dict = dict;
+	damage_at = SIZE_MAX;
+	asked = 0;
+	start(rig, 0);
+	start(rig, 1);
+	node_run(&nodes[0], start_closed);
+	node_run(&nodes[1], start_closed);
+	/* Those of the tests: sessions open and release it. */
+	node_run(&nodes[0], release);
+	node_run(&nodes[1], release);
+}
+
+static void open_user(struct node *node)
+{
+	struct lab_error err;
+
+	OK(backend_user_open(node->backend, LAB_VIEW(USER), &node->user, &err));
+}
+
+static void assert_last_host(const struct rig *rig, unsigned host)
+{
+	assert_view(rig_row(rig, LAST_HOST), rig->hosts[host].env->hostname);
+}
+
+static void come_and_go(struct node *node)
+{
+	open_user(node);
+	fill_and_flag(node);
+	release(node);
+}
+
+static void follow(struct node *node)
+{
+	unsigned lookups;
+
+	open_user(node);
+	assert_int_equal(asked, 2);
+	sees_both_flags(node);
+	assert_int_equal(DOWNLOADS(node->rig), 0);
+	/* It was uploaded and removed there. */
+	assert_int_equal(metacache_used(backend_get_metacache(nodes[0].backend)), 0);
+	release(node);
+	lookups = node->rig->counts.lookups;
+	open_user(node);
+	assert_int_equal(node->rig->counts.lookups, lookups + 1);
+	assert_int_equal(asked, 2);
+	release(node);
+}
+
+static void who_moves_takes_the_metacache_along(void **state)
+{
+	struct rig *rig = *state;
+
+	start_moving(rig, "proxy:dict-async:cassandra");
+	assert_null(rig_row(rig, LAST_HOST).ptr);
+	node_run(&nodes[0], come_and_go);
+	/* Nobody was before it. */
+	assert_int_equal(asked, 0);
+	assert_last_host(rig, 0);
+	node_run(&nodes[1], follow);
+	assert_last_host(rig, 1);
+	stop_both();
+}
+
+static void open_and_look(struct node *node)
+{
+	open_user(node);
+	sees_both_flags(node);
+	release(node);
+}
+
+/* One of the row's two steps fails; then nothing does. */
+static void move_and_fail(struct rig *rig, unsigned step, enum rig_fault fault)
+{
+	start_moving(rig, "proxy:dict-async:cassandra");
+	node_run(&nodes[0], come_and_go);
+	rig->only = LAST_HOST;
+	rig_fail_at(rig, step, fault);
+	node_run(&nodes[1], open_and_look);
+	assert_true(rig->fired);
+	assert_int_equal(asked, step == 1 ? 0 : 2);
+	rig->only = NULL;
+	rig_fail_at(rig, 0, fault);
+	rig_apply_late(rig);
+	node_run(&nodes[1], open_and_look);
+	assert_last_host(rig, 1);
+	stop_both();
+}
+
+static void a_dict_that_fails_costs_a_pull_and_no_more(void **state)
+{
+	static const enum rig_fault faults[] = { RIG_FAIL, RIG_UNCERTAIN_APPLIED, RIG_UNCERTAIN_NOT,
+		RIG_UNCERTAIN_LATE };
+
+	(void)state;
+	for (unsigned step = 1; step <= 2; step++) {
+		for (size_t i = 0; i < LAB_COUNT_OF(faults); i++) {
+			struct rig *rig = rig_new();
+
+			move_and_fail(rig, step, faults[i]);
+			rig_free(&rig);
+		}
+	}
+}
+
+/* Not one that answers: storage has all but what was in no bundle. */
+static void open_after_nobody(struct node *node)
+{
+	struct obox_mailbox *box;
+
+	open_user(node);
+	box = box_open(node, "INBOX");
+	assert_int_equal(obox_mailbox_count(box), 5);
+	assert_true(obox_has_flag(box, 1, LAB_VIEW("Work")));
+	obox_mailbox_close(&box);
+	release(node);
+}
+
+static void a_host_that_does_not_answer_is_followed_by_storage(void **state)
+{
+	struct rig *rig = *state;
+	unsigned finished;
+
+	start_moving(rig, "proxy::cassandra");
+	node_run(&nodes[0], come_and_go);
+	rig_set_row(rig, LAST_HOST, "nobody");
+	finished = rig->counts.events[LAB_EV_metacache_pull_finished];
+	node_run(&nodes[1], open_after_nobody);
+	assert_int_equal(asked, 1);
+	assert_int_equal(rig->counts.events[LAB_EV_metacache_pull_finished], finished + 1);
+	assert_last_host(rig, 1);
+	stop_both();
+}
+
+static unsigned opened;
+
+static void open_beside(void *arg)
+{
+	struct node *node = arg;
+	struct obox_user *user;
+	struct lab_error err;
+
+	OK(backend_user_open(node->backend, LAB_VIEW(USER), &user, &err));
+	assert_int_equal(asked, 2);
+	opened++;
+	backend_user_release(&user);
+}
+
+static void open_twice_at_once(struct node *node)
+{
+	unsigned lookups = node->rig->counts.lookups;
+	struct lab_error err;
+
+	opened = 0;
+	for (unsigned i = 0; i < 3; i++)
+		OK(env_spawn(node->rig->hosts[1].env, "imap", open_beside, node, &err));
+	while (opened < 3)
+		env_sleep(node->rig->hosts[1].env, LAB_MSEC);
+	assert_int_equal(node->rig->counts.lookups, lookups + 1);
+}
+
+static void who_comes_second_waits_for_the_pull(void **state)
+{
+	start_moving(*state, "proxy:dict-async:cassandra");
+	node_run(&nodes[0], come_and_go);
+	node_run(&nodes[1], open_twice_at_once);
+	stop_both();
+}
+
+static void open_with_another_dict(struct node *node)
+{
+	struct obox_user *user;
+	struct lab_error err;
+
+	node_start_backend(node);
+	FAILS(backend_user_open(node->backend, LAB_VIEW(USER), &user, &err), LAB_INVALID);
+	SAYS("metacache_last_host_dict: 'redis:host=x' is not proxy:<socket>:<dict name>");
+}
+
+static void another_dict_is_refused(void **state)
+{
+	last_host_dict = "redis:host=x";
+	start(*state, 0);
+	node_run(&nodes[0], open_with_another_dict);
+	node_stop(&nodes[0]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -307,6 +504,11 @@ int main(void)
 		RIG_UNIT_TEST(what_is_damaged_on_its_way_is_refused),
 		RIG_UNIT_TEST(a_source_that_crashed_has_nothing_to_give),
 		RIG_UNIT_TEST(who_does_not_answer_costs_nothing),
+		RIG_UNIT_TEST(who_moves_takes_the_metacache_along),
+		cmocka_unit_test(a_dict_that_fails_costs_a_pull_and_no_more),
+		RIG_UNIT_TEST(a_host_that_does_not_answer_is_followed_by_storage),
+		RIG_UNIT_TEST(who_comes_second_waits_for_the_pull),
+		RIG_UNIT_TEST(another_dict_is_refused),
 	};
 
 	return cmocka_run_group_tests_name("metacache-pull", tests, NULL, NULL);

@@ -83,6 +83,8 @@ static const struct conf_key keys[] = {
 		"Folders besides INBOX"),
 	RANGE("user", scenario_group, backends_at_once, CONF_UNIT_COUNT, 1, SCENARIO_LANES_MAX, "1",
 		"Backends that serve a user at the same time, each with sessions of its own"),
+	RANGE("user", scenario_group, move_interval, CONF_UNIT_TIME, 0, YEAR, "0",
+		"How long a backend serves a user; then, once nobody is logged in, the next one"),
 	RANGE("user", scenario_group, mail_inbox_delete_percentage, CONF_UNIT_FRACTION, 0, PPM_MAX,
 		"20%", "Actions that expunge"),
 	RANGE("user", scenario_group, mail_inbox_move_percentage, CONF_UNIT_FRACTION, 0, PPM_MAX,

@@ -55,6 +55,7 @@ struct scenario_group {
 	struct conf_range mails;             /* that INBOX has before the run begins */
 	struct conf_range folders;           /* besides INBOX */
 	struct conf_range backends_at_once;  /* that serve a user, each with its own sessions */
+	struct conf_range move_interval;     /* ns on one backend; 0: for good */
 	/* Of the actions of a session, ppm; the rest reads a mail. */
 	struct conf_range mail_inbox_delete_percentage;
 	struct conf_range mail_inbox_move_percentage;

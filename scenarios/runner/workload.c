@@ -90,9 +90,18 @@ static size_t home_of(struct workload *w, const struct user *user)
 	return lab_pick(draw(w, user, "user.home", 0), w->settings.node_count);
 }
 
+/* How often a user has been sent elsewhere. */
+static size_t moves_of(struct workload *w, const struct user *user)
+{
+	uint64_t interval = conf_range_pick(
+		&user->group->move_interval, draw(w, user, "user.move_interval", 0));
+
+	return interval == 0 ? 0 : (size_t)(env_now(lab(w)) / interval);
+}
+
 static struct node *route(struct workload *w, struct lane *lane)
 {
-	size_t home = home_of(w, lane->user) + lane->number;
+	size_t home = home_of(w, lane->user) + moves_of(w, lane->user) + lane->number;
 
 	if (lane->active > 0 && lane->node->is_up)
 		return lane->node;

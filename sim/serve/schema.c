@@ -14,6 +14,8 @@ static const struct {
 	{ "user_mailbox_index_diff_objects",
 		"u text, g blob, h text, m text, primary key (u, g, h)" },
 	{ "user_mailbox_objects_reverse", "u text, g blob, n blob, i blob, primary key (i, n)" },
+	/* Not of fs-dictmap: metacache_last_host_dict. */
+	{ "user_last_hosts", "u text, h text, primary key (u)" },
 };
 
 static void print_keyspace(struct lab_view keyspace, unsigned replicas, struct lab_buf *out)

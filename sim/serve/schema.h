@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * schema.h - the keyspace and tables of fs-dictmap, object-id flavour (obox 3.1).
+ * schema.h - the keyspace and tables of fs-dictmap, object-id flavour (obox 3.1), and that of
+ * metacache_last_host_dict.
  */
 #ifndef SIM_SERVE_SCHEMA_H
 #define SIM_SERVE_SCHEMA_H
 
 #include "core/base/base.h"
 
-/* CREATE KEYSPACE with SimpleStrategy, USE, and the eight tables. */
+/* CREATE KEYSPACE with SimpleStrategy, USE, and the tables. */
 void schema_print(struct lab_view keyspace, unsigned replication_factor, struct lab_buf *out);
 
 /* The same without USE: each statement may go to another connection. */

@@ -8,7 +8,7 @@
 static const char *const names[] = { "user_index_objects", "user_mailbox_index_objects",
 	"user_mailbox_objects", "user_mailbox_buckets", "user_fts_objects",
 	"user_index_diff_objects", "user_mailbox_index_diff_objects",
-	"user_mailbox_objects_reverse" };
+	"user_mailbox_objects_reverse", "user_last_hosts" };
 
 static struct cqlemu *start(void)
 {
@@ -53,7 +53,7 @@ static void create(struct cqlemu *emulator)
 	lab_buf_done(&ddl);
 }
 
-static void there_are_the_eight_tables_of_fs_dictmap(void **state)
+static void there_are_the_eight_tables_of_fs_dictmap_and_one_of_last_hosts(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < LAB_COUNT_OF(names); i++)
@@ -111,7 +111,7 @@ static void the_keys_are_those_that_the_maps_ask_by(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		testing_test(there_are_the_eight_tables_of_fs_dictmap),
+		testing_test(there_are_the_eight_tables_of_fs_dictmap_and_one_of_last_hosts),
 		testing_test(the_schema_is_accepted_and_may_be_run_twice),
 		testing_test(the_keys_are_those_that_the_maps_ask_by),
 	};
