@@ -281,11 +281,12 @@ int obox_mailbox_clean(struct obox_mailbox *mailbox, struct lab_error *err)
 		return 0;
 	/* From here on whoever comes waits. */
 	obox_mailbox_lock(mailbox);
-	/* Merges made modseqs that no bundle has. */
+	/* Modseqs that no bundle has: of merges, and of a host that was new. */
 	mailbox->index.changes += obox_sync_is_ahead(mailbox);
 	if (obox_upload(mailbox, OBOX_UPLOAD_CHANGES, "metacache_worker:cmd_clean", err) < 0)
 		result = -1;
 	if (result == 0 && !mailbox->is_gone) {
+		obox_sync_cleaned(mailbox);
 		obox_index_reset(&mailbox->index, NULL);
 		obox_sync_close(mailbox);
 		obox_sync_reset(mailbox);
@@ -311,7 +312,8 @@ void obox_mailbox_free(struct obox_mailbox **mailbox_p)
 	struct obox_mailbox *mailbox = *mailbox_p;
 	struct metacache *metacache = backend_get_metacache(mailbox->user->backend);
 	const struct obox_sync *sync = &mailbox->sync;
-	bool is_changed = mailbox->index.changes != sync->uploaded_changes;
+	bool is_changed =
+		mailbox->index.changes != sync->uploaded_changes || obox_sync_is_ahead(mailbox);
 	bool is_important = mailbox->index.important_changes != sync->uploaded_important;
 	bool is_kept = mailbox->index.file != NULL && !mailbox->is_gone;
 	struct lab_buf kept;

@@ -99,6 +99,7 @@ struct obox_user {
 	struct fs *fs, *index_fs;
 	struct obox_root root_index;
 	struct lab_map *folders; /* GUID in hex -> struct obox_mailbox */
+	struct lab_map *cleaned; /* GUID in hex -> struct obox_cleaned */
 	/* What the metacache has of it; NULL: not opened yet, or not counted. */
 	struct metacache_user *known;
 	unsigned references;
@@ -305,8 +306,16 @@ void obox_sync_encode(const struct obox_mailbox *mailbox, struct lab_buf *out);
 bool obox_sync_decode(struct obox_mailbox *mailbox, struct lab_reader *reader);
 void obox_sync_keep(const struct obox_mailbox *mailbox, struct lab_buf *out);
 void obox_sync_close(struct obox_mailbox *mailbox);
-/* Whether an index that is downloaded again might show less than this one has shown. */
+/* Whether modseqs were shown here that no bundle knows. An index that was downloaded again would
+ * show what others did meanwhile with modseqs below. */
 bool obox_sync_is_ahead(const struct obox_mailbox *mailbox);
+/* What an index last showed that was removed since, when all of it was in bundles. */
+struct obox_cleaned {
+	uint64_t highest_modseq;
+	uint32_t uidvalidity;
+};
+/* Before that. */
+void obox_sync_cleaned(struct obox_mailbox *mailbox);
 /* Nothing is known of storage any more. The caller has freed or taken the bundles. */
 void obox_sync_reset(struct obox_mailbox *mailbox);
 /* A look at the bundles of a folder (obox 5.4). No operation may run until it ends. */
@@ -315,7 +324,7 @@ struct obox_refresh {
 	struct lab_arena *arena;
 	struct obox_bundles_news news;
 	bool was_empty; /* nothing was known: a new metacache */
-	bool had_unknown_mails, is_renumbered;
+	bool had_unknown_mails, is_renumbered, uidvalidity_changed;
 	unsigned merged;
 	obox_keep_fn keep;
 	void *ctx;

@@ -259,6 +259,7 @@ static int merge_state(struct obox_refresh *r, const struct obox_state *said, st
 	result.uidvalidity_changed =
 		state->uidvalidity != 0 && (state->uidvalidity != merged->uidvalidity ||
 						   said->uidvalidity != merged->uidvalidity);
+	r->uidvalidity_changed = r->uidvalidity_changed || result.uidvalidity_changed;
 	r->is_renumbered = r->is_renumbered || result.renumbered > 0 || result.uidvalidity_changed;
 	if (!result.uidvalidity_changed)
 		result.renumbered = LAB_MAX(result.renumbered, renumbered_here(state, merged));
@@ -340,7 +341,38 @@ static void set_floor(const struct obox_refresh *r)
 bool obox_sync_is_ahead(const struct obox_mailbox *mailbox)
 {
 	return !mailbox->is_pulled && mailbox->sync.stored_modseq > 0 &&
-	       mailbox->index.state->highest_modseq > mailbox->sync.stored_modseq + LOST_MODSEQS;
+	       mailbox->index.state->highest_modseq > mailbox->sync.stored_modseq;
+}
+
+void obox_sync_cleaned(struct obox_mailbox *mailbox)
+{
+	const struct obox_state *state = mailbox->index.state;
+	void **slot = lab_map_slot(mailbox->user->cleaned, lab_view_cstr(mailbox->guid));
+
+	if (slot == NULL)
+		return;
+	if (*slot == NULL)
+		*slot = lab_new(mailbox->user->env->heap, struct obox_cleaned);
+	*(struct obox_cleaned *)*slot =
+		(struct obox_cleaned){ state->highest_modseq, state->uidvalidity };
+}
+
+/* What was cleaned here is in the bundles as it was shown: nothing was lost, and nothing has to be
+ * uploaded only because it was downloaded. Another host's merge may have changed the UIDVALIDITY
+ * meanwhile, and here nobody was told. */
+static void downloaded(const struct obox_refresh *r)
+{
+	struct obox_mailbox *mailbox = r->mailbox;
+	struct obox_cleaned *cleaned =
+		lab_map_remove(mailbox->user->cleaned, lab_view_cstr(mailbox->guid));
+	struct obox_state *state = mailbox->index.state;
+
+	if (cleaned == NULL || cleaned->highest_modseq > state->highest_modseq)
+		state->highest_modseq += LOST_MODSEQS;
+	if (cleaned != NULL && cleaned->uidvalidity != 0 && !r->uidvalidity_changed &&
+		cleaned->uidvalidity != state->uidvalidity)
+		report_merge(mailbox, &(struct obox_merge_result){ .uidvalidity_changed = true });
+	lab_heap_free(mailbox->user->env->heap, cleaned);
 }
 
 /* As one that was downloaded would: this host may have shown them of what it had before. */
@@ -361,7 +393,7 @@ void obox_refresh_merge(struct obox_refresh *r, obox_keep_fn keep, void *ctx)
 	merge_news(r);
 	check_base(mailbox);
 	if (r->merged > 0 && r->was_empty)
-		mailbox->index.state->highest_modseq += LOST_MODSEQS;
+		downloaded(r);
 	if (mailbox->is_pulled && mailbox->sync.stored_modseq > 0)
 		skip_shown_modseqs(mailbox);
 	if (r->merged > 0 || mailbox->is_pulled)

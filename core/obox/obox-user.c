@@ -222,9 +222,21 @@ int obox_user_new(struct backend *backend, struct lab_view name, struct obox_use
 		return lab_error_wrap(err, "user %.*s", LAB_VIEW_ARG(name));
 	}
 	user->folders = lab_map_new(env->heap, OBOX_FOLDERS_MAX);
+	user->cleaned = lab_map_new(env->heap, OBOX_FOLDERS_MAX);
 	user->looks = lab_map_new(env->heap, 2 * OBOX_LIST_DELETED_MAX);
 	*ret = user;
 	return 0;
+}
+
+static void free_cleaned(struct obox_user *user)
+{
+	struct lab_map_iter iter = lab_map_iterate(user->cleaned);
+	struct lab_view guid;
+	void *cleaned;
+
+	while (lab_map_next(&iter, &guid, &cleaned))
+		lab_heap_free(user->env->heap, cleaned);
+	lab_map_free(&user->cleaned);
 }
 
 void obox_user_free(struct obox_user **user_p)
@@ -238,6 +250,7 @@ void obox_user_free(struct obox_user **user_p)
 	while (lab_map_next(&iter, &name, &folder))
 		obox_mailbox_free((struct obox_mailbox **)&folder);
 	lab_map_free(&user->folders);
+	free_cleaned(user);
 	lab_map_free(&user->looks);
 	obox_root_done(&user->root_index);
 	free_all(user);

@@ -17,14 +17,19 @@ static struct metacache *metacache_of(const struct node *node)
 	return backend_get_metacache(node->backend);
 }
 
-static void start_small(struct node *node, struct rig *rig)
+static void start_small_on(struct node *node, struct rig *rig, unsigned host)
 {
-	node_init(node, rig, 0);
+	node_init(node, rig, host);
 	node->conf.metacache_max_space = MAX_SPACE;
 	node->conf.metacache_max_grace = MAX_SPACE;
 	node->conf.obox_max_rescan_mail_count = 1000;
-	rig_boot(rig, 0);
+	rig_boot(rig, host);
 	node_run(node, node_start_user);
+}
+
+static void start_small(struct node *node, struct rig *rig)
+{
+	start_small_on(node, rig, 0);
 }
 
 static void run_small(struct rig *rig, node_fn fn)
@@ -193,6 +198,120 @@ static void beyond_the_grace_no_user_is_opened(void **state)
 	run_small(*state, fill_beyond_grace);
 }
 
+/* What the last look showed. */
+static struct {
+	uint64_t highest, first;
+	uint32_t uidvalidity;
+} shown;
+
+static void look(struct node *node)
+{
+	struct obox_mailbox *box = box_open(node, "INBOX");
+
+	shown.highest = obox_mailbox_highest_modseq(box);
+	shown.first = obox_mailbox_modseq(box, 1);
+	shown.uidvalidity = obox_mailbox_uidvalidity(box);
+	obox_mailbox_close(&box);
+}
+
+static void clean_all(struct node *node)
+{
+	assert_int_equal(metacache_clean(metacache_of(node), METACACHE_SPECIAL, ROOT_BYTES), 1);
+	assert_false(is_local(node, "INBOX"));
+}
+
+static void flush(struct node *node)
+{
+	struct lab_error err;
+
+	OK(obox_user_flush(node->user, false, "test", &err));
+}
+
+static void rescan_and_flush(struct node *node)
+{
+	struct obox_mailbox *box = box_open(node, "INBOX");
+	struct lab_error err;
+
+	OK(obox_mailbox_rescan(box, &err));
+	flush(node);
+	obox_mailbox_close(&box);
+}
+
+static void save_three(struct node *node)
+{
+	fill(node, "INBOX", 3);
+	flush(node);
+}
+
+/* Knows nothing of what the other one shows. */
+static void flag_the_first(struct node *node)
+{
+	struct obox_mailbox *box = box_open(node, "INBOX");
+	struct lab_error err;
+
+	OK(obox_store(box, 1, LAB_VIEW("\\Flagged"), true, &err));
+	flush(node);
+	obox_mailbox_close(&box);
+}
+
+static void modseqs_stay_above_what_was_shown_before_a_clean(void **state)
+{
+	struct node writer, reader;
+	unsigned puts;
+	uint64_t before;
+
+	node_start(&writer, *state, 0);
+	node_run(&writer, save_three);
+	start_small_on(&reader, *state, 1);
+	node_run(&reader, look);
+	before = shown.highest;
+	node_run(&reader, clean_all);
+	node_run(&writer, flag_the_first);
+	node_run(&reader, look);
+	assert_true(shown.first > before);
+	assert_true(shown.highest > before);
+	/* Once everything that was shown is in bundles, coming back costs no upload. */
+	node_run(&reader, clean_all);
+	node_run(&reader, look);
+	before = shown.highest;
+	puts = reader.rig->counts.puts;
+	node_run(&reader, clean_all);
+	node_run(&reader, look);
+	assert_int_equal(shown.highest, before);
+	assert_int_equal(reader.rig->counts.puts, puts);
+	node_stop(&reader);
+	node_stop(&writer);
+}
+
+/* Each has made the folder; the other's merge settles it while this one is away. */
+static void what_changed_while_it_was_away_is_said(void **state)
+{
+	struct node lower, higher;
+	unsigned *said;
+	uint32_t mine;
+
+	start_small(&lower, *state);
+	node_init(&higher, *state, 1);
+	/* It has a base, which takes the place of what the other one had said. */
+	higher.settings.self_bundle_max = 1;
+	rig_boot(*state, 1);
+	node_run(&higher, node_start_user);
+	world_clock_offset(higher.rig->hosts[1].host, 100 * 1000 * 1000);
+	said = &lower.rig->counts.events[LAB_EV_obox_index_merge_uidvalidity_changed];
+	node_run(&higher, look);
+	node_run(&lower, save_three);
+	node_run(&lower, look);
+	mine = shown.uidvalidity;
+	node_run(&lower, clean_all);
+	node_run(&higher, rescan_and_flush);
+	assert_int_equal(*said, 1);
+	node_run(&lower, look);
+	assert_true(shown.uidvalidity > mine);
+	assert_int_equal(*said, 2);
+	node_stop(&higher);
+	node_stop(&lower);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -201,6 +320,8 @@ int main(void)
 		RIG_UNIT_TEST(what_cannot_be_uploaded_stays),
 		RIG_UNIT_TEST(whoever_comes_meanwhile_waits),
 		RIG_UNIT_TEST(beyond_the_grace_no_user_is_opened),
+		RIG_UNIT_TEST(modseqs_stay_above_what_was_shown_before_a_clean),
+		RIG_UNIT_TEST(what_changed_while_it_was_away_is_said),
 	};
 
 	return cmocka_run_group_tests_name("metacache-clean", tests, NULL, NULL);
