@@ -81,12 +81,14 @@ static void fill(
 	fill_tls(connect, arena, s);
 }
 
-int dict_sql_connect(struct env *env, const struct dict_cql_connect *connect,
+int dict_sql_connect(struct env *env, const struct dict_cql_connect *connect, unsigned streams,
 	struct cql_client **ret, struct lab_error *err)
 {
 	struct cql_settings settings;
 	struct lab_arena *arena = lab_arena_new(env->heap, TEXTS_MAX_BYTES);
 	fill(connect, arena, &settings);
+	if (streams != 0)
+		settings.streams_per_connection = streams;
 	int result = cql_client_open(env, &settings, ret, err);
 	lab_arena_free(&arena);
 	return result;

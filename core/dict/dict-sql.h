@@ -31,8 +31,9 @@
 #define DICT_CLIENT_TIMEOUT_NS (30 * LAB_SEC)
 #define DICT_CLIENT_WARN_NS (5 * LAB_SEC)
 
-/* A client as the connect string says. -1 as cql_client_open(). */
-int dict_sql_connect(struct env *env, const struct dict_cql_connect *connect,
+/* A client as the connect string says, with at most so many requests in flight on a connection (0:
+ * CQL_STREAM_MAX). -1 as cql_client_open(). */
+int dict_sql_connect(struct env *env, const struct dict_cql_connect *connect, unsigned streams,
 	struct cql_client **ret, struct lab_error *err);
 
 /* `config` and `client` are borrowed until dict_close(), which waits for running operations but

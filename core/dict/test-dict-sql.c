@@ -461,7 +461,7 @@ static void the_connect_string_reaches_the_client(void **state)
 	assert_int_equal((int)DICT_CQL_LOCAL_ONE, (int)CQL_LOCAL_ONE);
 	assert_int_equal((int)DICT_CQL_EACH_QUORUM, (int)CQL_EACH_QUORUM);
 	t->config->connect.num_threads = CQL_CONNECTIONS_PER_HOST_MAX + 1;
-	assert_int_equal(dict_sql_connect(&t->w->env, connect, &t->client, &t->err), -1);
+	assert_int_equal(dict_sql_connect(&t->w->env, connect, 0, &t->client, &t->err), -1);
 	assert_int_equal(t->err.code, LAB_INVALID);
 	world_free(t->w);
 }

@@ -255,6 +255,8 @@ static void attempt(struct http_run *run)
 		return;
 	}
 	run->queued_ns = env_now(client->env) - asked_ns;
+	if (run->queued_ns > 0)
+		LAB_MARK(connection_awaited);
 	exchange(run);
 	env_semaphore_give(client->env, &client->connections);
 }

@@ -99,7 +99,8 @@ static struct dict *dict_start(
 		return NULL;
 	}
 	*open = (struct backend_open_dict){ .name = settings->name };
-	if (dict_sql_connect(env, &settings->config->connect, &open->client, err) < 0)
+	if (dict_sql_connect(env, &settings->config->connect, backend->settings.dict_streams,
+		    &open->client, err) < 0)
 		return NULL;
 	if (dict_sql_open(env, settings->config, open->client, &open->dict, err) < 0) {
 		cql_client_close(&open->client);

@@ -41,6 +41,9 @@ struct backend_settings {
 	/* Largest index, in bytes, that goes up as a self bundle; above it there are a base and
 	 * diffs (HD-6). 0: 256 kB. Small values make small folders behave as large ones do. */
 	size_t self_bundle_max;
+	/* Requests in flight on each connection to Cassandra: what comes beyond them fails, and was
+	 * certainly not done. 0: as many as the protocol has */
+	unsigned dict_streams;
 	/* For the services alone, backend_get_services(): no user is opened, and nothing of the
 	 * backend's own is written to the local disk. */
 	bool has_no_users;

@@ -378,7 +378,7 @@ int gc_rows_open(struct env *env, const struct dict_cql_config *config, struct g
 	rows->connect.read_fallback_consistency = DICT_CQL_ALL;
 	rows->connect.page_size = PAGE_ROWS;
 	rows->connect.metrics = (struct lab_view){ NULL, 0 };
-	if (dict_sql_connect(env, &rows->connect, &rows->client, err) < 0) {
+	if (dict_sql_connect(env, &rows->connect, 0, &rows->client, err) < 0) {
 		lab_heap_free(env->heap, rows);
 		return -1;
 	}

@@ -82,8 +82,9 @@ static void name_mail(const struct folder_before *f, uint64_t index, struct mail
 	mail->bucket = size == 0 ? 0 : (uint32_t)(index / size);
 	mail->time_s = start_s - (int64_t)(f->count - index) * MAIL_INTERVAL_S;
 	mail->time_us = mail->time_s * 1000000;
-	make_guid(mail->time_s, 0, mail->guid);
-	make_guid(mail->time_s, 1, mail->name);
+	/* No two are the same, and each user has some at that time. */
+	make_guid(mail->time_s, 2 * (f->user->number - 1), mail->guid);
+	make_guid(mail->time_s, 2 * (f->user->number - 1) + 1, mail->name);
 	memcpy(mail->oid, mail->name, ENV_GUID128_SIZE);
 	mail->oid[ENV_GUID128_SIZE] = OID_EXTRA;
 	lab_hex(mail->name, sizeof(mail->name), mail->name_hex);

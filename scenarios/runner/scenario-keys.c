@@ -5,6 +5,7 @@
 #include "scenarios/runner/scenario-private.h"
 
 /* for their limits */
+#include "core/cql/cql-codec.h"
 #include "scenarios/runner/client.h"
 #include "scenarios/runner/mail-source.h"
 #include "sim/serve/cql-kind.h"
@@ -221,6 +222,8 @@ static const struct conf_key keys[] = {
 		"1G", "Memory of a backend; more is a crash"),
 	RANGE("backend", scenario_hosts, self_bundle_max, CONF_UNIT_SIZE, 1, SCENARIO_MEMORY_MAX,
 		"256k", "Largest index that is uploaded as a self bundle; above: a base and diffs"),
+	RANGE("backend", scenario_hosts, dict_streams, CONF_UNIT_COUNT, 1, CQL_STREAM_MAX, "32768",
+		"Requests in flight on a connection to Cassandra; those beyond fail"),
 
 	OTHER("fault", scenario_fault, CONF_KEY_OTHER, fault_text_kinds, kinds, "",
 		"Kinds of faults, a | b | c; an episode draws one (oboxlab list faults)"),

@@ -165,6 +165,7 @@ struct scenario_hosts {
 	struct conf_range clock_offset; /* us of skew, the sign is drawn */
 	struct conf_range memory;
 	struct conf_range self_bundle_max; /* bytes */
+	struct conf_range dict_streams;    /* of a connection to Cassandra */
 	struct conf_range disk_watch;      /* ns; 0: nobody looks */
 };
 

@@ -81,7 +81,9 @@ static void name_node(struct scene *scene, size_t number, struct lab_view zone, 
 			.dicts = s->dicts,
 			.dict_count = s->dict_count,
 			.self_bundle_max = (size_t)scene_knob(
-				scene, &s->hosts.self_bundle_max, "host.self_bundle_max", number) };
+				scene, &s->hosts.self_bundle_max, "host.self_bundle_max", number),
+			.dict_streams = (unsigned)scene_knob(
+				scene, &s->hosts.dict_streams, "host.dict_streams", number) };
 }
 
 static int name_nodes(struct scene *scene, struct lab_error *err)
@@ -107,6 +109,7 @@ static int name_nodes(struct scene *scene, struct lab_error *err)
 	scene->auditor_conf = s->conf;
 	scene->auditor_conf.metacache_max_space = 0;
 	scene->nodes[scene->node_count].settings.conf = &scene->auditor_conf;
+	scene->nodes[scene->node_count].settings.dict_streams = 0;
 	return 0;
 }
 

@@ -256,7 +256,7 @@ static void open_dict(struct bed *b)
 {
 	lab_arena_reset(b->arena);
 	open_plain();
-	assert_int_equal(dict_sql_connect(b->env, &b->config->connect, &b->client, &b->err), 0);
+	assert_int_equal(dict_sql_connect(b->env, &b->config->connect, 0, &b->client, &b->err), 0);
 	assert_int_equal(dict_sql_open(b->env, b->config, b->client, &b->dict, &b->err), 0);
 }
 
