@@ -450,6 +450,28 @@ static void advise(struct check *check)
 			"with dictmap mail_location must be obox:%%u:INDEX=~/:CONTROL=~/");
 }
 
+/* obox 5.9: an index elsewhere is of this host alone. */
+static void advise_on_secondary_indexes(struct check *check)
+{
+	const struct conf_section *namespace = NULL;
+
+	while ((namespace = conf_section_next(check->root, "namespace", namespace)) != NULL) {
+		const struct conf_setting *location = conf_setting_in(namespace, "location");
+		struct conf_mail_location parsed;
+		const char *lost = NULL;
+
+		if (location != NULL &&
+			conf_mail_location_parse(location->value, &parsed, NULL) == 0)
+			lost = conf_lost_index(&parsed);
+		if (lost != NULL)
+			check_warning(check, location->value_where,
+				"without exactly %s this namespace's index is not in the user's "
+				"root bundle, and is lost when the user moves or the metacache is "
+				"cleaned",
+				lost);
+	}
+}
+
 int conf_check(const struct conf_section *root, enum conf_file_kind kind, const char *const *ignore,
 	size_t ignore_count, struct conf_problems *problems)
 {
@@ -459,5 +481,7 @@ int conf_check(const struct conf_section *root, enum conf_file_kind kind, const 
 	check_tree(&check, kind == CONF_FILE_LDAP ? CONF_AT_LDAP : CONF_AT_TOP);
 	if (kind == CONF_FILE_DOVECOT)
 		advise(&check);
+	if (kind == CONF_FILE_DOVECOT)
+		advise_on_secondary_indexes(&check);
 	return problems->errors == before ? 0 : -1;
 }

@@ -127,6 +127,7 @@ static const struct field {
 		AT(metacache_forced_refresh_interval_ns) },
 	{ "metacache_upload_interval", FIELD_SECONDS, AT(metacache_upload_interval_ns) },
 	SAME(metacache_bg_root_uploads, FIELD_BOOL),
+	SAME(metacache_disable_secondary_indexes, FIELD_BOOL),
 	SAME(metacache_max_space, FIELD_SIZE),
 	SAME(metacache_max_grace, FIELD_SIZE),
 	SAME(metacache_max_parallel_requests, FIELD_UINT),
@@ -358,6 +359,28 @@ static int load_mailboxes(
 	return 0;
 }
 
+/* Of what cannot be read conf_check() tells. */
+static void load_locations(const struct conf_section *root, struct conf_settings *settings)
+{
+	const struct conf_section *namespace = NULL;
+
+	while ((namespace = conf_section_next(root, "namespace", namespace)) != NULL) {
+		const struct conf_setting *location = conf_setting_in(namespace, "location");
+		struct conf_mail_location parsed;
+		const char *lost = NULL;
+
+		if (location != NULL &&
+			conf_mail_location_parse(location->value, &parsed, NULL) == 0)
+			lost = conf_lost_index(&parsed);
+		if (lost == NULL)
+			continue;
+		if (lab_view_eq_cstr(parsed.driver, "virtual"))
+			settings->virtual_index_is_elsewhere = true;
+		else
+			settings->private_index_is_elsewhere = true;
+	}
+}
+
 static void load_inherited(struct conf_settings *settings)
 {
 	unsigned *parallel[] = { &settings->obox_max_parallel_writes,
@@ -390,6 +413,7 @@ int conf_settings_load(const struct conf_section *root, struct lab_arena *arena,
 			err) < 0)
 		return -1;
 	load_inherited(&settings);
+	load_locations(root, &settings);
 	*ret = settings;
 	return 0;
 }
@@ -446,7 +470,20 @@ int conf_mail_location_parse(
 			made.index = value;
 		else if (lab_view_eq_cstr(key, "CONTROL"))
 			made.control = value;
+		else if (lab_view_eq_cstr(key, "INDEXPVT"))
+			made.index_pvt = value;
 	}
 	*ret = made;
 	return 0;
+}
+
+const char *conf_lost_index(const struct conf_mail_location *location)
+{
+	if (lab_view_eq_cstr(location->driver, "virtual") &&
+		!lab_view_eq_cstr(location->index, CONF_VIRTUAL_INDEX))
+		return "INDEX=" CONF_VIRTUAL_INDEX;
+	if (location->index_pvt.ptr != NULL &&
+		!lab_view_eq_cstr(location->index_pvt, CONF_PRIVATE_INDEX))
+		return "INDEXPVT=" CONF_PRIVATE_INDEX;
+	return NULL;
 }

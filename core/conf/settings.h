@@ -134,6 +134,9 @@ struct conf_settings {
 	uint64_t metacache_forced_refresh_interval_ns; /* 8 h */
 	uint64_t metacache_upload_interval_ns;         /* 5 min */
 	bool metacache_bg_root_uploads;
+	bool metacache_disable_secondary_indexes;
+	/* Some namespace keeps them where no root bundle looks for them. */
+	bool virtual_index_is_elsewhere, private_index_is_elsewhere;
 	uint64_t metacache_max_space;                /* 0: no limit */
 	uint64_t metacache_max_grace;                /* 1 GB */
 	unsigned metacache_max_parallel_requests;    /* 10 */
@@ -191,11 +194,17 @@ const struct conf_dict *conf_settings_dict(
 
 /* mail_location, taken apart: "obox:%u:INDEX=~/:CONTROL=~/". */
 struct conf_mail_location {
-	struct lab_view driver;         /* "obox" */
-	struct lab_view path;           /* "%u" */
-	struct lab_view index, control; /* ptr NULL if not given */
+	struct lab_view driver;                    /* "obox" */
+	struct lab_view path;                      /* "%u" */
+	struct lab_view index, control, index_pvt; /* ptr NULL if not given */
 };
 int conf_mail_location_parse(
 	struct lab_view text, struct conf_mail_location *ret, struct lab_error *err);
+
+/* Where secondary indexes must be, exactly, to be in the user's root bundle (obox 5.9). */
+#define CONF_VIRTUAL_INDEX "~/virtual"
+#define CONF_PRIVATE_INDEX "~/shared-pvt"
+/* Whether the location has such an index elsewhere: which one, or NULL. */
+const char *conf_lost_index(const struct conf_mail_location *location);
 
 #endif

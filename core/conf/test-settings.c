@@ -2,6 +2,8 @@
 #include "core/conf/settings.h"
 #include "core/conf/test-support.h"
 
+#include <stdio.h>
+
 #include <setjmp.h>
 #include <stdarg.h>
 
@@ -149,6 +151,15 @@ static void warnings_do_not_fail_the_check(void **state)
 			"with dictmap mail_location must be obox:%u:INDEX=~/:CONTROL=~/" },
 		{ "passed {\n driver = ldap\n}\n", "passed is a misprint of passdb" },
 		{ "'auth_mechanisms = plain\n", "the quote before the name is not meant" },
+		{ "namespace v {\n location = virtual:%h/virtual:INDEX=~/elsewhere\n}\n",
+			"without exactly INDEX=~/virtual this namespace's index is not in the "
+			"user's root "
+			"bundle, and is lost when the user moves or the metacache is cleaned" },
+		{ "namespace s {\n type = shared\n"
+		  " location = obox:%%u:INDEX=~/s/%%u:INDEXPVT=~/pvt\n}\n",
+			"without exactly INDEXPVT=~/shared-pvt this namespace's index is not in "
+			"the user's root "
+			"bundle, and is lost when the user moves or the metacache is cleaned" },
 	};
 	(void)state;
 
@@ -312,12 +323,47 @@ static void mail_location_is_taken_apart(void **state)
 	assert_string_equal(err.message, "'INDEX' in the mail location is not KEY=value");
 }
 
+static void secondary_indexes_are_in_their_place_or_elsewhere(void **state)
+{
+	static const struct {
+		const char *location;
+		bool is_virtual_elsewhere, is_private_elsewhere;
+	} rows[] = {
+		{ "virtual:%h/virtual:INDEX=~/virtual", false, false },
+		{ "virtual:%h/virtual:INDEX=~/virtual2", true, false },
+		{ "virtual:%h/virtual", true, false },
+		{ "obox:%%u:INDEX=~/s/%%u:INDEXPVT=~/shared-pvt", false, false },
+		{ "obox:%%u:INDEXPVT=~/shared-pvt/%%u", false, true },
+		{ "obox:%u:INDEX=~/:CONTROL=~/", false, false },
+	};
+	(void)state;
+
+	for (size_t i = 0; i < LAB_COUNT_OF(rows); i++) {
+		struct conf_settings settings;
+		struct test_world world;
+		char text[200];
+
+		snprintf(text, sizeof(text),
+			"namespace a {\n inbox = yes\n}\nnamespace b {\n location = %s\n}\n"
+			"metacache_disable_secondary_indexes = yes\n",
+			rows[i].location);
+		assert_int_equal(
+			conf_settings_load(parse(&world, text), world.arena, &settings, &world.err),
+			0);
+		assert_int_equal(settings.virtual_index_is_elsewhere, rows[i].is_virtual_elsewhere);
+		assert_int_equal(settings.private_index_is_elsewhere, rows[i].is_private_elsewhere);
+		assert_true(settings.metacache_disable_secondary_indexes);
+		test_world_done(&world);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_definition_is_sound),
 		cmocka_unit_test(errors_have_place_and_suggestion),
 		cmocka_unit_test(warnings_do_not_fail_the_check),
+		cmocka_unit_test(secondary_indexes_are_in_their_place_or_elsewhere),
 		cmocka_unit_test(numbered_names_and_foreign_words_are_known),
 		cmocka_unit_test(defaults_are_those_of_3_0),
 		cmocka_unit_test(settings_come_from_plugin_and_top),

@@ -38,7 +38,8 @@ static enum metacache_changes changes_of(const struct backend *backend,
 	const struct obox_user *open = open_user(backend, user->name);
 
 	if (directory->guid[0] == '\0' && open != NULL)
-		return open->root_index.is_dirty ? METACACHE_IMPORTANT : METACACHE_UNCHANGED;
+		return obox_root_is_changed(&open->root_index) ? METACACHE_IMPORTANT
+							       : METACACHE_UNCHANGED;
 	if (mailbox == NULL)
 		return directory->changes;
 	if (mailbox->index.important_changes != mailbox->sync.uploaded_important)

@@ -7,7 +7,8 @@
  *   body    stamp of the run (reboots.h) | author u64 | generation u64 | dirty u8 | marked u8 |
  *           changed u8 | damaged u8 |
  *           bundles: length u32, bytes | list: length u32, bytes |
- *           base: length of the name u8, name, length u32, list | nothing behind it
+ *           base: length of the name u8, name, length u32, list |
+ *           secondary indexes (obox-secondary.c), if there are any
  *
  * Whoever opens it writes "open" in place and syncs that, so a process that did not stop cleanly
  * leaves a file that says so. All that is in it can be downloaded again.
@@ -71,6 +72,7 @@ void obox_root_encode(const struct obox_root *root, struct lab_buf *out)
 	put_bundles(out, root);
 	put_list(out, root->list);
 	put_base(out, root);
+	obox_secondary_put(root, out);
 }
 
 static void lose_file(struct obox_root *root, const struct lab_error *err)
@@ -118,7 +120,7 @@ void obox_root_save(struct obox_root *root)
 	write_header(root, IS_CLEAN, lab_hash_view(HASH_SEED, lab_buf_view(&body)));
 	lab_buf_done(&body);
 	metacache_count_root(backend_get_metacache(root->user->backend), root->user,
-		root->file == NULL ? 0 : env_file_size(root->file), root->is_dirty);
+		root->file == NULL ? 0 : env_file_size(root->file), obox_root_is_changed(root));
 	env_file_close(&root->file);
 }
 
@@ -180,6 +182,8 @@ bool obox_root_decode(struct obox_root *root, struct lab_reader *reader)
 		root->list = list;
 	}
 	get_base(reader, root);
+	if (reader->rest.len > 0)
+		obox_secondary_get(root, reader);
 	return !reader->failed && reader->rest.len == 0;
 }
 

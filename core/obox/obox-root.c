@@ -64,6 +64,7 @@ static void begin_anew(struct obox_root *root)
 	obox_list_free(&root->list);
 	obox_list_free(&root->base);
 	root->list = obox_list_new(root->env->heap, inbox);
+	obox_secondary_begin_anew(root);
 	new_bundles(root);
 	env_guid128_generate(root->env, guid);
 	root->author = lab_hash_bytes(ROOT_SEED, guid, sizeof(guid));
@@ -100,6 +101,7 @@ void obox_root_done(struct obox_root *root)
 	obox_bundles_free(&root->bundles);
 	obox_list_free(&root->list);
 	obox_list_free(&root->base);
+	obox_secondary_free_all(root);
 }
 
 /* ---- upload ---- */
@@ -120,26 +122,47 @@ static bool has_base(const struct obox_root *root)
 	       memcmp(&newest.guid, &root->base_name.guid, sizeof(newest.guid)) == 0;
 }
 
+static size_t private_bytes(const struct obox_root *root, const struct obox_secondary *base)
+{
+	struct lab_buf bytes;
+	size_t len;
+
+	lab_buf_init(&bytes, root->env->heap, OBOX_BUNDLE_BYTES_MAX);
+	obox_private_encode(root->secondary, base, &bytes);
+	len = bytes.len;
+	lab_buf_done(&bytes);
+	return len;
+}
+
+/* Virtual folders are in every bundle, whole. */
+static bool is_small_diff(const struct obox_root *root, size_t list_bytes, size_t small)
+{
+	size_t diff = list_bytes + private_bytes(root, root->base_secondary), whole_bytes;
+	struct lab_buf whole;
+
+	lab_buf_init(&whole, root->env->heap, OBOX_BUNDLE_BYTES_MAX);
+	obox_list_encode(root->base, &whole);
+	whole_bytes = whole.len + private_bytes(root, NULL);
+	lab_buf_done(&whole);
+	return diff <= LAB_MAX(LAB_MIN(DIFF_BYTES_MIN, small), whole_bytes / 2) &&
+	       diff <= DIFF_BYTES_MAX;
+}
+
 /* The content, as small as it may be. */
 static enum obox_bundle_kind encode(const struct obox_root *root, struct lab_buf *out)
 {
 	size_t small = backend_self_bundle_max(root->user->backend);
-	struct lab_buf whole;
-	bool is_small;
 
-	lab_buf_init(&whole, root->env->heap, OBOX_BUNDLE_BYTES_MAX);
 	if (has_base(root)) {
 		obox_list_encode_changes(root->base, root->list, out);
-		obox_list_encode(root->base, &whole);
-		is_small = out->len <= LAB_MAX(LAB_MIN(DIFF_BYTES_MIN, small), whole.len / 2) &&
-			   out->len <= DIFF_BYTES_MAX;
-		lab_buf_done(&whole);
-		if (is_small)
+		if (is_small_diff(root, out->len, small))
 			return OBOX_BUNDLE_DIFF;
 		lab_buf_reset(out);
 	}
 	obox_list_encode(root->list, out);
-	return root->base == NULL && out->len <= LAB_MIN(SELF_BYTES_MAX, small) &&
+	return root->base == NULL &&
+			       out->len + private_bytes(root, NULL) <=
+				       LAB_MIN(SELF_BYTES_MAX, small) &&
 			       obox_bundles_count(root->bundles) <= SELF_BUNDLES_MAX
 		       ? OBOX_BUNDLE_SELF
 		       : OBOX_BUNDLE_BASE;
@@ -156,8 +179,11 @@ static void keep_base(
 static int upload(struct obox_root *root, const char *reason, struct lab_error *err)
 {
 	char base[OBOX_BUNDLE_NAME_MAX] = "";
-	struct obox_bundle_file file = { .name = LAB_VIEW(ROOT_FILE) };
-	struct obox_bundle_upload upload = { .files = &file, .file_count = 1, .reason = reason };
+	struct obox_bundle_file files[1 + OBOX_SECONDARY_MEMBERS] = { { .name = LAB_VIEW(
+										ROOT_FILE) } };
+	struct obox_bundle_upload upload = { .files = files, .reason = reason };
+	uint64_t secondary = root->secondary->changes;
+	struct obox_secondary_members members;
 	struct obox_bundle_name name;
 	struct lab_buf content;
 	int result;
@@ -168,19 +194,26 @@ static int upload(struct obox_root *root, const char *reason, struct lab_error *
 		obox_bundle_name_format(&root->base_name, base);
 		upload.base = lab_view_cstr(base);
 	}
-	file.content = lab_buf_view(&content);
+	files[0].content = lab_buf_view(&content);
+	obox_secondary_members_init(&members, root, upload.kind == OBOX_BUNDLE_DIFF);
+	upload.file_count = obox_secondary_members_add(&members, files, 1);
 	root->is_dirty = true;
-	if (content.overflow)
+	if (content.overflow || members.flags.overflow || members.folders.overflow)
 		result = lab_fail(err, LAB_LIMIT, "root index is too large");
 	else
 		result = obox_bundles_upload(root->bundles, &upload, &name, err);
 	lab_buf_done(&content);
-	if (result < 0)
-		return -1;
-	root->is_dirty = false;
-	if (upload.kind == OBOX_BUNDLE_BASE)
+	if (result == 0) {
+		root->is_dirty = false;
+		root->uploaded_secondary = secondary;
+		obox_virtual_uploaded(root->secondary);
+	}
+	if (result == 0 && upload.kind == OBOX_BUNDLE_BASE) {
 		keep_base(root, root->list, &name);
-	return 0;
+		obox_secondary_keep_base(root, lab_buf_view(&members.flags));
+	}
+	obox_secondary_members_done(&members);
+	return result < 0 ? -1 : 0;
 }
 
 /* A failure that is certain leaves the first one as it was: uncertain. */
@@ -209,6 +242,26 @@ static int upload_mark(struct obox_root *root, const char *reason, struct lab_er
 	return 0;
 }
 
+static bool has_secondary_changes(const struct obox_root *root)
+{
+	return root->secondary->changes != root->uploaded_secondary;
+}
+
+bool obox_root_is_changed(const struct obox_root *root)
+{
+	return root->is_dirty || has_secondary_changes(root);
+}
+
+/* No mark: whoever comes next lists the root's bundles, and no folder is to be refreshed for them.
+ * That they are not uploaded keeps nobody from anything. */
+static int upload_secondary(struct obox_root *root, const char *reason, struct lab_error *err)
+{
+	if (upload(root, reason, err) == 0)
+		return 0;
+	root->is_dirty = err->code == LAB_UNCERTAIN;
+	return -1;
+}
+
 int obox_root_flush(struct obox_root *root, const char *reason, struct lab_error *err)
 {
 	int result = 0;
@@ -217,6 +270,8 @@ int obox_root_flush(struct obox_root *root, const char *reason, struct lab_error
 	if (root->is_dirty)
 		result = root->is_marked ? upload(root, reason, err)
 					 : upload_mark(root, reason, err);
+	else if (has_secondary_changes(root))
+		result = upload_secondary(root, reason, err);
 	else
 		reason = NULL;
 	unlock(root);
@@ -231,7 +286,7 @@ static void uploader(void *arg)
 	uint64_t deadline = env_now(root->env) + conf_of(root)->metacache_upload_interval_ns;
 	struct lab_error err;
 
-	while (!root->is_stopping && root->is_dirty) {
+	while (!root->is_stopping && obox_root_is_changed(root)) {
 		if (env_cond_wait(root->env, &root->uploader_cond, deadline) == 0)
 			continue;
 		(void)obox_root_flush(root, "metacache:upload_root", &err);
@@ -242,17 +297,20 @@ static void uploader(void *arg)
 	env_cond_broadcast(root->env, &root->cond);
 }
 
-/* False: it must be uploaded now. */
-static bool upload_later(struct obox_root *root)
+bool obox_root_upload_later(struct obox_root *root)
 {
 	struct lab_error err;
 
-	if (!conf_of(root)->metacache_bg_root_uploads)
-		return false;
 	if (!root->has_uploader)
 		root->has_uploader =
 			env_spawn(root->env, "root-uploader", uploader, root, &err) == 0;
 	return root->has_uploader;
+}
+
+/* False: it must be uploaded now. */
+static bool upload_later(struct obox_root *root)
+{
+	return conf_of(root)->metacache_bg_root_uploads && obox_root_upload_later(root);
 }
 
 /* ---- refresh ---- */
@@ -282,13 +340,17 @@ static int decode(struct obox_root *root, const struct obox_bundle_download *dow
 	*ret = NULL;
 	if (file == NULL)
 		return lab_fail(err, LAB_CORRUPT, "root bundle without " ROOT_FILE);
+	if (obox_secondary_merge(root, &download->bundle, err) < 0)
+		return -1;
 	if (download->bundle.kind == OBOX_BUNDLE_DIFF)
 		return obox_list_merge_changes(root->list, file->content, ret, err);
 	if (obox_list_decode(root->env->heap, file->content, &whole, err) < 0)
 		return -1;
 	result = obox_list_merge(root->list, whole, ret, err);
-	if (result == 0 && download->bundle.kind == OBOX_BUNDLE_BASE)
+	if (result == 0 && download->bundle.kind == OBOX_BUNDLE_BASE) {
 		keep_base(root, whole, &download->id);
+		obox_secondary_keep_base(root, obox_secondary_flags_of(&download->bundle));
+	}
 	obox_list_free(&whole);
 	return result;
 }
@@ -381,7 +443,7 @@ static void load(struct obox_root *root)
 		root->is_known = true;
 	else
 		begin_anew(root);
-	count_file(root, root->is_dirty);
+	count_file(root, obox_root_is_changed(root));
 }
 
 bool obox_root_is_current(const struct obox_root *root)
@@ -443,7 +505,9 @@ static int clean(struct obox_root *root, struct lab_error *err)
 	if (is_in_use(root))
 		return 0;
 	load(root);
-	if (root->is_dirty && upload_mark(root, "metacache_worker:cmd_clean", err) < 0)
+	if (root->is_dirty ? upload_mark(root, "metacache_worker:cmd_clean", err) < 0
+			   : has_secondary_changes(root) &&
+				     upload_secondary(root, "metacache_worker:cmd_clean", err) < 0)
 		return -1;
 	if (is_in_use(root))
 		return 0;

@@ -23,7 +23,7 @@
 #define LAB_OBOX_ROOT_H
 
 #include "core/obox/bundle-store.h"
-#include "core/obox/list-state.h"
+#include "core/obox/secondary.h"
 
 struct obox_user;
 
@@ -37,6 +37,10 @@ struct obox_root {
 	/* The newest base bundle, and the list that it is; NULL: there is none. */
 	struct obox_list *base;
 	struct obox_bundle_name base_name;
+	/* Private flags and virtual folders, and those of the base (NULL: not known), and how many
+	 * of their changes are in bundles (obox-secondary.c). */
+	struct obox_secondary *secondary, *base_secondary;
+	uint64_t uploaded_secondary;
 	uint64_t author;
 	/* Another one whenever folders are to be refreshed: a folder that was refreshed under this
 	 * number is current. Not above or below, only different. */
@@ -52,7 +56,7 @@ struct obox_root {
 	uint64_t refreshed_us, refreshed_before_us; /* by the wall clock */
 	bool is_busy;
 	struct env_cond cond;
-	/* metacache_bg_root_uploads */
+	/* metacache_bg_root_uploads, and secondary indexes */
 	bool has_uploader, is_stopping;
 	struct env_cond uploader_cond;
 };
@@ -93,6 +97,11 @@ int obox_root_erase(struct obox_root *root, struct lab_error *err);
 /* Uploads what is dirty. 1 if it did, 0 if nothing was; -1. */
 int obox_root_flush(struct obox_root *root, const char *reason, struct lab_error *err);
 
+/* Whether a flush would upload anything. */
+bool obox_root_is_changed(const struct obox_root *root);
+/* Within metacache_upload_interval. False: that cannot be promised. */
+bool obox_root_upload_later(struct obox_root *root);
+
 /* Removes what is local of it, once all that was changed is uploaded. 1 if it did; 0: the user, or
  * a folder of his, is in use; -1: it could not be uploaded, and stays. Blocks. */
 int obox_root_clean(struct obox_root *root, struct lab_error *err);
@@ -107,6 +116,32 @@ int obox_root_pack(struct obox_root *root, struct lab_buf *out, struct lab_error
  * `latest_only`, storage has bundles that it did not know. Blocks. */
 int obox_root_adopt(
 	struct obox_root *root, struct lab_view bytes, bool latest_only, struct lab_error *err);
+
+/* ---- secondary indexes (obox-secondary.c) ---- */
+
+/* As members of a bundle. */
+struct obox_secondary_members {
+	struct lab_buf flags, folders;
+};
+void obox_secondary_members_init(
+	struct obox_secondary_members *members, const struct obox_root *root, bool is_diff);
+void obox_secondary_members_done(struct obox_secondary_members *members);
+/* Those that there are, behind `count` others; returns how many there are now. */
+size_t obox_secondary_members_add(
+	const struct obox_secondary_members *members, struct obox_bundle_file *files, size_t count);
+#define OBOX_SECONDARY_MEMBERS 2
+/* -1: as obox_private_merge() says; a part may have been taken. */
+int obox_secondary_merge(
+	struct obox_root *root, const struct obox_bundle *bundle, struct lab_error *err);
+/* The base has these flags. */
+void obox_secondary_keep_base(struct obox_root *root, struct lab_view flags);
+struct lab_view obox_secondary_flags_of(const struct obox_bundle *bundle);
+/* Nothing is known. */
+void obox_secondary_begin_anew(struct obox_root *root);
+void obox_secondary_free_all(struct obox_root *root);
+/* At the end of the root's file; nothing if there is nothing. */
+void obox_secondary_put(const struct obox_root *root, struct lab_buf *out);
+void obox_secondary_get(struct obox_root *root, struct lab_reader *reader);
 
 /* ---- the file (obox-root-file.c) ---- */
 

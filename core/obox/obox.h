@@ -160,6 +160,41 @@ int obox_user_delete(struct obox_user *user, struct lab_error *err);
 /* Until nobody but the caller has the user open here. -1 LAB_TIMEOUT. */
 int obox_user_wait(struct obox_user *user, uint64_t deadline_ns, struct lab_error *err);
 
+/* ---- shared and virtual folders (obox-secondary.c, obox 5.9) ---- */
+
+/* \\Seen of a mail of another user's folder, for this user alone (INDEXPVT=~/shared-pvt), in the
+ * user's root: uploaded within metacache_upload_interval, which a crash can forestall. By owner,
+ * GUID of the folder and name of the mail. 1 if that changed something, 0 if not; -1 LAB_INVALID,
+ * LAB_LIMIT. Never blocks. */
+int obox_private_store(struct obox_user *user, struct lab_view owner,
+	const uint8_t folder[ENV_GUID128_SIZE], const uint8_t name[ENV_GUID128_SIZE], bool is_seen,
+	struct lab_error *err);
+bool obox_private_has_seen(const struct obox_user *user, struct lab_view owner,
+	const uint8_t folder[ENV_GUID128_SIZE], const uint8_t name[ENV_GUID128_SIZE]);
+/* The same of a mail of a folder that is open here, of whichever user. -1 LAB_NOT_FOUND. */
+int obox_shared_store(struct obox_user *user, const struct obox_mailbox *shared, uint32_t uid,
+	bool is_seen, struct lab_error *err);
+bool obox_shared_has_seen(
+	const struct obox_user *user, const struct obox_mailbox *shared, uint32_t uid);
+/* Forgets the flags of mails that are gone from the folder: not in a listing of it that was asked
+ * for after they became known here. Returns how many. Never blocks. */
+size_t obox_shared_sync(struct obox_user *user, struct obox_mailbox *shared);
+
+/* Searches all folders of the user for mails with the flag, or without it, and gives those that are
+ * new in the virtual folder of that name UIDs (INDEX=~/virtual). Makes no folder, whatever is
+ * deleted meanwhile. 1 if that changed something, 0 if not; -1 if any folder cannot be opened, or
+ * LAB_LIMIT: it stays as it was. Blocks. */
+int obox_virtual_open(struct obox_user *user, struct lab_view name, struct lab_view flag,
+	bool is_set, struct lab_error *err);
+struct obox_virtual_item {
+	uint32_t uid;
+	char folder_guid[2 * ENV_GUID128_SIZE + 1];
+	uint8_t name[ENV_GUID128_SIZE];
+};
+/* What it has, by UID, in the arena; UIDVALIDITY 0: it must be opened first. Never blocks. */
+size_t obox_virtual_list(struct obox_user *user, struct lab_view name, struct lab_arena *arena,
+	struct obox_virtual_item **ret, uint32_t *ret_uidvalidity);
+
 /* ---- quota (obox-quota.c; core/quota/quota.h has the rules) ---- */
 
 struct obox_usage {
