@@ -51,7 +51,8 @@ static inline struct test *test_make(const struct shape *shapes, const char *con
 
 static inline void open_dict(struct test *t)
 {
-	assert_int_equal(dict_sql_connect(&t->w->env, &t->config->connect, &t->client, &t->err), 0);
+	assert_int_equal(
+		dict_sql_connect(&t->w->env, &t->config->connect, 0, &t->client, &t->err), 0);
 	assert_int_equal(dict_sql_open(&t->w->env, t->config, t->client, &t->dict, &t->err), 0);
 }
 
