@@ -199,7 +199,7 @@ static inline void c_open_dict(struct c_bed *bed)
 		dict_cql_from_tree(root, bed->arena, &bed->parsed, &bed->err) < 0)
 		fail_msg("%s", bed->err.message);
 	bed->parsed->connect.port = bed->port;
-	if (dict_sql_connect(bed->env, &bed->parsed->connect, &bed->client, &bed->err) < 0 ||
+	if (dict_sql_connect(bed->env, &bed->parsed->connect, 0, &bed->client, &bed->err) < 0 ||
 		dict_sql_open(bed->env, bed->parsed, bed->client, &bed->dict, &bed->err) < 0)
 		fail_msg("%s", bed->err.message);
 	/* Connected, and the ring is known. */
