@@ -135,20 +135,23 @@ static bool is_later(const struct obox_bundle_name *a, const struct obox_bundle_
 	return memcmp(a->guid, b->guid, sizeof(a->guid)) > 0;
 }
 
-bool obox_bundles_base(const struct obox_bundles *bundles, struct obox_bundle_name *ret)
+size_t obox_bundles_bases(const struct obox_bundles *bundles, struct obox_bundle_name *ret)
 {
 	const struct obox_bundle_name *newest = NULL;
+	size_t count = 0;
 
 	for (size_t i = 0; i < bundles->count; i++) {
 		const struct entry *entry = &bundles->entries[i];
 
-		if (entry->status == STATUS_MERGED && entry->id.kind == OBOX_BUNDLE_BASE &&
-			(newest == NULL || is_later(&entry->id, newest)))
+		if (entry->status != STATUS_MERGED || entry->id.kind != OBOX_BUNDLE_BASE)
+			continue;
+		count++;
+		if (newest == NULL || is_later(&entry->id, newest))
 			newest = &entry->id;
 	}
 	if (newest != NULL)
 		*ret = *newest;
-	return newest != NULL;
+	return count;
 }
 
 bool obox_bundles_has(const struct obox_bundles *bundles, const struct obox_bundle_name *name)

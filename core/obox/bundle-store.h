@@ -70,9 +70,12 @@ void obox_bundles_merged(struct obox_bundles *bundles, const struct obox_bundle_
 void obox_bundles_set_aside(struct obox_bundles *bundles,
 	const struct obox_bundle_download *download, const struct lab_error *why);
 
-/* The base that a diff of this metacache belongs to: of those that are merged the newest. False if
- * there is none. */
-bool obox_bundles_base(const struct obox_bundles *bundles, struct obox_bundle_name *ret);
+/* How many bases are merged, and the newest of them into *ret if there is any: the one that a diff
+ * of this metacache belongs to. Where there are two (hosts that did not know of each other), no
+ * diff is written but the base that takes the place of both: a diff would leave the older one for
+ * as long as diffs are small (obox 8.1, 18), and deleting that one beside a diff is not safe, as
+ * clocks differ and the newest by name may be the one that its writer deletes just now. */
+size_t obox_bundles_bases(const struct obox_bundles *bundles, struct obox_bundle_name *ret);
 /* Whether a bundle of that name is there and merged, or was when it was last listed. */
 bool obox_bundles_has(const struct obox_bundles *bundles, const struct obox_bundle_name *name);
 /* How many are merged; with what is left behind of others. */

@@ -215,7 +215,7 @@ static void adopt_base(struct obox_mailbox *mailbox, const struct obox_bundle_do
 	struct obox_sync *sync = &mailbox->sync;
 	struct obox_bundle_name newest;
 
-	if (!obox_bundles_base(sync->bundles, &newest) ||
+	if (obox_bundles_bases(sync->bundles, &newest) == 0 ||
 		memcmp(&newest, &download->id, sizeof(newest)) != 0)
 		return;
 	obox_base_free(&index->base);

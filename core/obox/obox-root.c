@@ -118,7 +118,7 @@ static bool has_base(const struct obox_root *root)
 {
 	struct obox_bundle_name newest;
 
-	return root->base != NULL && obox_bundles_base(root->bundles, &newest) &&
+	return root->base != NULL && obox_bundles_bases(root->bundles, &newest) == 1 &&
 	       memcmp(&newest.guid, &root->base_name.guid, sizeof(newest.guid)) == 0;
 }
 

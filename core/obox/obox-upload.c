@@ -93,13 +93,16 @@ struct upload {
 	uint32_t next_uid;
 };
 
-/* The diff, if it is worth one. */
+/* The diff, if it is worth one. Of two bases it would leave one. */
 static bool encode_diff(struct upload *u)
 {
 	struct obox_mailbox *mailbox = u->mailbox;
 	struct obox_sync *sync = &mailbox->sync;
 
-	if (mailbox->index.base == NULL || !obox_bundles_has(sync->bundles, &sync->base_name))
+	struct obox_bundle_name any;
+
+	if (mailbox->index.base == NULL || !obox_bundles_has(sync->bundles, &sync->base_name) ||
+		obox_bundles_bases(sync->bundles, &any) > 1)
 		return false;
 	obox_state_encode_changes(mailbox->index.base, mailbox->index.state, &u->content);
 	if (!u->content.overflow && u->content.len <= DIFF_BYTES_MAX &&
@@ -137,7 +140,7 @@ static void encode(struct upload *u)
 		obox_state_encode(state, &u->content);
 		u->file.name = LAB_VIEW(OBOX_STATE_FILE);
 		u->bundle.kind = u->content.len > backend_self_bundle_max(mailbox->user->backend) ||
-						 obox_bundles_base(mailbox->sync.bundles, &any)
+						 obox_bundles_bases(mailbox->sync.bundles, &any) > 0
 					 ? OBOX_BUNDLE_BASE
 					 : OBOX_BUNDLE_SELF;
 	}

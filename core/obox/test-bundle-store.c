@@ -89,7 +89,7 @@ static int upload(struct store *s, enum obox_bundle_kind kind, unsigned number,
 	snprintf(content, sizeof(content), "%u", number);
 	file.content = lab_view_cstr(content);
 	if (kind == OBOX_BUNDLE_DIFF) {
-		assert_true(obox_bundles_base(s->bundles, &name));
+		assert_true(obox_bundles_bases(s->bundles, &name));
 		obox_bundle_name_format(&name, base);
 		u.base = lab_view_cstr(base);
 	}
@@ -687,14 +687,14 @@ static void sweep_body(void *arg)
 
 	store_open(&store, s->rig, 0, s->uri);
 	refreshed(&store);
-	(void)obox_bundles_base(store.bundles, &base[0]);
+	(void)obox_bundles_bases(store.bundles, &base[0]);
 	s->has_begun = true;
 	rig_fail_at(s->rig, s->n, s->fault);
 	s->rig->fail_from_then_on = s->from_then_on;
 	if (upload(&store, s->kind, 7, NULL, &s->err) == 0)
 		s->err.code = LAB_OK;
 	s->has_ended = true;
-	(void)obox_bundles_base(store.bundles, &base[1]);
+	(void)obox_bundles_bases(store.bundles, &base[1]);
 	s->is_base_kept = s->err.code == LAB_OK || memcmp(&base[0], &base[1], sizeof(base[0])) == 0;
 	s->fired = s->rig->fired;
 	rig_fail_at(s->rig, 0, s->fault);

@@ -723,6 +723,87 @@ static void two_backends_have_the_changes_of_both(void **state)
 	assert_true(first.rig->counts.events[LAB_EV_obox_index_merge_finished] >= 3);
 }
 
+static void start_with_bases(struct node *node, struct rig *rig, unsigned host)
+{
+	node_init(node, rig, host);
+	node->settings.self_bundle_max = 1;
+	node->conf.obox_max_rescan_mail_count = 1000;
+	rig_boot(node->rig, node->host);
+	node_run(node, node_start_user);
+}
+
+static void saves_forty(struct node *node)
+{
+	struct obox_mailbox *box = box_open(node, "INBOX");
+
+	fill(box, 40);
+	flush(node);
+	obox_mailbox_close(&box);
+}
+
+static void sees_forty(struct node *node)
+{
+	struct obox_mailbox *box = box_open(node, "INBOX");
+
+	assert_int_equal(obox_mailbox_count(box), 40);
+	obox_mailbox_close(&box);
+}
+
+/* Too much for a diff. What the second host says of each mail is the later. */
+static void writes_a_base(struct node *node)
+{
+	struct obox_mailbox *box = box_open(node, "INBOX");
+
+	for (unsigned i = 0; i < 40 * (1 + 2 * node->host); i++)
+		set(box, i % 40 + 1, "\\Seen", i / 40 % 2 == 0);
+	flush(node);
+	obox_mailbox_close(&box);
+}
+
+static void makes_one_of_two(struct node *node)
+{
+	struct obox_mailbox *box = box_open(node, "INBOX");
+	struct lab_error err;
+
+	assert_int_equal(bundle_rows(node, box, true), 2);
+	OK(obox_mailbox_rescan(box, &err));
+	set(box, 4, "\\Flagged", true);
+	flush(node);
+	assert_int_equal(bundle_rows(node, box, true), 1);
+	assert_int_equal(bundle_rows(node, box, false), 0);
+	obox_mailbox_close(&box);
+}
+
+static void has_all_flags(struct node *node)
+{
+	struct obox_mailbox *box = box_open(node, "INBOX");
+	struct lab_error err;
+
+	OK(obox_mailbox_rescan(box, &err));
+	for (uint32_t uid = 1; uid <= 40; uid++)
+		assert_true(obox_has_flag(box, uid, LAB_VIEW("\\Seen")));
+	assert_true(obox_has_flag(box, 4, LAB_VIEW("\\Flagged")));
+	obox_mailbox_close(&box);
+}
+
+/* Invariant 18: neither knew of the other's. Small changes would stay diffs for long, and the older
+ * base beside them. */
+static void two_bases_become_one_with_the_next_upload(void **state)
+{
+	struct node first, second;
+
+	start_with_bases(&first, *state, 0);
+	start_with_bases(&second, *state, 1);
+	node_run(&first, saves_forty);
+	node_run(&second, sees_forty);
+	node_run(&first, writes_a_base);
+	node_run(&second, writes_a_base);
+	node_run(&first, makes_one_of_two);
+	node_run(&second, has_all_flags);
+	node_stop(&first);
+	node_stop(&second);
+}
+
 static void rescan_inbox(struct node *node)
 {
 	struct obox_mailbox *box = box_open(node, "INBOX");
@@ -934,6 +1015,7 @@ int main(void)
 		RIG_UNIT_TEST(what_was_not_uploaded_is_known_after_a_clean_stop),
 		RIG_UNIT_TEST(after_a_crash_no_index_is_used_that_was_written_before),
 		RIG_UNIT_TEST(two_backends_have_the_changes_of_both),
+		RIG_UNIT_TEST(two_bases_become_one_with_the_next_upload),
 		RIG_UNIT_TEST(a_merge_says_that_the_others_uidvalidity_changes),
 		RIG_UNIT_TEST(a_folder_is_refreshed_once),
 		RIG_UNIT_TEST(a_damaged_bundle_costs_no_mail),
