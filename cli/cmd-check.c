@@ -56,6 +56,7 @@ static int check_conf(const char *path, struct lab_arena *arena, struct lab_erro
 		return -1;
 	}
 	result = conf_check(root, CONF_FILE_DOVECOT, NULL, 0, &problems);
+	conf_check_effects(root, &problems);
 	print(&problems);
 	if (result < 0)
 		return lab_fail(err, LAB_INVALID, "%s has %zu error%s", path, problems.errors,

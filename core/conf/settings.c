@@ -112,7 +112,6 @@ static const struct field {
 	SAME(obox_autofix_storage, FIELD_BOOL),
 	SAME(obox_fetch_lost_mails_as_empty, FIELD_BOOL),
 	SAME(obox_allow_nonreproducible_uids, FIELD_BOOL),
-	SAME(obox_allow_inconsistency, FIELD_BOOL),
 	SAME(obox_avoid_cached_vsize, FIELD_BOOL),
 	SAME(obox_disable_fast_copy, FIELD_BOOL),
 	SAME(obox_dont_use_object_ids, FIELD_BOOL),
@@ -161,6 +160,21 @@ static const struct field {
 	SAME(fs_auth_request_max_retries, FIELD_UINT),
 	{ "fs_auth_request_timeout", FIELD_MSECS, AT(fs_auth_request_timeout_ns) },
 };
+
+bool conf_setting_is_read(const struct conf_setting_def *def)
+{
+	static const char *const numbered[] = { "quota_rule*", "lazy_expunge_exclude*", "quota*" };
+
+	for (size_t i = 0; i < LAB_COUNT_OF(numbered); i++) {
+		if (strcmp(def->name, numbered[i]) == 0)
+			return true;
+	}
+	for (size_t i = 0; i < LAB_COUNT_OF(fields); i++) {
+		if (strcmp(def->name, fields[i].name) == 0)
+			return true;
+	}
+	return false;
+}
 
 static int set_u64(enum field_type type, void *at, struct lab_view text, struct lab_error *err)
 {

@@ -70,6 +70,14 @@ enum conf_file_kind {
 int conf_check(const struct conf_section *root, enum conf_file_kind kind, const char *const *ignore,
 	size_t ignore_count, struct conf_problems *problems);
 
+/* Why it changes nothing here, or NULL: it has an effect, is gone, or is none of obox's and its
+ * plugins'. no-effect.def is the list. */
+const char *conf_setting_no_effect(const struct conf_setting_def *def);
+/* Adds a warning for each of them that is set. */
+void conf_check_effects(const struct conf_section *root, struct conf_problems *problems);
+/* Whether conf_settings_load() reads it. */
+bool conf_setting_is_read(const struct conf_setting_def *def);
+
 #define CONF_DICTS_MAX 32
 
 /* A text and where it was set; where.file is NULL if it is the default. */
@@ -119,7 +127,6 @@ struct conf_settings {
 	bool obox_autofix_storage;
 	bool obox_fetch_lost_mails_as_empty;
 	bool obox_allow_nonreproducible_uids;
-	bool obox_allow_inconsistency;
 	bool obox_avoid_cached_vsize;
 	bool obox_disable_fast_copy;
 	bool obox_dont_use_object_ids;

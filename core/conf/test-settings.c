@@ -174,6 +174,62 @@ static void warnings_do_not_fail_the_check(void **state)
 	}
 }
 
+static void settings_without_effect_are_told(void **state)
+{
+	struct test_world world;
+	struct conf_section *root =
+		parse(&world, "fts_enforced = yes\nobox_fs = posix\nplugin {\n  quota2_rule3 = y\n"
+			      "  metacache_max_space = 1G\n}\nplugin {\n  fts_filters_en = z\n}\n");
+	static const char *const messages[] = {
+		"setting fts_enforced has no effect here: searches are by index, and lookups that "
+		"fail are told",
+		"setting quota2_rule3 has no effect here: there is one quota root",
+		"setting fts_filters_en has no effect here: words are taken as they are"
+	};
+	(void)state;
+
+	conf_check_effects(root, &world.problems);
+	assert_int_equal(world.problems.errors, 0);
+	assert_int_equal(world.problems.warnings, LAB_COUNT_OF(messages));
+	for (size_t i = 0; i < LAB_COUNT_OF(messages); i++)
+		assert_string_equal(world.problems.items[i].message, messages[i]);
+	test_world_done(&world);
+}
+
+static bool is_ours(const char *name)
+{
+	static const char *const prefixes[] = { "obox_", "metacache_", "fts", "lazy_expunge",
+		"quota", "fs_auth_" };
+
+	for (size_t i = 0; i < LAB_COUNT_OF(prefixes); i++) {
+		if (lab_view_starts_with(lab_view_cstr(name), lab_view_cstr(prefixes[i])))
+			return true;
+	}
+	return false;
+}
+
+/* Read, gone, or in no-effect.def; what is read and changes nothing is in both. Whether the core
+ * looks at what is read: ci/lint/settings. */
+static void each_setting_has_an_effect_or_says_that_it_has_none(void **state)
+{
+	size_t count, ours = 0;
+	const struct conf_setting_def *defs = conf_setting_defs(&count);
+
+	(void)state;
+	for (size_t i = 0; i < count; i++) {
+		if (!is_ours(defs[i].name))
+			continue;
+		ours++;
+		if (!conf_setting_is_read(&defs[i]) && defs[i].removed == NULL &&
+			conf_setting_no_effect(&defs[i]) == NULL)
+			fail_msg("%s is read by nobody", defs[i].name);
+		/* One that is gone has told that already. */
+		if (defs[i].removed != NULL && conf_setting_no_effect(&defs[i]) != NULL)
+			fail_msg("%s is gone, and has no effect", defs[i].name);
+	}
+	assert_true(ours > 80);
+}
+
 static void numbered_names_and_foreign_words_are_known(void **state)
 {
 	static const char *const scenario_words[] = { "scenario", "fault", "lua" };
@@ -364,6 +420,8 @@ int main(void)
 		cmocka_unit_test(errors_have_place_and_suggestion),
 		cmocka_unit_test(warnings_do_not_fail_the_check),
 		cmocka_unit_test(secondary_indexes_are_in_their_place_or_elsewhere),
+		cmocka_unit_test(settings_without_effect_are_told),
+		cmocka_unit_test(each_setting_has_an_effect_or_says_that_it_has_none),
 		cmocka_unit_test(numbered_names_and_foreign_words_are_known),
 		cmocka_unit_test(defaults_are_those_of_3_0),
 		cmocka_unit_test(settings_come_from_plugin_and_top),

@@ -149,6 +149,17 @@ int obox_mailbox_load(struct obox_user *user, struct lab_view guid, struct obox_
 	return find_or_add(user, folder, ret, err);
 }
 
+/* obox_rescan_mails_once_after: it was last compared before that time, which has come. */
+static bool must_rescan_once(const struct obox_mailbox *mailbox)
+{
+	const struct obox_user *user = mailbox->user;
+	uint64_t after = backend_get_settings(user->backend)->conf->obox_rescan_mails_once_after;
+	uint64_t ago = (env_now(user->env) - mailbox->compared_ns) / LAB_SEC;
+
+	return after != 0 && (uint64_t)env_wall_seconds(user->env) >= after &&
+	       (uint64_t)env_wall_seconds(user->env) - after < ago;
+}
+
 static int open_folder(struct obox_user *user, const struct obox_list_folder *folder,
 	struct obox_mailbox **ret, struct lab_error *err)
 {
@@ -162,6 +173,8 @@ static int open_folder(struct obox_user *user, const struct obox_list_folder *fo
 	/* Another session may be opening it right now. */
 	obox_mailbox_begin(mailbox);
 	obox_mailbox_end(mailbox);
+	if (must_rescan_once(mailbox))
+		mailbox->is_synced = false;
 	is_synced = mailbox->is_synced;
 	if (!is_synced && obox_mailbox_compare(mailbox, err) < 0) {
 		mailbox->references--;

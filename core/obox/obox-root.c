@@ -401,17 +401,28 @@ static int take_news(
 	return 1;
 }
 
+/* obox_refresh_index_once_after: what is known is from before that time, which has come. */
+static bool must_refresh_once(const struct obox_root *root)
+{
+	uint64_t after = conf_of(root)->obox_refresh_index_once_after;
+
+	return after != 0 && (uint64_t)env_wall_seconds(root->env) >= after &&
+	       root->refreshed_us / 1000000 < after;
+}
+
 static int refresh(struct obox_root *root, const char **ret_status, struct lab_error *err)
 {
 	struct lab_arena *arena = lab_arena_new(root->env->heap, DOWNLOADS_ARENA_MAX);
 	uint64_t started_us = env_wall_us(root->env), started_ns = env_now(root->env);
 	struct obox_bundles_news news;
 	struct lab_error ignored;
+	bool is_once = must_refresh_once(root);
 	int result;
 
 	result = obox_bundles_refresh(root->bundles, "metacache:refresh_root", arena, &news, err);
 	if (result == 0) {
 		result = take_news(root, &news, ret_status);
+		root->generation += is_once;
 		root->is_refreshed = root->is_known = true;
 		root->refreshed_ns = started_ns;
 		root->refreshed_before_us = root->refreshed_us;
@@ -452,7 +463,7 @@ bool obox_root_is_current(const struct obox_root *root)
 	uint64_t now = env_now(root->env), forced = conf->metacache_forced_refresh_interval_ns;
 
 	return root->is_refreshed && now - root->accessed_ns < conf->metacache_close_delay_ns &&
-	       (forced == 0 || now - root->refreshed_ns < forced);
+	       (forced == 0 || now - root->refreshed_ns < forced) && !must_refresh_once(root);
 }
 
 static void report_finished(struct obox_root *root, const char *status, const struct lab_error *err)

@@ -70,6 +70,15 @@ static int expand_home(
 	return 0;
 }
 
+/* The user's name in the storage, whatever mail_location says. */
+static int expand_username(
+	struct expansion *e, struct lab_view text, struct lab_view *ret, struct lab_error *err)
+{
+	if (expand(e, "obox_username", text, ret, err) < 0)
+		return -1;
+	return check_username(*ret, err) < 0 ? lab_error_wrap(err, "obox_username") : 0;
+}
+
 static int expand_root(struct expansion *e, const struct conf_settings *conf, struct lab_view *ret,
 	struct lab_error *err)
 {
@@ -80,6 +89,8 @@ static int expand_root(struct expansion *e, const struct conf_settings *conf, st
 	if (!lab_view_eq(location.driver, LAB_VIEW("obox")))
 		return lab_fail(err, LAB_UNSUPPORTED, "mail_location: %.*s is not obox",
 			LAB_VIEW_ARG(location.driver));
+	if (conf->obox_username.text.len > 0)
+		return expand_username(e, conf->obox_username.text, ret, err);
 	if (expand(e, "mail_location", location.path, ret, err) < 0)
 		return -1;
 	if (ret->len == 0 || ret->len > ROOT_MAX)
