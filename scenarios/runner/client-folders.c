@@ -209,7 +209,7 @@ static enum history_outcome run(struct client_session *session, struct history_o
 	node_call_fn fn, struct folder_request *f, bool *ret_answered)
 {
 	struct node *node = client_session_node(session);
-	uint32_t id = client_begin(session->client, session->user, session->node, op);
+	uint32_t id = client_session_begin(session, op);
 	enum node_answer answer = NODE_REFUSED;
 
 	f->r.err.code = LAB_OK;

@@ -1,54 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * client-fts.c - SEARCH, the operator's check of the index, and what mail operations tell it. Which
- * words a mail has is found here without the index: byte by byte.
+ * client-fts.c - SEARCH, the operator's check of the index, and what mail operations tell it.
  */
 #include "core/fts/fts.h"
 #include "scenarios/runner/client-private.h"
 
 #include <stdio.h>
-
-/* Every generated mail is made of the first ones; senders are rare. */
-static const char *const probes[CLIENT_WORDS] = { "account", "agenda", "budget", "customer",
-	"expunge", "invoice", "meeting", "monday", "project", "quarter", "sincerely", "tomorrow",
-	"travel", "version", "week", "octet", "multipart", "sender7", "sender77", "sender123",
-	"sender500", "example", "plain", "zebra" };
-
-struct lab_view client_word(size_t index)
-{
-	return lab_view_cstr(probes[index]);
-}
-
-static bool is_word_byte(uint8_t c)
-{
-	uint8_t lower = c | 0x20;
-
-	return (lower >= 'a' && lower <= 'z') || (c >= '0' && c <= '9') || c >= 0x80;
-}
-
-static bool has_word(struct lab_view mail, struct lab_view word)
-{
-	for (size_t i = 0; i + word.len <= mail.len; i++) {
-		if ((mail.ptr[i] | 0x20) != (word.ptr[0] | 0x20) ||
-			(i > 0 && is_word_byte(mail.ptr[i - 1])) ||
-			(i + word.len < mail.len && is_word_byte(mail.ptr[i + word.len])))
-			continue;
-		if (lab_view_eq_nocase(lab_view_sub(mail, i, word.len), word))
-			return true;
-	}
-	return false;
-}
-
-uint64_t client_words(struct lab_view mail)
-{
-	uint64_t words = HISTORY_WORDS_KNOWN;
-
-	for (size_t i = 0; i < CLIENT_WORDS; i++) {
-		if (has_word(mail, client_word(i)))
-			words |= UINT64_C(1) << i;
-	}
-	return words;
-}
 
 /* ---- what mail operations tell it ---- */
 
@@ -165,8 +122,8 @@ bool client_search(struct client_session *session, size_t word, uint64_t token)
 	if (token != 0)
 		snprintf(s.text, sizeof(s.text), "%016" PRIx64, token);
 	else
-		snprintf(s.text, sizeof(s.text), "%s", probes[word]);
-	id = client_begin(session->client, session->user, session->node, &op);
+		snprintf(s.text, sizeof(s.text), "%.*s", LAB_VIEW_ARG(client_word(word)));
+	id = client_session_begin(session, &op);
 	if (node != NULL) {
 		s.r.fts = node->fts;
 		answer = node_call(node, session->client->lab, search_in_backend, &s);
@@ -215,7 +172,7 @@ bool client_fts_check(struct client_session *session, bool is_last)
 {
 	struct check check = { .r = { .client = session->client, .user = session->user } };
 	struct history_op op = { .kind = HISTORY_FTS_CHECK, .is_converged = is_last };
-	uint32_t id = client_begin(session->client, session->user, session->node, &op);
+	uint32_t id = client_session_begin(session, &op);
 	struct node *node = client_session_node(session);
 	enum node_answer answer = NODE_REFUSED;
 

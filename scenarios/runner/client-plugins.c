@@ -93,7 +93,7 @@ static void autoexpunge(struct client_session *session, struct lab_view folder)
 		.gone = lab_arena_array(session->arena, struct history_sighting, GONE_MAX)
 	};
 	struct history_op op = { .kind = HISTORY_AUTOEXPUNGE, .folder = folder };
-	uint32_t id = client_begin(session->client, session->user, session->node, &op);
+	uint32_t id = client_session_begin(session, &op);
 	struct node *node = client_session_node(session);
 	enum node_answer answer = NODE_REFUSED;
 
@@ -142,7 +142,7 @@ bool client_quota(struct client_session *session)
 {
 	struct quota_request q = { .r = { .client = session->client, .user = session->user } };
 	struct history_op op = { .kind = HISTORY_QUOTA, .is_converged = session->is_converged };
-	uint32_t id = client_begin(session->client, session->user, session->node, &op);
+	uint32_t id = client_session_begin(session, &op);
 	struct node *node = client_session_node(session);
 	enum node_answer answer = NODE_REFUSED;
 

@@ -51,6 +51,8 @@ struct client_fetched {
 /* Writes the operation down, and what came of it. */
 uint32_t client_begin(
 	struct client_context *client, struct user *user, struct node *node, struct history_op *op);
+/* The same for a request of a session. */
+uint32_t client_session_begin(struct client_session *session, struct history_op *op);
 enum history_outcome client_end(struct client_context *client, uint32_t id, struct history_op *op,
 	enum node_answer answer, const struct client_request *r, const struct lab_error *err);
 /* Where mails are stored under their paths, their names say which objects they are. */

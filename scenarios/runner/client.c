@@ -75,6 +75,14 @@ uint32_t client_begin(
 	return history_invoke(client->history, op);
 }
 
+uint32_t client_session_begin(struct client_session *session, struct history_op *op)
+{
+	if (session->number == 0)
+		session->number = ++session->client->sessions;
+	op->session = session->number;
+	return client_begin(session->client, session->user, session->node, op);
+}
+
 static bool is_read_only(enum history_kind kind)
 {
 	return kind == HISTORY_FETCH || kind == HISTORY_SELECT || kind == HISTORY_REBUILD ||
@@ -456,7 +464,7 @@ bool client_select(struct client_session *session, struct lab_view folder)
 	struct history_op op = {
 		.kind = HISTORY_SELECT, .folder = folder, .is_converged = session->is_converged
 	};
-	uint32_t id = client_begin(session->client, session->user, session->node, &op);
+	uint32_t id = client_session_begin(session, &op);
 	enum node_answer answer =
 		call(session->client, client_session_node(session), select_in_backend, &r);
 	bool is_selected = answer == NODE_ANSWERED && r.err.code == LAB_OK;
@@ -516,8 +524,7 @@ static void begin_fetch(struct client_session *session, struct fetch_batch *batc
 	for (size_t i = 0; i < count; i++) {
 		batch->ops[i] = op_on_mail(session, HISTORY_FETCH, &session->view.mails[mails[i]]);
 		batch->uids[i] = batch->ops[i].uid;
-		batch->ids[i] =
-			client_begin(session->client, session->user, session->node, &batch->ops[i]);
+		batch->ids[i] = client_session_begin(session, &batch->ops[i]);
 	}
 }
 
@@ -595,7 +602,7 @@ bool client_store(struct client_session *session, size_t index, struct lab_view 
 	op = op_on_mail(session, HISTORY_STORE, mail);
 	op.flags = history_flag(session->client->history, flag);
 	op.is_set = is_set;
-	id = client_begin(session->client, session->user, session->node, &op);
+	id = client_session_begin(session, &op);
 	answer = call(session->client, client_session_node(session), store_in_backend, &r);
 	op.modseq = r.modseq;
 	op.changed = r.changed;
@@ -632,8 +639,7 @@ static void begin_bulk(struct client_session *session, enum history_kind kind, c
 		bulk->ops[i] = op_on_mail(session, kind, mail);
 		bulk->ops[i].target = r->target;
 		r->uids[i] = mail->uid;
-		bulk->ids[i] =
-			client_begin(session->client, session->user, session->node, &bulk->ops[i]);
+		bulk->ids[i] = client_session_begin(session, &bulk->ops[i]);
 	}
 }
 

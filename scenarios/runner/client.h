@@ -24,6 +24,7 @@ struct client_context {
 	bool has_searches;     /* words of mails are written down */
 	const struct conf_settings *conf;
 	bool knows_attachments; /* the mails are ours, and the backends look for attachments */
+	uint32_t sessions;      /* that have asked for anything */
 };
 
 struct user {
@@ -59,7 +60,8 @@ struct client_session {
 	struct client_context *client;
 	struct user *user;
 	struct node *node;
-	uint32_t boots; /* of the node, when the session began */
+	uint32_t boots;  /* of the node, when the session began */
+	uint32_t number; /* in the history; 0: it has asked for nothing */
 	struct lab_arena *arena;
 	struct client_view view;
 	bool is_converged; /* its SELECTs must show what those of all backends do */

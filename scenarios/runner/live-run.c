@@ -290,7 +290,7 @@ int run_live(const struct run_options *options, struct run_result *ret, uint64_t
 	*ret = (struct run_result){ .seed = options->seed };
 	run->options = options;
 	run->result = ret;
-	lab_defects_on = options->defects;
+	lab_defects_on = scenario_defects(options->scenario, &options->defects);
 	lab_assert_context(describe_run, run);
 	result = check_scenario(options->scenario, err);
 	if (result == 0)

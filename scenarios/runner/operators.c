@@ -107,6 +107,16 @@ static void do_step(
 	end(fiber, id, &op, answer, &step.err);
 }
 
+void operators_do(const struct operators_settings *settings, struct node *node, const char *user,
+	struct lab_view command)
+{
+	struct operators_fiber fiber = { .settings = *settings };
+
+	lab_buf_init(&fiber.output, settings->lab->heap, OUTPUT_MAX);
+	do_step(&fiber, node, user, command);
+	lab_buf_done(&fiber.output);
+}
+
 /* ---- what is done when ---- */
 
 /* The command with the user's name for %u. */

@@ -31,5 +31,8 @@ struct operators_settings {
 
 /* -1 LAB_LIMIT. */
 int operators_start(const struct operators_settings *settings, struct lab_error *err);
+/* One command on one backend, now, in the calling fiber; `user` "" if it is of nobody. */
+void operators_do(const struct operators_settings *settings, struct node *node, const char *user,
+	struct lab_view command);
 
 #endif

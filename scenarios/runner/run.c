@@ -34,7 +34,7 @@ struct run {
 	struct oracle *oracle;
 	struct migration migration;
 	struct disaster disaster;
-	uint64_t healed_ns;
+	uint64_t healed_ns, settled_ns;
 	bool is_stopped; /* --until */
 };
 
@@ -229,6 +229,7 @@ static int audit(struct run *run, struct lab_error *err)
 {
 	struct node *auditor;
 
+	run->settled_ns = world_now(run->sim.world);
 	if (collect(run, err) < 0)
 		return -1;
 	phase(run, "converge");
@@ -281,6 +282,23 @@ static int start_clients(struct run *run, struct lab_error *err)
 	return workload_start(&settings, &run->workload, err);
 }
 
+static void tell_end(struct run *run)
+{
+	const struct run_options *o = run->options;
+	struct run_end end = { .history = run->history,
+		.plan = run->sim.scene.plan,
+		.warmup_end_ns = run->sim.scene.warmup_end,
+		.storm_end_ns = run->sim.scene.storm_end,
+		.settle_end_ns = run->sim.scene.settle_end,
+		.settled_ns = run->settled_ns,
+		.ended_ns = world_now(run->sim.world) };
+
+	if (o->canonical != NULL)
+		history_print_canonical(run->history, o->canonical);
+	if (o->on_end != NULL)
+		o->on_end(o->on_end_ctx, &end);
+}
+
 static void describe_run(void *ctx, int fd)
 {
 	struct run *run = ctx;
@@ -302,7 +320,7 @@ int run_simulated(const struct run_options *options, struct run_result *ret, str
 
 	*ret = (struct run_result){ .seed = options->seed };
 	lab_mark_hits = ret->marks;
-	lab_defects_on = options->defects;
+	lab_defects_on = scenario_defects(options->scenario, &options->defects);
 	lab_assert_context(describe_run, &run);
 	result = sim_world_build(&run.sim, options, err);
 	if (result == 0) {
@@ -328,8 +346,7 @@ int run_simulated(const struct run_options *options, struct run_result *ret, str
 		else if (!run.is_stopped)
 			judge(&c, ret);
 		judge_collect(&c, ret);
-		if (options->canonical != NULL)
-			history_print_canonical(run.history, options->canonical);
+		tell_end(&run);
 	}
 	if (run.disaster.heap != NULL)
 		disaster_free(&run.disaster);

@@ -29,6 +29,13 @@ const char *run_verdict_name(enum run_verdict verdict);
 #define RUN_REPORT_MAX 16384
 #define RUN_EPISODES_MAX 64
 
+/* What a run that is over shows; all of it is borrowed. */
+struct run_end {
+	const struct history *history;
+	const struct fault_plan *plan;
+	uint64_t warmup_end_ns, storm_end_ns, settle_end_ns, settled_ns, ended_ns;
+};
+
 struct run_options {
 	const struct scenario *scenario;
 	uint64_t seed;
@@ -49,6 +56,10 @@ struct run_options {
 	uint64_t until_event;         /* or at that event; 0: none */
 	uint64_t foreign_patience_ns; /* live world, see foreign-cql.h; 0: its default */
 	struct lab_buf *canonical;    /* gets the canonical history (parity); may be NULL */
+	/* When the run is over, before anything of it is freed; what began from `settled_ns` on is
+	 * the laboratory's own (convergence, audit). May be NULL. */
+	void (*on_end)(void *ctx, const struct run_end *end);
+	void *on_end_ctx;
 };
 
 /* Plain data: it goes through a pipe from worker to parent. */

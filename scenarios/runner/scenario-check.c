@@ -375,4 +375,5 @@ void scenario_check(const struct scenario *scenario, const struct conf_section *
 	check_stores(&check);
 	check_faults(&check);
 	check_operator(&check);
+	scenario_check_steps(scenario, check.backends_min, problems);
 }

@@ -22,6 +22,11 @@
 		section, #name, CONF_KEY_LATENCY, CONF_UNIT_TIME, FIELD(type, name), 0, HOUR, \
 			initial, doc, NULL \
 	}
+#define NUMBER(section, type, name, field, unit, min, max, initial, doc) \
+	{ \
+		section, name, CONF_KEY_NUMBER, unit, FIELD(type, field), min, max, initial, doc, \
+			NULL \
+	}
 #define OTHER(section, type, key_type, read, name, initial, doc) \
 	{ \
 		section, #name, key_type, CONF_UNIT_COUNT, FIELD(type, name), 0, 0, initial, doc, \
@@ -62,6 +67,14 @@ static const struct conf_key keys[] = {
 		YEAR, "10 min", "The storm: users work, faults come and go", NULL },
 	RANGE("scenario", scenario, settle, CONF_UNIT_TIME, 0, YEAR, "3 min",
 		"After the last fault is healed: what was begun may end, nothing new begins"),
+
+	NUMBER("scenario", scenario, "seed", seed, CONF_UNIT_COUNT, 0, UINT64_MAX, "0",
+		"The seed of run, and of test unless it is told others; 0: none of its own"),
+	OTHER("scenario", scenario, CONF_KEY_OTHER, scenario_read_defects, defects, "",
+		"Defects that are switched on, a | b (`oboxlab list defects`)"),
+	{ "scenario", "clients", CONF_KEY_BOOL, CONF_UNIT_COUNT, FIELD(scenario, has_clients), 0, 0,
+		"yes", "Users act and get mails by themselves; no: only steps and operators do",
+		NULL },
 
 	RANGE("site", scenario_site, backends, CONF_UNIT_COUNT, 0, SCENARIO_BACKENDS_MAX, "2",
 		"Backends in this zone"),
@@ -247,6 +260,72 @@ static const struct conf_key keys[] = {
 		scenario_read_disks },
 	{ "fault", "phases", CONF_KEY_OTHER, CONF_UNIT_COUNT, FIELD(scenario_fault, in_storm), 0, 0,
 		"storm", "storm, or warmup | storm", scenario_read_phases },
+
+	NUMBER("step", scenario_step, "at", at_ns, CONF_UNIT_TIME, 0, YEAR, "0",
+		"When, from the start of the run; not before the session's step before it ended"),
+	{ "step", "do", CONF_KEY_OTHER, CONF_UNIT_COUNT, FIELD(scenario_step, what), 0, 0, "",
+		"deliver, select, fetch, store, copy, move, expunge, search, create, rename, "
+		"delete, "
+		"subscribe, status, quota, autoexpunge, flush, operate or user-delete",
+		scenario_read_step_kind },
+	NUMBER("step", scenario_step, "user", user, CONF_UNIT_COUNT, 0, SCENARIO_USERS_MAX, "1",
+		"Whose, by number: the groups' users one after the other"),
+	NUMBER("step", scenario_step, "session", session, CONF_UNIT_COUNT, 0, UINT32_MAX, "0",
+		"Steps of one number share a connection; 0: one of its own"),
+	OTHER("step", scenario_step, CONF_KEY_TEXT, NULL, backend, "",
+		"Where: backend-1 and so on"),
+	OTHER("step", scenario_step, CONF_KEY_TEXT, NULL, folder, "INBOX",
+		"Which; it is selected first if the session has another one"),
+	OTHER("step", scenario_step, CONF_KEY_TEXT, NULL, target, "",
+		"The folder to copy or move to; the new name"),
+	OTHER("step", scenario_step, CONF_KEY_OTHER, scenario_read_mails, mails, "",
+		"Mails by number (the user's deliveries count from 1), with the UID where one "
+		"is not enough: 17, 18@5, ?@6"),
+	OTHER("step", scenario_step, CONF_KEY_TEXT, NULL, flag, "",
+		"The flag or keyword; of a delivery: what a Sieve script adds"),
+	{ "step", "set", CONF_KEY_BOOL, CONF_UNIT_COUNT, FIELD(scenario_step, is_set), 0, 0, "yes",
+		"no: the flag is cleared, the folder unsubscribed", NULL },
+	OTHER("step", scenario_step, CONF_KEY_OTHER, scenario_read_word, word, "",
+		"What is searched for; none: the mail"),
+	{ "step", "special_use", CONF_KEY_TEXT, CONF_UNIT_COUNT, FIELD(scenario_step, special), 0,
+		0, "", "Of a folder that is created", NULL },
+	OTHER("step", scenario_step, CONF_KEY_TEXT, NULL, command, "",
+		"What doveadm is told, by operate"),
+
+	{ "episode", "kind", CONF_KEY_OTHER, CONF_UNIT_COUNT, FIELD(scenario_episode, kind), 0, 0,
+		"", "One kind of fault (oboxlab list faults)", fault_text_kinds },
+	OTHER("episode", scenario_episode, CONF_KEY_OTHER, fault_text_points, points, "",
+		"Fault points, a | b; none: all that the kind knows"),
+	NUMBER("episode", scenario_episode, "at", at_ns, CONF_UNIT_TIME, 0, YEAR, "0",
+		"When it begins, from the start of the run"),
+	NUMBER("episode", scenario_episode, "length", length_ns, CONF_UNIT_TIME, 0, YEAR, "0",
+		"How long it is; 0: to the end of the storm"),
+	OTHER("episode", scenario_episode, CONF_KEY_TEXT, NULL, target, "",
+		"Whose requests: backend-2, zone:az1, or answered by cassandra-1, s3, imds; none: "
+		"all; the host that crashes, the first side of a partition"),
+	OTHER("episode", scenario_episode, CONF_KEY_TEXT, NULL, other, "",
+		"The other side of a partition; * is everybody"),
+	NUMBER("episode", scenario_episode, "rate", rate, CONF_UNIT_FRACTION, 0, PPM_MAX, "100%",
+		"Of the requests that fail"),
+	NUMBER("episode", scenario_episode, "nth", nth, CONF_UNIT_COUNT, 0, UINT32_MAX, "0",
+		"Only the n-th request of the episode fails; 0: by rate"),
+	{ "episode", "lasting", CONF_KEY_BOOL, CONF_UNIT_COUNT, FIELD(scenario_episode, is_lasting),
+		0, 0, "no", "With nth: that one and all that come after it", NULL },
+	NUMBER("episode", scenario_episode, "lasting_time", lasting_ns, CONF_UNIT_TIME, 0, YEAR,
+		"0", "Within this time; 0: for as long as the episode"),
+	RANGE("episode", scenario_episode, amount, CONF_UNIT_TIME, 0, 24 * HOUR, "0",
+		"Of a delay or a clock error; 0: of a delay the kind's own default"),
+	OTHER("episode", scenario_episode, CONF_KEY_BOOL, NULL, backwards, "no",
+		"The clock goes back, not forward"),
+	{ "episode", "disk", CONF_KEY_OTHER, CONF_UNIT_COUNT, FIELD(scenario_episode, disk), 0, 0,
+		"lose_unsynced", "Crashes: lose_unsynced, keep or wipe", scenario_read_disks },
+	NUMBER("episode", scenario_episode, "down", down_ns, CONF_UNIT_TIME, 0, YEAR, "0",
+		"As it fires, the host that asked crashes for so long; 0: it does not"),
+	OTHER("episode", scenario_episode, CONF_KEY_TEXT, NULL, after, "",
+		"Only once the episode of this name, above, has fired"),
+	OTHER("episode", scenario_episode, CONF_KEY_TEXT, NULL, draws, "",
+		"FAULT N: the draws of the N-th episode of the fault of that name, also if it is "
+		"not there any more"),
 
 	OTHER("operator", scenario_operator, CONF_KEY_TEXT, NULL, command, "",
 		"What doveadm is told: metacache flushall -i; with %u once for each user"),

@@ -25,6 +25,26 @@ int scenario_read_marks(
 int scenario_read_phases(
 	const struct conf_key *key, struct lab_view text, void *object, struct lab_error *err);
 
+int scenario_read_defects(
+	const struct conf_key *key, struct lab_view text, void *object, struct lab_error *err);
+int scenario_read_step_kind(
+	const struct conf_key *key, struct lab_view text, void *object, struct lab_error *err);
+int scenario_read_mails(
+	const struct conf_key *key, struct lab_view text, void *object, struct lab_error *err);
+int scenario_read_word(
+	const struct conf_key *key, struct lab_view text, void *object, struct lab_error *err);
+
+/* scenario-steps.c: all sections `step` and `episode`, then what the episodes are. */
+void scenario_read_steps(struct scenario *s, const struct conf_section *root,
+	struct lab_arena *arena, struct conf_problems *problems);
+void scenario_resolve_episodes(
+	struct scenario *s, struct lab_arena *arena, struct conf_problems *problems);
+/* What does not fit together among them. */
+void scenario_check_steps(
+	const struct scenario *s, size_t backends_min, struct conf_problems *problems);
+/* A section's label is a name; else the problem is added. */
+bool scenario_has_label(const struct conf_section *section, struct conf_problems *problems);
+
 /* Puts another URL into obox_fs. */
 int scenario_replace_s3(
 	struct scenario *scenario, const char *url, struct lab_arena *arena, struct lab_error *err);

@@ -9,7 +9,7 @@
 /* Sections of a scenario; everything else at the top level is dovecot.conf's. `store` is written
  * with a label: store s3, store cql. */
 static const char *const sections[] = { "scenario", "site", "user", "store", "imds", "network",
-	"backend", "fault", "operator" };
+	"backend", "fault", "operator", "step", "episode" };
 
 struct loader {
 	struct scenario *scenario;
@@ -37,19 +37,19 @@ static bool is_letter_or_digit(uint8_t byte)
 }
 
 /* Names end up in the names of hosts, zones and draws. */
-static bool has_label(struct loader *loader, const struct conf_section *section)
+bool scenario_has_label(const struct conf_section *section, struct conf_problems *problems)
 {
 	struct lab_view label = section->label;
 
 	if (label.len == 0 || label.len > SCENARIO_NAME_MAX) {
-		conf_problem_add(loader->problems, true, section->where,
+		conf_problem_add(problems, true, section->where,
 			label.len == 0 ? "%.*s needs a name" : "%.*s: the name is too long",
 			LAB_VIEW_ARG(section->name));
 		return false;
 	}
 	for (size_t i = 0; i < label.len; i++) {
 		if (strchr("_-.", label.ptr[i]) == NULL && !is_letter_or_digit(label.ptr[i])) {
-			conf_problem_add(loader->problems, true, section->where,
+			conf_problem_add(problems, true, section->where,
 				"%.*s: a name is made of letters, digits, '_', '-' and '.'",
 				LAB_VIEW_ARG(section->name));
 			return false;
@@ -69,7 +69,7 @@ static void read_site(struct loader *loader, const struct conf_section *section)
 	struct scenario *s = loader->scenario;
 	struct scenario_site *site = &s->sites[s->site_count];
 
-	if (!has_label(loader, section))
+	if (!scenario_has_label(section, loader->problems))
 		return;
 	if (s->site_count == SCENARIO_SITES_MAX) {
 		too_many(loader, section, SCENARIO_SITES_MAX);
@@ -90,7 +90,7 @@ static void read_group(struct loader *loader, const struct conf_section *section
 	struct scenario *s = loader->scenario;
 	struct scenario_group *group = &s->groups[s->group_count];
 
-	if (!has_label(loader, section))
+	if (!scenario_has_label(section, loader->problems))
 		return;
 	if (s->group_count == SCENARIO_GROUPS_MAX) {
 		too_many(loader, section, SCENARIO_GROUPS_MAX);
@@ -111,7 +111,7 @@ static void read_fault(struct loader *loader, const struct conf_section *section
 	struct scenario *s = loader->scenario;
 	struct scenario_fault *fault = &s->faults[s->fault_count];
 
-	if (!has_label(loader, section))
+	if (!scenario_has_label(section, loader->problems))
 		return;
 	if (s->fault_count == SCENARIO_FAULTS_MAX) {
 		too_many(loader, section, SCENARIO_FAULTS_MAX);
@@ -154,7 +154,7 @@ static void read_operator(struct loader *loader, const struct conf_section *sect
 	struct scenario *s = loader->scenario;
 	struct scenario_operator *op = &s->operators[s->operator_count];
 
-	if (!has_label(loader, section))
+	if (!scenario_has_label(section, loader->problems))
 		return;
 	if (s->operator_count == SCENARIO_OPERATORS_MAX) {
 		too_many(loader, section, SCENARIO_OPERATORS_MAX);
@@ -257,7 +257,7 @@ struct set_objects {
 	void *first;
 	size_t count, size;
 };
-#define SET_SECTIONS 11
+#define SET_SECTIONS 13
 
 static void set_objects(struct scenario *s, struct set_objects ret[SET_SECTIONS])
 {
@@ -273,6 +273,8 @@ static void set_objects(struct scenario *s, struct set_objects ret[SET_SECTIONS]
 		{ "backend", &s->hosts, 1, 0 },
 		{ "fault", s->faults, s->fault_count, sizeof(s->faults[0]) },
 		{ "operator", s->operators, s->operator_count, sizeof(s->operators[0]) },
+		{ "step", s->steps, s->step_count, sizeof(s->steps[0]) },
+		{ "episode", s->episodes, s->episode_count, sizeof(s->episodes[0]) },
 	};
 
 	memcpy(ret, objects, sizeof(objects));
@@ -434,9 +436,11 @@ int scenario_load(const char *path, const struct conf_reader *reader,
 		return -1;
 	set_defaults(s);
 	read_sections(&loader, root);
+	scenario_read_steps(s, root, arena, problems);
 	for (size_t i = 0; i < overrides->set_count; i++)
 		apply_override(&loader, overrides->sets[i]);
 	load_latencies(&loader, root);
+	scenario_resolve_episodes(s, arena, problems);
 	(void)conf_check(root, CONF_FILE_DOVECOT, sections, LAB_COUNT_OF(sections), problems);
 	if (conf != NULL)
 		(void)conf_check(conf, CONF_FILE_DOVECOT, NULL, 0, problems);

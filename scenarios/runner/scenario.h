@@ -13,6 +13,7 @@
 #ifndef SCENARIOS_SCENARIO_H
 #define SCENARIOS_SCENARIO_H
 
+#include "core/base/defect.h"
 #include "core/conf/conf-value.h"
 #include "core/conf/dict-cql.h"
 #include "core/conf/fs-uri.h"
@@ -20,6 +21,7 @@
 #include "core/obox/backend.h"
 #include "scenarios/operator/operator.h"
 #include "sim/faults/faults.h"
+#include "sim/oracle/history.h"
 #include "sim/s3-emulator/s3-emulator.h"
 
 #define SCENARIO_SITES_MAX 16
@@ -34,6 +36,8 @@
 #define SCENARIO_CQL_NODES_MAX 32
 #define SCENARIO_MEMORY_MAX (UINT64_C(6) << 30) /* of a backend */
 #define SCENARIO_USERS_MAX 1000000              /* of all groups */
+#define SCENARIO_STEPS_MAX 4000                 /* of a file */
+#define SCENARIO_EPISODES_MAX 1000              /* of a file */
 #define SCENARIO_NAME_MAX 31                    /* bytes of the name of a site, group or fault */
 
 /* site NAME { }: an availability zone with its backends. */
@@ -119,6 +123,50 @@ struct scenario_operator {
 	struct lab_view backend; /* "all": on each that is up; or its name */
 	struct conf_range at;    /* from the start of the storm */
 	struct conf_range every; /* 0: once */
+};
+
+/* step NAME { }: one operation that happens at that time, whatever the seed (steps.h). */
+struct scenario_step {
+	struct lab_view name;
+	struct conf_where where;
+	uint64_t at_ns;          /* from the start of the run */
+	enum history_kind what;  /* which of them: scenario_step_kinds */
+	uint64_t user;           /* its number, from 1 */
+	uint64_t session;        /* steps of one number are one connection; 0: one of its own */
+	struct lab_view backend; /* "backend-2" */
+	struct lab_view folder;  /* "INBOX" */
+	struct lab_view target;  /* copy, move, rename: the other folder */
+	struct lab_view mails;   /* scenario_next_mail() */
+	struct lab_view flag;    /* store; deliver: what Sieve adds */
+	bool is_set;             /* store, subscribe: set, not cleared */
+	struct lab_view word;    /* search: for it; empty: for the mail */
+	struct lab_view special; /* create: special use */
+	struct lab_view command; /* operate */
+};
+/* "17@5, 18": mails by their numbers, each with the UID that it had in that folder; ?@5 is one
+ * whose number nobody knew. Takes the next one off the front: false at the end. */
+struct scenario_mail {
+	uint32_t number; /* of the user's deliveries, from 1; 0: not known */
+	uint32_t uid;    /* 0: not told */
+};
+bool scenario_next_mail(struct lab_view *rest, struct scenario_mail *ret);
+
+/* episode NAME { }: an exact episode of faults, or one exact fault. */
+struct scenario_episode {
+	struct lab_view name;
+	struct conf_where where;
+	fault_kind_set kind; /* one */
+	uint64_t points;
+	uint64_t at_ns, length_ns; /* length 0: to the end of the storm */
+	struct lab_view target, other;
+	uint64_t rate, nth;
+	bool is_lasting;
+	uint64_t lasting_ns;
+	struct conf_range amount;
+	bool backwards;
+	unsigned disk;
+	uint64_t down_ns; /* above 0: who asked crashes */
+	struct lab_view after, draws;
 };
 
 struct scenario_s3 {
@@ -216,7 +264,10 @@ enum scenario_repair {
 struct scenario {
 	const char *path;
 	struct lab_view doc;
-	uint64_t marks; /* that a campaign must hit: bits of enum lab_mark */
+	uint64_t seed;              /* that it is about; 0: whatever the command line says */
+	struct lab_defects defects; /* switched on beside those of the command line */
+	bool has_clients;           /* users do things by themselves, besides steps */
+	uint64_t marks;             /* that a campaign must hit: bits of enum lab_mark */
 	/* Settings without dictmap of the same storage, with which the run begins: in the middle of
 	 * the warm-up its users are migrated. Empty: no. */
 	struct lab_view migrated_from;
@@ -234,6 +285,13 @@ struct scenario {
 	size_t fault_count;
 	struct scenario_operator operators[SCENARIO_OPERATORS_MAX];
 	size_t operator_count;
+	struct scenario_step *steps; /* in the order of the file */
+	size_t step_count;
+	struct scenario_episode *episodes;
+	size_t episode_count;
+	/* What they are: as many, or, where a program made the scenario, those alone. */
+	const struct fault_episode *exact;
+	size_t exact_count;
 	struct scenario_s3 s3;
 	struct scenario_scality scality;
 	struct scenario_cql cql;
@@ -277,6 +335,17 @@ struct scenario_key_doc {
 };
 size_t scenario_key_count(void);
 struct scenario_key_doc scenario_key_doc(size_t index);
+
+/* The kinds of operations that a step can be, as bits. */
+uint64_t scenario_step_kinds(void);
+/* Its own, and more. */
+struct lab_defects scenario_defects(
+	const struct scenario *scenario, const struct lab_defects *more);
+/* What an episode is; what is wrong with it is LAB_INVALID. `episodes` are those before it. */
+int scenario_episode_exact(const struct scenario_episode *episodes, size_t index,
+	struct fault_episode *ret, struct lab_error *err);
+/* Of the n-th episode, from 1, that is drawn from the fault section of that name. */
+uint64_t scenario_episode_key(struct lab_view fault, uint64_t n);
 
 /* One value of a knob for a seed; `what` is a literal, `actor` whose knob it is. */
 static inline uint64_t scenario_pick(

@@ -424,19 +424,20 @@ static fault_kind_set kinds_left(const struct scenario_fault *f, uint64_t missin
 	return kinds;
 }
 
-/* Those of the command line, behind those of the scenario. */
-static int add_episodes(struct scene *scene, struct lab_error *err)
+/* Exact ones, behind those that are drawn; `after` counts them from 1. Whatever they say, they end
+ * with the storm. */
+static int add_exact(struct scene *scene, const struct fault_episode *episodes, size_t count,
+	struct lab_error *err)
 {
-	const struct run_options *o = scene->options;
 	size_t own;
 
 	(void)fault_plan_episodes(scene->plan, &own);
-	lab_assert(o->episode_count <= RUN_EPISODES_MAX);
-	for (size_t i = 0; i < o->episode_count; i++) {
-		struct fault_episode episode = o->episodes[i];
+	for (size_t i = 0; i < count; i++) {
+		struct fault_episode episode = episodes[i];
+		uint64_t most = scene->storm_end - LAB_MIN(episode.start_ns, scene->storm_end);
 
-		episode.start_ns = 0;
-		episode.length_ns = scene->storm_end;
+		if (episode.length_ns == 0 || episode.length_ns > most)
+			episode.length_ns = most;
 		if (episode.after != 0)
 			episode.after += (uint32_t)own;
 		if (fault_plan_add_episode(scene->plan, &episode, NULL, err) < 0)
@@ -465,5 +466,9 @@ int scene_new_faults(struct scene *scene, struct lab_heap *heap, uint64_t missin
 			return -1;
 		}
 	}
-	return add_episodes(scene, err);
+	lab_assert(scene->options->episode_count <= RUN_EPISODES_MAX);
+	return add_exact(scene, s->exact, s->exact_count, err) < 0
+		       ? -1
+		       : add_exact(scene, scene->options->episodes, scene->options->episode_count,
+				 err);
 }

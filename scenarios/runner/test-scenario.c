@@ -50,6 +50,11 @@ static const char *sample_of(const char *section, const char *key, const char *l
 		{ "backend", TESTING_LEAST "backend {\n", "}\n" },
 		{ "fault", TESTING_LEAST "fault f {\nkinds = delay\n", "}\n" },
 		{ "operator", TESTING_LEAST "operator o {\ncommand = metacache rescan\n", "}\n" },
+		{ "step",
+			TESTING_LEAST "scenario {\nclients = no\n}\nstep s {\ndo = flush\n"
+				      "backend = backend-1\n",
+			"}\n" },
+		{ "episode", TESTING_LEAST "episode e {\nkind = delay\n", "}\n" },
 	};
 	static char text[1024];
 
@@ -70,7 +75,8 @@ static const char *value_for(const struct scenario_key_doc *doc)
 	static const struct {
 		const char *key, *value;
 	} values[] = { { "doc", "What it is about" }, { "kinds", "slow_down | delay" },
-		{ "points", "s3.* | cql.read" }, { "command", "metacache flush -u %u" },
+		{ "points", "s3.* | cql.read" }, { "do", "flush" }, { "kind", "delay" },
+		{ "backend", "backend-2" }, { "command", "metacache flush -u %u" },
 		{ "marks", "fallback_used | page_read" } };
 
 	for (size_t i = 0; i < LAB_COUNT_OF(values); i++) {

@@ -7,7 +7,7 @@
 #include "core/base/mark.h"
 #include "scenarios/runner/delivery.h"
 #include "scenarios/runner/disk-watch.h"
-#include "scenarios/runner/operators.h"
+#include "scenarios/runner/steps.h"
 #include "scenarios/runner/tour.h"
 #include "scenarios/runner/workload.h"
 
@@ -195,6 +195,12 @@ static void wait_until_unlocked(struct workload *w, const struct user *user)
 		env_sleep(lab(w), LAB_SEC);
 }
 
+uint64_t workload_patience(struct workload *w, const struct user *user, uint64_t token)
+{
+	return conf_range_pick(
+		&user->group->mail_delivery_timeout, draw(w, user, "delivery.timeout", token));
+}
+
 /* The MTA keeps the mail until somebody takes it, or gives up. What was uncertain is sent again:
  * that is how duplicates come about (obox 8.1, 5). */
 static void deliver_with_retries(struct workload *w, struct user *user, uint64_t token)
@@ -207,8 +213,7 @@ static void deliver_with_retries(struct workload *w, struct user *user, uint64_t
 		.flag = sieve_flag(w, user, token),
 		.folder = fileinto(w, user, token, arena),
 		.arena = arena,
-		.timeout_ns = conf_range_pick(&user->group->mail_delivery_timeout,
-			draw(w, user, "delivery.timeout", token)) };
+		.timeout_ns = workload_patience(w, user, token) };
 	uint64_t retries =
 		pick_delivery(w, user, &user->group->mail_delivery_retries, "delivery.retries");
 	bool was_uncertain = false;
@@ -578,7 +583,7 @@ static void tour(void *arg)
 
 static int start_users(struct workload *w, struct lab_error *err)
 {
-	for (size_t i = 0; i < w->user_count; i++) {
+	for (size_t i = 0; i < w->user_count && w->settings.scenario->has_clients; i++) {
 		struct user *user = &w->users[i];
 
 		if (user->group->tour) {
@@ -600,9 +605,13 @@ static int start_users(struct workload *w, struct lab_error *err)
 	return 0;
 }
 
-static int start_operators(struct workload *w, struct lab_error *err)
+static struct operators_settings operators_of(struct workload *w)
 {
-	struct operators_settings settings = { .scenario = w->settings.scenario,
+	const char **users = lab_new_array(lab(w)->heap, const char *, w->user_count + 1);
+
+	for (size_t i = 0; i < w->user_count; i++)
+		users[i] = w->users[i].name;
+	return (struct operators_settings){ .scenario = w->settings.scenario,
 		.seed = w->settings.seed,
 		.lab = lab(w),
 		.nodes = w->settings.nodes,
@@ -612,14 +621,23 @@ static int start_operators(struct workload *w, struct lab_error *err)
 		.event_ctx = w->settings.event_ctx,
 		.begin_ns = w->settings.begin_ns,
 		.end_ns = w->settings.end_ns,
-		.busy = &w->busy };
-	const char **users = lab_new_array(lab(w)->heap, const char *, w->user_count + 1);
+		.busy = &w->busy,
+		.users = users,
+		.user_count = w->user_count };
+}
 
-	for (size_t i = 0; i < w->user_count; i++)
-		users[i] = w->users[i].name;
-	settings.users = users;
-	settings.user_count = w->user_count;
-	return operators_start(&settings, err);
+/* What a scenario tells to be done: its operators, and its steps. */
+static int start_told(struct workload *w, struct lab_error *err)
+{
+	struct steps_settings steps = { .scenario = w->settings.scenario,
+		.workload = w,
+		.client = &w->client,
+		.nodes = w->settings.nodes,
+		.node_count = w->settings.node_count,
+		.operators = operators_of(w),
+		.busy = &w->busy };
+
+	return operators_start(&steps.operators, err) < 0 ? -1 : steps_start(&steps, err);
 }
 
 static int start_disk_watch(struct workload *w, struct lab_error *err)
@@ -657,7 +675,7 @@ int workload_start(
 			settings->event_ctx, scenario_stores_paths(&scenario->endpoints),
 			scenario_has_migrated_mails(&scenario->endpoints),
 			fts_is_configured(&scenario->conf), &scenario->conf,
-			settings->mails == NULL && has_attachment_flags(&scenario->conf) };
+			settings->mails == NULL && has_attachment_flags(&scenario->conf), 0 };
 	for (size_t g = 0; g < scenario->group_count; g++) {
 		counts[g] = (size_t)scenario_pick(
 			&scenario->groups[g].count, settings->seed, "user.count", g, 0);
@@ -672,8 +690,7 @@ int workload_start(
 			user_init(w, &scenario->groups[g], &w->users[n++]);
 	}
 	*ret = w;
-	return start_users(w, err) < 0 || start_operators(w, err) < 0 ? -1
-								      : start_disk_watch(w, err);
+	return start_users(w, err) < 0 || start_told(w, err) < 0 ? -1 : start_disk_watch(w, err);
 }
 
 bool workload_is_idle(const struct workload *workload)

@@ -49,6 +49,8 @@ uint64_t workload_next_token(struct user *user);
 /* The mail of a token: what was, or is going to be, delivered. */
 struct lab_view workload_mail(struct workload *workload, const struct user *user, uint64_t token,
 	struct lab_arena *arena);
+/* How long the MTA that has that mail waits for an answer; 0: as long as it takes. */
+uint64_t workload_patience(struct workload *workload, const struct user *user, uint64_t token);
 const char *workload_user_name(const struct workload *workload, size_t index);
 
 /* Before the audit: every backend that serves a user, if there are several, looks at all its

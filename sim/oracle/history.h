@@ -90,6 +90,9 @@ struct history_op {
 	uint32_t id; /* 1, 2, 3... given by history_invoke() */
 	/* Of one command on several mails: the id of its first; 0: not told. */
 	uint32_t call;
+	/* The client's connection: 1, 2, 3... in the order of their first operations; 0: none that
+	 * lasts. */
+	uint32_t session;
 	enum history_kind kind;
 	enum history_outcome outcome;
 	struct lab_view user, folder;
