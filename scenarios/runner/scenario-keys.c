@@ -78,6 +78,10 @@ static const struct conf_key keys[] = {
 
 	RANGE("site", scenario_site, backends, CONF_UNIT_COUNT, 0, SCENARIO_BACKENDS_MAX, "2",
 		"Backends in this zone"),
+	OTHER("site", scenario_site, CONF_KEY_TEXT, NULL, conf, "",
+		"Settings of these backends instead of the scenario's, for the same rows and "
+		"objects: "
+		"another compression, older dict maps"),
 
 	RANGE("user", scenario_group, count, CONF_UNIT_COUNT, 0, SCENARIO_USERS_MAX, "10",
 		"Users of this group"),

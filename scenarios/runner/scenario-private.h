@@ -61,6 +61,12 @@ int scenario_load_before(struct scenario *scenario, const struct conf_setting *t
 	const struct conf_reader *reader, struct lab_arena *arena, struct conf_problems *problems,
 	struct lab_error *err);
 
+/* Reads the settings that only some zones have, and sees whether they go together with the others'.
+ * `root` has their places. */
+int scenario_load_sites(struct scenario *scenario, const struct conf_section *root,
+	const struct conf_reader *reader, struct lab_arena *arena, struct conf_problems *problems,
+	struct lab_error *err);
+
 /* Adds what is wrong with a scenario whose every value is right (scenario-check.c). `root` is what
  * it was read from. */
 void scenario_check(const struct scenario *scenario, const struct conf_section *root,

@@ -448,7 +448,8 @@ int scenario_load(const char *path, const struct conf_reader *reader,
 		load_settings(&loader, conf == NULL ? root : conf, overrides, err) < 0)
 		return -1;
 	if (scenario_load_before(s, conf_setting_of(root, "scenario", "migrated_from"), reader,
-		    arena, problems, err) < 0)
+		    arena, problems, err) < 0 ||
+		scenario_load_sites(s, root, reader, arena, problems, err) < 0)
 		return -1;
 	scenario_check(s, root, overrides, problems);
 	if (count_errors(&loader, err) < 0)

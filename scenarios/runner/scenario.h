@@ -41,9 +41,15 @@
 #define SCENARIO_NAME_MAX 31                    /* bytes of the name of a site, group or fault */
 
 /* site NAME { }: an availability zone with its backends. */
+struct scenario;
+
 struct scenario_site {
 	struct lab_view name;
 	struct conf_range backends;
+	/* Settings of its backends instead of the scenario's, empty: none. They may compress in
+	 * another way, have older dict maps, and whatever else leaves rows and objects alone. */
+	struct lab_view conf;
+	const struct scenario *own; /* with `conf` and `dicts` of those; NULL: none */
 };
 
 /* user NAME { }: a group of users of one behaviour. Keys and meaning are imaptest's profile.conf's

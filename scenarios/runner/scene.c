@@ -86,6 +86,16 @@ static void name_node(struct scene *scene, size_t number, struct lab_view zone, 
 				scene, &s->hosts.dict_streams, "host.dict_streams", number) };
 }
 
+/* `own` may be NULL. */
+static void use_own_settings(struct node *node, const struct scenario *own)
+{
+	if (own == NULL)
+		return;
+	node->settings.conf = &own->conf;
+	node->settings.dicts = own->dicts;
+	node->settings.dict_count = own->dict_count;
+}
+
 static int name_nodes(struct scene *scene, struct lab_error *err)
 {
 	const struct scenario *s = scenario_of(scene);
@@ -100,7 +110,8 @@ static int name_nodes(struct scene *scene, struct lab_error *err)
 				return lab_fail(err, LAB_LIMIT, "more than %d backends",
 					SCENE_NODES_MAX - 1);
 			snprintf(name, sizeof(name), "backend-%zu", scene->node_count + 1);
-			name_node(scene, scene->node_count++, s->sites[i].name, name);
+			name_node(scene, scene->node_count, s->sites[i].name, name);
+			use_own_settings(&scene->nodes[scene->node_count++], s->sites[i].own);
 		}
 	}
 	if (scene->node_count == 0)
