@@ -48,6 +48,7 @@ struct cluster {
 	struct env_semaphore one_move; /* of groups (palomar 7) */
 	bool is_closing;
 	uint64_t draws;
+	struct lab_map *dests; /* host -> struct cluster_dest; NULL: none yet */
 };
 
 /* ---- the view ---- */
@@ -60,6 +61,10 @@ void cluster_view_release(struct cluster *cluster, struct cluster_snapshot **sna
 /* This site and, of a backend, this backend; -1 LAB_UNAVAILABLE: GeoDB does not know them. */
 int cluster_self(struct cluster *cluster, const struct cluster_view *view,
 	struct cluster_id *ret_site, struct cluster_id *ret_backend, struct lab_error *err);
+
+/* ---- statistics ---- */
+
+void cluster_stats_free(struct cluster *cluster);
 
 /* ---- lookups ---- */
 

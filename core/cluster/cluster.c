@@ -49,6 +49,7 @@ void cluster_free(struct cluster **cluster)
 	while (lab_map_next(&iter, &key, &member))
 		lab_heap_free(c->env->heap, member);
 	lab_map_free(&c->members);
+	cluster_stats_free(c);
 	localdb_free(&c->localdb);
 	cluster_view_release(c, &c->snapshot);
 	lab_heap_free(c->env->heap, c);

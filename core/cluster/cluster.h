@@ -76,6 +76,14 @@ int cluster_redirected(struct cluster *cluster, struct lab_view username, bool i
 	const struct cluster_hops *hops, const struct cluster_referral *referral,
 	struct lab_arena *arena, struct cluster_place *ret, struct lab_error *err);
 
+/* What came of a connection to a backend or to another site's load balancer. Neither redirects nor
+ * temporary failures of the lookup are to be told (palomar 2.1). Never blocks. */
+void cluster_dest_count(struct cluster *cluster, struct lab_view dest, bool is_success);
+/* Writes what was counted since the last time into proxy_dest_stats, as of the present window: to
+ * be called once in each. -1: what could not be written is forgotten. */
+#define CLUSTER_STATS_WINDOW (10 * LAB_SEC)
+int cluster_stats_flush(struct cluster *cluster, struct lab_error *err);
+
 /* ---- backends ---- */
 
 enum cluster_login_result {

@@ -434,6 +434,42 @@ PALOMAR(refresh_forgets_what_was_cached)
 	STATEMENTS(5);
 }
 
+static void count_in_proxy(void *arg)
+{
+	struct node *proxy = arg;
+
+	for (unsigned i = 0; i < 5; i++)
+		cluster_dest_count(proxy->cluster, LAB_VIEW("b1"), i < 2);
+	cluster_dest_count(proxy->cluster, LAB_VIEW("b2"), true);
+	geo_must(
+		&proxy->palomar->err, cluster_stats_flush(proxy->cluster, &proxy->palomar->err), 0);
+	/* Nothing has been counted since: no row is written over. */
+	geo_must(
+		&proxy->palomar->err, cluster_stats_flush(proxy->cluster, &proxy->palomar->err), 0);
+}
+
+PALOMAR(proxies_tell_what_came_of_connections)
+{
+	struct cluster_stats keys = { .site_id = geo_id(SITE_1) }, *rows;
+	size_t count;
+
+	for (unsigned i = PROXY_1; i <= PROXY_2; i++)
+		geo_call(p->here, p->nodes[i].geo, count_in_proxy, &p->nodes[i]);
+	geo_must(&p->err,
+		geodb_list(p->here->geodb, CLUSTER_TABLE_STATS, &keys, 1, p->here->arena, &rows,
+			&count, &p->err),
+		0);
+	assert_int_equal(count, 4);
+	for (size_t i = 0; i < count; i++) {
+		bool is_first = lab_view_eq_cstr(rows[i].dest, "b1");
+
+		assert_true(lab_view_eq_cstr(rows[i].proxy, i % 2 == 0 ? "proxy-1" : "proxy-2"));
+		assert_int_equal(rows[i].success, is_first ? 2 : 1);
+		assert_int_equal(rows[i].failure, is_first ? 3 : 0);
+		assert_int_equal(rows[i].window_start % 10000, 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -456,6 +492,7 @@ int main(void)
 		cmocka_unit_test(a_host_that_geodb_does_not_know_serves_nobody),
 		cmocka_unit_test(names_that_are_none_are_refused),
 		cmocka_unit_test(refresh_forgets_what_was_cached),
+		cmocka_unit_test(proxies_tell_what_came_of_connections),
 	};
 	return cmocka_run_group_tests_name("cluster", tests, NULL, NULL);
 }

@@ -208,13 +208,11 @@ static void list_in_backend(struct backend *backend, void *arg)
 static enum history_outcome run(struct client_session *session, struct history_op *op,
 	node_call_fn fn, struct folder_request *f, bool *ret_answered)
 {
-	struct node *node = client_session_node(session);
 	uint32_t id = client_session_begin(session, op);
-	enum node_answer answer = NODE_REFUSED;
+	enum node_answer answer;
 
 	f->r.err.code = LAB_OK;
-	if (node != NULL)
-		answer = node_call(node, session->client->lab, fn, f);
+	answer = client_session_call(session, fn, f);
 	*ret_answered = answer == NODE_ANSWERED;
 	if (answer == NODE_ANSWERED && f->r.err.code == LAB_OK) {
 		op->changed = f->changed;

@@ -114,8 +114,7 @@ bool client_search(struct client_session *session, size_t word, uint64_t token)
 		.token = token,
 		.words = token != 0 ? 0 : UINT64_C(1) << word,
 		.view = session->view.op };
-	struct node *node = client_session_node(session);
-	enum node_answer answer = NODE_REFUSED;
+	enum node_answer answer;
 	uint32_t id;
 
 	memcpy(op.mailbox_guid, session->view.guid, sizeof(op.mailbox_guid));
@@ -124,10 +123,8 @@ bool client_search(struct client_session *session, size_t word, uint64_t token)
 	else
 		snprintf(s.text, sizeof(s.text), "%.*s", LAB_VIEW_ARG(client_word(word)));
 	id = client_session_begin(session, &op);
-	if (node != NULL) {
-		s.r.fts = node->fts;
-		answer = node_call(node, session->client->lab, search_in_backend, &s);
-	}
+	s.r.fts = session->node->fts;
+	answer = client_session_call(session, search_in_backend, &s);
 	if (answer == NODE_ANSWERED && s.r.err.code == LAB_OK)
 		history_sight(session->client->history, id, s.found, s.count);
 	(void)client_end(session->client, id, &op, answer, &s.r, &s.r.err);
@@ -173,13 +170,10 @@ bool client_fts_check(struct client_session *session, bool is_last)
 	struct check check = { .r = { .client = session->client, .user = session->user } };
 	struct history_op op = { .kind = HISTORY_FTS_CHECK, .is_converged = is_last };
 	uint32_t id = client_session_begin(session, &op);
-	struct node *node = client_session_node(session);
-	enum node_answer answer = NODE_REFUSED;
+	enum node_answer answer;
 
-	if (node != NULL) {
-		check.r.fts = node->fts;
-		answer = node_call(node, session->client->lab, check_in_backend, &check);
-	}
+	check.r.fts = session->node->fts;
+	answer = client_session_call(session, check_in_backend, &check);
 	for (unsigned i = 0; i < FTS_STATE_COUNT; i++)
 		op.fts_check[i] = (uint32_t)LAB_MIN(check.counts.counts[i], (uint64_t)UINT32_MAX);
 	return client_end(session->client, id, &op, answer, &check.r, &check.r.err) == HISTORY_OK;

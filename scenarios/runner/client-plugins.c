@@ -94,11 +94,8 @@ static void autoexpunge(struct client_session *session, struct lab_view folder)
 	};
 	struct history_op op = { .kind = HISTORY_AUTOEXPUNGE, .folder = folder };
 	uint32_t id = client_session_begin(session, &op);
-	struct node *node = client_session_node(session);
-	enum node_answer answer = NODE_REFUSED;
+	enum node_answer answer = client_session_call(session, autoexpunge_in_backend, &a);
 
-	if (node != NULL)
-		answer = node_call(node, session->client->lab, autoexpunge_in_backend, &a);
 	if (answer == NODE_ANSWERED)
 		history_sight(session->client->history, id, a.gone, a.count);
 	op.has_told_all = answer == NODE_ANSWERED && a.count < GONE_MAX;
@@ -143,11 +140,8 @@ bool client_quota(struct client_session *session)
 	struct quota_request q = { .r = { .client = session->client, .user = session->user } };
 	struct history_op op = { .kind = HISTORY_QUOTA, .is_converged = session->is_converged };
 	uint32_t id = client_session_begin(session, &op);
-	struct node *node = client_session_node(session);
-	enum node_answer answer = NODE_REFUSED;
+	enum node_answer answer = client_session_call(session, quota_in_backend, &q);
 
-	if (node != NULL)
-		answer = node_call(node, session->client->lab, quota_in_backend, &q);
 	op.body_vsize = q.usage.bytes;
 	op.messages = q.usage.messages;
 	(void)client_end(session->client, id, &op, answer, &q.r, &q.r.err);

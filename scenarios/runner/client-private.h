@@ -60,6 +60,8 @@ struct history_object client_object_of(const struct client_context *client,
 	const uint8_t name[ENV_GUID128_SIZE], const uint8_t *oid, uint8_t oid_len);
 /* The backend of a session, or NULL: the connection is gone. */
 struct node *client_session_node(struct client_session *session);
+/* A request of the session in its backend. */
+enum node_answer client_session_call(struct client_session *session, node_call_fn fn, void *arg);
 /* In the backend: the request's folder. What was opened is the caller's even if this fails. */
 int client_open_folder(struct backend *backend, struct client_request *r,
 	struct obox_user **ret_user, struct obox_mailbox **ret);

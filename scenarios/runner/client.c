@@ -3,6 +3,7 @@
 
 #include "core/base/mark.h"
 #include "scenarios/runner/mail-source.h"
+#include "scenarios/runner/palomar.h"
 
 #include <stdio.h>
 
@@ -431,12 +432,34 @@ enum history_outcome client_flush(
 /* The backend was restarted since: the connection of this session is gone. */
 static bool is_connected(const struct client_session *session)
 {
-	return session->node->is_up && session->node->boots == session->boots;
+	return session->node->is_up && session->node->boots == session->boots &&
+	       (session->path == NULL || palomar_is_connected(session->path));
 }
 
 struct node *client_session_node(struct client_session *session)
 {
 	return is_connected(session) ? session->node : NULL;
+}
+
+enum node_answer client_session_call(struct client_session *session, node_call_fn fn, void *arg)
+{
+	struct node *node = client_session_node(session);
+	enum node_answer answer;
+
+	if (node == NULL || (session->path != NULL && !palomar_request_begin(session->path)))
+		return NODE_REFUSED;
+	answer = node_call(node, session->client->lab, fn, arg);
+	if (session->path != NULL && !palomar_request_end(session->path) && answer == NODE_ANSWERED)
+		return NODE_LOST;
+	return answer;
+}
+
+static enum node_answer session_call(
+	struct client_session *session, node_call_fn fn, struct client_request *r)
+{
+	r->err.code = LAB_OK;
+	r->fts = session->node->fts;
+	return client_session_call(session, fn, r);
 }
 
 static void sight_all(struct client_session *session, uint32_t id)
@@ -465,8 +488,7 @@ bool client_select(struct client_session *session, struct lab_view folder)
 		.kind = HISTORY_SELECT, .folder = folder, .is_converged = session->is_converged
 	};
 	uint32_t id = client_session_begin(session, &op);
-	enum node_answer answer =
-		call(session->client, client_session_node(session), select_in_backend, &r);
+	enum node_answer answer = session_call(session, select_in_backend, &r);
 	bool is_selected = answer == NODE_ANSWERED && r.err.code == LAB_OK;
 
 	if (is_selected) {
@@ -561,7 +583,7 @@ bool client_fetch(struct client_session *session, const size_t *mails, size_t co
 	r.uids = batch.uids;
 	r.fetched = batch.fetched;
 	begin_fetch(session, &batch, mails, count);
-	answer = call(session->client, client_session_node(session), fetch_in_backend, &r);
+	answer = session_call(session, fetch_in_backend, &r);
 	for (size_t i = 0; i < count; i++)
 		end_fetch(session, &batch, &session->view.mails[mails[i]], i, answer, &r);
 	free_batch(heap, &batch);
@@ -603,7 +625,7 @@ bool client_store(struct client_session *session, size_t index, struct lab_view 
 	op.flags = history_flag(session->client->history, flag);
 	op.is_set = is_set;
 	id = client_session_begin(session, &op);
-	answer = call(session->client, client_session_node(session), store_in_backend, &r);
+	answer = session_call(session, store_in_backend, &r);
 	op.modseq = r.modseq;
 	op.changed = r.changed;
 	if (client_end(session->client, id, &op, answer, &r, &r.err) == HISTORY_OK)
@@ -711,8 +733,8 @@ static bool bulk_run(struct client_session *session, enum history_kind kind, con
 	bulk.ops = lab_arena_array(arena, struct history_op, r->count);
 	bulk.ids = lab_arena_array(arena, uint32_t, r->count);
 	begin_bulk(session, kind, known, r, &bulk);
-	answer = call(session->client, client_session_node(session),
-		kind == HISTORY_EXPUNGE ? client_expunge_in_backend : copy_in_backend, r);
+	answer = session_call(
+		session, kind == HISTORY_EXPUNGE ? client_expunge_in_backend : copy_in_backend, r);
 	end_bulk(session, r, &bulk, answer);
 	if (answer == NODE_ANSWERED && kind != HISTORY_COPY)
 		drop_from_view(&session->view, known, r);

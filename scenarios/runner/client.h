@@ -14,6 +14,8 @@
 #define CLIENT_BULK_MAX OBOX_BATCH
 #define CLIENT_FOLDERS_MAX 16
 
+struct palomar_session;
+
 struct client_context {
 	struct env *lab;
 	struct history *history;
@@ -60,8 +62,9 @@ struct client_session {
 	struct client_context *client;
 	struct user *user;
 	struct node *node;
-	uint32_t boots;  /* of the node, when the session began */
-	uint32_t number; /* in the history; 0: it has asked for nothing */
+	uint32_t boots;               /* of the node, when the session began */
+	uint32_t number;              /* in the history; 0: it has asked for nothing */
+	struct palomar_session *path; /* by way of proxies; NULL: straight to the node */
 	struct lab_arena *arena;
 	struct client_view view;
 	bool is_converged; /* its SELECTs must show what those of all backends do */

@@ -39,7 +39,7 @@ int errand_stop(struct env *lab, struct node *node, struct lab_error *err)
 	node->fts = NULL;
 	if (errand.backend == NULL)
 		return lab_fail(err, LAB_UNAVAILABLE, "%s is not there", node->name);
-	while (node->calls != NULL)
+	while (node->calls.first != NULL)
 		env_sleep(lab, POLL);
 	return errand_run(&errand, stop_backend, err);
 }

@@ -3,6 +3,7 @@
 
 #include "core/quota/quota.h"
 #include "scenarios/runner/disk-watch.h"
+#include "scenarios/runner/palomar.h"
 #include "scenarios/runner/report.h"
 
 #include <stdio.h>
@@ -87,6 +88,25 @@ static void set_costs(struct oracle_settings *settings, const struct scenario *s
 		LAB_MIN(s->endpoints.s3.bulk_delete_limit, s->conf.obox_max_parallel_deletes);
 }
 
+/* What takes time until everybody knows: caches, the re-check, a move, a kick (25 s), and clients
+ * who come again when they like. */
+static void set_routing(struct oracle_settings *settings, const struct scenario *s)
+{
+	const struct scenario_cluster *c = &s->cluster;
+	uint64_t caches = c->user_ttl.high + LAB_MAX(c->group_ttl.high, c->view_ttl.high);
+	uint64_t interval = 0;
+
+	if (!palomar_is_wanted(s))
+		return;
+	for (size_t i = 0; i < s->group_count; i++)
+		interval = LAB_MAX(interval, s->groups[i].mail_session_interval.high);
+	settings->geodb_keyspace = LAB_VIEW(PALOMAR_KEYSPACE);
+	settings->overlap_max_ns = caches + c->recheck.high + c->user_move_timeout.high +
+				   25 * LAB_SEC + c->disconnect_delay.high;
+	settings->recovery_max_ns = 180 * LAB_SEC + interval;
+	settings->login_max_ns = c->proxy_timeout.high;
+}
+
 struct oracle *judge_new_oracle(const struct scene *scene, struct lab_heap *heap)
 {
 	const struct scenario *s = scene->options->scenario;
@@ -152,6 +172,7 @@ struct oracle *judge_new_oracle(const struct scene *scene, struct lab_heap *heap
 		settings.fscache_max_bytes = 0;
 	take_plugins(s, heap, &settings);
 	set_costs(&settings, s);
+	set_routing(&settings, s);
 	return oracle_new(&settings);
 }
 

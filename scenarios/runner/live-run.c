@@ -270,6 +270,8 @@ static int check_scenario(const struct scenario *s, struct lab_error *err)
 	if (scenario_has_operator(s))
 		return lab_fail(err, LAB_UNSUPPORTED,
 			"damage, repair and collect_interval are of the simulated world only");
+	if (s->cluster.proxies.high > 0)
+		return lab_fail(err, LAB_UNSUPPORTED, "cluster { } is of the simulated world only");
 	for (size_t i = 0; i < s->group_count; i++) {
 		if (s->groups[i].mails.high > 0)
 			return lab_fail(err, LAB_UNSUPPORTED,

@@ -2,17 +2,8 @@
 #include "scenarios/runner/node.h"
 
 #include "core/fts/fts.h"
+#include "scenarios/runner/palomar.h"
 #include "scenarios/runner/peers.h"
-
-struct node_call {
-	struct node *node;
-	struct env *lab;
-	node_call_fn fn;
-	void *arg;
-	struct env_cond ended;
-	bool is_done, is_lost;
-	struct node_call *next, *previous;
-};
 
 void node_booted(struct node *node, struct env *env)
 {
@@ -21,6 +12,8 @@ void node_booted(struct node *node, struct env *env)
 	node->fts = NULL;
 	node->is_up = true;
 	node->boots++;
+	if (node->palomar != NULL)
+		palomar_booted(node->palomar, env);
 }
 
 void node_has_backend(struct node *node, struct backend *backend)
@@ -42,26 +35,8 @@ void node_main(void *arg)
 	if (backend_start(&node->settings, &backend, &err) < 0)
 		lab_bug("a backend does not start with settings that were checked");
 	node_has_backend(node, backend);
-}
-
-static void call_unlink(struct node_call *call)
-{
-	struct node *node = call->node;
-
-	if (call->previous != NULL)
-		call->previous->next = call->next;
-	else
-		node->calls = call->next;
-	if (call->next != NULL)
-		call->next->previous = call->previous;
-}
-
-static void call_link(struct node_call *call)
-{
-	call->next = call->node->calls;
-	if (call->next != NULL)
-		call->next->previous = call;
-	call->node->calls = call;
+	if (node->palomar != NULL)
+		palomar_host_main(node->palomar);
 }
 
 void node_crashed(struct node *node, struct env *lab)
@@ -69,37 +44,38 @@ void node_crashed(struct node *node, struct env *lab)
 	node->is_up = false;
 	node->backend = NULL;
 	node->fts = NULL;
-	for (struct node_call *call = node->calls; call != NULL; call = call->next) {
-		call->is_lost = true;
-		node->calls_lost++;
-		env_cond_broadcast(lab, &call->ended);
-	}
-	node->calls = NULL;
+	host_calls_crashed(&node->calls, lab);
 	peers_crashed(node->peers, node);
+	if (node->palomar != NULL)
+		palomar_crashed(node->palomar);
 }
 
-static void call_run(void *arg)
+struct node_call {
+	struct node *node;
+	node_call_fn fn;
+	void *arg;
+};
+
+static void call_backend(void *arg)
 {
 	struct node_call *call = arg;
 
 	call->fn(call->node->backend, call->arg);
-	call->is_done = true;
-	call_unlink(call);
-	env_cond_broadcast(call->lab, &call->ended);
 }
 
 enum node_answer node_call(struct node *node, struct env *lab, node_call_fn fn, void *arg)
 {
-	struct node_call call = { .node = node, .lab = lab, .fn = fn, .arg = arg };
-	struct lab_error err;
+	struct node_call call = { node, fn, arg };
 
 	if (!node->is_up || node->backend == NULL)
 		return NODE_REFUSED;
-	if (env_spawn(node->env, "session", call_run, &call, &err) < 0)
+	switch (host_call(&node->calls, node->env, lab, call_backend, &call)) {
+	case HOST_ANSWERED:
+		return NODE_ANSWERED;
+	case HOST_REFUSED:
 		return NODE_REFUSED;
-	node->calls_total++;
-	call_link(&call);
-	while (!call.is_done && !call.is_lost)
-		(void)env_cond_wait(lab, &call.ended, ENV_FOREVER);
-	return call.is_lost ? NODE_LOST : NODE_ANSWERED;
+	case HOST_LOST:
+		break;
+	}
+	return NODE_LOST;
 }

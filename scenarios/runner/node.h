@@ -14,9 +14,10 @@
 #define SCENARIOS_NODE_H
 
 #include "core/obox/backend.h"
+#include "scenarios/runner/host-call.h"
 
 struct fts;
-struct node_call;
+struct palomar_host;
 struct peers;
 
 struct node {
@@ -27,9 +28,9 @@ struct node {
 	struct backend *backend; /* NULL while it is down or not ready */
 	struct fts *fts;         /* full text search beside it; NULL: not configured */
 	uint32_t boots;
-	struct node_call *calls; /* in flight */
-	struct peers *peers;     /* NULL: it asks no other backends */
-	uint64_t calls_total, calls_lost;
+	struct host_calls calls;      /* requests in flight */
+	struct peers *peers;          /* NULL: it asks no other backends */
+	struct palomar_host *palomar; /* its cluster service; NULL: there is none */
 	bool is_up;
 };
 

@@ -8,6 +8,7 @@
 #include "scenarios/runner/judge.h"
 #include "scenarios/runner/mails-before.h"
 #include "scenarios/runner/migrate.h"
+#include "scenarios/runner/palomar.h"
 #include "scenarios/runner/report.h"
 #include "scenarios/runner/sim-world.h"
 #include "scenarios/runner/workload.h"
@@ -265,6 +266,18 @@ static struct judge_case case_of(struct run *run)
 		.crashes = world_counters(world).crashes };
 }
 
+static void tell_of_proxies(struct run *run)
+{
+	struct palomar *palomar = run->sim.palomar;
+
+	for (size_t i = 0; palomar != NULL && palomar_proxy(palomar, i) != NULL; i++) {
+		const struct palomar_host *proxy = palomar_proxy(palomar, i);
+
+		oracle_backend_started(
+			run->oracle, proxy->env->host, lab_view_cstr(proxy->name), proxy->boots);
+	}
+}
+
 static int start_clients(struct run *run, struct lab_error *err)
 {
 	struct workload_settings settings = { .scenario = run->options->scenario,
@@ -272,6 +285,7 @@ static int start_clients(struct run *run, struct lab_error *err)
 		.lab = run->sim.lab,
 		.nodes = run->sim.scene.nodes,
 		.node_count = run->sim.scene.node_count,
+		.palomar = run->sim.palomar,
 		.history = run->history,
 		.mails = run->options->mails,
 		.begin_ns = run->sim.scene.warmup_end,
@@ -327,6 +341,7 @@ int run_simulated(const struct run_options *options, struct run_result *ret, str
 		run.history = history_new(world_heap(run.sim.world));
 		run.oracle = judge_new_oracle(&run.sim.scene, world_heap(run.sim.world));
 		judge_backends(run.oracle, &run.sim.scene);
+		tell_of_proxies(&run);
 		world_add_sink(run.sim.world, on_event, &run);
 		world_add_access_sink(run.sim.world, on_access, &run);
 		result = start_clients(&run, err);

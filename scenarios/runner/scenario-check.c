@@ -225,7 +225,7 @@ static void check_name(
 static uint64_t points_of(const struct scenario *s, enum scenario_target target)
 {
 	uint64_t all = FAULT_SERVICES | FAULT_DISK | FAULT_BIT(dict_hop) | FAULT_BIT(cql_tls) |
-		       FAULT_BIT(metacache_pull);
+		       FAULT_BIT(metacache_pull) | FAULT_BIT(cluster_kick);
 
 	switch (target) {
 	case SCENARIO_TARGET_S3:
@@ -237,6 +237,8 @@ static uint64_t points_of(const struct scenario *s, enum scenario_target target)
 	case SCENARIO_TARGET_ANY:
 	case SCENARIO_TARGET_BACKEND:
 	case SCENARIO_TARGET_ZONE:
+	case SCENARIO_TARGET_PROXY:
+	case SCENARIO_TARGET_CONTROLLER:
 		break;
 	}
 	return s->dict_count > 0 ? all : all & ~DICT_POINTS;
@@ -249,8 +251,10 @@ static void check_world_kind(const struct check *check, const struct scenario_fa
 	bool is_service = f->target == SCENARIO_TARGET_NODE || f->target == SCENARIO_TARGET_S3 ||
 			  f->target == SCENARIO_TARGET_IMDS;
 
-	if ((bit & HOST_KINDS) != 0 && f->target != SCENARIO_TARGET_BACKEND)
-		complain(check, where, "target: %s happens to a backend", fault_kind_name(kind));
+	if ((bit & HOST_KINDS) != 0 && f->target != SCENARIO_TARGET_BACKEND &&
+		f->target != SCENARIO_TARGET_PROXY && f->target != SCENARIO_TARGET_CONTROLLER)
+		complain(check, where, "target: %s happens to a backend, a proxy or a controller",
+			fault_kind_name(kind));
 	if (kind == FAULT_node_down && !is_service)
 		complain(check, where, "target: node_down happens to a node, to s3 or to imds");
 	if ((bit & PARTITION_KINDS) != 0 && f->only.len > 0)
@@ -358,6 +362,40 @@ static void check_operator(const struct check *check)
 			"repair: a lost keyspace is there again only after a rebuild");
 }
 
+static bool is_of_palomar(enum scenario_target target)
+{
+	return target == SCENARIO_TARGET_PROXY || target == SCENARIO_TARGET_CONTROLLER;
+}
+
+static void check_cluster(const struct check *check)
+{
+	const struct scenario *s = check->scenario;
+	const struct conf_range *proxies = &s->cluster.proxies;
+	struct conf_where where = where_of(check, "cluster", LAB_VIEW(""), "proxies");
+
+	for (size_t i = 0; i < s->fault_count; i++) {
+		if (proxies->low == 0 &&
+			(is_of_palomar(s->faults[i].target) || is_of_palomar(s->faults[i].other)))
+			complain(check, s->faults[i].where,
+				"fault %.*s: there are no proxies and no controllers without "
+				"cluster { proxies }",
+				LAB_VIEW_ARG(s->faults[i].name));
+	}
+	if (proxies->high == 0)
+		return;
+	if (proxies->low == 0)
+		complain(check, where, "proxies: there may be a run without any");
+	if (s->dict_count == 0 || s->is_foreign_cql)
+		complain(check, where, "proxies: GeoDB needs an emulated Cassandra");
+	for (size_t i = 0; i < s->group_count; i++) {
+		if (s->groups[i].backends_at_once.high > 1 || s->groups[i].tour)
+			complain(check, where_of(check, "user", s->groups[i].name, NULL),
+				"user %.*s: behind proxies a user has one backend, and makes no "
+				"tour",
+				LAB_VIEW_ARG(s->groups[i].name));
+	}
+}
+
 bool scenario_has_operator(const struct scenario *s)
 {
 	return s->damage != 0 || s->repair != 0 || s->collect_interval.high > 0;
@@ -376,4 +414,5 @@ void scenario_check(const struct scenario *scenario, const struct conf_section *
 	check_faults(&check);
 	check_operator(&check);
 	scenario_check_steps(scenario, check.backends_min, problems);
+	check_cluster(&check);
 }

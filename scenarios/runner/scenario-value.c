@@ -5,7 +5,8 @@
 #include "scenarios/runner/scenario-private.h"
 #include "core/base/mark.h"
 
-static const char *const target_names[] = { "any", "backend", "node", "zone", "s3", "imds" };
+static const char *const target_names[] = { "any", "backend", "node", "zone", "s3", "imds", "proxy",
+	"controller" };
 static const char *const disk_names[] = { "lose_unsynced", "keep", "wipe" };
 static const char *const damage_names[] = { "lost_rows", "lost_reverse_rows", "lost_objects",
 	"resurrected_rows", "restored_objects", "foreign", "half_bundles", "bad_bundles",
@@ -140,4 +141,19 @@ int scenario_read_repair(
 	const struct conf_key *key, struct lab_view text, void *object, struct lab_error *err)
 {
 	return read_set(key, text, object, repair_names, LAB_COUNT_OF(repair_names), err);
+}
+
+int scenario_read_assign(
+	const struct conf_key *key, struct lab_view text, void *object, struct lab_error *err)
+{
+	static const char *const names[] = {
+		[CLUSTER_ASSIGN_HASH] = "hash", [CLUSTER_ASSIGN_RANDOM] = "random"
+	};
+	enum cluster_assign *field = (void *)((char *)object + key->offset);
+	size_t index;
+
+	if (conf_value_word(text, names, LAB_COUNT_OF(names), &index, err) < 0)
+		return -1;
+	*field = (enum cluster_assign)index;
+	return 0;
 }

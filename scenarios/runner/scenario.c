@@ -9,7 +9,7 @@
 /* Sections of a scenario; everything else at the top level is dovecot.conf's. `store` is written
  * with a label: store s3, store cql. */
 static const char *const sections[] = { "scenario", "site", "user", "store", "imds", "network",
-	"backend", "fault", "operator", "step", "episode" };
+	"backend", "fault", "operator", "step", "episode", "cluster" };
 
 struct loader {
 	struct scenario *scenario;
@@ -198,7 +198,7 @@ static void read_section(struct loader *loader, const struct conf_section *secti
 		const char *name;
 		void *object;
 	} single[] = { { "scenario", s }, { "imds", &s->imds }, { "network", &s->network },
-		{ "backend", &s->hosts } };
+		{ "backend", &s->hosts }, { "cluster", &s->cluster } };
 
 	if (lab_view_eq_cstr(section->name, "site"))
 		read_site(loader, section);
@@ -248,6 +248,7 @@ static void set_defaults(struct scenario *s)
 	conf_keys_defaults(&scenario_vocabulary, "imds", &s->imds);
 	conf_keys_defaults(&scenario_vocabulary, "network", &s->network);
 	conf_keys_defaults(&scenario_vocabulary, "backend", &s->hosts);
+	conf_keys_defaults(&scenario_vocabulary, "cluster", &s->cluster);
 }
 
 /* ---- --set ---- */
@@ -257,7 +258,7 @@ struct set_objects {
 	void *first;
 	size_t count, size;
 };
-#define SET_SECTIONS 13
+#define SET_SECTIONS 14
 
 static void set_objects(struct scenario *s, struct set_objects ret[SET_SECTIONS])
 {
@@ -275,6 +276,7 @@ static void set_objects(struct scenario *s, struct set_objects ret[SET_SECTIONS]
 		{ "operator", s->operators, s->operator_count, sizeof(s->operators[0]) },
 		{ "step", s->steps, s->step_count, sizeof(s->steps[0]) },
 		{ "episode", s->episodes, s->episode_count, sizeof(s->episodes[0]) },
+		{ "cluster", &s->cluster, 1, 0 },
 	};
 
 	memcpy(ret, objects, sizeof(objects));

@@ -14,6 +14,7 @@
 #define SCENARIOS_SCENARIO_H
 
 #include "core/base/defect.h"
+#include "core/cluster/route.h"
 #include "core/conf/conf-value.h"
 #include "core/conf/dict-cql.h"
 #include "core/conf/fs-uri.h"
@@ -34,6 +35,7 @@
 #define SCENARIO_DICTS_MAX 8
 #define SCENARIO_BACKENDS_MAX 255 /* of all sites */
 #define SCENARIO_CQL_NODES_MAX 32
+#define SCENARIO_PROXIES_MAX 16                 /* of a site */
 #define SCENARIO_MEMORY_MAX (UINT64_C(6) << 30) /* of a backend */
 #define SCENARIO_USERS_MAX 1000000              /* of all groups */
 #define SCENARIO_STEPS_MAX 4000                 /* of a file */
@@ -105,7 +107,9 @@ enum scenario_target {
 	SCENARIO_TARGET_NODE,    /* each Cassandra node */
 	SCENARIO_TARGET_ZONE,
 	SCENARIO_TARGET_S3,
-	SCENARIO_TARGET_IMDS
+	SCENARIO_TARGET_IMDS,
+	SCENARIO_TARGET_PROXY,
+	SCENARIO_TARGET_CONTROLLER
 };
 
 /* fault NAME { }. */
@@ -223,6 +227,17 @@ struct scenario_hosts {
 	struct conf_range disk_watch;      /* ns; 0: nobody looks */
 };
 
+/* cluster { }: Palomar (palomar.h). */
+struct scenario_cluster {
+	struct conf_range proxies; /* 0: none of all that */
+	struct conf_range default_group_count;
+	enum cluster_assign assign;
+	bool read_back, frozen, pull;
+	struct conf_range user_ttl, group_ttl, view_ttl, recheck;
+	struct conf_range user_move_timeout, proxy_timeout, proxy_max_reconnects;
+	struct conf_range disconnect_delay, pop3_percentage;
+};
+
 /* Where the operator's settings say that things are. The names with s3 are of whatever storage it
  * is; bucket and s3_endpoint are S3's only. */
 struct scenario_endpoints {
@@ -304,6 +319,7 @@ struct scenario {
 	struct scenario_imds imds;
 	struct scenario_network network;
 	struct scenario_hosts hosts;
+	struct scenario_cluster cluster;
 	struct conf_settings conf;
 	struct backend_dict dicts[SCENARIO_DICTS_MAX];
 	const char *dict_names[SCENARIO_DICTS_MAX]; /* the same, ended by a NUL */

@@ -124,6 +124,22 @@ static int name_nodes(struct scene *scene, struct lab_error *err)
 	return 0;
 }
 
+static void name_proxies(struct scene *scene)
+{
+	const struct scenario *s = scenario_of(scene);
+	size_t each = (size_t)scene_knob(scene, &s->cluster.proxies, "cluster.proxies", 0);
+
+	for (size_t i = 0; each > 0 && i < s->site_count; i++) {
+		snprintf(scene->controller_names[i], sizeof(scene->controller_names[i]),
+			"controller-%.*s", LAB_VIEW_ARG(s->sites[i].name));
+		for (size_t n = 0; n < each; n++, scene->proxy_count++) {
+			scene->proxy_sites[scene->proxy_count] = i;
+			snprintf(scene->proxy_names[scene->proxy_count],
+				sizeof(scene->proxy_names[0]), "proxy-%zu", scene->proxy_count + 1);
+		}
+	}
+}
+
 static int name_cql_nodes(struct scene *scene, struct lab_error *err)
 {
 	const struct dict_cql_connect *connect = scene_connect(scene);
@@ -148,6 +164,7 @@ int scene_init(struct scene *scene, const struct run_options *options, uint64_t 
 {
 	*scene = (struct scene){ .options = options, .epoch_us = epoch_us };
 	set_phases(scene);
+	name_proxies(scene);
 	return name_nodes(scene, err) < 0 ? -1 : name_cql_nodes(scene, err);
 }
 
@@ -293,7 +310,7 @@ int scene_new_cql(struct scene *scene, struct lab_pool *pool, const struct sim_h
 
 /* ---- faults ---- */
 
-#define NAMES_MAX (SCENE_NODES_MAX + SCENE_CQL_NODES_MAX)
+#define NAMES_MAX (SCENE_NODES_MAX + SCENE_CQL_NODES_MAX + SCENE_PROXIES_MAX)
 
 struct names {
 	const char *items[NAMES_MAX];
@@ -305,6 +322,16 @@ static void add_name(struct names *names, struct lab_view only, const char *name
 {
 	if (only.len == 0 || lab_view_eq_cstr(only, name))
 		names->items[names->count++] = name;
+}
+
+static void add_palomar_names(struct scene *scene, const struct scenario_fault *f,
+	enum scenario_target target, struct names *ret)
+{
+	for (size_t i = 0; target == SCENARIO_TARGET_PROXY && i < scene->proxy_count; i++)
+		add_name(ret, f->only, scene->proxy_names[i]);
+	for (size_t i = 0;
+		target == SCENARIO_TARGET_CONTROLLER && i < scenario_of(scene)->site_count; i++)
+		add_name(ret, f->only, scene->controller_names[i]);
 }
 
 static void target_names(struct scene *scene, const struct scenario_fault *f,
@@ -322,6 +349,7 @@ static void target_names(struct scene *scene, const struct scenario_fault *f,
 			LAB_VIEW_ARG(s->sites[i].name));
 		add_name(ret, LAB_VIEW(""), ret->zones[i]);
 	}
+	add_palomar_names(scene, f, target, ret);
 	if (target == SCENARIO_TARGET_S3)
 		add_name(ret, LAB_VIEW(""), scene_storage_name(scene));
 	if (target == SCENARIO_TARGET_IMDS)
@@ -334,6 +362,8 @@ static enum fault_scope scope_of(enum scenario_target target)
 {
 	switch (target) {
 	case SCENARIO_TARGET_BACKEND:
+	case SCENARIO_TARGET_PROXY:
+	case SCENARIO_TARGET_CONTROLLER:
 		return FAULT_PEER;
 	case SCENARIO_TARGET_ZONE:
 		return FAULT_PEER_ZONE;

@@ -23,6 +23,7 @@
 #define SCENE_NODES_MAX 256
 #define SCENE_CQL_NODES_MAX 32
 #define SCENE_AUDITOR "auditor"
+#define SCENE_PROXIES_MAX (SCENARIO_SITES_MAX * SCENARIO_PROXIES_MAX)
 #define SCENE_MEMORY_MAX (6ull << 30)
 
 struct scene {
@@ -43,10 +44,15 @@ struct scene {
 	struct lab_heap *cql_heap;
 	char cql_names[SCENE_CQL_NODES_MAX][32];
 	size_t cql_count;
+	/* Of a Palomar cluster: with their sites; and a controller for each site. */
+	char proxy_names[SCENE_PROXIES_MAX][32], controller_names[SCENARIO_SITES_MAX][48];
+	size_t proxy_sites[SCENE_PROXIES_MAX];
+	size_t proxy_count;
 	struct fault_plan *plan;
 };
 
-/* Draws the phases and names the backends: zones in their order, backend-1, backend-2... */
+/* Draws the phases and names the backends: zones in their order, backend-1, backend-2...; and
+ * proxies: proxy-1, ... */
 int scene_init(struct scene *scene, const struct run_options *options, uint64_t epoch_us,
 	struct lab_error *err);
 void scene_free(struct scene *scene);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "scenarios/runner/sim-world.h"
 
+#include "scenarios/runner/palomar.h"
 #include "scenarios/runner/peers.h"
 
 #include <stdio.h>
@@ -134,6 +135,19 @@ static void on_node(void *ctx, struct lab_view name, bool is_up)
 
 /* ---- boot, crash, restart ---- */
 
+static void follow_proxy(struct sim_world *w, const struct lab_event *event, const char *name)
+{
+	struct palomar_host *proxy =
+		w->palomar == NULL ? NULL : palomar_find(w->palomar, lab_view_cstr(name));
+
+	if (proxy == NULL)
+		return;
+	if (event->id == LAB_EV_host_crashed)
+		palomar_crashed(proxy);
+	else
+		palomar_booted(proxy, world_env(world_host_find(w->world, lab_view_cstr(name))));
+}
+
 /* The host comes up by itself after a crash (its episode ends): its processes start again. */
 static void follow_hosts(void *ctx, const struct lab_event *event)
 {
@@ -143,6 +157,7 @@ static void follow_hosts(void *ctx, const struct lab_event *event)
 	if (event->id != LAB_EV_host_crashed && event->id != LAB_EV_host_started)
 		return;
 	name = world_host_name(w->world, event->host);
+	follow_proxy(w, event, name);
 	for (size_t i = 0; i <= w->scene.node_count; i++) {
 		struct node *node = &w->scene.nodes[i];
 
@@ -180,6 +195,13 @@ static bool reachable(void *ctx, struct lab_view from, struct lab_view to)
 	return world_reachable(w->world, from, to) && world_reachable(w->world, to, from);
 }
 
+static bool world_reaches(void *ctx, struct lab_view from, struct lab_view to)
+{
+	struct sim_world *w = ctx;
+
+	return world_reachable(w->world, from, to);
+}
+
 static int build_faults(struct sim_world *w, struct lab_error *err)
 {
 	if (scene_new_faults(&w->scene, world_heap(w->world), 0, NULL, NULL, err) < 0)
@@ -198,12 +220,52 @@ static int build_faults(struct sim_world *w, struct lab_error *err)
 	return 0;
 }
 
+/* ---- Palomar ---- */
+
+static void add_proxy(struct sim_world *w, const struct palomar_host *proxy)
+{
+	struct world_host_settings settings = {
+		.name = proxy->name, .zone = proxy->zone, .kind = WORLD_BACKEND
+	};
+
+	(void)world_host_new(w->world, &settings);
+}
+
+static int build_palomar(struct sim_world *w, struct lab_error *err)
+{
+	const struct palomar_settings settings = { .scene = &w->scene,
+		.lab = w->lab,
+		.end_ns = w->scene.storm_end,
+		.decide = decide,
+		.reachable = world_reaches,
+		.ctx = w };
+
+	if (!palomar_is_wanted(w->options->scenario))
+		return 0;
+	if (palomar_new(&settings, &w->palomar, err) < 0)
+		return -1;
+	for (size_t i = 0; palomar_proxy(w->palomar, i) != NULL; i++)
+		add_proxy(w, palomar_proxy(w->palomar, i));
+	return 0;
+}
+
+static void boot_proxies(struct sim_world *w)
+{
+	for (size_t i = 0; w->palomar != NULL && palomar_proxy(w->palomar, i) != NULL; i++) {
+		struct palomar_host *proxy = palomar_proxy(w->palomar, i);
+
+		world_start(world_host_find(w->world, lab_view_cstr(proxy->name)),
+			palomar_host_main, proxy);
+	}
+}
+
 int sim_world_build(struct sim_world *w, const struct run_options *options, struct lab_error *err)
 {
 	struct scene *scene = &w->scene;
 
 	w->options = options;
 	w->world = NULL;
+	w->palomar = NULL;
 	if (scene_init(scene, options, SIM_WALL_START_US, err) < 0)
 		return -1;
 	build_world(w);
@@ -216,10 +278,11 @@ int sim_world_build(struct sim_world *w, const struct run_options *options, stru
 	add_host(w, &scene->nodes[scene->node_count]);
 	world_on_node(w->world, on_node, w);
 	world_add_sink(w->world, follow_hosts, w);
-	if (build_faults(w, err) < 0)
+	if (build_palomar(w, err) < 0 || build_faults(w, err) < 0)
 		return -1;
 	for (size_t i = 0; i < scene->node_count; i++)
 		boot(w, &scene->nodes[i]);
+	boot_proxies(w);
 	return 0;
 }
 
@@ -239,6 +302,13 @@ void sim_world_heal(struct sim_world *w)
 	for (size_t i = 0; i < w->scene.node_count; i++) {
 		struct world_host *host =
 			world_host_find(w->world, lab_view_cstr(w->scene.nodes[i].name));
+
+		if (!world_is_up(host))
+			world_restart(host);
+	}
+	for (size_t i = 0; w->palomar != NULL && palomar_proxy(w->palomar, i) != NULL; i++) {
+		struct world_host *host = world_host_find(
+			w->world, lab_view_cstr(palomar_proxy(w->palomar, i)->name));
 
 		if (!world_is_up(host))
 			world_restart(host);

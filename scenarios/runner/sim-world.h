@@ -10,12 +10,15 @@
 
 #define SIM_WALL_START_US UINT64_C(1767225600000000) /* 2026-01-01 00:00:00 UTC */
 
+struct palomar;
+
 struct sim_world {
 	const struct run_options *options;
 	struct scene scene;
 	struct world *world;
 	struct world_host *lab_host;
 	struct env *lab;
+	struct palomar *palomar; /* NULL: there is none */
 };
 
 /* Boots everything but the auditor. -1 LAB_INVALID, LAB_LIMIT; take it down in either case. */

@@ -120,7 +120,7 @@ static void a_backend_that_never_started_refuses(void **state)
 	assert_int_equal(asked.answer, NODE_REFUSED);
 	assert_int_equal(asked.answered_ns, 0);
 	assert_false(asked.ran);
-	assert_int_equal(test.node.calls_total, 0);
+	assert_int_equal(test.node.calls.total, 0);
 }
 
 static void a_backend_that_is_up_answers_when_it_is_ready(void **state)
@@ -139,9 +139,9 @@ static void a_backend_that_is_up_answers_when_it_is_ready(void **state)
 	assert_int_equal(asked.answer, NODE_ANSWERED);
 	assert_int_equal(asked.answered_ns, 3 * LAB_SEC);
 	assert_true(asked.is_back);
-	assert_int_equal(test.node.calls_total, 1);
-	assert_int_equal(test.node.calls_lost, 0);
-	assert_null(test.node.calls);
+	assert_int_equal(test.node.calls.total, 1);
+	assert_int_equal(test.node.calls.lost, 0);
+	assert_null(test.node.calls.first);
 }
 
 static void answers_come_in_the_order_in_which_they_are_ready(void **state)
@@ -159,7 +159,7 @@ static void answers_come_in_the_order_in_which_they_are_ready(void **state)
 		assert_row(i, asked[i].answer == NODE_ANSWERED);
 		assert_row(i, asked[i].answered_ns == takes[i] * LAB_SEC);
 	}
-	assert_null(test.node.calls);
+	assert_null(test.node.calls.first);
 }
 
 static void a_crash_loses_every_request_at_once(void **state)
@@ -180,9 +180,9 @@ static void a_crash_loses_every_request_at_once(void **state)
 		assert_row(i, asked[i].ran && !asked[i].is_back);
 		assert_row(i, asked[i].answered_ns == 3 * LAB_SEC);
 	}
-	assert_int_equal(test.node.calls_lost, 2);
+	assert_int_equal(test.node.calls.lost, 2);
 	assert_false(test.node.is_up);
-	assert_null(test.node.calls);
+	assert_null(test.node.calls.first);
 }
 
 static void after_a_crash_it_refuses_until_it_is_up_again(void **state)
@@ -235,7 +235,7 @@ static void a_request_that_kills_its_backend_is_lost(void **state)
 
 	assert_int_equal(asked.answer, NODE_LOST);
 	assert_int_equal(other.answer, NODE_LOST);
-	assert_int_equal(test.node.calls_lost, 2);
+	assert_int_equal(test.node.calls.lost, 2);
 }
 
 #define test(function) cmocka_unit_test_setup_teardown(function, setup, teardown)

@@ -49,6 +49,7 @@ static const char *sample_of(const char *section, const char *key, const char *l
 		{ "network", TESTING_LEAST "network {\n", "}\n" },
 		{ "backend", TESTING_LEAST "backend {\n", "}\n" },
 		{ "fault", TESTING_LEAST "fault f {\nkinds = delay\n", "}\n" },
+		{ "cluster", TESTING_LEAST "cluster {\n", "}\n" },
 		{ "operator", TESTING_LEAST "operator o {\ncommand = metacache rescan\n", "}\n" },
 		{ "step",
 			TESTING_LEAST "scenario {\nclients = no\n}\nstep s {\ndo = flush\n"

@@ -7,6 +7,7 @@
 #include "core/base/mark.h"
 #include "scenarios/runner/delivery.h"
 #include "scenarios/runner/disk-watch.h"
+#include "scenarios/runner/palomar.h"
 #include "scenarios/runner/steps.h"
 #include "scenarios/runner/tour.h"
 #include "scenarios/runner/workload.h"
@@ -213,6 +214,7 @@ static void deliver_with_retries(struct workload *w, struct user *user, uint64_t
 		.flag = sieve_flag(w, user, token),
 		.folder = fileinto(w, user, token, arena),
 		.arena = arena,
+		.palomar = w->settings.palomar,
 		.timeout_ns = workload_patience(w, user, token) };
 	uint64_t retries =
 		pick_delivery(w, user, &user->group->mail_delivery_retries, "delivery.retries");
@@ -231,7 +233,9 @@ static void deliver_with_retries(struct workload *w, struct user *user, uint64_t
 					"delivery.delay"));
 		}
 		wait_until_unlocked(w, user);
-		outcome = delivery_attempt(&delivery, route(w, lane), &lane->active);
+		delivery.draw = draw(w, user, "delivery.door", token + attempt);
+		outcome = delivery_attempt(&delivery,
+			w->settings.palomar != NULL ? NULL : route(w, lane), &lane->active);
 		was_uncertain |= outcome == HISTORY_UNCERTAIN;
 		if (outcome == HISTORY_OK && was_uncertain)
 			LAB_MARK(delivered_twice);
@@ -443,13 +447,15 @@ static bool act(struct workload *w, struct lane *lane, struct client_session *se
 }
 
 /* Returns when the session is over: its time is up, or the connection broke. */
-static void session_run(struct workload *w, struct lane *lane, struct node *node)
+static void session_run(
+	struct workload *w, struct lane *lane, struct node *node, struct palomar_session *path)
 {
 	struct user *user = lane->user;
 	struct client_session session = { .client = &w->client,
 		.user = user,
 		.node = node,
 		.boots = node->boots,
+		.path = path,
 		.arena = lab_arena_new(lab(w)->heap, SESSION_ARENA_MAX) };
 	uint64_t beat_ns = env_now(lab(w));
 	uint64_t end = beat_ns + pick(w, lane, &user->group->mail_session_length, "session");
@@ -471,6 +477,28 @@ static void session_run(struct workload *w, struct lane *lane, struct node *node
 	lab_arena_free(&session.arena);
 }
 
+/* By way of proxies: a client whose backend has gone is let go after a while, and comes again at
+ * once; one that is refused waits as long as it would between two sessions. */
+static void session_by_proxy(struct workload *w, struct lane *lane)
+{
+	const struct conf_range *pop3 = &w->settings.scenario->cluster.pop3_percentage;
+	bool is_pop3 = lab_pick(next(w, lane, "session.protocol"), 1000000) <
+		       pick(w, lane, pop3, "session.pop3");
+	struct palomar_session *path;
+	bool is_over_by_client = false;
+
+	while (!is_over_by_client && !is_over(w) && !lane->user->is_locked &&
+		palomar_login(w->settings.palomar, lane->user->name,
+			is_pop3 ? CLUSTER_POP3 : CLUSTER_IMAP,
+			draw(w, lane->user, "session.door", 0), &path, NULL) == 0) {
+		session_run(w, lane, palomar_session_node(path), path);
+		is_over_by_client = palomar_logout(&path);
+		if (!is_over_by_client)
+			env_sleep(lab(w), palomar_disconnect_delay(w->settings.palomar,
+						  next(w, lane, "session.lost")));
+	}
+}
+
 static void sessions(void *arg)
 {
 	struct user_fiber *fiber = arg;
@@ -486,11 +514,14 @@ static void sessions(void *arg)
 		(void)sleep_until_beat(w, ended_ns, interval_ns);
 		if (is_over(w))
 			break;
-		node = route(w, lane);
-		if (node == NULL || lane->user->is_locked)
+		node = w->settings.palomar != NULL ? NULL : route(w, lane);
+		if ((node == NULL && w->settings.palomar == NULL) || lane->user->is_locked)
 			continue;
 		lane->active++;
-		session_run(w, lane, node);
+		if (node != NULL)
+			session_run(w, lane, node, NULL);
+		else
+			session_by_proxy(w, lane);
 		lane->active--;
 		ended_ns = env_now(lab(w));
 	}
@@ -774,8 +805,30 @@ static void converge_user(void *arg)
 	w->busy--;
 }
 
+/* Everybody logs in once more, which ends what moves; then every proxy is asked. */
+static void access_users(void *arg)
+{
+	struct user_fiber *fiber = arg;
+	struct workload *w = fiber->w;
+	struct palomar *palomar = w->settings.palomar;
+	struct palomar_session *session;
+
+	for (size_t i = 0; i < w->user_count; i++) {
+		if (palomar_login(palomar, w->users[i].name, CLUSTER_DOVEADM,
+			    draw(w, &w->users[i], "session.door", 0), &session, NULL) == 0)
+			(void)palomar_logout(&session);
+	}
+	env_sleep(lab(w), palomar_cache_time(palomar));
+	for (size_t i = 0; i < w->user_count; i++)
+		palomar_access_all(palomar, w->users[i].name);
+	w->busy--;
+}
+
 int workload_converge(struct workload *w, struct lab_error *err)
 {
+	if (w->settings.palomar != NULL && w->user_count > 0 &&
+		start_fiber(w, &w->users[0], NULL, "access", access_users, err) < 0)
+		return -1;
 	for (size_t i = 0; i < w->user_count; i++) {
 		if ((lane_count(w, &w->users[i]) > 1 || w->client.has_searches ||
 			    scenario_changes_folders(w->users[i].group)) &&

@@ -6,7 +6,7 @@
  * Draws      Everything a client does is keyed by (seed, what, user, ordinal).
  * Routing    A user's connections go to one backend at a time: to its home backend, or to the next
  *            one that is up while that is down. They move only when none is open, as a director
- *            sees to it.
+ *            sees to it. In a Palomar cluster its proxies say where (palomar.h).
  * Ownership  A workload lives in the heap of the laboratory's host and goes with it.
  */
 #ifndef SCENARIOS_WORKLOAD_H
@@ -19,6 +19,7 @@
 
 struct workload;
 struct user;
+struct palomar;
 
 struct workload_settings {
 	const struct scenario *scenario;
@@ -26,6 +27,7 @@ struct workload_settings {
 	struct env *lab; /* host of the clients */
 	struct node *nodes;
 	size_t node_count;
+	struct palomar *palomar; /* users come by its proxies; NULL: straight to backends */
 	struct history *history;
 	const struct mail_source *mails; /* NULL: generated */
 	uint64_t begin_ns;               /* of the storm: operators count from here */

@@ -197,6 +197,7 @@ struct oracle {
 	struct reconcile *reconcile;
 	struct oracle_metacache *metacache;
 	struct costs *costs;
+	struct routing *routing;
 	struct knowledge *knowledge;
 	struct lab_map *roots;     /* host, user -> struct oracle_root_refreshes (folders.c) */
 	struct lab_map *deletions; /* user -> struct deletion (refresh.c) */
@@ -235,6 +236,12 @@ uint64_t oracle_object_key(const struct oracle *oracle, struct lab_view user, st
 /* Its text: "user/mails/0123...". */
 struct lab_view oracle_object_key_text(
 	const struct oracle *oracle, struct lab_view user, struct lab_view oid);
+
+/* routing.c: palomar 4.1. */
+void routing_new(struct oracle *oracle);
+void routing_free(struct oracle *oracle);
+void routing_event(struct oracle *oracle, const struct lab_event *event);
+void routing_finish(struct oracle *oracle, uint64_t now_ns);
 
 /* metacache.c: invariants 23 and 26. */
 void oracle_metacache_new(struct oracle *oracle);

@@ -102,6 +102,20 @@ static const struct oracle_invariant invariants[] = {
 	{ 36, "costs",
 		"An action asks for what the table of costs says (`list costs`), no more and no "
 		"less, while nothing fails." },
+	{ ORACLE_R(1), "R1-one-backend",
+		"While nothing has failed, no user has sessions on two backends at once." },
+	{ ORACLE_R(2), "R2-bounded-overlap",
+		"After the last trouble a user is on two backends for a bounded time only." },
+	{ ORACLE_R(3), "R3-agreement",
+		"In the end all proxies of all sites send a user to the same backend." },
+	{ ORACLE_R(4), "R4-few-hops", "A login gets where it belongs in six hops." },
+	{ ORACLE_R(5), "R5-nothing-for-good",
+		"No login fails for good, and after the last trouble everybody gets in again "
+		"within "
+		"a bounded time." },
+	{ ORACLE_T(1), "T1-recovery",
+		"Who loses his backend has one again within a bounded time." },
+	{ ORACLE_T(3), "T3-login-time", "99 % of all logins take no longer than the proxy waits." },
 };
 
 const struct oracle_invariant *oracle_invariants(size_t *ret_count)
@@ -130,6 +144,7 @@ void oracle_judge(struct oracle *oracle, const struct oracle_case *c, struct ora
 	oracle->work = lab_arena_new(oracle->settings.heap, WORK_MAX);
 	oracle_check_requests(oracle, c);
 	reconcile_finish(oracle, c->ended_ns);
+	routing_finish(oracle, c->ended_ns);
 	if (costs_are_kept(oracle))
 		costs_finish(oracle, c->ended_ns);
 	if (history_is_full(c->history)) {

@@ -87,6 +87,11 @@ struct oracle_settings {
 	/* The table of costs applies (36): nothing that it does not know is configured. */
 	bool has_costs, has_fscache;
 	unsigned delete_batch; /* keys of a bulk delete at most */
+	/* Palomar: GeoDB's keyspace (empty: there is none); how long a user may be on two backends
+	 * after the last trouble (R2), be without one (R5, T1), and how long a login may take (T3).
+	 */
+	struct lab_view geodb_keyspace;
+	uint64_t overlap_max_ns, recovery_max_ns, login_max_ns;
 	/* What the run injected on purpose, beyond the plan: objects taken away, rows put back. */
 	bool objects_were_lost, rows_were_resurrected;
 };
@@ -109,6 +114,25 @@ void oracle_mail_before(struct oracle *oracle, const struct history_op *op);
 void oracle_buckets_before(struct oracle *oracle, struct lab_view guid_hex, uint32_t max_bucket);
 /* What was done, and what of it was compared with the table. Borrowed. */
 const struct cost_report *oracle_costs(const struct oracle *oracle);
+/* Numbers of the rules of palomar 4.1: R1 is 101, T1 is 121. */
+#define ORACLE_R(n) (100u + (n))
+#define ORACLE_T(n) (120u + (n))
+/* Times as counts: how many were above the limit before and not above the one of this step (1, 2,
+ * 5, 10, ... ms); the last one has all that are above. */
+#define ORACLE_MEASURE_STEPS 20
+struct oracle_measure {
+	uint64_t count, max_ns;
+	uint64_t counts[ORACLE_MEASURE_STEPS];
+};
+uint64_t oracle_measure_limit(unsigned step);
+struct oracle_routing {
+	struct oracle_measure overlaps;   /* of a user's sessions on two backends */
+	struct oracle_measure recoveries; /* from the crash of his backend to the next session */
+	struct oracle_measure logins;     /* that succeeded */
+	uint64_t failed_logins;
+};
+/* Borrowed. All zero without Palomar. */
+const struct oracle_routing *oracle_routing(const struct oracle *oracle);
 /* All users are in the dict from now on. */
 void oracle_migrated(struct oracle *oracle);
 

@@ -22,6 +22,7 @@ struct oracle *oracle_new(const struct oracle_settings *settings)
 	oracle->settings.bucket = lab_arena_copy(oracle->texts, settings->bucket);
 	oracle->settings.object_prefix = lab_arena_copy(oracle->texts, settings->object_prefix);
 	oracle->settings.keyspace = lab_arena_copy(oracle->texts, settings->keyspace);
+	oracle->settings.geodb_keyspace = lab_arena_copy(oracle->texts, settings->geodb_keyspace);
 	for (size_t i = 0; i < LAB_COUNT_OF(settings->secrets); i++)
 		oracle->settings.secrets[i] = lab_arena_copy(oracle->texts, settings->secrets[i]);
 	oracle->chunks =
@@ -38,6 +39,7 @@ struct oracle *oracle_new(const struct oracle_settings *settings)
 	oracle->roots = lab_map_new(heap, ORACLE_NAMES_MAX);
 	oracle->deletions = lab_map_new(heap, ORACLE_NAMES_MAX);
 	oracle_metacache_new(oracle);
+	routing_new(oracle);
 	return oracle;
 }
 
@@ -55,6 +57,7 @@ void oracle_free(struct oracle **oracle_p)
 	costs_free(&oracle->costs);
 	oracle_refresh_free(oracle);
 	oracle_metacache_free(oracle);
+	routing_free(oracle);
 	lab_arena_free(&oracle->work);
 	lab_arena_free(&oracle->texts);
 	lab_map_free(&oracle->peers);
@@ -369,14 +372,23 @@ static void check_batch(struct oracle *oracle, const struct sim_access *access)
 		check_consistency(oracle, access, "write", s->write_consistency, s->write_fallback);
 }
 
+/* KEYSPACE.TABLE */
+static bool is_in(struct lab_view table, struct lab_view keyspace)
+{
+	return keyspace.len > 0 && lab_view_starts_with(table, keyspace) &&
+	       table.len > keyspace.len && table.ptr[keyspace.len] == '.';
+}
+
 static void cql_access(
 	struct oracle *oracle, const struct sim_access *access, struct oracle_line *line)
 {
 	const struct oracle_settings *s = &oracle->settings;
-	struct lab_view table = lab_view_skip(access->subject, s->keyspace.len + 1);
+	struct lab_view table =
+		lab_view_skip(access->subject, LAB_MIN(s->keyspace.len + 1, access->subject.len));
 
-	if (!s->has_dictmap || !lab_view_starts_with(access->subject, s->keyspace) ||
-		table.len == 0 || access->subject.ptr[s->keyspace.len] != '.')
+	if (is_in(access->subject, s->geodb_keyspace))
+		reconcile_cql_access(oracle, access, line->peer);
+	if (!s->has_dictmap || !is_in(access->subject, s->keyspace))
 		return;
 	reconcile_cql_access(oracle, access, line->peer);
 	line->table = (uint8_t)table_of(table);
@@ -482,6 +494,7 @@ void oracle_event(struct oracle *oracle, const struct lab_event *event)
 	oracle->last_event = event->sequence;
 	oracle_check_secrets(oracle, event);
 	knowledge_event(oracle->knowledge, event);
+	routing_event(oracle, event);
 	if (costs_are_kept(oracle) && is_of_costs(event->id))
 		costs_event(oracle, event);
 	switch ((int)event->id) {

@@ -1,0 +1,411 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * routing.c - how Palomar routes users (palomar 4.1): R1 to R5, T1 to T3.
+ *
+ * What counts is where sessions are: cluster_session_started and cluster_session_ended tell of each
+ * session of each backend. Times are counted from the last trouble on, as nothing can be promised
+ * while things go on failing; what was in trouble then has the bound to recover.
+ */
+#include "sim/oracle/oracle-private.h"
+
+#define USERS_MAX 1000000u
+#define BACKENDS_MAX 256u
+#define SLOW_LOGINS_MIN 200u
+
+/* Sessions of a user on one backend. */
+struct presence {
+	struct presence *next;
+	uint16_t backend;
+	uint32_t sessions;
+};
+
+struct route_user {
+	struct presence *present;
+	unsigned backends;   /* with sessions */
+	uint64_t overlap_ns; /* since when there are two; if backends > 1 */
+	uint64_t lost_ns;    /* the last session was lost with its backend; 0: no */
+	uint64_t failing_ns; /* logins fail since then; 0: they do not */
+	bool has_finding[4];
+	/* `user access` in the end: the backend, and the site that it is in. */
+	uint16_t backend, site;
+	bool was_accessed;
+};
+
+struct routing {
+	struct lab_heap *heap;
+	struct lab_map *users;
+	struct lab_map *names; /* backends and sites -> number from 1 */
+	struct lab_view shown[BACKENDS_MAX];
+	size_t name_count;
+	uint64_t last_trouble_ns; /* of what the routing can feel */
+	bool had_trouble, is_full;
+	uint64_t logins, slow_logins;
+	struct oracle_routing measured;
+};
+
+/* ---- texts of events ---- */
+
+static struct lab_view text_of(const struct lab_event *event, const char *name)
+{
+	for (size_t i = 0; i < event->field_count; i++) {
+		if (strcmp(event->fields[i].name, name) == 0)
+			return event->fields[i].text;
+	}
+	return LAB_VIEW("");
+}
+
+static uint64_t number_of(const struct lab_event *event, const char *name)
+{
+	for (size_t i = 0; i < event->field_count; i++) {
+		if (strcmp(event->fields[i].name, name) == 0)
+			return event->fields[i].number;
+	}
+	return 0;
+}
+
+/* ---- what is known ---- */
+
+void routing_new(struct oracle *oracle)
+{
+	struct lab_heap *heap = oracle->settings.heap;
+	struct routing *r = lab_new(heap, struct routing);
+
+	r->heap = heap;
+	r->users = lab_map_new(heap, USERS_MAX);
+	r->names = lab_map_new(heap, BACKENDS_MAX - 1);
+	oracle->routing = r;
+}
+
+static void free_user(struct routing *r, struct route_user *user)
+{
+	while (user->present != NULL) {
+		struct presence *next = user->present->next;
+
+		lab_heap_free(r->heap, user->present);
+		user->present = next;
+	}
+	lab_heap_free(r->heap, user);
+}
+
+void routing_free(struct oracle *oracle)
+{
+	struct routing *r = oracle->routing;
+	struct lab_map_iter iter;
+	struct lab_view key;
+	void *user;
+
+	if (r == NULL)
+		return;
+	iter = lab_map_iterate(r->users);
+	while (lab_map_next(&iter, &key, &user))
+		free_user(r, user);
+	lab_map_free(&r->users);
+	lab_map_free(&r->names);
+	lab_heap_free(r->heap, r);
+	oracle->routing = NULL;
+}
+
+/* 0: too many. */
+static uint16_t name_of(struct oracle *oracle, struct lab_view name)
+{
+	struct routing *r = oracle->routing;
+	void **slot = lab_map_slot(r->names, name);
+
+	if (slot == NULL) {
+		r->is_full = true;
+		return 0;
+	}
+	if (*slot == NULL) {
+		*slot = (void *)(uintptr_t)++r->name_count;
+		r->shown[r->name_count] = lab_arena_copy(oracle->texts, name);
+	}
+	return (uint16_t)(uintptr_t)*slot;
+}
+
+static struct route_user *user_of(struct oracle *oracle, struct lab_view name)
+{
+	struct routing *r = oracle->routing;
+	void **slot = lab_map_slot(r->users, name);
+
+	if (slot == NULL) {
+		r->is_full = true;
+		return NULL;
+	}
+	if (*slot == NULL)
+		*slot = lab_new(r->heap, struct route_user);
+	return *slot;
+}
+
+static struct presence *presence_of(struct routing *r, struct route_user *user, uint16_t backend)
+{
+	struct presence *p = user->present;
+
+	while (p != NULL && p->backend != backend)
+		p = p->next;
+	if (p == NULL) {
+		p = lab_new(r->heap, struct presence);
+		*p = (struct presence){ .next = user->present, .backend = backend };
+		user->present = p;
+	}
+	return p;
+}
+
+static uint64_t since(const struct routing *r, uint64_t time_ns)
+{
+	return LAB_MAX(time_ns, r->last_trouble_ns);
+}
+
+static void measure(struct oracle_measure *m, uint64_t ns)
+{
+	unsigned at = 0;
+
+	while (at + 1 < ORACLE_MEASURE_STEPS && ns > oracle_measure_limit(at))
+		at++;
+	m->counts[at]++;
+	m->count++;
+	m->max_ns = LAB_MAX(m->max_ns, ns);
+}
+
+uint64_t oracle_measure_limit(unsigned step)
+{
+	/* 1, 2, 5, 10, 20, 50, ... ms */
+	static const uint64_t mantissa[] = { 1, 2, 5 };
+	uint64_t limit = mantissa[step % 3] * LAB_MSEC;
+
+	for (unsigned i = 0; i < step / 3; i++)
+		limit *= 10;
+	return limit;
+}
+
+const struct oracle_routing *oracle_routing(const struct oracle *oracle)
+{
+	return &oracle->routing->measured;
+}
+
+/* One finding of each sort for a user. */
+#define FOUND(oracle, user, sort, number, signature, time_ns, ...) \
+	do { \
+		if (!(user)->has_finding[sort]) \
+			(void)oracle_found_online( \
+				oracle, number, signature, time_ns, __VA_ARGS__); \
+		(user)->has_finding[sort] = true; \
+	} while (0)
+enum {
+	SORT_OVERLAP,
+	SORT_LOGIN,
+	SORT_ACCESS,
+	SORT_TIME
+};
+
+/* ---- sessions: R1, R2, T1 ---- */
+
+static void overlap_ended(
+	struct oracle *oracle, struct route_user *user, struct lab_view name, uint64_t now_ns)
+{
+	struct routing *r = oracle->routing;
+	uint64_t from = since(r, user->overlap_ns);
+
+	measure(&r->measured.overlaps, now_ns - user->overlap_ns);
+	if (now_ns - LAB_MIN(from, now_ns) > oracle->settings.overlap_max_ns)
+		FOUND(oracle, user, SORT_OVERLAP, ORACLE_R(2), "R2 overlap too long", now_ns,
+			"%.*s had sessions on two backends for %" PRIu64
+			" ms after the last trouble; at most %" PRIu64 " ms",
+			LAB_VIEW_ARG(name), (now_ns - from) / LAB_MSEC,
+			oracle->settings.overlap_max_ns / LAB_MSEC);
+}
+
+static void session_started(struct oracle *oracle, const struct lab_event *event)
+{
+	struct routing *r = oracle->routing;
+	struct lab_view name = text_of(event, "user");
+	struct route_user *user = user_of(oracle, name);
+	uint16_t backend = name_of(oracle, text_of(event, "backend"));
+	struct presence *p;
+
+	if (user == NULL || backend == 0)
+		return;
+	p = presence_of(r, user, backend);
+	if (p->sessions++ == 0 && ++user->backends == 2) {
+		user->overlap_ns = event->time_ns;
+		if (!r->had_trouble)
+			FOUND(oracle, user, SORT_OVERLAP, ORACLE_R(1), "R1 two backends",
+				event->time_ns,
+				"%.*s has sessions on %.*s and on another backend, and nothing "
+				"had failed",
+				LAB_VIEW_ARG(name), LAB_VIEW_ARG(r->shown[backend]));
+	}
+	if (user->lost_ns == 0)
+		return;
+	measure(&r->measured.recoveries, event->time_ns - user->lost_ns);
+	if (event->time_ns - LAB_MIN(since(r, user->lost_ns), event->time_ns) >
+		oracle->settings.recovery_max_ns)
+		FOUND(oracle, user, SORT_TIME, ORACLE_T(1), "T1 recovery too slow", event->time_ns,
+			"%.*s was without a backend for %" PRIu64 " ms after his was lost",
+			LAB_VIEW_ARG(name), (event->time_ns - user->lost_ns) / LAB_MSEC);
+	user->lost_ns = 0;
+}
+
+static void session_ended(struct oracle *oracle, const struct lab_event *event)
+{
+	struct lab_view name = text_of(event, "user");
+	struct route_user *user = user_of(oracle, name);
+	uint16_t backend = name_of(oracle, text_of(event, "backend"));
+	struct presence *p;
+
+	if (user == NULL || backend == 0)
+		return;
+	p = presence_of(oracle->routing, user, backend);
+	if (p->sessions == 0)
+		return;
+	if (--p->sessions == 0 && user->backends-- == 2)
+		overlap_ended(oracle, user, name, event->time_ns);
+	if (user->backends == 0 && lab_view_eq_cstr(text_of(event, "reason"), "crash"))
+		user->lost_ns = event->time_ns;
+}
+
+/* ---- logins: R4, R5, T3 ---- */
+
+static void login_succeeded(struct oracle *oracle, const struct lab_event *event)
+{
+	struct routing *r = oracle->routing;
+	struct lab_view name = text_of(event, "user");
+	struct route_user *user = user_of(oracle, name);
+	uint64_t took = number_of(event, "duration_ns");
+
+	r->logins++;
+	r->slow_logins += took > oracle->settings.login_max_ns;
+	measure(&r->measured.logins, took);
+	if (user == NULL)
+		return;
+	user->failing_ns = 0;
+	if (number_of(event, "hops") > 6)
+		FOUND(oracle, user, SORT_LOGIN, ORACLE_R(4), "R4 too many hops", event->time_ns,
+			"a login of %.*s took %" PRIu64 " hops", LAB_VIEW_ARG(name),
+			number_of(event, "hops"));
+}
+
+/* What may be another time (palomar 4.1, R5). */
+static bool is_temporary(uint64_t code)
+{
+	return code == LAB_UNAVAILABLE || code == LAB_REFUSED || code == LAB_RESET ||
+	       code == LAB_TIMEOUT || code == LAB_LIMIT;
+}
+
+static void login_failed(struct oracle *oracle, const struct lab_event *event)
+{
+	struct routing *r = oracle->routing;
+	struct lab_view name = text_of(event, "user"), why = text_of(event, "error");
+	struct route_user *user = user_of(oracle, name);
+
+	r->measured.failed_logins++;
+	if (user == NULL)
+		return;
+	if (!is_temporary(number_of(event, "code")))
+		FOUND(oracle, user, SORT_LOGIN, ORACLE_R(5), "R5 failure for good", event->time_ns,
+			"a login of %.*s failed, and not just for now: %.*s", LAB_VIEW_ARG(name),
+			LAB_VIEW_ARG(why));
+	if (user->failing_ns == 0)
+		user->failing_ns = event->time_ns;
+	if (event->time_ns - LAB_MIN(since(r, user->failing_ns), event->time_ns) >
+		oracle->settings.recovery_max_ns)
+		FOUND(oracle, user, SORT_LOGIN, ORACLE_R(5), "R5 nobody lets him in",
+			event->time_ns, "%.*s could not log in for %" PRIu64 " ms: %.*s",
+			LAB_VIEW_ARG(name), (event->time_ns - user->failing_ns) / LAB_MSEC,
+			LAB_VIEW_ARG(why));
+}
+
+/* ---- user access: R3, R5 ---- */
+
+/* One proxy names a backend, another one the load balancer of that backend's site. */
+static void check_agreement(struct oracle *oracle, const struct lab_event *event,
+	struct route_user *user, struct lab_view host)
+{
+	struct routing *r = oracle->routing;
+	struct lab_view prefix = LAB_VIEW("lb-"), site = text_of(event, "site");
+	bool is_backend = !lab_view_starts_with(host, prefix);
+	uint16_t backend = is_backend ? name_of(oracle, host) : 0;
+	uint16_t at = name_of(oracle, is_backend ? site : lab_view_skip(host, prefix.len));
+
+	if (user->was_accessed && (user->site != at || (backend != 0 && user->backend != 0 &&
+							       user->backend != backend)))
+		FOUND(oracle, user, SORT_ACCESS, ORACLE_R(3), "R3 proxies disagree", event->time_ns,
+			"%.*s sends %.*s to %.*s, and another proxy to %.*s",
+			LAB_VIEW_ARG(text_of(event, "proxy")), LAB_VIEW_ARG(text_of(event, "user")),
+			LAB_VIEW_ARG(host),
+			LAB_VIEW_ARG(r->shown[user->backend != 0 ? user->backend : user->site]));
+	user->was_accessed = true;
+	user->site = at;
+	if (backend != 0)
+		user->backend = backend;
+}
+
+static void user_accessed(struct oracle *oracle, const struct lab_event *event)
+{
+	struct lab_view name = text_of(event, "user"), host = text_of(event, "host");
+	struct route_user *user = user_of(oracle, name);
+
+	if (user == NULL)
+		return;
+	if (host.len > 0)
+		check_agreement(oracle, event, user, host);
+	else
+		FOUND(oracle, user, SORT_ACCESS, ORACLE_R(5), "R5 nobody lets him in",
+			event->time_ns, "after heal %.*s does not know where %.*s belongs: %.*s",
+			LAB_VIEW_ARG(text_of(event, "proxy")), LAB_VIEW_ARG(name),
+			LAB_VIEW_ARG(text_of(event, "error")));
+}
+
+/* ---- events ---- */
+
+void routing_event(struct oracle *oracle, const struct lab_event *event)
+{
+	struct routing *r = oracle->routing;
+
+	switch ((int)event->id) {
+	case LAB_EV_cluster_session_started:
+		session_started(oracle, event);
+		break;
+	case LAB_EV_cluster_session_ended:
+		session_ended(oracle, event);
+		break;
+	case LAB_EV_proxy_session_established:
+		login_succeeded(oracle, event);
+		break;
+	case LAB_EV_proxy_session_finished:
+		login_failed(oracle, event);
+		break;
+	case LAB_EV_cluster_user_accessed:
+		user_accessed(oracle, event);
+		break;
+	case LAB_EV_fault_injected:
+	case LAB_EV_episode_started:
+	case LAB_EV_episode_finished:
+	case LAB_EV_host_crashed:
+		r->had_trouble = true;
+		r->last_trouble_ns = event->time_ns;
+		break;
+	default:
+		break;
+	}
+}
+
+void routing_finish(struct oracle *oracle, uint64_t now_ns)
+{
+	struct routing *r = oracle->routing;
+	struct lab_map_iter iter = lab_map_iterate(r->users);
+	struct lab_view name;
+	void *value;
+
+	while (lab_map_next(&iter, &name, &value)) {
+		struct route_user *user = value;
+
+		if (user->backends > 1)
+			overlap_ended(oracle, user, name, now_ns);
+	}
+	if (r->logins >= SLOW_LOGINS_MIN && r->slow_logins * 100 > r->logins)
+		(void)oracle_found_online(oracle, ORACLE_T(3), "T3 slow logins", now_ns,
+			"%" PRIu64 " of %" PRIu64 " logins took more than %" PRIu64 " ms",
+			r->slow_logins, r->logins, oracle->settings.login_max_ns / LAB_MSEC);
+	if (r->is_full)
+		oracle_unknown(oracle, "too many users or backends to follow their sessions");
+}

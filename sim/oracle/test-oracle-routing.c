@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * R1 to R5, T1, T3 of palomar 4.1: where sessions are, and how logins go.
+ */
+#include "sim/oracle/testing-metacache.h"
+
+static void session(enum lab_event_id id, const char *backend, const char *reason)
+{
+	t_tell_fiber(id, 0, 1,
+		(const struct lab_field[]){ LAB_F_CSTR("user", T_USER),
+			LAB_F_CSTR("backend", backend), LAB_F_CSTR("protocol", "imap"),
+			LAB_F_CSTR("reason", reason) },
+		4);
+}
+
+static void starts(const char *backend)
+{
+	session(LAB_EV_cluster_session_started, backend, "");
+}
+
+static void ends(const char *backend, const char *reason)
+{
+	session(LAB_EV_cluster_session_ended, backend, reason);
+}
+
+static void login(enum lab_code code, uint64_t hops, uint64_t took_ns)
+{
+	t_tell_fiber(
+		code == LAB_OK ? LAB_EV_proxy_session_established : LAB_EV_proxy_session_finished,
+		0, 1,
+		(const struct lab_field[]){ LAB_F_CSTR("user", T_USER), LAB_F_U64("hops", hops),
+			LAB_F_U64("duration_ns", took_ns), LAB_F_CODE("code", code),
+			LAB_F_CSTR("error", code == LAB_OK ? "" : "no") },
+		5);
+}
+
+static void access_by(const char *proxy, const char *site, const char *host)
+{
+	t_tell_fiber(LAB_EV_cluster_user_accessed, 0, 1,
+		(const struct lab_field[]){ LAB_F_CSTR("user", T_USER), LAB_F_CSTR("proxy", proxy),
+			LAB_F_CSTR("site", site), LAB_F_CSTR("host", host),
+			LAB_F_CSTR("error", host[0] == '\0' ? "no" : "") },
+		5);
+}
+
+static void trouble(void)
+{
+	t_tell_fiber(LAB_EV_fault_injected, 1, 0, NULL, 0);
+}
+
+static void promise(void)
+{
+	t.settings.geodb_keyspace = LAB_VIEW("geodb");
+	t.settings.overlap_max_ns = 100 * LAB_SEC;
+	t.settings.recovery_max_ns = 180 * LAB_SEC;
+	t.settings.login_max_ns = 30 * LAB_SEC;
+	t_restart();
+}
+
+static void one_backend_after_the_other_passes(void **state)
+{
+	(void)state;
+	promise();
+	starts("backend-1");
+	starts("backend-1");
+	ends("backend-1", "logout");
+	ends("backend-1", "logout");
+	starts("backend-2");
+	ends("backend-2", "logout");
+	login(LAB_OK, 6, LAB_SEC);
+	login(LAB_UNAVAILABLE, 1, LAB_SEC);
+	t_passes();
+}
+
+static void two_backends_at_once_without_a_cause(void **state)
+{
+	(void)state;
+	promise();
+	starts("backend-1");
+	starts("backend-2");
+	ends("backend-1", "logout");
+	(void)t_finds("R1 two backends");
+}
+
+static void after_a_fault_they_may_be_two_for_a_while(void **state)
+{
+	(void)state;
+	promise();
+	trouble();
+	starts("backend-1");
+	starts("backend-2");
+	t.now += 99 * LAB_SEC;
+	ends("backend-1", "kicked");
+	t_passes();
+	assert_int_equal(oracle_routing(t.oracle)->overlaps.count, 1);
+}
+
+static void but_not_for_longer(void **state)
+{
+	(void)state;
+	promise();
+	trouble();
+	starts("backend-1");
+	starts("backend-2");
+	t.now += 101 * LAB_SEC;
+	ends("backend-1", "kicked");
+	(void)t_finds("R2 overlap too long");
+}
+
+static void nor_until_the_end(void **state)
+{
+	(void)state;
+	promise();
+	starts("backend-1");
+	trouble();
+	starts("backend-2");
+	t.now += 200 * LAB_SEC;
+	(void)t_finds("R2 overlap too long");
+}
+
+static void while_faults_go_on_nothing_is_promised(void **state)
+{
+	(void)state;
+	promise();
+	trouble();
+	starts("backend-1");
+	starts("backend-2");
+	t.now += 150 * LAB_SEC;
+	trouble();
+	t.now += 90 * LAB_SEC;
+	ends("backend-2", "logout");
+	t_passes();
+}
+
+static void proxies_of_two_sites_agree(void **state)
+{
+	(void)state;
+	promise();
+	access_by("proxy-1", "az1", "backend-1");
+	access_by("proxy-2", "az1", "backend-1");
+	access_by("proxy-3", "az2", "lb-az1");
+	t_passes();
+}
+
+static void two_backends_are_no_agreement(void **state)
+{
+	(void)state;
+	promise();
+	access_by("proxy-1", "az1", "backend-1");
+	access_by("proxy-3", "az2", "lb-az1");
+	access_by("proxy-2", "az1", "backend-2");
+	(void)t_finds("R3 proxies disagree");
+}
+
+static void nor_is_each_others_site(void **state)
+{
+	(void)state;
+	promise();
+	access_by("proxy-1", "az1", "lb-az2");
+	access_by("proxy-3", "az2", "lb-az1");
+	(void)t_finds("R3 proxies disagree");
+}
+
+static void who_knows_nothing_lets_nobody_in(void **state)
+{
+	(void)state;
+	promise();
+	access_by("proxy-1", "az1", "backend-1");
+	access_by("proxy-2", "az1", "");
+	(void)t_finds("R5 nobody lets him in");
+}
+
+static void seven_hops_are_too_many(void **state)
+{
+	(void)state;
+	promise();
+	login(LAB_OK, 7, LAB_SEC);
+	(void)t_finds("R4 too many hops");
+}
+
+static void no_user_is_unknown_for_good(void **state)
+{
+	(void)state;
+	promise();
+	trouble();
+	login(LAB_NOT_FOUND, 1, LAB_SEC);
+	(void)t_finds("R5 failure for good");
+}
+
+static void logins_that_keep_failing(void **state)
+{
+	(void)state;
+	promise();
+	for (unsigned i = 0; i < 5; i++) {
+		login(LAB_TIMEOUT, 1, LAB_SEC);
+		t.now += 50 * LAB_SEC;
+	}
+	(void)t_finds("R5 nobody lets him in");
+}
+
+static void until_one_succeeds(void **state)
+{
+	(void)state;
+	promise();
+	for (unsigned i = 0; i < 5; i++) {
+		login(i == 2 ? LAB_OK : LAB_TIMEOUT, 1, LAB_SEC);
+		t.now += 50 * LAB_SEC;
+	}
+	t_passes();
+}
+
+static void a_lost_backend_is_replaced_in_time(void **state)
+{
+	(void)state;
+	promise();
+	for (unsigned i = 0; i < 2; i++) {
+		starts("backend-1");
+		ends("backend-1", i == 0 ? "crash" : "logout");
+		t.now += (i == 0 ? 170 : 1000) * LAB_SEC;
+	}
+	starts("backend-2");
+	t_passes();
+	assert_int_equal(oracle_routing(t.oracle)->recoveries.count, 1);
+	assert_true(oracle_routing(t.oracle)->recoveries.max_ns >= 170 * LAB_SEC);
+}
+
+static void or_too_late(void **state)
+{
+	(void)state;
+	promise();
+	starts("backend-1");
+	trouble();
+	ends("backend-1", "crash");
+	t.now += 190 * LAB_SEC;
+	starts("backend-2");
+	(void)t_finds("T1 recovery too slow");
+}
+
+static void one_slow_login_of_a_hundred_passes(void **state)
+{
+	(void)state;
+	promise();
+	for (unsigned i = 0; i < 200; i++)
+		login(LAB_OK, 1, i < 2 ? 31 * LAB_SEC : LAB_SEC);
+	t_passes();
+}
+
+static void three_of_two_hundred_do_not(void **state)
+{
+	(void)state;
+	promise();
+	for (unsigned i = 0; i < 200; i++)
+		login(LAB_OK, 1, i < 3 ? 31 * LAB_SEC : LAB_SEC);
+	(void)t_finds("T3 slow logins");
+}
+
+static void limits_of_measures_grow(void **state)
+{
+	(void)state;
+	assert_int_equal(oracle_measure_limit(0), LAB_MSEC);
+	assert_int_equal(oracle_measure_limit(2), 5 * LAB_MSEC);
+	assert_int_equal(oracle_measure_limit(3), 10 * LAB_MSEC);
+	assert_int_equal(oracle_measure_limit(13), 20 * LAB_SEC);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		t_test(one_backend_after_the_other_passes),
+		t_test(two_backends_at_once_without_a_cause),
+		t_test(after_a_fault_they_may_be_two_for_a_while),
+		t_test(but_not_for_longer),
+		t_test(nor_until_the_end),
+		t_test(while_faults_go_on_nothing_is_promised),
+		t_test(proxies_of_two_sites_agree),
+		t_test(two_backends_are_no_agreement),
+		t_test(nor_is_each_others_site),
+		t_test(who_knows_nothing_lets_nobody_in),
+		t_test(seven_hops_are_too_many),
+		t_test(no_user_is_unknown_for_good),
+		t_test(logins_that_keep_failing),
+		t_test(until_one_succeeds),
+		t_test(a_lost_backend_is_replaced_in_time),
+		t_test(or_too_late),
+		t_test(one_slow_login_of_a_hundred_passes),
+		t_test(three_of_two_hundred_do_not),
+		t_test(limits_of_measures_grow),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
