@@ -9,6 +9,8 @@
 #define ROW_ARENA_MAX (4u * 1024 * 1024)
 /* One for each host that ever served the user. */
 #define DIFF_ROWS_MAX 10000
+/* From the name of a bundle to its row: its object is written in between. */
+#define BUNDLE_WRITE_US UINT64_C(60000000)
 
 /* A base is "bundle." and a time and a GUID; a diff has a second GUID; all else is of one host. */
 static bool is_base(struct lab_view name)
@@ -21,6 +23,26 @@ bool dictmap_is_diff(const struct dictmap_fs *fs, const struct dictmap_path *pat
 {
 	return fs->conf.diff_table && path->name.len > 0 && !is_base(path->name) &&
 	       (path->kind == DICTMAP_FOLDER_INDEX || path->kind == DICTMAP_USER_INDEX);
+}
+
+/* Names of bundles begin with the time at which they were made, by the clock of the host that made
+ * them: the row came after it and, as no name is used twice, nothing that comes later is hidden. */
+uint64_t dictmap_bundle_delete_us(const struct dictmap_fs *fs, const struct dictmap_path *path)
+{
+	uint64_t now_us = env_wall_us(fs->fs.settings.env) + fs->conf.delete_timestamp_ns / 1000;
+	struct lab_view rest = path->name, word, seconds;
+	uint8_t bytes[4];
+	uint64_t after_us;
+
+	if ((path->kind != DICTMAP_FOLDER_INDEX && path->kind != DICTMAP_USER_INDEX) ||
+		!lab_view_split(&rest, '.', &word) || !lab_view_split(&rest, '.', &seconds) ||
+		seconds.len != 2 * sizeof(bytes) || lab_unhex(seconds, bytes, sizeof(bytes)) < 0)
+		return 0;
+	after_us = ((uint64_t)bytes[0] << 24 | (uint64_t)bytes[1] << 16 | (uint64_t)bytes[2] << 8 |
+			   bytes[3]) *
+			   1000000 +
+		   BUNDLE_WRITE_US;
+	return after_us > now_us ? after_us : 0;
 }
 
 /* ---- reading ---- */

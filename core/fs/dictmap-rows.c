@@ -118,7 +118,8 @@ static int row_delete(struct dictmap_fs *fs, const struct dictmap_path *path, ui
 {
 	struct lab_arena *arena = row_arena(fs);
 	struct dict_change_options options = { .timestamp_offset_us =
-						       fs->conf.delete_timestamp_ns / 1000 };
+						       fs->conf.delete_timestamp_ns / 1000,
+		.timestamp_us = dictmap_bundle_delete_us(fs, path) };
 	struct lab_view key = kind == ROW_REVERSE ? dictmap_key_reverse_row(oid, path->name, arena)
 						  : dictmap_key_forward(fs, path, bucket, arena);
 	int result = dict_unset(fs->dict, key, &options, err);

@@ -466,6 +466,41 @@ static void delete_timestamp_beats_a_clock_that_is_ahead(void **state)
 	assert_int_equal(rows_after_skewed_delete(*state, DICTMAP(REFCOUNTED)), 1);
 }
 
+/* By a clock that is an hour ahead of the other host's. */
+static void save_bundle(void *arg)
+{
+	struct skewed *s = arg;
+	uint64_t seconds = env_wall_us(s->rig->hosts[1].env) / 1000000;
+	struct lab_error err;
+	struct fs *fs = rig_open(s->rig, 1, s->uri, &err);
+
+	(void)snprintf(s->name, sizeof(s->name), "bundle.%08x.00000.x", (unsigned)seconds);
+	OK(put(fs, path_of(s->rig, USER "/idx/", s->name), "index", &err));
+	fs_deinit(&fs);
+}
+
+static void delete_bundle(void *arg)
+{
+	struct skewed *s = arg;
+	struct lab_error err;
+	struct fs *fs = open_dictmap(s->rig, s->uri);
+
+	OK(del(fs, path_of(s->rig, USER "/idx/", s->name), &err));
+	fs_deinit(&fs);
+}
+
+static void a_base_is_deleted_whatever_the_clocks_say(void **state)
+{
+	struct rig *rig = *state;
+	struct skewed s = { .rig = rig, .uri = DICTMAP("storage-passthrough-paths=full") };
+
+	world_clock_offset(rig->hosts[1].host, INT64_C(3600) * 1000 * 1000);
+	rig_run(rig, 1, save_bundle, &s);
+	assert_int_equal(rig_row_count(rig, "shared/dictmap/" USER "/idx/"), 1);
+	rig_run(rig, 0, delete_bundle, &s);
+	assert_int_equal(rig_row_count(rig, "shared/dictmap/" USER "/idx/"), 0);
+}
+
 RIG_TEST(an_object_id_prefix_ends_in_one_slash)
 {
 	static const char *const uris[] = { DICTMAP("storage-objectid-prefix=" USER "/mails/"),
@@ -1282,6 +1317,7 @@ int main(void)
 		RIG_UNIT_TEST(when_the_dict_cannot_be_asked_nothing_is_called_lost),
 		RIG_UNIT_TEST(nlinks_limit_limits_the_listing),
 		RIG_UNIT_TEST(delete_timestamp_beats_a_clock_that_is_ahead),
+		RIG_UNIT_TEST(a_base_is_deleted_whatever_the_clocks_say),
 		RIG_UNIT_TEST(an_object_id_prefix_ends_in_one_slash),
 		RIG_UNIT_TEST(passed_through_objects_lie_under_their_path),
 		RIG_UNIT_TEST(passed_through_mails_are_copied_by_contents),

@@ -196,6 +196,20 @@ static uint32_t choose_uid(const struct merge *merge, const struct obox_record *
 	return 0;
 }
 
+/* Its additions of one side are gone on the other, which has added it anew. */
+static bool has_flags_of_before(
+	const struct merge *merge, size_t gone, const struct obox_record *const from[2])
+{
+	for (size_t i = 0; i < from[gone]->stamp_count; i++) {
+		struct obox_stamp stamp = stamp_of(&merge->sides[gone], &from[gone]->stamps[i]);
+
+		if (stamp.flag != OBOX_PRESENT &&
+			!has_stamp(&merge->sides[1 - gone], from[1 - gone], &stamp))
+			return true;
+	}
+	return false;
+}
+
 /* Adds a mail that at least one side has, unless it is known to be expunged. */
 static void merge_record(struct merge *merge, const struct obox_record *const from[2])
 {
@@ -207,8 +221,10 @@ static void merge_record(struct merge *merge, const struct obox_record *const fr
 		lab_heap_free(merge->out->heap, record.stamps);
 		return;
 	}
-	if (from[0] != NULL && from[1] != NULL)
+	if (from[0] != NULL && from[1] != NULL) {
 		merge_mail(&record.mail, &from[1]->mail);
+		merge->result->revived += a != b && has_flags_of_before(merge, a ? 1 : 0, from);
+	}
 	record.mail.uid = choose_uid(merge, from);
 	for (size_t i = 0; i < 2; i++) {
 		had_uid = had_uid || (from[i] != NULL && merge->sides[i].holds);

@@ -265,6 +265,8 @@ static int merge_state(struct obox_refresh *r, const struct obox_state *said, st
 		result.renumbered = LAB_MAX(result.renumbered, renumbered_here(state, merged));
 	report_merge(mailbox, &result);
 	obox_index_replace(&mailbox->index, merged);
+	mailbox->index.changes += result.revived > 0;
+	mailbox->index.important_changes += result.revived > 0;
 	/* What it was is not in it: no diff can be made of that. */
 	if (takes_remote)
 		obox_base_free(&mailbox->index.base);

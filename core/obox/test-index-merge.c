@@ -24,6 +24,7 @@ static struct obox_state *merged_within(
 	assert_true(are_equal(ret, other));
 	assert_int_equal(last.renumbered, mirrored.renumbered);
 	assert_int_equal(last.uidvalidity_changed, mirrored.uidvalidity_changed);
+	assert_int_equal(last.revived, mirrored.revived);
 	obox_state_free(&other);
 	return ret;
 }
@@ -130,6 +131,26 @@ static void an_expunge_wins(void **state)
 	assert_string_equal(text_of(p.m), "1:1");
 	assert_true(p.m->highest_modseq > p.a->highest_modseq);
 	assert_true(p.m->highest_modseq > p.b->highest_modseq);
+	end();
+}
+
+/* Where the storage did not forget it (clocks), whoever expunged it finds it again. */
+static void flags_of_before_an_expunge_that_was_undone_are_told_of(void **state)
+{
+	(void)state;
+	begin(2);
+	assert_int_equal(flag(p.a, A, 2, OBOX_FLAGGED, true), 1);
+	assert_int_equal(expunge(p.b, 2), 1);
+	(void)add(p.b, B, 2);
+	merge_pair();
+	assert_string_equal(text_of(p.m), "1:1 3:2F");
+	assert_int_equal(last.revived, 1);
+	end();
+	begin(2);
+	assert_int_equal(expunge(p.b, 2), 1);
+	(void)add(p.b, B, 2);
+	merge_pair();
+	assert_int_equal(last.revived, 0);
 	end();
 }
 
@@ -611,6 +632,7 @@ int main(void)
 		T(saves_on_both_sides_get_uids_that_nobody_saw),
 		T(saves_on_one_side_keep_their_uids),
 		T(an_expunge_wins),
+		T(flags_of_before_an_expunge_that_was_undone_are_told_of),
 		T(flags_merge_one_by_one),
 		T(of_two_changes_of_one_flag_the_later_holds),
 		T(a_change_undone_on_one_side_is_undone),

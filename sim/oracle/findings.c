@@ -187,6 +187,36 @@ const char *oracle_excuse_clock(const struct oracle *oracle, const struct oracle
 	return NULL;
 }
 
+const char *oracle_excuse_return(const struct oracle *oracle, const struct oracle_case *c,
+	const struct oracle_instance *instance, uint64_t event)
+{
+	const struct history_op *removed = instance->removed, *maybe = instance->maybe_removed;
+
+	if ((removed != NULL && removed->invoked_event < event) ||
+		(maybe != NULL && maybe->invoked_event < event))
+		return oracle_excuse_clock(oracle, c);
+	return NULL;
+}
+
+const char *oracle_excuse_returned_source(
+	struct oracle *oracle, const struct oracle_case *c, const struct oracle_instance *instance)
+{
+	const char *excuse = NULL;
+
+	for (unsigned depth = 0; depth < COPIES_MAX && excuse == NULL; depth++) {
+		const struct history_op *maker = instance->maker;
+
+		if (maker == NULL || maker->kind == HISTORY_DELIVER || !maker->source.has_name)
+			return NULL;
+		instance = oracle_instance_find(
+			&oracle->model, maker->user, maker->folder, maker->source.name);
+		if (instance == NULL)
+			return NULL;
+		excuse = oracle_excuse_return(oracle, c, instance, maker->invoked_event);
+	}
+	return excuse;
+}
+
 /* A request of a crashed host may be applied a while after it. */
 static uint64_t last_effect(const struct history_op *op)
 {

@@ -208,7 +208,7 @@ static const struct change *last_known(const struct changes *changes)
 	return last;
 }
 
-static void flag_finding(struct oracle *oracle, struct oracle_instance *instance,
+static struct oracle_finding *flag_finding(struct oracle *oracle, struct oracle_instance *instance,
 	const char *flag_name, const struct changes *changes, const struct history_op *listing,
 	bool is_set)
 {
@@ -231,6 +231,7 @@ static void flag_finding(struct oracle *oracle, struct oracle_instance *instance
 		oracle_why_op(f, last->op);
 	oracle_why_op(f, listing);
 	instance->is_flag_blamed = true;
+	return f;
 }
 
 static void check_flag(struct oracle *oracle, const struct oracle_case *c,
@@ -244,7 +245,8 @@ static void check_flag(struct oracle *oracle, const struct oracle_case *c,
 	collect(oracle, instance, flag, who, 0, &changes);
 	if ((allowed(oracle, &changes) & (is_set ? SET : CLEAR)) == 0) {
 		history_flag_names(c->history, flag, name, sizeof(name));
-		flag_finding(oracle, instance, name, &changes, listing, is_set);
+		flag_finding(oracle, instance, name, &changes, listing, is_set)->excuse =
+			oracle_excuse_returned_source(oracle, c, instance);
 	}
 	lab_arena_rewind(oracle->work, mark);
 }

@@ -276,6 +276,23 @@ static void check_same_mail(struct imap *imap, struct folder *folder, const stru
 		excuse_of(imap, related, before->op, seen->op));
 }
 
+/* A mail that was expunged and whose row came back is a new one to every index. */
+static const char *excuse_return(struct imap *imap, enum relation related,
+	const struct sight *before, const struct sight *seen)
+{
+	const struct sight *later = before->op->ended_event > seen->op->ended_event ? before : seen;
+	const struct oracle_instance *instance =
+		later->op->kind != HISTORY_SELECT
+			? NULL
+			: oracle_instance_find(&imap->oracle->model, later->op->user,
+				  later->op->folder, seen->name);
+	const char *excuse = instance == NULL ? NULL
+					      : oracle_excuse_return(imap->oracle, imap->c,
+							instance, later->op->ended_event);
+
+	return excuse != NULL ? excuse : excuse_of(imap, related, before->op, seen->op);
+}
+
 static void check_same_uid(struct imap *imap, struct folder *folder, const struct sight *before,
 	const struct sight *seen)
 {
@@ -286,7 +303,7 @@ static void check_same_uid(struct imap *imap, struct folder *folder, const struc
 		return;
 	find(imap, folder, 9, "I9 mail has another UID", before->op, seen->op,
 		"a mail had two UIDs under one UIDVALIDITY, and no merge had renumbered it",
-		excuse_of(imap, related, before->op, seen->op));
+		excuse_return(imap, related, before, seen));
 }
 
 typedef void (*check_fn)(struct imap *imap, struct folder *folder, const struct sight *before,

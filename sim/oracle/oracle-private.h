@@ -401,6 +401,12 @@ void oracle_findings_finish(struct oracle *oracle);
 const char *oracle_excuse_weak(const struct oracle *oracle);
 const char *oracle_excuse_clock(const struct oracle *oracle, const struct oracle_case *c);
 const char *oracle_excuse_race(struct oracle *oracle, const struct oracle_instance *instance);
+/* The mail was removed before that event, and is there nevertheless (2): what clocks permit. */
+const char *oracle_excuse_return(const struct oracle *oracle, const struct oracle_case *c,
+	const struct oracle_instance *instance, uint64_t event);
+/* One of those that it was copied from was, before it was copied. */
+const char *oracle_excuse_returned_source(
+	struct oracle *oracle, const struct oracle_case *c, const struct oracle_instance *instance);
 int64_t oracle_clock_error(const struct oracle *oracle, const struct oracle_case *c);
 
 #endif

@@ -293,6 +293,38 @@ static void a_copy_has_the_flags_that_its_backend_knew(void **state)
 	(void)t_finds("I4 flag of the delivery lost");
 }
 
+static void copy_what_was_removed(void)
+{
+	const struct t_mail copy = { .n = 2, .oid = 1 };
+	struct history_op expunge;
+
+	t_deliver_at(1, 1, T_SEEN);
+	expunge = t_op_at(HISTORY_EXPUNGE, 1, 1);
+	expunge.source = t_object(1, 1);
+	(void)t_run(expunge, HISTORY_OK);
+	t_copy_at(1, 1, 2);
+	t_list(1, (struct t_list){ .folder = 1 }, &copy, 1);
+	t_upload(1, 0);
+	t_start(T_AUDIT);
+	t_list(T_AUDIT, (struct t_list){ 0 }, NULL, 0);
+	t_list(T_AUDIT, (struct t_list){ .folder = 1 }, &copy, 1);
+}
+
+static void a_copy_of_what_clocks_brought_back_may_have_lost_flags(void **state)
+{
+	(void)state;
+	t_set_clock_error(5000001);
+	copy_what_was_removed();
+	t_excuses("I4 flag of the delivery lost");
+}
+
+static void other_copies_keep_them(void **state)
+{
+	(void)state;
+	copy_what_was_removed();
+	(void)t_finds("I4 flag of the delivery lost");
+}
+
 static void a_copy_of_what_is_not_known_may_have_either(void **state)
 {
 	for (unsigned i = 0; i < 2; i++) {
@@ -428,6 +460,8 @@ int main(void)
 		t_backends_test(who_finds_a_mail_by_its_name_sees_no_flags),
 		t_backends_test(a_copy_has_the_flags_that_its_backend_knew),
 		t_backends_test(a_copy_of_what_is_not_known_may_have_either),
+		t_backends_test(a_copy_of_what_clocks_brought_back_may_have_lost_flags),
+		t_backends_test(other_copies_keep_them),
 		t_backends_test(what_is_not_uploaded_in_time_is_found),
 		t_backends_test(the_interval_and_the_upload_may_pass),
 		t_backends_test(a_crash_a_failure_or_no_change_excuses_a_late_upload),

@@ -279,6 +279,44 @@ static void a_mail_keeps_its_uid(void **state)
 	assert_int_equal(t_finds("I9 mail has another UID")->invariant, 9);
 }
 
+static void list_one_that_came_back(void)
+{
+	struct history_op expunge;
+
+	deliver(1);
+	t_lists(1, LIST(.uidnext = 6), { .n = 1, .uid = 5 });
+	expunge = t_op_at(HISTORY_EXPUNGE, 1, 1);
+	expunge.source = t_object(1, 1);
+	(void)t_run(expunge, HISTORY_OK);
+	t_lists(1, LIST(.uidnext = 7), { .n = 1, .uid = 6 });
+	finish_with({ .n = 1 });
+}
+
+/* Its row was younger than its deletion, by the clocks: rule 2's affair. */
+static void a_mail_that_clocks_brought_back_is_a_new_one(void **state)
+{
+	(void)state;
+	t_set_clock_error(5000001);
+	list_one_that_came_back();
+	t_judge();
+	assert_int_equal(t.verdict.failures, 0);
+	assert_int_equal(t.verdict.count, 2);
+	assert_string_equal(t.verdict.findings[0].signature, "I2 expunged mail is back");
+	assert_string_equal(t.verdict.findings[1].signature, "I9 mail has another UID");
+}
+
+/* Before it was removed nothing is excused by that. */
+static void clocks_alone_excuse_no_uid(void **state)
+{
+	(void)state;
+	t_set_clock_error(5000001);
+	deliver(1);
+	t_lists(1, LIST(.uidnext = 6), { .n = 1, .uid = 5 });
+	t_lists(1, LIST(.uidnext = 7), { .n = 1, .uid = 6 });
+	finish_with({ .n = 1 });
+	(void)t_finds("I9 mail has another UID");
+}
+
 static void also_over_a_crash(void **state)
 {
 	(void)state;
@@ -416,6 +454,8 @@ int main(void)
 		t_backends_test(copyuid_is_seen_too),
 		t_backends_test(a_mail_keeps_its_uid),
 		t_backends_test(also_over_a_crash),
+		t_backends_test(a_mail_that_clocks_brought_back_is_a_new_one),
+		t_backends_test(clocks_alone_excuse_no_uid),
 		t_backends_test(a_merge_after_two_at_once_may_renumber),
 		t_backends_test(one_at_a_time_is_no_cause_for_it),
 		t_backends_test(what_modseqs_must_not_do_is_found),

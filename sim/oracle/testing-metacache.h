@@ -214,16 +214,29 @@ static inline void t_audit_sees(uint64_t flags)
 	t_see(T_AUDIT, flags);
 }
 
+static inline void t_start_all(void)
+{
+	memset(t_boots, 0, sizeof(t_boots));
+	t_start(1);
+	t_start(2);
+	t_start(3);
+}
+
+/* From then on clocks may be wrong by so much. */
+static inline void t_set_clock_error(int64_t us)
+{
+	t.settings.clock_error_us = us;
+	t_restart();
+	t_start_all();
+}
+
 static inline int t_setup_backends(void **state)
 {
 	int result = t_setup(state);
 
-	memset(t_boots, 0, sizeof(t_boots));
 	assert_true(history_flag(t.history, LAB_VIEW("\\Seen")) == T_SEEN);
 	assert_true(history_flag(t.history, LAB_VIEW("Work")) == T_WORK);
-	t_start(1);
-	t_start(2);
-	t_start(3);
+	t_start_all();
 	return result;
 }
 
