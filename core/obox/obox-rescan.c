@@ -261,14 +261,16 @@ static void report_finished(struct obox_mailbox *mailbox, bool is_rebuild,
 	const struct rescan_result *r, const struct lab_error *err)
 {
 	const struct lab_field fields[] = { LAB_F_CSTR("user", mailbox->user->username),
-		LAB_F_CSTR("mailbox", mailbox->name), LAB_F_U64("mails_new", r->mails_new),
+		LAB_F_CSTR("mailbox", mailbox->name), LAB_F_CSTR("mailbox_guid", mailbox->guid),
+		LAB_F_U64("mails_new", r->mails_new),
 		LAB_F_U64("mails_temp_lost", r->mails_temp_lost),
 		LAB_F_U64("mails_lost", r->mails_lost),
 		LAB_F_U64("mails_lost_during_resync", r->mails_lost_during_resync),
 		LAB_F_U64("mails_kept", r->mails_kept), LAB_F_U64("mails_total", r->mails_total),
 		LAB_F_U64("guid_lookups", r->guid_lookups),
 		LAB_F_U64("guid_lookups_skipped", r->guid_lookups_skipped),
-		LAB_F_CODE("code", err->code) };
+		LAB_F_CODE("code", err->code),
+		LAB_F_CSTR("error", err->code == LAB_OK ? "" : err->message) };
 
 	env_event(mailbox->user->env,
 		is_rebuild ? LAB_EV_obox_mailbox_rebuild_finished
@@ -415,7 +417,8 @@ static int rescan(struct obox_mailbox *mailbox, enum rescan_why why, struct lab_
 			is_rebuild ? LAB_EV_obox_mailbox_rebuild_started
 				   : LAB_EV_obox_mailbox_rescan_started,
 			LAB_F_CSTR("user", mailbox->user->username),
-			LAB_F_CSTR("mailbox", mailbox->name));
+			LAB_F_CSTR("mailbox", mailbox->name),
+			LAB_F_CSTR("mailbox_guid", mailbox->guid));
 		result = rescan_locked(mailbox, why, err);
 	}
 	obox_mailbox_unlock(mailbox);

@@ -312,6 +312,8 @@ void reconcile_cql_access(struct oracle *oracle, const struct sim_access *access
 void reconcile_http_event(struct oracle *oracle, const struct lab_event *event,
 	struct lab_view method, struct lab_view target, uint64_t attempts, uint64_t status);
 void reconcile_cql_event(struct oracle *oracle, const struct lab_event *event);
+void reconcile_imds_access(struct oracle *oracle, const struct sim_access *access, uint32_t peer);
+void reconcile_imds_event(struct oracle *oracle, const struct lab_event *event);
 void reconcile_crashed(struct oracle *oracle, const struct lab_event *event, uint32_t peer);
 /* At the end of the run; before oracle_report_online(). */
 void reconcile_finish(struct oracle *oracle, uint64_t now_ns);

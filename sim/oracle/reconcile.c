@@ -12,8 +12,10 @@
  *
  * The second is open while an answer is on its way, after a crash, and at the end of a run. Then it
  * must hold without what came just before: ANSWER_LATE for what was answered, SILENCE for what was
- * not. What a lost request leaves (told of, and never logged) stays a difference of its own target
- * or statement, and hides nothing of another. An HTTP target whose counts are equal is forgotten.
+ * not. Of IMDS a backend tells once for each lookup of credentials, with the sum of its requests:
+ * so they are one thing for each backend, and may be told of as late as what got no answer. What a
+ * lost request leaves (told of, and never logged) stays a difference of its own target or
+ * statement, and hides nothing of another. An HTTP target whose counts are equal is forgotten.
  */
 #include "sim/oracle/oracle-private.h"
 
@@ -24,6 +26,7 @@
 #define SILENCE (2 * LAB_MINUTE)   /* the longest that anybody waits for one */
 #define SHOWN 72                   /* bytes of a target or statement, its end */
 #define HOSTS_KNOWN 1024u
+#define IMDS LAB_VIEW("IMDS")
 
 /* How many there were of late: those of this span and of the one before. */
 struct lately {
@@ -175,7 +178,7 @@ static void logged(struct oracle *oracle, const struct sim_access *access, uint3
 	tally->peer = peer;
 	tally->last_ns = now_ns;
 	tally->last_event = oracle->last_event;
-	if (access->answered)
+	if (access->answered && !lab_view_eq(what, IMDS))
 		note_lately(&tally->answers, LAB_MAX(access->answered_ns, now_ns), ANSWER_LATE);
 	else
 		note_lately(&tally->silences, now_ns, SILENCE);
@@ -187,6 +190,15 @@ void reconcile_http_access(struct oracle *oracle, const struct sim_access *acces
 {
 	if (oracle->settings.has_access_log && !access->is_repeat && access->method.len > 0)
 		logged(oracle, access, peer, access->method, false);
+}
+
+void reconcile_imds_access(struct oracle *oracle, const struct sim_access *access, uint32_t peer)
+{
+	struct sim_access any = *access;
+
+	any.request = LAB_VIEW("");
+	if (oracle->settings.has_access_log)
+		logged(oracle, &any, peer, IMDS, true);
 }
 
 static bool is_counted(struct lab_view word)
@@ -281,9 +293,22 @@ void reconcile_http_event(struct oracle *oracle, const struct lab_event *event,
 	uint64_t n = new_attempts(
 		oracle->reconcile, event, attempts, event->id == LAB_EV_http_request_finished);
 
-	/* Lookups of credentials are told of as such, not request by request. */
+	/* Lookups of credentials are told of as such, not request by request: below. */
 	if (oracle->settings.has_access_log && !is_imds)
 		told(oracle, event, method, target, n, n > 0 && status != 0);
+}
+
+/* Which of them were answered it does not say. */
+void reconcile_imds_event(struct oracle *oracle, const struct lab_event *event)
+{
+	uint64_t attempts = 0;
+
+	for (size_t i = 0; i < event->field_count; i++) {
+		if (strcmp(event->fields[i].name, "attempts") == 0)
+			attempts = event->fields[i].number;
+	}
+	if (oracle->settings.has_access_log)
+		told(oracle, event, IMDS, LAB_VIEW(""), attempts, 0);
 }
 
 void reconcile_cql_event(struct oracle *oracle, const struct lab_event *event)

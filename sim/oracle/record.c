@@ -420,6 +420,13 @@ static void cql_access(
 	keep_line(oracle, line);
 }
 
+static void imds_access(struct oracle *oracle, const struct sim_access *access, uint32_t peer)
+{
+	reconcile_imds_access(oracle, access, peer);
+	if (access->fault_id != 0 || access->status >= 400)
+		oracle_imds_trouble(oracle, access->received_ns);
+}
+
 /* ---- both ---- */
 
 void oracle_access(struct oracle *oracle, const struct sim_access *access)
@@ -443,8 +450,8 @@ void oracle_access(struct oracle *oracle, const struct sim_access *access)
 	line.peer = intern_peer(oracle, access->peer);
 	if (is_s3)
 		s3_access(oracle, access, &line);
-	else if (is_imds && (access->fault_id != 0 || access->status >= 400))
-		oracle_imds_trouble(oracle, access->received_ns);
+	else if (is_imds)
+		imds_access(oracle, access, line.peer);
 	else if (strcmp(access->service, "cql") == 0)
 		cql_access(oracle, access, &line);
 }
@@ -536,6 +543,9 @@ void oracle_event(struct oracle *oracle, const struct lab_event *event)
 	case LAB_EV_fs_dictmap_dict_write_uncertain:
 	case LAB_EV_fs_object_write_uncertain:
 		oracle_trouble(oracle, event->time_ns);
+		break;
+	case LAB_EV_fs_auth_request_finished:
+		reconcile_imds_event(oracle, event);
 		break;
 	case LAB_EV_cassandra_query_finished:
 		reconcile_cql_event(oracle, event);

@@ -143,6 +143,53 @@ static void a_request_that_no_event_tells_of_is_found(void **state)
 	finds_silent("backend-1: DELETE ..." KEY);
 }
 
+static void asked_imds(const char *operation)
+{
+	struct sim_access access = line("imds", operation, "/latest/api/token");
+
+	access.method = LAB_VIEW("PUT");
+	log_line(access);
+}
+
+static void looked_up(uint64_t attempts)
+{
+	const struct lab_field fields[] = { LAB_F_U64("status_code", 200),
+		LAB_F_U64("attempts", attempts), LAB_F_CODE("code", LAB_OK) };
+
+	t_tell_fiber(LAB_EV_fs_auth_request_finished, HOST, 7, fields, LAB_COUNT_OF(fields));
+}
+
+/* The lookup says how many they were, once, in the end. */
+static void requests_to_imds_are_those_of_lookups(void **state)
+{
+	(void)state;
+	asked_imds("imds.token");
+	t.now += LAB_MINUTE;
+	asked_imds("imds.role");
+	looked_up(2);
+	/* Lost on its way. */
+	looked_up(1);
+	passes();
+}
+
+static void a_request_to_imds_that_no_lookup_tells_of_is_found(void **state)
+{
+	(void)state;
+	asked_imds("imds.token");
+	asked_imds("imds.role");
+	looked_up(1);
+	finds_silent("backend-1: IMDS ...");
+}
+
+static void a_lookup_that_a_crash_ended_is_not_missed(void **state)
+{
+	(void)state;
+	asked_imds("imds.token");
+	t.now += LAB_MINUTE;
+	crash();
+	passes();
+}
+
 static void an_answer_that_nobody_gave_is_found(void **state)
 {
 	(void)state;
@@ -363,6 +410,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		test(both_sides_tell_the_same),
 		test(a_request_that_no_event_tells_of_is_found),
+		test(requests_to_imds_are_those_of_lookups),
+		test(a_request_to_imds_that_no_lookup_tells_of_is_found),
+		test(a_lookup_that_a_crash_ended_is_not_missed),
 		test(an_answer_that_nobody_gave_is_found),
 		test(of_an_unanswered_request_nobody_has_an_answer),
 		test(each_attempt_is_one_request),
