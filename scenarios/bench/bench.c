@@ -32,6 +32,9 @@ static const struct bench_row rows[] = {
 	{ "client.s3.cpu_us", "us", 45 * K, true, 0, bench_client_s3, false },
 	{ "start.ms", "ms", 50 * K, true, 0, bench_start_time, false },
 	{ "start.rss_mb", "MB", 40 * K, true, 0, bench_start_memory, false },
+	{ "bundle.encode_mb_s", "MB/s", 0, false, 0, bench_bundle_encode, false },
+	{ "obox.open_100k_ms", "ms", 0, true, 0, bench_obox_open, false },
+	{ "obox.merge_100k_ms", "ms", 0, true, 0, bench_obox_merge, false },
 	/* 99 % of what AWS promises (s3 2.1). */
 	{ "throttle.1.writes_per_s", "1/s", INT64_C(3465) * K, false, 0, bench_throttle_writes_1,
 		false },

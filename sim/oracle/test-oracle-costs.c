@@ -130,6 +130,36 @@ static void a_request_too_many_is_found(void **state)
 	assert_int_equal(t_finds("I36 other requests than the table's")->invariant, 36);
 }
 
+/* No action asks for metadata. */
+static void a_head_is_found(void **state)
+{
+	(void)state;
+	deliver(1);
+	send("HEAD", "mails/" T_USER "/mails/0", NULL, 0);
+	deliver(2);
+	(void)t_finds("I36 other requests than the table's");
+}
+
+/* A listing out of turn may: then nothing is compared. */
+static void metadata_of_a_listing_out_of_turn_is_not(void **state)
+{
+	struct lab_field fields[] = { LAB_F_TEXT("user", LAB_VIEW(T_USER)),
+		LAB_F_U64("guid_lookups", 1), LAB_F_U64("code", LAB_OK) };
+	struct lab_event event = { .id = LAB_EV_obox_mailbox_rescan_finished,
+		.fields = fields,
+		.field_count = LAB_COUNT_OF(fields) };
+
+	(void)state;
+	deliver(1);
+	send("HEAD", "mails/" T_USER "/mails/0", NULL, 0);
+	event.time_ns = t.now;
+	oracle_event(t.oracle, &event);
+	t.now += LAB_SEC;
+	deliver(2);
+	t_passes();
+	assert_int_equal(oracle_costs(t.oracle)->compared[COST_ACTION_delivered], 1);
+}
+
 static void a_request_too_few_is_found(void **state)
 {
 	(void)state;
@@ -223,6 +253,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			what_costs_what_it_should_is_counted, setup, t_teardown),
 		cmocka_unit_test_setup_teardown(a_request_too_many_is_found, setup, t_teardown),
+		cmocka_unit_test_setup_teardown(a_head_is_found, setup, t_teardown),
+		cmocka_unit_test_setup_teardown(
+			metadata_of_a_listing_out_of_turn_is_not, setup, t_teardown),
 		cmocka_unit_test_setup_teardown(a_request_too_few_is_found, setup, t_teardown),
 		cmocka_unit_test_setup_teardown(
 			it_is_found_while_the_run_goes_on, setup, t_teardown),
