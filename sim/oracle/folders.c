@@ -508,6 +508,18 @@ static const struct history_op *deleted_by(const struct folder *folder)
 	return NULL;
 }
 
+/* After a crash no index is believed; but requests may arrive later than their host crashed. */
+static bool had_crashed_before(
+	const struct folders *f, const struct history_op *op, const struct history_op *deletion)
+{
+	const struct knowledge *k = f->oracle->knowledge;
+	uint32_t life = knowledge_life(k, op);
+	uint64_t crashed_ns = UINT64_MAX;
+
+	return life != KNOWLEDGE_NOBODY && knowledge_crash(k, life, &crashed_ns) != UINT64_MAX &&
+	       crashed_ns < deletion->invoked_ns && deletion->invoked_ns - crashed_ns > LAB_MINUTE;
+}
+
 /* Another backend that had served the user before: its metacache is not removed (obox 4.11). */
 static bool has_stale_host(const struct folders *f, const struct history_op *deletion)
 {
@@ -516,7 +528,8 @@ static bool has_stale_host(const struct folders *f, const struct history_op *del
 
 		if (op->boot > 0 && lab_view_eq(op->user, deletion->user) &&
 			!lab_view_eq(op->backend, deletion->backend) &&
-			op->invoked_event < deletion->ended_event)
+			op->invoked_event < deletion->ended_event &&
+			!had_crashed_before(f, op, deletion))
 			return true;
 	}
 	return false;

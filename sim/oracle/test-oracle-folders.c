@@ -508,6 +508,18 @@ static void unless_another_backend_had_them(void **state)
 	t_excuses("I11 folder of a deleted user");
 }
 
+/* What a crash left behind is not believed. */
+static void but_not_one_that_had_crashed_before(void **state)
+{
+	(void)state;
+	create(2, "Work", 1);
+	t_crash(2);
+	t.now += 2 * LAB_MINUTE;
+	delete_user(1, HISTORY_OK);
+	finally(INBOX, { .name = "Work", .guid = 1 });
+	(void)t_finds("I11 folder of a deleted user");
+}
+
 /* UIDs of the user before mean nothing to the next one. */
 static void numbers_begin_anew_with_the_user(void **state)
 {
@@ -585,6 +597,7 @@ int main(void)
 		t_backends_test(what_came_after_it_must_be_there),
 		t_backends_test(its_folders_do_not_come_back),
 		t_backends_test(unless_another_backend_had_them),
+		t_backends_test(but_not_one_that_had_crashed_before),
 		t_backends_test(numbers_begin_anew_with_the_user),
 		t_backends_test(status_tells_numbers_too),
 	};
