@@ -69,7 +69,7 @@ static void search(struct obox_secondary *secondary)
 		return;
 	folder = obox_virtual_find(secondary, name);
 	lab_assert(folder->count == 2 && folder->mails[0].uid < folder->mails[1].uid);
-	lab_assert(folder->mails[1].uid < folder->next_uid && folder->uidvalidity >= 3);
+	lab_assert(folder->mails[1].uid < folder->next_uid && folder->uidvalidity > 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

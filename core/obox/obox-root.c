@@ -206,7 +206,8 @@ static int upload(struct obox_root *root, const char *reason, struct lab_error *
 	if (result == 0) {
 		root->is_dirty = false;
 		root->uploaded_secondary = secondary;
-		obox_virtual_uploaded(root->secondary);
+		if (root->secondary->changes == secondary)
+			obox_virtual_uploaded(root->secondary, true);
 	}
 	if (result == 0 && upload.kind == OBOX_BUNDLE_BASE) {
 		keep_base(root, root->list, &name);

@@ -18,6 +18,12 @@ static const struct conf_settings *conf_of(const struct obox_root *root)
 
 /* ---- bundles ---- */
 
+static bool has_virtual_member(const struct obox_root *root)
+{
+	return !conf_of(root)->metacache_disable_secondary_indexes &&
+	       !conf_of(root)->virtual_index_is_elsewhere;
+}
+
 void obox_secondary_members_init(
 	struct obox_secondary_members *members, const struct obox_root *root, bool is_diff)
 {
@@ -28,7 +34,7 @@ void obox_secondary_members_init(
 	if (!conf->private_index_is_elsewhere)
 		obox_private_encode(
 			root->secondary, is_diff ? root->base_secondary : NULL, &members->flags);
-	if (!conf->metacache_disable_secondary_indexes && !conf->virtual_index_is_elsewhere)
+	if (has_virtual_member(root))
 		obox_virtual_encode(root->secondary, &members->folders);
 }
 
@@ -143,6 +149,8 @@ void obox_secondary_get(struct obox_root *root, struct lab_reader *reader)
 		return;
 	}
 	root->uploaded_secondary = root->secondary->changes - is_changed;
+	if (is_changed != 0)
+		obox_virtual_uploaded(root->secondary, false);
 }
 
 /* ---- private flags ---- */
@@ -282,6 +290,16 @@ static int search_all(struct search *search, struct lab_error *err)
 	return 0;
 }
 
+/* Whoever takes over the UIDs of another says so before it shows its own. */
+static int upload_before_show(struct obox_root *root, struct lab_view name, struct lab_error *err)
+{
+	const struct obox_virtual *folder = obox_virtual_find(root->secondary, name);
+
+	if (folder == NULL || !folder->is_taken_over || !has_virtual_member(root))
+		return 0;
+	return obox_root_flush(root, "metacache:upload_root", err) < 0 ? -1 : 0;
+}
+
 int obox_virtual_open(struct obox_user *user, struct lab_view name, struct lab_view flag,
 	bool is_set, struct lab_error *err)
 {
@@ -302,6 +320,8 @@ int obox_virtual_open(struct obox_user *user, struct lab_view name, struct lab_v
 			search.count, err);
 	if (result > 0)
 		(void)obox_root_upload_later(root);
+	if (result >= 0 && upload_before_show(root, name, err) < 0)
+		result = -1;
 	lab_arena_free(&search.arena);
 	return result < 0 ? lab_error_wrap(err, "virtual folder %.*s", LAB_VIEW_ARG(name)) : result;
 }

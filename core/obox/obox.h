@@ -182,8 +182,9 @@ size_t obox_shared_sync(struct obox_user *user, struct obox_mailbox *shared);
 
 /* Searches all folders of the user for mails with the flag, or without it, and gives those that are
  * new in the virtual folder of that name UIDs (INDEX=~/virtual). Makes no folder, whatever is
- * deleted meanwhile. 1 if that changed something, 0 if not; -1 if any folder cannot be opened, or
- * LAB_LIMIT: it stays as it was. Blocks. */
+ * deleted meanwhile. Who takes over from another metacache uploads the root before it returns. 1 if
+ * that changed something, 0 if not; -1 if any folder cannot be opened, or LAB_LIMIT: it stays as it
+ * was. Blocks. */
 int obox_virtual_open(struct obox_user *user, struct lab_view name, struct lab_view flag,
 	bool is_set, struct lab_error *err);
 struct obox_virtual_item {

@@ -273,7 +273,7 @@ static uint32_t first_uid(const struct obox_virtual *folder, uint64_t author, si
 {
 	uint64_t first = folder->next_uid;
 
-	if (folder->next_uid > 1 && folder->writer != author)
+	if (folder->writer != author)
 		first += OBOX_VIRTUAL_UID_JUMP;
 	return first + count > UINT32_MAX ? 0 : (uint32_t)first;
 }
@@ -300,11 +300,15 @@ static struct lab_map *map_of(
 	return map;
 }
 
-/* No UIDs are left, or it has none yet. */
-static void begin_numbers(struct obox_virtual *folder, uint32_t uidvalidity)
+/* Clocks may be wrong, and who began anew may have crashed before anybody heard of it: so each
+ * author takes another UIDVALIDITY, whatever the time. */
+static void begin_numbers(struct obox_virtual *folder, uint64_t author, uint32_t uidvalidity)
 {
-	folder->uidvalidity = LAB_MAX(folder->uidvalidity, uidvalidity);
+	uint64_t least = LAB_MAX(folder->uidvalidity, uidvalidity);
+
+	folder->uidvalidity = (uint32_t)LAB_MIN(least + author % 65536, (uint64_t)UINT32_MAX);
 	folder->next_uid = 1;
+	folder->writer = author;
 	folder->count = 0;
 }
 
@@ -327,6 +331,7 @@ static int update(struct obox_secondary *secondary, struct obox_virtual *folder,
 	if (added > 0) {
 		folder->next_uid = first + (uint32_t)added;
 		folder->given += (uint32_t)added;
+		folder->is_taken_over = folder->is_taken_over || folder->writer != author;
 		folder->writer = author;
 	}
 	added += folder->count - kept;
@@ -355,7 +360,7 @@ int obox_virtual_update(struct obox_secondary *secondary, uint64_t author, struc
 		return lab_fail(err, LAB_LIMIT, "more than %d virtual folders", OBOX_VIRTUALS_MAX);
 	is_new = folder->next_uid == 0;
 	if (is_new)
-		begin_numbers(folder, uidvalidity);
+		begin_numbers(folder, author, uidvalidity);
 	found = map_of(secondary->heap, mails, count);
 	result = update(secondary, folder, author, found, err);
 	lab_map_free(&found);
@@ -367,12 +372,16 @@ int obox_virtual_update(struct obox_secondary *secondary, uint64_t author, struc
 	return result;
 }
 
-void obox_virtual_uploaded(struct obox_secondary *secondary)
+void obox_virtual_uploaded(struct obox_secondary *secondary, bool is_uploaded)
 {
 	struct lab_tree_iter iter = lab_tree_iterate(secondary->folders, LAB_VIEW(""));
 	struct lab_view name;
 	void *value;
 
-	while (lab_tree_next(&iter, &name, &value))
-		((struct obox_virtual *)value)->given = 0;
+	while (lab_tree_next(&iter, &name, &value)) {
+		struct obox_virtual *folder = value;
+
+		folder->given = 0;
+		folder->is_taken_over = !is_uploaded;
+	}
 }

@@ -55,7 +55,10 @@ struct obox_virtual {
 	size_t author_count;
 	struct obox_virtual_mail *mails; /* by UID */
 	size_t count;
-	uint32_t given; /* UIDs since the last upload; in no bundle */
+	/* In no bundle: UIDs since the last upload; another author's were taken over since, so that
+	 * it must be uploaded before it is shown, or the next one would leave out the same. */
+	uint32_t given;
+	bool is_taken_over;
 };
 
 struct obox_secondary {
@@ -90,13 +93,13 @@ size_t obox_private_forget(struct obox_secondary *secondary, struct lab_view own
 const struct obox_virtual *obox_virtual_find(
 	const struct obox_secondary *secondary, struct lab_view name);
 /* The search has found these mails (their UIDs do not count): those that had a UID keep it, the
- * others get new ones in this order. `uidvalidity` is for a folder that has none. 1 if that changed
- * something; -1 LAB_LIMIT, and nothing is changed. */
+ * others get new ones in this order. A folder that has none gets a UIDVALIDITY from `uidvalidity`
+ * up. 1 if that changed something; -1 LAB_LIMIT, and nothing is changed. */
 int obox_virtual_update(struct obox_secondary *secondary, uint64_t author, struct lab_view name,
 	uint32_t uidvalidity, const struct obox_virtual_mail *mails, size_t count,
 	struct lab_error *err);
-/* All that was given out is uploaded. */
-void obox_virtual_uploaded(struct obox_secondary *secondary);
+/* All that was given out is uploaded, or (after a stop) perhaps not. */
+void obox_virtual_uploaded(struct obox_secondary *secondary, bool is_uploaded);
 
 /* ---- merging, and as bytes (secondary-codec.c) ---- */
 

@@ -369,7 +369,35 @@ static void a_virtual_folder_keeps_its_uids_on_another_backend(void **state)
 	two_stop(&t);
 }
 
-/* Changed, but not uploaded: the backend ends there. */
+/* Two that take over from one and the same must not leave out the same UIDs. */
+static void who_takes_over_uploads_before_it_shows(void **state)
+{
+	struct two t;
+
+	two_start(&t, *state);
+	done(&t.a, deliver_fn, "INBOX", "one");
+	assert_virtual(&t.a, "1:one ");
+	done(&t.b, deliver_fn, "INBOX", "two");
+	/* The index of INBOX is known; no upload, so nothing may be shown. */
+	rig_fail_at(t.rig, 1, RIG_FAIL);
+	t.rig->fail_from_then_on = true;
+	t.b.user->root_index.is_stopping = true;
+	do_task(&t.b, search_fn, "", "");
+	assert_true(t.rig->fired && task.has_ended && task.result < 0);
+	do_task(&t.b, search_fn, "", "");
+	assert_true(task.has_ended && task.result < 0);
+	t.b.user->root_index.is_stopping = false;
+	t.rig->fail_from_then_on = false;
+	rig_fail_at(t.rig, 0, RIG_FAIL);
+	node_crash(&t.b, FAULT_DISK_KEEP);
+	assert_virtual(&t.b, "1:one 65538:two ");
+	node_crash(&t.b, FAULT_DISK_KEEP);
+	done(&t.b, deliver_fn, "INBOX", "three");
+	assert_virtual(&t.b, "1:one 65538:two 131075:three ");
+	two_stop(&t);
+}
+
+/* Neither is uploaded before the other is made. */
 static void two_at_once_begin_anew(void **state)
 {
 	uint32_t uidvalidity;
@@ -652,6 +680,26 @@ static void only_what_was_known_before_a_listing_is_forgotten(void **state)
 	obox_secondary_free(&s);
 }
 
+/* An empty folder has a UIDVALIDITY, too: nobody knows what was given out under it. */
+static void each_author_leaves_uids_out(void **state)
+{
+	struct obox_secondary *s = obox_secondary_new(heap);
+	struct obox_virtual_mail mail = { .name = { 1 } };
+	struct lab_error err;
+
+	(void)state;
+	OK(obox_virtual_update(s, 1, LAB_VIEW("v"), 7, NULL, 0, &err));
+	assert_int_equal(obox_virtual_find(s, LAB_VIEW("v"))->next_uid, 1);
+	OK(obox_virtual_update(s, 2, LAB_VIEW("v"), 7, &mail, 1, &err));
+	assert_int_equal(
+		obox_virtual_find(s, LAB_VIEW("v"))->mails[0].uid, 1 + OBOX_VIRTUAL_UID_JUMP);
+	mail.name[0] = 2;
+	OK(obox_virtual_update(s, 2, LAB_VIEW("v"), 7, &mail, 1, &err));
+	assert_int_equal(
+		obox_virtual_find(s, LAB_VIEW("v"))->mails[0].uid, 2 + OBOX_VIRTUAL_UID_JUMP);
+	obox_secondary_free(&s);
+}
+
 static void what_cannot_be_numbered_is_refused(void **state)
 {
 	struct obox_secondary *s = obox_secondary_new(heap);
@@ -675,10 +723,10 @@ static void what_cannot_be_numbered_is_refused(void **state)
 	assert_int_equal(obox_virtual_update(s, 1, LAB_VIEW("v"), 7, mails, 10000, &err), -1);
 	assert_int_equal(err.code, LAB_LIMIT);
 	assert_int_equal(obox_virtual_find(s, LAB_VIEW("v"))->count, 30000);
-	obox_virtual_uploaded(s);
+	obox_virtual_uploaded(s, true);
 	OK(obox_virtual_update(s, 1, LAB_VIEW("v"), 7, mails, 10000, &err));
 	assert_int_equal(obox_virtual_find(s, LAB_VIEW("v"))->next_uid, 70001);
-	assert_int_equal(obox_virtual_find(s, LAB_VIEW("v"))->uidvalidity, 7);
+	assert_int_equal(obox_virtual_find(s, LAB_VIEW("v"))->uidvalidity, 7 + 1);
 	assert_int_equal(obox_virtual_update(s, 1, LAB_VIEW("a//b"), 7, mails, 1, &err), -1);
 	lab_heap_free(heap, mails);
 	obox_secondary_free(&s);
@@ -720,7 +768,7 @@ static void too_many_authors_make_a_folder_anew(void **state)
 	(void)state;
 	for (uint64_t author = 1; author <= OBOX_VIRTUAL_AUTHORS_MAX + 10; author++) {
 		OK(obox_virtual_update(s, author, LAB_VIEW("v"), 7, &mails[author % 2], 1, &err));
-		obox_virtual_uploaded(s);
+		obox_virtual_uploaded(s, true);
 	}
 	assert_int_equal(
 		obox_virtual_find(s, LAB_VIEW("v"))->author_count, OBOX_VIRTUAL_AUTHORS_MAX);
@@ -749,6 +797,7 @@ int main(void)
 		RIG_UNIT_TEST(elsewhere_they_are_lost_with_the_host),
 		RIG_UNIT_TEST(flags_of_another_users_folder_are_the_readers_own),
 		RIG_UNIT_TEST(a_virtual_folder_keeps_its_uids_on_another_backend),
+		RIG_UNIT_TEST(who_takes_over_uploads_before_it_shows),
 		RIG_UNIT_TEST(two_at_once_begin_anew),
 		RIG_UNIT_TEST(a_deleted_folder_is_not_made_again),
 		RIG_UNIT_TEST(disabled_virtual_folders_stay_on_the_host),
@@ -756,6 +805,7 @@ int main(void)
 		TEST(hosts_agree_once_they_have_told_each_other),
 		TEST(a_diff_and_its_base_are_the_whole),
 		TEST(only_what_was_known_before_a_listing_is_forgotten),
+		TEST(each_author_leaves_uids_out),
 		TEST(what_cannot_be_numbered_is_refused),
 		TEST(damaged_members_are_refused),
 		TEST(too_many_authors_make_a_folder_anew),

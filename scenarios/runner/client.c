@@ -88,7 +88,8 @@ static bool is_read_only(enum history_kind kind)
 {
 	return kind == HISTORY_FETCH || kind == HISTORY_SELECT || kind == HISTORY_REBUILD ||
 	       kind == HISTORY_LIST || kind == HISTORY_STATUS || kind == HISTORY_SEARCH ||
-	       kind == HISTORY_FTS_CHECK || kind == HISTORY_QUOTA;
+	       kind == HISTORY_FTS_CHECK || kind == HISTORY_QUOTA ||
+	       kind == HISTORY_PRIVATE_FETCH || kind == HISTORY_VIRTUAL;
 }
 
 /* What the client knows after `answer`; a broken connection says nothing about a write. */

@@ -29,6 +29,15 @@ struct client_context {
 	uint32_t sessions;      /* that have asked for anything */
 };
 
+#define CLIENT_SHARED 8
+#define CLIENT_PRIVATES 64
+
+/* A mail of somebody's INBOX, of which others have flags of their own. */
+struct client_shared {
+	const struct user *owner;
+	uint8_t folder[HISTORY_NAME_BYTES], name[HISTORY_NAME_BYTES];
+};
+
 struct user {
 	uint32_t number; /* from 1 */
 	char name[64];
@@ -39,6 +48,9 @@ struct user {
 	bool is_locked;            /* in the user database, while an operator deletes it */
 	uint64_t delivery_ordinal; /* of the draws of this user's deliveries */
 	struct lab_map *tokens;    /* object id -> token, as a pointer-sized number */
+	/* The last mails of its INBOX that a session saw; those of others that it has flags of. */
+	struct client_shared shared[CLIENT_SHARED], privates[CLIENT_PRIVATES];
+	size_t shared_count, private_count;
 };
 
 /* A mail of a selected folder, as the client knows it. */
@@ -120,6 +132,17 @@ void client_logout(struct client_session *session);
 bool client_has_quota(const struct client_context *client);
 /* GETQUOTA. */
 bool client_quota(struct client_session *session);
+
+/* ---- shared and virtual folders (client-shared.c) ---- */
+
+/* What others may see of the INBOX that is selected. */
+void client_share(struct client_session *session);
+/* Sets or clears the session's user's own \Seen of a mail; or looks whether it is set. */
+bool client_private_store(
+	struct client_session *session, const struct client_shared *mail, bool is_seen);
+bool client_private_fetch(struct client_session *session, const struct client_shared *mail);
+/* Opens "virtual/unseen": what is not seen, of all folders. */
+bool client_virtual(struct client_session *session);
 
 /* ---- folders (client-folders.c) ---- */
 

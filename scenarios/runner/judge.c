@@ -77,6 +77,14 @@ static bool has_tour(const struct scenario *s)
 	return s->group_count > 0;
 }
 
+static void take_secondary(const struct scenario *s, struct oracle_settings *ret)
+{
+	ret->private_is_elsewhere = s->conf.private_index_is_elsewhere;
+	for (size_t i = 0; i < s->group_count; i++)
+		ret->has_secondary |= s->groups[i].mail_private_seen_percentage.high > 0 ||
+				      s->groups[i].mail_virtual_percentage.high > 0;
+}
+
 static void set_costs(struct oracle_settings *settings, const struct scenario *s)
 {
 	settings->has_costs = has_tour(s) && !scenario_is_scality(&s->endpoints) &&
@@ -173,6 +181,7 @@ struct oracle *judge_new_oracle(const struct scene *scene, struct lab_heap *heap
 	take_plugins(s, heap, &settings);
 	set_costs(&settings, s);
 	set_routing(&settings, s);
+	take_secondary(s, &settings);
 	return oracle_new(&settings);
 }
 

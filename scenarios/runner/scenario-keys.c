@@ -133,6 +133,12 @@ static const struct conf_key keys[] = {
 		"0%", "Generated mails with an attachment; 0%: those of 6000 bytes and more"),
 	RANGE("user", scenario_group, mail_quota_percentage, CONF_UNIT_FRACTION, 0, PPM_MAX, "0%",
 		"Actions that ask for the quota, if there is one"),
+	RANGE("user", scenario_group, mail_private_seen_percentage, CONF_UNIT_FRACTION, 0, PPM_MAX,
+		"0%",
+		"Actions that set, clear or look at the user's own \\Seen of a mail in "
+		"another user's INBOX (INDEXPVT)"),
+	RANGE("user", scenario_group, mail_virtual_percentage, CONF_UNIT_FRACTION, 0, PPM_MAX, "0%",
+		"Actions that open a virtual folder of all unseen mails"),
 	RANGE("user", scenario_group, mail_sieve_fileinto_percentage, CONF_UNIT_FRACTION, 0,
 		PPM_MAX, "0%", "Deliveries that a Sieve script files into another folder"),
 	RANGE("user", scenario_group, mailbox_create_percentage, CONF_UNIT_FRACTION, 0, PPM_MAX,

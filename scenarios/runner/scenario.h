@@ -87,6 +87,7 @@ struct scenario_group {
 	struct conf_range mailbox_rename_percentage, mailbox_subscribe_percentage;
 	struct conf_range mailbox_status_percentage, mail_sieve_fileinto_percentage;
 	struct conf_range mail_attachment_percentage, mail_quota_percentage;
+	struct conf_range mail_private_seen_percentage, mail_virtual_percentage;
 	struct conf_range obox_user_delete_interval; /* 0: never */
 };
 

@@ -133,6 +133,43 @@ bool client_has_quota(const struct client_context *client)
 	return false;
 }
 
+/* One mail of each user. */
+void client_share(struct client_session *session)
+{
+	session->user->shared[0].owner = session->user;
+	session->user->shared_count = 1;
+}
+
+static bool record_private(struct client_session *session, const struct client_shared *mail,
+	enum history_kind kind, const char *flag)
+{
+	size_t at = fake.count;
+
+	lab_assert(mail->owner != NULL);
+	(void)record(session->client, kind, session->user->number, session->node);
+	(void)snprintf(
+		fake.calls[at].target, sizeof(fake.calls[at].target), "%u", mail->owner->number);
+	(void)snprintf(fake.calls[at].flag, sizeof(fake.calls[at].flag), "%s", flag);
+	return !fake.sessions_break;
+}
+
+bool client_private_store(
+	struct client_session *session, const struct client_shared *mail, bool is_seen)
+{
+	return record_private(session, mail, HISTORY_PRIVATE_STORE, is_seen ? "+" : "-");
+}
+
+bool client_private_fetch(struct client_session *session, const struct client_shared *mail)
+{
+	return record_private(session, mail, HISTORY_PRIVATE_FETCH, "");
+}
+
+bool client_virtual(struct client_session *session)
+{
+	(void)record(session->client, HISTORY_VIRTUAL, session->user->number, session->node);
+	return !fake.sessions_break;
+}
+
 bool client_quota(struct client_session *session)
 {
 	(void)session;
@@ -728,6 +765,39 @@ static void what_is_set_is_cleared_every_other_time(void **state)
 	assert_true(set > 20 && cleared > 20);
 }
 
+/* Of their own mails and of others'; and the auditor looks at each once more. */
+static void readers_have_flags_of_others_mails(void **state)
+{
+	size_t set = 0, cleared = 0, looked = 0, foreign = 0, opened = 0, from, audited = 0;
+
+	(void)state;
+	start("user u {\ncount = 10\nmail_private_seen_percentage = 50%\n"
+	      "mail_virtual_percentage = 50%\n}\n",
+		1, 10 * LAB_MINUTE);
+	run_until(15 * LAB_MINUTE);
+	for (size_t i = 0; i < fake.count; i++) {
+		const struct call *call = &fake.calls[i];
+
+		set += call->kind == HISTORY_PRIVATE_STORE && call->flag[0] == '+';
+		cleared += call->kind == HISTORY_PRIVATE_STORE && call->flag[0] == '-';
+		looked += call->kind == HISTORY_PRIVATE_FETCH;
+		foreign += call->kind == HISTORY_PRIVATE_STORE &&
+			   (uint32_t)(call->target[0] - '0') != call->user;
+		opened += call->kind == HISTORY_VIRTUAL;
+	}
+	assert_true(set > 20 && cleared > 20 && looked > 20 && foreign > 20 && opened > 20);
+	from = fake.count;
+	assert_int_equal(workload_audit(test.workload, &test.nodes[0], &test.loader.err), 0);
+	run_until(30 * LAB_MINUTE);
+	opened = 0;
+	for (size_t i = from; i < fake.count; i++) {
+		audited += fake.calls[i].kind == HISTORY_PRIVATE_FETCH;
+		opened += fake.calls[i].kind == HISTORY_VIRTUAL;
+	}
+	assert_true(audited >= 20);
+	assert_int_equal(opened, 10);
+}
+
 static void backends_that_serve_one_user_converge_twice_around(void **state)
 {
 	size_t flushes = 0, from;
@@ -871,6 +941,7 @@ int main(void)
 		test(what_a_user_does_depends_on_the_seed_and_its_own_group_only),
 		test(actions_store_flags_and_sieve_sets_them),
 		test(what_is_set_is_cleared_every_other_time),
+		test(readers_have_flags_of_others_mails),
 		test(backends_that_serve_one_user_converge_twice_around),
 		test(sessions_make_rename_and_delete_folders),
 		test(who_is_deleted_is_locked_out_until_it_is_done),

@@ -434,13 +434,52 @@ static bool asks_for_quota(struct workload *w, struct lane *lane)
 	       lab_pick(next(w, lane, "quota"), 1000000) < pick(w, lane, share, "quota.share");
 }
 
+static bool is_drawn(
+	struct workload *w, struct lane *lane, const struct conf_range *share, const char *what)
+{
+	return share->high > 0 &&
+	       lab_pick(next(w, lane, what), 1000000) < pick(w, lane, share, "secondary.share");
+}
+
+/* A mail of somebody's INBOX of which the user has no flag yet, or one of those that it has. */
+static const struct client_shared *pick_shared(struct workload *w, struct lane *lane)
+{
+	struct user *user = lane->user;
+	const struct user *owner =
+		&w->users[lab_pick(next(w, lane, "private.owner"), w->user_count)];
+	uint64_t which = next(w, lane, "private.mail");
+
+	if (owner->shared_count > 0 && user->private_count < CLIENT_PRIVATES && which % 2 == 0) {
+		user->privates[user->private_count] =
+			owner->shared[lab_pick(which, owner->shared_count)];
+		return &user->privates[user->private_count++];
+	}
+	return user->private_count == 0 ? NULL
+					: &user->privates[lab_pick(which, user->private_count)];
+}
+
+static bool act_on_shared(struct workload *w, struct lane *lane, struct client_session *session)
+{
+	const struct client_shared *mail = pick_shared(w, lane);
+	uint64_t what = next(w, lane, "private.what");
+
+	if (mail == NULL)
+		return true;
+	return what % 3 == 0 ? client_private_fetch(session, mail)
+			     : client_private_store(session, mail, what % 3 == 1);
+}
+
 static bool act(struct workload *w, struct lane *lane, struct client_session *session)
 {
+	const struct scenario_group *g = lane->user->group;
 	enum history_kind on_folder = pick_folder_action(w, lane);
 
 	if (asks_for_quota(w, lane))
 		return client_quota(session);
-
+	if (is_drawn(w, lane, &g->mail_private_seen_percentage, "private"))
+		return act_on_shared(w, lane, session);
+	if (is_drawn(w, lane, &g->mail_virtual_percentage, "virtual"))
+		return client_virtual(session);
 	if (on_folder != HISTORY_KIND_COUNT)
 		return act_on_folder(w, lane, session, on_folder);
 	return act_on_mail(w, lane, session);
@@ -466,6 +505,7 @@ static void session_run(
 	if (client_select(&session, folder) ||
 		(scenario_changes_folders(user->group) &&
 			client_select(&session, LAB_VIEW("INBOX")))) {
+		client_share(&session);
 		do {
 			uint64_t delay_ns =
 				pick(w, lane, &user->group->mail_action_delay, "action.delay");
@@ -930,6 +970,10 @@ static void audit_user(void *arg)
 			audit_folder(w, fiber->user, names[i]);
 		if (w->client.has_searches)
 			(void)client_fts_check(&session, true);
+		for (size_t i = 0; i < fiber->user->private_count; i++)
+			(void)client_private_fetch(&session, &fiber->user->privates[i]);
+		if (fiber->user->group->mail_virtual_percentage.high > 0)
+			(void)client_virtual(&session);
 	}
 	lab_arena_free(&session.arena);
 	w->busy--;

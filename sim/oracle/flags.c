@@ -8,7 +8,7 @@
  * backend had not uploaded when it crashed may be seen, or not. A copy begins with what its source
  * may have had then.
  */
-#include "sim/oracle/oracle-private.h"
+#include "sim/oracle/flag-changes.h"
 
 #include <stdio.h>
 
@@ -16,37 +16,6 @@
 #define WHERE_ARG(x) LAB_VIEW_ARG((x)->user), LAB_VIEW_ARG((x)->folder)
 /* Copies of copies; beyond them anything is right. */
 #define DEPTH_MAX 32
-/* Until an upload that is due has ended: its own retries, and a queue before it. */
-#define UPLOAD_TIME (2 * LAB_MINUTE)
-
-/* What a flag can be. */
-enum {
-	CLEAR = 1,
-	SET = 2
-};
-
-/* Somebody who looks. */
-struct observer {
-	uint32_t life;
-	uint64_t at;     /* what it knew then is certain for it */
-	uint64_t to;     /* what began before then may be */
-	bool is_storage; /* it began with all that was stored then */
-};
-
-struct change {
-	const struct history_op *op;
-	unsigned values; /* that it may have left */
-	uint32_t life;
-	uint64_t began, ended; /* events */
-	bool is_certain, is_known;
-};
-
-struct changes {
-	struct change *of;
-	size_t count;
-	uint64_t folder;
-};
-
 /* ---- what a mail may have had ---- */
 
 static struct oracle_instance *source_of(
@@ -82,29 +51,8 @@ static uint64_t folder_key(const struct history_op *op, bool is_target)
 	return knowledge_folder(op->user, is_target ? op->target_guid : op->mailbox_guid);
 }
 
-/* A crash ends what a client never heard of: a flag is the index's alone. */
-static uint64_t end_of(const struct oracle *oracle, const struct history_op *op, uint32_t life)
-{
-	uint64_t crash = knowledge_crash(oracle->knowledge, life, NULL);
-
-	return op->outcome == HISTORY_OK ? op->ended_event : crash;
-}
-
-static struct change change_of(
-	const struct oracle *oracle, const struct history_op *op, unsigned values)
-{
-	uint32_t life = knowledge_life(oracle->knowledge, op);
-
-	return (struct change){ .op = op,
-		.values = values,
-		.life = life,
-		.began = op->invoked_event,
-		.ended = end_of(oracle, op, life),
-		.is_certain = op->outcome == HISTORY_OK || op->copied };
-}
-
 static unsigned values_seen_by(struct oracle *oracle, struct oracle_instance *instance,
-	uint64_t flag, const struct observer *who, unsigned depth);
+	uint64_t flag, const struct flag_observer *who, unsigned depth);
 
 /* What it was made with. */
 static unsigned made_with(
@@ -112,107 +60,57 @@ static unsigned made_with(
 {
 	const struct history_op *maker = instance->maker;
 	struct oracle_instance *source = source_of(oracle, instance);
-	struct observer copier;
+	struct flag_observer copier;
 
 	if (maker->kind == HISTORY_DELIVER)
-		return (maker->flags & flag) != 0 ? SET : CLEAR;
+		return (maker->flags & flag) != 0 ? FLAG_SET : FLAG_CLEAR;
 	if (source == NULL || source->maker == NULL || depth == DEPTH_MAX)
-		return SET | CLEAR;
-	copier = (struct observer){ .life = knowledge_life(oracle->knowledge, maker),
+		return FLAG_SET | FLAG_CLEAR;
+	copier = (struct flag_observer){ .life = knowledge_life(oracle->knowledge, maker),
 		.at = maker->invoked_event,
 		.to = oracle_op_end(maker) == UINT64_MAX ? UINT64_MAX : maker->ended_event };
 	return values_seen_by(oracle, source, flag, &copier, depth + 1);
 }
 
-static bool is_known(const struct oracle *oracle, uint64_t folder, const struct observer *who,
-	const struct change *change)
-{
-	return change->is_certain &&
-	       (knowledge_knew(oracle->knowledge, folder, who->life, who->at, change->life,
-			change->ended) ||
-		       (who->is_storage && knowledge_was_stored(oracle->knowledge, folder,
-						   knowledge_start(oracle->knowledge, who->life),
-						   change->life, change->ended)));
-}
-
 static void collect(struct oracle *oracle, struct oracle_instance *instance, uint64_t flag,
-	const struct observer *who, unsigned depth, struct changes *ret)
+	const struct flag_observer *who, unsigned depth, struct flag_changes *ret)
 {
 	const struct history_op *maker = instance->maker;
 	size_t room = 1;
 
 	for (const struct oracle_touch *t = instance->stores; t != NULL; t = t->next)
 		room += (t->op->flags & flag) != 0;
-	*ret = (struct changes){ .of = lab_arena_array(oracle->work, struct change, room),
+	*ret = (struct flag_changes){ .of = lab_arena_array(oracle->work, struct flag_change, room),
 		.folder = folder_key(maker, maker->kind != HISTORY_DELIVER) };
-	ret->of[ret->count++] = change_of(oracle, maker, made_with(oracle, instance, flag, depth));
+	ret->of[ret->count++] =
+		flag_change_of(oracle, maker, made_with(oracle, instance, flag, depth));
 	for (const struct oracle_touch *t = instance->stores; t != NULL; t = t->next) {
 		if ((t->op->flags & flag) == 0 || t->op->invoked_event >= who->to)
 			continue;
 		ret->folder = folder_key(t->op, false);
-		ret->of[ret->count++] = change_of(oracle, t->op, t->op->is_set ? SET : CLEAR);
+		ret->of[ret->count++] =
+			flag_change_of(oracle, t->op, t->op->is_set ? FLAG_SET : FLAG_CLEAR);
 	}
 	for (size_t i = 0; i < ret->count; i++)
-		ret->of[i].is_known = is_known(oracle, ret->folder, who, &ret->of[i]);
-}
-
-/* Another that is certain was made by somebody who knew it. */
-static bool is_overtaken(
-	const struct oracle *oracle, const struct changes *changes, const struct change *change)
-{
-	for (size_t i = 0; i < changes->count; i++) {
-		const struct change *later = &changes->of[i];
-
-		if (later != change && later->is_known &&
-			knowledge_knew(oracle->knowledge, changes->folder, later->life,
-				later->began, change->life, change->ended))
-			return true;
-	}
-	return false;
-}
-
-static unsigned allowed(const struct oracle *oracle, const struct changes *changes)
-{
-	unsigned values = 0;
-	bool any_known = false;
-
-	for (size_t i = 0; i < changes->count; i++) {
-		any_known |= changes->of[i].is_known;
-		if (!is_overtaken(oracle, changes, &changes->of[i]))
-			values |= changes->of[i].values;
-	}
-	/* Whoever knows nothing but the mail's name sees no flag. */
-	return any_known ? values : values | CLEAR;
+		ret->of[i].is_known = flag_is_known(oracle, ret->folder, who, &ret->of[i]);
 }
 
 static unsigned values_seen_by(struct oracle *oracle, struct oracle_instance *instance,
-	uint64_t flag, const struct observer *who, unsigned depth)
+	uint64_t flag, const struct flag_observer *who, unsigned depth)
 {
-	struct changes changes;
+	struct flag_changes changes;
 
 	collect(oracle, instance, flag, who, depth, &changes);
-	return allowed(oracle, &changes);
+	return flag_allowed(oracle, &changes);
 }
 
 /* ---- a listing ---- */
 
-/* The last change that the observer must have known. */
-static const struct change *last_known(const struct changes *changes)
-{
-	const struct change *last = NULL;
-
-	for (size_t i = 0; i < changes->count; i++) {
-		if (changes->of[i].is_known && (last == NULL || changes->of[i].ended > last->ended))
-			last = &changes->of[i];
-	}
-	return last;
-}
-
 static struct oracle_finding *flag_finding(struct oracle *oracle, struct oracle_instance *instance,
-	const char *flag_name, const struct changes *changes, const struct history_op *listing,
+	const char *flag_name, const struct flag_changes *changes, const struct history_op *listing,
 	bool is_set)
 {
-	const struct change *last = last_known(changes);
+	const struct flag_change *last = flag_last_known(changes);
 	bool is_made = last == NULL || last->op->kind != HISTORY_STORE;
 	struct oracle_finding *f = oracle_find(oracle, is_made ? 4 : 3,
 		is_set    ? "I3 flag is back"
@@ -236,14 +134,14 @@ static struct oracle_finding *flag_finding(struct oracle *oracle, struct oracle_
 
 static void check_flag(struct oracle *oracle, const struct oracle_case *c,
 	struct oracle_instance *instance, uint64_t flag, const struct history_op *listing,
-	bool is_set, const struct observer *who)
+	bool is_set, const struct flag_observer *who)
 {
 	struct lab_arena_mark mark = lab_arena_mark(oracle->work);
-	struct changes changes;
+	struct flag_changes changes;
 	char name[64];
 
 	collect(oracle, instance, flag, who, 0, &changes);
-	if ((allowed(oracle, &changes) & (is_set ? SET : CLEAR)) == 0) {
+	if ((flag_allowed(oracle, &changes) & (is_set ? FLAG_SET : FLAG_CLEAR)) == 0) {
 		history_flag_names(c->history, flag, name, sizeof(name));
 		flag_finding(oracle, instance, name, &changes, listing, is_set)->excuse =
 			oracle_excuse_returned_source(oracle, c, instance);
@@ -261,7 +159,7 @@ static bool is_judged(const struct oracle_instance *i, const struct history_op *
 
 static void check_sighting(struct oracle *oracle, const struct oracle_case *c,
 	const struct history_op *listing, const struct history_sighting *seen,
-	const struct observer *who)
+	const struct flag_observer *who)
 {
 	struct oracle_instance *instance = oracle_instance_find(
 		&oracle->model, listing->user, listing->folder, seen->object.name);
@@ -361,7 +259,7 @@ static void check_attachments(
 static void check_listing(
 	struct oracle *oracle, const struct oracle_case *c, const struct history_op *op)
 {
-	struct observer who = { .life = knowledge_life(oracle->knowledge, op),
+	struct flag_observer who = { .life = knowledge_life(oracle->knowledge, op),
 		.at = op->invoked_event,
 		.to = op->ended_event,
 		.is_storage = lab_view_eq_cstr(op->backend, oracle->settings.auditor) };
@@ -392,7 +290,8 @@ static bool is_due(const struct oracle *oracle, const struct oracle_case *c,
 static void check_upload(struct oracle *oracle, const struct oracle_case *c,
 	struct oracle_instance *instance, const struct history_op *op)
 {
-	uint64_t deadline_ns = op->ended_ns + oracle->settings.upload_interval_ns + UPLOAD_TIME;
+	uint64_t deadline_ns =
+		op->ended_ns + oracle->settings.upload_interval_ns + ORACLE_UPLOAD_TIME;
 	struct oracle_finding *f;
 
 	if (!is_due(oracle, c, instance, op, deadline_ns) ||

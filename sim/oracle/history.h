@@ -60,7 +60,10 @@ enum history_fts_state {
 	X(SEARCH, "search") \
 	X(FTS_CHECK, "fts-check") \
 	X(AUTOEXPUNGE, "autoexpunge") \
-	X(QUOTA, "quota")
+	X(QUOTA, "quota") \
+	X(PRIVATE_STORE, "private-store") \
+	X(PRIVATE_FETCH, "private-fetch") \
+	X(VIRTUAL, "virtual")
 enum history_kind {
 #define X(name, text) HISTORY_##name,
 	HISTORY_KINDS(X)
@@ -113,7 +116,9 @@ struct history_op {
 	uint32_t target_uidvalidity; /* under this one; 0: not known */
 	uint64_t flags; /* deliver: those that it sets; store: the one; bits of history_flag() */
 	bool is_set;    /* store: set, not cleared; subscribe: not unsubscribed */
-	bool changed;   /* store: that it was not so before */
+	/* store: that it was not so before; private-fetch: the reader's own \\Seen, of the mail
+	 * `source` of the shared folder `folder`, "shared/<owner>/INBOX" */
+	bool changed;
 	/* Of `folder` and `target`; zero: nobody said. */
 	uint8_t mailbox_guid[HISTORY_NAME_BYTES], target_guid[HISTORY_NAME_BYTES];
 	/* select: all backends have told each other everything before (22) */

@@ -66,7 +66,7 @@ struct knowledge {
 	struct life *lives;
 	size_t count, capacity;
 	size_t used;
-	bool is_full, has_uploads;
+	bool is_full, has_uploads, has_roots;
 };
 
 struct knowledge *knowledge_new(struct lab_heap *heap)
@@ -257,6 +257,16 @@ uint64_t knowledge_folder(struct lab_view user, const uint8_t guid[HISTORY_NAME_
 	return key_of(user, lab_view_of(hex, 2 * HISTORY_NAME_BYTES));
 }
 
+uint64_t knowledge_root(struct lab_view user)
+{
+	return key_of(user, LAB_VIEW(""));
+}
+
+void knowledge_follow_roots(struct knowledge *k)
+{
+	k->has_roots = true;
+}
+
 static const struct folder *find_folder(const struct knowledge *k, uint64_t key)
 {
 	return lab_map_get(k->folders, number_view(&key));
@@ -412,15 +422,19 @@ static void folder_event(struct knowledge *k, const struct lab_event *event)
 		return;
 	switch ((int)event->id) {
 	case LAB_EV_metacache_mailbox_bundle_upload_started:
+	case LAB_EV_metacache_user_bundle_upload_started:
 		upload_started(k, folder, life, event);
 		break;
 	case LAB_EV_metacache_mailbox_bundle_upload_finished:
+	case LAB_EV_metacache_user_bundle_upload_finished:
 		upload_finished(k, folder, life, event);
 		break;
 	case LAB_EV_metacache_mailbox_refresh_started:
+	case LAB_EV_metacache_user_refresh_started:
 		reader_of(k, folder, life)->listed = newest(folder->stored);
 		break;
 	case LAB_EV_metacache_mailbox_refresh_finished:
+	case LAB_EV_metacache_user_refresh_finished:
 		refresh_finished(k, folder, life, event);
 		break;
 	default:
@@ -445,6 +459,13 @@ void knowledge_event(struct knowledge *k, const struct lab_event *event)
 	case LAB_EV_obox_index_merge_uidvalidity_changed:
 	case LAB_EV_obox_index_merge_uids_renumbered:
 		folder_event(k, event);
+		break;
+	case LAB_EV_metacache_user_bundle_upload_started:
+	case LAB_EV_metacache_user_bundle_upload_finished:
+	case LAB_EV_metacache_user_refresh_started:
+	case LAB_EV_metacache_user_refresh_finished:
+		if (k->has_roots)
+			folder_event(k, event);
 		break;
 	default:
 		break;

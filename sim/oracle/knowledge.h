@@ -28,6 +28,8 @@ void knowledge_free(struct knowledge **knowledge);
 /* A backend that was up before anybody listened. */
 void knowledge_started(struct knowledge *k, uint32_t host, struct lab_view name, uint32_t boot);
 void knowledge_event(struct knowledge *k, const struct lab_event *event);
+/* Also of users' roots, from now on. */
+void knowledge_follow_roots(struct knowledge *k);
 
 /* Too much happened to be written down. */
 bool knowledge_is_full(const struct knowledge *k);
@@ -61,6 +63,9 @@ bool knowledge_was_stored(
 /* The time at which an upload of it ended well; UINT64_MAX: never. */
 uint64_t knowledge_stored_ns(
 	const struct knowledge *k, uint64_t folder, uint32_t writer, uint64_t done);
+
+/* The user's root, if knowledge_follow_roots(). */
+uint64_t knowledge_root(struct lab_view user);
 
 /* How many of these events the folder had on the backend (KNOWLEDGE_NOBODY: on any) in (from, to].
  */

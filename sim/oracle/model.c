@@ -433,6 +433,10 @@ static void add_op(struct oracle *oracle, const struct history_op *op)
 	/* fts.c */
 	case HISTORY_SEARCH:
 	case HISTORY_FTS_CHECK:
+	/* private.c */
+	case HISTORY_PRIVATE_STORE:
+	case HISTORY_PRIVATE_FETCH:
+	case HISTORY_VIRTUAL:
 	case HISTORY_KIND_COUNT:
 		break;
 	}

@@ -361,6 +361,8 @@ const char *oracle_excuse_lie(
 void oracle_check_convergence(struct oracle *oracle, const struct oracle_case *c);
 /* flags.c: 3, 4 */
 void oracle_check_flags(struct oracle *oracle, const struct oracle_case *c);
+/* private.c: 3 of private flags, 7 of virtual folders */
+void oracle_check_private(struct oracle *oracle, const struct oracle_case *c);
 /* imap.c: 6, 7, 9, 10 */
 void oracle_check_imap(struct oracle *oracle, const struct oracle_case *c);
 /* paths.c: the user and the name of a mail's path; false if it is none. */

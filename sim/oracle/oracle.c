@@ -162,6 +162,7 @@ void oracle_judge(struct oracle *oracle, const struct oracle_case *c, struct ora
 		if (!knowledge_is_full(oracle->knowledge)) {
 			oracle_check_flags(oracle, c);
 			oracle_check_imap(oracle, c);
+			oracle_check_private(oracle, c);
 		}
 		oracle_check_fts(oracle, c);
 		oracle_check_convergence(oracle, c);

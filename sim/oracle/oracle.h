@@ -63,6 +63,9 @@ struct oracle_settings {
 	/* The storage and Cassandra are ours and log what they are asked (34). What gets no answer
 	 * may be asked again by the library that sends it, which tells nobody. */
 	bool has_access_log, has_statement_log, has_library_retries;
+	/* Users set private flags and open virtual folders; and their indexes are where no bundle
+	 * has them (obox 5.9). */
+	bool has_secondary, private_is_elsewhere;
 	bool has_trace_headers; /* requests to the storage name their user */
 	/* The settings' own: no event may have them. Empty: none. */
 	struct lab_view secrets[2];

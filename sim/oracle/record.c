@@ -32,6 +32,8 @@ struct oracle *oracle_new(const struct oracle_settings *settings)
 	oracle->refusals = lab_map_new(heap, ORACLE_NAMES_MAX);
 	oracle->work = lab_arena_new(heap, ARENA_MAX);
 	oracle->knowledge = knowledge_new(heap);
+	if (settings->has_secondary)
+		knowledge_follow_roots(oracle->knowledge);
 	oracle->reconcile = reconcile_new(heap);
 	oracle->clocks = lab_map_new(heap, PEERS_MAX);
 	oracle->costs = costs_new(heap);
