@@ -32,8 +32,9 @@ check_ctest() {
 	[ "$bad" = 0 ] || tail -n 80 "$log" | sed 's/^/      /'
 }
 
+# build PRESET [ARGS...]
 build() {
-	cmake --preset "$1" >/dev/null && cmake --build --preset "$1"
+	cmake --preset "$1" >/dev/null && cmake --build --preset "$@"
 }
 
 # expect STATUS COMMAND...: succeeds if the command ends with exactly that status.

@@ -409,7 +409,7 @@ static inline void t_audit(
 /* The same where name, object id and token are one number. */
 static inline void t_audit_mails(unsigned folder, const unsigned *mails, size_t count)
 {
-	struct history_object objects[16];
+	struct history_object objects[16] = { 0 };
 
 	for (size_t i = 0; i < count; i++)
 		objects[i] = t_object(mails[i], mails[i]);
