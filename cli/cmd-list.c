@@ -8,6 +8,7 @@
 #include "core/conf/conf.h"
 #include "core/conf/settings.h"
 #include "core/base/defect.h"
+#include "core/env/hold.h"
 #include "scenarios/runner/scenario.h"
 #include "sim/faults/faults.h"
 #include "sim/oracle/oracle.h"
@@ -62,6 +63,7 @@ static const char *section_text(const char *section)
 {
 	static const char *const texts[][2] = { { "site", "site NAME { }" },
 		{ "user", "user NAME { }" }, { "fault", "fault NAME { }" },
+		{ "operator", "operator NAME { }" }, { "script", "script NAME { }" },
 		{ "s3", "store s3 { }" }, { "scality", "store scality { }" },
 		{ "cql", "store cql { }" }, { "scenario", "scenario { }" }, { "imds", "imds { }" },
 		{ "network", "network { }" }, { "backend", "backend { }" } };
@@ -135,6 +137,13 @@ static void list_marks(void)
 			lab_mark_doc((enum lab_mark)i));
 }
 
+static void list_holds(void)
+{
+	for (unsigned i = 0; i < ENV_HOLD_COUNT; i++)
+		printf("  %-26s %s\n", env_hold_name((enum env_hold)i),
+			env_hold_doc((enum env_hold)i));
+}
+
 static void append_term(
 	char *cell, size_t size, enum cost_request request, unsigned count, bool is_most)
 {
@@ -165,6 +174,7 @@ static const struct list {
 	{ "faults", list_faults },
 	{ "invariants", list_invariants },
 	{ "marks", list_marks },
+	{ "holds", list_holds },
 	{ "settings", list_settings },
 	{ "events", list_events },
 	{ "defects", cli_list_defects },
@@ -199,6 +209,7 @@ int cmd_list(int argc, char **argv)
 	if (o.argument_count > 0)
 		return CLI_PASS;
 	lab_fail(&err, LAB_INVALID,
-		"list needs one of faults, invariants, marks, settings, events, defects, costs");
+		"list needs one of faults, invariants, marks, holds, settings, events, defects, "
+		"costs");
 	return cli_usage(&err);
 }

@@ -6,7 +6,7 @@ find_package(OpenSSL 3 REQUIRED)
 
 foreach(library IN ITEMS
 	"zstd libzstd" "lz4 liblz4" "snappy snappy" "zlib zlib" "uv libuv" "curl libcurl"
-	"microhttpd libmicrohttpd" "expat expat" "xxhash libxxhash" "jansson jansson" "sqlite3 sqlite3" "cmocka cmocka")
+	"microhttpd libmicrohttpd" "expat expat" "xxhash libxxhash" "jansson jansson" "sqlite3 sqlite3" "lua lua5.4" "cmocka cmocka")
 	separate_arguments(pair UNIX_COMMAND "${library}")
 	list(GET pair 0 target)
 	list(GET pair 1 package)

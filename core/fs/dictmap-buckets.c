@@ -12,6 +12,7 @@
  */
 #include "core/fs/fs-dictmap-private.h"
 #include "core/base/mark.h"
+#include "core/env/hold.h"
 
 #include <stdio.h>
 
@@ -365,6 +366,7 @@ int dictmap_bucket_raise(struct dictmap_fs *fs, struct lab_view guid, uint32_t b
 	if (bucket > DICTMAP_BUCKETS_MAX)
 		return lab_fail(err, LAB_LIMIT, "folder %.*s has more than %d buckets",
 			LAB_VIEW_ARG(guid), DICTMAP_BUCKETS_MAX);
+	ENV_HOLD(fs->fs.settings.env, bucket_raised, fs->fs.settings.username);
 	if (max_bucket_write(fs, guid, bucket, written_us == 0 ? 0 : written_us + 1, err) < 0) {
 		/* Raised or not: no row depends on it yet, and raising it again does no harm. */
 		if (err->code == LAB_UNCERTAIN) {

@@ -7,6 +7,7 @@
 #include "core/base/mark.h"
 
 #include "core/base/defect.h"
+#include "core/env/hold.h"
 
 #define ROW_ARENA_MAX (1024 * 1024)
 
@@ -215,8 +216,10 @@ int dictmap_rows_insert(struct dictmap_fs *fs, const struct dictmap_path *path, 
 		order[0] = ROW_FORWARD;
 		count = 1;
 	}
-	while (i < count && row_insert(fs, path, bucket, oid, order[i], err) == 0)
-		i++;
+	while (i < count && row_insert(fs, path, bucket, oid, order[i], err) == 0) {
+		if (++i == 1 && count == 2)
+			ENV_HOLD(env_of(fs), reverse_row_inserted, fs->fs.settings.username);
+	}
 	if (i == count)
 		return 0;
 	*ret_residue = insert_failed(fs, path, bucket, oid, order, i, may_clean, err);
@@ -238,6 +241,7 @@ static bool reverse_delete(
 {
 	struct lab_error err;
 
+	ENV_HOLD(env_of(fs), forward_row_deleted, fs->fs.settings.username);
 	if (row_delete(fs, path, 0, oid, ROW_REVERSE, &err) == 0)
 		return true;
 	report_uncertain(fs, path, oid, "failed", &err);

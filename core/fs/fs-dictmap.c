@@ -8,6 +8,7 @@
 #include "core/base/mark.h"
 
 #include "core/base/defect.h"
+#include "core/env/hold.h"
 
 #define OP_ARENA_MAX (16u * 1024 * 1024)
 #define LOCK_TIMEOUT (60 * LAB_SEC)
@@ -28,6 +29,11 @@ static struct dictmap_fs *fs_of(struct fs_file *file)
 static struct env *env_of(struct dictmap_fs *fs)
 {
 	return fs->fs.settings.env;
+}
+
+static const char *username(struct dictmap_fs *fs)
+{
+	return fs->fs.settings.username;
 }
 
 static struct lab_arena *op_arena(struct dictmap_fs *fs)
@@ -594,6 +600,10 @@ static int put_and_insert(struct fs_file *file, const struct dictmap_path *path,
 		return -1;
 	if (!dictmap_is_passthrough(fs))
 		fs_file_metadata_store(file, FS_METADATA_OBJECTID, oid);
+	if (path->kind == DICTMAP_MAIL)
+		ENV_HOLD(env_of(fs), object_stored, username(fs));
+	else
+		ENV_HOLD(env_of(fs), bundle_stored, username(fs));
 	if (dictmap_rows_insert(fs, path, bucket, oid, may_clean(file), &residue, err) == 0)
 		return 0;
 	if (!may_clean(file))
@@ -652,6 +662,7 @@ static int copy_locked(struct fs_file *to, const struct dictmap_path *path, uint
 	if (nlinks == 0)
 		return lab_fail(err, LAB_NOT_FOUND, "dictmap: object %.*s was deleted meanwhile",
 			LAB_VIEW_ARG(oid));
+	ENV_HOLD(env_of(fs), references_counted, username(fs));
 	/* A failed copy never touches the storage: the object has other references (obox 3.8). */
 	return dictmap_rows_insert(fs, path, bucket, oid, may_clean(to), &residue, err);
 }
@@ -897,6 +908,7 @@ static int dictmap_delete_many(
 
 	env_for_each(env_of(fs), count, LAB_MIN(parallel, PARALLEL_ROWS_MAX), delete_rows_of_one,
 		&batch);
+	ENV_HOLD(env_of(fs), rows_deleted, username(fs));
 	drop_objects(&batch, count);
 	lab_heap_free(heap, batch.drop);
 	for (size_t i = 0; i < count; i++) {

@@ -3,6 +3,7 @@
  * bundle-store.c - the bundles of one directory in storage, and what is known of each.
  */
 #include "core/obox/bundle-store.h"
+#include "core/env/hold.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -456,6 +457,16 @@ static void give(struct obox_bundles *bundles, struct fetch *fetch, struct obox_
 	qsort(news->downloads, news->count, sizeof(*news->downloads), compare_downloads);
 }
 
+static void hold_listed(const struct obox_bundles *bundles)
+{
+	const struct obox_bundles_settings *s = &bundles->settings;
+
+	if (s->mailbox_guid != NULL)
+		ENV_HOLD(s->env, bundles_listed, s->username);
+	else
+		ENV_HOLD(s->env, root_listed, s->username);
+}
+
 int obox_bundles_refresh(struct obox_bundles *bundles, const char *reason, struct lab_arena *arena,
 	struct obox_bundles_news *ret, struct lab_error *err)
 {
@@ -473,6 +484,7 @@ int obox_bundles_refresh(struct obox_bundles *bundles, const char *reason, struc
 		fs_set_reason(bundles->settings.fs, reason);
 		if (list(bundles, arena, ret, err) < 0)
 			return -1;
+		hold_listed(bundles);
 		fetch_listed(&fetch);
 		result = check_fetched(&fetch, n == LISTINGS_MAX, err);
 		if (result < 0)
@@ -674,6 +686,16 @@ static void set_bundle_metadata(
 			file, "mailbox-guid", lab_view_cstr(bundles->settings.mailbox_guid));
 }
 
+static void hold_before_put(const struct obox_bundles *bundles)
+{
+	const struct obox_bundles_settings *s = &bundles->settings;
+
+	if (s->mailbox_guid != NULL)
+		ENV_HOLD(s->env, bundle_before_put, s->username);
+	else
+		ENV_HOLD(s->env, root_before_put, s->username);
+}
+
 /* PUT and INSERT. *entry tells what was, or may have been, written. */
 static int write_bundle(struct obox_bundles *bundles, const struct obox_bundle_upload *upload,
 	struct entry *entry, size_t *ret_size, struct lab_error *err)
@@ -700,6 +722,7 @@ static int write_bundle(struct obox_bundles *bundles, const struct obox_bundle_u
 			err, LAB_LIMIT, "bundle is larger than %u bytes", OBOX_BUNDLE_BYTES_MAX);
 	} else {
 		set_bundle_metadata(bundles, file, bytes.len);
+		hold_before_put(bundles);
 		begin_request(bundles);
 		result = fs_write(file, lab_buf_view(&bytes), err);
 		end_request(bundles);
@@ -771,6 +794,7 @@ int obox_bundles_upload(struct obox_bundles *bundles, const struct obox_bundle_u
 	replace(bundles, &entry);
 	if (ret_name != NULL)
 		*ret_name = entry.id;
+	ENV_HOLD(bundles->settings.env, bundle_before_delete, bundles->settings.username);
 	fs_set_reason(bundles->settings.fs, upload->reason);
 	(void)delete_left(bundles, &own);
 	give_up_oldest(bundles);

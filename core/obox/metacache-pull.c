@@ -11,6 +11,7 @@
 #include "core/obox/metacache-pull.h"
 
 #include "core/obox/metacache-private.h"
+#include "core/env/hold.h"
 
 #define MAGIC "oboxpull"
 #define VERSION 1
@@ -305,6 +306,7 @@ static int pull_from(struct backend *backend, struct lab_view username,
 		metacache_archive_decode(
 			lab_view_skip(lab_buf_view(&answer), 1), arena, &archive, err) == 0 &&
 		backend_user_get(backend, username, &user, err) == 0) {
+		ENV_HOLD(backend_env(backend), pull_received, user->username);
 		result = take(user, &archive, pull->latest_only, taken, err);
 		backend_user_release(&user);
 	}

@@ -4,6 +4,7 @@
  * it, waiting for its sessions (obox 4.10, 4.11).
  */
 #include "core/obox/obox-private.h"
+#include "core/env/hold.h"
 
 #include <stdio.h>
 
@@ -205,8 +206,11 @@ int obox_user_delete(struct obox_user *user, struct lab_error *err)
 	result = check_unused(user, err);
 	if (result == 0) {
 		obox_root_forget_access(&user->root_index);
-		if (obox_user_access(user, err) < 0 || delete_folders(user, err) < 0 ||
-			obox_root_erase(&user->root_index, err) < 0)
+		if (obox_user_access(user, err) < 0 || delete_folders(user, err) < 0)
+			result = -1;
+		if (result == 0)
+			ENV_HOLD(user->env, user_folders_deleted, user->username);
+		if (result < 0 || obox_root_erase(&user->root_index, err) < 0)
 			result = lab_error_wrap(err, "deletion of user %s", user->username);
 	}
 	obox_deleted_hold(user, false);

@@ -13,6 +13,7 @@
  * other, and when the deletion itself is over.
  */
 #include "core/obox/obox-private.h"
+#include "core/env/hold.h"
 
 #include <stdio.h>
 
@@ -206,6 +207,7 @@ static int save_again(const struct look *look, struct fs_file *file, struct lab_
 	result = obox_mailbox_open(look->user, lab_view_cstr(look->name), &to, err);
 	if (result >= 0)
 		result = obox_save(to, &save, &saved, err);
+	ENV_HOLD(look->user->env, mail_rescued, look->user->username);
 	if (result == 0 && fs_delete(file, &err_of_delete) < 0 &&
 		err_of_delete.code == LAB_NOT_FOUND)
 		obox_deleted_undo(to, saved.uid);

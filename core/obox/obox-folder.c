@@ -3,6 +3,7 @@
  * obox-folder.c - making, renaming, deleting and listing folders (obox 4.10, 5.3, 8.2).
  */
 #include "core/obox/obox-private.h"
+#include "core/env/hold.h"
 
 #include <stdio.h>
 
@@ -206,6 +207,7 @@ int obox_folder_erase(struct obox_user *user, const char *guid, struct lab_error
 {
 	if (delete_mails(user, guid, err) < 0)
 		return -1;
+	ENV_HOLD(user->env, folder_mails_deleted, user->username);
 	return delete_bundles(user, guid, err);
 }
 
@@ -228,6 +230,7 @@ static void empty_folder(struct obox_user *user, const char *guid)
 
 	if (mailbox != NULL)
 		obox_mailbox_lock(mailbox);
+	ENV_HOLD(user->env, folder_deleted, user->username);
 	if (obox_folder_erase(user, guid, &err) < 0)
 		report_left(user, guid, "mails or index bundles", &err);
 	if (mailbox != NULL)
@@ -301,6 +304,7 @@ static int rescue_mail(
 		result = obox_mailbox_open(mailbox->user, lab_view_cstr(mailbox->name), &to, err);
 		if (result >= 0)
 			result = obox_save(to, &save, &saved, err);
+		ENV_HOLD(mailbox->user->env, mail_rescued, mailbox->user->username);
 		/* A look into the folder was faster. */
 		if (result == 0 && fs_delete(file, &ignored) < 0 && ignored.code == LAB_NOT_FOUND)
 			obox_deleted_undo(to, saved.uid);

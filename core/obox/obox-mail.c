@@ -6,6 +6,7 @@
 #include "core/obox/obox-private.h"
 
 #include "core/base/defect.h"
+#include "core/env/hold.h"
 
 #include <stdio.h>
 
@@ -172,6 +173,7 @@ static int save_now(struct obox_mailbox *mailbox, const struct obox_save *mail,
 	fs_set_reason(user->fs, "obox:mail_save");
 	mailbox->sync.saving++;
 	result = fs_write(file, mail->body, err);
+	ENV_HOLD(user->env, save_before_index, user->username);
 	mailbox->sync.saving--;
 	mailbox->sync.has_uncertain |= result < 0 && err->code == LAB_UNCERTAIN;
 	take_name(fs_file_path(file), saved->name);
@@ -390,6 +392,7 @@ static int copy_one(struct copy_batch *batch, struct obox_result *result, struct
 	from = obox_mail_open(batch->from, &source, FS_OPEN_READONLY);
 	to = obox_mail_create(batch->to);
 	status = fs_copy(from, to, &result->err);
+	ENV_HOLD(batch->to->user->env, copy_before_index, batch->to->user->username);
 	take_name(fs_file_path(to), result->saved.name);
 	take_object_id(to, batch->to->user->env->heap, &result->saved);
 	*added = mail_of(&result->saved);
@@ -556,8 +559,10 @@ static void expunge_batch(struct obox_mailbox *mailbox, struct expunge_batch *ba
 	struct lab_error ignored;
 	size_t count = 0;
 
+	ENV_HOLD(mailbox->user->env, expunge_before_rows, mailbox->user->username);
 	fs_set_reason(mailbox->user->fs, "obox:mail_expunge");
 	(void)fs_delete_many(batch->files, batch->count, batch->errors, &ignored);
+	ENV_HOLD(mailbox->user->env, expunge_before_index, mailbox->user->username);
 	for (size_t i = 0; i < batch->count; i++) {
 		if (batch->errors[i].code == LAB_OK || batch->errors[i].code == LAB_NOT_FOUND)
 			gone[count++] = batch->results[i]->uid;
@@ -666,6 +671,7 @@ int obox_move(struct obox_mailbox *from, const uint32_t *uids, size_t count,
 		admit_batch(&batch, uids, count, true, err) < 0)
 		return -1;
 	copy_results(&batch, count);
+	ENV_HOLD(from->user->env, move_copied, from->user->username);
 	/* Only what was copied is expunged: its error is LAB_OK. */
 	expunge_results(from, results, count);
 	for (size_t i = 0; i < count; i++)

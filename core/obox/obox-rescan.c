@@ -3,6 +3,7 @@
  * obox-rescan.c - folders are compared with their listing, or made anew from it (obox 4.10).
  */
 #include "core/obox/obox-private.h"
+#include "core/env/hold.h"
 
 #include <stdlib.h>
 
@@ -323,10 +324,13 @@ static int compare_locked(struct obox_mailbox *mailbox, bool is_rebuild, struct 
 	int result = obox_refresh_begin(&refresh, mailbox, err);
 	uint64_t asked_ns = env_now(mailbox->user->env);
 
-	if (result == 0)
+	if (result == 0) {
+		ENV_HOLD(mailbox->user->env, rescan_refreshed, mailbox->user->username);
 		result = list_folder(
 			mailbox, is_rebuild ? FS_ITER_NOCACHE : 0, arena, &listing, err);
+	}
 	if (result == 0) {
+		ENV_HOLD(mailbox->user->env, merge_before, mailbox->user->username);
 		apply(&refresh, &listing, ret);
 		mailbox->compared_ns = asked_ns;
 	}

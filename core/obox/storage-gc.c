@@ -2,6 +2,7 @@
 #include "core/obox/storage-gc.h"
 
 #include "core/obox/hash-runs.h"
+#include "core/env/hold.h"
 
 #include <stdlib.h>
 
@@ -100,6 +101,8 @@ static int delete_leak(struct storage_gc *gc, struct fs_file *file, struct lab_e
 
 	if (result < 0)
 		return -1;
+	if (result == 0)
+		ENV_HOLD(gc->settings.env, garbage_found, "");
 	if (result > 0) {
 		gc->result.saved++;
 	} else if (fs_delete(file, &why) == 0 || why.code == LAB_NOT_FOUND) {

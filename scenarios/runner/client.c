@@ -138,6 +138,7 @@ enum history_outcome client_end(struct client_context *client, uint32_t id, stru
 		LAB_F_CSTR("outcome", history_outcome_name(op->outcome)),
 		LAB_F_CODE("code", op->code));
 	history_end(client->history, id, op);
+	client->last = id;
 	return op->outcome;
 }
 

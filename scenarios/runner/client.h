@@ -27,6 +27,7 @@ struct client_context {
 	const struct conf_settings *conf;
 	bool knows_attachments; /* the mails are ours, and the backends look for attachments */
 	uint32_t sessions;      /* that have asked for anything */
+	uint32_t last;          /* operation of the history that ended last */
 };
 
 #define CLIENT_SHARED 8

@@ -5,6 +5,7 @@
 #include "scenarios/runner/disk-watch.h"
 #include "scenarios/runner/palomar.h"
 #include "scenarios/runner/report.h"
+#include "scenarios/runner/script.h"
 
 #include <stdio.h>
 
@@ -268,14 +269,30 @@ void judge(const struct judge_case *c, struct run_result *r)
 	}
 }
 
+void judge_scripts(const struct judge_case *c, const struct scripts *scripts, struct run_result *r)
+{
+	struct script_report report;
+
+	scripts_report(scripts, &report);
+	memcpy(r->holds, report.caught, sizeof(r->holds));
+	if (report.failed == 0)
+		return;
+	r->findings += report.failed;
+	/* What the oracle found says more. */
+	if (r->verdict == RUN_FAIL)
+		return;
+	r->verdict = RUN_FAIL;
+	report_script(c, &report, r);
+}
+
 static void collect_episodes(const struct judge_case *c, struct run_result *r)
 {
 	size_t count, own = c->options->episode_count;
 	const struct fault_episode *episodes = fault_plan_episodes(c->scene->plan, &count);
 
 	for (size_t i = 0; i < own; i++) {
-		r->episode_asked[i] = episodes[count - own + i].asked;
-		r->episode_fired[i] = episodes[count - own + i].fired;
+		r->episode_asked[i] = episodes[c->scene->first_episode + i].asked;
+		r->episode_fired[i] = episodes[c->scene->first_episode + i].fired;
 	}
 }
 

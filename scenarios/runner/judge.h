@@ -28,6 +28,10 @@ void judge_access(
 	struct oracle *oracle, const struct sim_access *access, struct run_result *result);
 /* The services must not be used by another thread any more. */
 void judge(const struct judge_case *c, struct run_result *ret);
+/* Expectations of scripts that failed; after judge(). */
+struct scripts;
+void judge_scripts(
+	const struct judge_case *c, const struct scripts *scripts, struct run_result *ret);
 void judge_collect(const struct judge_case *c, struct run_result *ret);
 /* The laboratory itself failed. */
 void judge_broken(

@@ -267,6 +267,9 @@ static int check_scenario(const struct scenario *s, struct lab_error *err)
 	if (s->migrated_from.len > 0)
 		return lab_fail(
 			err, LAB_UNSUPPORTED, "users are migrated in the simulated world only");
+	if (s->script_count > 0)
+		return lab_fail(
+			err, LAB_UNSUPPORTED, "scripts are run in the simulated world only");
 	if (scenario_has_operator(s))
 		return lab_fail(err, LAB_UNSUPPORTED,
 			"damage, repair and collect_interval are of the simulated world only");

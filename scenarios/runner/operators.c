@@ -87,7 +87,7 @@ static void end(struct operators_fiber *fiber, uint32_t id, struct history_op *o
 	history_end(s->history, id, op);
 }
 
-static void do_step(
+static uint32_t do_step(
 	struct operators_fiber *fiber, struct node *node, const char *user, struct lab_view text)
 {
 	struct history_op op = { .kind = HISTORY_OPERATE, .target = text };
@@ -105,16 +105,7 @@ static void do_step(
 	if (answer == NODE_ANSWERED && step.has_usage)
 		disk_report(fiber->settings.lab, node->name, "rescan", &step.usage);
 	end(fiber, id, &op, answer, &step.err);
-}
-
-void operators_do(const struct operators_settings *settings, struct node *node, const char *user,
-	struct lab_view command)
-{
-	struct operators_fiber fiber = { .settings = *settings };
-
-	lab_buf_init(&fiber.output, settings->lab->heap, OUTPUT_MAX);
-	do_step(&fiber, node, user, command);
-	lab_buf_done(&fiber.output);
+	return id;
 }
 
 /* ---- what is done when ---- */
@@ -136,6 +127,19 @@ static struct lab_view expand(struct lab_view command, const char *user, char ou
 	return lab_view_of(out, LAB_MIN(len, (size_t)WORDS_MAX - 1));
 }
 
+uint32_t operators_do(const struct operators_settings *settings, struct node *node,
+	const char *user, struct lab_view command)
+{
+	struct operators_fiber fiber = { .settings = *settings };
+	char text[WORDS_MAX];
+	uint32_t id;
+
+	lab_buf_init(&fiber.output, settings->lab->heap, OUTPUT_MAX);
+	id = do_step(&fiber, node, user, expand(command, user, text));
+	lab_buf_done(&fiber.output);
+	return id;
+}
+
 static void do_on(struct operators_fiber *fiber, struct node *node)
 {
 	const struct operators_settings *s = &fiber->settings;
@@ -143,11 +147,11 @@ static void do_on(struct operators_fiber *fiber, struct node *node)
 	char text[WORDS_MAX];
 
 	if (lab_view_find(command, LAB_VIEW("%u")) == SIZE_MAX) {
-		do_step(fiber, node, "", command);
+		(void)do_step(fiber, node, "", command);
 		return;
 	}
 	for (size_t i = 0; i < s->user_count && env_now(s->lab) < s->end_ns; i++)
-		do_step(fiber, node, s->users[i], expand(command, s->users[i], text));
+		(void)do_step(fiber, node, s->users[i], expand(command, s->users[i], text));
 }
 
 static bool is_meant(const struct scenario_operator *what, const struct node *node)

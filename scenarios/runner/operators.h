@@ -31,8 +31,9 @@ struct operators_settings {
 
 /* -1 LAB_LIMIT. */
 int operators_start(const struct operators_settings *settings, struct lab_error *err);
-/* One command on one backend, now, in the calling fiber; `user` "" if it is of nobody. */
-void operators_do(const struct operators_settings *settings, struct node *node, const char *user,
-	struct lab_view command);
+/* One command on one backend, now, in the calling fiber; `user`, for %u, is "" if it is of nobody.
+ * Returns the operation's id in the history. Of the settings those above `users` are looked at. */
+uint32_t operators_do(const struct operators_settings *settings, struct node *node,
+	const char *user, struct lab_view command);
 
 #endif

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "scenarios/runner/report.h"
 
+#include "scenarios/runner/script.h"
+
 #include "core/base/defect.h"
 
 #include <stdio.h>
@@ -110,5 +112,28 @@ void report_failure(const struct judge_case *judged, const struct oracle_case *c
 	print_commands(options, &out);
 	snprintf(ret->signature, sizeof(ret->signature), "%s", f->signature);
 	snprintf(ret->report, sizeof(ret->report), "%s", lab_buf_cstr(&out));
+	lab_buf_done(&out);
+}
+
+void report_script(
+	const struct judge_case *judged, const struct script_report *report, struct run_result *ret)
+{
+	const struct run_options *options = judged->options;
+	char when[REPORT_TIME_MAX];
+	struct lab_buf out;
+
+	lab_buf_init(&out, judged->heap, RUN_REPORT_MAX - 1);
+	lab_buf_printf(&out, "FAIL  %s  seed %" PRIu64 "  %s  [at %s virtual]\n",
+		options->scenario->path, options->seed, report->signature,
+		report_time(report->time_ns, when));
+	lab_buf_printf(&out,
+		"      %s\n\n%" PRIu64 " expectation%s of scripts failed, the first after "
+		"event #%" PRIu64 "\n",
+		report->sentence, report->failed, report->failed == 1 ? "" : "s", report->event);
+	lab_buf_printf(&out, "\nTrace hash %016" PRIx64 ", %" PRIu64 " events\n",
+		judged->trace_hash, judged->events);
+	print_commands(options, &out);
+	(void)snprintf(ret->signature, sizeof(ret->signature), "%s", report->signature);
+	(void)snprintf(ret->report, sizeof(ret->report), "%s", lab_buf_cstr(&out));
 	lab_buf_done(&out);
 }

@@ -12,6 +12,11 @@
 void report_failure(const struct judge_case *judged, const struct oracle_case *c,
 	const struct oracle_verdict *verdict, struct run_result *ret);
 
+/* The same of the first expectation of a script that failed. */
+struct script_report;
+void report_script(const struct judge_case *judged, const struct script_report *report,
+	struct run_result *ret);
+
 /* write(2), all of it; for a failing assertion. */
 void report_write(int fd, const char *text, size_t len);
 

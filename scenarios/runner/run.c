@@ -10,6 +10,7 @@
 #include "scenarios/runner/migrate.h"
 #include "scenarios/runner/palomar.h"
 #include "scenarios/runner/report.h"
+#include "scenarios/runner/script.h"
 #include "scenarios/runner/sim-world.h"
 #include "scenarios/runner/workload.h"
 
@@ -35,6 +36,7 @@ struct run {
 	struct oracle *oracle;
 	struct migration migration;
 	struct disaster disaster;
+	struct scripts *scripts; /* NULL: there are none */
 	uint64_t healed_ns, settled_ns;
 	bool is_stopped; /* --until */
 };
@@ -70,16 +72,21 @@ static uint64_t event_sequence(void *ctx)
 	return world_event_count(((struct run *)ctx)->sim.world);
 }
 
+/* A script that failed ends the run: it proves nothing any more. */
+static bool is_stopped(void *ctx)
+{
+	struct run *run = ctx;
+	struct lab_error ignored;
+
+	return run->is_stopped || scripts_failed(run->scripts, &ignored) > 0;
+}
+
 static bool is_idle_or_stopped(void *ctx)
 {
 	struct run *run = ctx;
 
-	return run->is_stopped || workload_is_idle(run->workload);
-}
-
-static bool is_stopped(void *ctx)
-{
-	return ((struct run *)ctx)->is_stopped;
+	return is_stopped(run) ||
+	       (workload_is_idle(run->workload) && scripts_are_idle(run->scripts));
 }
 
 /* ---- phases ---- */
@@ -186,12 +193,38 @@ static int damage(struct run *run, struct lab_error *err)
 		       : await_operator(run, sim->scene.warmup_end, "the operator's repair", err);
 }
 
+static int start_scripts(struct run *run, struct lab_error *err)
+{
+	const struct scene *scene = &run->sim.scene;
+	struct script_settings settings = { .scenario = run->options->scenario,
+		.seed = run->options->seed,
+		.world = &run->sim,
+		.workload = run->workload,
+		.history = run->history,
+		.event_sequence = event_sequence,
+		.event_ctx = run,
+		.begin_ns = scene->warmup_end,
+		.end_ns = scene->storm_end };
+
+	return scripts_start(&settings, &run->scripts, err);
+}
+
+/* 0 when all have ended, or the run was stopped. */
+static int end_scripts(struct run *run, struct lab_error *err)
+{
+	if (scripts_failed(run->scripts, err) > 0)
+		return lab_error_wrap(err, "script");
+	if (run->is_stopped || scripts_are_idle(run->scripts))
+		return 0;
+	return lab_fail(err, LAB_LIMIT, "a script did not end");
+}
+
 static int storm(struct run *run, struct lab_error *err)
 {
 	struct sim_world *sim = &run->sim;
 
 	phase(run, "warmup");
-	if (migrate(run, err) < 0 || damage(run, err) < 0)
+	if (start_scripts(run, err) < 0 || migrate(run, err) < 0 || damage(run, err) < 0)
 		return -1;
 	if (advance(run, sim->scene.warmup_end, is_stopped, err) < 0)
 		return -1;
@@ -203,11 +236,14 @@ static int storm(struct run *run, struct lab_error *err)
 		return run->is_stopped ? 0 : -1;
 	phase(run, "heal");
 	sim_world_heal(sim);
+	scripts_heal(run->scripts);
 	run->healed_ns = world_now(sim->world);
 	phase(run, "settle");
 	if (run->is_stopped || advance(run, sim->scene.settle_end, is_stopped, err) < 0)
 		return run->is_stopped ? 0 : -1;
-	return advance(run, sim->scene.settle_end + PATIENCE, is_idle_or_stopped, err);
+	if (advance(run, sim->scene.settle_end + PATIENCE, is_idle_or_stopped, err) < 0)
+		return -1;
+	return end_scripts(run, err);
 }
 
 /* When the last collection of the storm has ended, another one. */
@@ -360,11 +396,14 @@ int run_simulated(const struct run_options *options, struct run_result *ret, str
 			judge_broken(options, err, ret);
 		else if (!run.is_stopped)
 			judge(&c, ret);
+		if (!is_broken && !run.is_stopped)
+			judge_scripts(&c, run.scripts, ret);
 		judge_collect(&c, ret);
 		tell_end(&run);
 	}
 	if (run.disaster.heap != NULL)
 		disaster_free(&run.disaster);
+	scripts_free(&run.scripts);
 	oracle_free(&run.oracle);
 	sim_world_free(&run.sim);
 	lab_assert_context(NULL, NULL);

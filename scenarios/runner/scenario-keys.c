@@ -125,6 +125,8 @@ static const struct conf_key keys[] = {
 		"Before it tries again"),
 	RANGE("user", scenario_group, mail_delivery_timeout, CONF_UNIT_TIME, 0, YEAR, "0",
 		"After which it gives up an attempt, with which the backend goes on; 0: never"),
+	OTHER("user", scenario_group, CONF_KEY_BOOL, NULL, idle, "no",
+		"They have no clients of their own: only a script acts for them"),
 	OTHER("user", scenario_group, CONF_KEY_BOOL, NULL, tour, "no",
 		"Instead of all that each action of `oboxlab list costs`, one after the other"),
 	RANGE("user", scenario_group, tour_expunge, CONF_UNIT_FRACTION, 0, PPM_MAX, "50%",
@@ -379,6 +381,11 @@ static const struct conf_key keys[] = {
 		"When, from the start of the storm"),
 	RANGE("operator", scenario_operator, every, CONF_UNIT_TIME, 0, YEAR, "0",
 		"And again after that; 0: once"),
+
+	OTHER("script", scenario_script, CONF_KEY_TEXT, NULL, file, "",
+		"Steps in Lua, beside the file that says so (scenarios/scripts/README.md)"),
+	RANGE("script", scenario_script, at, CONF_UNIT_TIME, 0, YEAR, "0",
+		"When they begin, from the start of the storm"),
 };
 
 size_t scenario_key_count(void)

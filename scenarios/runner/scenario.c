@@ -4,12 +4,13 @@
  */
 #include "scenarios/runner/scenario-private.h"
 
+#include "scenarios/runner/script.h"
 #include "sim/serve/latency-file.h"
 
 /* Sections of a scenario; everything else at the top level is dovecot.conf's. `store` is written
  * with a label: store s3, store cql. */
 static const char *const sections[] = { "scenario", "site", "user", "store", "imds", "network",
-	"backend", "fault", "operator", "step", "episode", "cluster" };
+	"backend", "fault", "operator", "step", "episode", "cluster", "script" };
 
 struct loader {
 	struct scenario *scenario;
@@ -171,6 +172,27 @@ static void read_operator(struct loader *loader, const struct conf_section *sect
 	s->operator_count++;
 }
 
+static void read_script(struct loader *loader, const struct conf_section *section)
+{
+	struct scenario *s = loader->scenario;
+	struct scenario_script *script = &s->scripts[s->script_count];
+
+	if (!scenario_has_label(section, loader->problems))
+		return;
+	if (s->script_count == SCENARIO_SCRIPTS_MAX) {
+		too_many(loader, section, SCENARIO_SCRIPTS_MAX);
+		return;
+	}
+	for (size_t i = 0; i < s->script_count; i++) {
+		if (!is_new_label(loader, section, s->scripts[i].name))
+			return;
+	}
+	*script = (struct scenario_script){ .name = section->label, .where = section->where };
+	conf_keys_defaults(&scenario_vocabulary, "script", script);
+	conf_keys_read(&scenario_vocabulary, "script", section, script, loader->problems);
+	s->script_count++;
+}
+
 static void read_store(struct loader *loader, const struct conf_section *section)
 {
 	static const char *const labels[] = { "s3", "scality", "cql" };
@@ -208,6 +230,8 @@ static void read_section(struct loader *loader, const struct conf_section *secti
 		read_fault(loader, section);
 	else if (lab_view_eq_cstr(section->name, "operator"))
 		read_operator(loader, section);
+	else if (lab_view_eq_cstr(section->name, "script"))
+		read_script(loader, section);
 	else if (lab_view_eq_cstr(section->name, "store"))
 		read_store(loader, section);
 	for (size_t i = 0; i < LAB_COUNT_OF(single); i++) {
@@ -258,7 +282,7 @@ struct set_objects {
 	void *first;
 	size_t count, size;
 };
-#define SET_SECTIONS 14
+#define SET_SECTIONS 15
 
 static void set_objects(struct scenario *s, struct set_objects ret[SET_SECTIONS])
 {
@@ -277,6 +301,7 @@ static void set_objects(struct scenario *s, struct set_objects ret[SET_SECTIONS]
 		{ "step", s->steps, s->step_count, sizeof(s->steps[0]) },
 		{ "episode", s->episodes, s->episode_count, sizeof(s->episodes[0]) },
 		{ "cluster", &s->cluster, 1, 0 },
+		{ "script", s->scripts, s->script_count, sizeof(s->scripts[0]) },
 	};
 
 	memcpy(ret, objects, sizeof(objects));
@@ -405,6 +430,21 @@ static void load_latencies(struct loader *loader, const struct conf_section *roo
 	}
 }
 
+static void load_script(struct loader *loader, struct scenario_script *script)
+{
+	struct lab_view path = conf_resolve_path(loader->arena, script->where.file, script->file);
+	struct lab_error err;
+
+	script->path = lab_arena_cstr(loader->arena, path);
+	if (script->file.len == 0)
+		conf_problem_add(loader->problems, true, script->where, "script: it needs a file");
+	else if (loader->reader->read_file(
+			 loader->reader->ctx, path, loader->arena, &script->text, &err) < 0)
+		conf_problem_add(loader->problems, true, script->where, "script: %s", err.message);
+	else if (script_check(script->path, script->text, &err) < 0)
+		conf_problem_add(loader->problems, true, script->where, "script: %s", err.message);
+}
+
 static int parse(
 	struct loader *loader, const char *path, struct conf_section **ret, struct lab_error *err)
 {
@@ -443,6 +483,8 @@ int scenario_load(const char *path, const struct conf_reader *reader,
 		apply_override(&loader, overrides->sets[i]);
 	load_latencies(&loader, root);
 	scenario_resolve_episodes(s, arena, problems);
+	for (size_t i = 0; i < s->script_count; i++)
+		load_script(&loader, &s->scripts[i]);
 	(void)conf_check(root, CONF_FILE_DOVECOT, sections, LAB_COUNT_OF(sections), problems);
 	if (conf != NULL)
 		(void)conf_check(conf, CONF_FILE_DOVECOT, NULL, 0, problems);

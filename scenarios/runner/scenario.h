@@ -29,6 +29,7 @@
 #define SCENARIO_GROUPS_MAX 16
 #define SCENARIO_FAULTS_MAX 64
 #define SCENARIO_OPERATORS_MAX 16
+#define SCENARIO_SCRIPTS_MAX 8
 #define SCENARIO_TARGETS_MAX 16
 #define SCENARIO_LANES_MAX 16u
 #define SCENARIO_MAILS_MAX 2000000 /* of a user, before the run */
@@ -80,6 +81,7 @@ struct scenario_group {
 	struct conf_range mail_delivery_retries;       /* of the sending MTA, after a failure */
 	struct conf_range mail_delivery_retry_delay;
 	struct conf_range mail_delivery_timeout; /* of an attempt; 0: none */
+	bool idle;                               /* only scripts act for them */
 	bool tour;                               /* instead of all that: everything once (tour.h) */
 	struct conf_range tour_expunge;          /* ppm of INBOX */
 	/* Of the actions of a session, ppm, before those on mails; and of the deliveries. */
@@ -91,7 +93,8 @@ struct scenario_group {
 	struct conf_range obox_user_delete_interval; /* 0: never */
 };
 
-/* Folders come and go: nothing but a delivery, a copy or a move makes one that is not there. */
+/* Folders come and go (who knows what a script does): nothing but a delivery, a copy or a move
+ * makes one that is not there. */
 static inline bool scenario_changes_folders(const struct scenario_group *group)
 {
 	return group->mailbox_create_percentage.high > 0 ||
@@ -99,7 +102,7 @@ static inline bool scenario_changes_folders(const struct scenario_group *group)
 	       group->mailbox_rename_percentage.high > 0 ||
 	       group->mailbox_subscribe_percentage.high > 0 ||
 	       group->mailbox_status_percentage.high > 0 ||
-	       group->obox_user_delete_interval.high > 0;
+	       group->obox_user_delete_interval.high > 0 || group->idle;
 }
 
 enum scenario_target {
@@ -178,6 +181,16 @@ struct scenario_episode {
 	unsigned disk;
 	uint64_t down_ns; /* above 0: who asked crashes */
 	struct lab_view after, draws;
+};
+
+/* script NAME { }: steps in Lua (script.h). */
+struct scenario_script {
+	struct lab_view name;
+	struct conf_where where;
+	struct lab_view file; /* as it is written: relative to the file that says so */
+	struct lab_view text; /* what is in it */
+	const char *path;
+	struct conf_range at; /* from the start of the storm */
 };
 
 struct scenario_s3 {
@@ -314,6 +327,8 @@ struct scenario {
 	/* What they are: as many, or, where a program made the scenario, those alone. */
 	const struct fault_episode *exact;
 	size_t exact_count;
+	struct scenario_script scripts[SCENARIO_SCRIPTS_MAX];
+	size_t script_count;
 	struct scenario_s3 s3;
 	struct scenario_scality scality;
 	struct scenario_cql cql;

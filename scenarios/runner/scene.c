@@ -508,8 +508,8 @@ int scene_new_faults(struct scene *scene, struct lab_heap *heap, uint64_t missin
 		}
 	}
 	lab_assert(scene->options->episode_count <= RUN_EPISODES_MAX);
-	return add_exact(scene, s->exact, s->exact_count, err) < 0
-		       ? -1
-		       : add_exact(scene, scene->options->episodes, scene->options->episode_count,
-				 err);
+	if (add_exact(scene, s->exact, s->exact_count, err) < 0)
+		return -1;
+	(void)fault_plan_episodes(scene->plan, &scene->first_episode);
+	return add_exact(scene, scene->options->episodes, scene->options->episode_count, err);
 }

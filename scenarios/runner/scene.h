@@ -49,6 +49,7 @@ struct scene {
 	size_t proxy_sites[SCENE_PROXIES_MAX];
 	size_t proxy_count;
 	struct fault_plan *plan;
+	size_t first_episode; /* of the command line's, in the plan */
 };
 
 /* Draws the phases and names the backends: zones in their order, backend-1, backend-2...; and

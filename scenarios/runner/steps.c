@@ -351,7 +351,8 @@ static void operate(void *arg)
 	const char *user = user_of(p, step)->name;
 	bool is_named = lab_view_find(step->command, lab_view_cstr(user)) != SIZE_MAX;
 
-	operators_do(&p->settings.operators, node_of(p, step), is_named ? user : "", step->command);
+	(void)operators_do(
+		&p->settings.operators, node_of(p, step), is_named ? user : "", step->command);
 	--*p->settings.busy;
 }
 

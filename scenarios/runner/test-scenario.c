@@ -56,6 +56,7 @@ static const char *sample_of(const char *section, const char *key, const char *l
 				      "backend = backend-1\n",
 			"}\n" },
 		{ "episode", TESTING_LEAST "episode e {\nkind = delay\n", "}\n" },
+		{ "script", TESTING_LEAST "script s {\n", "file = s.lua\n}\n" },
 	};
 	static char text[1024];
 
@@ -78,7 +79,7 @@ static const char *value_for(const struct scenario_key_doc *doc)
 	} values[] = { { "doc", "What it is about" }, { "kinds", "slow_down | delay" },
 		{ "points", "s3.* | cql.read" }, { "do", "flush" }, { "kind", "delay" },
 		{ "backend", "backend-2" }, { "command", "metacache flush -u %u" },
-		{ "marks", "fallback_used | page_read" } };
+		{ "marks", "fallback_used | page_read" }, { "file", "s.lua" } };
 
 	for (size_t i = 0; i < LAB_COUNT_OF(values); i++) {
 		if (strcmp(values[i].key, doc->key) == 0)
@@ -94,6 +95,7 @@ static void every_key_of_the_vocabulary_can_be_set_in_its_section(void **state)
 
 	(void)state;
 	testing_loader_init(&l);
+	testing_file_set(&l, "scenarios/s.lua", LAB_VIEW("print(1)"));
 	for (size_t i = 0; i < scenario_key_count(); i++) {
 		struct scenario_key_doc doc = scenario_key_doc(i);
 

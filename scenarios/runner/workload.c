@@ -657,6 +657,8 @@ static int start_users(struct workload *w, struct lab_error *err)
 	for (size_t i = 0; i < w->user_count && w->settings.scenario->has_clients; i++) {
 		struct user *user = &w->users[i];
 
+		if (user->group->idle)
+			continue;
 		if (user->group->tour) {
 			if (start_fiber(w, user, NULL, "tour", tour, err) < 0)
 				return -1;
@@ -746,7 +748,7 @@ int workload_start(
 			settings->event_ctx, scenario_stores_paths(&scenario->endpoints),
 			scenario_has_migrated_mails(&scenario->endpoints),
 			fts_is_configured(&scenario->conf), &scenario->conf,
-			settings->mails == NULL && has_attachment_flags(&scenario->conf), 0 };
+			settings->mails == NULL && has_attachment_flags(&scenario->conf), 0, 0 };
 	for (size_t g = 0; g < scenario->group_count; g++) {
 		counts[g] = (size_t)scenario_pick(
 			&scenario->groups[g].count, settings->seed, "user.count", g, 0);
@@ -876,6 +878,11 @@ int workload_converge(struct workload *w, struct lab_error *err)
 			return -1;
 	}
 	return 0;
+}
+
+struct client_context *workload_client(struct workload *workload)
+{
+	return &workload->client;
 }
 
 struct user *workload_user(struct workload *workload, size_t index)

@@ -44,6 +44,9 @@ int workload_start(
 bool workload_is_idle(const struct workload *workload);
 size_t workload_users(const struct workload *workload);
 struct user *workload_user(struct workload *workload, size_t index);
+/* For requests of whoever else acts for these users. */
+struct client_context;
+struct client_context *workload_client(struct workload *workload);
 /* How many mails a user's INBOX has before the run begins. */
 uint64_t workload_mails_before(const struct workload *workload, const struct user *user);
 /* Of the next mail to a user. */
