@@ -91,6 +91,22 @@ static void print_marks(const struct campaign_result *r, struct lab_buf *out)
 	lab_buf_append_cstr(out, hit == LAB_MARK_COUNT ? " none\n" : "\n");
 }
 
+/* Nothing where no script waits for anybody. */
+static void print_holds(const struct campaign_result *r, struct lab_buf *out)
+{
+	const char *before = "\n  holds             ";
+
+	for (unsigned h = 0; h < ENV_HOLD_COUNT; h++) {
+		if (r->total.holds[h] == 0)
+			continue;
+		lab_buf_printf(out, "%s%s %" PRIu64, before, env_hold_name((enum env_hold)h),
+			r->total.holds[h]);
+		before = ", ";
+	}
+	if (before[0] == ',')
+		lab_buf_append_cstr(out, "\n");
+}
+
 void campaign_print(const struct campaign_result *r, const char *scenario, struct lab_buf *out)
 {
 	const struct run_result *t = &r->total;
@@ -104,6 +120,7 @@ void campaign_print(const struct campaign_result *r, const char *scenario, struc
 	print_faults(t, out);
 	excuses_print(&t->excuses, out);
 	print_marks(r, out);
+	print_holds(r, out);
 	costs_print(&t->costs, out);
 	lab_buf_printf(out,
 		"\n  storage requests  %" PRIu64 " (S3 %" PRIu64 ", CQL %" PRIu64 ", IMDS %" PRIu64
@@ -158,6 +175,11 @@ static void json_marks(struct lab_json *json, const struct campaign_result *r)
 		if ((r->missed_marks >> m & 1) != 0)
 			lab_json_cstr(json, lab_mark_name((enum lab_mark)m));
 	}
+	lab_json_end(json);
+	lab_json_key(json, "holds");
+	lab_json_object(json);
+	for (unsigned h = 0; h < ENV_HOLD_COUNT; h++)
+		lab_json_put_u64(json, env_hold_name((enum env_hold)h), r->total.holds[h]);
 	lab_json_end(json);
 }
 

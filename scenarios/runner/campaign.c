@@ -189,6 +189,8 @@ static void add_totals(struct run_result *total, const struct run_result *run)
 		total->faults[k] += run->faults[k];
 	for (unsigned m = 0; m < LAB_MARK_COUNT; m++)
 		total->marks[m] += run->marks[m];
+	for (unsigned h = 0; h < ENV_HOLD_COUNT; h++)
+		total->holds[h] += run->holds[h];
 	for (unsigned i = 0; i < RUN_EPISODES_MAX; i++) {
 		total->episode_asked[i] += run->episode_asked[i];
 		total->episode_fired[i] += run->episode_fired[i];
