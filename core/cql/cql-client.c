@@ -190,6 +190,10 @@ void cql_client_close(struct cql_client **client_p)
 int64_t cql_client_timestamp(struct cql_client *client)
 {
 	int64_t now = (int64_t)env_wall_us(client->env);
+	if (lab_defect(TIMESTAMPS_IN_MS))
+		now /= 1000;
+	if (lab_defect(TIMESTAMPS_STEP_BACK))
+		client->last_timestamp_us = 0;
 	client->last_timestamp_us = LAB_MAX(now, client->last_timestamp_us + 1);
 	return client->last_timestamp_us;
 }
@@ -275,6 +279,8 @@ static int run_first_page(struct cql_run *run)
 	struct cql_fallback *fallback = &run->client->fallback[run->statement->type];
 	bool warn = false;
 	run->consistency = cql_fallback_choose(fallback, env_now(env));
+	if (lab_defect(QUORUM_IS_ONE))
+		run->consistency = CQL_ONE;
 	new_request(run);
 	wait_for_connection(run);
 	if (plan(run) == 0) {
@@ -300,6 +306,8 @@ static int run_next_page(struct cql_run *run, struct lab_view paging_state)
 	LAB_MARK(page_read);
 	run->paging_state = paging_state;
 	run->page++;
+	if (lab_defect(NEXT_PAGE_AT_ANY))
+		run->consistency = CQL_ANY;
 	new_request(run);
 	return plan(run);
 }
@@ -364,7 +372,7 @@ static int run_pages(struct cql_run *run, size_t max_rows, struct cql_result *re
 		if (add_page(run, max_rows, page, ret) < 0)
 			return -1;
 		struct lab_view more = page->rows.metadata.paging_state;
-		if (more.ptr == NULL)
+		if (more.ptr == NULL || lab_defect(FIRST_PAGE_ONLY))
 			break;
 		if (run_next_page(run, more) < 0)
 			return -1;

@@ -72,7 +72,7 @@ static void fill_params(const struct cql_run *run, struct cql_params *params)
 		flags |= CQL_PARAM_PAGING_STATE;
 		params->paging_state = run->paging_state;
 	}
-	if (run->statement->type != CQL_STATEMENT_READ) {
+	if (run->statement->type != CQL_STATEMENT_READ && !lab_defect(SERVER_TIMESTAMPS)) {
 		flags |= CQL_PARAM_TIMESTAMP;
 		params->timestamp_us = run->timestamp_us;
 	}
@@ -123,7 +123,8 @@ static enum step on_error(struct cql_run *run, struct cql_connection *c, const s
 		return STEP_PREPARE_AGAIN;
 	}
 	cql_run_fail_server(run, e);
-	if (cql_failure_classes[run->failure].write_uncertain)
+	if (cql_failure_classes[run->failure].write_uncertain &&
+		!(lab_defect(WRITE_FAILURE_IS_CERTAIN) && run->failure == CQL_WRITE_FAILURE))
 		run->maybe_applied = true;
 	enum cql_retry retry = cql_retry_decide(e, run->retries);
 	const char *host = run->client->settings.hosts[c->host];
@@ -181,12 +182,14 @@ static enum step send_and_wait(
 	++*run->sent;
 	if (cql_connection_wait(run, c, &waiting, stream) < 0) {
 		LAB_MARK(statement_timed_out);
-		run->maybe_applied = true;
+		if (!lab_defect(SILENCE_IS_CERTAIN))
+			run->maybe_applied = true;
 		cql_run_fail(run, CQL_LIB_REQUEST_TIMED_OUT, "Request timed out");
 		return STEP_FAILED;
 	}
 	if (waiting.state == CQL_REQUEST_LOST) {
-		run->maybe_applied = true;
+		if (!lab_defect(LOST_REPLY_IS_CERTAIN))
+			run->maybe_applied = true;
 		return STEP_NEXT_HOST;
 	}
 	cql_hosts_measured(run->client, c->host, env_now(run->client->env) - sent_ns);

@@ -3,6 +3,7 @@
  * The hop to dict-async (obox 3.8).
  */
 #include "core/dict/dict-proxy.h"
+#include "core/base/defect.h"
 #include "core/base/mark.h"
 
 #include "core/dict/dict-private.h"
@@ -59,7 +60,8 @@ static int fail(struct proxy *p, const struct command *c, enum lab_code code, co
 	struct lab_error local = { 0 };
 	struct lab_error *why = err == NULL ? &local : err;
 	LAB_MARK(dict_connection_lost);
-	(void)lab_fail(why, is_change(c) ? LAB_UNCERTAIN : code, "%s: %c%.*s", text, c->letter,
+	bool is_uncertain = is_change(c) && !lab_defect(DICT_TIMEOUT_IS_CERTAIN);
+	(void)lab_fail(why, is_uncertain ? LAB_UNCERTAIN : code, "%s: %c%.*s", text, c->letter,
 		LAB_VIEW_ARG(c->key));
 	why->retryable = true;
 	ENV_EVENT(p->dict.env, LAB_EV_log_message, LAB_F_CSTR("message", why->message));

@@ -11,6 +11,7 @@
  *   end
  */
 #include "core/fs/fs-dictmap-private.h"
+#include "core/base/defect.h"
 #include "core/base/mark.h"
 #include "core/env/hold.h"
 
@@ -189,7 +190,8 @@ static bool parse_file(struct dictmap_fs *fs, struct lab_view rest)
 {
 	struct lab_view line;
 
-	if (!lab_view_split(&rest, '\n', &line) || !lab_view_eq_cstr(line, MARK_CLEAN))
+	if (!lab_view_split(&rest, '\n', &line) ||
+		(!lab_view_eq_cstr(line, MARK_CLEAN) && !lab_defect(BUCKETS_OF_BEFORE_CRASH)))
 		return false;
 	while (lab_view_split(&rest, '\n', &line)) {
 		if (lab_view_eq_cstr(line, "end"))
@@ -367,7 +369,10 @@ int dictmap_bucket_raise(struct dictmap_fs *fs, struct lab_view guid, uint32_t b
 		return lab_fail(err, LAB_LIMIT, "folder %.*s has more than %d buckets",
 			LAB_VIEW_ARG(guid), DICTMAP_BUCKETS_MAX);
 	ENV_HOLD(fs->fs.settings.env, bucket_raised, fs->fs.settings.username);
-	if (max_bucket_write(fs, guid, bucket, written_us == 0 ? 0 : written_us + 1, err) < 0) {
+	if (lab_defect(RAISE_STAMPED_NOW))
+		written_us = 0;
+	if (!lab_defect(BUCKET_NOT_RAISED) &&
+		max_bucket_write(fs, guid, bucket, written_us == 0 ? 0 : written_us + 1, err) < 0) {
 		/* Raised or not: no row depends on it yet, and raising it again does no harm. */
 		if (err->code == LAB_UNCERTAIN) {
 			err->code = LAB_UNAVAILABLE;
@@ -418,6 +423,8 @@ static bool may_lower(
 {
 	if (folder->is_busy || listing->written_us == 0)
 		return false;
+	if (lab_defect(BUCKETS_LOWERED_AT_ONCE))
+		return true;
 	if (folder->empty_us == listing->written_us &&
 		listing->asked_ns >= folder->empty_at_ns + SETTLED)
 		return true;
@@ -472,6 +479,8 @@ static void folder_set(
 
 static bool is_full(struct dictmap_fs *fs, const struct folder *folder)
 {
+	if (lab_defect(BUCKET_NEVER_FULL))
+		return false;
 	return folder->live + young_tombstones(fs, folder) >= fs->conf.bucket_size;
 }
 

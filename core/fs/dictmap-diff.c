@@ -5,6 +5,7 @@
  * and 7 of 3.4, HD-10 to HD-12).
  */
 #include "core/fs/fs-dictmap-private.h"
+#include "core/base/defect.h"
 
 #define ROW_ARENA_MAX (4u * 1024 * 1024)
 /* One for each host that ever served the user. */
@@ -123,7 +124,11 @@ int dictmap_diff_insert(struct dictmap_fs *fs, const struct dictmap_path *path, 
 	struct lab_error *err)
 {
 	return insert_row(fs, path, oid, lab_view_cstr(fs->fs.settings.env->hostname),
-		fs->own_diff_us >= env_wall_us(fs->fs.settings.env) ? ++fs->own_diff_us : 0, err);
+		!lab_defect(DIFF_ROW_STAMPED_NOW) &&
+				fs->own_diff_us >= env_wall_us(fs->fs.settings.env)
+			? ++fs->own_diff_us
+			: 0,
+		err);
 }
 
 int dictmap_diff_insert_as(struct dictmap_fs *fs, const struct dictmap_path *path,
@@ -161,6 +166,10 @@ int dictmap_diff_delete_version(struct dictmap_fs *fs, const struct dictmap_path
 		return lab_fail(err, LAB_INVALID, "dictmap: %.*s is not the version of a row",
 			LAB_VIEW_ARG(version));
 	arena = lab_arena_new(fs->fs.settings.env->heap, ROW_ARENA_MAX);
+	if (lab_defect(DIFF_ROW_DELETED_AHEAD))
+		options =
+			(struct dict_change_options){ .timestamp_offset_us =
+							      fs->conf.delete_timestamp_ns / 1000 };
 	result = dict_unset(fs->dict, dictmap_key_diff(fs, path, host, arena), &options, err);
 	lab_arena_free(&arena);
 	return result;

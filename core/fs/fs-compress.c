@@ -4,9 +4,12 @@
  * reads what was stored plain. Sizes below are compressed, so there is no stat.
  */
 #include "core/fs/compress-codec.h"
+#include "core/base/defect.h"
 #include "core/fs/fs-api-private.h"
 
 #include "core/conf/fs-uri.h"
+
+#define TRAILER_BYTES 4
 
 struct compress_fs {
 	struct fs fs;
@@ -87,7 +90,7 @@ static int compress_read(struct fs_file *file, struct lab_arena *arena, size_t m
 		return -1;
 	/* What is stored knows its own algorithm, so a change of the setting leaves old mails
 	 * readable (obox 8.4 PRO-32); only plain contents need `maybe-`. */
-	algorithm = compress_detect(stored);
+	algorithm = lab_defect(ONE_ALGORITHM) ? fs->algorithm : compress_detect(stored);
 	if (algorithm != COMPRESS_NONE) {
 		int result = decode_into_arena(fs, algorithm, stored, arena, max_bytes, ret, err);
 
@@ -110,7 +113,11 @@ static int compress_write(struct fs_file *file, struct lab_view contents, struct
 
 	lab_buf_init(&compressed, fs->fs.settings.env->heap, compressed_max(contents.len) * 2);
 	result = compress_encode(fs->algorithm, fs->level, contents, &compressed, err);
-	if (result == 0)
+	if (lab_defect(TRAILER_LOST) && compressed.len > TRAILER_BYTES)
+		compressed.len -= TRAILER_BYTES;
+	if (result == 0 && lab_defect(NOT_COMPRESSED))
+		result = fs_wrapper_write(file, contents, err);
+	else if (result == 0)
 		result = fs_wrapper_write(file, lab_buf_view(&compressed), err);
 	lab_buf_done(&compressed);
 	return result;

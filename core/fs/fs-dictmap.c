@@ -271,7 +271,7 @@ static bool delete_dangling(struct dictmap_fs *fs, const struct dictmap_path *pa
 	struct lab_error ignored;
 	bool unreferenced;
 
-	if (!fs->conf.delete_dangling_links ||
+	if ((!fs->conf.delete_dangling_links && !lab_defect(ROW_DELETED_AT_404)) ||
 		dictmap_rows_delete(fs, path, bucket, oid, &unreferenced, &ignored) < 0)
 		return false;
 	if (path->kind == DICTMAP_MAIL)
@@ -596,6 +596,9 @@ static int put_and_insert(struct fs_file *file, const struct dictmap_path *path,
 	fs_set_metadata(file->parent, FS_METADATA_ORIG_PATH, whole_path(fs, file, arena));
 	take_early_id(file, arena, &oid);
 	tell_version(file, path, bucket, arena);
+	if (lab_defect(ROWS_BEFORE_OBJECT) &&
+		dictmap_rows_insert(fs, path, bucket, oid, true, &residue, err) < 0)
+		return -1;
 	if (put_object(file, contents, err) < 0 || stored_id(file, arena, &oid, err) < 0)
 		return -1;
 	if (!dictmap_is_passthrough(fs))
@@ -637,7 +640,7 @@ static int dictmap_write(struct fs_file *file, struct lab_view contents, struct 
 
 static int lock_object(struct dictmap_fs *fs, struct lab_view oid, struct lab_error *err)
 {
-	if (fs->conf.lockdir.ptr == NULL)
+	if (fs->conf.lockdir.ptr == NULL || lab_defect(LOCKDIR_IGNORED))
 		return 0;
 	return fs_lock_take(
 		fs->fs.settings.services->shared, oid, env_now(env_of(fs)) + LOCK_TIMEOUT, err);
@@ -645,7 +648,7 @@ static int lock_object(struct dictmap_fs *fs, struct lab_view oid, struct lab_er
 
 static void unlock_object(struct dictmap_fs *fs, struct lab_view oid)
 {
-	if (fs->conf.lockdir.ptr != NULL)
+	if (fs->conf.lockdir.ptr != NULL && !lab_defect(LOCKDIR_IGNORED))
 		fs_lock_give(fs->fs.settings.services->shared, oid);
 }
 
@@ -659,7 +662,7 @@ static int copy_locked(struct fs_file *to, const struct dictmap_path *path, uint
 
 	if (fs->conf.lockdir.ptr != NULL && dictmap_row_nlinks(fs, oid, &nlinks, err) < 0)
 		return -1;
-	if (nlinks == 0)
+	if (nlinks == 0 && !lab_defect(COPY_OF_DELETED))
 		return lab_fail(err, LAB_NOT_FOUND, "dictmap: object %.*s was deleted meanwhile",
 			LAB_VIEW_ARG(oid));
 	ENV_HOLD(env_of(fs), references_counted, username(fs));
@@ -754,6 +757,9 @@ static int dictmap_copy(struct fs_file *from, struct fs_file *to, struct lab_err
 				LAB_VIEW_ARG(to->path));
 		if (result == 0)
 			result = copy_in_dict(to, &to_path, oid, tmp, err);
+		if (result < 0 && lab_defect(FAILED_COPY_DROPS_OBJECT) &&
+			parent_open(from, tmp, NULL) == 0)
+			(void)drop_object(from);
 	}
 	lab_arena_free(&tmp);
 	return result;

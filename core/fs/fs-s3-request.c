@@ -241,7 +241,8 @@ static void renew(void *ctx)
 {
 	struct s3_request *request = ctx;
 
-	aws_credentials_invalidate(request->fs->credentials, request->signed_with);
+	if (!lab_defect(REFUSED_CREDENTIALS_KEPT))
+		aws_credentials_invalidate(request->fs->credentials, request->signed_with);
 }
 
 static struct lab_view error_code(
@@ -317,12 +318,13 @@ unsigned s3_inspect_get(void *ctx, const struct lab_http_response *response,
 
 	(void)ctx;
 	(void)arena;
-	if (length.ptr != NULL && (lab_view_to_u64(lab_view_trim(length), &bytes) < 0 ||
-					  bytes != response->body.len)) {
+	if (length.ptr != NULL && !lab_defect(BODY_NOT_CHECKED) &&
+		(lab_view_to_u64(lab_view_trim(length), &bytes) < 0 ||
+			bytes != response->body.len)) {
 		*why = "the body does not have its Content-Length";
 		return HTTP_STATUS_ALTERED;
 	}
-	if (etag.ptr == NULL)
+	if (etag.ptr == NULL || lab_defect(BODY_NOT_CHECKED))
 		return response->status;
 	lab_digest(LAB_MD5, response->body, digest);
 	lab_hex(digest, lab_digest_size(LAB_MD5), md5);

@@ -3,6 +3,7 @@
  * fts-index.c - what of a folder is not indexed is read and indexed.
  */
 #include "core/fts/fts-private.h"
+#include "core/base/defect.h"
 
 #define BODY_ARENA_MAX (2 * (size_t)OBOX_MAIL_MAX)
 
@@ -30,7 +31,7 @@ static void add_pending(struct fts_user *user, const struct fts_mail *mail)
 	uint8_t bytes[FTS_MAIL_BYTES];
 	void **slot;
 
-	if (fts_user_is_expunged(user, mail))
+	if (fts_user_is_expunged(user, mail) || lab_defect(FTS_EXPUNGES_FORGOTTEN))
 		return;
 	slot = lab_map_slot(user->pending, fts_mail_key(mail, bytes));
 	if (slot != NULL)
@@ -155,6 +156,9 @@ static void find_todo(struct indexing *x)
 	for (size_t i = 0; i < obox_mailbox_count(x->mailbox); i++) {
 		struct fts_mail mail = fts_mail_of(x->mailbox, obox_mailbox_mail(x->mailbox, i));
 
+		if (lab_defect(FTS_LAST_MAIL_FORGOTTEN) && i > 0 &&
+			i + 1 == obox_mailbox_count(x->mailbox))
+			break;
 		if (fts_user_triplets_of(x->user, &mail) == 0)
 			x->todo[x->count++] = mail;
 	}

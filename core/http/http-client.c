@@ -216,6 +216,8 @@ static void exchange(struct http_run *run)
 		return;
 	}
 	limits = attempt_limits(run, now);
+	if (lab_defect(RETRY_FROM_THE_MIDDLE) && run->attempts > 0)
+		request.body = lab_view_skip(request.body, request.body.len / 2);
 	run->attempts++;
 	run->bytes_out += request.body.len;
 	if (env_http(env, &request, &limits, run->scratch, &run->response, &stats, &run->error) <
@@ -387,8 +389,10 @@ static int conclude(struct http_run *run, struct lab_error *err)
 		run->error.code = LAB_OK;
 		return 0;
 	}
-	if (changes && run->uncertain)
+	if (changes && run->uncertain && !lab_defect(PUT_TIMEOUT_IS_CERTAIN))
 		run->error.code = LAB_UNCERTAIN;
+	if (!changes && lab_defect(ERRORS_ARE_404) && run->error.code == LAB_UNAVAILABLE)
+		run->error.code = LAB_NOT_FOUND;
 	*err = run->error;
 	http_line_error(run, err);
 	err->retryable = run->error.retryable;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/lazy-expunge/lazy-expunge.h"
+#include "core/base/defect.h"
 
 #include "core/quota/quota.h"
 
@@ -95,7 +96,8 @@ static void choose_part(struct batch *batch, size_t i)
 	}
 	for (size_t n = batch->expunged_before; n < batch->expunged_count; n++)
 		gone += is_same_object(&references[batch->expunged[n]], &references[i]);
-	if (references[i].count > gone + 1)
+	if (references[i].count > gone + (lab_defect(LAST_COPY_EXPUNGED) ? 0 : 1) &&
+		!lab_defect(EVERY_COPY_MOVED))
 		add(batch->expunged, &batch->expunged_count, i);
 	else if (gone > 0)
 		add(batch->later, &batch->later_count, i);
@@ -310,6 +312,8 @@ static uint64_t came_ns(const struct obox_mail *mail)
 	uint64_t named_ns = env_guid128_time(mail->name);
 	uint64_t saved_ns = mail->saved > 0 ? (uint64_t)mail->saved * LAB_SEC : 0;
 
+	if (lab_defect(OLD_BY_RECEIVED))
+		return (uint64_t)LAB_MAX(mail->received, 0) * LAB_SEC;
 	return LAB_MAX(named_ns, saved_ns);
 }
 

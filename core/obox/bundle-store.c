@@ -3,6 +3,7 @@
  * bundle-store.c - the bundles of one directory in storage, and what is known of each.
  */
 #include "core/obox/bundle-store.h"
+#include "core/base/defect.h"
 #include "core/env/hold.h"
 
 #include <stdio.h>
@@ -401,7 +402,7 @@ static void fetch_listed(struct fetch *fetch)
 static bool is_unreadable(const struct lab_error *err)
 {
 	if (err->retryable)
-		return false;
+		return lab_defect(UNREAD_IS_DAMAGED);
 	return err->code == LAB_CORRUPT || err->code == LAB_UNSUPPORTED || err->code == LAB_LIMIT;
 }
 
@@ -482,7 +483,7 @@ int obox_bundles_refresh(struct obox_bundles *bundles, const char *reason, struc
 		int result;
 
 		fs_set_reason(bundles->settings.fs, reason);
-		if (list(bundles, arena, ret, err) < 0)
+		if (list(bundles, arena, ret, err) < 0 && !lab_defect(UNREAD_BUNDLES_ARE_NONE))
 			return -1;
 		hold_listed(bundles);
 		fetch_listed(&fetch);
@@ -601,6 +602,19 @@ static void give_up_oldest(struct obox_bundles *bundles)
 			bundles, &bundles->entries[i], "a replaced bundle is left for good", NULL);
 		remove_at(bundles, i);
 	}
+}
+
+/* The defect old-bundle-first. */
+void obox_bundles_drop_own(struct obox_bundles *bundles)
+{
+	struct lab_error ignored;
+
+	for (size_t i = 0; i < bundles->count; i++) {
+		if (bundles->entries[i].status == STATUS_MERGED && bundles->entries[i].is_own &&
+			bundles->entries[i].id.kind != OBOX_BUNDLE_BASE)
+			leave(bundles, &bundles->entries[i], false);
+	}
+	(void)delete_left(bundles, &ignored);
 }
 
 int obox_bundles_delete_all(struct obox_bundles *bundles, const char *reason, struct lab_error *err)
@@ -737,7 +751,8 @@ static int write_bundle(struct obox_bundles *bundles, const struct obox_bundle_u
 static bool is_replaced(const struct obox_bundles *bundles, const struct entry *entry,
 	enum obox_bundle_kind new_kind)
 {
-	if (entry->status != STATUS_MERGED)
+	if (entry->status != STATUS_MERGED &&
+		!(lab_defect(BASE_DELETES_UNREAD) && entry->status == STATUS_ASIDE))
 		return false;
 	if (new_kind == OBOX_BUNDLE_BASE)
 		return true;
@@ -791,7 +806,10 @@ int obox_bundles_upload(struct obox_bundles *bundles, const struct obox_bundle_u
 			(void)add(bundles, &entry);
 		return lab_error_wrap(err, "upload bundle %s", entry.name);
 	}
-	replace(bundles, &entry);
+	if (!lab_defect(REPLACED_BUNDLES_STAY))
+		replace(bundles, &entry);
+	else
+		(void)add(bundles, &entry);
 	if (ret_name != NULL)
 		*ret_name = entry.id;
 	ENV_HOLD(bundles->settings.env, bundle_before_delete, bundles->settings.username);

@@ -8,6 +8,7 @@
  * whatever is not as they saw it must be newer than all that they know.
  */
 #include "core/obox/index-state-private.h"
+#include "core/base/defect.h"
 
 #include <stdlib.h>
 
@@ -105,7 +106,7 @@ static bool is_later(
 	const struct merge *merge, const struct obox_stamp *x, const struct obox_stamp *y)
 {
 	if (x->modseq != y->modseq)
-		return x->modseq > y->modseq;
+		return (x->modseq > y->modseq) != lab_defect(EARLIER_FLAG_HOLDS);
 	return merge->out->authors[x->author].id > merge->out->authors[y->author].id;
 }
 
@@ -184,7 +185,7 @@ static uint32_t choose_uid(const struct merge *merge, const struct obox_record *
 		const struct obox_record *same;
 		uint32_t uid;
 
-		if (from[i] == NULL || !merge->sides[i].holds)
+		if (from[i] == NULL || !merge->sides[i].holds || lab_defect(MERGE_RENUMBERS_ALL))
 			continue;
 		uid = from[i]->mail.uid;
 		if (!other->holds || uid >= other->state->next_uid)
@@ -358,6 +359,8 @@ static void set_modseq(struct merge *merge, struct obox_record *record, uint64_t
 		else
 			newer_than = LAB_MAX(newer_than, side->state->highest_modseq);
 	}
+	if (lab_defect(MERGE_KEEPS_MODSEQS) && unchanged > 0)
+		newer_than = 0;
 	record->modseq = unchanged > newer_than ? unchanged : next;
 	merge->out->highest_modseq = LAB_MAX(merge->out->highest_modseq, record->modseq);
 }
@@ -384,6 +387,14 @@ static void set_modseqs(struct merge *merge)
 
 /* ---- together ---- */
 
+/* The defect uidvalidity-of-most-mails: as dsync has it. */
+static const struct obox_state *most_mails(const struct merge *merge)
+{
+	const struct obox_state *a = merge->sides[0].state, *b = merge->sides[1].state;
+
+	return b->uidvalidity == 0 || (a->uidvalidity != 0 && a->count >= b->count) ? a : b;
+}
+
 /* The higher UIDVALIDITY, as it must never decrease (invariant 6, RFC 3501); dsync takes that of
  * the folder with more mails. */
 static void choose_uidvalidity(struct merge *merge)
@@ -392,6 +403,8 @@ static void choose_uidvalidity(struct merge *merge)
 
 	for (size_t i = 0; i < 2; i++)
 		out->uidvalidity = LAB_MAX(out->uidvalidity, merge->sides[i].state->uidvalidity);
+	if (lab_defect(UIDVALIDITY_OF_MOST_MAILS))
+		out->uidvalidity = most_mails(merge)->uidvalidity;
 	for (size_t i = 0; i < 2; i++) {
 		struct side *side = &merge->sides[i];
 

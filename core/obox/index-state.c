@@ -3,6 +3,7 @@
  * index-state.c - one state of a folder's index, and the changes that its author makes.
  */
 #include "core/obox/index-state-private.h"
+#include "core/base/defect.h"
 
 #include <stdlib.h>
 
@@ -278,7 +279,8 @@ int obox_state_set_flag(
 	if (record == NULL || obox_record_has_flag(record, flag) == is_set)
 		return 0;
 	stamp = new_stamp(state, author, flag, is_set);
-	record->modseq = stamp.modseq;
+	if (!lab_defect(FLAG_HAS_NO_MODSEQ))
+		record->modseq = stamp.modseq;
 	present = find_stamp(record, flag);
 	if (present != NULL)
 		*present = stamp;
@@ -333,6 +335,8 @@ int obox_state_expunge(struct obox_state *state, uint32_t uid)
 	forget(state, record);
 	record->stamps = NULL;
 	record->stamp_count = 0;
+	if (lab_defect(EXPUNGE_HAS_NO_MODSEQ))
+		return 1;
 	state->highest_modseq++;
 	return 1;
 }

@@ -7,6 +7,7 @@
  * names folders are shown is a function of the result.
  */
 #include "core/obox/list-private.h"
+#include "core/base/defect.h"
 
 struct list_merge {
 	const struct obox_list *sides[2];
@@ -73,6 +74,8 @@ static void take_text(
 {
 	int order = obox_dot_cmp(&text->set, &ret->set);
 
+	if (lab_defect(EARLIER_NAME_HOLDS))
+		order = -order;
 	if (order > 0 || (order == 0 && strcmp(text->value, ret->value) > 0))
 		obox_list_set_text(merge->out, ret, lab_view_cstr(text->value), &text->set);
 }
@@ -92,6 +95,10 @@ static bool is_gone(
 	size_t side = pair->has[0] ? 0 : 1;
 	const struct obox_dot *made = &entry_of(kind, side, pair->at[side])->made;
 
+	if (lab_defect(DELETED_FOLDER_BACK) && kind->kind == OBOX_LIST_FOLDERS)
+		return false;
+	if (lab_defect(SUBSCRIPTION_BACK) && kind->kind == OBOX_LIST_SUBSCRIPTIONS)
+		return false;
 	return pair->has[0] != pair->has[1] &&
 	       made->clock <= obox_list_seen(merge->sides[1 - side], made->author);
 }

@@ -3,6 +3,7 @@
  * list-names.c - which folders a list has, and under which names they are shown.
  */
 #include "core/obox/list-private.h"
+#include "core/base/defect.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,6 +55,12 @@ static int compare_making(const void *a, const void *b)
 	int order = obox_dot_cmp(&x->made, &y->made);
 
 	return order != 0 ? order : memcmp(x->guid, y->guid, sizeof(x->guid));
+}
+
+/* The defect clash-not-shown. */
+static void show_nowhere(struct obox_list *list, struct obox_list_folder *folder)
+{
+	folder->name = obox_list_copy_text(list->heap, lab_view_cstr(folder->told));
 }
 
 /* "<name>-<digits of the GUID>", of 8 digits or, if that is taken, of all. Both may be taken: then
@@ -140,6 +147,10 @@ static void show_folders(struct obox_list *list, struct obox_list_folder **by_ma
 	for (size_t i = 0; i < list->folder_count; i++) {
 		if (by_making[i]->name != NULL)
 			continue;
+		if (lab_defect(CLASH_NOT_SHOWN)) {
+			show_nowhere(list, by_making[i]);
+			continue;
+		}
 		show_beside(list, by_making[i]);
 		list->has_clashes = true;
 	}

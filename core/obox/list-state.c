@@ -3,6 +3,7 @@
  * list-state.c - one list of folders, and the changes that its author makes.
  */
 #include "core/obox/list-private.h"
+#include "core/base/defect.h"
 
 /* ---- life ---- */
 
@@ -347,7 +348,8 @@ static bool is_within(
 
 	*ret_rest = lab_view_skip(name, parent.len);
 	return lab_view_starts_with(name, parent) &&
-	       (ret_rest->len == 0 || ret_rest->ptr[0] == OBOX_SEPARATOR);
+	       (ret_rest->len == 0 ||
+		       (ret_rest->ptr[0] == OBOX_SEPARATOR && !lab_defect(RENAME_LEAVES_CHILDREN)));
 }
 
 static void new_name(struct lab_buf *out, struct lab_view to, struct lab_view rest)

@@ -3,6 +3,7 @@
  * obox-folder.c - making, renaming, deleting and listing folders (obox 4.10, 5.3, 8.2).
  */
 #include "core/obox/obox-private.h"
+#include "core/base/defect.h"
 #include "core/env/hold.h"
 
 #include <stdio.h>
@@ -237,14 +238,29 @@ static void empty_folder(struct obox_user *user, const char *guid)
 		obox_mailbox_unlock(mailbox);
 }
 
+/* The defect emptied-before-deleted. */
+static void empty_named(struct obox_user *user, struct lab_view name)
+{
+	const struct obox_list_folder *folder = obox_list_find(user->root_index.list, name);
+	char guid[OBOX_GUID_HEX + 1];
+
+	if (folder == NULL)
+		return;
+	lab_hex(folder->guid, sizeof(folder->guid), guid);
+	empty_folder(user, guid);
+}
+
 int obox_folder_delete(struct obox_user *user, struct lab_view name,
 	uint8_t ret_guid[ENV_GUID128_SIZE], struct lab_error *err)
 {
 	struct folder_change change = { .name = name };
 	char guid[OBOX_GUID_HEX + 1];
 
-	int result = obox_root_change(&user->root_index, delete_fn, &change, err);
+	int result;
 
+	if (lab_defect(EMPTIED_BEFORE_DELETED))
+		empty_named(user, name);
+	result = obox_root_change(&user->root_index, delete_fn, &change, err);
 	lab_hex(change.guid, sizeof(change.guid), guid);
 	if (ret_guid != NULL)
 		memcpy(ret_guid, change.guid, sizeof(change.guid));
@@ -316,7 +332,8 @@ static int rescue_mail(
 
 static bool needs_rescue(const struct obox_mailbox *mailbox)
 {
-	return mailbox->is_gone && !mailbox->is_left && !mailbox->is_rescuing;
+	return mailbox->is_gone && !mailbox->is_left && !mailbox->is_rescuing &&
+	       !lab_defect(NOT_RESCUED);
 }
 
 static void rescue_folder(struct obox_mailbox *mailbox)

@@ -12,6 +12,7 @@
  * used, and the new index has a new author.
  */
 #include "core/obox/index-codec-private.h"
+#include "core/base/defect.h"
 #include "core/obox/obox-private.h"
 
 #define MAGIC "oboxidx2"
@@ -278,7 +279,7 @@ static bool replay(struct obox_index *index, struct lab_reader *file)
 			return false;
 	}
 	obox_state_sweep(index->state);
-	return index->kept != NULL;
+	return index->kept != NULL || lab_defect(INDEX_OF_BEFORE_CRASH);
 }
 
 /* A new state by a new author. */
@@ -313,7 +314,7 @@ static bool load(struct obox_index *index, uint32_t *ret_uidvalidity)
 		*ret_uidvalidity = header.uidvalidity;
 		index->state = obox_state_new(index->env->heap, header.uidvalidity);
 		trusted =
-			header.state == STATE_CLEAN &&
+			(header.state == STATE_CLEAN || lab_defect(INDEX_OF_BEFORE_CRASH)) &&
 			obox_state_author(index->state, header.author, &index->author, &err) == 0 &&
 			replay(index, &file) && index->state->uidvalidity == header.uidvalidity;
 	}

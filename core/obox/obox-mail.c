@@ -186,7 +186,8 @@ static int save_now(struct obox_mailbox *mailbox, const struct obox_save *mail,
 		added.received = mail->received != 0 ? mail->received : now;
 		added.saved = now;
 		saved->uid = obox_index_append(&mailbox->index, &added);
-		obox_flags_add(mailbox, saved->uid, mail->flags, mail->flag_count);
+		if (!lab_defect(DELIVERY_WITHOUT_FLAGS))
+			obox_flags_add(mailbox, saved->uid, mail->flags, mail->flag_count);
 		if (detects_attachments(mailbox))
 			obox_flags_add_attachment(mailbox, saved->uid, has_attachment);
 	}
@@ -426,7 +427,9 @@ static void append_copies(struct copy_batch *batch, size_t count)
 		if (result->copied) {
 			obox_reference_added(batch->to, result, &batch->added[i]);
 			result->saved.uid = batch->added[i].uid;
-			obox_flags_copy(batch->from, result->uid, batch->to, result->saved.uid);
+			if (!lab_defect(COPY_WITHOUT_FLAGS))
+				obox_flags_copy(
+					batch->from, result->uid, batch->to, result->saved.uid);
 		}
 		report(batch->to, LAB_EV_obox_copy_finished, &result->saved, &result->err);
 	}
@@ -437,8 +440,9 @@ static void tell_uids(struct copy_batch *batch, size_t count)
 {
 	struct lab_error ignored;
 
-	if (obox_upload(batch->to, OBOX_UPLOAD_UIDS, "obox:mailbox_uids_non_reproducible",
-		    &ignored) >= 0)
+	if (lab_defect(COPYUID_BEFORE_UPLOAD) ||
+		obox_upload(batch->to, OBOX_UPLOAD_UIDS, "obox:mailbox_uids_non_reproducible",
+			&ignored) >= 0)
 		return;
 	for (size_t i = 0; i < count; i++)
 		batch->results[i].saved.uid = 0;
@@ -572,6 +576,9 @@ static void expunge_batch(struct obox_mailbox *mailbox, struct expunge_batch *ba
 				obox_reference_is_sole(mailbox, batch->results[i]);
 	}
 	obox_index_expunge(&mailbox->index, gone, count);
+	if (lab_defect(UIDNEXT_AFTER_LAST) && mailbox->index.state->count > 0)
+		mailbox->index.state->next_uid =
+			obox_mailbox_mail(mailbox, mailbox->index.state->count - 1)->uid + 1;
 	for (size_t i = 0; i < batch->count; i++) {
 		fs_file_close(&batch->files[i]);
 		finish_expunge(mailbox, batch->results[i], &batch->errors[i]);
@@ -672,6 +679,8 @@ int obox_move(struct obox_mailbox *from, const uint32_t *uids, size_t count,
 		return -1;
 	copy_results(&batch, count);
 	ENV_HOLD(from->user->env, move_copied, from->user->username);
+	for (size_t i = 0; i < count && lab_defect(MOVE_EXPUNGES_UNCOPIED); i++)
+		results[i].err.code = LAB_OK;
 	/* Only what was copied is expunged: its error is LAB_OK. */
 	expunge_results(from, results, count);
 	for (size_t i = 0; i < count; i++)

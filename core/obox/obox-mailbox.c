@@ -3,6 +3,7 @@
  * obox-mailbox.c - folders: opening, closing, who may run beside whom.
  */
 #include "core/obox/metacache-users.h"
+#include "core/base/defect.h"
 #include "core/obox/metacache.h"
 #include "core/obox/obox-private.h"
 
@@ -250,8 +251,8 @@ void obox_user_forget_folders(struct obox_user *user)
 	while (lab_map_next(&iter, &guid, &value)) {
 		struct obox_mailbox *mailbox = value;
 
-		mailbox->is_reborn = true;
-		mailbox->is_synced = false;
+		mailbox->is_reborn = !lab_defect(DELETED_USER_REMEMBERED);
+		mailbox->is_synced = lab_defect(DELETED_USER_REMEMBERED);
 	}
 }
 
@@ -296,7 +297,8 @@ int obox_mailbox_clean(struct obox_mailbox *mailbox, struct lab_error *err)
 	obox_mailbox_lock(mailbox);
 	/* Modseqs that no bundle has: of merges, and of a host that was new. */
 	mailbox->index.changes += obox_sync_is_ahead(mailbox);
-	if (obox_upload(mailbox, OBOX_UPLOAD_CHANGES, "metacache_worker:cmd_clean", err) < 0)
+	if (!lab_defect(CLEANED_BEFORE_UPLOAD) &&
+		obox_upload(mailbox, OBOX_UPLOAD_CHANGES, "metacache_worker:cmd_clean", err) < 0)
 		result = -1;
 	if (result == 0 && !mailbox->is_gone) {
 		obox_sync_cleaned(mailbox);

@@ -325,6 +325,7 @@ struct obox_refresh {
 	struct obox_bundles_news news;
 	bool was_empty; /* nothing was known: a new metacache */
 	bool had_unknown_mails, is_renumbered, uidvalidity_changed;
+	bool is_rebuild;
 	unsigned merged;
 	obox_keep_fn keep;
 	void *ctx;

@@ -4,6 +4,7 @@
  * sizes of mails come from that a listing brought (obox 4.5).
  */
 #include "core/obox/obox-private.h"
+#include "core/base/defect.h"
 
 #include "core/conf/conf-value.h"
 
@@ -249,7 +250,8 @@ int obox_quota_admit(struct obox_mailbox *mailbox, const struct quota_amount *ad
 	if (user->quota.is_enforced && !quota_is_ignored(&user->quota, name)) {
 		if (obox_quota_usage(user, &usage, err) < 0)
 			return certainly_not(err);
-		used = (struct quota_amount){ usage.bytes, usage.messages };
+		if (!lab_defect(QUOTA_OF_NOTHING))
+			used = (struct quota_amount){ usage.bytes, usage.messages };
 	}
 	/* It may have another name by now. */
 	return quota_check(&user->quota, lab_view_cstr(mailbox->name), &used, added, largest,

@@ -287,7 +287,9 @@ static int merge_bundle(
 	if (download->id.kind == OBOX_BUNDLE_BASE)
 		base = base_of(r, said);
 	(void)obox_state_expunge_unless(said, r->keep, r->ctx);
-	result = merge_state(r, said, err);
+	result = lab_defect(DIFF_NOT_MERGED) && download->id.kind == OBOX_BUNDLE_DIFF
+			 ? 0
+			 : merge_state(r, said, err);
 	if (result == 0) {
 		mailbox->sync.stored_modseq =
 			LAB_MAX(mailbox->sync.stored_modseq, download->bundle.highest_modseq);
@@ -369,7 +371,8 @@ static void downloaded(const struct obox_refresh *r)
 		lab_map_remove(mailbox->user->cleaned, lab_view_cstr(mailbox->guid));
 	struct obox_state *state = mailbox->index.state;
 
-	if (cleaned == NULL || cleaned->highest_modseq > state->highest_modseq)
+	if ((cleaned == NULL || cleaned->highest_modseq > state->highest_modseq) &&
+		!lab_defect(LOST_MODSEQS_GIVEN_AGAIN))
 		state->highest_modseq += LOST_MODSEQS;
 	if (cleaned != NULL && cleaned->uidvalidity != 0 && !r->uidvalidity_changed &&
 		cleaned->uidvalidity != state->uidvalidity)
@@ -392,7 +395,8 @@ void obox_refresh_merge(struct obox_refresh *r, obox_keep_fn keep, void *ctx)
 
 	r->keep = keep;
 	r->ctx = ctx;
-	merge_news(r);
+	if (!lab_defect(REBUILD_WITHOUT_BUNDLES) || !r->is_rebuild)
+		merge_news(r);
 	check_base(mailbox);
 	if (r->merged > 0 && r->was_empty)
 		downloaded(r);

@@ -3,6 +3,7 @@
  * obox-rescan.c - folders are compared with their listing, or made anew from it (obox 4.10).
  */
 #include "core/obox/obox-private.h"
+#include "core/base/defect.h"
 #include "core/env/hold.h"
 
 #include <stdlib.h>
@@ -105,12 +106,20 @@ static int list_folder(struct obox_mailbox *mailbox, uint32_t flags, struct lab_
 	return 0;
 }
 
+/* The defect unlisted-is-empty: what cannot be listed is taken for empty. */
+static int list_nothing(struct obox_mailbox *mailbox, struct listing *ret)
+{
+	if (ret->by_name == NULL)
+		ret->by_name = lab_map_new(mailbox->user->env->heap, OBOX_MAILS_MAX);
+	return 0;
+}
+
 /* Order of creation; names of one instant by their bytes, so that every backend agrees. */
 static int compare_listed(const void *a, const void *b)
 {
 	const struct listed *x = a, *y = b;
 
-	if (x->created_ns != y->created_ns)
+	if (x->created_ns != y->created_ns && !lab_defect(RESCAN_IN_LISTED_ORDER))
 		return x->created_ns < y->created_ns ? -1 : 1;
 	return memcmp(x->mail.name, y->mail.name, sizeof(x->mail.name));
 }
@@ -252,7 +261,7 @@ static void append_listed(
 			continue;
 		uid = obox_index_append(&mailbox->index, mail);
 		obox_index_find(&mailbox->index, uid)->bucket1 = mail->bucket1;
-		if (mailbox->index.state->count > before)
+		if (mailbox->index.state->count > before && !lab_defect(ATTACHMENT_FLAGS_NOT_FOUND))
 			obox_flags_from_id(mailbox, uid);
 	}
 	mailbox->sync.single_floor = mailbox->index.state->next_uid;
@@ -287,7 +296,7 @@ static uint32_t listed_uidvalidity(const struct obox_mailbox *mailbox)
 
 	(void)lab_unhex(lab_view_cstr(mailbox->guid), guid, sizeof(guid));
 	folder = obox_list_find_guid(mailbox->user->root_index.list, guid);
-	return folder == NULL ? 0 : folder->uidvalidity;
+	return folder == NULL || lab_defect(UIDVALIDITY_NOT_LISTED) ? 0 : folder->uidvalidity;
 }
 
 /* What the listing has no more was expunged, whatever bundles say; mails that no bundle knows get
@@ -297,7 +306,8 @@ static void apply(struct obox_refresh *refresh, struct listing *listing, struct 
 	struct obox_mailbox *mailbox = refresh->mailbox;
 	struct obox_index *index = &mailbox->index;
 
-	ret->mails_lost = obox_index_expunge_unless(index, is_listed, listing->by_name);
+	if (!lab_defect(RESCAN_KEEPS_EXPUNGED))
+		ret->mails_lost = obox_index_expunge_unless(index, is_listed, listing->by_name);
 	obox_refresh_merge(refresh, is_listed, listing->by_name);
 	obox_index_settle(index, listed_uidvalidity(mailbox));
 	ret->mails_kept = index->state->count;
@@ -324,11 +334,14 @@ static int compare_locked(struct obox_mailbox *mailbox, bool is_rebuild, struct 
 	int result = obox_refresh_begin(&refresh, mailbox, err);
 	uint64_t asked_ns = env_now(mailbox->user->env);
 
+	refresh.is_rebuild = is_rebuild;
 	if (result == 0) {
 		ENV_HOLD(mailbox->user->env, rescan_refreshed, mailbox->user->username);
 		result = list_folder(
 			mailbox, is_rebuild ? FS_ITER_NOCACHE : 0, arena, &listing, err);
 	}
+	if (lab_defect(UNLISTED_IS_EMPTY) && result < 0)
+		result = list_nothing(mailbox, &listing);
 	if (result == 0) {
 		ENV_HOLD(mailbox->user->env, merge_before, mailbox->user->username);
 		apply(&refresh, &listing, ret);

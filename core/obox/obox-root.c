@@ -3,6 +3,7 @@
  * obox-root.c - a user's root on one backend: refreshed, changed, uploaded.
  */
 #include "core/obox/metacache.h"
+#include "core/base/defect.h"
 #include "core/obox/obox-private.h"
 
 #include <stdio.h>
@@ -396,7 +397,7 @@ static int take_news(
 	root->is_damaged = root->is_damaged || news->set_aside > 0;
 	obox_list_free(&before);
 	root->is_marked = root->is_marked && !is_new;
-	if (!is_new && !may_be_out_of_date(root))
+	if ((!is_new && !may_be_out_of_date(root)) || lab_defect(MARKS_NOT_HEARD))
 		return 0;
 	root->generation++;
 	return 1;
@@ -463,6 +464,8 @@ bool obox_root_is_current(const struct obox_root *root)
 	const struct conf_settings *conf = conf_of(root);
 	uint64_t now = env_now(root->env), forced = conf->metacache_forced_refresh_interval_ns;
 
+	if (lab_defect(NEVER_REFRESHED))
+		return root->is_refreshed;
 	return root->is_refreshed && now - root->accessed_ns < conf->metacache_close_delay_ns &&
 	       (forced == 0 || now - root->refreshed_ns < forced) && !must_refresh_once(root);
 }
@@ -568,7 +571,7 @@ int obox_root_begin_change(struct obox_root *root, struct lab_error *err)
 
 	if (err == NULL)
 		err = &own;
-	if (!is_safe(root)) {
+	if (!is_safe(root) && !lab_defect(MARKS_NOT_MADE)) {
 		lock(root);
 		if (!is_safe(root))
 			result = upload_mark(root, "metacache:upload_root", err);

@@ -54,7 +54,8 @@ bool obox_uids_are_reproducible(const struct obox_mailbox *mailbox)
 
 static bool has_important(const struct obox_mailbox *mailbox)
 {
-	return mailbox->index.important_changes != mailbox->sync.uploaded_important;
+	return mailbox->index.important_changes != mailbox->sync.uploaded_important &&
+	       !lab_defect(FLAGS_NOT_IMPORTANT);
 }
 
 static bool has_many_new(const struct obox_mailbox *mailbox)
@@ -75,7 +76,7 @@ static bool is_needed(const struct obox_mailbox *mailbox, enum obox_upload_what 
 		return has_important(mailbox) || has_many_new(mailbox);
 	case OBOX_UPLOAD_UIDS:
 		return !conf_of(mailbox)->obox_allow_nonreproducible_uids &&
-		       !obox_uids_are_reproducible(mailbox);
+		       !lab_defect(SHOWN_BEFORE_UPLOAD) && !obox_uids_are_reproducible(mailbox);
 	}
 	return true;
 }
@@ -183,6 +184,8 @@ static int write_bundle(struct upload *u, struct obox_bundle_name *ret, struct l
 
 	if (obox_root_begin_change(&mailbox->user->root_index, err) < 0)
 		return -1;
+	if (lab_defect(OLD_BUNDLE_FIRST))
+		obox_bundles_drop_own(mailbox->sync.bundles);
 	encode(u);
 	if (u->content.overflow)
 		return lab_fail(err, LAB_LIMIT, "index of %s is too large", mailbox->name);
@@ -233,7 +236,8 @@ int obox_upload(struct obox_mailbox *mailbox, enum obox_upload_what what, const 
 
 int obox_upload_below(struct obox_mailbox *mailbox, uint32_t uid, struct lab_error *err)
 {
-	if (conf_of(mailbox)->obox_allow_nonreproducible_uids || uid < mailbox->sync.floor)
+	if (conf_of(mailbox)->obox_allow_nonreproducible_uids || uid < mailbox->sync.floor ||
+		lab_defect(EXPUNGED_BEFORE_UPLOAD))
 		return 0;
 	wait_for_upload(mailbox);
 	LAB_MARK(uploaded_before_shown);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/obox/storage-gc.h"
+#include "core/base/defect.h"
 
 #include "core/obox/hash-runs.h"
 #include "core/env/hold.h"
@@ -48,7 +49,9 @@ int storage_gc_begin(
 	struct storage_gc *gc = lab_new(env->heap, struct storage_gc);
 
 	gc->settings = *settings;
-	if (!settings->is_unsafe)
+	if (lab_defect(GARBAGE_OF_NOW))
+		gc->settings.min_age = 0;
+	else if (!settings->is_unsafe)
 		gc->settings.min_age = LAB_MAX(settings->min_age, (int64_t)STORAGE_GC_MIN_AGE);
 	gc->began = env_wall_seconds(env);
 	gc->names = hash_runs_new(env, settings->directory, settings->hashes_in_memory);
