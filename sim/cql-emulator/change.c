@@ -52,9 +52,12 @@ const struct cqle_row *cqle_change_row(const struct cqle_change *change,
 static int collect(struct cqlemu *emu, struct cqle_op *op, const struct cqle_change_item *item,
 	int64_t timestamp, struct cqle_mutations *m, struct lab_error *err)
 {
+	int64_t by_default = timestamp;
 	if (cqle_bind_change(emu, op->arena, item, &op->change, &timestamp, m, err) < 0)
 		return -1;
-	op->timestamp_us = timestamp;
+	/* The access log has the client's only. */
+	if ((op->params.flags & CQL_PARAM_TIMESTAMP) != 0 || timestamp != by_default)
+		op->timestamp_us = timestamp;
 	if (m->count > BATCH_PARTITIONS_MAX)
 		return cqle_fail(err, CQL_E_INVALID, "Batch too large");
 	return 0;

@@ -14,7 +14,7 @@
 struct window {
 	unsigned open;  /* refreshes under way */
 	bool is_shared; /* another began meanwhile: nobody knows whose requests they are */
-	uint64_t began_ns;
+	uint64_t began_ns, crashed_ns;
 	unsigned listings, reads;
 	struct lab_map *seen; /* folders -> the life that has opened them */
 };
@@ -96,7 +96,9 @@ void oracle_index_listed(
 	if (window == NULL)
 		return;
 	window->listings++;
-	if (window->open > 0 || is_deleting(oracle, access->user, access->received_ns) ||
+	/* Asked by who has crashed since, and logged only now. */
+	if (window->open > 0 || access->received_ns < window->crashed_ns ||
+		is_deleting(oracle, access->user, access->received_ns) ||
 		oracle_had_trouble(oracle,
 			access->received_ns - LAB_MIN(access->received_ns, (uint64_t)LATE),
 			access->received_ns))
@@ -215,6 +217,12 @@ void oracle_refresh_event(struct oracle *oracle, const struct lab_event *event)
 		finished(oracle, window, event, host);
 }
 
+static void died(struct window *window, uint64_t time_ns)
+{
+	window->open = 0;
+	window->crashed_ns = time_ns;
+}
+
 /* What was under way died with it. */
 void oracle_refresh_crashed(struct oracle *oracle, const struct lab_event *event)
 {
@@ -227,7 +235,7 @@ void oracle_refresh_crashed(struct oracle *oracle, const struct lab_event *event
 		/* The first part of a key has its length before it. */
 		if (key.len > 2 && (size_t)(key.ptr[0] << 8 | key.ptr[1]) == host.len &&
 			lab_view_starts_with(lab_view_skip(key, 2), host))
-			((struct window *)window)->open = 0;
+			died(window, event->time_ns);
 	}
 }
 

@@ -154,6 +154,22 @@ static void nobody_knows_whose_a_listing_without_a_connection_was(void **state)
 	t_passes();
 }
 
+/* Its connection outlived it by a moment. */
+static void what_a_crash_cut_off_is_logged_later(void **state)
+{
+	(void)state;
+	begin(1, true);
+	listing(1, "mails.user_index_objects");
+	t.now += 10 * LAB_MSEC;
+	t_crash(1);
+	t.now -= 5 * LAB_MSEC;
+	listing(1, "mails.user_index_diff_objects");
+	t_passes();
+	t.now += 5 * LAB_MINUTE;
+	listing(1, "mails.user_index_objects");
+	(void)t_finds("I24 listing without a refresh");
+}
+
 static void a_repair_lists_without_a_refresh(void **state)
 {
 	(void)state;
@@ -242,6 +258,7 @@ int main(void)
 		t_backends_test(requests_may_be_late_when_something_failed),
 		t_backends_test(what_went_well_is_no_trouble),
 		t_backends_test(nobody_knows_whose_a_listing_without_a_connection_was),
+		t_backends_test(what_a_crash_cut_off_is_logged_later),
 		t_backends_test(a_repair_lists_without_a_refresh),
 		t_backends_test(what_found_nothing_new_must_be_two_listings_and_no_get),
 		t_backends_test(two_folders_at_once_are_not_told_apart),
