@@ -2,7 +2,7 @@
  *
  * cmd-run.c - oboxlab run and oboxlab replay: one seed.
  */
-#include "cli/options.h"
+#include "cli/shrunk.h"
 
 #include "scenarios/runner/campaign.h"
 #include "scenarios/runner/inject.h"
@@ -26,20 +26,28 @@ struct single {
 	struct run_result *result;
 };
 
+int cli_injects(const struct options *o, struct fault_episode episodes[OPTIONS_FAULTS_MAX],
+	struct lab_error *err)
+{
+	for (size_t i = 0; i < o->inject_count; i++) {
+		if (inject_parse(lab_view_cstr(o->injects[i]), &episodes[i], err) < 0)
+			return lab_error_wrap(err, "--inject");
+		if (episodes[i].after != 0 && i == 0)
+			return lab_fail(err, LAB_INVALID,
+				"--inject: \"%s\" comes after another one, but is the first",
+				o->injects[i]);
+		if (episodes[i].after != 0)
+			episodes[i].after = (uint32_t)i;
+	}
+	return 0;
+}
+
 static int read_injects(struct single *s, struct lab_error *err)
 {
 	const struct options *o = &s->options;
 
-	for (size_t i = 0; i < o->inject_count; i++) {
-		if (inject_parse(lab_view_cstr(o->injects[i]), &s->episodes[i], err) < 0)
-			return lab_error_wrap(err, "--inject");
-		if (s->episodes[i].after != 0 && i == 0)
-			return lab_fail(err, LAB_INVALID,
-				"--inject: \"%s\" comes after another one, but is the first",
-				o->injects[i]);
-		if (s->episodes[i].after != 0)
-			s->episodes[i].after = (uint32_t)i;
-	}
+	if (cli_injects(o, s->episodes, err) < 0)
+		return -1;
 	if (o->inject_count > 0 && o->is_live)
 		return lab_fail(err, LAB_INVALID, "--inject is for the simulated world");
 	s->run.episodes = s->episodes;
@@ -56,6 +64,8 @@ static int prepare(struct single *s, const char *path, struct lab_error *err)
 		cli_mails(&s->options, s->arena, &mails, err) < 0)
 		return -1;
 	s->run.mails = mails;
+	if (!s->options.has_seed && s->run.scenario->seed != 0)
+		s->options.seed = s->run.scenario->seed;
 	s->run.seed = s->options.seed;
 	s->run.defects = s->options.defects;
 	s->run.arguments = options_repeat(&s->options, s->arena);
@@ -207,6 +217,7 @@ static int replay_arguments(struct single *s, const char **ret_path, struct lab_
 		return lab_fail(err, LAB_INVALID, "replay needs a seed and a scenario");
 	if (lab_view_to_u64(lab_view_cstr(o->arguments[0]), &o->seed) < 0)
 		return lab_fail(err, LAB_INVALID, "\"%s\" is not a seed", o->arguments[0]);
+	o->has_seed = true;
 	*ret_path = o->arguments[1];
 	return 0;
 }

@@ -58,6 +58,13 @@ unsigned cli_cores(void)
 	return n < 1 ? 1 : n > CAMPAIGN_WORKERS_MAX ? CAMPAIGN_WORKERS_MAX : (unsigned)n;
 }
 
+/* A scenario that is about one seed is tested with that one. */
+static void use_own_seed(struct options *o, const struct scenario *scenario)
+{
+	if (scenario->seed != 0 && !o->has_seeds && o->time_limit_ns == 0)
+		o->first_seed = o->last_seed = scenario->seed;
+}
+
 static int test_one(const struct options *o, const struct scenario *scenario,
 	const struct mail_source *mails, const char *repeat, struct lab_error *err)
 {
@@ -128,7 +135,11 @@ int cmd_test(int argc, char **argv)
 	if (cli_mails(&o, arena, &mails, &err) < 0)
 		return cli_usage(&err);
 	for (size_t i = 0; i < o.argument_count; i++) {
-		int result = test_one(&o, scenarios[i], mails, options_repeat(&o, arena), &err);
+		struct options own = o;
+		int result;
+
+		use_own_seed(&own, scenarios[i]);
+		result = test_one(&own, scenarios[i], mails, options_repeat(&o, arena), &err);
 
 		if (result < 0)
 			return cli_usage(&err);

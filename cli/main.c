@@ -23,6 +23,8 @@ static const struct command {
 		"every request of a run fails in every way", cmd_sweep },
 	{ "defects", "list | hunt [NAME...] [--seeds N] [...]",
 		"how many seeds find each known mistake", cmd_defects },
+	{ "shrink", "SEED SCN [-o FILE] [--runs N] [-t TIME] [-j N]",
+		"the least that still fails in the same way, as a scenario", cmd_shrink },
 	{ "check", "FILE...", "errors and advice for a dovecot.conf or .scn", cmd_check },
 	{ "list", "faults|invariants|settings|events|defects|costs", "what there is", cmd_list },
 	{ "serve", "[--s3 A:P] [--cql A:P] [--imds A:P] [--admin A:P] [...]",

@@ -53,6 +53,8 @@ static const struct option table[] = {
 	{ "--cassandra", OPTION_SERVER, true, offsetof(struct options, cassandra) },
 	{ "--scenarios", OPTION_HUNT, true, 0 },
 	{ "--soon", OPTION_HUNT, false, 0 },
+	{ "--runs", OPTION_SHRINK, true, 0 },
+	{ "-o", OPTION_SHRINK, true, offsetof(struct options, output) },
 	{ "--filter", OPTION_FS, true, offsetof(struct options, fs.filter) },
 	{ "--uri", OPTION_FS, true, offsetof(struct options, fs.uri) },
 	{ "-f", OPTION_FS, true, offsetof(struct options, fs.file) },
@@ -172,6 +174,13 @@ static int read_fs(const char *name, const char *text, struct options_fs *fs, st
 	return add_text(name, text, fs->maps, &fs->map_count, err);
 }
 
+static void read_flag(enum cli_option id, struct options *o)
+{
+	o->json |= id == OPTION_JSON;
+	o->stop_at_first |= id == OPTION_FIRST;
+	o->quiet |= id == OPTION_QUIET;
+}
+
 static int read_option(
 	const struct option *option, const char *text, struct options *o, struct lab_error *err)
 {
@@ -199,6 +208,8 @@ static int read_option(
 		return result;
 	case OPTION_DEFECT:
 		return read_defect(text, o, err);
+	case OPTION_SHRINK:
+		return read_number("--runs", text, 1000000, &o->runs, err);
 	case OPTION_SET:
 		return read_set(text, o, err);
 	case OPTION_WORLD:
@@ -217,13 +228,9 @@ static int read_option(
 		o->is_soon = true;
 		return 0;
 	case OPTION_JSON:
-		o->json = true;
-		return 0;
 	case OPTION_FIRST:
-		o->stop_at_first = true;
-		return 0;
 	case OPTION_QUIET:
-		o->quiet = true;
+		read_flag(option->id, o);
 		return 0;
 	case OPTION_CONF:
 	case OPTION_MBOX:

@@ -55,7 +55,8 @@ enum cli_option {
 	OPTION_TLS = 1 << 24, /* --tls-cert, --tls-key, --tls-client-ca */
 	OPTION_INJECT = 1 << 25,
 	OPTION_FAULT = 1 << 26,
-	OPTION_HUNT = 1 << 27 /* --scenarios, --soon */
+	OPTION_HUNT = 1 << 27,  /* --scenarios, --soon */
+	OPTION_SHRINK = 1 << 28 /* --runs, -o */
 };
 
 struct options {
@@ -83,6 +84,8 @@ struct options {
 	size_t scenario_count;
 	bool is_live, json, stop_at_first, quiet, is_soon;
 	uint64_t until_ns, until_event;
+	uint64_t runs;      /* of shrink and explain; 0: not told */
+	const char *output; /* -o */
 	struct options_fs {
 		const char *filter, *uri, *file, *user, *root, *ca_file;
 		const char *variables[OPTIONS_FS_MAX], *metadata[OPTIONS_FS_MAX],
@@ -144,6 +147,8 @@ int cmd_run(int argc, char **argv);
 int cmd_test(int argc, char **argv);
 int cmd_replay(int argc, char **argv);
 int cmd_sweep(int argc, char **argv);
+int cmd_shrink(int argc, char **argv);
+int cmd_explain(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 int cmd_list(int argc, char **argv);
 int cmd_defects(int argc, char **argv);

@@ -35,6 +35,7 @@ static int load(struct scenario *s, struct lab_view path, const struct conf_read
 	if (conf_parse(path, reader, 0, arena, problems, &root, err) < 0)
 		return -1;
 	(void)conf_check(root, CONF_FILE_DOVECOT, NULL, 0, problems);
+	s->settings_before = root;
 	if (conf_settings_load(root, arena, &s->conf_before, err) < 0)
 		return -1;
 	*before = *s;

@@ -36,6 +36,13 @@ int scenario_read_mails(
 int scenario_read_word(
 	const struct conf_key *key, struct lab_view text, void *object, struct lab_error *err);
 
+/* Else it is dovecot.conf's. */
+bool scenario_is_section(struct lab_view name);
+/* scenario-value.c: "a | b" of a set of bits. */
+void scenario_print_bits(const struct conf_key *key, unsigned bits, struct lab_buf *out);
+/* A value as scenario_load() reads it (scenario-print.c). */
+void scenario_print_value(const struct conf_key *key, const void *object, struct lab_buf *out);
+
 /* scenario-steps.c: all sections `step` and `episode`, then what the episodes are. */
 void scenario_read_steps(struct scenario *s, const struct conf_section *root,
 	struct lab_arena *arena, struct conf_problems *problems);

@@ -157,3 +157,24 @@ int scenario_read_assign(
 	*field = (enum cluster_assign)index;
 	return 0;
 }
+
+void scenario_print_bits(const struct conf_key *key, unsigned bits, struct lab_buf *out)
+{
+	const struct {
+		const char *key;
+		const char *const *names;
+		size_t count;
+	} sets[] = { { "damage", damage_names, LAB_COUNT_OF(damage_names) },
+		{ "repair", repair_names, LAB_COUNT_OF(repair_names) },
+		{ "disk", disk_names, LAB_COUNT_OF(disk_names) } };
+	const char *separator = "";
+
+	for (size_t i = 0; i < LAB_COUNT_OF(sets); i++) {
+		for (size_t n = 0; strcmp(sets[i].key, key->name) == 0 && n < sets[i].count; n++) {
+			if ((bits >> n & 1) == 0)
+				continue;
+			lab_buf_printf(out, "%s%s", separator, sets[i].names[n]);
+			separator = " | ";
+		}
+	}
+}

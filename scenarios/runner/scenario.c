@@ -255,6 +255,15 @@ static void check_top_setting(struct loader *loader, const struct conf_setting *
 	}
 }
 
+bool scenario_is_section(struct lab_view name)
+{
+	for (size_t i = 0; i < LAB_COUNT_OF(sections); i++) {
+		if (lab_view_eq_cstr(name, sections[i]))
+			return true;
+	}
+	return false;
+}
+
 static void read_sections(struct loader *loader, const struct conf_section *root)
 {
 	for (const struct conf_setting *t = root->settings; t != NULL; t = t->next)
@@ -476,6 +485,7 @@ int scenario_load(const char *path, const struct conf_reader *reader,
 	if (parse(&loader, path, &root, err) < 0 ||
 		(overrides->conf != NULL && parse(&loader, overrides->conf, &conf, err) < 0))
 		return -1;
+	s->settings = conf == NULL ? root : conf;
 	set_defaults(s);
 	read_sections(&loader, root);
 	scenario_read_steps(s, root, arena, problems);

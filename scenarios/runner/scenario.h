@@ -307,6 +307,7 @@ struct scenario {
 	 * the warm-up its users are migrated. Empty: no. */
 	struct lab_view migrated_from;
 	struct conf_settings conf_before;
+	const struct conf_section *settings_before; /* as they were written */
 	unsigned damage, repair; /* sets of bits 1 << enum; a seed draws one of each */
 	struct conf_range damage_count;
 	struct conf_range collect_interval, collect_min_age; /* of garbage; 0: never */
@@ -336,6 +337,7 @@ struct scenario {
 	struct scenario_network network;
 	struct scenario_hosts hosts;
 	struct scenario_cluster cluster;
+	const struct conf_section *settings; /* dovecot.conf's, as they were written */
 	struct conf_settings conf;
 	struct backend_dict dicts[SCENARIO_DICTS_MAX];
 	const char *dict_names[SCENARIO_DICTS_MAX]; /* the same, ended by a NUL */
@@ -367,6 +369,17 @@ int scenario_load(const char *path, const struct conf_reader *reader,
 	const struct scenario_overrides *overrides, struct lab_arena *arena,
 	struct conf_problems *problems, struct scenario **ret, struct lab_error *err);
 
+/* The scenario as a text that scenario_load() reads: what is not its default, one line for each
+ * step; the settings of dovecot.conf, all in it, but for files of dicts and of migrated_from, which
+ * are named by their last part, as if they lay beside it. Without marks and drawn faults. -1
+ * LAB_UNSUPPORTED: a setting whose value has several lines. */
+int scenario_print(const struct scenario *scenario, struct lab_buf *out, struct lab_error *err);
+/* The settings alone. */
+int scenario_print_settings(
+	const struct conf_section *settings, struct lab_buf *out, struct lab_error *err);
+/* Behind the last '/'. */
+struct lab_view scenario_file_name(struct lab_view path);
+
 /* For `oboxlab list settings`: every key of the vocabulary, section by section. */
 struct scenario_key_doc {
 	const char *section, *key, *initial, *doc;
@@ -382,6 +395,10 @@ struct lab_defects scenario_defects(
 /* What an episode is; what is wrong with it is LAB_INVALID. `episodes` are those before it. */
 int scenario_episode_exact(const struct scenario_episode *episodes, size_t index,
 	struct fault_episode *ret, struct lab_error *err);
+/* The exact episodes as sections of their own, named 1, 2, 3...; what draws of faults sections they
+ * still depend on is found in `drawn_from`. */
+void scenario_name_episodes(
+	struct scenario *scenario, const struct scenario *drawn_from, struct lab_arena *arena);
 /* Of the n-th episode, from 1, that is drawn from the fault section of that name. */
 uint64_t scenario_episode_key(struct lab_view fault, uint64_t n);
 

@@ -131,7 +131,8 @@ static void copy_cut(char *out, size_t size, struct lab_view text)
 
 /* Gives it a number; 0 if it is suppressed. */
 static uint32_t record_fault(struct fault_plan *plan, struct fault_episode *episode,
-	enum fault_point point, uint64_t key, const struct sim_fault_query *query)
+	enum fault_point point, uint64_t key, uint64_t delay_ns,
+	const struct sim_fault_query *query)
 {
 	struct fault_record *record;
 
@@ -150,6 +151,7 @@ static uint32_t record_fault(struct fault_plan *plan, struct fault_episode *epis
 	record->kind = episode->kind;
 	record->time_ns = query->now_ns;
 	record->key = key;
+	record->delay_ns = delay_ns;
 	copy_cut(record->instance, sizeof(record->instance), query->instance);
 	copy_cut(record->peer, sizeof(record->peer), query->peer);
 	copy_cut(record->subject, sizeof(record->subject), query->subject);
@@ -213,7 +215,7 @@ struct sim_fault fault_decide(struct fault_plan *plan, const struct sim_fault_qu
 	if (winner == NULL)
 		return result;
 	result = make_fault(plan, winner, winner_key);
-	result.id = record_fault(plan, winner, point, winner_key, query);
+	result.id = record_fault(plan, winner, point, winner_key, result.delay_ns, query);
 	return result.id == 0 ? (struct sim_fault){ 0 } : result;
 }
 
@@ -233,8 +235,8 @@ uint32_t fault_world_fire(struct fault_plan *plan, uint32_t id, uint64_t now_ns)
 	plan->asked_point[point]++;
 	query.instance = lab_view_cstr(episode->target);
 	query.peer = lab_view_cstr(episode->other);
-	return record_fault(
-		plan, episode, point, lab_draw(plan->seed, "fault.fire", episode->key, 0), &query);
+	return record_fault(plan, episode, point,
+		lab_draw(plan->seed, "fault.fire", episode->key, 0), 0, &query);
 }
 
 /* ---- counters ---- */

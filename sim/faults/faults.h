@@ -175,6 +175,7 @@ struct fault_record {
 	enum fault_kind kind;
 	uint64_t time_ns;
 	uint64_t key; /* names this decision in every run of the same plan: fault_plan_suppress() */
+	uint64_t delay_ns; /* of kinds that have an amount: what was drawn */
 	char instance[FAULT_NAME_MAX], peer[FAULT_NAME_MAX]; /* cut if longer */
 	char subject[128];
 };

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * cmd-shrink.c - oboxlab shrink: a minimal scenario file for a run that fails.
+ */
+#include "cli/shrunk.h"
+
+#include "scenarios/runner/campaign.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define ALLOWED \
+	(OPTION_SHRINK | OPTION_WORKERS | OPTION_TIME | OPTION_DEFECT | OPTION_SET | OPTION_CONF | \
+		OPTION_INJECT | OPTION_QUIET)
+
+static int not_failing(const struct shrunk *s)
+{
+	fprintf(stderr, "oboxlab: seed %" PRIu64 " of %s does not fail: %s\n", s->run.seed,
+		s->run.scenario->path, run_verdict_name(s->verdict));
+	return s->verdict == RUN_PASS ? CLI_INCONCLUSIVE : CLI_BROKEN;
+}
+
+static void print_summary(const struct shrunk *s, const char *path)
+{
+	const struct shrink_result *r = &s->result;
+
+	printf("%s: %zu operations left of %zu, %zu faults of %zu, %zu users of %zu; %" PRIu64
+	       " runs%s\n",
+		r->signature, r->steps_after, r->steps_before, r->faults_after, r->faults_before,
+		r->users_after, r->users_before, r->runs,
+		r->is_used_up ? "; there was no time for more" : "");
+	if (!r->is_told)
+		printf("The operations alone do not fail in this way: clients do what they did.\n");
+	printf("\nReplay    oboxlab run %s\nWhy       oboxlab explain %s\n", path, path);
+}
+
+int cmd_shrink(int argc, char **argv)
+{
+	struct shrunk *s = calloc(1, sizeof(*s));
+	struct lab_error err;
+	char path[64];
+	int status;
+
+	lab_assert(s != NULL);
+	if (options_parse(argc, argv, ALLOWED, &s->options, &err) < 0)
+		return cli_usage(&err);
+	status = shrunk_begin(s, &err);
+	if (status < 0)
+		return cli_usage(&err);
+	if (status > 0)
+		return not_failing(s);
+	(void)snprintf(path, sizeof(path), "min-%" PRIu64 ".scn", s->run.seed);
+	if (s->options.output == NULL)
+		s->options.output = path;
+	if (shrunk_write(s, s->options.output, &err) < 0)
+		return cli_usage(&err);
+	if (shrunk_verify(s, s->options.output, &err) < 0) {
+		(void)cli_usage(&err);
+		return CLI_BROKEN;
+	}
+	print_summary(s, s->options.output);
+	status = CLI_FAIL;
+	shrunk_end(s);
+	free(s);
+	return status;
+}
