@@ -3,7 +3,8 @@
  * reconcile.c - invariant 34: what backends tell of their requests (events) and what the services
  * tell of them (access logs) are the same requests.
  *
- * HTTP requests are known by backend, method and target, statements by backend and text. Of each
+ * HTTP requests are known by backend, method and target, statements by backend and text, where
+ * literals are as markers: below CQL protocol 4 backends do not prepare what they tell of. Of each
  * such thing four counts are kept: requests that a service logged, those of them that it answered;
  * attempts that a backend told of, those of them that it says were answered. Two things must hold:
  *
@@ -27,6 +28,8 @@
 #define SHOWN 72                   /* bytes of a target or statement, its end */
 #define HOSTS_KNOWN 1024u
 #define IMDS LAB_VIEW("IMDS")
+#define SHAPE_MAX 4096u /* bytes of a statement that tell it from others */
+#define UUID_TEXT 36u
 
 /* How many there were of late: those of this span and of the one before. */
 struct lately {
@@ -57,6 +60,7 @@ struct reconcile {
 	} hosts[HOSTS_KNOWN];             /* hashes of their names */
 	uint64_t crashed_ns[HOSTS_KNOWN]; /* of peers; 0: never */
 	bool is_full;
+	char shape[SHAPE_MAX];
 };
 
 struct reconcile *reconcile_new(struct lab_heap *heap)
@@ -160,6 +164,76 @@ static uint64_t key_of(uint64_t peer, struct lab_view what, struct lab_view text
 	return lab_hash_view(peer ^ lab_hash_view(0, what), text);
 }
 
+/* ---- statements without their literals ---- */
+
+static bool is_word_byte(uint8_t c)
+{
+	return c == '_' || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
+	       (c >= 'A' && c <= 'Z');
+}
+
+static bool is_digit(uint8_t c)
+{
+	return c >= '0' && c <= '9';
+}
+
+/* From one quote to the other; a doubled one does not end it, as the next begins there. */
+static size_t quoted_len(struct lab_view text)
+{
+	size_t end = lab_view_find_byte(lab_view_skip(text, 1), text.ptr[0]);
+
+	return end == SIZE_MAX ? text.len : end + 2;
+}
+
+static size_t word_len(struct lab_view text, bool with_dashes)
+{
+	size_t n = 0;
+
+	while (n < text.len && (is_word_byte(text.ptr[n]) ||
+				       (with_dashes && (text.ptr[n] == '-' || text.ptr[n] == '.'))))
+		n++;
+	return n;
+}
+
+/* Of a number, a blob, a UUID, or null; 0: it is none. */
+static size_t literal_len(struct lab_view text)
+{
+	size_t dashed = word_len(text, true);
+
+	if (dashed == 0)
+		return 0;
+	if (is_digit(text.ptr[0]) || dashed == UUID_TEXT ||
+		(text.ptr[0] == '-' && dashed > 1 && is_digit(text.ptr[1])))
+		return dashed;
+	return dashed == 4 && lab_view_starts_with(text, LAB_VIEW("null")) ? dashed : 0;
+}
+
+/* Until the next call. Backends tell of the statement with its markers, and a service logs what was
+ * sent. Constants of the maps are taken for literals too, on both sides. */
+static struct lab_view shape_of(struct reconcile *r, struct lab_view text)
+{
+	size_t n = 0, len;
+
+	while (text.len > 0 && n < SHAPE_MAX) {
+		bool is_string = text.ptr[0] == '\'', is_literal;
+
+		len = is_string ? quoted_len(text) : literal_len(text);
+		is_literal = len > 0;
+		if (!is_literal)
+			len = text.ptr[0] == '"' ? quoted_len(text)
+						 : LAB_MAX(word_len(text, false), (size_t)1);
+		if (!is_literal) {
+			memcpy(r->shape + n, text.ptr, LAB_MIN(len, SHAPE_MAX - n));
+			n += LAB_MIN(len, SHAPE_MAX - n);
+		} else if (n == 0 || !is_string || r->shape[n - 1] != '?') {
+			/* 'it''s' is one. */
+			r->shape[n++] = '?';
+		}
+		text = lab_view_skip(text, len);
+	}
+	return lab_view_of(r->shape, n);
+}
+
 /* ---- what the services log ---- */
 
 static void logged(struct oracle *oracle, const struct sim_access *access, uint32_t peer,
@@ -209,10 +283,14 @@ static bool is_counted(struct lab_view word)
 
 void reconcile_cql_access(struct oracle *oracle, const struct sim_access *access, uint32_t peer)
 {
+	struct sim_access shaped = *access;
+
 	/* Without a connection nobody can say whose it was: it was not answered. */
-	if (oracle->settings.has_statement_log && access->peer.len > 0 &&
-		is_counted(access->operation))
-		logged(oracle, access, peer, access->operation, true);
+	if (!oracle->settings.has_statement_log || access->peer.len == 0 ||
+		!is_counted(access->operation))
+		return;
+	shaped.request = shape_of(oracle->reconcile, access->request);
+	logged(oracle, &shaped, peer, access->operation, true);
 }
 
 /* ---- what the backends tell ---- */
@@ -332,7 +410,7 @@ void reconcile_cql_event(struct oracle *oracle, const struct lab_event *event)
 	if (lab_view_find(query, LAB_VIEW(" FROM system")) != SIZE_MAX)
 		return;
 	if (oracle->settings.has_statement_log && is_counted(word))
-		told(oracle, event, word, query, attempts, answers);
+		told(oracle, event, word, shape_of(oracle->reconcile, query), attempts, answers);
 }
 
 /* ---- when the second must hold ---- */

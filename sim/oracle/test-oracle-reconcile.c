@@ -71,9 +71,9 @@ static void logged(const char *method, const char *target)
 	logged_as(method, target, true);
 }
 
-static void selected(bool answered)
+static void selected_as(const char *statement, bool answered)
 {
-	struct sim_access access = line("cql", "SELECT", SELECT);
+	struct sim_access access = line("cql", "SELECT", statement);
 
 	access.subject = LAB_VIEW("mails.user_mailbox_objects");
 	access.status = 0;
@@ -82,13 +82,23 @@ static void selected(bool answered)
 	log_line(access);
 }
 
-static void statement_finished(uint64_t attempts, uint64_t answers)
+static void selected(bool answered)
+{
+	selected_as(SELECT, answered);
+}
+
+static void finished_statement(const char *statement, uint64_t attempts, uint64_t answers)
 {
 	const struct lab_field fields[] = { LAB_F_CSTR("query_first_word", "SELECT"),
-		LAB_F_CSTR("query", SELECT), LAB_F_VOLATILE_U64("attempts", attempts),
+		LAB_F_CSTR("query", statement), LAB_F_VOLATILE_U64("attempts", attempts),
 		LAB_F_VOLATILE_U64("answers", answers) };
 
 	t_tell_fiber(LAB_EV_cassandra_query_finished, HOST, 8, fields, LAB_COUNT_OF(fields));
+}
+
+static void statement_finished(uint64_t attempts, uint64_t answers)
+{
+	finished_statement(SELECT, attempts, answers);
 }
 
 static void crash(void)
@@ -380,6 +390,63 @@ static void an_answer_of_cassandra_must_be_in_its_log(void **state)
 	t_finds("I34 answer that nobody gave");
 }
 
+/* Below protocol 4 nothing is prepared: what is sent has the values in it. */
+static void a_statement_is_known_whatever_its_values_are(void **state)
+{
+	static const struct {
+		const char *told, *logged;
+	} same[] = {
+		{ SELECT, "SELECT i FROM user_mailbox_objects WHERE u = 'it''s ? \"me\"'" },
+		{ SELECT, "SELECT i FROM user_mailbox_objects WHERE u = ''" },
+		{ SELECT, "SELECT i FROM user_mailbox_objects WHERE u = 'not closed" },
+		{ SELECT, "SELECT i FROM user_mailbox_objects WHERE u = null" },
+		{ "SELECT a1,\"b '\" FROM t2 WHERE g = ? AND b = ? AND id IN (?, ?) LIMIT 5",
+			"SELECT a1,\"b '\" FROM t2 WHERE g = 0x00ff AND b = -17 AND id IN "
+			"(a1b2c3d4-0000-1000-8000-0123456789ab, "
+			"01b2c3d4-0000-1000-8000-0123456789ab) LIMIT 5" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < LAB_COUNT_OF(same); i++) {
+		selected_as(same[i].logged, true);
+		finished_statement(same[i].told, 1, 1);
+	}
+	passes();
+}
+
+static void names_are_not_taken_for_values(void **state)
+{
+	static const char *const others[] = { "SELECT i FROM user_mailbox_objects WHERE n = 'a'",
+		"SELECT i FROM user_mailbox_objects WHERE u = nullable",
+		"SELECT i FROM user_mailbox_objects WHERE u = \"a\"" };
+
+	(void)state;
+	for (size_t i = 0; i < LAB_COUNT_OF(others); i++) {
+		t_restart();
+		t_start(HOST);
+		selected_as(others[i], true);
+		finished_statement(others[i], 1, 1);
+		finished_statement(SELECT, 1, 1);
+		wait();
+		t_finds("I34 answer that nobody gave");
+	}
+}
+
+/* However long a statement is. */
+static void of_a_long_statement_the_beginning_counts(void **state)
+{
+	char text[9000];
+
+	(void)state;
+	memset(text, 'a', sizeof(text));
+	memcpy(text, SELECT, sizeof(SELECT) - 1);
+	text[sizeof(text) - 1] = '\0';
+	selected_as(text, true);
+	text[sizeof(text) - 2] = 'b';
+	finished_statement(text, 1, 1);
+	passes();
+}
+
 static void a_library_may_ask_again_what_was_not_answered(void **state)
 {
 	(void)state;
@@ -431,6 +498,9 @@ int main(void)
 		test(a_statement_that_no_event_tells_of_is_found),
 		test(a_statement_may_get_lost),
 		test(an_answer_of_cassandra_must_be_in_its_log),
+		test(a_statement_is_known_whatever_its_values_are),
+		test(names_are_not_taken_for_values),
+		test(of_a_long_statement_the_beginning_counts),
 		test(a_library_may_ask_again_what_was_not_answered),
 		test(services_that_log_nothing_are_not_asked),
 	};
