@@ -300,6 +300,19 @@ int fs_read(struct fs_file *file, struct lab_arena *arena, size_t max_bytes, str
 	return finish(file, FS_OP_read, result, err);
 }
 
+int fs_read_content(struct fs_file *file, struct lab_arena *arena, size_t max_bytes,
+	struct lab_view *ret, struct lab_error *err)
+{
+	struct lab_error own;
+
+	err = own_error(err, &own);
+	if (fs_read(file, arena, max_bytes, ret, err) == 0)
+		return 0;
+	if (err->code == LAB_UNSUPPORTED || (err->code == LAB_CORRUPT && err->retryable))
+		err->code = LAB_UNAVAILABLE;
+	return -1;
+}
+
 int fs_write(struct fs_file *file, struct lab_view contents, struct lab_error *err)
 {
 	struct lab_error own;

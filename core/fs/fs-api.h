@@ -165,6 +165,11 @@ int fs_list_metadata(struct fs_file *file, struct lab_arena *arena, struct fs_me
 
 int fs_read(struct fs_file *file, struct lab_arena *arena, size_t max_bytes, struct lab_view *ret,
 	struct lab_error *err);
+/* The same for who gives an object up whose content makes no sense: LAB_CORRUPT and LAB_LIMIT are
+ * about the content then. A request that was refused as such (a redirect that leads
+ * nowhere), and an answer that was altered on its way, are LAB_UNAVAILABLE. */
+int fs_read_content(struct fs_file *file, struct lab_arena *arena, size_t max_bytes,
+	struct lab_view *ret, struct lab_error *err);
 /* May be UNCERTAIN. */
 int fs_write(struct fs_file *file, struct lab_view contents, struct lab_error *err);
 /* 1 yes, 0 no, -1. */

@@ -17,7 +17,7 @@ int fts_object_read(struct fts_user *user, enum fts_kind kind, const struct fts_
 	struct lab_arena *arena, struct lab_view *ret, struct lab_error *err)
 {
 	struct fs_file *file = open_object(user, kind, guid, FS_OPEN_READONLY);
-	int result = fs_read(file, arena, FTS_FILE_MAX, ret, err);
+	int result = fs_read_content(file, arena, FTS_FILE_MAX, ret, err);
 
 	fs_file_close(&file);
 	return result;

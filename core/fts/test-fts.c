@@ -535,6 +535,47 @@ static void what_is_damaged_or_lost_is_indexed_again(void **state)
 	}
 }
 
+static bool was_refused;
+
+static void search_while_refused(struct searcher *s, struct obox_mailbox *inbox)
+{
+	struct rig *rig = s->node.rig;
+	struct lab_error err;
+	uint32_t *uids;
+	size_t count;
+
+	if (fts_search(s->fts, s->node.user, inbox, FTS_TEXT, LAB_VIEW("red"), rig->arena, &uids,
+		    &count, &err) == 0)
+		assert_int_equal(count, 2);
+	assert_int_equal(rig->counts.events[LAB_EV_fts_object_set_aside], 0);
+	was_refused = rig->fired;
+	rig_fail_at(rig, 0, RIG_FAIL);
+	search_words(s, inbox);
+}
+
+/* A redirect that leads nowhere says nothing about the objects: none is thrown away for it. */
+static void what_is_refused_is_not_thrown_away(void **state)
+{
+	struct rig *rig = *state;
+	struct searcher s = { .fts = NULL };
+	unsigned n = 0;
+
+	searcher_start(&s, rig, 0);
+	run(&s, deliver_three);
+	run(&s, search_words);
+	searcher_stop(&s);
+	rig->refusal = LAB_UNSUPPORTED;
+	rig->only = "fts/";
+	do {
+		searcher_start(&s, rig, 0);
+		rig_fail_at(rig, ++n, RIG_FAIL);
+		run(&s, search_while_refused);
+		searcher_stop(&s);
+		assert_int_equal(stored(rig, 'D'), 1);
+	} while (was_refused);
+	assert_in_range(n, 4, 40); /* a listing, D, W and L at least */
+}
+
 /* ---- S ---- */
 
 static void stats_have(struct searcher *s, uint8_t version)
@@ -840,6 +881,7 @@ int main(void)
 		RIG_UNIT_TEST(a_forgotten_expunge_is_found_by_the_next_look),
 		RIG_UNIT_TEST(a_mail_with_another_uid_is_indexed_again),
 		cmocka_unit_test(what_is_damaged_or_lost_is_indexed_again),
+		RIG_UNIT_TEST(what_is_refused_is_not_thrown_away),
 		RIG_UNIT_TEST(an_s_of_the_other_version_is_made_again),
 		RIG_UNIT_TEST(a_fast_check_tells_what_it_knows),
 		RIG_UNIT_TEST(mails_of_a_deleted_folder_leave_with_the_next_flush),

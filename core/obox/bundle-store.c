@@ -373,7 +373,7 @@ static void fetch_one(void *ctx, size_t i)
 	begin_request(fetch->bundles);
 	report(fetch->bundles, LAB_EV_metacache_user_bundle_download_started,
 		LAB_EV_metacache_mailbox_bundle_download_started, &t);
-	if (fs_read(file, fetch->arena, OBOX_BUNDLE_BYTES_MAX, &bytes, err) == 0 &&
+	if (fs_read_content(file, fetch->arena, OBOX_BUNDLE_BYTES_MAX, &bytes, err) == 0 &&
 		decode_download(bytes, &item->entry, item, err) == 0)
 		err->code = LAB_OK;
 	end_request(fetch->bundles);
@@ -397,8 +397,7 @@ static void fetch_listed(struct fetch *fetch)
 	env_for_each(bundles->settings.env, fetch->count, parallel(bundles), fetch_one, fetch);
 }
 
-/* Nothing will ever come of it but what is there now. What was altered on its way is not like that,
- * however often it was. */
+/* Nothing will ever come of it but what is there now. What may pass is not like that. */
 static bool is_unreadable(const struct lab_error *err)
 {
 	if (err->retryable)

@@ -532,6 +532,31 @@ RIG_TEST(a_storage_that_does_not_answer_is_no_empty_folder)
 	}
 }
 
+/* Whether a redirect leads nowhere, or a method is not known there: that is no bundle of no use. */
+RIG_TEST(a_storage_that_refuses_a_request_says_nothing_about_bundles)
+{
+	struct obox_bundles_news news;
+	struct lab_error err;
+	struct store s;
+
+	store_open(&s, rig, 0, USUAL);
+	refreshed(&s);
+	uploaded(&s, OBOX_BUNDLE_SELF, 1);
+	store_close(&s);
+	store_open(&s, rig, 0, USUAL);
+	rig->refusal = LAB_UNSUPPORTED;
+	rig->only = "/self.";
+	start_counting(rig);
+	rig_fail_at(rig, 1, RIG_FAIL);
+	FAILS(refresh(&s, &news, &err), LAB_UNAVAILABLE);
+	assert_true(rig->fired);
+	assert_int_equal(rig->counts.events[LAB_EV_metacache_bundle_set_aside], 0);
+	rig_fail_at(rig, 0, RIG_FAIL);
+	assert_int_equal(refresh(&s, &news, &err), 1);
+	assert_int_equal(news.set_aside, 0);
+	store_close(&s);
+}
+
 /* ---- what an upload refuses ---- */
 
 RIG_TEST(nothing_is_overwritten_that_was_not_merged)
@@ -837,6 +862,7 @@ int main(void)
 		cmocka_unit_test(unreadable_bundles_are_set_aside),
 		RIG_UNIT_TEST(a_bundle_whose_content_makes_no_sense_is_set_aside),
 		RIG_UNIT_TEST(a_storage_that_does_not_answer_is_no_empty_folder),
+		RIG_UNIT_TEST(a_storage_that_refuses_a_request_says_nothing_about_bundles),
 		RIG_UNIT_TEST(nothing_is_overwritten_that_was_not_merged),
 		RIG_UNIT_TEST(a_diff_needs_a_base_that_is_there),
 		RIG_UNIT_TEST(what_is_known_outlives_a_clean_stop),

@@ -73,11 +73,13 @@ static enum rig_fault step(struct rig_host *host, struct lab_view name)
 	return rig->fault;
 }
 
-static int step_failed(struct lab_error *err, bool is_change, enum rig_fault fault)
+static int step_failed(
+	const struct rig *rig, struct lab_error *err, bool is_change, enum rig_fault fault)
 {
 	if (is_change && fault != RIG_FAIL)
 		return lab_fail(err, LAB_UNCERTAIN, "injected: %s", fault_names[fault]);
-	return lab_fail(err, LAB_UNAVAILABLE, "injected: fail");
+	return lab_fail(
+		err, rig->refusal == LAB_OK ? LAB_UNAVAILABLE : rig->refusal, "injected: fail");
 }
 
 /* The way back, with what was found or done there. */
@@ -92,7 +94,7 @@ static int read_step(struct rig_host *host, struct lab_view name, struct lab_err
 
 	if (fault == RIG_CRASH_AFTER)
 		world_crash(host->host, FAULT_DISK_KEEP);
-	return fault == RIG_FAULT_COUNT ? 0 : step_failed(err, false, fault);
+	return fault == RIG_FAULT_COUNT ? 0 : step_failed(host->rig, err, false, fault);
 }
 
 /* After a change was applied, or not. */
@@ -101,7 +103,7 @@ static int finish_change(struct rig_host *host, enum rig_fault fault, struct lab
 	if (fault == RIG_CRASH_AFTER)
 		world_crash(host->host, FAULT_DISK_KEEP);
 	answer(host);
-	return fault == RIG_FAULT_COUNT ? 0 : step_failed(err, true, fault);
+	return fault == RIG_FAULT_COUNT ? 0 : step_failed(host->rig, err, true, fault);
 }
 
 static bool is_applied(enum rig_fault fault)

@@ -75,6 +75,7 @@ struct rig {
 	/* The step at which to fail; 0: none. */
 	unsigned fail_at;
 	enum rig_fault fault;
+	enum lab_code refusal; /* of RIG_FAIL; LAB_OK: LAB_UNAVAILABLE */
 	bool fail_from_then_on;
 	/* Only steps on a path or key that has this in it are counted; NULL: all. */
 	const char *only;
