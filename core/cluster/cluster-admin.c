@@ -2,27 +2,17 @@
  *
  * cluster-admin.c - what operators decide: moves of groups and users.
  */
-#include "core/cluster/cluster.h"
+#include "core/cluster/cluster-admin-private.h"
 
 #include <stdio.h>
 
-#define ARENA_MAX_BYTES (64u << 20)
-#define MOVE_ID_MAX 320
-
-struct command {
-	struct geodb *geodb;
-	struct lab_arena *arena;
-	struct cluster_view view;
-	char move[MOVE_ID_MAX];
-};
-
-static struct command command_new(struct geodb *geodb)
+struct command command_new(struct geodb *geodb)
 {
 	return (struct command){ .geodb = geodb,
 		.arena = lab_arena_new(geodb_env(geodb)->heap, ARENA_MAX_BYTES) };
 }
 
-static int read_view(struct command *command, struct lab_error *err)
+int command_read_view(struct command *command, struct lab_error *err)
 {
 	struct cluster_view *view = &command->view;
 
@@ -33,7 +23,7 @@ static int read_view(struct command *command, struct lab_error *err)
 		&view->backends, &view->backend_count, err);
 }
 
-static const struct cluster_site *find_site(
+const struct cluster_site *command_find_site(
 	struct command *command, struct lab_view name, struct lab_error *err)
 {
 	const struct cluster_site *site = cluster_view_site_named(&command->view, name);
@@ -55,7 +45,7 @@ static void name_move(struct command *command, const struct cluster_group *group
 		LAB_VIEW_ARG(source == NULL ? LAB_VIEW("?") : source->host), time_us);
 }
 
-static int put_move(struct command *command, const struct cluster_policy *policy,
+int command_move_group(struct command *command, const struct cluster_policy *policy,
 	const struct cluster_group *group, const struct cluster_backend *to, bool direct,
 	struct lab_error *err)
 {
@@ -88,9 +78,9 @@ static int run_group_move(struct command *command, const struct cluster_policy *
 	struct cluster_group row;
 	int found;
 
-	if (read_view(command, err) < 0)
+	if (command_read_view(command, err) < 0)
 		return -1;
-	site = find_site(command, site_name, err);
+	site = command_find_site(command, site_name, err);
 	if (site == NULL)
 		return -1;
 	to = cluster_view_backend_named(&command->view, host);
@@ -108,7 +98,7 @@ static int run_group_move(struct command *command, const struct cluster_policy *
 		return lab_fail(err, LAB_INVALID, "backend %.*s takes nobody: it is %s%s",
 			LAB_VIEW_ARG(host), cluster_status_name(to->status),
 			to->load_factor > 0 ? "" : ", load factor 0");
-	return put_move(command, policy, &row, to, direct, err);
+	return command_move_group(command, policy, &row, to, direct, err);
 }
 
 int cluster_group_move(struct geodb *geodb, const struct cluster_policy *policy,
@@ -135,10 +125,10 @@ static int run_user_move(struct command *command, struct lab_view username,
 		return lab_fail(
 			err, LAB_INVALID, "a group's name has 1 to %d bytes", CLUSTER_TEXT_MAX);
 	if (cluster_username_normalise(username, command->arena, &row.username, err) < 0 ||
-		read_view(command, err) < 0)
+		command_read_view(command, err) < 0)
 		return -1;
 	if (site_name.len > 0) {
-		site = find_site(command, site_name, err);
+		site = command_find_site(command, site_name, err);
 		if (site == NULL)
 			return -1;
 	}
@@ -179,10 +169,10 @@ int cluster_site_status(struct geodb *geodb, struct lab_view site, enum cluster_
 {
 	struct command command = command_new(geodb);
 	const struct cluster_site *row = NULL;
-	int result = read_view(&command, err);
+	int result = command_read_view(&command, err);
 
 	if (result == 0)
-		row = find_site(&command, site, err);
+		row = command_find_site(&command, site, err);
 	if (row != NULL) {
 		const struct cluster_site after = { .id = row->id, .status = status };
 
@@ -204,7 +194,7 @@ static int put_force_move(struct command *command, const struct cluster_site *si
 
 	lab_buf_init_arena(&ids, command->arena, CLUSTER_TEXT_MAX);
 	for (size_t i = 0; i < dest_count; i++) {
-		const struct cluster_site *to = find_site(command, dest[i], err);
+		const struct cluster_site *to = command_find_site(command, dest[i], err);
 		char text[CLUSTER_ID_TEXT_SIZE];
 
 		if (to == NULL)
@@ -231,8 +221,8 @@ int cluster_site_force_move(struct geodb *geodb, struct lab_view site, struct la
 	if (pct > 100 || id.len == 0 || id.len > CLUSTER_TEXT_MAX)
 		lab_fail(err, LAB_INVALID, "a forced move has an id and 0 to 100 percent, not %u",
 			pct);
-	else if (read_view(&command, err) == 0)
-		row = find_site(&command, site, err);
+	else if (command_read_view(&command, err) == 0)
+		row = command_find_site(&command, site, err);
 	if (row != NULL)
 		result = put_force_move(&command, row, id, pct, dest, dest_count, err);
 	lab_arena_free(&command.arena);

@@ -4,6 +4,8 @@
  */
 #include "core/cluster/cluster-private.h"
 
+#include "core/base/mark.h"
+
 /* Writes of others may send a lookup round again. */
 #define STEPS_MAX (4 * ROUTE_STEPS_MAX)
 
@@ -115,6 +117,9 @@ static int write_row(
 		return a->is_optional ? 0 : refuse(err, a->why);
 	}
 	log_why(c, a, q->user.username);
+	/* What is not new. */
+	if (a->timestamp_us != 0 && !a->is_optional)
+		LAB_MARK(failed_over);
 	if (c->settings.read_back)
 		return is_user ? read_user(c, l, true, arena, err)
 			       : read_group(c, l, true, arena, err);

@@ -8,6 +8,8 @@
  */
 #include "core/cluster/cluster-private.h"
 
+#include "core/base/mark.h"
+
 #define ROUNDS_MAX 20 /* of one group, those included that GeoDB failed */
 #define ROUND_WAIT_NS LAB_SEC
 #define PASSES_MAX 5 /* over the members of one round: who came meanwhile */
@@ -42,6 +44,8 @@ bool cluster_move_sessions(struct cluster *c, struct lab_view username, struct l
 	}
 	/* After the time-out it counts as moved: sessions may be left (palomar 2.6). */
 	is_gone = member->sessions == 0;
+	if (!is_gone)
+		LAB_MARK(user_move_timed_out);
 	member->is_being_moved = false;
 	ENV_EVENT(c->env, LAB_EV_cluster_user_move_finished, LAB_F_TEXT("user", username),
 		LAB_F_TEXT("dest_host", to),
@@ -182,6 +186,7 @@ static int run_round(struct round *r, struct lab_view group, struct lab_error *e
 	}
 	if (finish(r, err) < 0)
 		return -1;
+	LAB_MARK(group_moved);
 	remember(r, true);
 	return 1;
 }
@@ -256,6 +261,11 @@ void cluster_move_wanted(struct cluster *c, struct lab_view group)
 	/* Without a fiber the next access tries again. */
 	if (env_spawn(c->env, "cluster-move", move_main, move, NULL) < 0)
 		forget_move(c, move);
+}
+
+void cluster_group_access(struct cluster *c, struct lab_view group)
+{
+	cluster_move_wanted(c, group);
 }
 
 /* ---- a user alone ---- */

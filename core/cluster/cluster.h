@@ -103,6 +103,9 @@ size_t cluster_sessions(const struct cluster *cluster, struct lab_view username)
  * (palomar 4.1, R2). Returns how many users were kicked. */
 size_t cluster_recheck(struct cluster *cluster);
 
+/* group access GROUP, on a backend: if the group is to leave it, that begins (palomar 2.5, M1). */
+void cluster_group_access(struct cluster *cluster, struct lab_view group);
+
 /* ---- switches ---- */
 
 /* "geodb refresh" */
@@ -119,6 +122,16 @@ void cluster_freeze(struct cluster *cluster, bool frozen);
 int cluster_group_move(struct geodb *geodb, const struct cluster_policy *policy,
 	struct lab_view site, struct lab_view group, struct lab_view host, bool direct,
 	struct lab_error *err);
+/* backend update --status online|offline|standby, and --load-factor 0..100. */
+int cluster_backend_status(struct geodb *geodb, struct lab_view host, enum cluster_status status,
+	struct lab_error *err);
+int cluster_backend_load_factor(
+	struct geodb *geodb, struct lab_view host, unsigned load_factor, struct lab_error *err);
+/* backend evacuate HOST: load factor 0, and all its groups are to move elsewhere in its site, which
+ * goes on when this returns; *ret_groups of them. May be repeated. It stays online: groups of a
+ * source that is not are not moved, but taken over at once (palomar 2.5, M7). */
+int cluster_backend_evacuate(struct geodb *geodb, const struct cluster_policy *policy,
+	struct lab_view host, size_t *ret_groups, struct lab_error *err);
 /* site update --status: any change of it ends a forced move and a recovery. */
 int cluster_site_status(struct geodb *geodb, struct lab_view site, enum cluster_status status,
 	struct lab_error *err);

@@ -13,8 +13,9 @@ static const struct {
 	const char *options;
 } layouts[CLUSTER_TABLE_COUNT] = {
 	[CLUSTER_TABLE_REACHABILITY] = { 1, NULL },
-	/* One row for each window: they would be kept for ever. */
-	[CLUSTER_TABLE_STATS] = { 1, " with default_time_to_live = 86400" },
+	/* One row for each window: they would be kept for ever, and controllers read what there
+	 * is. */
+	[CLUSTER_TABLE_STATS] = { 1, " with default_time_to_live = 600" },
 	[CLUSTER_TABLE_SETTING] = { 1, NULL },
 };
 

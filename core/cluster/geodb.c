@@ -394,6 +394,8 @@ int geodb_delete(struct geodb *geodb, enum cluster_table_id id, const void *row,
 
 /* ---- feature switches ---- */
 
+const char *const cluster_feature_names[CLUSTER_FEATURES] = { "off", "dryrun", "on" };
+
 int geodb_feature(struct geodb *geodb, struct cluster_id site, struct lab_view name,
 	enum cluster_feature *ret, struct lab_error *err)
 {
@@ -407,10 +409,10 @@ int geodb_feature(struct geodb *geodb, struct cluster_id site, struct lab_view n
 		found = 0;
 	} else if (found >= 0) {
 		*ret = CLUSTER_FEATURE_OFF;
-		if (lab_view_eq_cstr(row.value, "on"))
-			*ret = CLUSTER_FEATURE_ON;
-		else if (lab_view_eq_cstr(row.value, "dryrun"))
-			*ret = CLUSTER_FEATURE_DRYRUN;
+		for (unsigned i = 0; i < CLUSTER_FEATURES; i++) {
+			if (lab_view_eq_cstr(row.value, cluster_feature_names[i]))
+				*ret = (enum cluster_feature)i;
+		}
 	} else if (err != NULL) {
 		*err = own;
 	}

@@ -70,6 +70,8 @@ enum cluster_feature {
 	CLUSTER_FEATURE_DRYRUN,
 	CLUSTER_FEATURE_ON
 };
+#define CLUSTER_FEATURES 3
+extern const char *const cluster_feature_names[CLUSTER_FEATURES];
 /* Absent, or not a word that is known: off. No such table: on, as before there was one. 0 or -1. */
 int geodb_feature(struct geodb *geodb, struct cluster_id site, struct lab_view name,
 	enum cluster_feature *ret, struct lab_error *err);

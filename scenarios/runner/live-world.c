@@ -11,7 +11,8 @@
 	(FAULT_CQL | FAULT_BIT(cql_connect) | FAULT_BIT(cql_prepare) | FAULT_BIT(cql_tls) | \
 		FAULT_BIT(cql_node_down))
 /* Kinds that only the simulated world can do. */
-#define MISSING_POINTS (FAULT_DISK | FAULT_BIT(world_partition) | FAULT_BIT(world_clock))
+#define MISSING_POINTS \
+	(FAULT_DISK | FAULT_BIT(world_partition) | FAULT_BIT(world_clock) | FAULT_BIT(world_zone))
 
 /* ---- hosts ---- */
 

@@ -12,8 +12,8 @@
 struct palomar {
 	struct palomar_settings settings;
 	const struct scenario_cluster *conf;
-	struct palomar_host *hosts; /* proxies, then backends */
-	size_t proxy_count, backend_count;
+	struct palomar_host *hosts; /* proxies, backends, controllers */
+	size_t proxy_count, backend_count, controller_count;
 	uint64_t balanced[SCENARIO_SITES_MAX]; /* connections that each load balancer had */
 	uint64_t user_move_timeout_ns, proxy_timeout_ns, disconnect_delay_ns, recheck_ns;
 	unsigned max_reconnects;
@@ -57,6 +57,11 @@ void palomar_reap(struct palomar_host *backend);
 /* The backend has crashed; the proxy has. */
 void palomar_sessions_lost(struct palomar_host *backend);
 void palomar_sessions_cut(struct palomar *palomar, const struct palomar_host *proxy);
+
+/* ---- palomar-controller.c ---- */
+
+/* main() of a controller, from where it has its GeoDB on: does not return. */
+void palomar_run_controller(struct palomar_host *host);
 
 /* ---- palomar-pull.c ---- */
 

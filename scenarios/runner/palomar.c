@@ -44,6 +44,23 @@ static void format_id(enum id_kind kind, size_t number, char ret[CLUSTER_ID_TEXT
 }
 
 /* An hour ago, by the services' clock: before whatever a host with a wrong clock may write. */
+static void print_features(
+	const struct palomar *p, const char *site, int64_t time_us, struct lab_buf *out)
+{
+	const struct {
+		const char *name;
+		enum cluster_feature feature;
+	} features[] = { { "backend_health", p->conf->backend_health },
+		{ "site_health", p->conf->site_health }, { "balance", p->conf->balance } };
+
+	for (size_t i = 0; i < LAB_COUNT_OF(features); i++)
+		lab_buf_printf(out,
+			"insert into " PALOMAR_KEYSPACE ".cluster_settings (site_id, name, value) "
+			"values (%s, '%s', '%s') using timestamp %" PRId64 ";\n",
+			site, features[i].name, cluster_feature_names[features[i].feature],
+			time_us);
+}
+
 static void print_rows(const struct palomar *p, struct lab_buf *out)
 {
 	const struct scenario *s = scenario_of(p);
@@ -58,6 +75,7 @@ static void print_rows(const struct palomar *p, struct lab_buf *out)
 			"%.*s', 'online') using timestamp %" PRId64 ";\n",
 			site, LAB_VIEW_ARG(s->sites[i].name), LAB_VIEW_ARG(s->sites[i].name),
 			time_us);
+		print_features(p, site, time_us, out);
 	}
 	for (size_t i = 0; i < p->backend_count; i++) {
 		const struct palomar_host *host = &p->hosts[p->proxy_count + i];
@@ -103,11 +121,11 @@ static size_t site_of(const struct palomar *p, const char *zone)
 	lab_bug("a backend of no site");
 }
 
-static void add_host(struct palomar *p, struct palomar_host *host, const char *name,
-	struct lab_view zone, struct node *node)
+static void add_host(struct palomar *p, struct palomar_host *host, enum palomar_kind kind,
+	const char *name, struct lab_view zone)
 {
 	host->palomar = p;
-	host->node = node;
+	host->kind = kind;
 	(void)snprintf(host->name, sizeof(host->name), "%s", name);
 	(void)snprintf(host->zone, sizeof(host->zone), "%.*s", LAB_VIEW_ARG(zone));
 	host->site = site_of(p, host->zone);
@@ -120,17 +138,22 @@ static void add_hosts(struct palomar *p)
 
 	p->proxy_count = scene->proxy_count;
 	p->backend_count = scene->node_count;
-	p->hosts = lab_new_array(
-		p->settings.lab->heap, struct palomar_host, p->proxy_count + p->backend_count);
+	p->controller_count = p->conf->controllers ? s->site_count : 0;
+	p->hosts = lab_new_array(p->settings.lab->heap, struct palomar_host,
+		p->proxy_count + p->backend_count + p->controller_count);
 	for (size_t i = 0; i < p->proxy_count; i++)
-		add_host(p, &p->hosts[i], scene->proxy_names[i],
-			s->sites[scene->proxy_sites[i]].name, NULL);
+		add_host(p, &p->hosts[i], PALOMAR_PROXY, scene->proxy_names[i],
+			s->sites[scene->proxy_sites[i]].name);
 	for (size_t i = 0; i < p->backend_count; i++) {
 		struct node *node = &scene->nodes[i];
 
 		node->palomar = &p->hosts[p->proxy_count + i];
-		add_host(p, node->palomar, node->name, lab_view_cstr(node->zone), node);
+		node->palomar->node = node;
+		add_host(p, node->palomar, PALOMAR_BACKEND, node->name, lab_view_cstr(node->zone));
 	}
+	for (size_t i = 0; i < p->controller_count; i++)
+		add_host(p, &p->hosts[p->proxy_count + p->backend_count + i], PALOMAR_CONTROLLER,
+			scene->controller_names[i], s->sites[i].name);
 }
 
 int palomar_new(
@@ -150,16 +173,21 @@ int palomar_new(
 	return make_geodb(p, err);
 }
 
-struct palomar_host *palomar_proxy(struct palomar *p, size_t index)
+struct palomar_host *palomar_host_at(struct palomar *p, size_t index)
 {
-	return index < p->proxy_count ? &p->hosts[index] : NULL;
+	if (index >= p->proxy_count)
+		index += p->backend_count;
+	return index < p->proxy_count + p->backend_count + p->controller_count ? &p->hosts[index]
+									       : NULL;
 }
 
 struct palomar_host *palomar_find(struct palomar *p, struct lab_view name)
 {
-	for (size_t i = 0; i < p->proxy_count; i++) {
-		if (lab_view_eq_cstr(name, p->hosts[i].name))
-			return &p->hosts[i];
+	struct palomar_host *host;
+
+	for (size_t i = 0; (host = palomar_host_at(p, i)) != NULL; i++) {
+		if (lab_view_eq_cstr(name, host->name))
+			return host;
 	}
 	return NULL;
 }
@@ -267,6 +295,8 @@ void palomar_host_main(void *arg)
 	struct lab_error err;
 
 	open_geodb(host);
+	if (host->kind == PALOMAR_CONTROLLER)
+		palomar_run_controller(host);
 	cluster_settings_of(host, &settings);
 	host->cluster = cluster_new(host->env, host->geodb, &settings, &ops);
 	if (host->node != NULL)

@@ -27,8 +27,15 @@ struct palomar_session;
 #define PALOMAR_KEYSPACE "geodb"
 #define PALOMAR_LOAD_BALANCER "lb-"
 
-/* A proxy, or the cluster service of a backend. */
+enum palomar_kind {
+	PALOMAR_PROXY,
+	PALOMAR_BACKEND,
+	PALOMAR_CONTROLLER
+};
+
+/* A proxy, the cluster service of a backend, or a site's controller. */
 struct palomar_host {
+	enum palomar_kind kind;
 	struct palomar *palomar;
 	char name[32], zone[32];
 	size_t site;             /* of the scenario */
@@ -59,14 +66,14 @@ bool palomar_is_wanted(const struct scenario *scenario);
 int palomar_new(
 	const struct palomar_settings *settings, struct palomar **ret, struct lab_error *err);
 
-/* Hosts besides the backends. NULL behind the last. */
-struct palomar_host *palomar_proxy(struct palomar *palomar, size_t index);
+/* Hosts besides the backends: proxies and controllers. NULL behind the last. */
+struct palomar_host *palomar_host_at(struct palomar *palomar, size_t index);
 /* main() of such a host. */
 void palomar_host_main(void *arg);
 /* The world tells of every host; backends, too. */
 void palomar_booted(struct palomar_host *host, struct env *env);
 void palomar_crashed(struct palomar_host *host);
-/* NULL: no proxy is called that. */
+/* NULL: none of them is called that. */
 struct palomar_host *palomar_find(struct palomar *palomar, struct lab_view name);
 
 /* ---- clients ---- */

@@ -306,8 +306,8 @@ static void tell_of_proxies(struct run *run)
 {
 	struct palomar *palomar = run->sim.palomar;
 
-	for (size_t i = 0; palomar != NULL && palomar_proxy(palomar, i) != NULL; i++) {
-		const struct palomar_host *proxy = palomar_proxy(palomar, i);
+	for (size_t i = 0; palomar != NULL && palomar_host_at(palomar, i) != NULL; i++) {
+		const struct palomar_host *proxy = palomar_host_at(palomar, i);
 
 		oracle_backend_started(
 			run->oracle, proxy->env->host, lab_view_cstr(proxy->name), proxy->boots);

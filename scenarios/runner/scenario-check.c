@@ -196,6 +196,15 @@ static bool has_name(struct lab_view name, const char *prefix, uint64_t count)
 	return false;
 }
 
+static bool has_site(const struct scenario *s, struct lab_view name)
+{
+	for (size_t i = 0; i < s->site_count; i++) {
+		if (lab_view_eq(s->sites[i].name, name))
+			return true;
+	}
+	return false;
+}
+
 /* A name must be there for every seed. */
 static void check_name(
 	const struct check *check, const struct scenario_fault *f, struct conf_where where)
@@ -216,8 +225,22 @@ static void check_name(
 				"target: there is no node %.*s; they are cassandra-1 to "
 				"cassandra-%" PRIu64,
 				LAB_VIEW_ARG(f->only), nodes);
+	} else if (f->target == SCENARIO_TARGET_ZONE) {
+		if (!has_site(check->scenario, f->only))
+			complain(check, where, "target: there is no site %.*s",
+				LAB_VIEW_ARG(f->only));
+	} else if (f->target == SCENARIO_TARGET_PROXY) {
+		uint64_t proxies =
+			check->scenario->cluster.proxies.low * check->scenario->site_count;
+
+		if (!has_name(f->only, "proxy", proxies))
+			complain(check, where,
+				"target: there is no proxy %.*s; they are proxy-1 to "
+				"proxy-%" PRIu64,
+				LAB_VIEW_ARG(f->only), proxies);
 	} else {
-		complain(check, where, "target: only a backend or a node can be named");
+		complain(check, where,
+			"target: only a backend, a proxy, a node or a zone can be named");
 	}
 }
 
@@ -257,6 +280,8 @@ static void check_world_kind(const struct check *check, const struct scenario_fa
 			fault_kind_name(kind));
 	if (kind == FAULT_node_down && !is_service)
 		complain(check, where, "target: node_down happens to a node, to s3 or to imds");
+	if (kind == FAULT_zone_lost && f->target != SCENARIO_TARGET_ZONE)
+		complain(check, where, "target: zone_lost happens to a zone");
 	if ((bit & PARTITION_KINDS) != 0 && f->only.len > 0)
 		complain(check, where, "target: the sides of a partition cannot be named");
 }

@@ -103,6 +103,9 @@ static void print_other(const struct conf_key *key, const void *field, struct la
 		lab_buf_append_cstr(out, *(const enum cluster_assign *)field == CLUSTER_ASSIGN_HASH
 						 ? "hash"
 						 : "random");
+	else if (strcmp(key->section, "cluster") == 0)
+		lab_buf_append_cstr(
+			out, cluster_feature_names[*(const enum cluster_feature *)field]);
 	else if (strcmp(key->name, "defects") == 0)
 		print_defects(field, out);
 	else if (strcmp(key->name, "do") == 0)

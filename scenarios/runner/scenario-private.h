@@ -24,6 +24,8 @@ int scenario_read_marks(
 	const struct conf_key *key, struct lab_view text, void *object, struct lab_error *err);
 int scenario_read_assign(
 	const struct conf_key *key, struct lab_view text, void *object, struct lab_error *err);
+int scenario_read_feature(
+	const struct conf_key *key, struct lab_view text, void *object, struct lab_error *err);
 int scenario_read_phases(
 	const struct conf_key *key, struct lab_view text, void *object, struct lab_error *err);
 

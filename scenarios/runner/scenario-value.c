@@ -178,3 +178,15 @@ void scenario_print_bits(const struct conf_key *key, unsigned bits, struct lab_b
 		}
 	}
 }
+
+int scenario_read_feature(
+	const struct conf_key *key, struct lab_view text, void *object, struct lab_error *err)
+{
+	enum cluster_feature *field = (void *)((char *)object + key->offset);
+	size_t index;
+
+	if (conf_value_word(text, cluster_feature_names, CLUSTER_FEATURES, &index, err) < 0)
+		return -1;
+	*field = (enum cluster_feature)index;
+	return 0;
+}

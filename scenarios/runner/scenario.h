@@ -14,6 +14,7 @@
 #define SCENARIOS_SCENARIO_H
 
 #include "core/base/defect.h"
+#include "core/cluster/geodb.h"
 #include "core/cluster/route.h"
 #include "core/conf/conf-value.h"
 #include "core/conf/dict-cql.h"
@@ -246,7 +247,9 @@ struct scenario_cluster {
 	struct conf_range proxies; /* 0: none of all that */
 	struct conf_range default_group_count;
 	enum cluster_assign assign;
-	bool read_back, frozen, pull;
+	bool read_back, frozen, pull, controllers;
+	enum cluster_feature backend_health, site_health, balance;
+	struct conf_range site_down, balance_interval, balance_samples;
 	struct conf_range user_ttl, group_ttl, view_ttl, recheck;
 	struct conf_range user_move_timeout, proxy_timeout, proxy_max_reconnects;
 	struct conf_range disconnect_delay, pop3_percentage;

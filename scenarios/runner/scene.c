@@ -347,7 +347,8 @@ static void target_names(struct scene *scene, const struct scenario_fault *f,
 	for (size_t i = 0; target == SCENARIO_TARGET_ZONE && i < s->site_count; i++) {
 		snprintf(ret->zones[i], sizeof(ret->zones[i]), "%s%.*s", is_world ? "zone:" : "",
 			LAB_VIEW_ARG(s->sites[i].name));
-		add_name(ret, LAB_VIEW(""), ret->zones[i]);
+		if (f->only.len == 0 || lab_view_eq(f->only, s->sites[i].name))
+			add_name(ret, LAB_VIEW(""), ret->zones[i]);
 	}
 	add_palomar_names(scene, f, target, ret);
 	if (target == SCENARIO_TARGET_S3)

@@ -244,15 +244,15 @@ static int build_palomar(struct sim_world *w, struct lab_error *err)
 		return 0;
 	if (palomar_new(&settings, &w->palomar, err) < 0)
 		return -1;
-	for (size_t i = 0; palomar_proxy(w->palomar, i) != NULL; i++)
-		add_proxy(w, palomar_proxy(w->palomar, i));
+	for (size_t i = 0; palomar_host_at(w->palomar, i) != NULL; i++)
+		add_proxy(w, palomar_host_at(w->palomar, i));
 	return 0;
 }
 
 static void boot_proxies(struct sim_world *w)
 {
-	for (size_t i = 0; w->palomar != NULL && palomar_proxy(w->palomar, i) != NULL; i++) {
-		struct palomar_host *proxy = palomar_proxy(w->palomar, i);
+	for (size_t i = 0; w->palomar != NULL && palomar_host_at(w->palomar, i) != NULL; i++) {
+		struct palomar_host *proxy = palomar_host_at(w->palomar, i);
 
 		world_start(world_host_find(w->world, lab_view_cstr(proxy->name)),
 			palomar_host_main, proxy);
@@ -306,9 +306,9 @@ void sim_world_heal(struct sim_world *w)
 		if (!world_is_up(host))
 			world_restart(host);
 	}
-	for (size_t i = 0; w->palomar != NULL && palomar_proxy(w->palomar, i) != NULL; i++) {
+	for (size_t i = 0; w->palomar != NULL && palomar_host_at(w->palomar, i) != NULL; i++) {
 		struct world_host *host = world_host_find(
-			w->world, lab_view_cstr(palomar_proxy(w->palomar, i)->name));
+			w->world, lab_view_cstr(palomar_host_at(w->palomar, i)->name));
 
 		if (!world_is_up(host))
 			world_restart(host);

@@ -331,9 +331,11 @@ static void errors_of_faults_are_found_before_anything_runs(void **state)
 		{ "kinds = crash\ntarget = backend\ndisk = kept\n", AT("9", "8") "disk: 'kept'" },
 		{ "kinds = slow_down\nrate = 101%\n", AT("8", "8") "rate: '101%'" },
 		{ "episodes = 1\n", AT("6", "1") "fault f has no kinds" },
-		{ "kinds = crash\n", AT("6", "1") "target: crash happens to a backend" },
+		{ "kinds = crash\n", AT("6", "1") "target: crash happens to a backend, a proxy or "
+						  "a controller" },
 		{ "kinds = clock_skew\ntarget = node\n",
-			AT("8", "10") "target: clock_skew happens to a backend" },
+			AT("8", "10") "target: clock_skew happens to a backend, a proxy or a "
+				      "controller" },
 		{ "kinds = node_down\ntarget = zone\n",
 			AT("8", "10") "target: node_down happens to a node" },
 		{ "kinds = crash | slow_down\ntarget = backend\n",
@@ -352,8 +354,11 @@ static void errors_of_faults_are_found_before_anything_runs(void **state)
 				      "backend-2" },
 		{ "kinds = node_down\ntarget = node cassandra-4\n",
 			AT("8", "10") "target: there is no node cassandra-4" },
-		{ "kinds = slow_down\ntarget = zone az1\n",
-			AT("8", "10") "target: only a backend or a node can be named" },
+		{ "kinds = slow_down\ntarget = zone az9\n",
+			AT("8", "10") "target: there is no site az9" },
+		{ "kinds = crash\ntarget = imds imds\n",
+			AT("8", "10") "target: only a backend, a proxy, a node or a zone can be "
+				      "named" },
 		{ "kinds = crash\ntarget = backend backend-1 backend-2\n",
 			AT("8", "10") "target: backend-1 is followed by too many words" },
 		{ "kinds = partition\ntarget = zone\nother = node cassandra-1\n",

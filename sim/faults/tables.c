@@ -28,7 +28,7 @@ _Static_assert(FAULT_KIND_COUNT <= 128, "a set of kinds is 128 bits");
 
 #define WORLD_POINTS \
 	(FAULT_BIT(world_clock) | FAULT_BIT(world_crash) | FAULT_BIT(world_partition) | \
-		FAULT_BIT(cql_node_down))
+		FAULT_BIT(world_zone) | FAULT_BIT(cql_node_down))
 
 const char *fault_point_name(enum fault_point point)
 {

@@ -12,6 +12,7 @@ struct episode_run {
 	struct world_host *crashed; /* to be started again */
 	uint32_t crashed_boots;
 	uint32_t partition;
+	struct world_lost_zone *zone;
 };
 
 static const struct fault_episode *episode_of(const struct episode_run *run)
@@ -51,6 +52,16 @@ static void begin_crash(struct episode_run *run, const struct fault_episode *epi
 	world_crash(host, episode->disk);
 }
 
+/* "zone:az1", as for partitions. */
+static const char *zone_of_target(const struct fault_episode *episode)
+{
+	static const char prefix[] = "zone:";
+
+	return strncmp(episode->target, prefix, sizeof(prefix) - 1) == 0
+		       ? episode->target + sizeof(prefix) - 1
+		       : episode->target;
+}
+
 static void begin_world_fault(struct episode_run *run, const struct fault_episode *episode)
 {
 	struct world *world = run->world;
@@ -60,6 +71,8 @@ static void begin_world_fault(struct episode_run *run, const struct fault_episod
 		begin_crash(run, episode);
 	else if (kind == FAULT_node_down)
 		world_node_down(world, lab_view_cstr(episode->target));
+	else if (kind == FAULT_zone_lost)
+		run->zone = world_lose_zone(world, zone_of_target(episode), episode->disk);
 	else if (kind == FAULT_partition || kind == FAULT_partition_one_way)
 		run->partition = world_partition(
 			world, episode->target, episode->other, kind == FAULT_partition_one_way);
@@ -72,7 +85,9 @@ static void end_world_fault(struct episode_run *run, const struct fault_episode 
 	struct world *world = run->world;
 	enum fault_kind kind = episode->kind;
 
-	if (kind == FAULT_node_down)
+	if (run->zone != NULL)
+		world_return_zone(world, &run->zone);
+	else if (kind == FAULT_node_down)
 		world_node_up(world, lab_view_cstr(episode->target));
 	else if (run->partition != 0)
 		world_heal(world, run->partition);

@@ -90,6 +90,32 @@ static void start_b1(void *ctx)
 	world_start(test->b1, idle, NULL);
 }
 
+static void a_zone_is_lost_and_returns_as_a_whole(void **state)
+{
+	struct test_world *test = *state;
+	struct fault_plan *plan = make_plan(test);
+	struct lab_view b1 = LAB_VIEW("b1"), b2 = LAB_VIEW("b2"), s3 = LAB_VIEW("s3");
+
+	add_service(test);
+	/* b1 is in az1, b2 and the service are in az2. */
+	add_episode(plan, FAULT_zone_lost, "zone:az2", "", 0);
+	world_set_faults(test->world, plan);
+	world_start(test->b1, idle, NULL);
+	world_start(test->b2, idle, NULL);
+	test_run(test, 10 * LAB_SEC - 1);
+	assert_true(world_is_up(test->b2));
+	test_run(test, 10 * LAB_SEC);
+	assert_true(world_is_up(test->b1));
+	assert_false(world_is_up(test->b2));
+	assert_false(world_reachable(test->world, b1, s3));
+	test_run(test, 30 * LAB_SEC);
+	assert_true(world_is_up(test->b2));
+	assert_int_equal(world_boots(test->b1), 1);
+	assert_int_equal(world_boots(test->b2), 2);
+	assert_true(world_reachable(test->world, b2, s3));
+	assert_int_equal(fault_fired_total(plan), 1);
+}
+
 static void a_host_that_somebody_else_started_is_left_alone(void **state)
 {
 	struct test_world *test = *state;
@@ -410,6 +436,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, test_teardown)
 	const struct CMUnitTest tests[] = {
 		T(the_world_carries_out_its_episodes),
+		T(a_zone_is_lost_and_returns_as_a_whole),
 		T(a_host_that_somebody_else_started_is_left_alone),
 		T(a_host_may_crash_in_its_request),
 		T(hooks_ask_the_plan_and_faults_become_events),

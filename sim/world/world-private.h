@@ -151,6 +151,11 @@ void world_add_node(
 /* NULL if there is none. */
 struct world_node *world_find_node(struct world *world, struct lab_view name);
 const char *world_zone_name(const struct world *world, uint32_t zone);
+/* zone.c: everything in it that is up goes; what did, comes back. */
+struct world_lost_zone;
+struct world_lost_zone *world_lose_zone(
+	struct world *world, const char *zone, enum fault_disk disk);
+void world_return_zone(struct world *world, struct world_lost_zone **lost);
 /* Is a message between these two lost now? Counts it if it is. */
 bool world_is_cut(struct world *world, const struct world_node *from, const struct world_node *to);
 /* One way, for a message of `bytes`. */
