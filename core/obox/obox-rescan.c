@@ -305,6 +305,7 @@ static void apply(struct obox_refresh *refresh, struct listing *listing, struct 
 {
 	struct obox_mailbox *mailbox = refresh->mailbox;
 	struct obox_index *index = &mailbox->index;
+	uint64_t important = index->important_changes;
 
 	if (!lab_defect(RESCAN_KEEPS_EXPUNGED))
 		ret->mails_lost = obox_index_expunge_unless(index, is_listed, listing->by_name);
@@ -321,6 +322,9 @@ static void apply(struct obox_refresh *refresh, struct listing *listing, struct 
 	index->changes += mailbox->pulled_changes > 0;
 	index->important_changes += mailbox->pulled_changes > 1;
 	mailbox->pulled_changes = 0;
+	/* Nobody may do anything here after that. */
+	if (index->important_changes != important)
+		obox_upload_schedule(mailbox);
 }
 
 /* Bundles first: what they tell is in a listing that is younger, or it is gone. */

@@ -839,6 +839,62 @@ static void a_merge_says_that_the_others_uidvalidity_changes(void **state)
 	node_stop(&lower);
 }
 
+/* By a clock that is an hour behind: the row stays. */
+static void expunges_in_vain(struct node *node)
+{
+	struct obox_mailbox *box = box_open(node, "INBOX");
+	struct lab_error err;
+
+	expunge(box, 2);
+	flush(node);
+	OK(obox_mailbox_rescan(box, &err));
+	assert_int_equal(obox_mailbox_count(box), 4);
+	flush(node);
+	obox_mailbox_close(&box);
+}
+
+static void flags_what_it_has(struct node *node)
+{
+	struct obox_mailbox *box = box_open(node, "INBOX");
+
+	set(box, 2, "\\Flagged", true);
+	flush(node);
+	obox_mailbox_close(&box);
+}
+
+static void uploads_what_it_heard(struct node *node)
+{
+	struct obox_mailbox *box = box_open(node, "INBOX");
+	unsigned uploads = UPLOADS(node->rig);
+	struct lab_error err;
+
+	OK(obox_mailbox_rescan(box, &err));
+	assert_int_equal(obox_mailbox_count(box), 4);
+	assert_true(obox_has_flag(box, 5, LAB_VIEW("\\Flagged")));
+	pass(node, 4 * LAB_MINUTE);
+	assert_int_equal(UPLOADS(node->rig), uploads);
+	pass(node, 2 * LAB_MINUTE);
+	assert_int_equal(UPLOADS(node->rig), uploads + 1);
+	obox_mailbox_close(&box);
+}
+
+/* Also if nobody does anything else. */
+static void flags_of_a_mail_that_came_back_are_uploaded(void **state)
+{
+	struct node first, second;
+
+	node_start(&first, *state, 0);
+	world_clock_offset(first.rig->hosts[1].host, INT64_C(-3600) * 1000 * 1000);
+	node_start(&second, *state, 1);
+	node_run(&first, first_prepares);
+	node_run(&second, rescan_inbox);
+	node_run(&second, expunges_in_vain);
+	node_run(&first, flags_what_it_has);
+	node_run(&second, uploads_what_it_heard);
+	node_stop(&second);
+	node_stop(&first);
+}
+
 static void look_once(struct node *node)
 {
 	struct obox_mailbox *box;
@@ -1017,6 +1073,7 @@ int main(void)
 		RIG_UNIT_TEST(two_backends_have_the_changes_of_both),
 		RIG_UNIT_TEST(two_bases_become_one_with_the_next_upload),
 		RIG_UNIT_TEST(a_merge_says_that_the_others_uidvalidity_changes),
+		RIG_UNIT_TEST(flags_of_a_mail_that_came_back_are_uploaded),
 		RIG_UNIT_TEST(a_folder_is_refreshed_once),
 		RIG_UNIT_TEST(a_damaged_bundle_costs_no_mail),
 		cmocka_unit_test(whatever_fails_before_a_crash_uids_and_mails_stay),
