@@ -19,6 +19,8 @@ static const struct command {
 	{ "test", "SCN... [--seeds A..B | -t TIME] [-j N] [...]", "many seeds, and a verdict",
 		cmd_test },
 	{ "replay", "SEED SCN [--until TIME|#EVENT]", "one run again, event by event", cmd_replay },
+	{ "trace", "SEED SCN -o FILE.json [--until TIME|#EVENT]",
+		"one run for ui.perfetto.dev, on its own time line", cmd_trace },
 	{ "sweep", "SCN [--seed S] [--fault POINT[:KIND]] [-j N]",
 		"every request of a run fails in every way", cmd_sweep },
 	{ "defects", "list | hunt [NAME...] [--seeds N] [...]",

@@ -36,6 +36,7 @@ static const struct option table[] = {
 	{ "--first", OPTION_FIRST, false, 0 },
 	{ "--until", OPTION_UNTIL, true, 0 },
 	{ "--quiet", OPTION_QUIET, false, 0 },
+	{ "-o", OPTION_OUTPUT, true, offsetof(struct options, output) },
 	{ "--history", OPTION_HISTORY, true, offsetof(struct options, history) },
 	{ "--s3", OPTION_S3, true, offsetof(struct options, s3) },
 	{ "--cql", OPTION_CQL, true, offsetof(struct options, cql) },
@@ -54,7 +55,6 @@ static const struct option table[] = {
 	{ "--scenarios", OPTION_HUNT, true, 0 },
 	{ "--soon", OPTION_HUNT, false, 0 },
 	{ "--runs", OPTION_SHRINK, true, 0 },
-	{ "-o", OPTION_SHRINK, true, offsetof(struct options, output) },
 	{ "--filter", OPTION_FS, true, offsetof(struct options, fs.filter) },
 	{ "--uri", OPTION_FS, true, offsetof(struct options, fs.uri) },
 	{ "-f", OPTION_FS, true, offsetof(struct options, fs.file) },
@@ -234,6 +234,7 @@ static int read_option(
 		return 0;
 	case OPTION_CONF:
 	case OPTION_MBOX:
+	case OPTION_OUTPUT:
 	case OPTION_HISTORY:
 	case OPTION_S3:
 	case OPTION_CQL:

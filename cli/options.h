@@ -55,8 +55,9 @@ enum cli_option {
 	OPTION_TLS = 1 << 24, /* --tls-cert, --tls-key, --tls-client-ca */
 	OPTION_INJECT = 1 << 25,
 	OPTION_FAULT = 1 << 26,
-	OPTION_HUNT = 1 << 27,  /* --scenarios, --soon */
-	OPTION_SHRINK = 1 << 28 /* --runs, -o */
+	OPTION_HUNT = 1 << 27,   /* --scenarios, --soon */
+	OPTION_SHRINK = 1 << 28, /* --runs */
+	OPTION_OUTPUT = 1 << 29  /* -o */
 };
 
 struct options {
@@ -74,6 +75,7 @@ struct options {
 	const char *then;
 	size_t inject_count, pattern_count;
 	const char *conf, *mbox, *history;
+	const char *output;                                   /* -o */
 	const char *s3, *cql, *imds, *sproxyd, *cdmi, *admin; /* "A:P" */
 	const char *data, *profile, *faults;
 	const char *tls_cert, *tls_key, *tls_client_ca;
@@ -84,8 +86,7 @@ struct options {
 	size_t scenario_count;
 	bool is_live, json, stop_at_first, quiet, is_soon;
 	uint64_t until_ns, until_event;
-	uint64_t runs;      /* of shrink and explain; 0: not told */
-	const char *output; /* -o */
+	uint64_t runs; /* of shrink and explain; 0: not told */
 	struct options_fs {
 		const char *filter, *uri, *file, *user, *root, *ca_file;
 		const char *variables[OPTIONS_FS_MAX], *metadata[OPTIONS_FS_MAX],
@@ -146,6 +147,7 @@ struct lab_pool *cli_pool(void);
 int cmd_run(int argc, char **argv);
 int cmd_test(int argc, char **argv);
 int cmd_replay(int argc, char **argv);
+int cmd_trace(int argc, char **argv);
 int cmd_sweep(int argc, char **argv);
 int cmd_shrink(int argc, char **argv);
 int cmd_explain(int argc, char **argv);

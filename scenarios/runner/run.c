@@ -58,8 +58,11 @@ static void on_event(void *ctx, const struct lab_event *event)
 static void on_access(void *ctx, const struct sim_access *access)
 {
 	struct run *run = ctx;
+	const struct run_options *o = run->options;
 
 	judge_access(run->oracle, access, run->result);
+	if (o->on_access != NULL && !run->is_stopped)
+		o->on_access(o->on_access_ctx, access);
 }
 
 static void on_operation(void *ctx, const struct history_op *op, bool is_end)
@@ -343,6 +346,7 @@ static void tell_end(struct run *run)
 		.settled_ns = run->settled_ns,
 		.ended_ns = world_now(run->sim.world) };
 
+	end.findings = oracle_findings(run->oracle, &end.finding_count);
 	if (o->canonical != NULL)
 		history_print_canonical(run->history, o->canonical);
 	if (o->on_end != NULL)

@@ -34,6 +34,8 @@ const char *run_verdict_name(enum run_verdict verdict);
 struct run_end {
 	const struct history *history;
 	const struct fault_plan *plan;
+	const struct oracle_finding *findings; /* none if it was stopped */
+	size_t finding_count;
 	uint64_t warmup_end_ns, storm_end_ns, settle_end_ns, settled_ns, ended_ns;
 };
 
@@ -53,6 +55,9 @@ struct run_options {
 	/* Every event, with the name of its host, for replay; may be NULL. */
 	void (*on_event)(void *ctx, const struct lab_event *event, const char *host);
 	void *on_event_ctx;
+	/* Every line of the services' access logs; may be NULL. Not in the live world. */
+	void (*on_access)(void *ctx, const struct sim_access *access);
+	void *on_access_ctx;
 	uint64_t until_ns;            /* stop the run there without a verdict; 0: run to the end */
 	uint64_t until_event;         /* or at that event; 0: none */
 	uint64_t foreign_patience_ns; /* live world, see foreign-cql.h; 0: its default */

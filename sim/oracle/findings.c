@@ -136,6 +136,12 @@ void oracle_findings_finish(struct oracle *oracle)
 	v->count = LAB_MIN(oracle->finding_count, (size_t)ORACLE_FINDINGS_MAX);
 }
 
+const struct oracle_finding *oracle_findings(const struct oracle *oracle, size_t *ret_count)
+{
+	*ret_count = LAB_MIN(oracle->finding_count, (size_t)ORACLE_FINDINGS_MAX);
+	return oracle->findings;
+}
+
 /* ---- excuses ---- */
 
 static bool is_weak(uint16_t consistency)

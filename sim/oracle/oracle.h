@@ -193,6 +193,8 @@ struct oracle_verdict {
 };
 
 void oracle_judge(struct oracle *oracle, const struct oracle_case *c, struct oracle_verdict *ret);
+/* Those of the verdict, once more; none before it. */
+const struct oracle_finding *oracle_findings(const struct oracle *oracle, size_t *ret_count);
 
 /* What is checked, for `oboxlab list invariants`. */
 struct oracle_invariant {
