@@ -280,7 +280,7 @@ void obox_upload_schedule(struct obox_mailbox *mailbox)
 	uint64_t when = env_now(mailbox->user->env);
 
 	metacache_count(metacache, mailbox, obox_mailbox_bytes(mailbox));
-	if (mailbox->sync.is_uploading || (!has_many_new(mailbox) && !has_important(mailbox)))
+	if (mailbox->sync.is_uploading || !is_needed(mailbox, OBOX_UPLOAD_IMPORTANT))
 		return;
 	if (!has_many_new(mailbox))
 		when += conf_of(mailbox)->metacache_upload_interval_ns;

@@ -127,6 +127,23 @@ NODE_TEST(the_eleventh_new_mail_uploads_them)
 	obox_mailbox_close(&box);
 }
 
+/* What is due and not done would be due again at once, for ever. */
+NODE_TEST(a_deleted_folder_is_not_due)
+{
+	struct obox_mailbox *box = box_open(node, "Work");
+	struct lab_error err;
+
+	for (unsigned i = 0; i < 10; i++)
+		deliver(box, "x");
+	OK(obox_folder_delete(node->user, LAB_VIEW("Work"), NULL, &err));
+	start_counting(node->rig);
+	node->conf.obox_max_rescan_mail_count = 5;
+	assert_int_equal(obox_store(box, 1, LAB_VIEW("\\Seen"), true, &err), -1);
+	pass(node, 60 * LAB_MINUTE);
+	assert_int_equal(UPLOADS(node->rig), 0);
+	obox_mailbox_close(&box);
+}
+
 NODE_TEST(a_delivery_waits_for_no_upload)
 {
 	struct obox_mailbox *box = box_open(node, "INBOX");
@@ -1052,6 +1069,7 @@ int main(void)
 		RIG_UNIT_TEST(flags_are_uploaded_within_the_interval),
 		RIG_UNIT_TEST(the_interval_is_a_setting),
 		RIG_UNIT_TEST(the_eleventh_new_mail_uploads_them),
+		RIG_UNIT_TEST(a_deleted_folder_is_not_due),
 		RIG_UNIT_TEST(a_delivery_waits_for_no_upload),
 		RIG_UNIT_TEST(an_expunge_of_a_mail_that_no_bundle_knows_uploads_first),
 		RIG_UNIT_TEST(if_it_cannot_be_uploaded_it_is_not_expunged),
