@@ -24,6 +24,7 @@
 /* See "max_bucket is lowered" below. */
 #define LEASE (10 * LAB_MINUTE)
 #define SETTLED (30 * LAB_MINUTE)
+#define CONFIRMS_MAX 3
 
 /* As long as each other: "open" is written over "clean". */
 #define MARK_CLEAN "oboxlab-buckets 1 clean"
@@ -38,6 +39,7 @@ struct folder {
 	bool is_known;
 	bool is_busy;     /* somebody counts it, or raises its max_bucket */
 	bool was_lowered; /* a raise may come back to a bucket that has rows */
+	bool is_unleased; /* old map files: each save is followed by a look */
 	uint32_t max_bucket;
 	uint64_t live;
 	uint64_t leased_until_ns; /* rows may be put into max_bucket, unless that is 0 */
@@ -395,10 +397,14 @@ int dictmap_bucket_raise(struct dictmap_fs *fs, struct lab_view guid, uint32_t b
  * lowers has seen the same write time SETTLED ago: no lease is left then, nor a save that began
  * under one, and what its listing shows empty stays empty until somebody writes the row again. Such
  * a write and the lowering have the same timestamp, and of equal ones the larger value counts. No
- * clock is compared with another host's. */
+ * clock is compared with another host's.
+ *
+ * Old map files do not tell the write time. A host that has such cannot lower, nor say that it has
+ * room. So after a row is there it looks at max_bucket, and raises it again if it was lowered; and
+ * whoever lowers looks into the buckets after it has given them up. Of the two the later one sees
+ * what the other has done. */
 
-/* The max_bucket that was found is this host's. Old map files do not tell its write time: then
- * nobody can lower it safely, and nobody does. */
+/* The max_bucket that was found is this host's. */
 static int folder_lease(struct dictmap_fs *fs, struct lab_view guid, struct folder *folder,
 	uint64_t written_us, uint64_t asked_ns, struct lab_error *err)
 {
@@ -409,13 +415,41 @@ static int folder_lease(struct dictmap_fs *fs, struct lab_view guid, struct fold
 			err->code = LAB_UNAVAILABLE;
 		return lab_error_wrap(err, "keep max_bucket %" PRIu32, folder->max_bucket);
 	}
+	folder->is_unleased = folder->max_bucket > 0 && written_us == 0;
 	folder->leased_until_ns = asked_ns + LEASE;
 	return 0;
 }
 
 static bool is_leased(struct dictmap_fs *fs, const struct folder *folder)
 {
-	return folder->max_bucket == 0 || env_now(fs->fs.settings.env) < folder->leased_until_ns;
+	return folder->max_bucket == 0 || folder->is_unleased ||
+	       env_now(fs->fs.settings.env) < folder->leased_until_ns;
+}
+
+int dictmap_bucket_confirm(
+	struct dictmap_fs *fs, struct lab_view guid, uint32_t bucket, struct lab_error *err)
+{
+	struct folder *folder = lab_map_get(fs->buckets->folders, guid);
+	uint64_t written_us;
+	uint32_t max_bucket;
+
+	if (bucket == 0 || folder == NULL || !folder->is_unleased)
+		return 0;
+	for (unsigned i = 0; i < CONFIRMS_MAX; i++) {
+		if (dictmap_bucket_max(fs, guid, &max_bucket, &written_us, err) < 0)
+			break;
+		/* The next save counts what another host has raised or lowered. */
+		folder->is_known = folder->is_known && max_bucket == folder->max_bucket;
+		if (max_bucket >= bucket)
+			return 0;
+		folder->was_lowered = true;
+		if (dictmap_bucket_raise(fs, guid, bucket, written_us, "file", err) < 0)
+			break;
+		(void)lab_fail(err, LAB_UNCERTAIN, "max_bucket stays %" PRIu32, max_bucket);
+	}
+	/* The row is there, and may be above max_bucket. */
+	err->code = LAB_UNCERTAIN;
+	return lab_error_wrap(err, "keep max_bucket at %" PRIu32, bucket);
 }
 
 static bool may_lower(
@@ -438,15 +472,22 @@ static bool may_lower(
 uint32_t dictmap_bucket_lower(
 	struct dictmap_fs *fs, struct lab_view guid, const struct dictmap_bucket_listing *listing)
 {
-	struct folder *folder = folder_add(fs, guid);
 	struct env *env = fs->fs.settings.env;
 	struct lab_error err = { .code = LAB_OK };
+	struct folder *folder;
 	int result;
 
+	/* Before anything is kept of the folder: a file that is no good clears all. */
+	cache_open(fs);
+	folder = folder_add(fs, guid);
 	if (folder == NULL || !may_lower(folder, listing, env_now(env)))
 		return listing->max_bucket;
 	folder->is_busy = true;
 	result = max_bucket_write(fs, guid, listing->last_used, listing->written_us + 1, &err);
+	/* If it comes late, nobody looks after it: with the same timestamp it then loses. */
+	if (result < 0 && err.code == LAB_UNCERTAIN)
+		(void)max_bucket_write(
+			fs, guid, listing->max_bucket, listing->written_us + 1, NULL);
 	folder->is_busy = false;
 	folder->empty_us = 0;
 	/* Lowered or not: the next save looks first. */
@@ -461,6 +502,19 @@ uint32_t dictmap_bucket_lower(
 		return listing->max_bucket;
 	LAB_MARK(max_bucket_lowered);
 	return listing->last_used;
+}
+
+int dictmap_bucket_give_back(
+	struct dictmap_fs *fs, struct lab_view guid, uint32_t bucket, struct lab_error *err)
+{
+	uint64_t written_us;
+	uint32_t max_bucket;
+
+	if (dictmap_bucket_max(fs, guid, &max_bucket, &written_us, err) < 0)
+		return -1;
+	return max_bucket >= bucket
+		       ? 0
+		       : dictmap_bucket_raise(fs, guid, bucket, written_us, "iter", err);
 }
 
 /* ---- counters ---- */
@@ -524,6 +578,8 @@ static int folder_raise(struct dictmap_fs *fs, struct lab_view guid, struct fold
 		return -1;
 	if (!folder->was_lowered)
 		folder_set(fs, folder, next, 0);
+	/* Written just now, so also without its time nobody lowers it before that. */
+	folder->is_unleased = false;
 	folder->leased_until_ns = asked_ns + LEASE;
 	return 0;
 }

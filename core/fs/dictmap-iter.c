@@ -136,10 +136,29 @@ static void report_empty_buckets(const struct listing *l)
 	}
 }
 
+/* A host with old map files may have put a row into one of them since they were listed; it looks at
+ * max_bucket after that. What cannot be listed may have one. */
+static void look_into_given_up(struct listing *l, size_t count)
+{
+	size_t used = l->bucket_count;
+	struct lab_error err;
+
+	for (size_t b = l->bucket_count; b < count; b++) {
+		list_bucket(l, b);
+		if (l->buckets[b].result < 0)
+			l->buckets[b].count = 0;
+		if (l->buckets[b].result < 0 || l->buckets[b].count > 0)
+			used = b + 1;
+	}
+	if (used > l->bucket_count &&
+		dictmap_bucket_give_back(l->fs, l->path->guid, (uint32_t)used - 1, &err) == 0)
+		l->bucket_count = used;
+}
+
 /* Since 2.3.14: each first access to the folder would list them (PRO-02). */
 static void lower_max_bucket(struct listing *l)
 {
-	size_t used = l->bucket_count;
+	size_t used = l->bucket_count, before = used;
 	struct dictmap_bucket_listing listing = { .max_bucket = (uint32_t)l->bucket_count - 1,
 		.written_us = l->max_bucket_us,
 		.asked_ns = l->asked_ns };
@@ -149,6 +168,8 @@ static void lower_max_bucket(struct listing *l)
 	listing.last_used = (uint32_t)used - 1;
 	if (used < l->bucket_count)
 		l->bucket_count = (size_t)dictmap_bucket_lower(l->fs, l->path->guid, &listing) + 1;
+	if (l->bucket_count < before)
+		look_into_given_up(l, before);
 }
 
 static int iter_mails(struct listing *l, uint32_t flags, struct lab_view **ret_names,

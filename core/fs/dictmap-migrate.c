@@ -41,7 +41,7 @@ static int add_mail(struct migration *m, struct lab_view path, const struct dict
 		return -1;
 	/* What is uncertain is left alone: the object is there, so no row of it dangles. */
 	if (dictmap_rows_insert(m->fs, parsed, bucket, parsed->name, false, &residue, err) == 0)
-		return 0;
+		return dictmap_bucket_confirm(m->fs, parsed->guid, bucket, err);
 	if (err->code != LAB_UNCERTAIN)
 		dictmap_bucket_release(m->fs, parsed->guid, bucket);
 	return -1;

@@ -86,7 +86,7 @@ static int add_mail(struct dictmap_fs *fs, const struct dictmap_path *path, stru
 	if (dictmap_bucket_reserve(fs, path->guid, &bucket, err) < 0)
 		return -1;
 	if (add_rows(fs, path, bucket, value, err) == 0)
-		return 1;
+		return dictmap_bucket_confirm(fs, path->guid, bucket, err) < 0 ? -1 : 1;
 	if (err->code != LAB_UNCERTAIN)
 		dictmap_bucket_release(fs, path->guid, bucket);
 	return -1;

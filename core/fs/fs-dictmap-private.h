@@ -130,6 +130,10 @@ void dictmap_buckets_free(struct dictmap_fs *fs);
  * is full. Blocks. -1: nothing was reserved; never UNCERTAIN. */
 int dictmap_bucket_reserve(
 	struct dictmap_fs *fs, struct lab_view guid, uint32_t *ret, struct lab_error *err);
+/* After the row is there. With old map files another host may have given the bucket up meanwhile:
+ * then max_bucket is raised again. Blocks. -1: always UNCERTAIN, the row may be above it. */
+int dictmap_bucket_confirm(
+	struct dictmap_fs *fs, struct lab_view guid, uint32_t bucket, struct lab_error *err);
 /* A reserved row was not written after all. */
 void dictmap_bucket_release(struct dictmap_fs *fs, struct lab_view guid, uint32_t bucket);
 /* A row of the bucket was deleted: a tombstone now. Blocks. */
@@ -151,6 +155,9 @@ struct dictmap_bucket_listing {
 };
 uint32_t dictmap_bucket_lower(
 	struct dictmap_fs *fs, struct lab_view guid, const struct dictmap_bucket_listing *listing);
+/* The bucket has rows after max_bucket was lowered below it. Blocks. */
+int dictmap_bucket_give_back(
+	struct dictmap_fs *fs, struct lab_view guid, uint32_t bucket, struct lab_error *err);
 /* A complete listing counted the live rows of the last bucket. Blocks. */
 void dictmap_bucket_counted(
 	struct dictmap_fs *fs, struct lab_view guid, uint32_t max_bucket, uint64_t rows);

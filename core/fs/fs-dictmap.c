@@ -630,6 +630,8 @@ static int dictmap_write(struct fs_file *file, struct lab_view contents, struct 
 		result = put_and_insert(file, &path, bucket, contents, tmp, err);
 		if (result < 0 && err->code != LAB_UNCERTAIN && path.kind == DICTMAP_MAIL)
 			dictmap_bucket_release(fs, path.guid, bucket);
+		if (result == 0 && path.kind == DICTMAP_MAIL)
+			result = dictmap_bucket_confirm(fs, path.guid, bucket, err);
 		((struct dictmap_file *)file)->bucket = bucket;
 	}
 	lab_arena_free(&tmp);
@@ -685,6 +687,8 @@ static int copy_in_dict(struct fs_file *to, const struct dictmap_path *path, str
 		result = copy_locked(to, path, bucket, oid, err);
 		unlock_object(fs, oid);
 	}
+	if (result == 0)
+		result = dictmap_bucket_confirm(fs, path->guid, bucket, err);
 	if (result == 0)
 		tell_version(to, path, bucket, arena);
 	if (result < 0 && err->code != LAB_UNCERTAIN)

@@ -719,6 +719,146 @@ RIG_TEST(a_host_that_was_away_looks_before_it_uses_its_room)
 	fs_deinit(&a);
 }
 
+/* It cannot say that it has room, as it does not know when max_bucket was written. */
+RIG_TEST(what_older_maps_put_into_a_bucket_that_was_given_up_is_seen)
+{
+	struct fs *a = open_on(rig, 0, DICTMAP("4", "")), *b = open_on(rig, 0, OTHER_CACHE("4"));
+	unsigned lookups;
+
+	rig->has_old_map = true;
+	save_many(b, 9);
+	delete_bucket(rig, b, 2);
+	rig->has_old_map = false;
+	(void)list(rig, a, 0);
+	wait_minutes(rig, 25);
+	rig->has_old_map = true;
+	save_many(b, 1);
+	delete_bucket(rig, b, 2);
+	rig->has_old_map = false;
+	wait_minutes(rig, 6);
+	(void)list(rig, a, 0);
+	assert_max_bucket(rig, "1");
+	rig->has_old_map = true;
+	save_many(b, 1);
+	assert_int_equal(bucket_rows(rig, 2), 1);
+	assert_max_bucket(rig, "2");
+	rig->has_old_map = false;
+	assert_int_equal(list(rig, a, 0), 9);
+	/* One look for each, as long as it cannot know. */
+	rig->has_old_map = true;
+	save_many(b, 1);
+	lookups = rig->counts.lookups;
+	save_many(b, 1);
+	assert_int_equal(rig->counts.lookups, lookups + 1);
+	fs_deinit(&b);
+	fs_deinit(&a);
+}
+
+struct crossing {
+	struct rig *rig;
+	struct fs *fs;
+	uint64_t after_ns;
+	bool is_over;
+};
+
+static void save_across(void *arg)
+{
+	struct crossing *c = arg;
+
+	env_sleep(c->rig->hosts[0].env, c->after_ns);
+	c->rig->has_old_map = true;
+	save_many(c->fs, 1);
+	c->is_over = true;
+}
+
+/* Listed for the second time, the last bucket is given up; meanwhile a mail is put into it. */
+static void cross(struct rig *rig, struct fs *a, struct crossing *c)
+{
+	struct lab_error err;
+
+	rig->has_old_map = true;
+	delete_bucket(rig, c->fs, 1);
+	rig->has_old_map = false;
+	(void)list(rig, a, 0);
+	wait_minutes(rig, 31);
+	OK(env_spawn(rig->hosts[0].env, "save", save_across, c, &err));
+	(void)list(rig, a, 0);
+	while (!c->is_over)
+		env_sleep(rig->hosts[0].env, LAB_MSEC);
+	rig->has_old_map = false;
+	if (list(rig, a, 0) != 5)
+		fail_msg("hidden if saved after %" PRIu64 " ms", c->after_ns / LAB_MSEC);
+}
+
+RIG_TEST(a_save_by_older_maps_may_cross_a_lowering)
+{
+	struct fs *a = open_on(rig, 0, DICTMAP("4", "")), *b = open_on(rig, 0, OTHER_CACHE("4"));
+	unsigned lowered = 0;
+
+	save_many(b, 5);
+	rig->listing_ns = 20 * LAB_MSEC;
+	for (uint64_t ms = 2; ms < 60; ms++) {
+		struct crossing c = { .rig = rig, .fs = b, .after_ns = ms * LAB_MSEC };
+		unsigned before = rig->counts.events[LAB_EV_fs_dictmap_max_bucket_changed];
+
+		cross(rig, a, &c);
+		assert_max_bucket(rig, "1");
+		lowered += rig->counts.events[LAB_EV_fs_dictmap_max_bucket_changed] == before + 2;
+	}
+	/* And raised again. */
+	assert_int_equal(lowered, 58);
+	fs_deinit(&b);
+	fs_deinit(&a);
+}
+
+/* By when the look is over, it has not arrived. */
+RIG_TEST(a_late_lowering_hides_nothing_of_older_maps)
+{
+	struct fs *a = open_on(rig, 0, DICTMAP("4", "")), *b = open_on(rig, 0, OTHER_CACHE("4"));
+
+	save_many(b, 5);
+	rig->has_old_map = true;
+	wait_minutes(rig, 11);
+	save_many(b, 1);
+	delete_bucket(rig, b, 1);
+	rig->has_old_map = false;
+	(void)list(rig, a, 0);
+	wait_minutes(rig, 31);
+	rig->only = "max_bucket";
+	rig_fail_at(rig, 2, RIG_UNCERTAIN_LATE);
+	assert_int_equal(list(rig, a, 0), 4);
+	assert_true(rig->fired);
+	rig_fail_at(rig, 0, RIG_FAIL);
+	rig->has_old_map = true;
+	save_many(b, 1);
+	rig->has_old_map = false;
+	rig_apply_late(rig);
+	assert_int_equal(list(rig, a, 0), 5);
+	fs_deinit(&b);
+	fs_deinit(&a);
+}
+
+/* What it cannot find out nobody can rely on. */
+RIG_TEST(a_save_by_older_maps_whose_look_fails_is_uncertain)
+{
+	struct fs *fs = open_on(rig, 0, DICTMAP("4", ""));
+	struct lab_error err;
+	char name[33];
+
+	rig->has_old_map = true;
+	save_many(fs, 5);
+	wait_minutes(rig, 11);
+	save_many(fs, 1);
+	rig->only = "max_bucket";
+	rig_fail_at(rig, 1, RIG_FAIL);
+	FAILS(create(fs, FOLDER, "x", name, &err), LAB_UNCERTAIN);
+	assert_true(rig->fired);
+	rig_fail_at(rig, 0, RIG_FAIL);
+	rig->only = NULL;
+	assert_int_equal(list(rig, fs, 0), 7);
+	fs_deinit(&fs);
+}
+
 /* The lowering is on its way while others write; whenever it arrives, it hides nothing. */
 static void lower_late(struct rig *rig, unsigned saves_before, unsigned saves_after)
 {
@@ -800,6 +940,7 @@ RIG_TEST(a_bucket_that_is_met_again_is_counted)
 /* Three hosts that save, expunge, list and wait in any order, while a step may fail in any way:
  * what was acknowledged is listed by who has never looked before. */
 struct play {
+	unsigned older;
 	struct rig *rig;
 	struct fs *hosts[3];
 	char names[400][33];
@@ -834,12 +975,14 @@ static void play_delete(struct play *play, struct fs *fs, unsigned victim)
 
 static void play_step(struct play *play, uint64_t seed, unsigned n)
 {
-	struct fs *fs = play->hosts[play_draw(play, seed, n, 3)];
+	unsigned host = play_draw(play, seed, n, 3);
+	struct fs *fs = play->hosts[host];
 	unsigned what = play_draw(play, seed, n, 16);
 	struct lab_view *names;
 	struct lab_error err;
 	size_t count;
 
+	play->rig->has_old_map = host < play->older;
 	if (play_draw(play, seed, n, 5) == 0) {
 		play->rig->only = play_draw(play, seed, n, 2) == 0 ? "max_bucket" : NULL;
 		rig_fail_at(play->rig, 1 + play_draw(play, seed, n, 4),
@@ -858,6 +1001,7 @@ static void play_step(struct play *play, uint64_t seed, unsigned n)
 	play->raised_late += play->rig->late_count > 0;
 	rig_fail_at(play->rig, 0, RIG_FAIL);
 	play->rig->only = NULL;
+	play->rig->has_old_map = false;
 	if (play_draw(play, seed, n, 3) == 0)
 		rig_apply_late(play->rig);
 }
@@ -882,9 +1026,10 @@ static void assert_all_listed(struct play *play, uint64_t seed, unsigned n)
 	fs_deinit(&fs);
 }
 
-static unsigned play(struct rig *rig, uint64_t seed)
+/* The first so many hosts have older maps. */
+static unsigned play(struct rig *rig, uint64_t seed, unsigned older)
 {
-	struct play play = { .rig = rig };
+	struct play play = { .rig = rig, .older = older };
 	unsigned lowered;
 	char uri[300];
 
@@ -912,7 +1057,11 @@ static unsigned play(struct rig *rig, uint64_t seed)
 #define PLAY_TEST(n) \
 	RIG_TEST(nothing_is_hidden_whoever_raises_and_lowers_##n) \
 	{ \
-		assert_true(play(rig, n) > 0); \
+		assert_true(play(rig, n, 0) > 0); \
+	} \
+	RIG_TEST(nothing_is_hidden_also_with_older_maps_##n) \
+	{ \
+		assert_true(play(rig, n, 1 + n % 2) > 0); \
 	}
 PLAY_TEST(1)
 PLAY_TEST(2)
@@ -949,6 +1098,10 @@ int main(void)
 		RIG_UNIT_TEST(empty_buckets_at_the_end_are_forgotten_in_time),
 		RIG_UNIT_TEST(a_bucket_that_is_not_empty_stays_with_all_below),
 		RIG_UNIT_TEST(without_its_write_time_max_bucket_is_never_lowered),
+		RIG_UNIT_TEST(what_older_maps_put_into_a_bucket_that_was_given_up_is_seen),
+		RIG_UNIT_TEST(a_save_by_older_maps_may_cross_a_lowering),
+		RIG_UNIT_TEST(a_late_lowering_hides_nothing_of_older_maps),
+		RIG_UNIT_TEST(a_save_by_older_maps_whose_look_fails_is_uncertain),
 		RIG_UNIT_TEST(a_bucket_in_which_another_host_has_room_stays),
 		RIG_UNIT_TEST(a_host_that_was_away_looks_before_it_uses_its_room),
 		RIG_UNIT_TEST(a_lowering_that_fails_fails_no_listing),
@@ -959,13 +1112,21 @@ int main(void)
 		RIG_UNIT_TEST(a_lowering_that_comes_behind_2_saves_and_before_1),
 		RIG_UNIT_TEST(a_lowering_that_comes_behind_5_saves_and_before_2),
 		RIG_UNIT_TEST(nothing_is_hidden_whoever_raises_and_lowers_1),
+		RIG_UNIT_TEST(nothing_is_hidden_also_with_older_maps_1),
 		RIG_UNIT_TEST(nothing_is_hidden_whoever_raises_and_lowers_2),
+		RIG_UNIT_TEST(nothing_is_hidden_also_with_older_maps_2),
 		RIG_UNIT_TEST(nothing_is_hidden_whoever_raises_and_lowers_3),
+		RIG_UNIT_TEST(nothing_is_hidden_also_with_older_maps_3),
 		RIG_UNIT_TEST(nothing_is_hidden_whoever_raises_and_lowers_4),
+		RIG_UNIT_TEST(nothing_is_hidden_also_with_older_maps_4),
 		RIG_UNIT_TEST(nothing_is_hidden_whoever_raises_and_lowers_5),
+		RIG_UNIT_TEST(nothing_is_hidden_also_with_older_maps_5),
 		RIG_UNIT_TEST(nothing_is_hidden_whoever_raises_and_lowers_6),
+		RIG_UNIT_TEST(nothing_is_hidden_also_with_older_maps_6),
 		RIG_UNIT_TEST(nothing_is_hidden_whoever_raises_and_lowers_7),
+		RIG_UNIT_TEST(nothing_is_hidden_also_with_older_maps_7),
 		RIG_UNIT_TEST(nothing_is_hidden_whoever_raises_and_lowers_8),
+		RIG_UNIT_TEST(nothing_is_hidden_also_with_older_maps_8),
 	};
 
 	return cmocka_run_group_tests_name("dictmap-buckets", tests, NULL, NULL);
