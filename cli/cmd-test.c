@@ -13,7 +13,7 @@
 #define SEED_TIMEOUT_S 300
 #define ALLOWED \
 	(OPTION_SEEDS | OPTION_TIME | OPTION_WORKERS | OPTION_DEFECT | OPTION_SET | OPTION_CONF | \
-		OPTION_MBOX | OPTION_JSON | OPTION_FIRST | OPTION_QUIET)
+		OPTION_MBOX | OPTION_JSON | OPTION_FIRST | OPTION_QUIET | OPTION_GUARD)
 
 struct progress {
 	const struct options *options;
@@ -80,6 +80,7 @@ static int test_one(const struct options *o, const struct scenario *scenario,
 		.workers = o->workers != 0 ? o->workers : cli_cores(),
 		.seed_timeout_s = SEED_TIMEOUT_S,
 		.time_limit_ns = o->time_limit_ns,
+		.guard = o->guard,
 		.stop_at_first = o->stop_at_first,
 		.on_progress = on_progress,
 		.ctx = &progress };

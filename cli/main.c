@@ -125,6 +125,8 @@ static int usage(FILE *to)
 		"  --mbox FILE|DIR        real mails: an mbox, or a folder of .eml files\n"
 		"  --defect NAME          a known mistake, switched on: the oracle must find it\n"
 		"  --json                 machine-readable summary\n"
+		"  --guard N              test: one of N seeds is run twice, and each that fails; "
+		"0: none\n"
 		"  --first                stop at the first failure\n"
 		"  --inject [>]POINT:KIND:N[+[TIME]][:DISK,DOWN]\n"
 		"                         run, replay: the N-th request there fails; + and all "

@@ -36,6 +36,7 @@ static const struct option table[] = {
 	{ "--first", OPTION_FIRST, false, 0 },
 	{ "--until", OPTION_UNTIL, true, 0 },
 	{ "--quiet", OPTION_QUIET, false, 0 },
+	{ "--guard", OPTION_GUARD, true, 0 },
 	{ "-o", OPTION_OUTPUT, true, offsetof(struct options, output) },
 	{ "--history", OPTION_HISTORY, true, offsetof(struct options, history) },
 	{ "--s3", OPTION_S3, true, offsetof(struct options, s3) },
@@ -210,6 +211,8 @@ static int read_option(
 		return read_defect(text, o, err);
 	case OPTION_SHRINK:
 		return read_number("--runs", text, 1000000, &o->runs, err);
+	case OPTION_GUARD:
+		return read_number("--guard", text, 1000000, &o->guard, err);
 	case OPTION_SET:
 		return read_set(text, o, err);
 	case OPTION_WORLD:
@@ -277,7 +280,9 @@ static bool is_argument(const char *text, uint32_t allowed)
 int options_parse(
 	int argc, char **argv, uint32_t allowed, struct options *ret, struct lab_error *err)
 {
-	*ret = (struct options){ .first_seed = 1, .last_seed = 100, .seed = 1 };
+	*ret = (struct options){
+		.first_seed = 1, .last_seed = 100, .seed = 1, .guard = OPTIONS_GUARD
+	};
 	for (int i = 1; i < argc; i++) {
 		const struct option *option;
 

@@ -12,6 +12,7 @@
 #define OPTIONS_SETS_MAX 64
 #define OPTIONS_FS_MAX 32
 #define OPTIONS_FAULTS_MAX 32
+#define OPTIONS_GUARD 64 /* unless told, one of so many seeds is run twice */
 
 /* Exit statuses of every command (DESIGN 7). */
 enum cli_status {
@@ -57,7 +58,8 @@ enum cli_option {
 	OPTION_FAULT = 1 << 26,
 	OPTION_HUNT = 1 << 27,   /* --scenarios, --soon */
 	OPTION_SHRINK = 1 << 28, /* --runs */
-	OPTION_OUTPUT = 1 << 29  /* -o */
+	OPTION_OUTPUT = 1 << 29, /* -o */
+	OPTION_GUARD = 1 << 30
 };
 
 struct options {
@@ -75,6 +77,7 @@ struct options {
 	const char *then;
 	size_t inject_count, pattern_count;
 	const char *conf, *mbox, *history;
+	uint64_t guard;                                       /* one of so many; 0: none */
 	const char *output;                                   /* -o */
 	const char *s3, *cql, *imds, *sproxyd, *cdmi, *admin; /* "A:P" */
 	const char *data, *profile, *faults;

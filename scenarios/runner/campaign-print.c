@@ -135,6 +135,9 @@ void campaign_print(const struct campaign_result *r, const char *scenario, struc
 		per_second(r->seeds, r->wall_ns, 10) % 10,
 		per_second(t->storage_requests, r->wall_ns, 1), r->workers);
 	lab_buf_printf(out, "  trace hash        %016" PRIx64 "\n", t->trace_hash);
+	if (r->guarded > 0)
+		lab_buf_printf(out, "  ran twice         %" PRIu64 " of %" PRIu64 " seeds\n",
+			r->guarded, r->seeds);
 	lab_buf_printf(out,
 		"\nVERDICT %s: %" PRIu64 " passed, %" PRIu64 " failed, %" PRIu64 " broken, %" PRIu64
 		" inconclusive, %" PRIu64 " excused findings\n",
@@ -215,6 +218,7 @@ void campaign_print_json(const struct campaign_result *r, const char *scenario, 
 	lab_json_put_u64(&json, "broken", r->broken);
 	lab_json_put_u64(&json, "unknown", r->inconclusive);
 	lab_json_put_u64(&json, "excused", r->excused);
+	lab_json_put_u64(&json, "ran_twice", r->guarded);
 	lab_json_put_u64(&json, "seeds_until_failure", r->seeds_until_failure);
 	lab_json_key(&json, "faults");
 	lab_json_object(&json);

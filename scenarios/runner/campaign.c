@@ -6,6 +6,7 @@
 #include "scenarios/runner/campaign.h"
 
 #include "scenarios/runner/costs-print.h"
+#include "scenarios/runner/guard.h"
 #include "scenarios/runner/report.h"
 
 #include <errno.h>
@@ -30,6 +31,7 @@ enum message_kind {
 /* What goes through the pipe. */
 struct message {
 	enum message_kind kind;
+	bool is_guarded; /* it was run twice */
 	struct run_result result;
 };
 
@@ -82,21 +84,41 @@ static struct run_options options_of(const struct campaign_settings *s, uint64_t
 	return options;
 }
 
-static void run_one(const struct campaign_settings *s, uint64_t seed, struct lab_pool *pool,
-	struct lab_fiber_pool *fibers, int fd)
+/* What every run of a worker has. */
+struct worker_means {
+	struct lab_pool *pool;
+	struct lab_fiber_pool *fibers;
+	struct run_record record;
+};
+
+/* Runs it, and where the guard wants it, runs it again. */
+static int run_guarded(const struct campaign_settings *s, uint64_t number,
+	const struct run_options *options, struct message *message, struct lab_error *err)
+{
+	if (run_simulated(options, &message->result, err) < 0)
+		return -1;
+	message->is_guarded = s->guard != 0 && ((number - s->first_seed) % s->guard == 0 ||
+						       message->result.verdict != RUN_PASS);
+	return message->is_guarded ? guard_again(options, &message->result, err) : 0;
+}
+
+static void run_one(
+	const struct campaign_settings *s, uint64_t seed, struct worker_means *means, int fd)
 {
 	struct run_options options = options_of(s, seed);
 	struct message *message = calloc(1, sizeof(*message));
 	struct lab_error err;
 
 	lab_assert(message != NULL);
-	options.pool = pool;
-	options.fibers = fibers;
+	options.pool = means->pool;
+	options.fibers = means->fibers;
+	means->record.count = 0;
+	options.record = s->guard != 0 ? &means->record : NULL;
 	message->kind = MESSAGE_BEGIN;
 	message->result.seed = seed;
 	send_message(fd, message);
 	message->kind = MESSAGE_RESULT;
-	if (run_simulated(&options, &message->result, &err) < 0) {
+	if (run_guarded(s, seed, &options, message, &err) < 0) {
 		message->kind = MESSAGE_INVALID;
 		snprintf(message->result.report, sizeof(message->result.report), "%s", err.message);
 	}
@@ -108,14 +130,18 @@ static void run_one(const struct campaign_settings *s, uint64_t seed, struct lab
 /* Every workers-th seed from `first` on. */
 static _Noreturn void worker_main(const struct campaign_settings *s, uint64_t first, int fd)
 {
-	struct lab_pool *pool = lab_pool_new(SIZE_MAX / 2);
-	struct lab_fiber_pool *fibers = lab_fiber_pool_new(FIBER_STACK_BYTES, FIBERS_MAX, NULL);
+	struct worker_means means = { .pool = lab_pool_new(SIZE_MAX / 2),
+		.fibers = lab_fiber_pool_new(FIBER_STACK_BYTES, FIBERS_MAX, NULL) };
+	struct lab_error err;
 
 	signal(SIGPIPE, SIG_DFL);
+	if (s->guard != 0 && guard_record_init(&means.record, &err) < 0)
+		_exit(1);
 	for (uint64_t seed = first; seed <= s->last_seed; seed += s->workers)
-		run_one(s, seed, pool, fibers, fd);
-	lab_fiber_pool_free(&fibers);
-	lab_pool_free(&pool);
+		run_one(s, seed, &means, fd);
+	guard_record_done(&means.record);
+	lab_fiber_pool_free(&means.fibers);
+	lab_pool_free(&means.pool);
 	_exit(0);
 }
 
@@ -244,6 +270,7 @@ static void handle_message(struct campaign *c, struct worker *w)
 	case MESSAGE_RESULT:
 		w->is_in_seed = false;
 		w->next_seed = run->seed + c->settings->workers;
+		c->result->guarded += w->message.is_guarded;
 		add_result(c, run);
 		break;
 	case MESSAGE_INVALID:

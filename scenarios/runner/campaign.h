@@ -24,7 +24,10 @@ struct campaign_settings {
 	unsigned workers;
 	unsigned seed_timeout_s;
 	uint64_t time_limit_ns; /* of wall time; 0: until the last seed */
-	bool stop_at_first;     /* begin nothing new after a failure */
+	/* One of so many seeds, the first one included, is run twice, and so is each that does not
+	 * pass (guard.h); 0: none is. */
+	uint64_t guard;
+	bool stop_at_first; /* begin nothing new after a failure */
 	/* Ends with the failure of the lowest number, however many workers there are; what is
 	 * broken or inconclusive does not end it. */
 	bool until_failure;
@@ -47,7 +50,7 @@ struct campaign_signature {
 
 struct campaign_result {
 	uint64_t seeds, passed, failed, broken, inconclusive;
-	uint64_t excused;
+	uint64_t excused, guarded;                       /* guarded: run twice */
 	uint64_t first_failed_seed, seeds_until_failure; /* 0: none failed */
 	struct run_result total; /* sums; trace_hash is the fold of all, in order of seeds */
 	uint64_t missed_marks;   /* bits: the scenario demands them, and no seed reached them */

@@ -5,6 +5,7 @@
 #include "scenarios/runner/run.h"
 
 #include "scenarios/runner/disaster.h"
+#include "scenarios/runner/guard.h"
 #include "scenarios/runner/judge.h"
 #include "scenarios/runner/mails-before.h"
 #include "scenarios/runner/migrate.h"
@@ -19,13 +20,6 @@
 /* Longer than every retry ladder and timeout of the core together: what has not ended by then
  * hangs. */
 #define PATIENCE (15 * LAB_MINUTE)
-
-const char *run_verdict_name(enum run_verdict verdict)
-{
-	static const char *const names[] = { "pass", "fail", "broken", "inconclusive" };
-
-	return names[verdict];
-}
 
 struct run {
 	struct sim_world sim;
@@ -49,6 +43,9 @@ static void on_event(void *ctx, const struct lab_event *event)
 	const struct run_options *o = run->options;
 
 	oracle_event(run->oracle, event);
+	if (o->record != NULL)
+		guard_note(o->record, event, world_host_name(run->sim.world, event->host),
+			world_trace_hash(run->sim.world));
 	if (o->on_event != NULL && !run->is_stopped)
 		o->on_event(o->on_event_ctx, event, world_host_name(run->sim.world, event->host));
 	if (o->until_event != 0 && event->sequence >= o->until_event)
