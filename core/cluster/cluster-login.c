@@ -18,13 +18,14 @@ static bool is_overtaken(struct cluster *c, const struct cluster_lookup *l, stru
 	       now.version_us > l->question.group.version_us;
 }
 
-static enum verdict verdict_of(struct cluster *c, const struct cluster_lookup *l)
+static enum verdict verdict_of(struct cluster *c, const struct cluster_lookup *l, bool is_referred)
 {
 	const struct route_question *q = &l->question;
 	const struct cluster_member *member = cluster_member_find(c, q->user.username);
 	const struct verdict_question v = { .route = q,
 		.answer = &l->answer,
 		.me = l->me,
+		.is_referred = is_referred,
 		.has_sessions = member != NULL && member->sessions > 0,
 		.is_being_moved = member != NULL && member->is_being_moved,
 		.was_moved = q->group_known != ROUTE_UNREAD &&
@@ -142,12 +143,13 @@ static int refer_from_memory(struct cluster *c, struct lab_view username, struct
 /* ---- logins ---- */
 
 /* 1 it is decided, 0 look again (with *fresh), -1 */
-static int act(struct cluster *c, struct cluster_lookup *l, struct lab_arena *arena, bool *fresh,
-	enum cluster_login_result *ret_result, struct cluster_place *ret, struct lab_error *err)
+static int act(struct cluster *c, struct cluster_lookup *l, bool is_referred,
+	struct lab_arena *arena, bool *fresh, enum cluster_login_result *ret_result,
+	struct cluster_place *ret, struct lab_error *err)
 {
 	const struct lab_view user = l->question.user.username;
 	const struct cluster_group *group = &l->question.group;
-	enum verdict verdict = verdict_of(c, l);
+	enum verdict verdict = verdict_of(c, l, is_referred);
 
 	*ret_result = CLUSTER_REFERRED;
 	switch (verdict) {
@@ -187,8 +189,9 @@ static int act(struct cluster *c, struct cluster_lookup *l, struct lab_arena *ar
 	return cluster_tempfail(err, l->answer.reason);
 }
 
-int cluster_login(struct cluster *c, struct lab_view username, struct lab_arena *arena,
-	enum cluster_login_result *ret_result, struct cluster_place *ret, struct lab_error *err)
+int cluster_login(struct cluster *c, struct lab_view username, bool is_referred,
+	struct lab_arena *arena, enum cluster_login_result *ret_result, struct cluster_place *ret,
+	struct lab_error *err)
 {
 	bool fresh = false;
 
@@ -201,7 +204,7 @@ int cluster_login(struct cluster *c, struct lab_view username, struct lab_arena 
 			if (refer_from_memory(c, username, arena, ret) == 1)
 				result = 1;
 		} else if (!is_overtaken(c, &lookup, arena)) {
-			result = act(c, &lookup, arena, &fresh, ret_result, ret, err);
+			result = act(c, &lookup, is_referred, arena, &fresh, ret_result, ret, err);
 		}
 		cluster_lookup_done(c, &lookup);
 		if (result != 0)
@@ -224,7 +227,7 @@ static bool recheck_user(struct cluster *c, struct lab_view username, struct lab
 			verdict = VERDICT_TEMPFAIL;
 		else
 			verdict = is_overtaken(c, &lookup, arena) ? VERDICT_READ
-								  : verdict_of(c, &lookup);
+								  : verdict_of(c, &lookup, false);
 		if (verdict == VERDICT_REFER || verdict == VERDICT_REFER_MOVED) {
 			kick_others(c, username);
 			is_kicked = true;

@@ -90,10 +90,13 @@ enum cluster_login_result {
 	CLUSTER_ACCEPTED, /* a session of ret->user: cluster_session_end() when it ends */
 	CLUSTER_REFERRED  /* to ret->host */
 };
-/* L10: 0 with *ret_result, or -1. A login of a user that is just being moved waits. Whoever is
- * referred because the user belongs elsewhere has its other sessions here kicked, too. */
-int cluster_login(struct cluster *cluster, struct lab_view username, struct lab_arena *arena,
-	enum cluster_login_result *ret_result, struct cluster_place *ret, struct lab_error *err);
+/* L10: 0 with *ret_result, or -1. `is_referred`: the proxy comes here because another backend said
+ * so; the target of a move accepts nobody else. A login of a user that is just being moved waits.
+ * Whoever is referred because the user belongs elsewhere has its other sessions here kicked, too.
+ */
+int cluster_login(struct cluster *cluster, struct lab_view username, bool is_referred,
+	struct lab_arena *arena, enum cluster_login_result *ret_result, struct cluster_place *ret,
+	struct lab_error *err);
 /* Never blocks. */
 void cluster_session_end(struct cluster *cluster, struct lab_view username);
 /* Sessions here, of one user or (empty) of all. */

@@ -566,9 +566,11 @@ enum verdict route_verdict(const struct verdict_question *v)
 			return v->is_being_moved ? VERDICT_HOLD : VERDICT_MOVE_USER;
 		return group->moving.len > 0 ? verdict_of_source(v) : VERDICT_ACCEPT;
 	}
-	/* The target of a move: its members are sent here by the source. */
+	/* The target of a move: its members are sent here by the source. Who comes by himself comes
+	 * from a proxy that knows nothing of this move, and may still have sessions at the source.
+	 */
 	if (answer->step == ROUTE_BACKEND && group->moving.len > 0 &&
-		cluster_id_eq(group->alt_backend_id, v->me))
+		cluster_id_eq(group->alt_backend_id, v->me) && (v->is_referred || v->has_sessions))
 		return VERDICT_ACCEPT;
 	return is_all_fresh(v->route) ? VERDICT_REFER : VERDICT_READ;
 }

@@ -130,6 +130,7 @@ struct verdict_question {
 	const struct route_question *route; /* as it ended */
 	const struct route_answer *answer;
 	struct cluster_id me;
+	bool is_referred;    /* another backend has sent this login here */
 	bool has_sessions;   /* of this user, here */
 	bool is_being_moved; /* between U1 and U4, here */
 	bool was_moved;      /* in the group's present move */

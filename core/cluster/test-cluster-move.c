@@ -127,8 +127,8 @@ static void login_late(void *arg)
 	struct node *node = &l->p->nodes[l->backend];
 	uint64_t start = env_now(node->geo->env);
 
-	l->status = cluster_login(
-		node->cluster, LAB_VIEW("bob"), node->geo->arena, &l->result, &l->place, &l->err);
+	l->status = cluster_login(node->cluster, LAB_VIEW("bob"), false, node->geo->arena,
+		&l->result, &l->place, &l->err);
 	l->took_ns = env_now(node->geo->env) - start;
 	l->done = true;
 }

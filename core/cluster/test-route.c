@@ -589,11 +589,12 @@ static void a_forced_move_is_monotone_and_takes_its_share(void **state)
 /* ---- backends ---- */
 
 static enum verdict verdict_of(struct model *m, uint8_t me, bool fresh, bool has_sessions,
-	bool was_moved, bool is_being_moved)
+	bool was_moved, bool is_being_moved, bool is_referred)
 {
 	struct route_question q = question(m);
 	struct route_answer a;
-	struct verdict_question v = { &q, &a, id(me), has_sessions, is_being_moved, was_moved };
+	struct verdict_question v = { &q, &a, id(me), is_referred, has_sessions, is_being_moved,
+		was_moved };
 
 	q.user_known = q.group_known = fresh ? ROUTE_FRESH : ROUTE_CACHED;
 	q.view_is_fresh = fresh;
@@ -611,24 +612,28 @@ static void a_backend_takes_only_whom_it_serves(void **state)
 		uint8_t backend, alt, me;
 		bool fresh, has_sessions, was_moved, is_being_moved;
 		enum verdict verdict;
+		bool is_referred;
 	} rows[] = {
 		/* not moving */
-		{ "", B1, B2, B1, false, false, false, false, VERDICT_ACCEPT },
-		{ "", B1, B2, B2, false, false, false, false, VERDICT_READ },
-		{ "", B1, B2, B2, true, true, false, false, VERDICT_REFER },
-		{ "", B1, B2, B3, true, false, false, false, VERDICT_REFER },
+		{ "", B1, B2, B1, false, false, false, false, VERDICT_ACCEPT, false },
+		{ "", B1, B2, B2, false, false, false, false, VERDICT_READ, false },
+		{ "", B1, B2, B2, true, true, false, false, VERDICT_REFER, false },
+		{ "", B1, B2, B3, true, false, false, false, VERDICT_REFER, false },
 		/* the source of a move */
-		{ "m", B1, B2, B1, false, true, false, false, VERDICT_ACCEPT_MOVING },
-		{ "m", B1, B2, B1, false, true, false, true, VERDICT_HOLD },
-		{ "m", B1, B2, B1, false, true, true, false, VERDICT_REFER_MOVED },
-		{ "m", B1, B2, B1, false, false, true, false, VERDICT_REFER_MOVED },
-		{ "m", B1, B2, B1, true, false, false, false, VERDICT_REFER_MOVED },
+		{ "m", B1, B2, B1, false, true, false, false, VERDICT_ACCEPT_MOVING, false },
+		{ "m", B1, B2, B1, false, true, false, true, VERDICT_HOLD, false },
+		{ "m", B1, B2, B1, false, true, true, false, VERDICT_REFER_MOVED, false },
+		{ "m", B1, B2, B1, false, false, true, false, VERDICT_REFER_MOVED, false },
+		{ "m", B1, B2, B1, true, false, false, false, VERDICT_REFER_MOVED, false },
 		/* nowhere to go: it will be taken back */
-		{ "m", B1, 99, B1, true, false, true, false, VERDICT_ACCEPT_MOVING },
-		{ "m", B1, B1, B1, true, false, false, false, VERDICT_ACCEPT_MOVING },
+		{ "m", B1, 99, B1, true, false, true, false, VERDICT_ACCEPT_MOVING, false },
+		{ "m", B1, B1, B1, true, false, false, false, VERDICT_ACCEPT_MOVING, false },
 		/* its target, and somebody else */
-		{ "m", B1, B2, B2, false, false, false, false, VERDICT_ACCEPT },
-		{ "m", B1, B2, B3, true, false, false, false, VERDICT_REFER },
+		{ "m", B1, B2, B2, false, false, false, false, VERDICT_ACCEPT, true },
+		{ "m", B1, B2, B2, false, true, false, false, VERDICT_ACCEPT, false },
+		{ "m", B1, B2, B2, false, false, false, false, VERDICT_READ, false },
+		{ "m", B1, B2, B2, true, false, false, false, VERDICT_REFER, false },
+		{ "m", B1, B2, B3, true, false, false, false, VERDICT_REFER, false },
 	};
 	struct model m;
 
@@ -639,26 +644,26 @@ static void a_backend_takes_only_whom_it_serves(void **state)
 		m.group.moving = lab_view_cstr(rows[i].moving);
 		m.group.backend_id = id(rows[i].backend);
 		m.group.alt_backend_id = id(rows[i].alt);
-		assert_row(
-			i, verdict_of(&m, rows[i].me, rows[i].fresh, rows[i].has_sessions,
-				   rows[i].was_moved, rows[i].is_being_moved) == rows[i].verdict);
+		assert_row(i, verdict_of(&m, rows[i].me, rows[i].fresh, rows[i].has_sessions,
+				      rows[i].was_moved, rows[i].is_being_moved,
+				      rows[i].is_referred) == rows[i].verdict);
 	}
 	/* A user that moves alone; one of another site; nobody there at all. */
 	model_init(&m);
 	model_view(&m);
 	m.user.moving_site_id = id(S1);
 	m.user.moving_group = LAB_VIEW("default-2");
-	assert_int_equal(verdict_of(&m, B1, false, true, false, false), VERDICT_MOVE_USER);
-	assert_int_equal(verdict_of(&m, B1, false, true, false, true), VERDICT_HOLD);
+	assert_int_equal(verdict_of(&m, B1, false, true, false, false, false), VERDICT_MOVE_USER);
+	assert_int_equal(verdict_of(&m, B1, false, true, false, true, false), VERDICT_HOLD);
 	model_init(&m);
 	model_view(&m);
 	m.user.site_id = id(S2);
-	assert_int_equal(verdict_of(&m, B1, false, true, false, false), VERDICT_READ);
-	assert_int_equal(verdict_of(&m, B1, true, true, false, false), VERDICT_REFER);
+	assert_int_equal(verdict_of(&m, B1, false, true, false, false, false), VERDICT_READ);
+	assert_int_equal(verdict_of(&m, B1, true, true, false, false, false), VERDICT_REFER);
 	for (size_t i = 0; i < 3; i++)
 		m.backends[i].status = CLUSTER_OFFLINE;
 	m.user.site_id = id(S1);
-	assert_int_equal(verdict_of(&m, B1, true, true, false, false), VERDICT_TEMPFAIL);
+	assert_int_equal(verdict_of(&m, B1, true, true, false, false, false), VERDICT_TEMPFAIL);
 }
 
 int main(void)

@@ -113,7 +113,8 @@ static void set_routing(struct oracle_settings *settings, const struct scenario 
 	settings->overlap_max_ns = caches + c->recheck.high + c->user_move_timeout.high +
 				   25 * LAB_SEC + c->disconnect_delay.high;
 	settings->recovery_max_ns = 180 * LAB_SEC + interval;
-	settings->login_max_ns = c->proxy_timeout.high;
+	/* A lookup may have to wait for a Cassandra node that is gone. */
+	settings->login_max_ns = c->proxy_timeout.high + 30 * LAB_SEC;
 }
 
 struct oracle *judge_new_oracle(const struct scene *scene, struct lab_heap *heap)

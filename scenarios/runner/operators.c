@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "scenarios/runner/operators.h"
 
+#include "core/cluster/cluster-command.h"
 #include "scenarios/runner/disk-watch.h"
+#include "scenarios/runner/palomar.h"
 
 #include <stdio.h>
 
@@ -87,12 +89,67 @@ static void end(struct operators_fiber *fiber, uint32_t id, struct history_op *o
 	history_end(s->history, id, op);
 }
 
+/* ---- doveadm cluster ---- */
+
+struct cluster_step {
+	struct palomar_host *host;
+	struct cluster_policy policy;
+	const struct cluster_command *command;
+	struct lab_buf *output;
+	struct lab_error err;
+};
+
+static void step_in_cluster(void *arg)
+{
+	struct cluster_step *step = arg;
+
+	step->err.code = LAB_OK;
+	if (step->host->geodb == NULL)
+		lab_fail(&step->err, LAB_REFUSED, "it is starting");
+	else if (cluster_command_run(step->host->geodb, &step->policy, step->command, step->output,
+			 &step->err) == 0)
+		step->err.code = LAB_OK;
+}
+
+/* What follows "cluster"; false: it is something else. */
+static bool is_cluster(struct lab_view text, struct lab_view *ret)
+{
+	struct lab_view word = LAB_VIEW("cluster ");
+
+	*ret = lab_view_skip(text, LAB_MIN(word.len, text.len));
+	return lab_view_starts_with(text, word);
+}
+
+static enum node_answer do_in_cluster(struct operators_fiber *fiber, struct node *node,
+	struct lab_view text, struct lab_error *err)
+{
+	const struct operators_settings *s = &fiber->settings;
+	struct cluster_command command;
+	struct cluster_step step = { .host = node->palomar,
+		.policy = { s->scenario->cluster.assign,
+			(unsigned)scenario_pick(&s->scenario->cluster.default_group_count, s->seed,
+				"cluster.groups", 0, 0) },
+		.command = &command,
+		.output = &fiber->output };
+	enum host_answer answer;
+
+	if (step.host == NULL || !step.host->is_up ||
+		cluster_command_parse_text(text, &command, err) < 0)
+		return NODE_REFUSED;
+	answer = host_call(&node->calls, node->env, s->lab, step_in_cluster, &step);
+	*err = step.err;
+	return answer == HOST_ANSWERED  ? NODE_ANSWERED
+	       : answer == HOST_REFUSED ? NODE_REFUSED
+					: NODE_LOST;
+}
+
 static uint32_t do_step(
 	struct operators_fiber *fiber, struct node *node, const char *user, struct lab_view text)
 {
 	struct history_op op = { .kind = HISTORY_OPERATE, .target = text };
 	uint32_t id = begin(fiber, node, user, &op);
 	struct operator_command command;
+	struct lab_view words;
 	struct step step = { .command = &command,
 		.conf = &fiber->settings.scenario->conf,
 		.output = &fiber->output };
@@ -100,7 +157,9 @@ static uint32_t do_step(
 
 	lab_buf_reset(&fiber->output);
 	/* The scenario was checked: what fails here is a user's name that is no word. */
-	if (operator_parse_text(text, &command, &step.err) == 0)
+	if (is_cluster(text, &words))
+		answer = do_in_cluster(fiber, node, words, &step.err);
+	else if (operator_parse_text(text, &command, &step.err) == 0)
 		answer = node_call(node, fiber->settings.lab, step_in_backend, &step);
 	if (answer == NODE_ANSWERED && step.has_usage)
 		disk_report(fiber->settings.lab, node->name, "rescan", &step.usage);
@@ -168,11 +227,16 @@ static void run_operator(void *arg)
 
 	while (next < s->end_ns) {
 		uint64_t now = env_now(s->lab), every;
+		struct lab_view words;
 
 		env_sleep(s->lab, next > now ? next - now : 0);
 		for (size_t i = 0; i < s->node_count && env_now(s->lab) < s->end_ns; i++) {
-			if (is_meant(fiber->what, &s->nodes[i]) && s->nodes[i].is_up)
-				do_on(fiber, &s->nodes[i]);
+			if (!is_meant(fiber->what, &s->nodes[i]) || !s->nodes[i].is_up)
+				continue;
+			do_on(fiber, &s->nodes[i]);
+			/* GeoDB is the same everywhere. */
+			if (is_cluster(fiber->what->command, &words))
+				break;
 		}
 		every = pick(fiber, &fiber->what->every, "operator.every");
 		if (every == 0)

@@ -129,6 +129,7 @@ static int ask(struct question *q)
 struct login {
 	struct palomar_host *backend;
 	struct walk *walk;
+	bool is_referred;
 	enum cluster_login_result result;
 	struct cluster_place place;
 	int status;
@@ -144,8 +145,8 @@ static void login_in_backend(void *arg)
 		l->status = fail(w, LAB_REFUSED, "it is starting", backend->name);
 		return;
 	}
-	l->status =
-		cluster_login(backend->cluster, w->user, w->arena, &l->result, &l->place, w->err);
+	l->status = cluster_login(
+		backend->cluster, w->user, l->is_referred, w->arena, &l->result, &l->place, w->err);
 	if (l->status < 0 || l->result != CLUSTER_ACCEPTED)
 		return;
 	palomar_session_open(w->session, backend, l->place.user);
@@ -211,7 +212,9 @@ static int walk_from(struct walk *w, struct palomar_host *proxy, bool is_proxied
 
 static int go_to_backend(struct walk *w, struct question *q)
 {
-	struct login l = { .backend = backend_named(w, q->place.host), .walk = w };
+	struct login l = { .backend = backend_named(w, q->place.host),
+		.walk = w,
+		.is_referred = q->hops != NULL };
 	int result;
 
 	if (l.backend == NULL)

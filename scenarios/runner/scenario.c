@@ -5,6 +5,7 @@
 #include "scenarios/runner/scenario-private.h"
 
 #include "scenarios/runner/script.h"
+#include "core/cluster/cluster-command.h"
 #include "sim/serve/latency-file.h"
 
 /* Sections of a scenario; everything else at the top level is dovecot.conf's. `store` is written
@@ -133,7 +134,7 @@ static void check_command(struct loader *loader, const struct scenario_operator 
 {
 	struct operator_command command;
 	struct lab_error err;
-	struct lab_view prefix = LAB_VIEW("backend-");
+	struct lab_view prefix = LAB_VIEW("backend-"), cluster = LAB_VIEW("cluster ");
 	uint64_t number;
 
 	if (!lab_view_eq_cstr(op->backend, "all") &&
@@ -143,6 +144,15 @@ static void check_command(struct loader *loader, const struct scenario_operator 
 		conf_problem_add(loader->problems, true, op->where,
 			"backend: \"%.*s\" is neither all nor backend-1, backend-2, ...",
 			LAB_VIEW_ARG(op->backend));
+	if (lab_view_starts_with(op->command, cluster)) {
+		struct cluster_command words;
+
+		if (cluster_command_parse_text(
+			    lab_view_skip(op->command, cluster.len), &words, &err) < 0)
+			conf_problem_add(
+				loader->problems, true, op->where, "command: %s", err.message);
+		return;
+	}
 	if (operator_parse_text(op->command, &command, &err) < 0)
 		conf_problem_add(loader->problems, true, op->where, "command: %s", err.message);
 	else if (command.verb == OPERATOR_DELETE)

@@ -357,6 +357,21 @@ static void user_accessed(struct oracle *oracle, const struct lab_event *event)
 
 /* ---- events ---- */
 
+/* What an operator does to sessions, or lets be: a backend or site that goes, a move in which
+ * nobody is kicked (palomar 2.5), one that has lost its patience (2.6). */
+static bool costs_sessions(const struct lab_event *event)
+{
+	struct lab_view text = text_of(event, "mailbox");
+
+	if (event->id == LAB_EV_cluster_user_move_finished)
+		return text_of(event, "error").len > 0;
+	return lab_view_eq_cstr(text_of(event, "kind"), "operate") &&
+	       lab_view_starts_with(text, LAB_VIEW("cluster ")) &&
+	       (lab_view_find(text, LAB_VIEW(" --direct ")) != SIZE_MAX ||
+		       lab_view_find(text, LAB_VIEW(" --status ")) != SIZE_MAX ||
+		       lab_view_find(text, LAB_VIEW("user delete ")) != SIZE_MAX);
+}
+
 void routing_event(struct oracle *oracle, const struct lab_event *event)
 {
 	struct routing *r = oracle->routing;
@@ -376,6 +391,13 @@ void routing_event(struct oracle *oracle, const struct lab_event *event)
 		break;
 	case LAB_EV_cluster_user_accessed:
 		user_accessed(oracle, event);
+		break;
+	case LAB_EV_operation_invoked:
+	case LAB_EV_cluster_user_move_finished:
+		if (!costs_sessions(event))
+			break;
+		r->had_trouble = true;
+		r->last_trouble_ns = event->time_ns;
 		break;
 	case LAB_EV_fault_injected:
 	case LAB_EV_episode_started:

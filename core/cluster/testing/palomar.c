@@ -210,8 +210,8 @@ static void do_login(void *arg)
 {
 	struct step *s = arg;
 
-	s->status = cluster_login(
-		s->node->cluster, s->user, s->node->geo->arena, &s->result, &s->place, s->err);
+	s->status = cluster_login(s->node->cluster, s->user, s->hops != NULL, s->node->geo->arena,
+		&s->result, &s->place, s->err);
 }
 
 static void check_failure(struct palomar *p)
