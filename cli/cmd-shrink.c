@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * cmd-shrink.c - oboxlab shrink: a minimal scenario file for a run that fails.
+ * cmd-shrink.c - oboxlab shrink and oboxlab explain: a minimal scenario for a run that fails, as a
+ * file, and in words.
  */
 #include "cli/shrunk.h"
 
-#include "scenarios/runner/campaign.h"
+#include "scenarios/runner/explain.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -64,4 +65,45 @@ int cmd_shrink(int argc, char **argv)
 	shrunk_end(s);
 	free(s);
 	return status;
+}
+
+static int print_explanation(const struct shrunk *s, struct lab_error *err)
+{
+	struct lab_buf text;
+	int result;
+
+	lab_buf_init(&text, cli_heap(), 1u << 20);
+	result = explain_run(&s->run, &s->result, cli_heap(), &text, err);
+	if (result == 0) {
+		fwrite(text.data, 1, text.len, stdout);
+		printf("\n");
+	}
+	lab_buf_done(&text);
+	return result;
+}
+
+int cmd_explain(int argc, char **argv)
+{
+	struct shrunk *s = calloc(1, sizeof(*s));
+	struct lab_error err;
+	int status;
+
+	lab_assert(s != NULL);
+	if (options_parse(argc, argv, ALLOWED, &s->options, &err) < 0)
+		return cli_usage(&err);
+	status = shrunk_begin(s, &err);
+	if (status < 0)
+		return cli_usage(&err);
+	if (status > 0)
+		return not_failing(s);
+	if (print_explanation(s, &err) < 0 ||
+		(s->options.output != NULL && shrunk_write(s, s->options.output, &err) < 0)) {
+		(void)cli_usage(&err);
+		return CLI_BROKEN;
+	}
+	if (s->options.output != NULL)
+		printf("Replay    oboxlab run %s\n", s->options.output);
+	shrunk_end(s);
+	free(s);
+	return CLI_FAIL;
 }

@@ -105,7 +105,8 @@ void report_failure(const struct judge_case *judged, const struct oracle_case *c
 	lab_buf_printf(&out, "      %s\n", f->sentence);
 	print_why(f, &out);
 	lab_buf_append_cstr(&out, "\nHow it happened\n");
-	oracle_explain(judged->oracle, c, f, EXPLAIN_LINES, &out);
+	oracle_explain(judged->oracle, c, f,
+		options->explain_lines != 0 ? options->explain_lines : EXPLAIN_LINES, &out);
 	print_others(verdict, &out);
 	lab_buf_printf(&out, "\nTrace hash %016" PRIx64 ", %" PRIu64 " events\n",
 		judged->trace_hash, judged->events);

@@ -51,7 +51,7 @@ static struct scenario_episode section_of(
 		.at_ns = e->start_ns,
 		.length_ns = e->length_ns,
 		.target = target_of(e, arena),
-		.other = lab_arena_copy(arena, lab_view_cstr(e->other)),
+		.other = LAB_VIEW(""),
 		.rate = fault_kind_is_world(e->kind) || e->nth != 0 ? 1000000 : e->rate_ppm,
 		.nth = e->nth,
 		.is_lasting = e->is_lasting,
@@ -63,6 +63,8 @@ static struct scenario_episode section_of(
 		.after = LAB_VIEW(""),
 		.draws = LAB_VIEW("") };
 
+	if (e->kind == FAULT_partition || e->kind == FAULT_partition_one_way)
+		ret.other = lab_arena_copy(arena, lab_view_cstr(e->other));
 	if (!fault_kind_is_world(e->kind) &&
 		((e->nth == 0 && e->rate_ppm < 1000000) || e->amount.low != e->amount.high))
 		ret.draws = draws_of(drawn_from, e->key, arena);

@@ -34,7 +34,8 @@ struct shrink_axis {
 	size_t (*count)(const struct scenario *best);
 	void (*take)(struct shrink *shrink, struct scenario *attempt, const bool *keep);
 };
-extern const struct shrink_axis shrink_episodes, shrink_users, shrink_sessions, shrink_steps;
+extern const struct shrink_axis shrink_episodes, shrink_users, shrink_sessions, shrink_steps,
+	shrink_mails;
 /* Takes away whatever can be: halves, quarters, ... single ones, until none of them can. */
 void shrink_take_away(struct shrink *shrink, const struct shrink_axis *axis);
 

@@ -429,33 +429,52 @@ void shrink_name_steps(struct shrink *s)
 	(void)shrink_try_one(s, attempt);
 }
 
-/* Whether users are used up to the last one, and mails up to their number, without UIDs. */
-static bool is_numbered(const struct scenario *s)
+static bool is_used(const struct scenario *s, uint64_t user)
 {
-	uint64_t users = 0, numbers = 0, mails = 0, last = 0;
-	uint64_t highest = 0;
+	for (size_t i = 0; i < s->step_count; i++) {
+		if (s->steps[i].user == user)
+			return true;
+	}
+	return false;
+}
+
+static bool has_idle_users(const struct scenario *s)
+{
+	uint64_t users = 0;
 
 	for (size_t g = 0; g < s->group_count; g++)
 		users += s->groups[g].count.low;
+	for (uint64_t user = 1; user <= users; user++) {
+		if (!is_used(s, user))
+			return true;
+	}
+	return false;
+}
+
+/* Mails have their UIDs, or higher numbers than there are mails. */
+static bool has_odd_mails(const struct scenario *s)
+{
+	uint64_t highest = 0, mails = 0;
+
 	for (size_t i = 0; i < s->step_count; i++) {
 		struct lab_view rest = s->steps[i].mails;
 		struct scenario_mail mail;
 
-		last = LAB_MAX(last, s->steps[i].user);
-		while (scenario_next_mail(&rest, &mail)) {
-			numbers += mail.uid != 0;
+		for (; scenario_next_mail(&rest, &mail); mails++) {
+			if (mail.uid != 0)
+				return true;
 			highest = LAB_MAX(highest, (uint64_t)mail.number);
-			mails++;
 		}
 	}
-	return numbers == 0 && users == last && highest <= mails;
+	return highest > mails;
 }
 
 void shrink_numbers(struct shrink *s)
 {
 	struct scenario *attempts[3];
 
-	if (s->best->step_count > NUMBERS_MAX || is_numbered(s->best))
+	if (s->best->step_count > NUMBERS_MAX ||
+		(!has_idle_users(s->best) && !has_odd_mails(s->best)))
 		return;
 	/* All at once, then one after the other. */
 	for (size_t i = 0; i < LAB_COUNT_OF(attempts); i++)

@@ -38,7 +38,7 @@ static bool take_parts(struct shrink *s, const struct shrink_axis *axis, size_t 
 		}
 		found = shrink_try(s, attempts, n);
 		at = found < 0 ? end : starts[found];
-		has_taken |= found >= 0;
+		has_taken |= axis->count(s->best) < count;
 	}
 	return has_taken;
 }
@@ -184,6 +184,55 @@ static void take_steps(struct shrink *s, struct scenario *attempt, const bool *k
 	take_keys(s, attempt, keep, own_key);
 }
 
+/* ---- mails of commands ---- */
+
+static size_t mails_of(const struct scenario_step *step)
+{
+	struct lab_view rest = step->mails;
+	struct scenario_mail mail;
+	size_t count = 0;
+
+	while (scenario_next_mail(&rest, &mail))
+		count++;
+	return count;
+}
+
+/* Of commands on several. */
+static size_t count_mails(const struct scenario *best)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < best->step_count; i++) {
+		size_t mails = mails_of(&best->steps[i]);
+
+		count += mails > 1 ? mails : 0;
+	}
+	return count;
+}
+
+/* A command keeps its first one in any case. */
+static void take_mails(struct shrink *s, struct scenario *attempt, const bool *keep)
+{
+	struct scenario_step *steps = shrink_own_steps(s, attempt);
+	size_t at = 0;
+
+	for (size_t i = 0; i < attempt->step_count; i++) {
+		struct lab_view rest = steps[i].mails, one, first;
+		const char *text = "";
+
+		if (mails_of(&steps[i]) < 2)
+			continue;
+		(void)lab_view_split(&rest, ',', &first);
+		for (rest = steps[i].mails; rest.len > 0 && lab_view_split(&rest, ',', &one);) {
+			if (keep[at++])
+				text = lab_arena_printf(s->scratch, "%s%s%.*s", text,
+					text[0] == '\0' ? "" : ",", LAB_VIEW_ARG(one));
+		}
+		steps[i].mails = text[0] == '\0' ? first : lab_view_cstr(text);
+	}
+}
+
+const struct shrink_axis shrink_mails = { count_mails, take_mails };
 const struct shrink_axis shrink_users = { count_users, take_users };
 const struct shrink_axis shrink_sessions = { count_sessions, take_sessions };
 const struct shrink_axis shrink_steps = { count_steps, take_steps };

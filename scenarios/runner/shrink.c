@@ -235,6 +235,7 @@ static void simplify(struct shrink *s)
 	if (s->result->is_told) {
 		shrink_take_away(s, &shrink_sessions);
 		shrink_take_away(s, &shrink_steps);
+		shrink_take_away(s, &shrink_mails);
 		shrink_hosts(s);
 		shrink_numbers(s);
 		shrink_times(s);
