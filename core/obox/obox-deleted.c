@@ -14,6 +14,7 @@
  */
 #include "core/obox/obox-private.h"
 #include "core/base/defect.h"
+#include "core/base/mark.h"
 #include "core/env/hold.h"
 
 #include <stdio.h>
@@ -213,8 +214,10 @@ static int save_again(const struct look *look, struct fs_file *file, struct lab_
 		err_of_delete.code == LAB_NOT_FOUND)
 		obox_deleted_undo(to, saved.uid);
 	obox_mailbox_close(&to);
-	if (result == 0)
+	if (result == 0) {
+		LAB_MARK(mail_saved_again);
 		report(look, "a mail that was saved into a deleted folder is saved again", NULL);
+	}
 	return result < 0 ? -1 : 0;
 }
 
