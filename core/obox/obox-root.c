@@ -382,6 +382,13 @@ static bool may_be_out_of_date(const struct obox_root *root)
 	return !root->is_marked && has_foreign_marks(root, NULL);
 }
 
+/* The user was deleted elsewhere (obox 4.11), or the bundles are lost: what folders hold now, only
+ * their listings know. */
+static bool is_erased(const struct obox_root *root, const struct obox_bundles_news *news)
+{
+	return news->gone > 0 && news->count == 0 && obox_bundles_count(root->bundles) == 0;
+}
+
 /* 1 if another host has changed something, or may have. */
 static int take_news(
 	struct obox_root *root, struct obox_bundles_news *news, const char **ret_status)
@@ -393,7 +400,7 @@ static int take_news(
 		      : news->count > 0 ? "refreshed_changed"
 					: "refreshed_unchanged";
 	merge_news(root, news);
-	is_new = has_foreign_marks(root, before) || news->set_aside > 0;
+	is_new = has_foreign_marks(root, before) || news->set_aside > 0 || is_erased(root, news);
 	root->is_damaged = root->is_damaged || news->set_aside > 0;
 	obox_list_free(&before);
 	root->is_marked = root->is_marked && !is_new;

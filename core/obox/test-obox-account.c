@@ -208,6 +208,23 @@ static void a_deleted_user_leaves_nothing(void **state)
 	node_stop(&t.a);
 }
 
+/* obox 4.11: the metacaches of other hosts stay; they must not show the mails for ever. */
+static void mails_of_a_user_deleted_elsewhere_are_not_shown(void **state)
+{
+	struct rig *rig = *state;
+	struct two t;
+
+	two_start(&t, rig);
+	done(&t.a, deliver_fn, "INBOX", "1");
+	assert_bodies(&t.a, "INBOX", "1 ");
+	done(&t.b, delete_user_fn, "", "");
+	assert_bodies(&t.a, "INBOX", "");
+	done(&t.a, deliver_fn, "INBOX", "2");
+	assert_bodies(&t.a, "INBOX", "2 ");
+	assert_bodies(&t.b, "INBOX", "2 ");
+	two_stop(&t);
+}
+
 static void also_folders_that_no_root_names(void **state)
 {
 	struct rig *rig = *state;
@@ -356,6 +373,7 @@ int main(void)
 		RIG_UNIT_TEST(what_a_damaged_root_named_comes_back_by_itself),
 		RIG_UNIT_TEST(while_folders_cannot_be_found_the_user_is_not_opened),
 		RIG_UNIT_TEST(a_deleted_user_leaves_nothing),
+		RIG_UNIT_TEST(mails_of_a_user_deleted_elsewhere_are_not_shown),
 		RIG_UNIT_TEST(also_folders_that_no_root_names),
 		RIG_UNIT_TEST(the_local_indexes_go_too),
 		RIG_UNIT_TEST(a_user_that_is_in_use_is_not_deleted),
