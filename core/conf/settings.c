@@ -83,7 +83,8 @@ enum field_type {
 	FIELD_SIZE,
 	FIELD_SECONDS,
 	FIELD_MSECS,
-	FIELD_SIZE_MISSING_ACTION
+	FIELD_SIZE_MISSING_ACTION,
+	FIELD_INDEX_MERGING
 };
 #define AT(name) offsetof(struct conf_settings, name)
 #define SAME(name, type) \
@@ -131,6 +132,8 @@ static const struct field {
 	SAME(metacache_max_grace, FIELD_SIZE),
 	SAME(metacache_max_parallel_requests, FIELD_UINT),
 	SAME(metacache_merge_max_uid_renumbers, FIELD_UINT),
+	SAME(metacache_index_merging, FIELD_INDEX_MERGING),
+	SAME(metacache_disable_merging, FIELD_BOOL),
 	SAME(metacache_priority_weights, FIELD_TEXT),
 	SAME(metacache_size_weights, FIELD_TEXT),
 	{ "metacache_rescan_interval", FIELD_SECONDS, AT(metacache_rescan_interval_ns) },
@@ -207,6 +210,19 @@ static int set_size_missing_action(void *at, struct lab_view text, struct lab_er
 	return 0;
 }
 
+static int set_index_merging(void *at, struct lab_view text, struct lab_error *err)
+{
+	static const char *const words[] = { "v2", "v1", "none" };
+	enum conf_index_merging merging;
+	size_t word;
+
+	if (conf_value_word(text, words, LAB_COUNT_OF(words), &word, err) < 0)
+		return -1;
+	merging = (enum conf_index_merging)word;
+	memcpy(at, &merging, sizeof(merging));
+	return 0;
+}
+
 static int set_field(struct conf_settings *settings, const struct field *field,
 	struct lab_view text, struct conf_where where, struct lab_error *err)
 {
@@ -231,6 +247,8 @@ static int set_field(struct conf_settings *settings, const struct field *field,
 		return 0;
 	case FIELD_SIZE_MISSING_ACTION:
 		return set_size_missing_action(at, text, err);
+	case FIELD_INDEX_MERGING:
+		return set_index_merging(at, text, err);
 	case FIELD_U64:
 	case FIELD_SIZE:
 	case FIELD_SECONDS:

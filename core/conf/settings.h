@@ -108,6 +108,12 @@ enum conf_size_missing_action {
 	CONF_SIZE_STAT
 };
 
+enum conf_index_merging {
+	CONF_MERGING_V2,
+	CONF_MERGING_V1,
+	CONF_MERGING_NONE
+};
+
 /* Effective settings of the core. Texts with %variables are not expanded yet. */
 struct conf_settings {
 	struct conf_text mail_location; /* "obox:%u:INDEX=~/:CONTROL=~/" */
@@ -144,10 +150,12 @@ struct conf_settings {
 	bool metacache_disable_secondary_indexes;
 	/* Some namespace keeps them where no root bundle looks for them. */
 	bool virtual_index_is_elsewhere, private_index_is_elsewhere;
-	uint64_t metacache_max_space;                /* 0: no limit */
-	uint64_t metacache_max_grace;                /* 1 GB */
-	unsigned metacache_max_parallel_requests;    /* 10 */
-	unsigned metacache_merge_max_uid_renumbers;  /* 100 */
+	uint64_t metacache_max_space;               /* 0: no limit */
+	uint64_t metacache_max_grace;               /* 1 GB */
+	unsigned metacache_max_parallel_requests;   /* 10 */
+	unsigned metacache_merge_max_uid_renumbers; /* 100 */
+	enum conf_index_merging metacache_index_merging;
+	bool metacache_disable_merging;              /* up to 2.3: as none */
 	struct conf_text metacache_priority_weights; /* "10% +1d 10% +1d 50% +1h 100% 0" */
 	struct conf_text metacache_size_weights;     /* "2M +30 1G +120" */
 	uint64_t metacache_rescan_interval_ns;       /* 1 day; 0: never */

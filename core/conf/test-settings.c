@@ -275,6 +275,8 @@ static void defaults_are_those_of_3_0(void **state)
 	assert_int_equal(settings.fs_auth_request_max_retries, 1);
 	assert_true(settings.fs_auth_request_timeout_ns == 10 * LAB_SEC);
 	assert_int_equal(settings.obox_size_missing_action, CONF_SIZE_WARN_READ);
+	assert_int_equal(settings.metacache_index_merging, CONF_MERGING_V2);
+	assert_false(settings.metacache_disable_merging);
 	assert_false(settings.lazy_expunge || settings.obox_autofix_storage);
 	assert_int_equal(settings.dict_count, 0);
 	test_world_done(&world);
@@ -295,6 +297,8 @@ static void settings_come_from_plugin_and_top(void **state)
 			      "  obox_size_missing_action = stat\n"
 			      "  obox_rescan_mails_once_after = 1700000000\n"
 			      "  metacache_upload_interval = 1 min\n"
+			      "  metacache_index_merging = none\n"
+			      "  metacache_disable_merging = yes\n"
 			      "  metacache_max_space = 200G\n"
 			      "  fs_auth_request_timeout = 500\n"
 			      "  lazy_expunge = DUMPSTER\n"
@@ -314,6 +318,8 @@ static void settings_come_from_plugin_and_top(void **state)
 	assert_int_equal(settings.obox_max_parallel_writes, 7);
 	assert_true(settings.obox_autofix_storage && settings.lazy_expunge);
 	assert_int_equal(settings.obox_size_missing_action, CONF_SIZE_STAT);
+	assert_int_equal(settings.metacache_index_merging, CONF_MERGING_NONE);
+	assert_true(settings.metacache_disable_merging);
 	assert_int_equal(settings.obox_rescan_mails_once_after, 1700000000);
 	assert_true(settings.metacache_upload_interval_ns == LAB_MINUTE);
 	assert_true(settings.metacache_max_space == UINT64_C(200) << 30);

@@ -149,6 +149,15 @@ static uint64_t state_seen(const struct obox_state *state, uint64_t id)
 	return 0;
 }
 
+bool obox_state_covers(const struct obox_state *a, const struct obox_state *b)
+{
+	for (size_t i = 0; i < b->author_count; i++) {
+		if (state_seen(a, b->authors[i].id) < b->authors[i].seen)
+			return false;
+	}
+	return true;
+}
+
 bool obox_base_is_in(const struct obox_base *base, const struct obox_state *state)
 {
 	for (size_t i = 0; i < base->author_count; i++) {

@@ -191,6 +191,8 @@ struct obox_merge_result {
 	bool skipped_renumbering; /* it would have been more than the limit: a new UIDVALIDITY */
 };
 
+/* All that b's authors had said when b was made, a has seen, too: a merge of the two is a. */
+bool obox_state_covers(const struct obox_state *a, const struct obox_state *b);
 /* What both sides together say. max_renumbers is metacache_merge_max_uid_renumbers. -1 LAB_LIMIT:
  * together they have too many mails, authors or keywords, or no UIDVALIDITY or modseq is left. *ret
  * is the caller's, in a's heap. */

@@ -282,19 +282,23 @@ static bool replay(struct obox_index *index, struct lab_reader *file)
 	return index->kept != NULL || lab_defect(INDEX_OF_BEFORE_CRASH);
 }
 
+static int new_author(struct obox_index *index, struct lab_error *err)
+{
+	uint8_t guid[ENV_GUID128_SIZE];
+
+	env_guid128_generate(index->env, guid);
+	return obox_state_author(index->state, lab_hash_bytes(INDEX_HASH_SEED, guid, sizeof(guid)),
+		&index->author, err);
+}
+
 /* A new state by a new author. */
 static void new_state(struct obox_index *index, uint32_t uidvalidity)
 {
-	struct env *env = index->env;
-	uint8_t guid[ENV_GUID128_SIZE];
 	struct lab_error err;
 
-	env_guid128_generate(env, guid);
 	obox_state_free(&index->state);
-	index->state = obox_state_new(env->heap, uidvalidity);
-	lab_assert(
-		obox_state_author(index->state, lab_hash_bytes(INDEX_HASH_SEED, guid, sizeof(guid)),
-			&index->author, &err) == 0);
+	index->state = obox_state_new(index->env->heap, uidvalidity);
+	lab_assert(new_author(index, &err) == 0);
 }
 
 /* The state that a clean stop left. False if there is none that can be trusted; the UIDVALIDITY is
@@ -492,6 +496,17 @@ void obox_index_replace(struct obox_index *index, struct obox_state *state)
 	obox_state_free(&index->state);
 	index->state = state;
 	lab_assert(obox_state_author(state, author, &index->author, &err) == 0);
+}
+
+void obox_index_give_up(struct obox_index *index, struct obox_state *state)
+{
+	struct lab_error err;
+
+	obox_base_free(&index->base);
+	obox_state_free(&index->state);
+	index->state = state;
+	/* The caller has seen that there is room for one more. */
+	lab_assert(new_author(index, &err) == 0);
 }
 
 /* ---- what is in it ---- */

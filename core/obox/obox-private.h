@@ -63,6 +63,9 @@ void obox_index_drop(struct obox_index *index);
 /* The state becomes one that was merged of it and of others. Takes it. The caller has the file
  * written when there are no more: obox_index_rewrite(), which blocks. */
 void obox_index_replace(struct obox_index *index, struct obox_state *state);
+/* The same for one that has not all that the state had: it goes on with another author, and without
+ * a base. */
+void obox_index_give_up(struct obox_index *index, struct obox_state *state);
 void obox_index_rewrite(struct obox_index *index);
 /* Gives the mail the next UID, unless it has one (which must be free), and adds it; if the name is
  * there already, that entry stays. Returns the UID. The caller keeps to OBOX_MAILS_MAX. */

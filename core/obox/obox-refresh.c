@@ -241,14 +241,116 @@ static uint32_t renumbered_here(const struct obox_state *before, const struct ob
 	return count;
 }
 
+/* metacache_index_merging=none (obox 5.1, 5.5). */
+static bool is_merging_off(const struct obox_mailbox *mailbox)
+{
+	const struct conf_settings *conf = conf_of(mailbox);
+
+	return conf->metacache_disable_merging ||
+	       conf->metacache_index_merging == CONF_MERGING_NONE;
+}
+
+/* Some mail would have a UID that was another's here. */
+static bool gives_uids_again(const struct obox_state *state, const struct obox_state *taken)
+{
+	for (size_t i = 0; i < taken->count; i++) {
+		const struct obox_mail *mail = &taken->records[i].mail;
+		const struct obox_record *before = obox_state_find(state, mail->uid);
+
+		if (mail->uid < state->next_uid &&
+			(before == NULL ||
+				memcmp(before->mail.name, mail->name, sizeof(mail->name)) != 0))
+			return true;
+	}
+	return false;
+}
+
+/* A client that does what it meant for another mail loses this one: so UIDs and modseqs go on as
+ * after a merge, or UIDVALIDITY does. `before` is what was shown here; `chance` tells hosts apart
+ * that do the same at once. */
+static int continue_numbers(const struct obox_state *before, struct obox_state *taken,
+	uint64_t chance, struct lab_error *err)
+{
+	uint64_t uidvalidity = LAB_MAX(before->uidvalidity, taken->uidvalidity);
+	bool is_same = before->uidvalidity == taken->uidvalidity;
+
+	if (before->uidvalidity > taken->uidvalidity ||
+		(is_same && gives_uids_again(before, taken)))
+		uidvalidity += 1 + (chance & 0xffff);
+	if (uidvalidity > UINT32_MAX || before->highest_modseq >= OBOX_MODSEQ_MAX ||
+		taken->highest_modseq >= OBOX_MODSEQ_MAX)
+		return lab_fail(err, LAB_LIMIT, "no UIDVALIDITY or modseq is left");
+	taken->uidvalidity = (uint32_t)uidvalidity;
+	if (is_same)
+		taken->next_uid = LAB_MAX(taken->next_uid, before->next_uid);
+	taken->highest_modseq = LAB_MAX(taken->highest_modseq, before->highest_modseq) + 1;
+	for (size_t i = 0; i < taken->count; i++)
+		taken->records[i].modseq = taken->highest_modseq;
+	return 0;
+}
+
+static void report_taken(struct obox_mailbox *mailbox, bool uidvalidity_changed)
+{
+	struct env *env = mailbox->user->env;
+	const struct lab_field fields[] = { LAB_F_CSTR("user", mailbox->user->username),
+		LAB_F_CSTR("mailbox", mailbox->name), LAB_F_CSTR("mailbox_guid", mailbox->guid) };
+
+	LAB_MARK(index_not_merged);
+	env_event(env, LAB_EV_obox_index_merge_skipped, fields, LAB_COUNT_OF(fields));
+	if (uidvalidity_changed)
+		env_event(env, LAB_EV_obox_index_merge_uidvalidity_changed, fields,
+			LAB_COUNT_OF(fields));
+}
+
+/* What was done here and not there is lost, but for the mails: the listing has them, and they get
+ * other UIDs. */
+static int take_state(struct obox_refresh *r, const struct obox_state *said, struct lab_error *err)
+{
+	struct obox_mailbox *mailbox = r->mailbox;
+	struct obox_index *index = &mailbox->index;
+	struct obox_merge_result result;
+	struct obox_state *taken;
+	bool uidvalidity_changed;
+
+	if (said->author_count >= OBOX_AUTHORS_MAX)
+		return lab_fail(err, LAB_LIMIT, "index with %d authors", OBOX_AUTHORS_MAX);
+	if (obox_state_merge(said, said, UINT32_MAX, &taken, &result, err) < 0)
+		return -1;
+	if (continue_numbers(index->state, taken, index->state->authors[index->author].id, err) <
+		0) {
+		obox_state_free(&taken);
+		return -1;
+	}
+	uidvalidity_changed = taken->uidvalidity != index->state->uidvalidity ||
+			      taken->uidvalidity != said->uidvalidity;
+	r->uidvalidity_changed = r->uidvalidity_changed || uidvalidity_changed;
+	r->is_renumbered = true;
+	report_taken(mailbox, uidvalidity_changed);
+	obox_index_give_up(index, taken);
+	return 0;
+}
+
+/* Only v2 knows a limit (obox 5.1). */
+static uint32_t renumbers_max(const struct obox_mailbox *mailbox)
+{
+	const struct conf_settings *conf = conf_of(mailbox);
+
+	return conf->metacache_index_merging == CONF_MERGING_V1
+		       ? UINT32_MAX
+		       : conf->metacache_merge_max_uid_renumbers;
+}
+
 static int merge_state(struct obox_refresh *r, const struct obox_state *said, struct lab_error *err)
 {
 	struct obox_mailbox *mailbox = r->mailbox;
 	struct obox_state *state = mailbox->index.state, *merged;
-	uint32_t limit = conf_of(mailbox)->metacache_merge_max_uid_renumbers;
+	uint32_t limit = renumbers_max(mailbox);
 	bool takes_remote = lab_defect(MERGE_TAKES_REMOTE);
 	struct obox_merge_result result;
 
+	if (is_merging_off(mailbox) && !obox_state_covers(state, said) &&
+		!obox_state_covers(said, state))
+		return take_state(r, said, err);
 	ENV_EVENT(mailbox->user->env, LAB_EV_obox_index_merge_started,
 		LAB_F_CSTR("user", mailbox->user->username), LAB_F_CSTR("mailbox", mailbox->name),
 		LAB_F_CSTR("mailbox_guid", mailbox->guid));

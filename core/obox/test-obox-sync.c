@@ -740,6 +740,152 @@ static void two_backends_have_the_changes_of_both(void **state)
 	assert_true(first.rig->counts.events[LAB_EV_obox_index_merge_finished] >= 3);
 }
 
+/* ---- metacache_index_merging ---- */
+
+static void start_with_merging(struct node *node, struct rig *rig, unsigned host,
+	enum conf_index_merging merging, unsigned max_renumbers)
+{
+	node_init(node, rig, host);
+	node->conf.metacache_index_merging = merging;
+	node->conf.metacache_merge_max_uid_renumbers = max_renumbers;
+	rig_boot(rig, host);
+	node_run(node, node_start_user);
+}
+
+/* Not uploaded: a flag, and a mail with a UID that nobody else knows. */
+static void first_saves_and_changes(struct node *node)
+{
+	struct obox_mailbox *box = box_open(node, "INBOX");
+
+	deliver(box, "mine");
+	set(box, 5, "\\Answered", true);
+	first_changes(node);
+	obox_mailbox_close(&box);
+}
+
+static void has_what_the_second_did(struct node *node)
+{
+	struct obox_mailbox *box = box_open(node, "INBOX");
+	uint64_t before = box->index.state->highest_modseq;
+	uint64_t author = box->index.state->authors[box->index.author].id;
+	struct lab_error err;
+
+	OK(obox_mailbox_rescan(box, &err));
+	assert_int_equal(node->rig->counts.events[LAB_EV_obox_index_merge_skipped], 1);
+	/* UID 5 was told already. */
+	assert_box(node, box, "1:x 2:x 4:x 6:mine ");
+	assert_true(obox_has_flag(box, 1, LAB_VIEW("\\Flagged")));
+	assert_true(obox_has_flag(box, 2, LAB_VIEW("$Two")));
+	assert_false(obox_has_flag(box, 1, LAB_VIEW("\\Seen")));
+	assert_false(obox_has_flag(box, 6, LAB_VIEW("\\Answered")));
+	assert_true(box->index.state->highest_modseq > before);
+	assert_true(box->index.state->authors[box->index.author].id != author);
+	set(box, 1, "\\Draft", true);
+	flush(node);
+	obox_mailbox_close(&box);
+}
+
+/* It has all that this one had: nothing is given up any more. */
+static void follows_the_first(struct node *node)
+{
+	struct obox_mailbox *box = box_open(node, "INBOX");
+	struct lab_error err;
+
+	OK(obox_mailbox_rescan(box, &err));
+	assert_int_equal(node->rig->counts.events[LAB_EV_obox_index_merge_skipped], 1);
+	assert_box(node, box, "1:x 2:x 4:x 6:mine ");
+	assert_true(obox_has_flag(box, 1, LAB_VIEW("\\Draft")));
+	assert_true(obox_has_flag(box, 1, LAB_VIEW("\\Flagged")));
+	obox_mailbox_close(&box);
+}
+
+static void without_merging_the_storage_has_the_last_word(void **state)
+{
+	struct node first, second;
+
+	start_with_merging(&first, *state, 0, CONF_MERGING_NONE, 100);
+	start_with_merging(&second, *state, 1, CONF_MERGING_V2, 100);
+	second.conf.metacache_disable_merging = true;
+	node_run(&first, first_prepares);
+	node_run(&second, second_changes);
+	assert_int_equal(first.rig->counts.events[LAB_EV_obox_index_merge_skipped], 0);
+	node_run(&first, first_saves_and_changes);
+	node_run(&first, has_what_the_second_did);
+	node_run(&second, follows_the_first);
+	/* What a stop leaves is the new author's. */
+	node_stop(&first);
+	rig_boot(first.rig, 0);
+	node_run(&first, node_start_user);
+	node_run(&first, follows_the_first);
+	node_stop(&first);
+	node_stop(&second);
+}
+
+static void second_opens(struct node *node)
+{
+	struct obox_mailbox *box = box_open(node, "INBOX");
+
+	assert_int_equal(obox_mailbox_count(box), 4);
+	obox_mailbox_close(&box);
+}
+
+static void saves_one(struct node *node)
+{
+	struct obox_mailbox *box = box_open(node, "INBOX");
+
+	fill(box, 1);
+	set(box, 5, "\\Seen", true);
+	flush(node);
+	obox_mailbox_close(&box);
+}
+
+static void rescans(struct node *node)
+{
+	struct obox_mailbox *box = box_open(node, "INBOX");
+	struct lab_error err;
+
+	OK(obox_mailbox_rescan(box, &err));
+	assert_int_equal(obox_mailbox_count(box), 6);
+	obox_mailbox_close(&box);
+}
+
+/* UID 5 was given twice, and the limit is 0: v2 numbers all anew, v1 those two. */
+static void merges_with_limit(void **state, enum conf_index_merging merging, unsigned changed)
+{
+	struct node first, second;
+	struct rig_counts *counts;
+
+	start_with_merging(&first, *state, 0, merging, 0);
+	start_with_merging(&second, *state, 1, merging, 0);
+	counts = &first.rig->counts;
+	node_run(&first, first_prepares);
+	node_run(&second, second_opens);
+	node_run(&first, saves_one);
+	node_run(&second, saves_one);
+	node_run(&second, rescans);
+	node_stop(&first);
+	node_stop(&second);
+	assert_int_equal(counts->events[LAB_EV_obox_index_merge_uidvalidity_changed], changed);
+	assert_int_equal(counts->events[LAB_EV_obox_index_merge_uids_renumbered],
+		merging == CONF_MERGING_V1);
+}
+
+static void v2_has_a_limit_of_renumbers(void **state)
+{
+	merges_with_limit(state, CONF_MERGING_V2, 1);
+}
+
+/* Or a client of the one would expunge a mail of the other. */
+static void without_merging_no_uid_is_two_mails(void **state)
+{
+	merges_with_limit(state, CONF_MERGING_NONE, 1);
+}
+
+static void v1_has_none(void **state)
+{
+	merges_with_limit(state, CONF_MERGING_V1, 0);
+}
+
 static void start_with_bases(struct node *node, struct rig *rig, unsigned host)
 {
 	node_init(node, rig, host);
@@ -1089,6 +1235,10 @@ int main(void)
 		RIG_UNIT_TEST(what_was_not_uploaded_is_known_after_a_clean_stop),
 		RIG_UNIT_TEST(after_a_crash_no_index_is_used_that_was_written_before),
 		RIG_UNIT_TEST(two_backends_have_the_changes_of_both),
+		RIG_UNIT_TEST(without_merging_the_storage_has_the_last_word),
+		RIG_UNIT_TEST(v2_has_a_limit_of_renumbers),
+		RIG_UNIT_TEST(v1_has_none),
+		RIG_UNIT_TEST(without_merging_no_uid_is_two_mails),
 		RIG_UNIT_TEST(two_bases_become_one_with_the_next_upload),
 		RIG_UNIT_TEST(a_merge_says_that_the_others_uidvalidity_changes),
 		RIG_UNIT_TEST(flags_of_a_mail_that_came_back_are_uploaded),

@@ -48,7 +48,7 @@ static uint64_t damaged_token(struct oracle *oracle, const struct oracle_damage 
 }
 
 /* Sentences begin with "user/" or "user:". */
-static bool is_about_user(const struct oracle_finding *f, struct lab_view user)
+bool oracle_is_about_user(const struct oracle_finding *f, struct lab_view user)
 {
 	struct lab_view text = lab_view_cstr(f->sentence);
 
@@ -71,7 +71,7 @@ static bool excuses(struct oracle *oracle, const struct oracle_case *c,
 	if (d->copies_only && f->invariant == 1 && !is_copy(c, f))
 		return false;
 	if (d->oid.len == 0 && d->name.len == 0)
-		return is_about_user(f, d->user);
+		return oracle_is_about_user(f, d->user);
 	return f->token != 0 && f->token == damaged_token(oracle, d);
 }
 

@@ -199,9 +199,10 @@ struct oracle {
 	struct costs *costs;
 	struct routing *routing;
 	struct knowledge *knowledge;
-	struct lab_map *roots;     /* host, user -> struct oracle_root_refreshes (folders.c) */
-	struct lab_map *deletions; /* user -> struct deletion (refresh.c) */
-	struct lab_map *windows;   /* host, user, root or folders -> struct window (refresh.c) */
+	struct lab_map *roots; /* host, user -> struct oracle_root_refreshes (folders.c) */
+	struct oracle_unmerged *unmerged; /* unmerged.c */
+	struct lab_map *deletions;        /* user -> struct deletion (refresh.c) */
+	struct lab_map *windows; /* host, user, root or folders -> struct window (refresh.c) */
 
 	struct lab_arena *work; /* of the judgement */
 	struct oracle_model model;
@@ -376,6 +377,13 @@ const char *oracle_excuse_stale(const struct oracle *oracle, const struct oracle
 	uint64_t since_ns, const struct history_op *listing);
 
 void oracle_excuse_stale_indexes(struct oracle *oracle, const struct oracle_case *c);
+
+/* ---- unmerged.c ---- */
+
+void oracle_merge_event(struct oracle *oracle, const struct lab_event *event);
+void oracle_excuse_unmerged(struct oracle *oracle);
+/* Its sentence begins with that user. Empty: with any. */
+bool oracle_is_about_user(const struct oracle_finding *finding, struct lab_view user);
 
 /* mails.c: 1, 2, 5, 8, 21, 30; store.c: 12 to 16, 19, 20; requests.c: 32, 33 and what was found
  * online */

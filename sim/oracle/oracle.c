@@ -180,6 +180,7 @@ void oracle_judge(struct oracle *oracle, const struct oracle_case *c, struct ora
 			ORACLE_LINES_MAX);
 	oracle_excuse_lies(oracle, c);
 	oracle_excuse_stale_indexes(oracle, c);
+	oracle_excuse_unmerged(oracle);
 	oracle_findings_finish(oracle);
 	oracle->verdict = NULL;
 }

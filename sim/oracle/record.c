@@ -504,6 +504,7 @@ void oracle_event(struct oracle *oracle, const struct lab_event *event)
 	oracle_check_secrets(oracle, event);
 	knowledge_event(oracle->knowledge, event);
 	routing_event(oracle, event);
+	oracle_merge_event(oracle, event);
 	if (costs_are_kept(oracle) && is_of_costs(event->id))
 		costs_event(oracle, event);
 	switch ((int)event->id) {

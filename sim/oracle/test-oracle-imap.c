@@ -353,6 +353,38 @@ static void one_at_a_time_is_no_cause_for_it(void **state)
 	(void)t_finds("I9 renumbered without cause");
 }
 
+/* ---- without merges ---- */
+
+static void renumber(void)
+{
+	deliver(1);
+	t_lists(1, LIST(.uidnext = 6), { .n = 1, .uid = 5 });
+	t_lists(1, LIST(.uidnext = 7), { .n = 1, .uid = 6 });
+}
+
+static void who_gives_up_an_index_numbers_anew(void **state)
+{
+	(void)state;
+	t_merge(1, 0, LAB_EV_obox_index_merge_skipped);
+	renumber();
+	finish_with({ .n = 1 });
+	t_judge();
+	assert_int_equal(t.verdict.failures, 0);
+	assert_int_equal(t.verdict.excused, 1);
+	assert_string_equal(t.verdict.findings[0].signature, "I9 mail has another UID");
+	assert_non_null(strstr(t.verdict.findings[0].excuse, "metacache_index_merging=none"));
+}
+
+static void not_before_that(void **state)
+{
+	(void)state;
+	renumber();
+	t.now += LAB_SEC;
+	t_merge(1, 0, LAB_EV_obox_index_merge_skipped);
+	finish_with({ .n = 1 });
+	(void)t_finds("I9 mail has another UID");
+}
+
 /* ---- 10 ---- */
 
 static void what_modseqs_must_not_do_is_found(void **state)
@@ -458,6 +490,8 @@ int main(void)
 		t_backends_test(clocks_alone_excuse_no_uid),
 		t_backends_test(a_merge_after_two_at_once_may_renumber),
 		t_backends_test(one_at_a_time_is_no_cause_for_it),
+		t_backends_test(who_gives_up_an_index_numbers_anew),
+		t_backends_test(not_before_that),
 		t_backends_test(what_modseqs_must_not_do_is_found),
 		t_backends_test(a_store_is_above_what_was_reported),
 		t_backends_test(modseqs_of_backends_that_do_not_know_each_other_are_not_compared),
