@@ -8,6 +8,7 @@
 #include "core/conf/conf.h"
 #include "core/conf/settings.h"
 #include "core/base/defect.h"
+#include "core/env/buggify.h"
 #include "core/env/hold.h"
 #include "scenarios/runner/scenario.h"
 #include "sim/faults/faults.h"
@@ -64,8 +65,9 @@ static const char *section_text(const char *section)
 	static const char *const texts[][2] = { { "site", "site NAME { }" },
 		{ "user", "user NAME { }" }, { "fault", "fault NAME { }" },
 		{ "operator", "operator NAME { }" }, { "script", "script NAME { }" },
-		{ "s3", "store s3 { }" }, { "scality", "store scality { }" },
-		{ "cql", "store cql { }" }, { "scenario", "scenario { }" }, { "imds", "imds { }" },
+		{ "knob", "knob NAME { }" }, { "s3", "store s3 { }" },
+		{ "scality", "store scality { }" }, { "cql", "store cql { }" },
+		{ "scenario", "scenario { }" }, { "imds", "imds { }" },
 		{ "network", "network { }" }, { "backend", "backend { }" } };
 
 	for (size_t i = 0; i < LAB_COUNT_OF(texts); i++) {
@@ -144,6 +146,13 @@ static void list_holds(void)
 			env_hold_doc((enum env_hold)i));
 }
 
+static void list_buggify(void)
+{
+	for (unsigned i = 0; i < ENV_BUGGIFY_COUNT; i++)
+		printf("  %-26s %s\n", env_buggify_name((enum env_buggify)i),
+			env_buggify_doc((enum env_buggify)i));
+}
+
 static void append_term(
 	char *cell, size_t size, enum cost_request request, unsigned count, bool is_most)
 {
@@ -175,6 +184,7 @@ static const struct list {
 	{ "invariants", list_invariants },
 	{ "marks", list_marks },
 	{ "holds", list_holds },
+	{ "buggify", list_buggify },
 	{ "settings", list_settings },
 	{ "events", list_events },
 	{ "defects", cli_list_defects },
@@ -209,7 +219,8 @@ int cmd_list(int argc, char **argv)
 	if (o.argument_count > 0)
 		return CLI_PASS;
 	lab_fail(&err, LAB_INVALID,
-		"list needs one of faults, invariants, marks, holds, settings, events, defects, "
+		"list needs one of faults, invariants, marks, holds, buggify, settings, events, "
+		"defects, "
 		"costs");
 	return cli_usage(&err);
 }

@@ -4,6 +4,7 @@
  * that are much slower than the fastest come last (the C++ driver's policy with its defaults).
  */
 #include "core/cql/cql-client-private.h"
+#include "core/env/buggify.h"
 
 #define SCALE_NS (100 * LAB_MSEC)  /* how fast old measurements lose weight */
 #define UPDATE_NS (100 * LAB_MSEC) /* how often the fastest is looked for */
@@ -128,7 +129,7 @@ void cql_hosts_order(
 	struct cql_hosts slow = { .count = 0 };
 	struct cql_hosts all = { .count = 0 };
 	uint64_t now = env_now(client->env);
-	uint64_t first = client->next_host++;
+	uint64_t first = client->next_host++ + ENV_BUGGIFY(client->env, cql_other_host);
 	bool aware = client->settings.latency_aware;
 	*ret = (struct cql_hosts){ .count = 0 };
 	if (aware)

@@ -6,8 +6,11 @@
 #include "core/cql/cql-client-private.h"
 #include "core/base/mark.h"
 #include "core/base/defect.h"
+#include "core/env/buggify.h"
 
 #include <stdio.h>
+
+#define SMALL_PAGE 2 /* buggify */
 
 /* A server that forgets a statement at once again is not asked forever. */
 #define UNPREPARED_MAX 3
@@ -63,10 +66,13 @@ static void fill_params(const struct cql_run *run, struct cql_params *params)
 {
 	const struct cql_client *client = run->client;
 	unsigned flags = params->flags;
+	int32_t page_size = (int32_t)client->settings.page_size;
 	params->consistency = run->consistency;
-	if (run->statement->type == CQL_STATEMENT_READ && client->settings.page_size > 0) {
+	if (ENV_BUGGIFY(client->env, cql_small_pages))
+		page_size = SMALL_PAGE;
+	if (run->statement->type == CQL_STATEMENT_READ && page_size > 0) {
 		flags |= CQL_PARAM_PAGE_SIZE;
-		params->page_size = (int32_t)client->settings.page_size;
+		params->page_size = page_size;
 	}
 	if (run->paging_state.ptr != NULL) {
 		flags |= CQL_PARAM_PAGING_STATE;

@@ -2,6 +2,7 @@
 #include "core/fs/fs-bulk.h"
 
 #include "core/http/http-client.h"
+#include "core/env/buggify.h"
 
 void fs_bulk_finish(const struct fs_bulk *bulk, struct fs_bulk_item *item, enum lab_code code,
 	bool retryable, const char *why)
@@ -44,6 +45,7 @@ static void send_pending(struct fs_bulk *bulk)
 	struct fs_bulk_item **sent =
 		lab_new_array(bulk->env->heap, struct fs_bulk_item *, bulk->request_max);
 	size_t count = 0;
+	size_t max = ENV_BUGGIFY(bulk->env, bulk_one_by_one) ? 1 : bulk->request_max;
 
 	for (size_t i = 0; i < bulk->count; i++) {
 		struct fs_bulk_item *item = bulk->items[i];
@@ -52,7 +54,7 @@ static void send_pending(struct fs_bulk *bulk)
 			item->answered = false;
 			sent[count++] = item;
 		}
-		if (count > 0 && (count == bulk->request_max || i + 1 == bulk->count)) {
+		if (count > 0 && (count == max || i + 1 == bulk->count)) {
 			bulk->send(bulk, sent, count);
 			count = 0;
 		}

@@ -8,6 +8,7 @@
 #include "core/base/mark.h"
 
 #include "core/base/defect.h"
+#include "core/env/buggify.h"
 #include "core/env/hold.h"
 
 #define OP_ARENA_MAX (16u * 1024 * 1024)
@@ -783,6 +784,8 @@ struct delete_batch {
 	struct fs_file **files;
 	struct lab_error *results;
 	bool *drop; /* files[i]'s object has no reference left */
+	size_t count;
+	bool is_backwards;
 };
 
 /* The defect object-before-rows: a crash after this leaves rows without their object. */
@@ -863,10 +866,11 @@ static int delete_rows(
 	return result;
 }
 
-static void delete_rows_of_one(void *ctx, size_t i)
+static void delete_rows_of_one(void *ctx, size_t n)
 {
 	struct delete_batch *batch = ctx;
 	struct lab_arena *tmp = op_arena(batch->fs);
+	size_t i = batch->is_backwards ? batch->count - 1 - n : n;
 
 	if (delete_rows(batch->files[i], tmp, &batch->drop[i], &batch->results[i]) == 0) {
 		batch->results[i].code = LAB_OK;
@@ -913,7 +917,8 @@ static int dictmap_delete_many(
 {
 	struct dictmap_fs *fs = fs_of(files[0]);
 	struct lab_heap *heap = env_of(fs)->heap;
-	struct delete_batch batch = { fs, files, results, lab_new_array(heap, bool, count) };
+	struct delete_batch batch = { fs, files, results, lab_new_array(heap, bool, count), count,
+		ENV_BUGGIFY(env_of(fs), deletes_backwards) };
 	unsigned parallel = LAB_MAX(1u, fs->fs.settings.max_parallel_deletes);
 
 	env_for_each(env_of(fs), count, LAB_MIN(parallel, PARALLEL_ROWS_MAX), delete_rows_of_one,

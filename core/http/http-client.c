@@ -4,8 +4,10 @@
 
 #include "core/http/http-private.h"
 #include "core/base/defect.h"
+#include "core/env/buggify.h"
 
 /* Beside the body of an answer: two copies of a request's headers, texts of the signature. */
+#define EARLY_TIMEOUT (20 * LAB_MSEC) /* buggify */
 #define SCRATCH_OVERHEAD ((size_t)1024 * 1024)
 #define TEXTS_MAX ((size_t)256 * 1024)
 
@@ -190,11 +192,16 @@ static struct env_http_limits attempt_limits(const struct http_run *run, uint64_
 	const struct http_policy *policy = &run->client->policy;
 	enum http_action action = run->call->action;
 
+	uint64_t timeout_ns = policy->timeout_ns[action];
+	struct env *env = run->client->env;
+
+	if (ENV_BUGGIFY(env, http_early_timeout))
+		timeout_ns = LAB_MIN(timeout_ns, EARLY_TIMEOUT);
 	return (struct env_http_limits){
 		.connect_timeout_ns = clip(policy->connect_timeout_ns, now, run->deadline_ns),
-		.response_timeout_ns = clip(policy->timeout_ns[action], now, run->deadline_ns),
+		.response_timeout_ns = clip(timeout_ns, now, run->deadline_ns),
 		.response_max_bytes = LAB_MIN(run->call->response_max_bytes, HTTP_RESPONSE_MAX),
-		.fresh_connection = run->fresh,
+		.fresh_connection = run->fresh || ENV_BUGGIFY(env, http_fresh_connection),
 		.deadline_ns = run->deadline_ns == ENV_FOREVER ? 0 : run->deadline_ns,
 	};
 }

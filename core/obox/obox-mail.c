@@ -6,6 +6,7 @@
 #include "core/obox/obox-private.h"
 
 #include "core/base/defect.h"
+#include "core/env/buggify.h"
 #include "core/env/hold.h"
 
 #include <stdio.h>
@@ -366,6 +367,8 @@ void obox_fetch_many(struct obox_mailbox *mailbox, const uint32_t *uids, size_t 
 	struct prefetch p = { mailbox, uids, take, ctx };
 	unsigned parallel = backend_get_settings(mailbox->user->backend)->conf->mail_prefetch_count;
 
+	if (ENV_BUGGIFY(mailbox->user->env, fetch_one_by_one))
+		parallel = 1;
 	env_for_each(mailbox->user->env, count, LAB_MAX(1u, parallel), prefetch_one, &p);
 }
 

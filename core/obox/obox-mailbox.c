@@ -6,6 +6,7 @@
 #include "core/base/defect.h"
 #include "core/obox/metacache.h"
 #include "core/obox/obox-private.h"
+#include "core/env/buggify.h"
 
 #include <stdio.h>
 
@@ -174,7 +175,7 @@ static int open_folder(struct obox_user *user, const struct obox_list_folder *fo
 	/* Another session may be opening it right now. */
 	obox_mailbox_begin(mailbox);
 	obox_mailbox_end(mailbox);
-	if (must_rescan_once(mailbox))
+	if (must_rescan_once(mailbox) || ENV_BUGGIFY(user->env, rescan_again))
 		mailbox->is_synced = false;
 	is_synced = mailbox->is_synced;
 	if (!is_synced && obox_mailbox_compare(mailbox, err) < 0) {

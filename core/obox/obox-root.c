@@ -5,6 +5,7 @@
 #include "core/obox/metacache.h"
 #include "core/base/defect.h"
 #include "core/obox/obox-private.h"
+#include "core/env/buggify.h"
 
 #include <stdio.h>
 
@@ -493,7 +494,7 @@ int obox_root_access(struct obox_root *root, struct lab_error *err)
 	lock(root);
 	err->code = LAB_OK;
 	load(root);
-	if (!obox_root_is_current(root)) {
+	if (!obox_root_is_current(root) || ENV_BUGGIFY(root->env, root_refreshed_again)) {
 		ENV_EVENT(root->env, LAB_EV_metacache_user_refresh_started,
 			LAB_F_CSTR("user", root->user->username));
 		result = refresh(root, &status, err);

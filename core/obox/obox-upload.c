@@ -8,6 +8,7 @@
 #include "core/obox/obox-private.h"
 
 #include "core/base/defect.h"
+#include "core/env/buggify.h"
 
 /* HD-7: a diff beyond this, or beyond half of its base, is a new base. */
 #define DIFF_BYTES_MAX (256u * 1024)
@@ -133,14 +134,18 @@ static void encode(struct upload *u)
 	struct obox_mailbox *mailbox = u->mailbox;
 	struct obox_state *state = mailbox->index.state;
 	struct obox_bundle_name any;
+	bool is_unusual;
 
 	u->changes = mailbox->index.changes;
 	u->important_changes = mailbox->index.important_changes;
 	u->next_uid = state->next_uid;
-	if (!encode_diff(u)) {
+	is_unusual = ENV_BUGGIFY(mailbox->user->env, upload_as_base);
+	if (is_unusual || !encode_diff(u)) {
 		obox_state_encode(state, &u->content);
 		u->file.name = LAB_VIEW(OBOX_STATE_FILE);
-		u->bundle.kind = u->content.len > backend_self_bundle_max(mailbox->user->backend) ||
+		u->bundle.kind = is_unusual ||
+						 u->content.len > backend_self_bundle_max(
+									  mailbox->user->backend) ||
 						 obox_bundles_bases(mailbox->sync.bundles, &any) > 0
 					 ? OBOX_BUNDLE_BASE
 					 : OBOX_BUNDLE_SELF;
@@ -282,7 +287,7 @@ void obox_upload_schedule(struct obox_mailbox *mailbox)
 	metacache_count(metacache, mailbox, obox_mailbox_bytes(mailbox));
 	if (mailbox->sync.is_uploading || !is_needed(mailbox, OBOX_UPLOAD_IMPORTANT))
 		return;
-	if (!has_many_new(mailbox))
+	if (!has_many_new(mailbox) && !ENV_BUGGIFY(mailbox->user->env, upload_at_once))
 		when += conf_of(mailbox)->metacache_upload_interval_ns;
 	metacache_upload_at(metacache, mailbox, LAB_MAX(when, mailbox->sync.retry_ns));
 }

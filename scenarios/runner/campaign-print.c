@@ -107,6 +107,23 @@ static void print_holds(const struct campaign_result *r, struct lab_buf *out)
 		lab_buf_append_cstr(out, "\n");
 }
 
+static void print_unusual(const struct campaign_result *r, struct lab_buf *out)
+{
+	const char *before = "\n  buggify           ";
+
+	for (unsigned i = 0; i < ENV_BUGGIFY_COUNT; i++) {
+		if (r->total.buggify[i] == 0)
+			continue;
+		lab_buf_printf(out, "%s%s %" PRIu64, before, env_buggify_name((enum env_buggify)i),
+			r->total.buggify[i]);
+		before = ", ";
+	}
+	if (before[0] == ',')
+		lab_buf_append_cstr(out, "\n");
+	if (r->total.demotions > 0)
+		lab_buf_printf(out, "\n  late fibers       %" PRIu64 "\n", r->total.demotions);
+}
+
 void campaign_print(const struct campaign_result *r, const char *scenario, struct lab_buf *out)
 {
 	const struct run_result *t = &r->total;
@@ -121,6 +138,7 @@ void campaign_print(const struct campaign_result *r, const char *scenario, struc
 	excuses_print(&t->excuses, out);
 	print_marks(r, out);
 	print_holds(r, out);
+	print_unusual(r, out);
 	costs_print(&t->costs, out);
 	lab_buf_printf(out,
 		"\n  storage requests  %" PRIu64 " (S3 %" PRIu64 ", CQL %" PRIu64 ", IMDS %" PRIu64
@@ -184,6 +202,12 @@ static void json_marks(struct lab_json *json, const struct campaign_result *r)
 	for (unsigned h = 0; h < ENV_HOLD_COUNT; h++)
 		lab_json_put_u64(json, env_hold_name((enum env_hold)h), r->total.holds[h]);
 	lab_json_end(json);
+	lab_json_key(json, "buggify");
+	lab_json_object(json);
+	for (unsigned i = 0; i < ENV_BUGGIFY_COUNT; i++)
+		lab_json_put_u64(json, env_buggify_name((enum env_buggify)i), r->total.buggify[i]);
+	lab_json_end(json);
+	lab_json_put_u64(json, "late_fibers", r->total.demotions);
 }
 
 void campaign_json_signatures(

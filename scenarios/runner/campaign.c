@@ -217,6 +217,9 @@ static void add_totals(struct run_result *total, const struct run_result *run)
 		total->marks[m] += run->marks[m];
 	for (unsigned h = 0; h < ENV_HOLD_COUNT; h++)
 		total->holds[h] += run->holds[h];
+	for (unsigned i = 0; i < ENV_BUGGIFY_COUNT; i++)
+		total->buggify[i] += run->buggify[i];
+	total->demotions += run->demotions;
 	for (unsigned i = 0; i < RUN_EPISODES_MAX; i++) {
 		total->episode_asked[i] += run->episode_asked[i];
 		total->episode_fired[i] += run->episode_fired[i];

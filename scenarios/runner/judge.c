@@ -165,6 +165,7 @@ struct oracle *judge_new_oracle(const struct scene *scene, struct lab_heap *heap
 		.upload_interval_ns = s->conf.metacache_upload_interval_ns,
 		.close_delay_ns = s->conf.metacache_close_delay_ns,
 		.has_access_log = !s->is_foreign_s3,
+		.has_small_pages = s->buggify.high > 0,
 		.has_trace_headers = !url->no_trace_headers,
 		.secrets = { url->password, c->password },
 		.has_library_retries = scene->is_live,

@@ -267,6 +267,9 @@ static int check_scenario(const struct scenario *s, struct lab_error *err)
 	if (s->migrated_from.len > 0)
 		return lab_fail(
 			err, LAB_UNSUPPORTED, "users are migrated in the simulated world only");
+	if (s->knob_count > 0 || s->swarm.high > 0 || s->buggify.high > 0)
+		return lab_fail(err, LAB_UNSUPPORTED,
+			"knobs, swarm and buggify are of the simulated world only");
 	if (s->script_count > 0)
 		return lab_fail(
 			err, LAB_UNSUPPORTED, "scripts are run in the simulated world only");

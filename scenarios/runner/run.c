@@ -193,6 +193,37 @@ static int damage(struct run *run, struct lab_error *err)
 		       : await_operator(run, sim->scene.warmup_end, "the operator's repair", err);
 }
 
+static void tell_knobs(struct run *run)
+{
+	const struct scenario *s = run->options->scenario;
+
+	for (size_t i = 0; i < s->knob_count; i++)
+		WORLD_EVENT(run->sim.world, LAB_EV_knob_turned,
+			LAB_F_TEXT("knob", s->knobs[i].name),
+			LAB_F_TEXT("setting", s->knobs[i].setting),
+			LAB_F_TEXT("value", s->knobs[i].turned));
+}
+
+/* The core does the unusual until the storm is over. */
+static void begin_buggify(struct run *run)
+{
+	const struct run_options *o = run->options;
+	uint64_t rate = scenario_pick(&o->scenario->buggify, o->seed, "buggify", 0, 0);
+
+	if (rate == 0)
+		return;
+	env_buggify_plan = lab_new(world_heap(run->sim.world), struct env_buggify_plan);
+	env_buggify_choose(env_buggify_plan, o->seed, (uint32_t)rate);
+}
+
+static void end_buggify(struct run *run)
+{
+	if (env_buggify_plan == NULL)
+		return;
+	memcpy(run->result->buggify, env_buggify_plan->fired, sizeof(run->result->buggify));
+	env_buggify_plan = NULL;
+}
+
 static int start_scripts(struct run *run, struct lab_error *err)
 {
 	const struct scene *scene = &run->sim.scene;
@@ -224,6 +255,8 @@ static int storm(struct run *run, struct lab_error *err)
 	struct sim_world *sim = &run->sim;
 
 	phase(run, "warmup");
+	tell_knobs(run);
+	begin_buggify(run);
 	if (start_scripts(run, err) < 0 || migrate(run, err) < 0 || damage(run, err) < 0)
 		return -1;
 	if (advance(run, sim->scene.warmup_end, is_stopped, err) < 0)
@@ -236,6 +269,7 @@ static int storm(struct run *run, struct lab_error *err)
 		return run->is_stopped ? 0 : -1;
 	phase(run, "heal");
 	sim_world_heal(sim);
+	end_buggify(run);
 	scripts_heal(run->scripts);
 	run->healed_ns = world_now(sim->world);
 	phase(run, "settle");
@@ -364,7 +398,8 @@ static void describe_run(void *ctx, int fd)
 	report_write(fd, text, (size_t)n);
 }
 
-int run_simulated(const struct run_options *options, struct run_result *ret, struct lab_error *err)
+static int run_turned(
+	const struct run_options *options, struct run_result *ret, struct lab_error *err)
 {
 	struct run run = { .options = options, .result = ret };
 	int result;
@@ -400,15 +435,32 @@ int run_simulated(const struct run_options *options, struct run_result *ret, str
 		if (!is_broken && !run.is_stopped)
 			judge_scripts(&c, run.scripts, ret);
 		judge_collect(&c, ret);
+		ret->demotions = world_counters(run.sim.world).demotions;
 		tell_end(&run);
 	}
 	if (run.disaster.heap != NULL)
 		disaster_free(&run.disaster);
+	end_buggify(&run);
 	scripts_free(&run.scripts);
 	oracle_free(&run.oracle);
 	sim_world_free(&run.sim);
 	lab_assert_context(NULL, NULL);
 	lab_mark_hits = NULL;
 	lab_defects_on = LAB_NO_DEFECTS;
+	return result;
+}
+
+#define TURN_BYTES_MAX ((size_t)64 << 20)
+
+int run_simulated(const struct run_options *options, struct run_result *ret, struct lab_error *err)
+{
+	struct lab_heap *heap = lab_heap_new(options->pool, TURN_BYTES_MAX);
+	struct lab_arena *arena = lab_arena_new(heap, TURN_BYTES_MAX / 2);
+	struct run_options turned = *options;
+	int result = scenario_turn(options->scenario, options->seed, arena, &turned.scenario, err);
+
+	if (result == 0)
+		result = run_turned(&turned, ret, err);
+	lab_heap_drop(&heap);
 	return result;
 }

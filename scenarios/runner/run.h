@@ -13,6 +13,7 @@
 #include "core/base/defect.h"
 #include "core/base/fiber.h"
 #include "core/base/mark.h"
+#include "core/env/buggify.h"
 #include "core/env/hold.h"
 #include "scenarios/runner/excuses.h"
 #include "scenarios/runner/mail-source.h"
@@ -85,6 +86,8 @@ struct run_result {
 	uint64_t users, crashes;
 	uint64_t marks[LAB_MARK_COUNT];
 	uint64_t holds[ENV_HOLD_COUNT]; /* fibers that a script was waiting for there */
+	uint64_t buggify[ENV_BUGGIFY_COUNT];
+	uint64_t demotions; /* of fibers, by a schedule of priorities */
 	uint64_t leaked_objects, findings, excused;
 	struct cost_report costs;
 	struct excuses excuses;

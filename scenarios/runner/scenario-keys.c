@@ -68,6 +68,15 @@ static const struct conf_key keys[] = {
 	RANGE("scenario", scenario, settle, CONF_UNIT_TIME, 0, YEAR, "3 min",
 		"After the last fault is healed: what was begun may end, nothing new begins"),
 
+	OTHER("scenario", scenario, CONF_KEY_OTHER, scenario_read_schedules, schedule, "fifo",
+		"Who runs first of those that could, a | b, a seed draws one: fifo, shuffle, "
+		"priority (some fibers are always late)"),
+	RANGE("scenario", scenario, swarm, CONF_UNIT_FRACTION, 0, PPM_MAX, "0",
+		"Chance that a seed leaves out a fault, a kind of it, or a share of what clients "
+		"do"),
+	RANGE("scenario", scenario, buggify, CONF_UNIT_FRACTION, 0, PPM_MAX, "0",
+		"How often a place of `oboxlab list buggify` that a seed has chosen does the "
+		"unusual, until the storm is over"),
 	NUMBER("scenario", scenario, "seed", seed, CONF_UNIT_COUNT, 0, UINT64_MAX, "0",
 		"The seed of run, and of test unless it is told others; 0: none of its own"),
 	OTHER("scenario", scenario, CONF_KEY_OTHER, scenario_read_defects, defects, "",
@@ -395,6 +404,12 @@ static const struct conf_key keys[] = {
 		"When, from the start of the storm"),
 	RANGE("operator", scenario_operator, every, CONF_UNIT_TIME, 0, YEAR, "0",
 		"And again after that; 0: once"),
+
+	OTHER("knob", scenario_knob, CONF_KEY_TEXT, NULL, setting, "",
+		"Of dovecot.conf: metacache_upload_interval; or a parameter in one: "
+		"obox_fs:bucket-size"),
+	OTHER("knob", scenario_knob, CONF_KEY_TEXT, NULL, value, "",
+		"2s..60s, qlog 1..1000, or texts: yes | no; each seed draws one"),
 
 	OTHER("script", scenario_script, CONF_KEY_TEXT, NULL, file, "",
 		"Steps in Lua, beside the file that says so (scenarios/scripts/README.md)"),

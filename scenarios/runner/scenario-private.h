@@ -18,6 +18,8 @@ int scenario_read_damage(
 	const struct conf_key *key, struct lab_view text, void *object, struct lab_error *err);
 int scenario_read_repair(
 	const struct conf_key *key, struct lab_view text, void *object, struct lab_error *err);
+int scenario_read_schedules(
+	const struct conf_key *key, struct lab_view text, void *object, struct lab_error *err);
 int scenario_read_disks(
 	const struct conf_key *key, struct lab_view text, void *object, struct lab_error *err);
 int scenario_read_marks(
@@ -77,6 +79,13 @@ int scenario_load_before(struct scenario *scenario, const struct conf_setting *t
 int scenario_load_sites(struct scenario *scenario, const struct conf_section *root,
 	const struct conf_reader *reader, struct lab_arena *arena, struct conf_problems *problems,
 	struct lab_error *err);
+
+/* Knobs of that tree, which they will turn. */
+void scenario_read_knobs(
+	struct scenario *scenario, struct conf_section *root, struct conf_problems *problems);
+/* Once the settings are loaded: whether every knob can be turned to both its ends. */
+void scenario_check_knobs(
+	struct scenario *scenario, struct lab_arena *arena, struct conf_problems *problems);
 
 /* Adds what is wrong with a scenario whose every value is right (scenario-check.c). `root` is what
  * it was read from. */

@@ -14,6 +14,7 @@ static const char *const damage_names[] = { "lost_rows", "lost_reverse_rows", "l
 static const char *const repair_names[] = { "none", "rebuild", "collect", "force_resync" };
 _Static_assert(LAB_COUNT_OF(damage_names) == SCENARIO_DAMAGE_COUNT, "one name for each");
 _Static_assert(LAB_COUNT_OF(repair_names) == SCENARIO_REPAIR_COUNT, "one name for each");
+static const char *const schedule_names[SCENARIO_SCHEDULES] = { "fifo", "shuffle", "priority" };
 static const char *const phase_names[] = { "warmup", "storm" };
 
 static int read_bits(const struct conf_choices *choices, const char *const *names, size_t count,
@@ -104,6 +105,17 @@ int scenario_read_disks(
 	return conf_value_choices(text, &choices, err) < 0
 		       ? -1
 		       : read_bits(&choices, disk_names, LAB_COUNT_OF(disk_names), field, err);
+}
+
+int scenario_read_schedules(
+	const struct conf_key *key, struct lab_view text, void *object, struct lab_error *err)
+{
+	unsigned *field = (void *)((char *)object + key->offset);
+	struct conf_choices choices;
+
+	return conf_value_choices(text, &choices, err) < 0
+		       ? -1
+		       : read_bits(&choices, schedule_names, SCENARIO_SCHEDULES, field, err);
 }
 
 int scenario_read_phases(

@@ -11,7 +11,7 @@
 /* Sections of a scenario; everything else at the top level is dovecot.conf's. `store` is written
  * with a label: store s3, store cql. */
 static const char *const sections[] = { "scenario", "site", "user", "store", "imds", "network",
-	"backend", "fault", "operator", "step", "episode", "cluster", "script" };
+	"backend", "fault", "operator", "step", "episode", "cluster", "script", "knob" };
 
 struct loader {
 	struct scenario *scenario;
@@ -301,7 +301,7 @@ struct set_objects {
 	void *first;
 	size_t count, size;
 };
-#define SET_SECTIONS 15
+#define SET_SECTIONS 16
 
 static void set_objects(struct scenario *s, struct set_objects ret[SET_SECTIONS])
 {
@@ -321,6 +321,7 @@ static void set_objects(struct scenario *s, struct set_objects ret[SET_SECTIONS]
 		{ "episode", s->episodes, s->episode_count, sizeof(s->episodes[0]) },
 		{ "cluster", &s->cluster, 1, 0 },
 		{ "script", s->scripts, s->script_count, sizeof(s->scripts[0]) },
+		{ "knob", s->knobs, s->knob_count, sizeof(s->knobs[0]) },
 	};
 
 	memcpy(ret, objects, sizeof(objects));
@@ -499,6 +500,7 @@ int scenario_load(const char *path, const struct conf_reader *reader,
 	set_defaults(s);
 	read_sections(&loader, root);
 	scenario_read_steps(s, root, arena, problems);
+	scenario_read_knobs(s, root, problems);
 	for (size_t i = 0; i < overrides->set_count; i++)
 		apply_override(&loader, overrides->sets[i]);
 	load_latencies(&loader, root);
@@ -515,6 +517,9 @@ int scenario_load(const char *path, const struct conf_reader *reader,
 		    arena, problems, err) < 0 ||
 		scenario_load_sites(s, root, reader, arena, problems, err) < 0)
 		return -1;
+	if (conf != NULL)
+		s->root = conf;
+	scenario_check_knobs(s, arena, problems);
 	scenario_check(s, root, overrides, problems);
 	if (count_errors(&loader, err) < 0)
 		return -1;

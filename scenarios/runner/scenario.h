@@ -31,6 +31,8 @@
 #define SCENARIO_FAULTS_MAX 64
 #define SCENARIO_OPERATORS_MAX 16
 #define SCENARIO_SCRIPTS_MAX 8
+#define SCENARIO_KNOBS_MAX 16
+#define SCENARIO_SCHEDULES 3 /* enum world_schedule */
 #define SCENARIO_TARGETS_MAX 16
 #define SCENARIO_LANES_MAX 16u
 #define SCENARIO_MAILS_MAX 2000000 /* of a user, before the run */
@@ -184,6 +186,23 @@ struct scenario_episode {
 	struct lab_view after, draws;
 };
 
+/* knob NAME { }: a setting of dovecot.conf that each seed sets anew (scenario-turn.c). */
+struct scenario_knob {
+	struct lab_view name;
+	struct conf_where where;
+	struct lab_view setting; /* "metacache_upload_interval", "obox_fs:bucket-size" */
+	struct lab_view value;   /* "2s..60s", "yes | no" */
+	struct conf_choices choices;
+	struct conf_range range; /* if is_range */
+	enum conf_unit unit;
+	bool is_range;
+	struct lab_view turned; /* for the seed: what it is set to */
+	/* While it is turned. */
+	struct conf_setting *at;
+	struct lab_view before;
+	bool is_new;
+};
+
 /* script NAME { }: steps in Lua (script.h). */
 struct scenario_script {
 	struct lab_view name;
@@ -333,6 +352,11 @@ struct scenario {
 	size_t exact_count;
 	struct scenario_script scripts[SCENARIO_SCRIPTS_MAX];
 	size_t script_count;
+	struct scenario_knob knobs[SCENARIO_KNOBS_MAX];
+	size_t knob_count;
+	struct conf_range swarm, buggify; /* ppm */
+	unsigned schedule;                /* set of bits 1 << enum world_schedule */
+	struct conf_section *root;        /* the settings that knobs turn */
 	struct scenario_s3 s3;
 	struct scenario_scality scality;
 	struct scenario_cql cql;
@@ -382,6 +406,13 @@ int scenario_print_settings(
 	const struct conf_section *settings, struct lab_buf *out, struct lab_error *err);
 /* Behind the last '/'. */
 struct lab_view scenario_file_name(struct lab_view path);
+
+/* What it is for a seed: knobs turned, swarms left out. *ret is the scenario itself if it has none
+ * of these; else it is in the arena. */
+int scenario_turn(const struct scenario *scenario, uint64_t seed, struct lab_arena *arena,
+	const struct scenario **ret, struct lab_error *err);
+/* An enum world_schedule. */
+unsigned scenario_schedule(const struct scenario *scenario, uint64_t seed);
 
 /* For `oboxlab list settings`: every key of the vocabulary, section by section. */
 struct scenario_key_doc {

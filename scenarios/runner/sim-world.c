@@ -26,6 +26,8 @@ static void build_world(struct sim_world *w)
 	struct world_settings settings = { .seed = w->options->seed,
 		.pool = w->options->pool,
 		.fibers = w->options->fibers,
+		.schedule = (enum world_schedule)scenario_schedule(
+			w->options->scenario, w->options->seed),
 		.wall_start_us = SIM_WALL_START_US,
 		.same_zone = link_latency(&n->same_zone),
 		.other_zone = link_latency(&n->other_zone),

@@ -56,6 +56,10 @@ static const char *sample_of(const char *section, const char *key, const char *l
 				      "backend = backend-1\n",
 			"}\n" },
 		{ "episode", TESTING_LEAST "episode e {\nkind = delay\n", "}\n" },
+		{ "knob",
+			TESTING_LEAST "knob k {\nsetting = metacache_upload_interval\n"
+				      "value = 2s..60s\n",
+			"}\n" },
 		{ "script", TESTING_LEAST "script s {\n", "file = s.lua\n}\n" },
 	};
 	static char text[1024];
@@ -79,7 +83,8 @@ static const char *value_for(const struct scenario_key_doc *doc)
 	} values[] = { { "doc", "What it is about" }, { "kinds", "slow_down | delay" },
 		{ "points", "s3.* | cql.read" }, { "do", "flush" }, { "kind", "delay" },
 		{ "backend", "backend-2" }, { "command", "metacache flush -u %u" },
-		{ "marks", "fallback_used | page_read" }, { "file", "s.lua" } };
+		{ "marks", "fallback_used | page_read" }, { "file", "s.lua" },
+		{ "setting", "metacache_upload_interval" }, { "value", "5 s | 1 min" } };
 
 	for (size_t i = 0; i < LAB_COUNT_OF(values); i++) {
 		if (strcmp(values[i].key, doc->key) == 0)
@@ -121,7 +126,7 @@ static void every_key_is_documented(void **state)
 /* The key's own field changes, and no other byte of its section. */
 static void a_key_sets_its_own_field_only(void **state)
 {
-	uint8_t before[16384], after[16384];
+	static uint8_t before[sizeof(struct scenario)], after[sizeof(struct scenario)];
 	struct lab_error err;
 
 	(void)state;

@@ -66,6 +66,8 @@ struct oracle_settings {
 	/* Users set private flags and open virtual folders; and their indexes are where no bundle
 	 * has them (obox 5.9). */
 	bool has_secondary, private_is_elsewhere;
+	/* The core may read a listing in pages of any size: more SELECTs than it is listings. */
+	bool has_small_pages;
 	bool has_trace_headers; /* requests to the storage name their user */
 	/* The settings' own: no event may have them. Empty: none. */
 	struct lab_view secrets[2];

@@ -138,6 +138,7 @@ static void check_cost(struct oracle *oracle, const struct window *window,
 	if (!oracle->settings.has_dictmap || window->is_shared ||
 		is_deleting(oracle, user, window->began_ns) ||
 		(window->listings == LISTINGS && window->reads == 0) ||
+		(window->listings > LISTINGS && oracle->settings.has_small_pages) ||
 		oracle_had_trouble(oracle,
 			window->began_ns - LAB_MIN(window->began_ns, (uint64_t)LATE),
 			event->time_ns))

@@ -211,6 +211,8 @@ void world_resume(struct world_fiber *fiber)
 	struct world *world = fiber->host->world;
 
 	fiber->state = FIBER_RUNNING;
+	if (world->settings.schedule == WORLD_PRIORITY)
+		world_change_priority(fiber);
 	world->running = fiber;
 	(void)lab_fiber_resume(fiber->fiber);
 	world->running = NULL;
@@ -279,6 +281,8 @@ static int host_spawn(
 	fiber->fn = fn;
 	fiber->arg = arg;
 	link_fiber(host, fiber);
+	if (world->settings.schedule == WORLD_PRIORITY)
+		world_draw_priority(fiber);
 	world_ready(fiber);
 	return 0;
 }

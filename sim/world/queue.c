@@ -103,20 +103,20 @@ static uint32_t take_slot(struct queue *queue)
 
 static uint64_t draw_tie(struct world *world, struct world_host *host)
 {
-	if (!world->settings.shuffle_ties)
+	if (world->settings.schedule == WORLD_FIFO)
 		return 0;
 	if (host == NULL)
 		return lab_draw(world->settings.seed, "tie", 0, world->queue.sequence);
 	return lab_draw(world->settings.seed, "tie", host->node.key, host->ties++);
 }
 
-world_timer world_post(struct world *world, struct world_host *host, uint64_t time_ns,
-	world_action_fn fn, void *ctx)
+static world_timer post(struct world *world, struct world_host *host, uint64_t time_ns,
+	uint64_t tie, world_action_fn fn, void *ctx)
 {
 	struct queue *queue = &world->queue;
 	struct queue_entry entry = {
 		.time_ns = LAB_MAX(time_ns, world->now_ns),
-		.tie = draw_tie(world, host),
+		.tie = tie,
 		.sequence = ++queue->sequence,
 	};
 
@@ -131,6 +131,12 @@ world_timer world_post(struct world *world, struct world_host *host, uint64_t ti
 	};
 	sift_up(queue, queue->count++, entry);
 	return entry.slot + 1;
+}
+
+world_timer world_post(struct world *world, struct world_host *host, uint64_t time_ns,
+	world_action_fn fn, void *ctx)
+{
+	return post(world, host, time_ns, draw_tie(world, host), fn, ctx);
 }
 
 void world_cancel(struct world *world, world_timer *timer)
@@ -174,14 +180,47 @@ void world_ready(struct world_fiber *fiber)
 	struct queue *queue = &world->queue;
 
 	fiber->state = FIBER_READY;
-	if (world->settings.shuffle_ties) {
-		(void)world_post(world, host, world->now_ns, resume_ready, fiber);
+	if (world->settings.schedule != WORLD_FIFO) {
+		uint64_t tie = world->settings.schedule == WORLD_PRIORITY ? fiber->priority
+									  : draw_tie(world, host);
+
+		(void)post(world, host, world->now_ns + fiber->lag_ns, tie, resume_ready, fiber);
 		return;
 	}
 	if (queue->ready_count == queue->ready_capacity)
 		ready_grow(world);
 	queue->ready[(queue->ready_head + queue->ready_count++) & (queue->ready_capacity - 1)] =
 		(struct ready_fiber){ fiber, host, host->boots, ++queue->sequence };
+}
+
+/* ---- priorities ---- */
+
+#define CHANGE_PPM 1000
+#define LAG_MAX (20 * LAB_MSEC)
+
+void world_draw_priority(struct world_fiber *fiber)
+{
+	struct world_host *host = fiber->host;
+	struct world *world = host->world;
+
+	/* Those that are demoted come behind all these. */
+	fiber->priority =
+		lab_draw(world->settings.seed, "priority", host->node.key, host->spawned++) / 2;
+}
+
+/* Clients are not slow: they are many. */
+void world_change_priority(struct world_fiber *fiber)
+{
+	struct world_host *host = fiber->host;
+	struct world *world = host->world;
+	uint64_t draw =
+		lab_draw(world->settings.seed, "priority.change", host->node.key, host->resumed++);
+
+	if (host->settings.kind != WORLD_BACKEND || !lab_chance(draw, CHANGE_PPM))
+		return;
+	fiber->priority = UINT64_MAX - host->demoted++;
+	fiber->lag_ns = lab_pick_qlog(lab_mix64(draw), LAB_USEC, LAG_MAX);
+	world->counters.demotions++;
 }
 
 /* ---- stepping ---- */

@@ -395,7 +395,7 @@ static uint64_t run_storm(struct test_world *test, uint64_t seed, bool shuffle, 
 	memset(&fake, 0, sizeof(fake));
 	fake.delay_ns = 5 * LAB_MSEC;
 	settings.seed = seed;
-	settings.shuffle_ties = shuffle;
+	settings.schedule = shuffle ? WORLD_SHUFFLE : WORLD_FIFO;
 	settings.same_zone = settings.other_zone = (struct world_latency){ 0 };
 	test_make_world(test, &settings);
 	add_service(test);

@@ -262,14 +262,15 @@ static void tie_fiber(void *arg)
 	note("f");
 }
 
-static void run_ties(struct test_world *test, uint64_t seed, bool shuffle, char out[256])
+static void run_ties(
+	struct test_world *test, uint64_t seed, enum world_schedule schedule, char out[256])
 {
 	static const char *const names[] = { "a", "b", "c", "d", "e", "g", "h", "i" };
 	struct world_settings settings = test_settings(test);
 
 	world_free(&test->world);
 	settings.seed = seed;
-	settings.shuffle_ties = shuffle;
+	settings.schedule = schedule;
 	test_make_world(test, &settings);
 	steps[0] = '\0';
 	for (size_t i = 0; i < LAB_COUNT_OF(names); i++)
@@ -284,16 +285,79 @@ static void ties_are_shuffled_by_seed_when_asked_for(void **state)
 	struct test_world *test = *state;
 	char fifo[256], one[256], again[256], two[256];
 
-	run_ties(test, 1, false, fifo);
-	run_ties(test, 1, true, one);
-	run_ties(test, 1, true, again);
-	run_ties(test, 2, true, two);
+	run_ties(test, 1, WORLD_FIFO, fifo);
+	run_ties(test, 1, WORLD_SHUFFLE, one);
+	run_ties(test, 1, WORLD_SHUFFLE, again);
+	run_ties(test, 2, WORLD_SHUFFLE, two);
 
 	assert_string_equal(fifo, "abcdeghif");
 	assert_string_not_equal(one, fifo);
 	assert_string_equal(one, again);
 	assert_string_not_equal(one, two);
 	assert_int_equal(strlen(two), strlen(fifo));
+}
+
+/* ---- priorities ---- */
+
+static struct env_cond all_wake;
+
+static void one_of_many(void *arg)
+{
+	struct test_world *test = arg;
+
+	for (unsigned i = 0; i < 400; i++) {
+		uint64_t begin = env_now(test->env);
+
+		(void)env_cond_wait(test->env, &all_wake, ENV_FOREVER);
+		if (env_now(test->env) % LAB_SEC != 0)
+			assert_in_range(env_now(test->env) - begin, 1, LAB_SEC + 20 * LAB_MSEC);
+	}
+}
+
+static void waker(void *arg)
+{
+	struct test_world *test = arg;
+
+	for (unsigned i = 0; i < 1000; i++) {
+		env_sleep(test->env, LAB_SEC);
+		env_cond_broadcast(test->env, &all_wake);
+	}
+}
+
+static void many_main(void *arg)
+{
+	struct test_world *test = arg;
+	struct lab_error err;
+
+	for (unsigned i = 0; i < 20; i++)
+		assert_int_equal(env_spawn(test->env, "one_of_many", one_of_many, arg, &err), 0);
+	assert_int_equal(env_spawn(test->env, "waker", waker, arg, &err), 0);
+}
+
+static uint64_t run_many(struct test_world *test, uint64_t seed, enum world_schedule schedule)
+{
+	struct world_settings settings = test_settings(test);
+
+	world_free(&test->world);
+	memset(&all_wake, 0, sizeof(all_wake));
+	settings.seed = seed;
+	settings.schedule = schedule;
+	test_make_world(test, &settings);
+	world_start(test->b1, many_main, test);
+	test_run(test, ENV_FOREVER);
+	return world_counters(test->world).demotions;
+}
+
+static void some_fibers_are_late_with_priorities(void **state)
+{
+	struct test_world *test = *state;
+	uint64_t one = run_many(test, 1, WORLD_PRIORITY);
+
+	/* One of a thousand of some nine thousand turns. */
+	assert_in_range(one, 2, 30);
+	assert_true(run_many(test, 1, WORLD_PRIORITY) == one);
+	assert_int_equal(run_many(test, 1, WORLD_SHUFFLE), 0);
+	assert_int_equal(run_many(test, 1, WORLD_FIFO), 0);
 }
 
 /* ---- many timers, some cancelled, against a simple model ---- */
@@ -383,6 +447,7 @@ int main(void)
 		T(a_livelock_is_an_error),
 		T(too_many_events_are_an_error),
 		T(ties_are_shuffled_by_seed_when_asked_for),
+		T(some_fibers_are_late_with_priorities),
 		T(time_never_goes_back_with_many_timers),
 		T(fibers_have_a_limit),
 	};

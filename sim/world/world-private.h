@@ -60,6 +60,9 @@ world_timer world_post(struct world *world, struct world_host *host, uint64_t ti
 void world_cancel(struct world *world, world_timer *timer);
 /* The fiber gets its turn at the current time, behind what is due already. */
 void world_ready(struct world_fiber *fiber);
+/* A fiber was made; it is about to run. With WORLD_PRIORITY only. */
+void world_draw_priority(struct world_fiber *fiber);
+void world_change_priority(struct world_fiber *fiber);
 /* Handles the next event if it is due by `until_ns`; false if there is none. */
 bool world_step(struct world *world, uint64_t until_ns);
 
@@ -80,6 +83,8 @@ struct world_fiber {
 	void *arg;
 	enum fiber_state state;
 	bool is_timed_out; /* why it is ready */
+	uint64_t priority; /* the lower, the sooner */
+	uint64_t lag_ns;
 	world_timer timer;
 	struct http_exchange *exchange; /* that it waits for, see http.c */
 };
@@ -108,7 +113,8 @@ struct world_host {
 	struct world_fiber *fibers, *fibers_tail;
 	size_t fiber_count;
 	int64_t clock_offset_us;
-	uint64_t ties; /* ordinal of shuffled events */
+	uint64_t ties;                      /* ordinal of shuffled events */
+	uint64_t spawned, resumed, demoted; /* fibers, for the draws of priorities */
 	struct lab_map *http_pools;
 	uint64_t stream_ordinal;
 	struct world_disk *disk;

@@ -6,8 +6,8 @@
  *            the emulators (sim/service.h), gives the emulators their hooks, carries out the
  *            fault plan, and folds every event into the trace hash.
  * Time       Starts at 0 and jumps to the next event. All times are virtual nanoseconds.
- * Order      Total: (time, tie, sequence). Ties are 0 (first come, first served), or a keyed
- *            hash with shuffle_ties, which finds code that depends on the order.
+ * Order      Total: (time, tie, sequence). Who comes first of those that are due at one time is
+ *            the schedule's: see enum world_schedule.
  * Draws      Keyed by (seed, purpose, who, ordinal), see hash.h: unrelated traffic changes
  *            nothing.
  * Names      Hosts and services share one name space, used for partitions, faults, latencies
@@ -35,11 +35,20 @@ struct world_latency {
 	uint64_t low_ns, high_ns;
 };
 
+enum world_schedule {
+	WORLD_FIFO,    /* first come, first served */
+	WORLD_SHUFFLE, /* by a keyed hash: finds code that depends on the order */
+	/* By priorities of fibers, which are drawn; now and then the fiber that runs on a backend
+	 * becomes the last of all, and slow: whenever it is woken by another fiber, it lags behind
+	 * by up to 20 ms (simulation 3.4). Finds what needs one fiber to be late all the time. */
+	WORLD_PRIORITY
+};
+
 struct world_settings {
 	uint64_t seed;
 	struct lab_pool *pool;         /* shared between runs: keeps the memory warm */
 	struct lab_fiber_pool *fibers; /* likewise */
-	bool shuffle_ties;
+	enum world_schedule schedule;
 	uint64_t wall_start_us;  /* 0: 2024-01-01 00:00:00 UTC */
 	size_t memory_max_bytes; /* of the world itself, disks included; 0: 8 GiB */
 	uint32_t events_max;     /* pending at a time; 0: 4,000,000 */
@@ -232,6 +241,7 @@ struct world_counters {
 	uint64_t stream_chunks; /* delivered, both directions */
 	uint64_t crashes;
 	uint64_t dropped;     /* messages lost to partitions */
+	uint64_t demotions;   /* fibers that became the last of all */
 	uint64_t torn_writes; /* at crashes */
 	uint64_t lost_writes;
 };
