@@ -381,6 +381,9 @@ static void print_scenario(struct printer *p, const struct scenario *s)
 		print_keys(p, "script", labelled("script", script.name, head, sizeof(head)),
 			&script, true);
 	}
+	for (size_t i = 0; i < s->knob_count; i++)
+		print_keys(p, "knob", labelled("knob", s->knobs[i].name, head, sizeof(head)),
+			&s->knobs[i], true);
 	for (size_t i = 0; i < s->episode_count; i++)
 		print_line(p, "episode", s->episodes[i].name, &s->episodes[i]);
 	for (size_t i = 0; i < s->step_count; i++)

@@ -178,7 +178,8 @@ void scenario_print_bits(const struct conf_key *key, unsigned bits, struct lab_b
 		size_t count;
 	} sets[] = { { "damage", damage_names, LAB_COUNT_OF(damage_names) },
 		{ "repair", repair_names, LAB_COUNT_OF(repair_names) },
-		{ "disk", disk_names, LAB_COUNT_OF(disk_names) } };
+		{ "disk", disk_names, LAB_COUNT_OF(disk_names) },
+		{ "schedule", schedule_names, SCENARIO_SCHEDULES } };
 	const char *separator = "";
 
 	for (size_t i = 0; i < LAB_COUNT_OF(sets); i++) {
