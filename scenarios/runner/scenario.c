@@ -465,6 +465,12 @@ static void load_script(struct loader *loader, struct scenario_script *script)
 		conf_problem_add(loader->problems, true, script->where, "script: %s", err.message);
 }
 
+static void load_scripts(struct loader *loader)
+{
+	for (size_t i = 0; i < loader->scenario->script_count; i++)
+		load_script(loader, &loader->scenario->scripts[i]);
+}
+
 static int parse(
 	struct loader *loader, const char *path, struct conf_section **ret, struct lab_error *err)
 {
@@ -505,8 +511,7 @@ int scenario_load(const char *path, const struct conf_reader *reader,
 		apply_override(&loader, overrides->sets[i]);
 	load_latencies(&loader, root);
 	scenario_resolve_episodes(s, arena, problems);
-	for (size_t i = 0; i < s->script_count; i++)
-		load_script(&loader, &s->scripts[i]);
+	load_scripts(&loader);
 	(void)conf_check(root, CONF_FILE_DOVECOT, sections, LAB_COUNT_OF(sections), problems);
 	if (conf != NULL)
 		(void)conf_check(conf, CONF_FILE_DOVECOT, NULL, 0, problems);
@@ -517,8 +522,7 @@ int scenario_load(const char *path, const struct conf_reader *reader,
 		    arena, problems, err) < 0 ||
 		scenario_load_sites(s, root, reader, arena, problems, err) < 0)
 		return -1;
-	if (conf != NULL)
-		s->root = conf;
+	s->root = conf == NULL ? root : conf;
 	scenario_check_knobs(s, arena, problems);
 	scenario_check(s, root, overrides, problems);
 	if (count_errors(&loader, err) < 0)
