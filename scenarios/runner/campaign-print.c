@@ -6,6 +6,7 @@
 #include "scenarios/runner/campaign.h"
 
 #include "scenarios/runner/costs-print.h"
+#include "scenarios/runner/routing-print.h"
 
 #include <stdio.h>
 
@@ -140,6 +141,7 @@ void campaign_print(const struct campaign_result *r, const char *scenario, struc
 	print_holds(r, out);
 	print_unusual(r, out);
 	costs_print(&t->costs, out);
+	routing_print(&t->routing, out);
 	lab_buf_printf(out,
 		"\n  storage requests  %" PRIu64 " (S3 %" PRIu64 ", CQL %" PRIu64 ", IMDS %" PRIu64
 		")\n  leaked objects    %" PRIu64 "%s\n",
@@ -254,6 +256,7 @@ void campaign_print_json(const struct campaign_result *r, const char *scenario, 
 	campaign_json_signatures(&json, r, "seeds");
 	excuses_json(&t->excuses, &json);
 	costs_json(&t->costs, &json);
+	routing_json(&t->routing, &json);
 	lab_json_key(&json, "seeds_per_s");
 	lab_json_decimal(&json, (int64_t)per_second(r->seeds, r->wall_ns, 100), 2);
 	lab_json_key(&json, "speedup");

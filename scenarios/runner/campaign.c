@@ -6,6 +6,7 @@
 #include "scenarios/runner/campaign.h"
 
 #include "scenarios/runner/costs-print.h"
+#include "scenarios/runner/routing-print.h"
 #include "scenarios/runner/guard.h"
 #include "scenarios/runner/report.h"
 
@@ -199,6 +200,7 @@ static void add_totals(struct run_result *total, const struct run_result *run)
 	total->virtual_ns += run->virtual_ns;
 	total->storage_requests += run->storage_requests;
 	costs_add(&total->costs, &run->costs);
+	routing_add(&total->routing, &run->routing);
 	total->s3_requests += run->s3_requests;
 	total->cql_requests += run->cql_requests;
 	total->imds_requests += run->imds_requests;

@@ -112,6 +112,7 @@ static void set_routing(struct oracle_settings *settings, const struct scenario 
 	settings->geodb_keyspace = LAB_VIEW(PALOMAR_KEYSPACE);
 	settings->overlap_max_ns = caches + c->recheck.high + c->user_move_timeout.high +
 				   25 * LAB_SEC + c->disconnect_delay.high;
+	settings->balance_min_ns = c->balance_interval.low;
 	settings->recovery_max_ns = 180 * LAB_SEC + interval;
 	/* A lookup may have to wait for a Cassandra node that is gone. */
 	settings->login_max_ns = c->proxy_timeout.high + 30 * LAB_SEC;
@@ -260,6 +261,7 @@ void judge(const struct judge_case *c, struct run_result *r)
 	r->leaked_objects = verdict.leaked_objects;
 	collect_excuses(&verdict, r);
 	r->costs = *oracle_costs(c->oracle);
+	r->routing = *oracle_routing(c->oracle);
 	unknown = why_inconclusive(c, &verdict);
 	if (verdict.failures > 0) {
 		r->verdict = RUN_FAIL;

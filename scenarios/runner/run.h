@@ -90,6 +90,7 @@ struct run_result {
 	uint64_t demotions; /* of fibers, by a schedule of priorities */
 	uint64_t leaked_objects, findings, excused;
 	struct cost_report costs;
+	struct oracle_routing routing;
 	struct excuses excuses;
 	bool is_left; /* objects in a foreign bucket, a foreign keyspace: could not be deleted */
 	char signature[ORACLE_SIGNATURE_MAX]; /* of the first finding */

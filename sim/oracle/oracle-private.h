@@ -238,11 +238,11 @@ uint64_t oracle_object_key(const struct oracle *oracle, struct lab_view user, st
 struct lab_view oracle_object_key_text(
 	const struct oracle *oracle, struct lab_view user, struct lab_view oid);
 
-/* routing.c: palomar 4.1. */
+/* routing.c, routing-orders.c: palomar 4.1. */
 void routing_new(struct oracle *oracle);
 void routing_free(struct oracle *oracle);
 void routing_event(struct oracle *oracle, const struct lab_event *event);
-void routing_finish(struct oracle *oracle, uint64_t now_ns);
+void routing_finish(struct oracle *oracle, const struct oracle_case *c);
 
 /* metacache.c: invariants 23 and 26. */
 void oracle_metacache_new(struct oracle *oracle);

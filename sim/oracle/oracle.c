@@ -113,6 +113,14 @@ static const struct oracle_invariant invariants[] = {
 		"No login fails for good, and after the last trouble everybody gets in again "
 		"within "
 		"a bounded time." },
+	{ ORACLE_R(6), "R6-moves-end",
+		"In the end, when everybody has logged in once more, no group is being moved." },
+	{ ORACLE_R(8), "R8-no-thrash",
+		"Controllers move one group in an interval, and take nobody out whom they have "
+		"just "
+		"taken back." },
+	{ ORACLE_R(9), "R9-legal-target",
+		"Once a backend is out and everybody has heard of it, nobody is sent there." },
 	{ ORACLE_T(1), "T1-recovery",
 		"Who loses his backend has one again within a bounded time." },
 	{ ORACLE_T(3), "T3-login-time", "99 % of all logins take no longer than the proxy waits." },
@@ -144,7 +152,7 @@ void oracle_judge(struct oracle *oracle, const struct oracle_case *c, struct ora
 	oracle->work = lab_arena_new(oracle->settings.heap, WORK_MAX);
 	oracle_check_requests(oracle, c);
 	reconcile_finish(oracle, c->ended_ns);
-	routing_finish(oracle, c->ended_ns);
+	routing_finish(oracle, c);
 	if (costs_are_kept(oracle))
 		costs_finish(oracle, c->ended_ns);
 	if (history_is_full(c->history)) {

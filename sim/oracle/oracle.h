@@ -97,6 +97,7 @@ struct oracle_settings {
 	 */
 	struct lab_view geodb_keyspace;
 	uint64_t overlap_max_ns, recovery_max_ns, login_max_ns;
+	uint64_t balance_min_ns; /* from one group that a controller moves to the next (R8) */
 	/* What the run injected on purpose, beyond the plan: objects taken away, rows put back. */
 	bool objects_were_lost, rows_were_resurrected;
 };
@@ -135,6 +136,7 @@ struct oracle_routing {
 	struct oracle_measure recoveries; /* from the crash of his backend to the next session */
 	struct oracle_measure logins;     /* that succeeded */
 	uint64_t failed_logins;
+	uint64_t overlap_max_ns, recovery_max_ns, login_max_ns; /* their bounds */
 };
 /* Borrowed. All zero without Palomar. */
 const struct oracle_routing *oracle_routing(const struct oracle *oracle);

@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * routing.c - how Palomar routes users (palomar 4.1): R1 to R5, T1 to T3.
+ * routing.c - how Palomar routes users (palomar 4.1): R1 to R5, T1 and T3.
  *
  * What counts is where sessions are: cluster_session_started and cluster_session_ended tell of each
  * session of each backend. Times are counted from the last trouble on, as nothing can be promised
  * while things go on failing; what was in trouble then has the bound to recover.
  */
-#include "sim/oracle/oracle-private.h"
+#include "sim/oracle/routing-private.h"
 
 #define USERS_MAX 1000000u
-#define BACKENDS_MAX 256u
 #define SLOW_LOGINS_MIN 200u
 
 /* Sessions of a user on one backend. */
@@ -31,21 +30,9 @@ struct route_user {
 	bool was_accessed;
 };
 
-struct routing {
-	struct lab_heap *heap;
-	struct lab_map *users;
-	struct lab_map *names; /* backends and sites -> number from 1 */
-	struct lab_view shown[BACKENDS_MAX];
-	size_t name_count;
-	uint64_t last_trouble_ns; /* of what the routing can feel */
-	bool had_trouble, is_full;
-	uint64_t logins, slow_logins;
-	struct oracle_routing measured;
-};
-
 /* ---- texts of events ---- */
 
-static struct lab_view text_of(const struct lab_event *event, const char *name)
+struct lab_view routing_text(const struct lab_event *event, const char *name)
 {
 	for (size_t i = 0; i < event->field_count; i++) {
 		if (strcmp(event->fields[i].name, name) == 0)
@@ -72,7 +59,11 @@ void routing_new(struct oracle *oracle)
 
 	r->heap = heap;
 	r->users = lab_map_new(heap, USERS_MAX);
-	r->names = lab_map_new(heap, BACKENDS_MAX - 1);
+	r->names = lab_map_new(heap, ROUTING_BACKENDS_MAX - 1);
+	r->orders = lab_map_new(heap, USERS_MAX);
+	r->measured.overlap_max_ns = oracle->settings.overlap_max_ns;
+	r->measured.recovery_max_ns = oracle->settings.recovery_max_ns;
+	r->measured.login_max_ns = oracle->settings.login_max_ns;
 	oracle->routing = r;
 }
 
@@ -99,6 +90,7 @@ void routing_free(struct oracle *oracle)
 	iter = lab_map_iterate(r->users);
 	while (lab_map_next(&iter, &key, &user))
 		free_user(r, user);
+	routing_orders_free(r);
 	lab_map_free(&r->users);
 	lab_map_free(&r->names);
 	lab_heap_free(r->heap, r);
@@ -217,9 +209,9 @@ static void overlap_ended(
 static void session_started(struct oracle *oracle, const struct lab_event *event)
 {
 	struct routing *r = oracle->routing;
-	struct lab_view name = text_of(event, "user");
+	struct lab_view name = routing_text(event, "user");
 	struct route_user *user = user_of(oracle, name);
-	uint16_t backend = name_of(oracle, text_of(event, "backend"));
+	uint16_t backend = name_of(oracle, routing_text(event, "backend"));
 	struct presence *p;
 
 	if (user == NULL || backend == 0)
@@ -247,9 +239,9 @@ static void session_started(struct oracle *oracle, const struct lab_event *event
 
 static void session_ended(struct oracle *oracle, const struct lab_event *event)
 {
-	struct lab_view name = text_of(event, "user");
+	struct lab_view name = routing_text(event, "user");
 	struct route_user *user = user_of(oracle, name);
-	uint16_t backend = name_of(oracle, text_of(event, "backend"));
+	uint16_t backend = name_of(oracle, routing_text(event, "backend"));
 	struct presence *p;
 
 	if (user == NULL || backend == 0)
@@ -259,7 +251,7 @@ static void session_ended(struct oracle *oracle, const struct lab_event *event)
 		return;
 	if (--p->sessions == 0 && user->backends-- == 2)
 		overlap_ended(oracle, user, name, event->time_ns);
-	if (user->backends == 0 && lab_view_eq_cstr(text_of(event, "reason"), "crash"))
+	if (user->backends == 0 && lab_view_eq_cstr(routing_text(event, "reason"), "crash"))
 		user->lost_ns = event->time_ns;
 }
 
@@ -268,7 +260,7 @@ static void session_ended(struct oracle *oracle, const struct lab_event *event)
 static void login_succeeded(struct oracle *oracle, const struct lab_event *event)
 {
 	struct routing *r = oracle->routing;
-	struct lab_view name = text_of(event, "user");
+	struct lab_view name = routing_text(event, "user");
 	struct route_user *user = user_of(oracle, name);
 	uint64_t took = number_of(event, "duration_ns");
 
@@ -294,7 +286,7 @@ static bool is_temporary(uint64_t code)
 static void login_failed(struct oracle *oracle, const struct lab_event *event)
 {
 	struct routing *r = oracle->routing;
-	struct lab_view name = text_of(event, "user"), why = text_of(event, "error");
+	struct lab_view name = routing_text(event, "user"), why = routing_text(event, "error");
 	struct route_user *user = user_of(oracle, name);
 
 	r->measured.failed_logins++;
@@ -321,7 +313,7 @@ static void check_agreement(struct oracle *oracle, const struct lab_event *event
 	struct route_user *user, struct lab_view host)
 {
 	struct routing *r = oracle->routing;
-	struct lab_view prefix = LAB_VIEW("lb-"), site = text_of(event, "site");
+	struct lab_view prefix = LAB_VIEW("lb-"), site = routing_text(event, "site");
 	bool is_backend = !lab_view_starts_with(host, prefix);
 	uint16_t backend = is_backend ? name_of(oracle, host) : 0;
 	uint16_t at = name_of(oracle, is_backend ? site : lab_view_skip(host, prefix.len));
@@ -330,8 +322,8 @@ static void check_agreement(struct oracle *oracle, const struct lab_event *event
 							       user->backend != backend)))
 		FOUND(oracle, user, SORT_ACCESS, ORACLE_R(3), "R3 proxies disagree", event->time_ns,
 			"%.*s sends %.*s to %.*s, and another proxy to %.*s",
-			LAB_VIEW_ARG(text_of(event, "proxy")), LAB_VIEW_ARG(text_of(event, "user")),
-			LAB_VIEW_ARG(host),
+			LAB_VIEW_ARG(routing_text(event, "proxy")),
+			LAB_VIEW_ARG(routing_text(event, "user")), LAB_VIEW_ARG(host),
 			LAB_VIEW_ARG(r->shown[user->backend != 0 ? user->backend : user->site]));
 	user->was_accessed = true;
 	user->site = at;
@@ -341,7 +333,7 @@ static void check_agreement(struct oracle *oracle, const struct lab_event *event
 
 static void user_accessed(struct oracle *oracle, const struct lab_event *event)
 {
-	struct lab_view name = text_of(event, "user"), host = text_of(event, "host");
+	struct lab_view name = routing_text(event, "user"), host = routing_text(event, "host");
 	struct route_user *user = user_of(oracle, name);
 
 	if (user == NULL)
@@ -351,8 +343,8 @@ static void user_accessed(struct oracle *oracle, const struct lab_event *event)
 	else
 		FOUND(oracle, user, SORT_ACCESS, ORACLE_R(5), "R5 nobody lets him in",
 			event->time_ns, "after heal %.*s does not know where %.*s belongs: %.*s",
-			LAB_VIEW_ARG(text_of(event, "proxy")), LAB_VIEW_ARG(name),
-			LAB_VIEW_ARG(text_of(event, "error")));
+			LAB_VIEW_ARG(routing_text(event, "proxy")), LAB_VIEW_ARG(name),
+			LAB_VIEW_ARG(routing_text(event, "error")));
 }
 
 /* ---- events ---- */
@@ -361,11 +353,11 @@ static void user_accessed(struct oracle *oracle, const struct lab_event *event)
  * nobody is kicked (palomar 2.5), one that has lost its patience (2.6). */
 static bool costs_sessions(const struct lab_event *event)
 {
-	struct lab_view text = text_of(event, "mailbox");
+	struct lab_view text = routing_text(event, "mailbox");
 
 	if (event->id == LAB_EV_cluster_user_move_finished)
-		return text_of(event, "error").len > 0;
-	return lab_view_eq_cstr(text_of(event, "kind"), "operate") &&
+		return routing_text(event, "error").len > 0;
+	return lab_view_eq_cstr(routing_text(event, "kind"), "operate") &&
 	       lab_view_starts_with(text, LAB_VIEW("cluster ")) &&
 	       (lab_view_find(text, LAB_VIEW(" --direct ")) != SIZE_MAX ||
 		       lab_view_find(text, LAB_VIEW(" --status ")) != SIZE_MAX ||
@@ -376,9 +368,12 @@ void routing_event(struct oracle *oracle, const struct lab_event *event)
 {
 	struct routing *r = oracle->routing;
 
+	r->last_ns = event->time_ns;
+	routing_order(oracle, event);
 	switch ((int)event->id) {
 	case LAB_EV_cluster_session_started:
 		session_started(oracle, event);
+		routing_placed(oracle, event);
 		break;
 	case LAB_EV_cluster_session_ended:
 		session_ended(oracle, event);
@@ -411,8 +406,9 @@ void routing_event(struct oracle *oracle, const struct lab_event *event)
 	}
 }
 
-void routing_finish(struct oracle *oracle, uint64_t now_ns)
+void routing_finish(struct oracle *oracle, const struct oracle_case *c)
 {
+	uint64_t now_ns = c->ended_ns;
 	struct routing *r = oracle->routing;
 	struct lab_map_iter iter = lab_map_iterate(r->users);
 	struct lab_view name;
@@ -428,6 +424,7 @@ void routing_finish(struct oracle *oracle, uint64_t now_ns)
 		(void)oracle_found_online(oracle, ORACLE_T(3), "T3 slow logins", now_ns,
 			"%" PRIu64 " of %" PRIu64 " logins took more than %" PRIu64 " ms",
 			r->slow_logins, r->logins, oracle->settings.login_max_ns / LAB_MSEC);
+	routing_check_groups(oracle, c);
 	if (r->is_full)
 		oracle_unknown(oracle, "too many users or backends to follow their sessions");
 }

@@ -55,6 +55,9 @@ static void promise(void)
 	t.settings.recovery_max_ns = 180 * LAB_SEC;
 	t.settings.login_max_ns = 30 * LAB_SEC;
 	t_restart();
+	t_execute("create keyspace geodb with replication = { 'class': 'SimpleStrategy', "
+		  "'replication_factor': 1 }; create table geodb.user_groups (site_id uuid, name "
+		  "text, moving text, primary key ((site_id, name)))");
 }
 
 static void one_backend_after_the_other_passes(void **state)
@@ -254,6 +257,105 @@ static void three_of_two_hundred_do_not(void **state)
 	(void)t_finds("T3 slow logins");
 }
 
+static void controller(enum lab_event_id id, const char *host, const char *status, const char *why)
+{
+	t_tell_fiber(id, 0, 1,
+		(const struct lab_field[]){ LAB_F_CSTR("site", "az1"), LAB_F_CSTR("host", host),
+			LAB_F_CSTR("status", status), LAB_F_CSTR("reason", why) },
+		4);
+}
+
+static void operates(const char *command)
+{
+	t_tell_fiber(LAB_EV_operation_invoked, 0, 1,
+		(const struct lab_field[]){ LAB_F_CSTR("kind", "operate"), LAB_F_CSTR("user", ""),
+			LAB_F_CSTR("mailbox", command), LAB_F_U64("token", 0) },
+		4);
+}
+
+static void a_move_that_ended_passes(void **state)
+{
+	(void)state;
+	promise();
+	t_execute("insert into geodb.user_groups (site_id, name, moving) values "
+		  "(6ba7b810-9dad-11d1-80b4-00c04fd430c8, 'default-1', '')");
+	t_passes();
+}
+
+static void one_that_never_does_is_found(void **state)
+{
+	(void)state;
+	promise();
+	t_execute("insert into geodb.user_groups (site_id, name, moving) values "
+		  "(6ba7b810-9dad-11d1-80b4-00c04fd430c8, 'default-1', 'backend-1:77')");
+	(void)t_finds("R6 move never ended");
+}
+
+static void one_group_an_interval_is_balanced(void **state)
+{
+	(void)state;
+	t.settings.balance_min_ns = 60 * LAB_MINUTE;
+	promise();
+	controller(LAB_EV_cluster_group_balanced, "backend-1", "", "");
+	t.now += 60 * LAB_MINUTE;
+	controller(LAB_EV_cluster_group_balanced, "backend-1", "", "");
+	t_passes();
+	t.now += 59 * LAB_MINUTE;
+	controller(LAB_EV_cluster_group_balanced, "backend-2", "", "");
+	(void)t_finds("R8 too many groups moved");
+}
+
+static void a_backend_is_not_out_again_at_once(void **state)
+{
+	(void)state;
+	promise();
+	controller(LAB_EV_cluster_backend_check_finished, "backend-1", "offline", "");
+	controller(LAB_EV_cluster_backend_check_finished, "backend-2", "offline", "");
+	t.now += 30 * LAB_SEC;
+	controller(LAB_EV_cluster_backend_check_finished, "backend-1", "online", "");
+	t.now += 30 * LAB_SEC;
+	controller(LAB_EV_cluster_backend_check_finished, "backend-1", "offline", "");
+	t_passes();
+	t.now += 30 * LAB_SEC;
+	controller(LAB_EV_cluster_backend_check_finished, "backend-1", "offline", "");
+	(void)t_finds("R8 taken out again too soon");
+}
+
+static void nobody_new_comes_to_who_is_out(void **state)
+{
+	(void)state;
+	promise();
+	operates("cluster backend update --status offline backend-1");
+	t.now += 90 * LAB_SEC;
+	starts("backend-1");
+	ends("backend-1", "logout");
+	t.now += 20 * LAB_SEC;
+	operates("cluster backend update --status online backend-1");
+	t.now += 200 * LAB_SEC;
+	starts("backend-1");
+	ends("backend-1", "logout");
+	controller(LAB_EV_cluster_backend_check_finished, "backend-1", "offline", "dryrun");
+	t.now += 200 * LAB_SEC;
+	starts("backend-1");
+	ends("backend-1", "logout");
+	t_passes();
+	controller(LAB_EV_cluster_backend_check_finished, "backend-1", "offline", "");
+	t.now += 200 * LAB_SEC;
+	starts("backend-1");
+	(void)t_finds("R9 sent to a backend that is out");
+}
+
+static void a_direct_move_costs_sessions(void **state)
+{
+	(void)state;
+	promise();
+	starts("backend-1");
+	operates("cluster group move --direct az1 default-1 backend-2");
+	starts("backend-2");
+	ends("backend-1", "kicked");
+	t_passes();
+}
+
 static void limits_of_measures_grow(void **state)
 {
 	(void)state;
@@ -284,6 +386,12 @@ int main(void)
 		t_test(or_too_late),
 		t_test(one_slow_login_of_a_hundred_passes),
 		t_test(three_of_two_hundred_do_not),
+		t_test(a_move_that_ended_passes),
+		t_test(one_that_never_does_is_found),
+		t_test(one_group_an_interval_is_balanced),
+		t_test(a_backend_is_not_out_again_at_once),
+		t_test(nobody_new_comes_to_who_is_out),
+		t_test(a_direct_move_costs_sessions),
 		t_test(limits_of_measures_grow),
 	};
 

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * routing-orders.c - what operators and controllers have decided (palomar 4.1): R6, R8 and R9.
+ *
+ * Orders are known as they were given: the words of an operator's command, the events of
+ * controllers.
+ */
+#include "sim/oracle/routing-private.h"
+
+/* ---- R8: controllers do not thrash ---- */
+
+struct last_time {
+	uint64_t time_ns;
+	bool was_there;
+};
+
+static struct last_time *last_time_of(struct oracle *oracle, char sort, struct lab_view name)
+{
+	char key[80];
+	void **slot;
+	int len = snprintf(key, sizeof(key), "%c%.*s", sort, (int)LAB_MIN(name.len, (size_t)64),
+		(const char *)name.ptr);
+
+	slot = lab_map_slot(oracle->routing->orders, lab_view_of(key, (size_t)len));
+	if (slot == NULL)
+		return NULL;
+	if (*slot == NULL)
+		*slot = lab_new(oracle->routing->heap, struct last_time);
+	return *slot;
+}
+
+/* The next one came sooner than `least_ns` after the last. */
+static bool is_too_soon(
+	struct oracle *oracle, char sort, const struct lab_event *event, uint64_t least_ns)
+{
+	const char *by = sort == 'b' ? "site" : "host";
+	struct last_time *last = last_time_of(oracle, sort, routing_text(event, by));
+	bool result;
+
+	if (last == NULL)
+		return false;
+	result = last->was_there && event->time_ns - last->time_ns < least_ns;
+	*last = (struct last_time){ event->time_ns, true };
+	return result;
+}
+
+static void balanced(struct oracle *oracle, const struct lab_event *event)
+{
+	if (is_too_soon(oracle, 'b', event, oracle->settings.balance_min_ns))
+		(void)oracle_found_online(oracle, ORACLE_R(8), "R8 too many groups moved",
+			event->time_ns,
+			"site %.*s moves a group for its balance, and has just moved one",
+			LAB_VIEW_ARG(routing_text(event, "site")));
+}
+
+/* ---- R9: who is out gets nobody ---- */
+
+static void set_status(struct oracle *oracle, struct lab_view host, bool is_online, uint64_t now_ns)
+{
+	struct last_time *out = last_time_of(oracle, 's', host);
+
+	if (out != NULL)
+		*out = (struct last_time){ now_ns, !is_online };
+}
+
+static void checked(struct oracle *oracle, const struct lab_event *event)
+{
+	bool is_out = lab_view_eq_cstr(routing_text(event, "status"), "offline");
+
+	if (routing_text(event, "reason").len > 0)
+		return; /* dryrun */
+	set_status(oracle, routing_text(event, "host"), !is_out, event->time_ns);
+	/* Taken back and out again within the rounds that this takes. */
+	if (is_out && is_too_soon(oracle, 'o', event, ROUTING_OUT_MIN))
+		(void)oracle_found_online(oracle, ORACLE_R(8), "R8 taken out again too soon",
+			event->time_ns, "%.*s was taken out a minute ago",
+			LAB_VIEW_ARG(routing_text(event, "host")));
+}
+
+/* "cluster backend update --status offline HOST" */
+static void ordered(struct oracle *oracle, const struct lab_event *event)
+{
+	struct lab_view text = routing_text(event, "mailbox"), host = LAB_VIEW(""), word;
+	bool is_online = lab_view_find(text, LAB_VIEW(" --status online ")) != SIZE_MAX;
+
+	if (!lab_view_starts_with(text, LAB_VIEW("cluster backend update --status ")))
+		return;
+	while (lab_view_split(&text, ' ', &word))
+		host = word;
+	set_status(oracle, host, is_online, event->time_ns);
+}
+
+void routing_placed(struct oracle *oracle, const struct lab_event *event)
+{
+	const struct routing *r = oracle->routing;
+	struct lab_view backend = routing_text(event, "backend");
+	const struct last_time *out = last_time_of(oracle, 's', backend);
+	uint64_t since;
+
+	if (out == NULL || !out->was_there)
+		return;
+	since = LAB_MAX(out->time_ns, r->last_trouble_ns);
+	if (event->time_ns - LAB_MIN(since, event->time_ns) > oracle->settings.overlap_max_ns)
+		(void)oracle_found_online(oracle, ORACLE_R(9), "R9 sent to a backend that is out",
+			event->time_ns,
+			"%.*s has a new session on %.*s, which is out for %" PRIu64 " ms",
+			LAB_VIEW_ARG(routing_text(event, "user")), LAB_VIEW_ARG(backend),
+			(event->time_ns - out->time_ns) / LAB_MSEC);
+}
+
+void routing_order(struct oracle *oracle, const struct lab_event *event)
+{
+	if (event->id == LAB_EV_cluster_group_balanced)
+		balanced(oracle, event);
+	else if (event->id == LAB_EV_cluster_backend_check_finished)
+		checked(oracle, event);
+	else if (event->id == LAB_EV_operation_invoked)
+		ordered(oracle, event);
+}
+
+/* ---- R6: moves end ---- */
+
+static void see_group(void *ctx, const struct cqlemu_entry *entry)
+{
+	struct oracle *oracle = ctx;
+	struct lab_view moving;
+
+	if (entry->kind != CQLEMU_ROW || !entry->live)
+		return;
+	moving = cqlemu_entry_value(entry, "moving");
+	if (moving.len > 0)
+		(void)oracle_found_online(oracle, ORACLE_R(6), "R6 move never ended",
+			oracle->routing->last_ns,
+			"after heal, and a login of everybody, group %.*s is still moving: %.*s",
+			LAB_VIEW_ARG(cqlemu_entry_value(entry, "name")), LAB_VIEW_ARG(moving));
+}
+
+void routing_check_groups(struct oracle *oracle, const struct oracle_case *c)
+{
+	struct lab_view name = lab_view_cstr(lab_arena_printf(
+		oracle->work, "%.*s.user_groups", LAB_VIEW_ARG(oracle->settings.geodb_keyspace)));
+	struct lab_error err;
+
+	if (oracle->settings.geodb_keyspace.len > 0 && c->cql != NULL &&
+		cqlemu_snapshot(c->cql, name, CQLEMU_MERGED, see_group, oracle, &err) < 0)
+		oracle_unknown(oracle, "table %.*s: %s", LAB_VIEW_ARG(name), err.message);
+}
+
+void routing_orders_free(struct routing *r)
+{
+	struct lab_map_iter iter = lab_map_iterate(r->orders);
+	struct lab_view key;
+	void *value;
+
+	while (lab_map_next(&iter, &key, &value))
+		lab_heap_free(r->heap, value);
+	lab_map_free(&r->orders);
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * routing-private.h - what routing.c and routing-orders.c share.
+ */
+#ifndef SIM_ORACLE_ROUTING_PRIVATE_H
+#define SIM_ORACLE_ROUTING_PRIVATE_H
+
+#include "sim/oracle/oracle-private.h"
+
+#include <stdio.h>
+
+#define ROUTING_BACKENDS_MAX 256u
+/* Three rounds to be taken back, and three to be taken out. */
+#define ROUTING_OUT_MIN (59 * LAB_SEC)
+
+struct routing {
+	struct lab_heap *heap;
+	struct lab_map *users;
+	struct lab_map *names; /* backends and sites -> number from 1 */
+	struct lab_view shown[ROUTING_BACKENDS_MAX];
+	size_t name_count;
+	struct lab_map *orders;   /* routing-orders.c: what was decided last, and when */
+	uint64_t last_trouble_ns; /* of what the routing can feel */
+	uint64_t last_ns;         /* of the last event */
+	bool had_trouble, is_full;
+	uint64_t logins, slow_logins;
+	struct oracle_routing measured;
+};
+
+struct lab_view routing_text(const struct lab_event *event, const char *name);
+
+/* Of controllers and operators. */
+void routing_order(struct oracle *oracle, const struct lab_event *event);
+/* cluster_session_started: may it be there? */
+void routing_placed(struct oracle *oracle, const struct lab_event *event);
+void routing_check_groups(struct oracle *oracle, const struct oracle_case *c);
+void routing_orders_free(struct routing *routing);
+
+#endif
