@@ -59,6 +59,18 @@ static int read_file(void *ctx, struct lab_view path, struct lab_arena *arena, s
 	return lab_fail(err, LAB_NOT_FOUND, "no such file");
 }
 
+/* Whatever was read can be written. */
+static void check_print(const struct scenario *s, struct lab_heap *heap)
+{
+	struct lab_buf out;
+	struct lab_error err;
+
+	lab_buf_init(&out, heap, 1 << 20);
+	if (scenario_print(s, &out, &err) == 0)
+		lab_assert(out.len > 0);
+	lab_buf_done(&out);
+}
+
 static void check(const struct scenario *s)
 {
 	uint64_t backends = 0, users = 0;
@@ -74,6 +86,12 @@ static void check(const struct scenario *s)
 	for (size_t i = 0; i < s->fault_count; i++)
 		lab_assert(s->faults[i].kinds != 0);
 	lab_assert(s->warmup.high + s->storm.high + s->settle.high < UINT64_MAX / 4);
+	for (size_t i = 0; i < s->step_count; i++)
+		lab_assert(s->steps[i].what != HISTORY_KIND_COUNT && s->steps[i].user >= 1 &&
+			   s->steps[i].user <= users);
+	lab_assert(s->exact_count == s->episode_count);
+	for (size_t i = 0; i < s->exact_count; i++)
+		lab_assert(s->exact[i].kind < FAULT_KIND_COUNT && s->exact[i].after <= i);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -109,6 +127,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		    &err) == 0) {
 		lab_assert(problems.errors == 0);
 		check(scenario);
+		check_print(scenario, heap);
 	} else {
 		lab_assert(err.message[0] != '\0');
 	}

@@ -263,6 +263,13 @@ static enum fault_kind kind_of(fault_kind_set set)
 	return (enum fault_kind)k;
 }
 
+bool scenario_is_host(struct lab_view name)
+{
+	return lab_view_starts_with(name, LAB_VIEW("backend-")) ||
+	       lab_view_starts_with(name, LAB_VIEW("proxy-")) ||
+	       lab_view_starts_with(name, LAB_VIEW("controller-"));
+}
+
 static int set_target(
 	const struct scenario_episode *from, struct fault_episode *ret, struct lab_error *err)
 {
@@ -549,10 +556,24 @@ static bool is_service(const struct scenario *s, struct lab_view name)
 	return s->dict_count > 0 && is_numbered(name, LAB_VIEW("cassandra-"), s->cql.nodes.low);
 }
 
+/* Of a Palomar cluster. */
+static bool is_cluster_host(const struct limits *l, struct lab_view name)
+{
+	struct lab_view prefix = LAB_VIEW("controller-");
+	uint64_t each = l->s->cluster.proxies.low;
+
+	for (size_t i = 0; each > 0 && i < l->s->site_count; i++) {
+		if (lab_view_starts_with(name, prefix) &&
+			lab_view_eq(lab_view_skip(name, prefix.len), l->s->sites[i].name))
+			return true;
+	}
+	return is_numbered(name, LAB_VIEW("proxy-"), each * l->s->site_count);
+}
+
 static bool is_side(const struct limits *l, struct lab_view name)
 {
 	return lab_view_eq_cstr(name, "*") || is_zone(l->s, name) || is_service(l->s, name) ||
-	       is_numbered(name, LAB_VIEW("backend-"), l->backends);
+	       is_cluster_host(l, name) || is_numbered(name, LAB_VIEW("backend-"), l->backends);
 }
 
 static void check_world(
@@ -561,8 +582,9 @@ static void check_world(
 	fault_kind_set bit = FAULT_KIND_BIT(exact->kind);
 	bool is_backend = is_numbered(e->target, LAB_VIEW("backend-"), l->backends);
 
-	if (((bit & (FAULT_KIND(crash) | CLOCK_KINDS)) != 0 || exact->crashes_peer) && !is_backend)
-		complain(l, e, "target: %s happens to a backend", fault_kind_name(exact->kind));
+	if (((bit & (FAULT_KIND(crash) | CLOCK_KINDS)) != 0 || exact->crashes_peer) &&
+		!is_backend && !is_cluster_host(l, e->target))
+		complain(l, e, "target: %s happens to a host", fault_kind_name(exact->kind));
 	if ((bit & FAULT_KIND(node_down)) != 0 && !is_service(l->s, e->target))
 		complain(l, e, "target: node_down happens to a node, to s3 or to imds");
 	if ((bit & PARTITION_KINDS) != 0 && (e->target.len == 0 || e->other.len == 0))

@@ -429,6 +429,8 @@ struct lab_defects scenario_defects(
 /* What an episode is; what is wrong with it is LAB_INVALID. `episodes` are those before it. */
 int scenario_episode_exact(const struct scenario_episode *episodes, size_t index,
 	struct fault_episode *ret, struct lab_error *err);
+/* Hosts of the operator's are called backend-1, proxy-1, controller-SITE. */
+bool scenario_is_host(struct lab_view name);
 /* The exact episodes as sections of their own, named 1, 2, 3...; what draws of faults sections they
  * still depend on is found in `drawn_from`. */
 void scenario_name_episodes(

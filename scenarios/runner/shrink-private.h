@@ -41,6 +41,7 @@ void shrink_take_away(struct shrink *shrink, const struct shrink_axis *axis);
 
 /* Each makes attempts of its own. */
 void shrink_to_single_faults(struct shrink *shrink);
+void shrink_merge_faults(struct shrink *shrink);
 void shrink_faults_to_steps(struct shrink *shrink);
 void shrink_hosts(struct shrink *shrink);
 void shrink_numbers(struct shrink *shrink);

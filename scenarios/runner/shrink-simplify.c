@@ -28,7 +28,7 @@ static struct fault_episode single_of(
 	if (fault_kind_has_amount(record->kind))
 		single.amount =
 			(struct fault_range){ FAULT_UNIFORM, record->delay_ns, record->delay_ns };
-	if (lab_view_starts_with(lab_view_cstr(record->peer), LAB_VIEW("backend-")))
+	if (scenario_is_host(lab_view_cstr(record->peer)))
 		memcpy(single.target, record->peer, sizeof(single.target));
 	else
 		single.scope = FAULT_EVERYWHERE;
@@ -105,6 +105,44 @@ void shrink_to_single_faults(struct shrink *s)
 	set_singles(s, attempt, &recorded);
 	if (!shrink_try_one(s, attempt))
 		raise_rates(s);
+}
+
+static bool is_alike(const struct fault_episode *a, const struct fault_episode *b)
+{
+	return a->kind == b->kind && a->points == b->points && a->scope == b->scope &&
+	       a->nth != 0 && b->nth != 0 && a->after == 0 && b->after == 0 &&
+	       strcmp(a->target, b->target) == 0;
+}
+
+/* One that goes on, from the first of those that are like `index` to the last. */
+static struct scenario *with_merged(struct shrink *s, size_t index)
+{
+	struct scenario *attempt = shrink_copy(s);
+	struct fault_episode *exact = shrink_own_exact(s, attempt);
+	struct fault_episode first = exact[index];
+	size_t merged = 0;
+
+	for (size_t i = 0; i < attempt->exact_count; i++) {
+		if (exact[i].after != 0)
+			return NULL;
+		merged += i > index && is_alike(&first, &exact[i]);
+		if (i <= index || !is_alike(&first, &exact[i]))
+			exact[i - merged] = exact[i];
+	}
+	attempt->exact_count -= merged;
+	exact[index].is_lasting = true;
+	return merged == 0 ? NULL : attempt;
+}
+
+/* Three timeouts in a row are one trouble. */
+void shrink_merge_faults(struct shrink *s)
+{
+	for (size_t i = 0; i < s->best->exact_count && !shrink_is_over(s); i++) {
+		struct scenario *attempt = with_merged(s, i);
+
+		if (attempt != NULL)
+			(void)shrink_try_one(s, attempt);
+	}
 }
 
 static uint64_t step_before(const struct scenario *s, uint64_t time_ns)
@@ -417,14 +455,16 @@ void shrink_name_steps(struct shrink *s)
 	if (attempt->step_count > NUMBERS_MAX)
 		return;
 	sessions->count = 0;
+	/* Who is alone in a session needs no number. */
 	for (size_t i = 0; i < attempt->step_count; i++) {
-		if (steps[i].session != 0)
-			numbers_add(sessions, steps[i].session);
+		for (size_t n = 0; n < i && steps[i].session != 0; n++) {
+			if (steps[n].session == steps[i].session)
+				numbers_add(sessions, steps[i].session);
+		}
 	}
 	for (size_t i = 0; i < attempt->step_count; i++) {
 		steps[i].name = lab_view_cstr(lab_arena_printf(s->settings->arena, "%zu", i + 1));
-		if (steps[i].session != 0)
-			steps[i].session = numbers_find(sessions, steps[i].session);
+		steps[i].session = numbers_find(sessions, steps[i].session);
 	}
 	(void)shrink_try_one(s, attempt);
 }

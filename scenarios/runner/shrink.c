@@ -243,6 +243,7 @@ static void simplify(struct shrink *s)
 	}
 	shrink_knobs(s);
 	shrink_take_away(s, &shrink_episodes);
+	shrink_merge_faults(s);
 	shrink_tell(s, "simpler");
 }
 
