@@ -4,14 +4,13 @@
  * zeroed when they are handed out. */
 #include "core/base/arena.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "core/base/assert.h"
 #include "core/base/base-private.h"
 
 #define ARENA_MAGIC 0x4c415245u
-#define FIRST_BLOCK_BYTES ((size_t)2048 - 64)
+#define FIRST_BLOCK_BYTES ((size_t)2048 - 96)
 #define BLOCK_BYTES_MAX ((size_t)256 * 1024)
 #define PRINTF_GUESS 256
 
@@ -27,6 +26,7 @@ struct lab_arena {
 	struct lab_heap *heap;
 	struct block *block; /* the newest */
 	size_t max_bytes;
+	struct block first; /* most arenas never need another: one allocation is enough */
 };
 
 static inline uint8_t *block_data(struct block *block)
@@ -38,9 +38,9 @@ static struct block *arena_add_block(struct lab_arena *arena, size_t capacity)
 {
 	struct block *block = lab_heap_alloc_dirty(arena->heap, sizeof(*block) + capacity);
 
-	*block = (struct block){ .previous = arena->block, .capacity = capacity };
-	if (arena->block != NULL)
-		block->before = arena->block->before + arena->block->used;
+	*block = (struct block){ .previous = arena->block,
+		.capacity = capacity,
+		.before = arena->block->before + arena->block->used };
 	lab_memory_poison(block_data(block), capacity);
 	arena->block = block;
 	return block;
@@ -48,12 +48,14 @@ static struct block *arena_add_block(struct lab_arena *arena, size_t capacity)
 
 struct lab_arena *lab_arena_new(struct lab_heap *heap, size_t max_bytes)
 {
-	struct lab_arena *arena = lab_new(heap, struct lab_arena);
+	struct lab_arena *arena = lab_heap_alloc_dirty(heap, sizeof(*arena) + FIRST_BLOCK_BYTES);
 
-	arena->magic = ARENA_MAGIC;
-	arena->heap = heap;
-	arena->max_bytes = max_bytes;
-	(void)arena_add_block(arena, FIRST_BLOCK_BYTES);
+	*arena = (struct lab_arena){ .magic = ARENA_MAGIC,
+		.heap = heap,
+		.block = &arena->first,
+		.max_bytes = max_bytes,
+		.first = { .capacity = FIRST_BLOCK_BYTES } };
+	lab_memory_poison(block_data(&arena->first), FIRST_BLOCK_BYTES);
 	return arena;
 }
 
@@ -73,7 +75,7 @@ void lab_arena_free(struct lab_arena **_arena)
 		return;
 	*_arena = NULL;
 	lab_check(arena, ARENA_MAGIC);
-	while (arena->block != NULL)
+	while (arena->block != &arena->first)
 		arena_pop_block(arena);
 	arena->magic = 0;
 	lab_heap_free(arena->heap, arena);
@@ -188,14 +190,12 @@ char *lab_arena_vprintf(struct lab_arena *arena, const char *format, va_list arg
 	va_list again;
 
 	va_copy(again, args);
-	int n = vsnprintf(guess, sizeof(guess), format, args);
-	lab_assert(n >= 0);
-	size_t len = (size_t)n;
+	size_t len = lab_format(guess, sizeof(guess), format, args);
 	char *text = arena_alloc_dirty(arena, len + 1);
 	if (len < sizeof(guess))
 		memcpy(text, guess, len + 1);
 	else
-		(void)vsnprintf(text, len + 1, format, again);
+		(void)lab_format(text, len + 1, format, again);
 	va_end(again);
 	return text;
 }

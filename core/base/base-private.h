@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * base-private.h - what heap.c, arena.c and fiber.c share: how the memory checkers are told about
- * memory, and the two doors of the heap that only the arena uses.
+ * base-private.h - what heap.c, arena.c, buf.c and fiber.c share: how the memory checkers are told
+ * about memory, the doors of the heap that only arenas and buffers use, and how these format text.
  *
  *   poison   nobody may touch these bytes
  *   open     these bytes may be written; their contents mean nothing
@@ -12,6 +12,7 @@
 
 #include "core/base/heap.h"
 
+#include <stdarg.h>
 #include <stdbool.h>
 
 #if defined(__has_feature)
@@ -99,8 +100,13 @@ void *lab_memory_map(size_t bytes);
  * off costs ASan an eighth of its size in memory, and a pool of stacks is mostly never used. */
 void lab_memory_unmap(void *ptr, size_t bytes, size_t used);
 
-/* lab_heap_alloc() without zeroing. */
+/* lab_heap_alloc() and lab_heap_realloc() without zeroing. */
 void *lab_heap_alloc_dirty(struct lab_heap *heap, size_t size);
+void *lab_heap_realloc_dirty(struct lab_heap *heap, void *ptr, size_t size);
+/* vsnprintf(), but fast where `format` has nothing but %s, %.*s, %c and decimal numbers without
+ * width and flags. */
+size_t lab_format(char *text, size_t size, const char *format, va_list args)
+	__attribute__((format(printf, 3, 0)));
 /* What happens when `wanted` more bytes are too many. */
 _Noreturn void lab_heap_exhausted(struct lab_heap *heap, size_t wanted);
 

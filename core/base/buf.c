@@ -2,13 +2,14 @@
 #include "core/base/buf.h"
 
 #include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "core/base/arena.h"
 #include "core/base/assert.h"
+#include "core/base/base-private.h"
 
-#define FIRST_BYTES 64
+/* Most are keys, names and headers; with the NUL and the heap's header it fills a size class. */
+#define FIRST_BYTES (256 - 8 - 1)
 
 void lab_buf_init(struct lab_buf *buf, struct lab_heap *heap, size_t max_bytes)
 {
@@ -46,7 +47,7 @@ static void buf_grow(struct lab_buf *buf, size_t needed)
 		capacity = needed;
 	if (capacity > buf->max_bytes)
 		capacity = buf->max_bytes;
-	buf->data = lab_heap_realloc(buf->heap, buf->data, capacity + 1);
+	buf->data = lab_heap_realloc_dirty(buf->heap, buf->data, capacity + 1);
 	buf->capacity = capacity;
 }
 
@@ -108,17 +109,16 @@ void lab_buf_printf(struct lab_buf *buf, const char *format, ...)
 		return;
 	va_start(args, format);
 	va_copy(again, args);
-	int n = vsnprintf(room == 0 ? NULL : to + buf->len, room, format, args);
+	size_t n = lab_format(room == 0 ? NULL : to + buf->len, room, format, args);
 	va_end(args);
-	lab_assert(n >= 0);
-	if ((size_t)n >= room) {
-		to = lab_buf_reserve(buf, (size_t)n);
+	if (n >= room) {
+		to = lab_buf_reserve(buf, n);
 		if (to != NULL)
-			(void)vsnprintf(to, (size_t)n + 1, format, again);
+			(void)lab_format(to, n + 1, format, again);
 	}
 	va_end(again);
 	if (!buf->overflow)
-		buf->len += (size_t)n;
+		buf->len += n;
 }
 
 static void buf_append_big_endian(struct lab_buf *buf, uint64_t value, unsigned bytes)

@@ -488,14 +488,16 @@ static size_t block_room(struct block *block)
 	return bin_bytes(block->bin) - sizeof(*block) - REDZONE_BYTES;
 }
 
-static void heap_resize_in_place(struct lab_heap *heap, struct block *block, size_t size)
+static void heap_resize_in_place(
+	struct lab_heap *heap, struct block *block, size_t size, bool zeroed)
 {
 	uint8_t *ptr = (uint8_t *)(block + 1);
 	size_t old_size = block_size(block);
 
 	if (size > old_size) {
 		lab_memory_open(ptr + old_size, size - old_size);
-		memset(ptr + old_size, 0, size - old_size);
+		if (zeroed)
+			memset(ptr + old_size, 0, size - old_size);
 	} else if (size < old_size) {
 		pool_scrub(heap->pool, ptr + size, old_size - size);
 	}
@@ -505,10 +507,10 @@ static void heap_resize_in_place(struct lab_heap *heap, struct block *block, siz
 		block->size = (uint32_t)size;
 }
 
-void *lab_heap_realloc(struct lab_heap *heap, void *ptr, size_t size)
+static inline void *heap_realloc(struct lab_heap *heap, void *ptr, size_t size, bool zeroed)
 {
 	if (ptr == NULL)
-		return lab_heap_alloc(heap, size);
+		return heap_alloc(heap, size, zeroed);
 
 	struct block *block = heap_block_of(heap, ptr);
 	size_t old_size = block_size(block), room = block_room(block);
@@ -523,13 +525,25 @@ void *lab_heap_realloc(struct lab_heap *heap, void *ptr, size_t size)
 			lab_heap_exhausted(heap, size);
 		}
 		heap->used += heap_cost(size);
-		heap_resize_in_place(heap, block, size);
+		heap_resize_in_place(heap, block, size, zeroed);
 		return ptr;
 	}
-	uint8_t *moved = lab_heap_alloc(heap, size);
+	uint8_t *moved = heap_alloc(heap, size, false);
 	memcpy(moved, ptr, size < old_size ? size : old_size);
+	if (zeroed && size > old_size)
+		memset(moved + old_size, 0, size - old_size);
 	lab_heap_free(heap, ptr);
 	return moved;
+}
+
+void *lab_heap_realloc(struct lab_heap *heap, void *ptr, size_t size)
+{
+	return heap_realloc(heap, ptr, size, true);
+}
+
+void *lab_heap_realloc_dirty(struct lab_heap *heap, void *ptr, size_t size)
+{
+	return heap_realloc(heap, ptr, size, false);
 }
 
 void lab_heap_free(struct lab_heap *heap, void *ptr)

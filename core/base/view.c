@@ -2,6 +2,8 @@
 #define _GNU_SOURCE /* for memmem */
 #include "core/base/view.h"
 
+#include <openssl/crypto.h>
+
 struct lab_view lab_view_sub(struct lab_view v, size_t from, size_t len)
 {
 	v = lab_view_skip(v, from);
@@ -143,12 +145,5 @@ int lab_view_to_cstr(struct lab_view v, char *out, size_t out_size)
 
 bool lab_view_eq_secret(struct lab_view a, struct lab_view b)
 {
-	/* volatile, so that no compiler finds the early exit that we avoid. */
-	volatile uint8_t difference = 0;
-
-	if (a.len != b.len)
-		return false;
-	for (size_t i = 0; i < a.len; i++)
-		difference = (uint8_t)(difference | (a.ptr[i] ^ b.ptr[i]));
-	return difference == 0;
+	return a.len == b.len && (a.len == 0 || CRYPTO_memcmp(a.ptr, b.ptr, a.len) == 0);
 }
