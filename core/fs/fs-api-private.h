@@ -50,12 +50,15 @@ struct fs {
 	unsigned open_files;
 };
 
+struct fs_metadata_item;
+
 struct fs_file {
 	struct fs *fs;
 	struct lab_view path; /* the file's own copy */
 	enum fs_open_mode mode;
-	struct lab_map *metadata; /* made at first use; see fs_file_metadata() */
-	struct fs_file *parent;   /* of the parent fs, or NULL */
+	struct fs_metadata_item *metadata; /* see fs_file_metadata_next() */
+	size_t metadata_count;
+	struct fs_file *parent; /* of the parent fs, or NULL */
 };
 
 /* For drivers. The value of a key that is known without asking the storage (set by
@@ -64,10 +67,10 @@ struct lab_view fs_file_metadata(const struct fs_file *file, const char *key);
 /* Remembers a value in this file, without telling the parent. Copies. */
 void fs_file_metadata_store(struct fs_file *file, const char *key, struct lab_view value);
 /* Goes through all known values in the order in which they were set:
- *   struct lab_map_iter iter = { file->metadata, 0 };
- *   while (fs_file_metadata_next(&iter, &key, &value)) ... */
+ *   const struct fs_metadata_item *item = file->metadata;
+ *   while (fs_file_metadata_next(&item, &key, &value)) ... */
 bool fs_file_metadata_next(
-	struct lab_map_iter *iter, struct lab_view *ret_key, struct lab_view *ret_value);
+	const struct fs_metadata_item **item, struct lab_view *ret_key, struct lab_view *ret_value);
 /* The final path, once the driver knows it (CREATE_UNIQUE_128). Copies. */
 void fs_file_set_path(struct fs_file *file, struct lab_view path);
 

@@ -134,19 +134,21 @@ void fs_file_set_path(struct fs_file *file, struct lab_view path)
 	file->path = lab_view_of(copy, path.len);
 }
 
+/* One allocation: the key, then the value and a NUL. */
+struct fs_metadata_item {
+	struct fs_metadata_item *next;
+	size_t key_len, len;
+	uint8_t bytes[];
+};
+
 static void metadata_free(struct fs_file *file)
 {
-	struct lab_heap *heap = file->fs->settings.env->heap;
-	struct lab_map_iter iter;
-	struct lab_view key;
-	void *value;
+	while (file->metadata != NULL) {
+		struct fs_metadata_item *item = file->metadata;
 
-	if (file->metadata == NULL)
-		return;
-	iter = lab_map_iterate(file->metadata);
-	while (lab_map_next(&iter, &key, &value))
-		lab_heap_free(heap, value);
-	lab_map_free(&file->metadata);
+		file->metadata = item->next;
+		lab_heap_free(file->fs->settings.env->heap, item);
+	}
 }
 
 void fs_file_close(struct fs_file **file)
@@ -170,47 +172,64 @@ struct lab_view fs_file_path(const struct fs_file *file)
 	return file->path;
 }
 
-/* A value is one allocation: its length, then its bytes and a NUL. */
-struct metadata_value {
-	size_t len;
-	uint8_t bytes[];
-};
+static struct lab_view key_of(const struct fs_metadata_item *item)
+{
+	return lab_view_of(item->bytes, item->key_len);
+}
+
+static struct lab_view value_of(const struct fs_metadata_item *item)
+{
+	return lab_view_of(item->bytes + item->key_len, item->len);
+}
+
+/* Where the item is, or would be added. A file has few, so they are a list. */
+static struct fs_metadata_item **metadata_slot(struct fs_file *file, struct lab_view key)
+{
+	struct fs_metadata_item **slot = &file->metadata;
+
+	while (*slot != NULL && !lab_view_eq(key_of(*slot), key))
+		slot = &(*slot)->next;
+	return slot;
+}
 
 void fs_file_metadata_store(struct fs_file *file, const char *key, struct lab_view value)
 {
 	struct lab_heap *heap = file->fs->settings.env->heap;
-	struct metadata_value *copy = lab_heap_alloc(heap, sizeof(*copy) + value.len + 1);
-	void **slot;
+	struct lab_view name = lab_view_cstr(key);
+	struct fs_metadata_item **slot = metadata_slot(file, name), *old = *slot;
+	struct fs_metadata_item *item =
+		lab_heap_alloc(heap, sizeof(*item) + name.len + value.len + 1);
 
-	copy->len = value.len;
+	lab_assert(old != NULL || file->metadata_count < FS_METADATA_KEYS_MAX);
+	item->key_len = name.len;
+	item->len = value.len;
+	memcpy(item->bytes, name.ptr, name.len);
 	if (value.len > 0)
-		memcpy(copy->bytes, value.ptr, value.len);
-	if (file->metadata == NULL)
-		file->metadata = lab_map_new(heap, FS_METADATA_KEYS_MAX);
-	slot = lab_map_slot(file->metadata, lab_view_cstr(key));
-	lab_assert(slot != NULL);
-	lab_heap_free(heap, *slot);
-	*slot = copy;
+		memcpy(item->bytes + name.len, value.ptr, value.len);
+	item->next = old == NULL ? NULL : old->next;
+	*slot = item;
+	file->metadata_count += old == NULL;
+	lab_heap_free(heap, old);
 }
 
 struct lab_view fs_file_metadata(const struct fs_file *file, const char *key)
 {
-	const struct metadata_value *value = NULL;
+	struct lab_view name = lab_view_cstr(key);
+	const struct fs_metadata_item *item = file->metadata;
 
-	if (file->metadata != NULL)
-		value = lab_map_get(file->metadata, lab_view_cstr(key));
-	return value == NULL ? (struct lab_view){ NULL, 0 } : lab_view_of(value->bytes, value->len);
+	while (item != NULL && !lab_view_eq(key_of(item), name))
+		item = item->next;
+	return item == NULL ? (struct lab_view){ NULL, 0 } : value_of(item);
 }
 
 bool fs_file_metadata_next(
-	struct lab_map_iter *iter, struct lab_view *ret_key, struct lab_view *ret)
+	const struct fs_metadata_item **item, struct lab_view *ret_key, struct lab_view *ret)
 {
-	void *stored;
-
-	if (iter->map == NULL || !lab_map_next(iter, ret_key, &stored))
+	if (*item == NULL)
 		return false;
-	*ret = lab_view_of(
-		((struct metadata_value *)stored)->bytes, ((struct metadata_value *)stored)->len);
+	*ret_key = key_of(*item);
+	*ret = value_of(*item);
+	*item = (*item)->next;
 	return true;
 }
 
@@ -272,9 +291,9 @@ int fs_list_metadata(struct fs_file *file, struct lab_arena *arena, struct fs_me
 		return -1;
 	/* What a driver knows itself counts for more than what is below it. */
 	for (; file != NULL; file = file->parent) {
-		struct lab_map_iter iter = { file->metadata, 0 };
+		const struct fs_metadata_item *item = file->metadata;
 
-		while (count < FS_METADATA_KEYS_MAX && fs_file_metadata_next(&iter, &key, &value)) {
+		while (count < FS_METADATA_KEYS_MAX && fs_file_metadata_next(&item, &key, &value)) {
 			if (lab_view_starts_with(key, prefix) || is_listed(items, count, key))
 				continue;
 			items[count].key = lab_arena_copy(arena, key);

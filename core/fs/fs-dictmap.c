@@ -478,10 +478,10 @@ static struct lab_view new_object_id(struct dictmap_fs *fs, struct fs_file *file
 
 static void pass_metadata(struct fs_file *file)
 {
-	struct lab_map_iter iter = { file->metadata, 0 };
+	const struct fs_metadata_item *item = file->metadata;
 	struct lab_view key, value;
 
-	while (fs_file_metadata_next(&iter, &key, &value)) {
+	while (fs_file_metadata_next(&item, &key, &value)) {
 		char name[METADATA_KEY_MAX];
 
 		if (!lab_view_eq_cstr(key, FS_METADATA_OBJECTID) &&
@@ -701,13 +701,13 @@ static int copy_in_dict(struct fs_file *to, const struct dictmap_path *path, str
 /* What the storage told of the object while it was read: the copy is the same mail (HD-4). */
 static void copy_metadata(struct fs_file *from, struct fs_file *to)
 {
-	struct lab_map_iter iter;
+	const struct fs_metadata_item *item;
 	struct lab_view key, value;
 
 	while (from->parent != NULL)
 		from = from->parent;
-	iter = (struct lab_map_iter){ from->metadata, 0 };
-	while (fs_file_metadata_next(&iter, &key, &value)) {
+	item = from->metadata;
+	while (fs_file_metadata_next(&item, &key, &value)) {
 		char name[METADATA_KEY_MAX];
 
 		if (!lab_view_starts_with(key, LAB_VIEW(FS_METADATA_INTERNAL_PREFIX)) &&

@@ -103,10 +103,10 @@ bool fs_http_is_internal(struct lab_view key)
 
 bool fs_http_has_own_metadata(const struct fs_file *file)
 {
-	struct lab_map_iter iter = { file->metadata, 0 };
+	const struct fs_metadata_item *item = file->metadata;
 	struct lab_view key, value;
 
-	while (fs_file_metadata_next(&iter, &key, &value)) {
+	while (fs_file_metadata_next(&item, &key, &value)) {
 		if (!fs_http_is_internal(key))
 			return true;
 	}
@@ -144,10 +144,10 @@ int fs_http_metadata_check(struct lab_view key, struct lab_view value, struct la
 int fs_http_metadata_add(struct lab_http_request *request, const struct fs_file *file,
 	const char *prefix, struct lab_arena *arena, struct lab_error *err)
 {
-	struct lab_map_iter iter = { file->metadata, 0 };
+	const struct fs_metadata_item *item = file->metadata;
 	struct lab_view key, value;
 
-	while (fs_file_metadata_next(&iter, &key, &value)) {
+	while (fs_file_metadata_next(&item, &key, &value)) {
 		const char *name;
 
 		if (fs_http_is_internal(key))
@@ -170,7 +170,7 @@ void fs_http_metadata_learn_one(
 
 	if (name.len <= start.len || name.len - start.len >= sizeof(key) ||
 		!lab_view_eq_nocase(lab_view_sub(name, 0, start.len), start) ||
-		(file->metadata != NULL && lab_map_count(file->metadata) >= METADATA_KNOWN_MAX))
+		file->metadata_count >= METADATA_KNOWN_MAX)
 		return;
 	for (size_t j = start.len; j <= name.len; j++) {
 		uint8_t c = j == name.len ? '\0' : name.ptr[j];
@@ -225,10 +225,10 @@ void fs_http_metadata_learn(
 
 void fs_http_metadata_inherit(struct fs_file *from, struct fs_file *to, struct lab_arena *arena)
 {
-	struct lab_map_iter iter = { from->metadata, 0 };
+	const struct fs_metadata_item *item = from->metadata;
 	struct lab_view key, value;
 
-	while (fs_file_metadata_next(&iter, &key, &value)) {
+	while (fs_file_metadata_next(&item, &key, &value)) {
 		const char *name = lab_arena_cstr(arena, key);
 
 		if (!fs_http_is_internal(key) && fs_file_metadata(to, name).ptr == NULL)

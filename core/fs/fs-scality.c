@@ -287,12 +287,12 @@ static void prepare_name(struct fs_file *file)
 static int put_metadata(struct lab_json *json, const struct fs_file *file, struct lab_arena *arena,
 	struct lab_error *err)
 {
-	struct lab_map_iter iter = { file->metadata, 0 };
+	const struct fs_metadata_item *item = file->metadata;
 	struct lab_view key, value;
 
 	lab_json_key(json, "metadata");
 	lab_json_object(json);
-	while (fs_file_metadata_next(&iter, &key, &value)) {
+	while (fs_file_metadata_next(&item, &key, &value)) {
 		if (fs_http_is_internal(key))
 			continue;
 		if (fs_http_metadata_check(key, value, err) < 0)

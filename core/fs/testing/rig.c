@@ -442,7 +442,7 @@ static uint32_t store_properties(struct fs *fs)
 static int store_write(struct fs_file *file, struct lab_view contents, struct lab_error *err)
 {
 	struct rig_host *host = host_of_file(file);
-	struct lab_map_iter iter = { file->metadata, 0 };
+	const struct fs_metadata_item *item = file->metadata;
 	struct rig_object *object;
 	struct lab_view key, value;
 	enum rig_fault fault;
@@ -453,7 +453,7 @@ static int store_write(struct fs_file *file, struct lab_view contents, struct la
 	if (is_applied(fault)) {
 		object = put_object(host->rig, file->path, contents);
 		object->modified = env_wall_seconds(host->env);
-		while (fs_file_metadata_next(&iter, &key, &value)) {
+		while (fs_file_metadata_next(&item, &key, &value)) {
 			if (!lab_view_starts_with(key, LAB_VIEW(FS_METADATA_INTERNAL_PREFIX)))
 				*lab_map_slot(object->metadata, key) = keep(host->rig, value);
 		}
