@@ -5,13 +5,14 @@
 #include <stdlib.h>
 
 #define CHUNK 8192 /* hashes that are read at once */
+#define FIRST_ROOM ((size_t)1024)
 #define FILES_MAX 65536
 
 struct hash_runs {
 	struct env *env;
 	char *directory;
 	uint64_t *memory, *chunk;
-	size_t room, used;
+	size_t room_max, room, used; /* of memory */
 	bool is_sorted;
 	unsigned files;
 	uint64_t count;
@@ -23,8 +24,7 @@ struct hash_runs *hash_runs_new(struct env *env, const char *directory, size_t i
 
 	runs->env = env;
 	runs->directory = lab_heap_strdup(env->heap, directory);
-	runs->room = LAB_MAX(in_memory, (size_t)1);
-	runs->memory = lab_new_array(env->heap, uint64_t, runs->room);
+	runs->room_max = LAB_MAX(in_memory, (size_t)1);
 	runs->chunk = lab_new_array(env->heap, uint64_t, CHUNK);
 	return runs;
 }
@@ -88,8 +88,18 @@ static int write_run(struct hash_runs *runs, struct lab_error *err)
 	return result < 0 ? lab_error_wrap(err, "%s", path) : 0;
 }
 
+/* Most users' names need far less room than there may be. */
+static void grow(struct hash_runs *runs)
+{
+	runs->room = LAB_MIN(LAB_MAX(2 * runs->room, FIRST_ROOM), runs->room_max);
+	runs->memory =
+		lab_heap_realloc(runs->env->heap, runs->memory, runs->room * sizeof(*runs->memory));
+}
+
 int hash_runs_add(struct hash_runs *runs, uint64_t hash, struct lab_error *err)
 {
+	if (runs->used == runs->room && runs->room < runs->room_max)
+		grow(runs);
 	if (runs->used == runs->room && write_run(runs, err) < 0)
 		return -1;
 	runs->memory[runs->used++] = hash;
