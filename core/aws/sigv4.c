@@ -152,6 +152,12 @@ static void append_header_value(struct lab_buf *out, struct lab_view value)
 	size_t run = 0;
 
 	value = lab_view_trim(value);
+	/* A session token is long, and has none. */
+	if (lab_view_find_byte(value, ' ') == SIZE_MAX &&
+		lab_view_find_byte(value, '\t') == SIZE_MAX) {
+		lab_buf_append_view(out, value);
+		return;
+	}
 	for (size_t i = 0; i + 1 < value.len; i++) {
 		if (!is_blank(value.ptr[i]) || (!is_blank(value.ptr[i + 1]) && value.ptr[i] == ' '))
 			continue;

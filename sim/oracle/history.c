@@ -136,7 +136,9 @@ static struct folder **folder_slot(
 	void **slot;
 
 	lab_buf_init(&text, history->heap, 4096);
-	lab_buf_printf(&text, "%.*s\n%c", LAB_VIEW_ARG(user), kind);
+	lab_buf_append_view(&text, user);
+	lab_buf_append_byte(&text, '\n');
+	lab_buf_append_byte(&text, (uint8_t)kind);
 	lab_buf_append_view(&text, key);
 	slot = lab_map_slot(history->folders, lab_buf_view(&text));
 	lab_buf_done(&text);

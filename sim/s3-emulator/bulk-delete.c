@@ -4,6 +4,8 @@
  */
 #include "sim/s3-emulator/s3-emulator-private.h"
 
+#define FIRST_KEYS 8
+
 struct item {
 	struct lab_view key, version, etag;
 	bool has_key, unsupported;
@@ -15,17 +17,31 @@ struct item {
 struct bulk {
 	struct s3emu_exchange *x;
 	struct item *items;
-	size_t count;
+	size_t count, capacity;
 	bool quiet, has_root;
 };
 
 /* ---- the body ---- */
 
+/* Most requests have a few keys. */
+static void grow(struct bulk *bulk)
+{
+	struct item *items;
+
+	bulk->capacity = LAB_MIN(LAB_MAX(2 * bulk->capacity, FIRST_KEYS), S3EMU_BULK_KEYS_MAX);
+	items = lab_arena_array(bulk->x->arena, struct item, bulk->capacity);
+	if (bulk->count > 0)
+		memcpy(items, bulk->items, bulk->count * sizeof(*items));
+	bulk->items = items;
+}
+
 static int open_object(struct bulk *bulk)
 {
 	if (bulk->count == S3EMU_BULK_KEYS_MAX)
 		return -1;
-	memset(&bulk->items[bulk->count++], 0, sizeof(bulk->items[0]));
+	if (bulk->count == bulk->capacity)
+		grow(bulk);
+	bulk->count++;
 	return 0;
 }
 
@@ -245,7 +261,6 @@ int s3emu_bulk_delete(struct s3emu_exchange *x)
 			"Missing required header for this request: Content-MD5 OR "
 			"x-amz-checksum-*");
 	}
-	bulk.items = lab_arena_array(x->arena, struct item, S3EMU_BULK_KEYS_MAX);
 	if (parse(&bulk) < 0 || charge(&bulk) < 0 || s3emu_commit(x) < 0)
 		return -1;
 	delete_all(&bulk);

@@ -14,6 +14,11 @@ static void append_trimmed(struct lab_buf *buf, struct lab_view value)
 	size_t i;
 
 	value = lab_view_trim(value);
+	/* A session token is long, and has none. */
+	if (lab_view_find_byte(value, ' ') == SIZE_MAX) {
+		lab_buf_append_view(buf, value);
+		return;
+	}
 	for (i = 0; i < value.len; i++) {
 		/* Runs of spaces count as one. */
 		if (value.ptr[i] == ' ' && value.ptr[i - 1] == ' ')
