@@ -192,8 +192,7 @@ static bool parse_file(struct dictmap_fs *fs, struct lab_view rest)
 {
 	struct lab_view line;
 
-	if (!lab_view_split(&rest, '\n', &line) ||
-		(!lab_view_eq_cstr(line, MARK_CLEAN) && !lab_defect(BUCKETS_OF_BEFORE_CRASH)))
+	if (!lab_view_split(&rest, '\n', &line) || !lab_view_eq_cstr(line, MARK_CLEAN))
 		return false;
 	while (lab_view_split(&rest, '\n', &line)) {
 		if (lab_view_eq_cstr(line, "end"))

@@ -124,11 +124,7 @@ int dictmap_diff_insert(struct dictmap_fs *fs, const struct dictmap_path *path, 
 	struct lab_error *err)
 {
 	return insert_row(fs, path, oid, lab_view_cstr(fs->fs.settings.env->hostname),
-		!lab_defect(DIFF_ROW_STAMPED_NOW) &&
-				fs->own_diff_us >= env_wall_us(fs->fs.settings.env)
-			? ++fs->own_diff_us
-			: 0,
-		err);
+		fs->own_diff_us >= env_wall_us(fs->fs.settings.env) ? ++fs->own_diff_us : 0, err);
 }
 
 int dictmap_diff_insert_as(struct dictmap_fs *fs, const struct dictmap_path *path,

@@ -663,7 +663,8 @@ static int copy_locked(struct fs_file *to, const struct dictmap_path *path, uint
 	enum dictmap_residue residue;
 	unsigned nlinks = 1;
 
-	if (fs->conf.lockdir.ptr != NULL && dictmap_row_nlinks(fs, oid, &nlinks, err) < 0)
+	if (fs->conf.lockdir.ptr != NULL && !lab_defect(LOCKDIR_IGNORED) &&
+		dictmap_row_nlinks(fs, oid, &nlinks, err) < 0)
 		return -1;
 	if (nlinks == 0 && !lab_defect(COPY_OF_DELETED))
 		return lab_fail(err, LAB_NOT_FOUND, "dictmap: object %.*s was deleted meanwhile",

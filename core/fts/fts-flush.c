@@ -7,7 +7,6 @@
  * smallest of the others. Two that have a mail in common are put together, too.
  */
 #include "core/fts/fts-private.h"
-#include "core/base/defect.h"
 
 /* Of Y, before X is reduced. */
 #define DONE_ENTRIES_MAX 64
@@ -57,9 +56,6 @@ static int write_triplet(
 {
 	if (e->d.overflow || e->w.overflow || e->l.overflow)
 		return lab_fail(err, LAB_LIMIT, "triplet is larger than %u bytes", FTS_FILE_MAX);
-	if (lab_defect(FTS_DOCS_FIRST) &&
-		fts_object_write(user, FTS_D, &e->guid, is_newest, lab_buf_view(&e->d), err) < 0)
-		return -1;
 	if (fts_object_write(user, FTS_L, &e->guid, is_newest, lab_buf_view(&e->l), err) == 0 &&
 		fts_object_write(user, FTS_W, &e->guid, is_newest, lab_buf_view(&e->w), err) == 0 &&
 		fts_object_write(user, FTS_D, &e->guid, is_newest, lab_buf_view(&e->d), err) == 0)

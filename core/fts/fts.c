@@ -3,6 +3,7 @@
  * fts.c - full text search on one backend: its users, and indexing in the background.
  */
 #include "core/fts/fts-private.h"
+#include "core/base/defect.h"
 
 #define USERS_MAX 1000000
 #define DELETE_ARENA_MAX (64u << 20)
@@ -76,7 +77,7 @@ void fts_expunged(struct fts *fts, struct obox_user *obox, const struct fts_mail
 	uint8_t bytes[FTS_MAIL_BYTES];
 	void **slot;
 
-	if (user == NULL || fts_user_is_expunged(user, mail))
+	if (user == NULL || fts_user_is_expunged(user, mail) || lab_defect(FTS_EXPUNGES_FORGOTTEN))
 		return;
 	slot = lab_map_slot(user->pending, fts_mail_key(mail, bytes));
 	if (slot != NULL)

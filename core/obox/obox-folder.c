@@ -332,8 +332,7 @@ static int rescue_mail(
 
 static bool needs_rescue(const struct obox_mailbox *mailbox)
 {
-	return mailbox->is_gone && !mailbox->is_left && !mailbox->is_rescuing &&
-	       !lab_defect(NOT_RESCUED);
+	return mailbox->is_gone && !mailbox->is_left && !mailbox->is_rescuing;
 }
 
 static void rescue_folder(struct obox_mailbox *mailbox)

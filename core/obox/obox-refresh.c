@@ -143,7 +143,7 @@ void obox_sync_open(struct obox_mailbox *mailbox, bool is_trusted)
 	struct lab_reader reader = { .rest = lab_view_of(index->kept, index->kept_len) };
 
 	obox_sync_reset(mailbox);
-	if (!is_trusted || read_kept(mailbox, &reader))
+	if (!is_trusted || lab_defect(INDEX_OF_BEFORE_CRASH) || read_kept(mailbox, &reader))
 		return;
 	LAB_MARK(index_not_trusted);
 	/* A state of which nobody knows what of it is in storage is worth nothing. */
@@ -411,6 +411,10 @@ static void merge_news(struct obox_refresh *r)
 	for (size_t i = 0; i < news->count; i++) {
 		struct lab_error why;
 
+		if (lab_defect(REBUILD_WITHOUT_BUNDLES) && r->is_rebuild) {
+			obox_bundles_merged(r->mailbox->sync.bundles, &news->downloads[i]);
+			continue;
+		}
 		if (merge_bundle(r, &news->downloads[i], &why) == 0) {
 			r->merged++;
 			continue;
@@ -473,8 +477,7 @@ static void downloaded(const struct obox_refresh *r)
 		lab_map_remove(mailbox->user->cleaned, lab_view_cstr(mailbox->guid));
 	struct obox_state *state = mailbox->index.state;
 
-	if ((cleaned == NULL || cleaned->highest_modseq > state->highest_modseq) &&
-		!lab_defect(LOST_MODSEQS_GIVEN_AGAIN))
+	if (cleaned == NULL || cleaned->highest_modseq > state->highest_modseq)
 		state->highest_modseq += LOST_MODSEQS;
 	if (cleaned != NULL && cleaned->uidvalidity != 0 && !r->uidvalidity_changed &&
 		cleaned->uidvalidity != state->uidvalidity)
@@ -497,8 +500,7 @@ void obox_refresh_merge(struct obox_refresh *r, obox_keep_fn keep, void *ctx)
 
 	r->keep = keep;
 	r->ctx = ctx;
-	if (!lab_defect(REBUILD_WITHOUT_BUNDLES) || !r->is_rebuild)
-		merge_news(r);
+	merge_news(r);
 	check_base(mailbox);
 	if (r->merged > 0 && r->was_empty)
 		downloaded(r);

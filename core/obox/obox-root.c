@@ -579,7 +579,9 @@ int obox_root_begin_change(struct obox_root *root, struct lab_error *err)
 
 	if (err == NULL)
 		err = &own;
-	if (!is_safe(root) && !lab_defect(MARKS_NOT_MADE)) {
+	if (lab_defect(MARKS_NOT_MADE))
+		root->is_marked = true;
+	if (!is_safe(root)) {
 		lock(root);
 		if (!is_safe(root))
 			result = upload_mark(root, "metacache:upload_root", err);

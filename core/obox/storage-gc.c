@@ -106,7 +106,7 @@ static int delete_leak(struct storage_gc *gc, struct fs_file *file, struct lab_e
 		return -1;
 	if (result == 0)
 		ENV_HOLD(gc->settings.env, garbage_found, "");
-	if (result > 0) {
+	if (result > 0 && !lab_defect(GARBAGE_OF_NOW)) {
 		gc->result.saved++;
 	} else if (fs_delete(file, &why) == 0 || why.code == LAB_NOT_FOUND) {
 		gc->result.deleted++;

@@ -9,9 +9,19 @@ struct hunt {
 	uint64_t failed; /* the lowest number of a run that failed; 0: none */
 };
 
+static uint64_t divisor(uint64_t a, uint64_t b)
+{
+	return b == 0 ? a : divisor(b, a % b);
+}
+
+/* Each once in a turn, and not one after the other: neighbours are alike. */
 static const struct scenario *scenario_of(const struct hunt_settings *s, uint64_t number)
 {
-	return s->scenarios[(number - 1) % s->scenario_count];
+	uint64_t count = s->scenario_count, step = LAB_MAX(count * 5 / 8, (uint64_t)1);
+
+	while (divisor(count, step) != 1)
+		step++;
+	return s->scenarios[(number - 1) * step % count];
 }
 
 static uint64_t seed_of(const struct hunt_settings *s, uint64_t number)

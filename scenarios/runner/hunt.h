@@ -4,7 +4,8 @@
  *
  * Purpose    The core's defects (core/base/defects.def) are switched on one at a time, and the
  *            default campaign runs against each: the scenarios in turn, each with seed 1, then each
- *            with seed 2, and so on, until a run fails. What is counted are runs.
+ *            with seed 2, and so on, until a run fails. What is counted are runs. In a turn
+ *            scenarios with neighbouring numbers do not follow each other, as they are alike.
  * Limits     HUNT_SCENARIOS_MAX. A run that is broken or inconclusive has found nothing.
  */
 #ifndef SCENARIOS_HUNT_H
