@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * cmd-metacache.c - oboxlab metacache and oboxlab obox: what doveadm does with a backend's
+ * cmd-metacache.c - oboxlab metacache, obox and fts: what doveadm does with a backend's
  * metacache and with users (obox 4.11, 5.9).
  */
 #include "cli/options.h"
@@ -17,7 +17,8 @@
 
 static int usage(FILE *to)
 {
-	fprintf(to, "oboxlab metacache COMMAND, oboxlab obox user COMMAND [options]\n\n");
+	fprintf(to, "oboxlab metacache COMMAND, oboxlab obox user COMMAND, oboxlab fts check "
+		    "[options]\n\n");
 	for (int i = 0; i < OPERATOR_VERB_COUNT; i++)
 		fprintf(to, "  %s %s\n      %s\n", operator_verb_words((enum operator_verb)i),
 			operator_verb_arguments((enum operator_verb)i),

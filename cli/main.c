@@ -39,6 +39,8 @@ static const struct command {
 		"list, flush, clean, refresh, remove, rescan, status, unpack", cmd_metacache },
 	{ "obox", "user delete|wait -u USER --conf FILE --root DIR",
 		"a user as a whole: deleted, waited for", cmd_metacache },
+	{ "fts", "check full|fast -u USER [FOLDER] --conf FILE --root DIR",
+		"is the search index what the folders are?", cmd_metacache },
 	{ "bench", "[NAME...] [--json] | s3 --server ... | cql --cassandra",
 		"speed, beside the raw limits of this machine", cmd_bench },
 	{ "doctor", "", "is this machine fit to run the laboratory?", cmd_doctor },

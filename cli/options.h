@@ -161,6 +161,6 @@ int cmd_doctor(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
 int cmd_serve(int argc, char **argv);
 int cmd_fs(int argc, char **argv);
-int cmd_metacache(int argc, char **argv); /* and obox */
+int cmd_metacache(int argc, char **argv); /* and obox, fts */
 
 #endif

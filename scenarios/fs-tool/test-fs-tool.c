@@ -518,6 +518,15 @@ static void test_doveadm_over_several_runs(void **state)
 	assert_int_equal(doveadm(&bed, "metacache rescan"), 0);
 	assert_non_null(strstr(bed.out, "users\t1\n"));
 	assert_int_equal(doveadm(&bed, "metacache pull -u u@x b2"), 2);
+	assert_int_equal(doveadm(&bed, "fts check full -u u@x"), 2);
+	conf.fts.text = LAB_VIEW("dovecot");
+	conf.fts_dovecot_fs = conf.obox_fs;
+	assert_int_equal(doveadm(&bed, "fts check full -u u@x"), 0);
+	assert_non_null(strstr(bed.out, "synced\t0\n"));
+	assert_non_null(strstr(bed.out, "duplicate\t0\ntriplets\t0\n"));
+	/* It makes no folder: nobody has an INBOX yet. */
+	assert_int_equal(doveadm(&bed, "fts check fast -u u@x INBOX"), 1);
+	assert_string_equal(bed.err.message, "there is no folder INBOX");
 	assert_int_equal(doveadm(&bed, "metacache clean -A"), 0);
 	assert_int_equal(doveadm(&bed, "metacache status -b --roots"), 0);
 	assert_non_null(strstr(bed.out, "bytes-used\t0\n"));

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "scenarios/operator/operator.h"
+#include "scenarios/operator/operator-private.h"
 
 #include <stdio.h>
 
@@ -22,7 +22,8 @@ enum {
 	NEEDS_USER = 1 << 9, /* or -A, where that is taken */
 	NEEDS_MASK = 1 << 10,
 	TAKES_THREE = 1 << 11,
-	TAKES_PULL = 1 << 12 /* --latest-only, --clean; HOST is a must */
+	TAKES_PULL = 1 << 12,  /* --latest-only, --clean; HOST is a must */
+	TAKES_FOLDER = 1 << 13 /* --refresh; FOLDER is a must */
 };
 
 static const struct {
@@ -46,6 +47,8 @@ static const unsigned takes[OPERATOR_VERB_COUNT] = {
 	[OPERATOR_PULL] = TAKES_USER | NEEDS_USER | TAKES_PULL,
 	[OPERATOR_DELETE] = TAKES_USER | NEEDS_USER,
 	[OPERATOR_WAIT] = TAKES_USER | NEEDS_USER | TAKES_TIMEOUT,
+	[OPERATOR_FTS_CHECK_FULL] = TAKES_USER | NEEDS_USER,
+	[OPERATOR_FTS_CHECK_FAST] = TAKES_USER | NEEDS_USER | TAKES_FOLDER,
 };
 
 const char *operator_verb_words(enum operator_verb verb)
@@ -217,6 +220,13 @@ static int take_clean(struct parser *p, struct lab_error *err)
 	return 0;
 }
 
+static int take_refresh(struct parser *p, struct lab_error *err)
+{
+	(void)err;
+	p->command->has_refresh = true;
+	return 0;
+}
+
 static int take_option(struct parser *p, struct lab_view name, struct lab_error *err)
 {
 	static const struct {
@@ -229,7 +239,8 @@ static int take_option(struct parser *p, struct lab_view name, struct lab_error 
 		{ "-i", TAKES_IMPORTANT, take_important }, { "-b", TAKES_STATUS, take_bytes },
 		{ "--roots", TAKES_STATUS, take_roots },
 		{ "--latest-only", TAKES_PULL, take_latest_only },
-		{ "--clean", TAKES_PULL, take_clean } };
+		{ "--clean", TAKES_PULL, take_clean },
+		{ "--refresh", TAKES_FOLDER, take_refresh } };
 	enum operator_verb verb = p->command->verb;
 
 	for (size_t i = 0; i < LAB_COUNT_OF(options); i++) {
@@ -254,6 +265,10 @@ static int take_argument(struct parser *p, struct lab_view word, struct lab_erro
 		c->pull.source = word;
 		return 0;
 	}
+	if ((takes[c->verb] & TAKES_FOLDER) != 0 && c->field.len == 0) {
+		c->field = word;
+		return 0;
+	}
 	if ((takes[c->verb] & TAKES_MASK) == 0 || p->has_mask)
 		return lab_fail(err, LAB_INVALID, "%s: what is \"%.*s\"?", verbs[c->verb].words,
 			LAB_VIEW_ARG(word));
@@ -269,8 +284,9 @@ static int check(const struct parser *p, struct lab_error *err)
 	bool misses_mask = (taken & NEEDS_MASK) != 0 && !p->has_mask;
 	bool misses_three = (taken & TAKES_THREE) != 0 && p->three < 3;
 	bool misses_host = (taken & TAKES_PULL) != 0 && p->command->pull.source.len == 0;
+	bool misses_folder = (taken & TAKES_FOLDER) != 0 && p->command->field.len == 0;
 
-	if (!misses_user && !misses_mask && !misses_three && !misses_host)
+	if (!misses_user && !misses_mask && !misses_three && !misses_host && !misses_folder)
 		return 0;
 	return lab_fail(err, LAB_INVALID, "%s needs %s", verbs[p->command->verb].words,
 		verbs[p->command->verb].arguments);
@@ -430,6 +446,9 @@ int operator_run(struct backend *backend, const struct operator_command *c, stru
 		return metacache_user_delete(backend, c->mask.mask, err);
 	case OPERATOR_WAIT:
 		return metacache_user_wait(backend, c->mask.mask, c->timeout_ns, err);
+	case OPERATOR_FTS_CHECK_FULL:
+	case OPERATOR_FTS_CHECK_FAST:
+		return operator_fts_check(backend, c, out, err);
 	case OPERATOR_VERB_COUNT:
 		break;
 	}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * operator.h - doveadm metacache and doveadm obox user as words: read, checked, done on a backend,
- * and told (obox 4.11, 5.7, 5.9).
+ * operator.h - doveadm metacache, obox user and fts check as words: read, checked, done on a
+ * backend, and told (obox 4.11, 5.7, 5.9, 6.1).
  *
  * Purpose    One vocabulary for the command line (scenarios/metacache-tool) and for an operator in
  *            a scenario (scenarios/runner).
@@ -37,7 +37,11 @@
 	X(DELETE, "obox user delete", "-u USER", \
 		"all mails, bundles and rows; 65: open in a session") \
 	X(WAIT, "obox user wait", "[-t SECS] -u USER", \
-		"until no session has the user open; 65: one still has")
+		"until no session has the user open; 65: one still has") \
+	X(FTS_CHECK_FULL, "fts check full", "-u USER", \
+		"how many mails are in which state in the search index") \
+	X(FTS_CHECK_FAST, "fts check fast", "[--refresh] -u USER FOLDER", \
+		"what is known of a folder; --refresh: after a look at the storage")
 enum operator_verb {
 #define X(id, words, arguments, doc) OPERATOR_##id,
 	OPERATOR_COMMANDS(X)
@@ -47,11 +51,11 @@ enum operator_verb {
 
 struct operator_command {
 	enum operator_verb verb;
-	struct metacache_mask mask; /* -u, -A, -f, -p, MASK */
-	struct lab_view field, value;
-	uint64_t unused_seconds; /* -d */
-	uint64_t timeout_ns;     /* -t; ENV_FOREVER */
-	bool is_important_only, has_roots, has_bytes;
+	struct metacache_mask mask;   /* -u, -A, -f, -p, MASK */
+	struct lab_view field, value; /* fts check fast: field is FOLDER */
+	uint64_t unused_seconds;      /* -d */
+	uint64_t timeout_ns;          /* -t; ENV_FOREVER */
+	bool is_important_only, has_roots, has_bytes, has_refresh;
 	struct metacache_pull pull;
 };
 

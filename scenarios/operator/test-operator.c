@@ -44,6 +44,11 @@ static void verbs_of_one_and_more_words_are_told_apart(void **state)
 	assert_int_equal(command.verb, OPERATOR_PULL);
 	assert_true(command.pull.clean && !command.pull.latest_only);
 	assert_true(lab_view_eq_cstr(command.pull.source, "backend-2"));
+	says("fts check full -u a@b");
+	assert_int_equal(command.verb, OPERATOR_FTS_CHECK_FULL);
+	says("fts check fast --refresh -u a@b Work");
+	assert_int_equal(command.verb, OPERATOR_FTS_CHECK_FAST);
+	assert_true(command.has_refresh && lab_view_eq_cstr(command.field, "Work"));
 	says("obox user wait -u a@b");
 	assert_true(command.timeout_ns == ENV_FOREVER);
 }
@@ -79,6 +84,9 @@ static void what_is_wrong_is_one_sentence(void **state)
 	refused("metacache rescan -i", "metacache rescan has no option -i");
 	refused("metacache pull -u a",
 		"metacache pull needs [--latest-only] [--clean] -u USER HOST");
+	refused("fts check fast -u a", "fts check fast needs [--refresh] -u USER FOLDER");
+	refused("fts check full -u a INBOX", "fts check full: what is \"INBOX\"?");
+	refused("fts check full --refresh -u a", "fts check full has no option --refresh");
 	refused("metacache remove", "metacache remove needs MASK");
 	refused("metacache list a b", "metacache list: what is \"b\"?");
 	refused("metacache update userdb a b", "metacache update userdb needs USER FIELD VALUE");
