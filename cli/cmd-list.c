@@ -139,6 +139,13 @@ static void list_marks(void)
 			lab_mark_doc((enum lab_mark)i));
 }
 
+static void list_always(void)
+{
+	for (unsigned i = 0; i < LAB_ALWAYS_COUNT; i++)
+		printf("  %-26s %s\n", lab_always_name((enum lab_always)i),
+			lab_always_doc((enum lab_always)i));
+}
+
 static void list_holds(void)
 {
 	for (unsigned i = 0; i < ENV_HOLD_COUNT; i++)
@@ -183,6 +190,7 @@ static const struct list {
 	{ "faults", list_faults },
 	{ "invariants", list_invariants },
 	{ "marks", list_marks },
+	{ "always", list_always },
 	{ "holds", list_holds },
 	{ "buggify", list_buggify },
 	{ "settings", list_settings },
@@ -219,7 +227,8 @@ int cmd_list(int argc, char **argv)
 	if (o.argument_count > 0)
 		return CLI_PASS;
 	lab_fail(&err, LAB_INVALID,
-		"list needs one of faults, invariants, marks, holds, buggify, settings, events, "
+		"list needs one of faults, invariants, marks, always, holds, buggify, settings, "
+		"events, "
 		"defects, "
 		"costs");
 	return cli_usage(&err);

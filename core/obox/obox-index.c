@@ -14,6 +14,7 @@
 #include "core/obox/index-codec-private.h"
 #include "core/base/defect.h"
 #include "core/obox/obox-private.h"
+#include "core/base/mark.h"
 
 #define MAGIC "oboxidx2"
 #define HEADER_BYTES 32
@@ -528,6 +529,14 @@ struct obox_mail *obox_index_find_name(
 
 /* ---- changes ---- */
 
+static bool is_last(const struct obox_state *state, uint32_t uid)
+{
+	const struct obox_record *last = &state->records[state->count - 1];
+
+	return last->mail.uid == uid && uid < state->next_uid &&
+	       (state->count == 1 || last[-1].mail.uid < uid);
+}
+
 uint32_t obox_index_append(struct obox_index *index, const struct obox_mail *mail)
 {
 	const struct obox_mail *present = obox_index_find_name(index, mail->name);
@@ -539,6 +548,7 @@ uint32_t obox_index_append(struct obox_index *index, const struct obox_mail *mai
 	index->changes++;
 	lab_assert(index->state->count < OBOX_MAILS_MAX);
 	added.uid = obox_state_add(index->state, index->author, mail);
+	LAB_ALWAYS(uid_is_new, is_last(index->state, added.uid));
 	begin_record(index, &record, RECORD_APPEND);
 	encode_append(&record, &added);
 	end_record(index, &record);

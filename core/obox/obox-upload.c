@@ -169,6 +169,8 @@ static void uploaded(struct upload *u, const struct obox_bundle_name *name)
 
 	sync->floor = u->next_uid;
 	sync->stored_modseq = LAB_MAX(sync->stored_modseq, u->bundle.highest_modseq);
+	LAB_ALWAYS(floor_is_given, sync->floor <= mailbox->index.state->next_uid);
+	LAB_ALWAYS(stored_is_behind, sync->stored_modseq <= mailbox->index.state->highest_modseq);
 	sync->uploaded_changes = u->changes;
 	sync->uploaded_important = u->important_changes;
 	sync->is_scrambled = false;

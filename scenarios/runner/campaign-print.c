@@ -92,6 +92,22 @@ static void print_marks(const struct campaign_result *r, struct lab_buf *out)
 	lab_buf_append_cstr(out, hit == LAB_MARK_COUNT ? " none\n" : "\n");
 }
 
+/* What was never looked at proves nothing. */
+static void print_always(const struct campaign_result *r, struct lab_buf *out)
+{
+	unsigned checked = 0;
+
+	for (unsigned a = 0; a < LAB_ALWAYS_COUNT; a++)
+		checked += r->total.always.checked[a] > 0;
+	lab_buf_printf(out, "  always            %u of %d looked at", checked, LAB_ALWAYS_COUNT);
+	for (unsigned a = 0; a < LAB_ALWAYS_COUNT; a++) {
+		if (r->total.always.checked[a] == 0 || r->total.always.failed[a] > 0)
+			lab_buf_printf(out, "; %s %s", lab_always_name((enum lab_always)a),
+				r->total.always.failed[a] > 0 ? "NOT SO" : "never");
+	}
+	lab_buf_append_cstr(out, "\n");
+}
+
 /* Nothing where no script waits for anybody. */
 static void print_holds(const struct campaign_result *r, struct lab_buf *out)
 {
@@ -138,6 +154,7 @@ void campaign_print(const struct campaign_result *r, const char *scenario, struc
 	print_faults(t, out);
 	excuses_print(&t->excuses, out);
 	print_marks(r, out);
+	print_always(r, out);
 	print_holds(r, out);
 	print_unusual(r, out);
 	costs_print(&t->costs, out);
@@ -198,6 +215,12 @@ static void json_marks(struct lab_json *json, const struct campaign_result *r)
 		if ((r->missed_marks >> m & 1) != 0)
 			lab_json_cstr(json, lab_mark_name((enum lab_mark)m));
 	}
+	lab_json_end(json);
+	lab_json_key(json, "always");
+	lab_json_object(json);
+	for (unsigned a = 0; a < LAB_ALWAYS_COUNT; a++)
+		lab_json_put_u64(
+			json, lab_always_name((enum lab_always)a), r->total.always.checked[a]);
 	lab_json_end(json);
 	lab_json_key(json, "holds");
 	lab_json_object(json);

@@ -217,6 +217,10 @@ static void add_totals(struct run_result *total, const struct run_result *run)
 		total->faults[k] += run->faults[k];
 	for (unsigned m = 0; m < LAB_MARK_COUNT; m++)
 		total->marks[m] += run->marks[m];
+	for (unsigned a = 0; a < LAB_ALWAYS_COUNT; a++) {
+		total->always.checked[a] += run->always.checked[a];
+		total->always.failed[a] += run->always.failed[a];
+	}
 	for (unsigned h = 0; h < ENV_HOLD_COUNT; h++)
 		total->holds[h] += run->holds[h];
 	for (unsigned i = 0; i < ENV_BUGGIFY_COUNT; i++)

@@ -289,6 +289,23 @@ void judge_scripts(const struct judge_case *c, const struct scripts *scripts, st
 	report_script(c, &report, r);
 }
 
+/* What was not so as it always is; what the oracle found, or a broken laboratory, comes first. */
+void judge_always(const struct judge_case *c, struct run_result *r)
+{
+	for (unsigned a = 0; a < LAB_ALWAYS_COUNT; a++) {
+		const char *name = lab_always_name((enum lab_always)a);
+
+		if (r->always.failed[a] == 0)
+			continue;
+		r->findings += r->always.failed[a];
+		if (r->verdict == RUN_FAIL || r->verdict == RUN_BROKEN)
+			continue;
+		r->verdict = RUN_FAIL;
+		(void)snprintf(r->signature, sizeof(r->signature), "always %s", name);
+		report_always(c, (enum lab_always)a, r);
+	}
+}
+
 static void collect_episodes(const struct judge_case *c, struct run_result *r)
 {
 	size_t count, own = c->options->episode_count;

@@ -32,6 +32,8 @@ void judge(const struct judge_case *c, struct run_result *ret);
 struct scripts;
 void judge_scripts(
 	const struct judge_case *c, const struct scripts *scripts, struct run_result *ret);
+/* What the core counted of itself (mark.h); after those. */
+void judge_always(const struct judge_case *c, struct run_result *ret);
 void judge_collect(const struct judge_case *c, struct run_result *ret);
 /* The laboratory itself failed. */
 void judge_broken(

@@ -138,3 +138,20 @@ void report_script(
 	(void)snprintf(ret->report, sizeof(ret->report), "%s", lab_buf_cstr(&out));
 	lab_buf_done(&out);
 }
+
+void report_always(const struct judge_case *judged, enum lab_always always, struct run_result *ret)
+{
+	const struct run_options *options = judged->options;
+	struct lab_buf out;
+
+	lab_buf_init(&out, judged->heap, RUN_REPORT_MAX - 1);
+	lab_buf_printf(&out,
+		"FAIL  %s  seed %" PRIu64 "  %s\n      Not so %" PRIu64 " times of %" PRIu64
+		": %s\n\nTrace hash %016" PRIx64 ", %" PRIu64 " events\n",
+		options->scenario->path, options->seed, ret->signature, ret->always.failed[always],
+		ret->always.checked[always], lab_always_doc(always), judged->trace_hash,
+		judged->events);
+	print_commands(options, &out);
+	(void)snprintf(ret->report, sizeof(ret->report), "%s", lab_buf_cstr(&out));
+	lab_buf_done(&out);
+}

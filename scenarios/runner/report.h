@@ -17,6 +17,9 @@ struct script_report;
 void report_script(const struct judge_case *judged, const struct script_report *report,
 	struct run_result *ret);
 
+/* The same of what is not as it always is; ret->signature says which. */
+void report_always(const struct judge_case *judged, enum lab_always always, struct run_result *ret);
+
 /* write(2), all of it; for a failing assertion. */
 void report_write(int fd, const char *text, size_t len);
 

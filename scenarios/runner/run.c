@@ -406,6 +406,7 @@ static int run_turned(
 
 	*ret = (struct run_result){ .seed = options->seed };
 	lab_mark_hits = ret->marks;
+	lab_always_counts = &ret->always;
 	lab_defects_on = scenario_defects(options->scenario, &options->defects);
 	lab_assert_context(describe_run, &run);
 	result = sim_world_build(&run.sim, options, err);
@@ -434,6 +435,7 @@ static int run_turned(
 			judge(&c, ret);
 		if (!is_broken && !run.is_stopped)
 			judge_scripts(&c, run.scripts, ret);
+		judge_always(&c, ret);
 		judge_collect(&c, ret);
 		ret->demotions = world_counters(run.sim.world).demotions;
 		tell_end(&run);
@@ -446,6 +448,7 @@ static int run_turned(
 	sim_world_free(&run.sim);
 	lab_assert_context(NULL, NULL);
 	lab_mark_hits = NULL;
+	lab_always_counts = NULL;
 	lab_defects_on = LAB_NO_DEFECTS;
 	return result;
 }

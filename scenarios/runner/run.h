@@ -85,6 +85,7 @@ struct run_result {
 	uint64_t s3_requests, cql_requests, imds_requests;
 	uint64_t users, crashes;
 	uint64_t marks[LAB_MARK_COUNT];
+	struct lab_always_counts always;
 	uint64_t holds[ENV_HOLD_COUNT]; /* fibers that a script was waiting for there */
 	uint64_t buggify[ENV_BUGGIFY_COUNT];
 	uint64_t demotions; /* of fibers, by a schedule of priorities */
