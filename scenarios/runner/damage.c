@@ -228,6 +228,8 @@ static int resurrect_row(struct damage *d, const struct mail_row *row, struct la
 	struct oracle_damage uids = { .reason = "the row of a mail that had a UID was put back on "
 						"purpose",
 		.user = row->user,
+		.name = row->name,
+		.of_folder = true,
 		.invariants = ORACLE_DAMAGES(9) };
 
 	oracle_damaged(d->oracle, &uids);

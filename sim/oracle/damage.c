@@ -56,6 +56,23 @@ bool oracle_is_about_user(const struct oracle_finding *f, struct lab_view user)
 					(text.ptr[user.len] == '/' || text.ptr[user.len] == ':'));
 }
 
+/* "user/folder:" */
+static bool is_about_folder(
+	struct oracle *oracle, const struct oracle_finding *f, const struct oracle_damage *d)
+{
+	const struct oracle_instance *instance =
+		oracle_instance_by_name(&oracle->model, d->user, d->name);
+	struct lab_view text = lab_view_cstr(f->sentence);
+
+	if (!is_about_user(f, d->user))
+		return false;
+	if (instance == NULL || lab_map_get(oracle->model.movers, d->user) != NULL)
+		return true;
+	text = lab_view_skip(text, d->user.len + 1);
+	return lab_view_starts_with(text, instance->folder) && text.len > instance->folder.len &&
+	       text.ptr[instance->folder.len] == ':';
+}
+
 static bool is_copy(const struct oracle_case *c, const struct oracle_finding *f)
 {
 	const struct history_op *op = f->op == 0 ? NULL : history_op(c->history, (size_t)f->op - 1);
@@ -70,6 +87,8 @@ static bool excuses(struct oracle *oracle, const struct oracle_case *c,
 		return false;
 	if (d->copies_only && f->invariant == 1 && !is_copy(c, f))
 		return false;
+	if (d->of_folder)
+		return is_about_folder(oracle, f, d);
 	if (d->oid.len == 0 && d->name.len == 0)
 		return oracle_is_about_user(f, d->user);
 	return f->token != 0 && f->token == damaged_token(oracle, d);

@@ -153,7 +153,10 @@ struct oracle_damage {
 	/* An object's key, or the name of a row, that is nobody's mail: it is not looked at. */
 	struct lab_view planted;
 	uint64_t invariants; /* set of ORACLE_DAMAGES() bits */
-	bool copies_only;    /* of invariant 1: only what was copied or moved (H-13) */
+	/* By name: what is about the folder that has that mail, not the mail alone. The user, if
+	 * nobody knows the mail, or if the user renames or deletes folders. */
+	bool of_folder;
+	bool copies_only; /* of invariant 1: only what was copied or moved (H-13) */
 };
 #define ORACLE_DAMAGES(invariant) (UINT64_C(1) << (invariant))
 /* Copies what it is given. */

@@ -292,6 +292,39 @@ static void list_one_that_came_back(void)
 	finish_with({ .n = 1 });
 }
 
+/* Damage to one mail may cost UIDs of its folder, and of no other. */
+static void uids_of_another_folder_are_not_excused(void **state)
+{
+	struct history_object mail = t_object(1, 1), unknown = t_object(9, 9);
+	struct oracle_damage damage = { .reason = "put back on purpose",
+		.user = LAB_VIEW(T_USER),
+		.name = lab_view_of(mail.name, sizeof(mail.name)),
+		.invariants = ORACLE_DAMAGES(9),
+		.of_folder = true };
+
+	(void)state;
+	deliver(1);
+	t_copy_at(1, 1, 7);
+	t_lists(1, LIST(.folder = 1, .uidnext = 6), { .n = 7, .uid = 5, .oid = 1 });
+	t_lists(1, LIST(.folder = 1, .uidnext = 7), { .n = 7, .uid = 6, .oid = 1 });
+	t_lists(1, LIST(.uidnext = 6), { .n = 1, .uid = 5 });
+	t_lists(1, LIST(.uidnext = 7), { .n = 1, .uid = 6 });
+	finish_with({ .n = 1 });
+	t_lists(T_AUDIT, LIST(.folder = 1, .uidvalidity = 5000), { .n = 7, .oid = 1 });
+	oracle_damaged(t.oracle, &damage);
+	t_judge();
+	assert_int_equal(t.verdict.failures, 1);
+	assert_null(t.verdict.findings[0].excuse);
+	assert_non_null(strstr(t.verdict.findings[0].sentence, t_folder(1)));
+	assert_int_equal(t.verdict.count, 2);
+	assert_string_equal(t.verdict.findings[1].excuse, damage.reason);
+	/* Nobody knows where that one is. */
+	damage.name = lab_view_of(unknown.name, sizeof(unknown.name));
+	oracle_damaged(t.oracle, &damage);
+	t_judge();
+	assert_int_equal(t.verdict.failures, 0);
+}
+
 /* Its row was younger than its deletion, by the clocks: rule 2's affair. */
 static void a_mail_that_clocks_brought_back_is_a_new_one(void **state)
 {
@@ -485,6 +518,7 @@ int main(void)
 		t_backends_test(a_new_mail_is_not_below_it),
 		t_backends_test(copyuid_is_seen_too),
 		t_backends_test(a_mail_keeps_its_uid),
+		t_backends_test(uids_of_another_folder_are_not_excused),
 		t_backends_test(also_over_a_crash),
 		t_backends_test(a_mail_that_clocks_brought_back_is_a_new_one),
 		t_backends_test(clocks_alone_excuse_no_uid),

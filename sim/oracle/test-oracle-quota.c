@@ -159,6 +159,79 @@ static void what_was_taken_is_the_least(void **state)
 	(void)t_finds("I27 quota below what is there");
 }
 
+/* What the other one took may have reached this one, or not. */
+static void two_took_and_one_says(uint64_t bytes, uint64_t messages)
+{
+	struct history_op op = t_op(HISTORY_DELIVER, 0, 2);
+
+	start(0, 0);
+	took(1);
+	op.made = t_object(2, 2);
+	op.body_hash = t_hash(2);
+	op.body_vsize = 200;
+	op.backend = LAB_VIEW("backend-2");
+	(void)t_run(op, HISTORY_OK);
+	says(bytes, messages);
+	list_as(T_AUDITOR, 1);
+	t_audit_of(0, 1, 2);
+}
+
+static void what_another_backend_took_is_known_or_not(void **state)
+{
+	(void)state;
+	two_took_and_one_says(100, 1);
+	t_passes();
+	(void)t_teardown(state);
+	(void)t_setup(state);
+	two_took_and_one_says(300, 2);
+	t_passes();
+}
+
+static void but_what_this_one_took_is(void **state)
+{
+	(void)state;
+	two_took_and_one_says(0, 0);
+	(void)t_finds("I27 quota below what is there");
+}
+
+/* It was there for a while. */
+static void what_another_backend_failed_to_take_may_have_been_seen(void **state)
+{
+	struct history_op op = t_op(HISTORY_DELIVER, 0, 3);
+
+	(void)state;
+	start(0, 0);
+	took(1);
+	op.body_hash = t_hash(3);
+	op.body_vsize = 300;
+	op.backend = LAB_VIEW("backend-2");
+	op.code = LAB_UNAVAILABLE;
+	(void)t_run(op, HISTORY_FAIL);
+	says(400, 2);
+	list_as(T_AUDITOR, 1);
+	t_audit_of(0, 1);
+	t_passes();
+}
+
+static void what_it_failed_to_take_itself_was_not(void **state)
+{
+	(void)state;
+	start(0, 0);
+	took(1);
+	deliver(3, HISTORY_FAIL, LAB_UNAVAILABLE);
+	says(400, 2);
+	list_as(T_AUDITOR, 1);
+	t_audit_of(0, 1);
+	(void)t_finds("I27 quota above what is there");
+}
+
+static void and_there_is_no_more_than_both_took(void **state)
+{
+	(void)state;
+	two_took_and_one_says(301, 2);
+	(void)t_finds("I27 quota above what is there");
+}
+
 static void what_may_be_there_is_the_most(void **state)
 {
 	(void)state;
@@ -454,6 +527,11 @@ int main(void)
 		TEST(what_is_ignored_does_not_count),
 		TEST(who_has_converged_says_what_it_lists),
 		TEST(what_was_taken_is_the_least),
+		TEST(what_another_backend_took_is_known_or_not),
+		TEST(but_what_this_one_took_is),
+		TEST(and_there_is_no_more_than_both_took),
+		TEST(what_another_backend_failed_to_take_may_have_been_seen),
+		TEST(what_it_failed_to_take_itself_was_not),
 		TEST(what_may_be_there_is_the_most),
 		TEST(what_was_expunged_counts_no_more),
 		TEST(what_fits_is_taken),
