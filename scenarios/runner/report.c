@@ -77,6 +77,11 @@ static void print_commands(const struct run_options *o, struct lab_buf *out)
 	lab_buf_printf(out, "\nAgain     oboxlab test %s --seeds %" PRIu64 "..%" PRIu64,
 		o->scenario->path, o->seed, o->seed);
 	print_arguments(o, out);
+	if (o->mails == NULL) {
+		lab_buf_printf(out, "\nWhy       oboxlab explain %" PRIu64 " %s", o->seed,
+			o->scenario->path);
+		print_arguments(o, out);
+	}
 	lab_buf_append_cstr(out, "\n");
 }
 

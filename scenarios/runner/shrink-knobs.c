@@ -266,6 +266,45 @@ void shrink_times(struct shrink *s)
 	cut_storm(s);
 }
 
+/* ---- clients that do what they do ---- */
+
+static void fewer_users(struct shrink *s, size_t group)
+{
+	struct scenario *attempts[SHRINK_BATCH_MAX];
+	size_t count = 0;
+
+	for (uint64_t users = 1; users < s->best->groups[group].count.low; users *= 2) {
+		if (count == SHRINK_BATCH_MAX)
+			break;
+		attempts[count] = shrink_copy(s);
+		attempts[count++]->groups[group].count = conf_range_fixed(users);
+	}
+	(void)shrink_try(s, attempts, count);
+}
+
+static void shorter_storm(struct shrink *s)
+{
+	struct scenario *attempts[4];
+	size_t count = 0;
+
+	for (uint64_t part = 8; part > 1 && count < LAB_COUNT_OF(attempts); part /= 2) {
+		uint64_t storm = round_up(s->best->storm.low / part);
+
+		attempts[count] = shrink_copy(s);
+		attempts[count++]->storm = conf_range_fixed(storm);
+	}
+	(void)shrink_try(s, attempts, count);
+}
+
+/* What a user does is a function of its number: so those behind the last that matters can go. */
+void shrink_clients(struct shrink *s)
+{
+	for (size_t g = 0; g < s->best->group_count && !shrink_is_over(s); g++)
+		fewer_users(s, g);
+	shorter_storm(s);
+	cut_settle(s);
+}
+
 /* ---- knobs ---- */
 
 /* What is not a knob. */

@@ -46,6 +46,8 @@ void shrink_faults_to_steps(struct shrink *shrink);
 void shrink_hosts(struct shrink *shrink);
 void shrink_numbers(struct shrink *shrink);
 void shrink_name_steps(struct shrink *shrink);
+/* For runs that keep their clients. */
+void shrink_clients(struct shrink *shrink);
 void shrink_times(struct shrink *shrink);
 void shrink_knobs(struct shrink *shrink);
 

@@ -240,6 +240,8 @@ static void simplify(struct shrink *s)
 		shrink_numbers(s);
 		shrink_times(s);
 		shrink_faults_to_steps(s);
+	} else {
+		shrink_clients(s);
 	}
 	shrink_knobs(s);
 	shrink_take_away(s, &shrink_episodes);

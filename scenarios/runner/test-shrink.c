@@ -184,6 +184,25 @@ static void it_stops_when_its_runs_are_used_up(void **state)
 	end();
 }
 
+/* What a tour costs is judged of tours only: its users stay clients. */
+static void a_run_that_needs_its_clients_keeps_them(void **state)
+{
+	struct lab_defects defect = LAB_DEFECT(OBJECT_BEFORE_ROWS);
+
+	(void)state;
+	begin(TESTING_INCLUDE "scenario {\n  warmup = 1 s\n  duration = 40 s\n  settle = 20 s\n}\n"
+			      "site az1 {\n  backends = 2\n}\n"
+			      "user t {\n  count = 2\n  folders = 1\n  tour = yes\n  mails = 30\n"
+			      "  mail_session_interval = 1 s\n  mail_action_delay = 400 ms\n}\n",
+		defect);
+	assert_int_equal(shrink(), 0);
+	assert_string_equal(test.result.signature, "I36 other requests than the table's");
+	assert_false(test.result.is_told);
+	assert_int_equal(test.result.users_after, 1);
+	check_file(defect);
+	end();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -191,6 +210,7 @@ int main(void)
 		testing_test(the_number_of_workers_does_not_matter),
 		testing_test(what_passes_is_not_made_smaller),
 		testing_test(it_stops_when_its_runs_are_used_up),
+		testing_test(a_run_that_needs_its_clients_keeps_them),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
