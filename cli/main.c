@@ -41,6 +41,8 @@ static const struct command {
 		"a user as a whole: deleted, waited for", cmd_metacache },
 	{ "fts", "check full|fast -u USER [FOLDER] --conf FILE --root DIR",
 		"is the search index what the folders are?", cmd_metacache },
+	{ "cluster", "COMMAND --cql HOST[,HOST...]:PORT",
+		"doveadm cluster on a GeoDB: site, backend, group, user", cmd_cluster },
 	{ "bench", "[NAME...] [--json] | s3 --server ... | cql --cassandra",
 		"speed, beside the raw limits of this machine", cmd_bench },
 	{ "doctor", "", "is this machine fit to run the laboratory?", cmd_doctor },

@@ -162,5 +162,6 @@ int cmd_bench(int argc, char **argv);
 int cmd_serve(int argc, char **argv);
 int cmd_fs(int argc, char **argv);
 int cmd_metacache(int argc, char **argv); /* and obox, fts */
+int cmd_cluster(int argc, char **argv);
 
 #endif
