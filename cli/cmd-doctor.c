@@ -4,6 +4,8 @@
  */
 #include "cli/options.h"
 
+#include "scenarios/runner/confine.h"
+
 #include <curl/curl.h>
 #include <lz4.h>
 #include <microhttpd.h>
@@ -52,6 +54,24 @@ static bool check_self(void)
 		"OpenSSL runs in a mode (FIPS?) that forbids it; SigV2 and Content-MD5 need it");
 }
 
+/* What cannot be trapped is a loss, but nobody's fault: the second run of the guard is left. */
+static void check_confinement(void)
+{
+	struct confinement c;
+	const struct {
+		bool ok;
+		const char *what;
+	} rows[] = { { (confine_probe(&c), c.system_calls), "system calls (seccomp)" },
+		{ c.clocks, "clocks of the vDSO ([vvar] unreadable)" },
+		{ c.counter, "the time stamp counter (PR_SET_TSC)" } };
+
+	for (size_t i = 0; i < LAB_COUNT_OF(rows); i++)
+		printf("  %-5s runs that use %s %s\n", rows[i].ok ? "ok" : "note", rows[i].what,
+			rows[i].ok ? "end with a backtrace"
+				   : "are not trapped here: only a second run (--guard) "
+				     "shows them");
+}
+
 int cmd_doctor(int argc, char **argv)
 {
 	struct lab_error err;
@@ -74,6 +94,7 @@ int cmd_doctor(int argc, char **argv)
 		LZ4_versionString());
 	ok = check_self();
 	ok = check_limits() && ok;
+	check_confinement();
 	printf("%s\n", ok ? "this machine is fit" : "something is missing");
 	return ok ? CLI_PASS : CLI_BROKEN;
 }

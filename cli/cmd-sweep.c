@@ -34,6 +34,7 @@ static int prepare(const struct options *o, struct lab_arena *arena, struct swee
 	c->seed_timeout_s = CASE_TIMEOUT_S;
 	c->time_limit_ns = o->time_limit_ns;
 	c->guard = OPTIONS_GUARD;
+	c->is_confined = true;
 	c->stop_at_first = o->stop_at_first;
 	ret->then = o->then;
 	for (size_t i = 0; i < o->pattern_count; i++)

@@ -81,6 +81,7 @@ static int test_one(const struct options *o, const struct scenario *scenario,
 		.seed_timeout_s = SEED_TIMEOUT_S,
 		.time_limit_ns = o->time_limit_ns,
 		.guard = o->guard,
+		.is_confined = true,
 		.stop_at_first = o->stop_at_first,
 		.on_progress = on_progress,
 		.ctx = &progress };

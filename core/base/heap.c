@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 
 #include "core/base/assert.h"
+#include "core/base/watched.h"
 
 #define SMALL_BYTES_MAX ((size_t)32 * 1024)
 #define BIN_LARGE 0xff
@@ -135,6 +136,11 @@ size_t lab_pool_bytes(const struct lab_pool *pool)
 {
 	lab_check(pool, POOL_MAGIC);
 	return pool->bytes;
+}
+
+bool lab_is_watched(void)
+{
+	return lab_memory_watched() || LAB_TSAN;
 }
 
 void lab_pool_set_fill(struct lab_pool *pool, uint8_t pattern)

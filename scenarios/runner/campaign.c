@@ -5,6 +5,7 @@
  */
 #include "scenarios/runner/campaign.h"
 
+#include "scenarios/runner/confine.h"
 #include "scenarios/runner/costs-print.h"
 #include "scenarios/runner/routing-print.h"
 #include "scenarios/runner/guard.h"
@@ -133,11 +134,14 @@ static _Noreturn void worker_main(const struct campaign_settings *s, uint64_t fi
 {
 	struct worker_means means = { .pool = lab_pool_new(SIZE_MAX / 2),
 		.fibers = lab_fiber_pool_new(FIBER_STACK_BYTES, FIBERS_MAX, NULL) };
+	struct confinement confinement;
 	struct lab_error err;
 
 	signal(SIGPIPE, SIG_DFL);
 	if (s->guard != 0 && guard_record_init(&means.record, &err) < 0)
 		_exit(1);
+	if (s->is_confined)
+		confine_enter(&confinement);
 	for (uint64_t seed = first; seed <= s->last_seed; seed += s->workers)
 		run_one(s, seed, &means, fd);
 	guard_record_done(&means.record);

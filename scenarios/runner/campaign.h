@@ -27,6 +27,7 @@ struct campaign_settings {
 	/* One of so many seeds, the first one included, is run twice, and so is each that does not
 	 * pass (guard.h); 0: none is. */
 	uint64_t guard;
+	bool is_confined;   /* runs can do nothing but compute (confine.h) */
 	bool stop_at_first; /* begin nothing new after a failure */
 	/* Ends with the failure of the lowest number, however many workers there are; what is
 	 * broken or inconclusive does not end it. */
