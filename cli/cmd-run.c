@@ -133,11 +133,14 @@ static int run_timed(const struct run_options *options, struct run_result *ret,
 	return result;
 }
 
+/* `path` may be NULL: it was not asked for. */
 static int write_history(const char *path, const struct lab_buf *text, struct lab_error *err)
 {
-	FILE *file = fopen(path, "we");
+	FILE *file = path == NULL ? NULL : fopen(path, "we");
 	bool ok;
 
+	if (path == NULL)
+		return 0;
 	if (file == NULL)
 		return lab_fail(err, LAB_IO, "%s: cannot be written", path);
 	ok = fwrite(text->data, 1, text->len, file) == text->len;
@@ -161,39 +164,47 @@ static int not_run(const struct lab_error *err)
 	}
 }
 
+static int check_arguments(const struct options *o, struct lab_error *err)
+{
+	if (o->argument_count != 1)
+		return lab_fail(err, LAB_INVALID, "run needs one scenario");
+	if ((o->s3 != NULL || o->cql != NULL) && !o->is_live)
+		return lab_fail(err, LAB_INVALID,
+			"%s is a server on a socket: it needs --world live",
+			o->s3 != NULL ? "--s3" : "--cql");
+	return 0;
+}
+
 int cmd_run(int argc, char **argv)
 {
 	struct single s = { .arena = lab_arena_new(cli_heap(), SIZE_MAX / 8) };
 	struct lab_error err;
 	uint64_t wall_ns = 0;
-	struct lab_buf history;
+	struct lab_buf history, elle;
 	int status;
 
-	if (options_parse(argc, argv, ALLOWED, &s.options, &err) < 0)
+	if (options_parse(argc, argv, ALLOWED, &s.options, &err) < 0 ||
+		check_arguments(&s.options, &err) < 0)
 		return cli_usage(&err);
-	if (s.options.argument_count != 1) {
-		lab_fail(&err, LAB_INVALID, "run needs one scenario");
-		return cli_usage(&err);
-	}
-	if ((s.options.s3 != NULL || s.options.cql != NULL) && !s.options.is_live) {
-		lab_fail(&err, LAB_INVALID, "%s is a server on a socket: it needs --world live",
-			s.options.s3 != NULL ? "--s3" : "--cql");
-		return cli_usage(&err);
-	}
 	if (prepare(&s, s.options.arguments[0], &err) < 0)
 		return cli_usage(&err);
 	lab_buf_init(&history, cli_heap(), 1024u * 1024 * 1024);
+	lab_buf_init(&elle, cli_heap(), 1024u * 1024 * 1024);
 	if (s.options.history != NULL)
 		s.run.canonical = &history;
+	if (s.options.history_elle != NULL)
+		s.run.elle = &elle;
 	status = (s.options.is_live ? run_live : run_timed)(&s.run, s.result, &wall_ns, &err);
 	if (status < 0)
 		return not_run(&err);
 	status = summarise(&s, wall_ns);
 	if (s.result->is_left && status == CLI_PASS)
 		status = CLI_LEFT;
-	if (s.options.history != NULL && write_history(s.options.history, &history, &err) < 0)
+	if (write_history(s.options.history, &history, &err) < 0 ||
+		write_history(s.options.history_elle, &elle, &err) < 0)
 		status = cli_usage(&err);
 	lab_buf_done(&history);
+	lab_buf_done(&elle);
 	finish(&s);
 	return status;
 }

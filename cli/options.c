@@ -39,6 +39,7 @@ static const struct option table[] = {
 	{ "--guard", OPTION_GUARD, true, 0 },
 	{ "-o", OPTION_OUTPUT, true, offsetof(struct options, output) },
 	{ "--history", OPTION_HISTORY, true, offsetof(struct options, history) },
+	{ "--history-elle", OPTION_HISTORY, true, offsetof(struct options, history_elle) },
 	{ "--s3", OPTION_S3, true, offsetof(struct options, s3) },
 	{ "--cql", OPTION_CQL, true, offsetof(struct options, cql) },
 	{ "--imds", OPTION_IMDS, true, offsetof(struct options, imds) },

@@ -76,7 +76,7 @@ struct options {
 	const char *patterns[OPTIONS_FAULTS_MAX]; /* of sweep */
 	const char *then;
 	size_t inject_count, pattern_count;
-	const char *conf, *mbox, *history;
+	const char *conf, *mbox, *history, *history_elle;
 	uint64_t guard;                                       /* one of so many; 0: none */
 	const char *output;                                   /* -o */
 	const char *s3, *cql, *imds, *sproxyd, *cdmi, *admin; /* "A:P" */

@@ -4,6 +4,7 @@
 #include "scenarios/runner/judge.h"
 #include "scenarios/runner/live-world.h"
 #include "scenarios/runner/report.h"
+#include "sim/oracle/elle.h"
 
 #include <stdio.h>
 #include <uv.h> /* for uv_hrtime() */
@@ -247,6 +248,8 @@ static void finish(struct live_run *run, bool is_broken, const struct lab_error 
 	judge_collect(&c, run->result);
 	if (run->options->canonical != NULL)
 		history_print_canonical(run->history, run->options->canonical);
+	if (run->options->elle != NULL)
+		elle_print(run->history, run->world.heap, run->options->elle);
 }
 
 static void describe_run(void *ctx, int fd)

@@ -14,6 +14,7 @@
 #include "scenarios/runner/script.h"
 #include "scenarios/runner/sim-world.h"
 #include "scenarios/runner/workload.h"
+#include "sim/oracle/elle.h"
 
 #include <stdio.h>
 
@@ -380,6 +381,8 @@ static void tell_end(struct run *run)
 	end.findings = oracle_findings(run->oracle, &end.finding_count);
 	if (o->canonical != NULL)
 		history_print_canonical(run->history, o->canonical);
+	if (o->elle != NULL)
+		elle_print(run->history, world_heap(run->sim.world), o->elle);
 	if (o->on_end != NULL)
 		o->on_end(o->on_end_ctx, &end);
 }

@@ -65,6 +65,7 @@ struct run_options {
 	uint64_t foreign_patience_ns; /* live world, see foreign-cql.h; 0: its default */
 	struct lab_buf *canonical;    /* gets the canonical history (parity); may be NULL */
 	unsigned explain_lines;       /* of how it happened, in the report; 0: 24 */
+	struct lab_buf *elle;         /* gets the history as elle.h has it; may be NULL */
 	/* When the run is over, before anything of it is freed; what began from `settled_ns` on is
 	 * the laboratory's own (convergence, audit). May be NULL. */
 	void (*on_end)(void *ctx, const struct run_end *end);
