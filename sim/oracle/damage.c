@@ -64,7 +64,7 @@ static bool is_about_folder(
 		oracle_instance_by_name(&oracle->model, d->user, d->name);
 	struct lab_view text = lab_view_cstr(f->sentence);
 
-	if (!is_about_user(f, d->user))
+	if (!oracle_is_about_user(f, d->user))
 		return false;
 	if (instance == NULL || lab_map_get(oracle->model.movers, d->user) != NULL)
 		return true;
