@@ -83,7 +83,8 @@ int scenario_load_sites(struct scenario *scenario, const struct conf_section *ro
 /* Knobs of that tree, which they will turn. */
 void scenario_read_knobs(
 	struct scenario *scenario, struct conf_section *root, struct conf_problems *problems);
-/* Once the settings are loaded: whether every knob can be turned to both its ends. */
+/* Once the settings are loaded: whether every knob can be turned to each of its texts,
+ * or to both its ends. */
 void scenario_check_knobs(
 	struct scenario *scenario, struct lab_arena *arena, struct conf_problems *problems);
 

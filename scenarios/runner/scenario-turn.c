@@ -51,11 +51,8 @@ static int parse_value(struct scenario_knob *knob, struct lab_error *err)
 
 /* ---- turning ---- */
 
-enum turn {
-	TURN_LOW,
-	TURN_HIGH,
-	TURN_BY_SEED
-};
+/* Else the n-th of the ways in which a knob is checked: each text, or the ends of its range. */
+#define TURN_BY_SEED SIZE_MAX
 
 /* Whole seconds where that is enough: not every setting knows milliseconds. */
 static struct lab_view number_text(
@@ -69,18 +66,17 @@ static struct lab_view number_text(
 }
 
 static struct lab_view pick_text(
-	const struct scenario_knob *knob, enum turn turn, uint64_t seed, struct lab_arena *arena)
+	const struct scenario_knob *knob, size_t turn, uint64_t seed, struct lab_arena *arena)
 {
 	uint64_t draw = lab_draw(seed, "knob", lab_hash_view(0, knob->name), 0);
 
 	if (!knob->is_range)
-		return turn == TURN_LOW    ? knob->choices.items[0]
-		       : turn == TURN_HIGH ? knob->choices.items[knob->choices.count - 1]
-					   : conf_choices_pick(&knob->choices, draw);
+		return turn == TURN_BY_SEED ? conf_choices_pick(&knob->choices, draw)
+					    : knob->choices.items[turn % knob->choices.count];
 	return number_text(knob,
-		turn == TURN_LOW    ? knob->range.low
-		: turn == TURN_HIGH ? knob->range.high
-				    : conf_range_pick(&knob->range, draw),
+		turn == TURN_BY_SEED ? conf_range_pick(&knob->range, draw)
+		: turn % 2 == 0      ? knob->range.low
+				     : knob->range.high,
 		arena);
 }
 
@@ -133,10 +129,10 @@ static bool is_read(struct lab_view name)
 }
 
 /* Puts the knob's value into the tree; what it was is in *before, or it was not there. */
-static int turn_knob(struct scenario *s, struct scenario_knob *knob, enum turn turn, uint64_t seed,
+static int turn_knob(struct scenario *s, struct scenario_knob *knob, size_t turn, uint64_t seed,
 	struct lab_arena *arena, struct lab_error *err)
 {
-	struct lab_view parameter = knob->setting, name;
+	struct lab_view parameter = knob->setting, name = LAB_VIEW("");
 	struct conf_setting *setting;
 
 	(void)lab_view_split(&parameter, ':', &name);
@@ -190,7 +186,7 @@ static int reload(struct scenario *s, struct lab_arena *arena, struct lab_error 
 }
 
 /* `s` is a copy. */
-static int turn_knobs(struct scenario *s, enum turn turn, uint64_t seed, struct lab_arena *arena,
+static int turn_knobs(struct scenario *s, size_t turn, uint64_t seed, struct lab_arena *arena,
 	struct conf_where *ret_where, struct lab_error *err)
 {
 	size_t n = 0;
@@ -212,11 +208,12 @@ void scenario_check_knobs(
 	struct scenario *copy = lab_arena_new_of(arena, struct scenario);
 	size_t errors = problems->errors;
 	struct conf_where where = { scenario->path, 1, 1 };
+	size_t turns = 2;
 	struct lab_error err;
 
 	for (size_t i = 0; i < scenario->knob_count; i++) {
 		struct scenario_knob *knob = &scenario->knobs[i];
-		struct lab_view rest = knob->setting, name;
+		struct lab_view rest = knob->setting, name = LAB_VIEW("");
 
 		(void)lab_view_split(&rest, ':', &name);
 		if (!is_read(name))
@@ -225,8 +222,9 @@ void scenario_check_knobs(
 				LAB_VIEW_ARG(name));
 		else if (parse_value(knob, &err) < 0)
 			conf_problem_add(problems, true, knob->where, "knob: %s", err.message);
+		turns = LAB_MAX(turns, knob->choices.count);
 	}
-	for (enum turn turn = TURN_LOW; turn <= TURN_HIGH && problems->errors == errors; turn++) {
+	for (size_t turn = 0; turn < turns && problems->errors == errors; turn++) {
 		*copy = *scenario;
 		if (scenario->knob_count > 0 && turn_knobs(copy, turn, 0, arena, &where, &err) < 0)
 			conf_problem_add(problems, true, where, "knob: %s", err.message);

@@ -119,6 +119,7 @@ static void what_cannot_be_turned_is_an_error(void **state)
 	testing_load_fails(
 		&l, TESTING_LEAST KNOB("metacache_bg_root_uploads", "yes | perhaps"), "perhaps");
 	testing_load_fails(&l, TESTING_LEAST KNOB("obox_fs:nlinks-limit", "2 | many"), "many");
+	testing_load_fails(&l, TESTING_LEAST KNOB("mail_prefetch_count", "1 | x | 3"), "x");
 	testing_load_fails(&l, TESTING_LEAST "knob k {\n}\n", "is no setting");
 	testing_load_fails(&l, TESTING_LEAST "knob {\n}\n", "knob needs a name");
 }
