@@ -29,6 +29,7 @@ static const struct command {
 		"the least that still fails in the same way, as a scenario", cmd_shrink },
 	{ "explain", "SEED SCN | FILE [-o FILE] [--runs N] [-j N]",
 		"what it takes to fail, and why", cmd_explain },
+	{ "matrix", "FILE.json...", "what no campaign and no hunt has reached", cmd_matrix },
 	{ "check", "FILE...", "errors and advice for a dovecot.conf or .scn", cmd_check },
 	{ "list", "faults|invariants|settings|events|defects|costs", "what there is", cmd_list },
 	{ "serve", "[--s3 A:P] [--cql A:P] [--imds A:P] [--admin A:P] [...]",

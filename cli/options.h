@@ -151,6 +151,7 @@ int cmd_run(int argc, char **argv);
 int cmd_test(int argc, char **argv);
 int cmd_replay(int argc, char **argv);
 int cmd_trace(int argc, char **argv);
+int cmd_matrix(int argc, char **argv);
 int cmd_sweep(int argc, char **argv);
 int cmd_shrink(int argc, char **argv);
 int cmd_explain(int argc, char **argv);
