@@ -123,8 +123,7 @@ static struct block *arena_grow(struct lab_arena *arena, size_t size)
 	return arena_add_block(arena, capacity);
 }
 
-/* As lab_arena_alloc(), with the bytes that happen to be there. */
-static void *arena_alloc_dirty(struct lab_arena *arena, size_t size)
+void *lab_arena_alloc_dirty(struct lab_arena *arena, size_t size)
 {
 	struct block *block;
 
@@ -145,7 +144,7 @@ static void *arena_alloc_dirty(struct lab_arena *arena, size_t size)
 
 void *lab_arena_alloc(struct lab_arena *arena, size_t size)
 {
-	return memset(arena_alloc_dirty(arena, size), 0, size);
+	return memset(lab_arena_alloc_dirty(arena, size), 0, size);
 }
 
 void *lab_arena_alloc_array(struct lab_arena *arena, size_t size, size_t count)
@@ -159,7 +158,7 @@ void *lab_arena_alloc_array(struct lab_arena *arena, size_t size, size_t count)
 
 char *lab_arena_cstr(struct lab_arena *arena, struct lab_view v)
 {
-	char *copy = arena_alloc_dirty(arena, v.len + 1);
+	char *copy = lab_arena_alloc_dirty(arena, v.len + 1);
 
 	if (v.len > 0)
 		memcpy(copy, v.ptr, v.len);
@@ -191,7 +190,7 @@ char *lab_arena_vprintf(struct lab_arena *arena, const char *format, va_list arg
 
 	va_copy(again, args);
 	size_t len = lab_format(guess, sizeof(guess), format, args);
-	char *text = arena_alloc_dirty(arena, len + 1);
+	char *text = lab_arena_alloc_dirty(arena, len + 1);
 	if (len < sizeof(guess))
 		memcpy(text, guess, len + 1);
 	else

@@ -100,9 +100,11 @@ void *lab_memory_map(size_t bytes);
  * off costs ASan an eighth of its size in memory, and a pool of stacks is mostly never used. */
 void lab_memory_unmap(void *ptr, size_t bytes, size_t used);
 
-/* lab_heap_alloc() and lab_heap_realloc() without zeroing. */
+/* lab_heap_alloc(), lab_heap_realloc() and lab_arena_alloc() without zeroing. */
 void *lab_heap_alloc_dirty(struct lab_heap *heap, size_t size);
 void *lab_heap_realloc_dirty(struct lab_heap *heap, void *ptr, size_t size);
+struct lab_arena;
+void *lab_arena_alloc_dirty(struct lab_arena *arena, size_t size);
 /* vsnprintf(), but fast where `format` has nothing but %s, %.*s, %c and decimal numbers without
  * width and flags. */
 size_t lab_format(char *text, size_t size, const char *format, va_list args)

@@ -20,7 +20,7 @@ void lab_buf_init(struct lab_buf *buf, struct lab_heap *heap, size_t max_bytes)
 void lab_buf_init_arena(struct lab_buf *buf, struct lab_arena *arena, size_t bytes)
 {
 	lab_buf_init(buf, NULL, bytes);
-	buf->data = lab_arena_alloc(arena, bytes + 1);
+	buf->data = lab_arena_alloc_dirty(arena, bytes + 1);
 	buf->capacity = bytes;
 }
 

@@ -26,10 +26,8 @@ static uint8_t lower(uint8_t c)
 	return c >= 'A' && c <= 'Z' ? (uint8_t)(c | 0x20) : c;
 }
 
-bool lab_view_eq_nocase(struct lab_view a, struct lab_view b)
+bool lab_view_same_letters(struct lab_view a, struct lab_view b)
 {
-	if (a.len != b.len)
-		return false;
 	for (size_t i = 0; i < a.len; i++) {
 		if (lower(a.ptr[i]) != lower(b.ptr[i]))
 			return false;

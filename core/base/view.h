@@ -54,7 +54,11 @@ struct lab_view lab_view_sub(struct lab_view v, size_t from, size_t len);
 struct lab_view lab_view_skip(struct lab_view v, size_t n);
 
 /* ASCII case folding only. */
-bool lab_view_eq_nocase(struct lab_view a, struct lab_view b);
+bool lab_view_same_letters(struct lab_view a, struct lab_view b); /* of one length */
+static inline bool lab_view_eq_nocase(struct lab_view a, struct lab_view b)
+{
+	return a.len == b.len && lab_view_same_letters(a, b);
+}
 bool lab_view_starts_with(struct lab_view v, struct lab_view prefix);
 bool lab_view_ends_with(struct lab_view v, struct lab_view suffix);
 /* Byte order, a prefix sorts first: <0, 0, >0. */
