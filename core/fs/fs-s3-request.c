@@ -404,9 +404,9 @@ unsigned s3_inspect_bulk(void *ctx, const struct lab_http_response *response,
 	struct lab_error err;
 	size_t count;
 
+	if (s3_delete_result_parse(response->body, request->keys, arena, &items, &count, &err) == 0)
+		return response->status;
 	if (s3_error_parse(response->body, arena, &error) == 1)
 		return s3_status_of_code(error.code);
-	if (s3_delete_result_parse(response->body, request->keys, arena, &items, &count, &err) < 0)
-		return altered(arena, &err, why);
-	return response->status;
+	return altered(arena, &err, why);
 }

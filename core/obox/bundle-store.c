@@ -387,7 +387,11 @@ static void fetch_listed(struct fetch *fetch)
 {
 	const struct obox_bundles *bundles = fetch->bundles;
 
-	fetch->items = lab_arena_array(fetch->arena, struct fetched, bundles->count);
+	size_t listed = 0;
+
+	for (size_t i = 0; i < bundles->count; i++)
+		listed += bundles->entries[i].status == STATUS_LISTED;
+	fetch->items = lab_arena_array(fetch->arena, struct fetched, listed);
 	fetch->count = 0;
 	for (size_t i = 0; i < bundles->count; i++) {
 		if (bundles->entries[i].status == STATUS_LISTED)
