@@ -30,6 +30,8 @@
 #define IMDS LAB_VIEW("IMDS")
 #define SHAPE_MAX 4096u /* bytes of a statement that tell it from others */
 #define UUID_TEXT 36u
+#define SHAPES_KEPT 1000u
+#define SHAPED_MAX 1024u /* bytes of a statement whose shape is kept */
 
 /* How many there were of late: those of this span and of the one before. */
 struct lately {
@@ -61,6 +63,8 @@ struct reconcile {
 	uint64_t crashed_ns[HOSTS_KNOWN]; /* of peers; 0: never */
 	bool is_full;
 	char shape[SHAPE_MAX];
+	struct lab_map *shapes; /* statement -> struct lab_view */
+	struct lab_arena *texts;
 };
 
 struct reconcile *reconcile_new(struct lab_heap *heap)
@@ -70,6 +74,8 @@ struct reconcile *reconcile_new(struct lab_heap *heap)
 	r->heap = heap;
 	r->tallies = lab_map_new(heap, TALLIES_MAX);
 	r->fibers = lab_map_new(heap, TALLIES_MAX);
+	r->shapes = lab_map_new(heap, SHAPES_KEPT);
+	r->texts = lab_arena_new(heap, SHAPES_KEPT * 2 * SHAPED_MAX);
 	return r;
 }
 
@@ -96,6 +102,8 @@ void reconcile_free(struct reconcile **r)
 	free_tallies(*r);
 	lab_map_free(&(*r)->tallies);
 	lab_map_free(&(*r)->fibers);
+	lab_map_free(&(*r)->shapes);
+	lab_arena_free(&(*r)->texts);
 	lab_heap_free((*r)->heap, *r);
 	*r = NULL;
 }
@@ -208,9 +216,9 @@ static size_t literal_len(struct lab_view text)
 	return dashed == 4 && lab_view_starts_with(text, LAB_VIEW("null")) ? dashed : 0;
 }
 
-/* Until the next call. Backends tell of the statement with its markers, and a service logs what was
+/* Backends tell of the statement with its markers, and a service logs what was
  * sent. Constants of the maps are taken for literals too, on both sides. */
-static struct lab_view shape_of(struct reconcile *r, struct lab_view text)
+static struct lab_view make_shape(struct reconcile *r, struct lab_view text)
 {
 	size_t n = 0, len;
 
@@ -232,6 +240,22 @@ static struct lab_view shape_of(struct reconcile *r, struct lab_view text)
 		text = lab_view_skip(text, len);
 	}
 	return lab_view_of(r->shape, n);
+}
+
+/* Until the next call. Prepared statements come again and again. */
+static struct lab_view shape_of(struct reconcile *r, struct lab_view text)
+{
+	void **slot = text.len > SHAPED_MAX ? NULL : lab_map_slot(r->shapes, text);
+	struct lab_view *kept;
+
+	if (slot == NULL)
+		return make_shape(r, text);
+	if (*slot == NULL) {
+		kept = lab_arena_new_of(r->texts, struct lab_view);
+		*kept = lab_arena_copy(r->texts, make_shape(r, text));
+		*slot = kept;
+	}
+	return *(const struct lab_view *)*slot;
 }
 
 /* ---- what the services log ---- */
