@@ -22,6 +22,7 @@ struct single {
 	struct options options;
 	struct fault_episode episodes[OPTIONS_FAULTS_MAX];
 	struct run_options run;
+	struct oracle_times times;
 	struct lab_arena *arena;
 	struct run_result *result;
 };
@@ -40,6 +41,14 @@ int cli_injects(const struct options *o, struct fault_episode episodes[OPTIONS_F
 			episodes[i].after = (uint32_t)i;
 	}
 	return 0;
+}
+
+static uint64_t machine_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * LAB_SEC + (uint64_t)now.tv_nsec;
 }
 
 static int read_injects(struct single *s, struct lab_error *err)
@@ -67,6 +76,8 @@ static int prepare(struct single *s, const char *path, struct lab_error *err)
 	if (!s->options.has_seed && s->run.scenario->seed != 0)
 		s->options.seed = s->run.scenario->seed;
 	s->run.seed = s->options.seed;
+	s->times.clock_ns = machine_ns;
+	s->run.times = s->options.profile_checks ? &s->times : NULL;
 	s->run.defects = s->options.defects;
 	s->run.arguments = options_repeat(&s->options, s->arena);
 	s->run.pool = cli_pool();
@@ -119,17 +130,25 @@ static int summarise(const struct single *s, uint64_t wall_ns)
 	return status;
 }
 
+static void print_times(const struct oracle_times *times, uint64_t wall_ns)
+{
+	struct lab_buf out;
+
+	lab_buf_init(&out, cli_heap(), 65536);
+	oracle_times_print(times, wall_ns, &out);
+	fwrite(out.data, 1, out.len, stderr);
+	lab_buf_done(&out);
+}
+
 static int run_timed(const struct run_options *options, struct run_result *ret,
 	uint64_t *ret_wall_ns, struct lab_error *err)
 {
-	struct timespec before, after;
-	int result;
+	uint64_t before_ns = machine_ns();
+	int result = run_simulated(options, ret, err);
 
-	clock_gettime(CLOCK_MONOTONIC, &before);
-	result = run_simulated(options, ret, err);
-	clock_gettime(CLOCK_MONOTONIC, &after);
-	*ret_wall_ns = (uint64_t)(after.tv_sec - before.tv_sec) * LAB_SEC +
-		       (uint64_t)after.tv_nsec - (uint64_t)before.tv_nsec;
+	*ret_wall_ns = machine_ns() - before_ns;
+	if (result == 0 && options->times != NULL)
+		print_times(options->times, *ret_wall_ns);
 	return result;
 }
 
@@ -172,6 +191,8 @@ static int check_arguments(const struct options *o, struct lab_error *err)
 		return lab_fail(err, LAB_INVALID,
 			"%s is a server on a socket: it needs --world live",
 			o->s3 != NULL ? "--s3" : "--cql");
+	if (o->profile_checks && o->is_live)
+		return lab_fail(err, LAB_INVALID, "--profile-checks is for the simulated world");
 	return 0;
 }
 

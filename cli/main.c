@@ -147,6 +147,7 @@ static int usage(FILE *to)
 		"  --soon                 defects hunt: each against the one in the table only\n"
 		"  --history FILE         run: what clients asked for and were told\n"
 		"  --history-elle FILE    run: the same for the checker Elle (list-append, EDN)\n"
+		"  --profile-checks       run: what share of the time each checker takes\n"
 		"  --s3 URL               run --world live: an S3 server that is not ours, with a "
 		"key\n"
 		"                         and an empty bucket: "

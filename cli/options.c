@@ -39,6 +39,7 @@ static const struct option table[] = {
 	{ "--guard", OPTION_GUARD, true, 0 },
 	{ "-o", OPTION_OUTPUT, true, offsetof(struct options, output) },
 	{ "--history", OPTION_HISTORY, true, offsetof(struct options, history) },
+	{ "--profile-checks", OPTION_HISTORY, false, 0 },
 	{ "--history-elle", OPTION_HISTORY, true, offsetof(struct options, history_elle) },
 	{ "--s3", OPTION_S3, true, offsetof(struct options, s3) },
 	{ "--cql", OPTION_CQL, true, offsetof(struct options, cql) },
@@ -181,6 +182,7 @@ static void read_flag(enum cli_option id, struct options *o)
 	o->json |= id == OPTION_JSON;
 	o->stop_at_first |= id == OPTION_FIRST;
 	o->quiet |= id == OPTION_QUIET;
+	o->profile_checks |= id == OPTION_HISTORY;
 }
 
 static int read_option(
@@ -232,6 +234,7 @@ static int read_option(
 		o->is_soon = true;
 		return 0;
 	case OPTION_JSON:
+	case OPTION_HISTORY:
 	case OPTION_FIRST:
 	case OPTION_QUIET:
 		read_flag(option->id, o);
@@ -239,7 +242,6 @@ static int read_option(
 	case OPTION_CONF:
 	case OPTION_MBOX:
 	case OPTION_OUTPUT:
-	case OPTION_HISTORY:
 	case OPTION_S3:
 	case OPTION_CQL:
 	case OPTION_IMDS:

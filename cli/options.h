@@ -87,7 +87,7 @@ struct options {
 	size_t server_count;
 	const char *scenarios[OPTIONS_FS_MAX]; /* patterns; of defects hunt */
 	size_t scenario_count;
-	bool is_live, json, stop_at_first, quiet, is_soon;
+	bool is_live, json, stop_at_first, quiet, is_soon, profile_checks;
 	uint64_t until_ns, until_event;
 	uint64_t runs; /* of shrink and explain; 0: not told */
 	struct options_fs {

@@ -101,6 +101,7 @@ static void every_option_sets_its_field(void **state)
 	assert_int_equal(o.guard, OPTIONS_GUARD);
 	assert_int_equal(parse_ok("test --guard 0").guard, 0);
 	assert_string_equal(parse_ok("run --history-elle e").history_elle, "e");
+	assert_true(parse_ok("run --profile-checks").profile_checks);
 	assert_string_equal(parse_ok("trace -o t.json").output, "t.json");
 	assert_false(o.is_live);
 }

@@ -43,7 +43,9 @@ static void on_event(void *ctx, const struct lab_event *event)
 	struct run *run = ctx;
 	const struct run_options *o = run->options;
 
+	oracle_times_begin(o->times);
 	oracle_event(run->oracle, event);
+	oracle_times_lap(o->times, ORACLE_TIME_EVENTS);
 	if (o->record != NULL)
 		guard_note(o->record, event, world_host_name(run->sim.world, event->host),
 			world_trace_hash(run->sim.world));
@@ -58,14 +60,20 @@ static void on_access(void *ctx, const struct sim_access *access)
 	struct run *run = ctx;
 	const struct run_options *o = run->options;
 
+	oracle_times_begin(o->times);
 	judge_access(run->oracle, access, run->result);
+	oracle_times_lap(o->times, ORACLE_TIME_ACCESSES);
 	if (o->on_access != NULL && !run->is_stopped)
 		o->on_access(o->on_access_ctx, access);
 }
 
 static void on_operation(void *ctx, const struct history_op *op, bool is_end)
 {
-	oracle_operation(((struct run *)ctx)->oracle, op, is_end);
+	struct run *run = ctx;
+
+	oracle_times_begin(run->options->times);
+	oracle_operation(run->oracle, op, is_end);
+	oracle_times_lap(run->options->times, ORACLE_TIME_OPERATIONS);
 }
 
 static uint64_t event_sequence(void *ctx)
@@ -416,6 +424,7 @@ static int run_turned(
 	if (result == 0) {
 		run.history = history_new(world_heap(run.sim.world));
 		run.oracle = judge_new_oracle(&run.sim.scene, world_heap(run.sim.world));
+		oracle_tell_times(run.oracle, options->times);
 		judge_backends(run.oracle, &run.sim.scene);
 		tell_of_proxies(&run);
 		world_add_sink(run.sim.world, on_event, &run);

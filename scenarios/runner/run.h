@@ -59,6 +59,7 @@ struct run_options {
 	/* Every line of the services' access logs; may be NULL. Not in the live world. */
 	void (*on_access)(void *ctx, const struct sim_access *access);
 	void *on_access_ctx;
+	struct oracle_times *times;   /* what the checkers took; may be NULL */
 	struct run_record *record;    /* guard.h; may be NULL */
 	uint64_t until_ns;            /* stop the run there without a verdict; 0: run to the end */
 	uint64_t until_event;         /* or at that event; 0: none */

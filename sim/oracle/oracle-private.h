@@ -209,6 +209,7 @@ struct oracle {
 	struct oracle_finding *findings;
 	size_t finding_count, finding_capacity;
 	struct oracle_verdict *verdict;
+	struct oracle_times *times;
 };
 
 /* record.c */

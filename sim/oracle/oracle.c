@@ -132,6 +132,11 @@ const struct oracle_invariant *oracle_invariants(size_t *ret_count)
 	return invariants;
 }
 
+void oracle_tell_times(struct oracle *oracle, struct oracle_times *times)
+{
+	oracle->times = times;
+}
+
 static void free_maps(struct oracle_model *model)
 {
 	struct lab_map **maps[] = { &model->instances, &model->by_name, &model->objects,
@@ -145,37 +150,57 @@ static void free_maps(struct oracle_model *model)
 
 void oracle_judge(struct oracle *oracle, const struct oracle_case *c, struct oracle_verdict *ret)
 {
+	struct oracle_times *times = oracle->times;
+
 	*ret = (struct oracle_verdict){ 0 };
+	oracle_times_begin(times);
 	oracle->verdict = ret;
 	oracle->finding_count = 0;
 	lab_arena_free(&oracle->work);
 	oracle->work = lab_arena_new(oracle->settings.heap, WORK_MAX);
 	oracle_check_requests(oracle, c);
+	oracle_times_lap(times, ORACLE_TIME_REQUESTS);
 	reconcile_finish(oracle, c->ended_ns);
+	oracle_times_lap(times, ORACLE_TIME_RECONCILE);
 	routing_finish(oracle, c);
+	oracle_times_lap(times, ORACLE_TIME_ROUTING);
 	if (costs_are_kept(oracle))
 		costs_finish(oracle, c->ended_ns);
+	oracle_times_lap(times, ORACLE_TIME_COSTS);
 	if (history_is_full(c->history)) {
 		oracle_unknown(oracle, "the history is full: operations are missing from it");
 		oracle_report_online(oracle);
 	} else {
 		oracle_model_build(oracle, c->history);
+		oracle_times_lap(times, ORACLE_TIME_MODEL);
 		oracle_check_folders(oracle, c);
+		oracle_times_lap(times, ORACLE_TIME_FOLDERS);
 		/* What tells most comes first: a mail that has its finding gets no other. */
 		oracle_check_required(oracle);
+		oracle_times_lap(times, ORACLE_TIME_REQUIRED);
 		oracle_check_bundles(oracle, c);
+		oracle_times_lap(times, ORACLE_TIME_BUNDLES);
 		oracle_check_store(oracle, c);
+		oracle_times_lap(times, ORACLE_TIME_STORE);
 		oracle_check_seen(oracle, c);
+		oracle_times_lap(times, ORACLE_TIME_SEEN);
 		/* Nobody can say who knew what: the verdict is unknown, and blames nobody. */
 		if (!knowledge_is_full(oracle->knowledge)) {
 			oracle_check_flags(oracle, c);
+			oracle_times_lap(times, ORACLE_TIME_FLAGS);
 			oracle_check_imap(oracle, c);
+			oracle_times_lap(times, ORACLE_TIME_IMAP);
 			oracle_check_private(oracle, c);
+			oracle_times_lap(times, ORACLE_TIME_PRIVATE);
 		}
 		oracle_check_fts(oracle, c);
+		oracle_times_lap(times, ORACLE_TIME_FTS);
 		oracle_check_convergence(oracle, c);
+		oracle_times_lap(times, ORACLE_TIME_CONVERGENCE);
 		oracle_check_quota(oracle, c);
+		oracle_times_lap(times, ORACLE_TIME_QUOTA);
 		oracle_check_lazy_expunge(oracle, c);
+		oracle_times_lap(times, ORACLE_TIME_LAZY);
 		oracle_check_log(oracle, c);
 		oracle_report_online(oracle);
 		oracle_excuse_damage(oracle, c);
@@ -191,4 +216,5 @@ void oracle_judge(struct oracle *oracle, const struct oracle_case *c, struct ora
 	oracle_excuse_unmerged(oracle);
 	oracle_findings_finish(oracle);
 	oracle->verdict = NULL;
+	oracle_times_lap(times, ORACLE_TIME_REST);
 }

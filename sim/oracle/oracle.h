@@ -16,6 +16,7 @@
 #include "sim/faults/faults.h"
 #include "sim/oracle/costs.h"
 #include "sim/oracle/history.h"
+#include "sim/oracle/times.h"
 #include "sim/s3-emulator/s3-emulator.h"
 #include "sim/scality-emulator/scality-emulator.h"
 
@@ -104,6 +105,8 @@ struct oracle_settings {
 
 struct oracle *oracle_new(const struct oracle_settings *settings);
 void oracle_free(struct oracle **oracle);
+/* Gets what each checker of the judgement took; NULL: nobody asks. Borrowed. */
+void oracle_tell_times(struct oracle *oracle, struct oracle_times *times);
 
 /* A backend that is up already, at the start of the run: its host's number, and how often it has
  * been started. Later starts are events. */
