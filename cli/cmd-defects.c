@@ -124,6 +124,7 @@ static int prepare(struct hunting *h, struct lab_error *err)
 	h->settings.seeds = o->has_seeds ? o->last_seed : SEEDS_DEFAULT;
 	h->settings.workers = o->workers != 0 ? o->workers : cli_cores();
 	h->settings.seed_timeout_s = SEED_TIMEOUT_S;
+	h->settings.is_confined = true;
 	if (h->settings.seeds == 0)
 		return lab_fail(err, LAB_INVALID, "--seeds: 0 seeds find nothing");
 	return 0;

@@ -54,7 +54,7 @@ int hunt_one(const struct hunt_settings *settings, enum lab_defect defect, struc
 	struct campaign_settings campaign = { .scenario = settings->scenarios[0],
 		.mails = settings->mails,
 		.arguments = settings->arguments,
-		.is_confined = true,
+		.is_confined = settings->is_confined,
 		.first_seed = 1,
 		.last_seed = settings->seeds,
 		.workers = settings->workers,

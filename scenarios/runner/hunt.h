@@ -23,6 +23,7 @@ struct hunt_settings {
 	uint64_t seeds;        /* at most so many runs for each defect */
 	unsigned workers;
 	unsigned seed_timeout_s;
+	bool is_confined; /* confine.h */
 };
 
 struct hunt_result {
