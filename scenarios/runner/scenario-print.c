@@ -19,11 +19,8 @@ static void print_decimals(uint64_t value, uint64_t one, const char *unit, struc
 	lab_buf_printf(out, "%" PRIu64, value / one);
 	if (rest > 0)
 		lab_buf_append_byte(out, '.');
-	while (rest > 0) {
-		rest *= 10;
-		lab_buf_printf(out, "%" PRIu64, rest / one);
-		rest %= one;
-	}
+	for (; rest > 0; rest = rest * 10 % one)
+		lab_buf_printf(out, "%" PRIu64, rest * 10 / one);
 	lab_buf_append_cstr(out, unit);
 }
 

@@ -399,7 +399,9 @@ void scripts_heal(struct scripts *scripts)
 
 void scripts_report(const struct scripts *scripts, struct script_report *ret)
 {
-	*ret = scripts == NULL ? (struct script_report){ 0 } : scripts->report;
+	*ret = (struct script_report){ 0 };
+	if (scripts != NULL)
+		*ret = scripts->report;
 }
 
 void scripts_free(struct scripts **scripts)

@@ -27,7 +27,8 @@ static bool take_parts(struct shrink *s, const struct shrink_axis *axis, size_t 
 
 	while (at > 0 && !shrink_is_over(s)) {
 		struct scenario *attempts[SHRINK_BATCH_MAX];
-		size_t starts[SHRINK_BATCH_MAX], count = axis->count(s->best), n = 0, end = at;
+		size_t starts[SHRINK_BATCH_MAX] = { 0 }, count = axis->count(s->best), n = 0,
+		       end = at;
 		size_t most = LAB_MIN((size_t)s->settings->workers, (size_t)SHRINK_BATCH_MAX);
 		int found;
 

@@ -55,7 +55,7 @@ static inline void oracle_times_lap(struct oracle_times *times, enum oracle_time
 {
 	uint64_t now_ns;
 
-	if (__builtin_expect(times == NULL, 1))
+	if (times == NULL)
 		return;
 	now_ns = times->clock_ns();
 	times->ns[what] += now_ns - times->last_ns;
