@@ -36,21 +36,33 @@ static void print_summary(const struct shrunk *s, const char *path)
 	printf("\nReplay    oboxlab run %s\nWhy       oboxlab explain %s\n", path, path);
 }
 
-int cmd_shrink(int argc, char **argv)
+/* What both commands begin with: the options, and the least that fails. NULL: that is all, and
+ * *ret_status is the command's. */
+static struct shrunk *begin(int argc, char **argv, int *ret_status)
 {
 	struct shrunk *s = calloc(1, sizeof(*s));
 	struct lab_error err;
-	char path[64];
-	int status;
+	int result;
 
 	lab_assert(s != NULL);
-	if (options_parse(argc, argv, ALLOWED, &s->options, &err) < 0)
-		return cli_usage(&err);
-	status = shrunk_begin(s, &err);
-	if (status < 0)
-		return cli_usage(&err);
-	if (status > 0)
-		return not_failing(s);
+	result = options_parse(argc, argv, ALLOWED, &s->options, &err);
+	if (result == 0)
+		result = shrunk_begin(s, &err);
+	if (result == 0)
+		return s;
+	*ret_status = result < 0 ? cli_usage(&err) : not_failing(s);
+	return NULL;
+}
+
+int cmd_shrink(int argc, char **argv)
+{
+	int status = CLI_FAIL;
+	struct shrunk *s = begin(argc, argv, &status);
+	struct lab_error err;
+	char path[64];
+
+	if (s == NULL)
+		return status;
 	(void)snprintf(path, sizeof(path), "min-%" PRIu64 ".scn", s->run.seed);
 	if (s->options.output == NULL)
 		s->options.output = path;
@@ -61,7 +73,6 @@ int cmd_shrink(int argc, char **argv)
 		return CLI_BROKEN;
 	}
 	print_summary(s, s->options.output);
-	status = CLI_FAIL;
 	shrunk_end(s);
 	free(s);
 	return status;
@@ -84,18 +95,12 @@ static int print_explanation(const struct shrunk *s, struct lab_error *err)
 
 int cmd_explain(int argc, char **argv)
 {
-	struct shrunk *s = calloc(1, sizeof(*s));
+	int status = CLI_FAIL;
+	struct shrunk *s = begin(argc, argv, &status);
 	struct lab_error err;
-	int status;
 
-	lab_assert(s != NULL);
-	if (options_parse(argc, argv, ALLOWED, &s->options, &err) < 0)
-		return cli_usage(&err);
-	status = shrunk_begin(s, &err);
-	if (status < 0)
-		return cli_usage(&err);
-	if (status > 0)
-		return not_failing(s);
+	if (s == NULL)
+		return status;
 	if (print_explanation(s, &err) < 0 ||
 		(s->options.output != NULL && shrunk_write(s, s->options.output, &err) < 0)) {
 		(void)cli_usage(&err);
