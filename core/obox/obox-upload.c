@@ -100,7 +100,6 @@ static bool encode_diff(struct upload *u)
 {
 	struct obox_mailbox *mailbox = u->mailbox;
 	struct obox_sync *sync = &mailbox->sync;
-
 	struct obox_bundle_name any;
 
 	if (mailbox->index.base == NULL || !obox_bundles_has(sync->bundles, &sync->base_name) ||
