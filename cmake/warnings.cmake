@@ -21,6 +21,11 @@ endforeach()
 if(CMAKE_BUILD_TYPE STREQUAL "Release")
 	add_compile_options($<$<COMPILE_LANGUAGE:C>:-D_FORTIFY_SOURCE=2> -fstack-protector-strong)
 	add_link_options(-Wl,-z,relro,-z,now)
+	# Nobody preloads a part of oboxlab: functions of one file may be inlined in spite of -fPIC.
+	check_c_compiler_flag(-fno-semantic-interposition LAB_HAVE_no_semantic_interposition)
+	if(LAB_HAVE_no_semantic_interposition)
+		add_compile_options(-fno-semantic-interposition)
+	endif()
 	# Asserts are part of the product: they stay on (see core/base/assert.h).
 	string(REPLACE "-DNDEBUG" "" CMAKE_C_FLAGS_RELEASE "${CMAKE_C_FLAGS_RELEASE}")
 	string(REPLACE "-O3" "-O2" CMAKE_C_FLAGS_RELEASE "${CMAKE_C_FLAGS_RELEASE}")
