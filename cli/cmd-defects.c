@@ -4,7 +4,7 @@
  */
 #include "cli/options.h"
 
-#include "scenarios/runner/hunt.h"
+#include "scenarios/campaign/hunt.h"
 
 #include <glob.h>
 #include <stdio.h>

@@ -10,7 +10,7 @@
 #include "core/base/defect.h"
 #include "core/env/buggify.h"
 #include "core/env/hold.h"
-#include "scenarios/runner/scenario.h"
+#include "scenarios/format/scenario.h"
 #include "sim/faults/faults.h"
 #include "sim/oracle/oracle.h"
 #include "sim/serve/fault-file.h"

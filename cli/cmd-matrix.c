@@ -4,7 +4,7 @@
  */
 #include "cli/options.h"
 
-#include "scenarios/runner/matrix.h"
+#include "scenarios/campaign/matrix.h"
 
 #include <stdio.h>
 

@@ -4,9 +4,9 @@
  */
 #include "cli/shrunk.h"
 
-#include "scenarios/runner/campaign.h"
-#include "scenarios/runner/inject.h"
-#include "scenarios/runner/live-run.h"
+#include "scenarios/campaign/campaign.h"
+#include "scenarios/format/inject.h"
+#include "scenarios/live/live-run.h"
 
 #include <stdio.h>
 #include <stdlib.h>

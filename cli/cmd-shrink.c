@@ -5,7 +5,7 @@
  */
 #include "cli/shrunk.h"
 
-#include "scenarios/runner/explain.h"
+#include "scenarios/failure/explain.h"
 
 #include <stdio.h>
 #include <stdlib.h>

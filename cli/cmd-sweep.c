@@ -4,7 +4,7 @@
  */
 #include "cli/options.h"
 
-#include "scenarios/runner/sweep.h"
+#include "scenarios/campaign/sweep.h"
 
 #include <stdio.h>
 #include <stdlib.h>

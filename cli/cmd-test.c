@@ -4,7 +4,7 @@
  */
 #include "cli/options.h"
 
-#include "scenarios/runner/campaign.h"
+#include "scenarios/campaign/campaign.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -4,7 +4,7 @@
  */
 #include "cli/options.h"
 
-#include "scenarios/runner/trace.h"
+#include "scenarios/failure/trace.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -5,7 +5,7 @@
 #include "cli/options.h"
 
 #include "core/conf/conf.h"
-#include "scenarios/runner/mail-source.h"
+#include "scenarios/format/mail-source.h"
 
 #include <dirent.h>
 #include <errno.h>

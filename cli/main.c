@@ -5,7 +5,7 @@
 #include "cli/options.h"
 
 #include "core/conf/conf.h"
-#include "scenarios/runner/scenario.h"
+#include "scenarios/format/scenario.h"
 
 #include <signal.h>
 #include <stdio.h>

@@ -8,7 +8,7 @@
 
 #include "cli/options.h"
 
-#include "scenarios/runner/shrink.h"
+#include "scenarios/failure/shrink.h"
 
 struct shrunk {
 	struct options options; /* parsed by the caller */

@@ -2,7 +2,7 @@
 #include "scenarios/fs-tool/cluster-tool.h"
 
 #include "core/env/live/live.h"
-#include "scenarios/runner/live-directory.h"
+#include "scenarios/live/live-directory.h"
 
 #define HOST_BYTES_MAX ((size_t)1 << 30)
 #define HOSTS_TEXT_MAX 4096

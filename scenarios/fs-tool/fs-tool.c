@@ -9,7 +9,7 @@
 #include "core/conf/var-expand.h"
 #include "core/env/live/live.h"
 #include "core/obox/backend.h"
-#include "scenarios/runner/live-directory.h"
+#include "scenarios/live/live-directory.h"
 #include "scenarios/fs-tool/recover.h"
 
 #include <stdio.h>

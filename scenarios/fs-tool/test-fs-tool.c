@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "scenarios/fs-tool/fs-tool.h"
-#include "scenarios/runner/live-directory.h"
+#include "scenarios/live/live-directory.h"
 #include "sim/front-end/http-front-end.h"
 #include "sim/s3-emulator/s3-emulator.h"
 

@@ -3,6 +3,7 @@
  * client-fts.c - SEARCH, the operator's check of the index, and what mail operations tell it.
  */
 #include "core/fts/fts.h"
+#include "scenarios/format/client-words.h"
 #include "scenarios/runner/client-private.h"
 
 #include <stdio.h>

@@ -2,7 +2,8 @@
 #include "scenarios/runner/client-private.h"
 
 #include "core/base/mark.h"
-#include "scenarios/runner/mail-source.h"
+#include "scenarios/format/mail-source.h"
+#include "scenarios/format/client-words.h"
 #include "scenarios/runner/palomar.h"
 
 #include <stdio.h>

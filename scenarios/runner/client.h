@@ -8,11 +8,8 @@
 
 #include "core/obox/obox.h"
 #include "scenarios/runner/node.h"
-#include "scenarios/runner/scenario.h"
+#include "scenarios/format/scenario.h"
 #include "sim/oracle/history.h"
-
-#define CLIENT_BULK_MAX OBOX_BATCH
-#define CLIENT_FOLDERS_MAX 16
 
 struct palomar_session;
 
@@ -116,11 +113,6 @@ bool client_expunge(struct client_session *session, const size_t *mails, size_t 
 
 /* ---- full text search (client-fts.c) ---- */
 
-#define CLIENT_WORDS 24
-/* Words that are searched for, by number. */
-struct lab_view client_word(size_t index);
-/* Which of them are in a mail, as bits. */
-uint64_t client_words(struct lab_view mail);
 /* SEARCH TEXT, in the folder that is selected, for one of them, or for a mail's token. */
 bool client_search(struct client_session *session, size_t word, uint64_t token);
 /* doveadm fts check full; is_last: everything was searched before. */

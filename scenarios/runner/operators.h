@@ -10,7 +10,7 @@
 #define SCENARIOS_OPERATORS_H
 
 #include "scenarios/runner/node.h"
-#include "scenarios/runner/scenario.h"
+#include "scenarios/format/scenario.h"
 #include "sim/oracle/history.h"
 
 /* Borrowed; lives in the heap of the laboratory's host. */

@@ -5,7 +5,7 @@
 #include "scenarios/runner/run.h"
 
 #include "scenarios/runner/disaster.h"
-#include "scenarios/runner/guard.h"
+#include "scenarios/runner/run-record.h"
 #include "scenarios/runner/judge.h"
 #include "scenarios/runner/mails-before.h"
 #include "scenarios/runner/migrate.h"
@@ -47,7 +47,7 @@ static void on_event(void *ctx, const struct lab_event *event)
 	oracle_event(run->oracle, event);
 	oracle_times_lap(o->times, ORACLE_TIME_EVENTS);
 	if (o->record != NULL)
-		guard_note(o->record, event, world_host_name(run->sim.world, event->host),
+		run_record_note(o->record, event, world_host_name(run->sim.world, event->host),
 			world_trace_hash(run->sim.world));
 	if (o->on_event != NULL && !run->is_stopped)
 		o->on_event(o->on_event_ctx, event, world_host_name(run->sim.world, event->host));

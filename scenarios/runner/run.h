@@ -16,8 +16,8 @@
 #include "core/env/buggify.h"
 #include "core/env/hold.h"
 #include "scenarios/runner/excuses.h"
-#include "scenarios/runner/mail-source.h"
-#include "scenarios/runner/scenario.h"
+#include "scenarios/format/mail-source.h"
+#include "scenarios/format/scenario.h"
 #include "sim/oracle/oracle.h"
 
 enum run_verdict {
@@ -60,7 +60,7 @@ struct run_options {
 	void (*on_access)(void *ctx, const struct sim_access *access);
 	void *on_access_ctx;
 	struct oracle_times *times;   /* what the checkers took; may be NULL */
-	struct run_record *record;    /* guard.h; may be NULL */
+	struct run_record *record;    /* may be NULL */
 	uint64_t until_ns;            /* stop the run there without a verdict; 0: run to the end */
 	uint64_t until_event;         /* or at that event; 0: none */
 	uint64_t foreign_patience_ns; /* live world, see foreign-cql.h; 0: its default */

@@ -5,7 +5,7 @@
 #include "scenarios/runner/script-private.h"
 
 #include "scenarios/runner/client-private.h"
-#include "scenarios/runner/mail-source.h"
+#include "scenarios/format/mail-source.h"
 
 #define USER_TYPE "user"
 #define SESSION_TYPE "session"

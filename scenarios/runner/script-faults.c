@@ -5,7 +5,7 @@
  */
 #include "scenarios/runner/script-private.h"
 
-#include "scenarios/runner/inject.h"
+#include "scenarios/format/inject.h"
 #include "scenarios/runner/operators.h"
 
 #include <stdio.h>

@@ -15,7 +15,7 @@
 #define SCENARIOS_SCRIPT_H
 
 #include "core/env/hold.h"
-#include "scenarios/runner/scenario.h"
+#include "scenarios/format/scenario.h"
 
 struct history;
 struct scripts;
@@ -40,9 +40,6 @@ struct script_report {
 	uint64_t time_ns, event;         /* when it failed, and after which event */
 	uint64_t caught[ENV_HOLD_COUNT]; /* fibers that a script was waiting for there */
 };
-
-/* Whether a text is Lua: -1 LAB_INVALID with FILE:LINE. */
-int script_check(const char *path, struct lab_view text, struct lab_error *err);
 
 /* Starts every script of the scenario, if there are any; *ret is NULL if not. -1 LAB_INVALID,
  * LAB_LIMIT. Watches all holds of the process until scripts_free(). */

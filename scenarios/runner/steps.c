@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "scenarios/runner/steps.h"
 
+#include "scenarios/format/client-words.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "scenarios/runner/testing-scenario.h"
+#include "scenarios/format/testing-scenario.h"
 
 #include "scenarios/runner/judge.h"
 

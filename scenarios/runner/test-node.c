@@ -4,7 +4,7 @@
  */
 #include "scenarios/runner/node.h"
 
-#include "scenarios/runner/testing-scenario.h"
+#include "scenarios/format/testing-scenario.h"
 #include "sim/world/world.h"
 
 struct asked {

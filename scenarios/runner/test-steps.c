@@ -3,7 +3,7 @@
  * Runs that are told what to do, in the simulated world.
  */
 #include "scenarios/runner/run.h"
-#include "scenarios/runner/testing-scenario.h"
+#include "scenarios/format/testing-scenario.h"
 
 #define OPS_MAX 200
 

@@ -4,7 +4,7 @@
  * client.c).
  */
 #include "scenarios/runner/client.h"
-#include "scenarios/runner/testing-scenario.h"
+#include "scenarios/format/testing-scenario.h"
 #include "scenarios/runner/workload.h"
 
 #include "sim/world/world.h"

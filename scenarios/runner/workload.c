@@ -3,8 +3,9 @@
  * workload.c - users, and what their clients do when. The requests themselves are in client.c.
  */
 #include "core/fts/fts.h"
-#include "scenarios/runner/client.h"
 #include "core/base/mark.h"
+#include "scenarios/format/client-words.h"
+#include "scenarios/runner/client.h"
 #include "scenarios/runner/delivery.h"
 #include "scenarios/runner/disk-watch.h"
 #include "scenarios/runner/palomar.h"

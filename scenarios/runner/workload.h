@@ -12,9 +12,9 @@
 #ifndef SCENARIOS_WORKLOAD_H
 #define SCENARIOS_WORKLOAD_H
 
-#include "scenarios/runner/mail-source.h"
+#include "scenarios/format/mail-source.h"
 #include "scenarios/runner/node.h"
-#include "scenarios/runner/scenario.h"
+#include "scenarios/format/scenario.h"
 #include "sim/oracle/history.h"
 
 struct workload;

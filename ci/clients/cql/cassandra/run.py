@@ -64,7 +64,7 @@ def one_line(text):
 class Stage:
 	def __init__(self, build, work, lines):
 		self.oboxlab = os.path.join(build, "oboxlab")
-		self.dict_tests = os.path.join(build, "scenarios/runner/test-live-dict")
+		self.dict_tests = os.path.join(build, "scenarios/live/test-live-dict")
 		self.work, self.lines = work, lines
 		self.port, self.faults, self.differences = cassandra.free_port(), 0, 0
 
