@@ -896,6 +896,22 @@ static void where_folders_come_and_go_those_are_looked_at_that_there_are(void **
 	assert_int_equal(selects, 2 * 3 * 3);
 }
 
+/* It may be hours away, and then what does not end looks as if it hung. */
+static void nobody_waits_for_what_would_come_after_the_end(void **state)
+{
+	(void)state;
+	start("user u {\ncount = 20\nmail_inbox_delivery_interval = 10 s .. 2 hours\n"
+	      "mail_session_interval = 10 s .. 2 hours\n"
+	      "obox_user_delete_interval = 2 hours\n}\n",
+		1, 5 * LAB_MINUTE);
+	/* Those in a session look again after their pause. */
+	run_until(20 * LAB_MINUTE);
+	assert_true(workload_is_idle(test.workload));
+	assert_true(fake.count > 0);
+	for (size_t i = 0; i < fake.count; i++)
+		assert_row(i, fake.calls[i].began_ns < 5 * LAB_MINUTE);
+}
+
 static void the_audit_opens_every_folder_and_reads_every_mail(void **state)
 {
 	size_t selects = 0, fetches = 0, from;
@@ -923,6 +939,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		test(users_deliver_and_read_until_the_end_and_then_stop),
+		test(nobody_waits_for_what_would_come_after_the_end),
 		test(what_a_user_delivers_has_tokens_of_its_own),
 		test(a_move_goes_to_another_folder_and_takes_different_mails),
 		test(a_user_stays_on_its_home_backend_while_that_is_up),

@@ -118,17 +118,30 @@ static struct node *route(struct workload *w, struct lane *lane)
 	return NULL;
 }
 
-/* Sleeps until `delay_ns` after the beat before, and returns the new one: so what is done takes
- * from the pause after it, and a fast world and a slow one do the same at the same time. Who is
- * late takes the whole pause. */
-static uint64_t sleep_until_beat(struct workload *w, uint64_t beat_ns, uint64_t delay_ns)
+/* `delay_ns` after the beat before: so what is done takes from the pause after it, and a fast world
+ * and a slow one do the same at the same time. Who is late takes the whole pause. */
+static uint64_t next_beat(struct workload *w, uint64_t beat_ns, uint64_t delay_ns)
 {
 	uint64_t now_ns = env_now(lab(w)), next_ns = beat_ns + delay_ns;
 
-	if (next_ns <= now_ns)
-		next_ns = now_ns + delay_ns;
-	env_sleep(lab(w), next_ns - now_ns);
-	return next_ns;
+	return next_ns <= now_ns ? now_ns + delay_ns : next_ns;
+}
+
+static void sleep_until(struct workload *w, uint64_t when_ns)
+{
+	env_sleep(lab(w), when_ns - env_now(lab(w)));
+}
+
+/* Sleeps until the next beat, unless it comes when all is over: nobody waits for that. */
+static bool await_beat(struct workload *w, uint64_t *beat_ns, uint64_t delay_ns)
+{
+	uint64_t next_ns = next_beat(w, *beat_ns, delay_ns);
+
+	if (next_ns >= w->settings.end_ns)
+		return false;
+	sleep_until(w, next_ns);
+	*beat_ns = next_ns;
+	return !is_over(w);
 }
 
 /* ---- deliveries ---- */
@@ -262,15 +275,10 @@ static void deliveries(void *arg)
 	struct user *user = fiber->user;
 	uint64_t beat_ns = 0;
 
-	for (;;) {
-		uint64_t interval_ns = pick_delivery(
-			w, user, &user->group->mail_inbox_delivery_interval, "delivery.interval");
-
-		beat_ns = sleep_until_beat(w, beat_ns, interval_ns);
-		if (is_over(w))
-			break;
+	while (await_beat(w, &beat_ns,
+		pick_delivery(
+			w, user, &user->group->mail_inbox_delivery_interval, "delivery.interval")))
 		deliver_with_retries(w, user, workload_next_token(user));
-	}
 	w->busy--;
 }
 
@@ -511,7 +519,8 @@ static void session_run(
 			uint64_t delay_ns =
 				pick(w, lane, &user->group->mail_action_delay, "action.delay");
 
-			beat_ns = sleep_until_beat(w, beat_ns, delay_ns);
+			beat_ns = next_beat(w, beat_ns, delay_ns);
+			sleep_until(w, beat_ns);
 		} while (!is_over(w) && env_now(lab(w)) < end && act(w, lane, &session));
 		client_logout(&session);
 	}
@@ -548,12 +557,12 @@ static void sessions(void *arg)
 	uint64_t ended_ns = 0;
 
 	for (;;) {
-		uint64_t interval_ns = pick(
-			w, lane, &lane->user->group->mail_session_interval, "session.interval");
+		uint64_t beat_ns = ended_ns;
 		struct node *node;
 
-		(void)sleep_until_beat(w, ended_ns, interval_ns);
-		if (is_over(w))
+		if (!await_beat(w, &beat_ns,
+			    pick(w, lane, &lane->user->group->mail_session_interval,
+				    "session.interval")))
 			break;
 		node = w->settings.palomar != NULL ? NULL : route(w, lane);
 		if ((node == NULL && w->settings.palomar == NULL) || lane->user->is_locked)
@@ -599,9 +608,11 @@ static void deletions(void *arg)
 	uint64_t n = 0;
 
 	for (;;) {
-		env_sleep(lab(w), conf_range_pick(&fiber->user->group->obox_user_delete_interval,
-					  draw(w, fiber->user, "user.delete", n++)));
-		if (is_over(w))
+		uint64_t beat_ns = env_now(lab(w));
+
+		if (!await_beat(w, &beat_ns,
+			    conf_range_pick(&fiber->user->group->obox_user_delete_interval,
+				    draw(w, fiber->user, "user.delete", n++))))
 			break;
 		delete_user(w, fiber->user);
 	}
