@@ -64,6 +64,8 @@ uint64_t env_draw(struct env *env, const char *purpose, uint64_t ordinal);
  * are, and it sorts by creation only after decoding. */
 #define ENV_GUID128_SIZE 16
 void env_guid128_generate(struct env *env, uint8_t guid[ENV_GUID128_SIZE]);
+/* The time that the next one of this host would have at least, as env_guid128_time() tells it. */
+uint64_t env_guid128_next_time(struct env *env);
 /* When it was made, nanoseconds since 1970. */
 uint64_t env_guid128_time(const uint8_t guid[ENV_GUID128_SIZE]);
 

@@ -48,6 +48,13 @@ void env_guid128_generate(struct env *env, uint8_t guid[ENV_GUID128_SIZE])
 	memcpy(guid + 12, digest + lab_digest_size(LAB_SHA1) - 4, 4);
 }
 
+uint64_t env_guid128_next_time(struct env *env)
+{
+	uint64_t last = (uint64_t)env->last_guid.seconds * LAB_SEC + env->last_guid.nanos;
+
+	return LAB_MAX(env_wall_us(env) * 1000, last + 1);
+}
+
 uint64_t env_guid128_time(const uint8_t guid[ENV_GUID128_SIZE])
 {
 	return (uint64_t)get_u32_le(guid + 4) * LAB_SEC + get_u32_le(guid);

@@ -153,6 +153,18 @@ static bool detect_attachment(struct fs_file *file, struct lab_view body)
 	return has_attachment;
 }
 
+/* 0: the caller calls obox_mailbox_end(). */
+static int begin_adding(struct obox_mailbox *mailbox, struct lab_error *err)
+{
+	if (obox_root_begin_change(&mailbox->user->root_index, err) < 0 ||
+		obox_mailbox_begin_change(mailbox, err) < 0)
+		return -1;
+	if (obox_upload_ahead(mailbox, err) >= 0)
+		return 0;
+	obox_mailbox_end(mailbox);
+	return -1;
+}
+
 /* PUT, rows, index; `saved->guid` and, if it is reserved, `saved->uid` are set already. */
 static int save_now(struct obox_mailbox *mailbox, const struct obox_save *mail,
 	struct obox_saved *saved, struct lab_error *err)
@@ -164,8 +176,7 @@ static int save_now(struct obox_mailbox *mailbox, const struct obox_save *mail,
 	int64_t now;
 	int result;
 
-	if (obox_root_begin_change(&user->root_index, err) < 0 ||
-		obox_mailbox_begin_change(mailbox, err) < 0)
+	if (begin_adding(mailbox, err) < 0)
 		return -1;
 	now = env_wall_seconds(user->env);
 	file = obox_mail_create(mailbox);
@@ -469,8 +480,7 @@ static void copy_results(struct copy_batch *batch, size_t count)
 	unsigned parallel = LAB_MIN(conf->obox_max_parallel_copies, PARALLEL_COPIES_MAX);
 	struct lab_error err;
 
-	if (obox_root_begin_change(&user->root_index, &err) < 0 ||
-		obox_mailbox_begin_change(batch->to, &err) < 0) {
+	if (begin_adding(batch->to, &err) < 0) {
 		(void)refuse_batch(batch->results, count, &err, NULL);
 		return;
 	}

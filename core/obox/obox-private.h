@@ -354,6 +354,10 @@ int obox_upload(struct obox_mailbox *mailbox, enum obox_upload_what what, const 
 	struct lab_error *err);
 /* Uploads until no UID up to this one is known here only. */
 int obox_upload_below(struct obox_mailbox *mailbox, uint32_t uid, struct lab_error *err);
+/* Before a mail is saved: what has its UID already, and would be listed after a mail of this host's
+ * clock, goes into a bundle (obox 4.8, H-04). 1 if that was necessary, 0 if not. -1: the mail must
+ * not be saved; it is certain that it was not. */
+int obox_upload_ahead(struct obox_mailbox *mailbox, struct lab_error *err);
 /* What all bundles of a folder say together, whatever its listing says; nothing is kept of it. *ret
  * is NULL if there are none. */
 int obox_bundles_state(

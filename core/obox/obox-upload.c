@@ -252,6 +252,30 @@ int obox_upload_below(struct obox_mailbox *mailbox, uint32_t uid, struct lab_err
 		       : upload_now(mailbox, "obox:mailbox_uids_non_reproducible", err);
 }
 
+int obox_upload_ahead(struct obox_mailbox *mailbox, struct lab_error *err)
+{
+	const struct obox_state *state = mailbox->index.state;
+	uint64_t next_ns = env_guid128_next_time(mailbox->user->env);
+
+	uint32_t uid = 0;
+	int result = 0;
+
+	for (size_t i = state->count; i-- > 0 && uid == 0;) {
+		const struct obox_mail *mail = &state->records[i].mail;
+
+		if (mail->uid < mailbox->sync.floor)
+			break;
+		if (env_guid128_time(mail->name) >= next_ns)
+			uid = mail->uid;
+	}
+	if (uid != 0 && !lab_defect(LATE_CLOCK_REORDERS))
+		result = obox_upload_below(mailbox, uid, err);
+	/* Nothing of the mail is anywhere. */
+	if (result < 0 && err->code == LAB_UNCERTAIN)
+		err->code = LAB_UNAVAILABLE;
+	return result;
+}
+
 int obox_mailbox_show(struct obox_mailbox *mailbox, struct lab_error *err)
 {
 	int result;

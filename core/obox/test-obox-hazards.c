@@ -408,6 +408,42 @@ static void names_that_disagree_with_uids_renumber_nothing_unseen(void **state)
 	node_stop(&second);
 }
 
+static void show_the_future(struct node *node)
+{
+	struct obox_mailbox *box = box_open(node, "INBOX");
+	struct lab_error err;
+
+	deliver(box, "from an hour ahead");
+	OK(obox_mailbox_show(box, &err));
+	assert_box(node, box, "1:from an hour ahead ");
+	seen_uidvalidity = obox_mailbox_uidvalidity(box);
+	obox_mailbox_close(&box);
+}
+
+static void deliver_unseen(struct node *node)
+{
+	struct obox_mailbox *box = box_open(node, "INBOX");
+
+	deliver(box, "now");
+	obox_mailbox_close(&box);
+}
+
+static void a_mail_of_a_late_clock_keeps_the_uids_that_were_shown(void **state)
+{
+	struct node first, second;
+
+	world_clock_offset(((struct rig *)*state)->hosts[0].host, INT64_C(3600) * 1000000);
+	node_start(&first, *state, 0);
+	node_run(&first, show_the_future);
+	node_crash(&first, FAULT_DISK_WIPE);
+	node_start(&second, *state, 1);
+	node_run(&second, deliver_unseen);
+	node_crash(&second, FAULT_DISK_WIPE);
+	node_run(&second, expect_both_as_they_were);
+	node_stop(&first);
+	node_stop(&second);
+}
+
 /* ---- a body in the cache of an expunged mail (H-18) ---- */
 
 static void deliver_one(struct node *node)
@@ -745,6 +781,7 @@ int main(void)
 		RIG_UNIT_TEST(moves_beside_each_other_forget_no_expunge),
 		RIG_UNIT_TEST(the_expunge_of_the_first_mail_has_a_modseq),
 		RIG_UNIT_TEST(names_that_disagree_with_uids_renumber_nothing_unseen),
+		RIG_UNIT_TEST(a_mail_of_a_late_clock_keeps_the_uids_that_were_shown),
 		RIG_UNIT_TEST(a_body_in_the_cache_does_not_bring_an_expunged_mail_back),
 		RIG_UNIT_TEST(
 			a_backend_that_was_away_for_days_brings_its_flags_and_no_expunged_mail),
