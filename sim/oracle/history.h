@@ -134,7 +134,7 @@ struct history_op {
 	bool copied;
 	bool has_told_all; /* autoexpunge: its sightings are all that it may have removed */
 	uint64_t invoked_ns, ended_ns;
-	uint64_t invoked_event, ended_event; /* sequence numbers of the run's events */
+	uint64_t invoked_event, ended_event; /* of the run: the last event before it, each time */
 	enum lab_code code;
 	/* deliver: which of the run's probe words are in the mail, as bits, and
 	 * HISTORY_WORDS_KNOWN, or 0; search: the one that is

@@ -342,7 +342,9 @@ static void upload_started(
 
 	k->has_uploads = true;
 	own->count = 1;
-	own->of[0] = (struct seen){ life, event->sequence };
+	/* It was encoded before it was told. An operation that ended after this event, and before
+	 * the next one, has the event's number as its end (history.h). */
+	own->of[0] = (struct seen){ life, event->sequence - 1 };
 	if (*at == NULL) {
 		*at = lab_arena_new_of(k->arena, struct upload);
 		(*at)->life = life;

@@ -138,6 +138,20 @@ static void what_was_set_while_the_upload_was_under_way_is_not_in_it(void **stat
 	t_passes();
 }
 
+/* No event came between the two. */
+static void what_was_set_as_the_upload_began_is_not_in_it(void **state)
+{
+	(void)state;
+	t_deliver_at(1, 1, 0);
+	t_folder_event(LAB_EV_metacache_mailbox_bundle_upload_started, 1, 0, "", LAB_OK);
+	t.sequence -= 2;
+	t_store_at(1, 1, T_SEEN, true);
+	t_folder_event(LAB_EV_metacache_mailbox_bundle_upload_finished, 1, 0, "", LAB_OK);
+	t_crash(1);
+	t_audit_sees(0);
+	t_passes();
+}
+
 static void an_upload_or_a_refresh_that_failed_proves_nothing(void **state)
 {
 	(void)state;
@@ -448,6 +462,7 @@ int main(void)
 		t_backends_test(another_backend_that_refreshed_and_does_not_see_it_lost_it),
 		t_backends_test(a_refresh_that_began_before_the_upload_ended_knows_nothing),
 		t_backends_test(what_was_set_while_the_upload_was_under_way_is_not_in_it),
+		t_backends_test(what_was_set_as_the_upload_began_is_not_in_it),
 		t_backends_test(an_upload_or_a_refresh_that_failed_proves_nothing),
 		t_backends_test(what_is_stored_the_audit_must_see),
 		t_backends_test(what_is_stored_while_the_audit_runs_it_need_not_see),
