@@ -158,6 +158,8 @@ static void on_event(void *ctx, const struct lab_event *event, const char *host)
 		trace_fibers_end(t, event->host, "the host crashed");
 		global_instant(t, event);
 		break;
+	case LAB_EV_host_hung:
+	case LAB_EV_host_went_on:
 	case LAB_EV_fault_injected:
 		global_instant(t, event);
 		break;

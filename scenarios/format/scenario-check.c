@@ -11,7 +11,7 @@
 
 #define PPM 1000000
 #define CLOCK_KINDS (FAULT_KIND(clock_skew) | FAULT_KIND(clock_step))
-#define HOST_KINDS (FAULT_KIND(crash) | CLOCK_KINDS)
+#define HOST_KINDS (FAULT_KIND(crash) | FAULT_KIND(hang) | CLOCK_KINDS)
 /* Points that nobody comes by without a dict. */
 #define DICT_POINTS \
 	(FAULT_CQL | FAULT_BIT(cql_connect) | FAULT_BIT(cql_prepare) | FAULT_BIT(cql_tls) | \
@@ -328,7 +328,8 @@ static void check_fault(const struct check *check, const struct scenario_fault *
 	}
 	if (is_mixed(f)) {
 		complain(check, where_of(check, "fault", f->name, "kinds"),
-			"kinds: crash, node_down, partition and clock_ kinds need a fault section "
+			"kinds: crash, hang, node_down, partition and clock_ kinds need a fault "
+			"section "
 			"of their own");
 		return;
 	}

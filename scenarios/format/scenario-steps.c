@@ -582,7 +582,8 @@ static void check_world(
 	fault_kind_set bit = FAULT_KIND_BIT(exact->kind);
 	bool is_backend = is_numbered(e->target, LAB_VIEW("backend-"), l->backends);
 
-	if (((bit & (FAULT_KIND(crash) | CLOCK_KINDS)) != 0 || exact->crashes_peer) &&
+	if (((bit & (FAULT_KIND(crash) | FAULT_KIND(hang) | CLOCK_KINDS)) != 0 ||
+		    exact->crashes_peer) &&
 		!is_backend && !is_cluster_host(l, e->target))
 		complain(l, e, "target: %s happens to a host", fault_kind_name(exact->kind));
 	if ((bit & FAULT_KIND(node_down)) != 0 && !is_service(l->s, e->target))

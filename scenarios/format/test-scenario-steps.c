@@ -71,10 +71,13 @@ static void an_episode_is_exact(void **state)
 		"draws=slow 4 }\n"
 		"episode 3 { kind=clock_step target=backend-1 amount=250ms backwards=yes }\n"
 		"episode 4 { kind=partition target=zone:az1 other=cassandra-2 at=20s length=1s }\n"
-		"episode 5 { kind=reset target=s3 nth=1 after=1 }\n");
+		"episode 5 { kind=reset target=s3 nth=1 after=1 }\n"
+		"episode 6 { kind=hang target=backend-2 at=5s length=90s }\n");
 
 	(void)state;
-	assert_int_equal(s->exact_count, 5);
+	assert_int_equal(s->exact_count, 6);
+	assert_int_equal(s->exact[5].kind, FAULT_hang);
+	assert_string_equal(s->exact[5].target, "backend-2");
 	assert_int_equal(s->exact[0].kind, FAULT_write_timeout);
 	assert_int_equal(s->exact[0].points, FAULT_BIT(cql_write));
 	assert_int_equal(s->exact[0].scope, FAULT_PEER);
@@ -127,6 +130,7 @@ static void what_cannot_be_is_refused(void **state)
 		{ "step { do=flush backend=backend-1 }", "step needs a name" },
 		{ "episode 1 { at=1s }", "kind: an episode has exactly one" },
 		{ "episode 1 { kind=crash target=s3 }", "crash happens to a host" },
+		{ "episode 1 { kind=hang target=zone:az1 }", "hang happens to a host" },
 		{ "episode 1 { kind=crash target=backend-1 nth=1 }", "for faults of requests" },
 		{ "episode 1 { kind=crash target=backend-1 disk=keep | wipe }", "disk: it is one" },
 		{ "episode 1 { kind=node_down target=backend-1 }", "node_down happens to a node" },

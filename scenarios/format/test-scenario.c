@@ -344,7 +344,7 @@ static void errors_of_faults_are_found_before_anything_runs(void **state)
 		{ "kinds = node_down\ntarget = zone\n",
 			AT("8", "10") "target: node_down happens to a node" },
 		{ "kinds = crash | slow_down\ntarget = backend\n",
-			AT("7", "9") "kinds: crash, node_down" },
+			AT("7", "9") "kinds: crash, hang, node_down" },
 		{ "kinds = slow_down\npoints = cql.*\n",
 			AT("8", "10") "points: slow_down never happens at any of them" },
 		{ "kinds = slow_down\ntarget = node\n",

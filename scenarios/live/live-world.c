@@ -12,7 +12,8 @@
 		FAULT_BIT(cql_node_down))
 /* Kinds that only the simulated world can do. */
 #define MISSING_POINTS \
-	(FAULT_DISK | FAULT_BIT(world_partition) | FAULT_BIT(world_clock) | FAULT_BIT(world_zone))
+	(FAULT_DISK | FAULT_BIT(world_partition) | FAULT_BIT(world_clock) | \
+		FAULT_BIT(world_hang) | FAULT_BIT(world_zone))
 
 /* ---- hosts ---- */
 

@@ -122,7 +122,7 @@ static bool is_target(const struct scene *scene, enum fault_kind kind, const cha
 	const char *services[] = { scene_storage_name(scene), "imds" };
 	bool is_service = is_in_list(services, LAB_COUNT_OF(services), name);
 
-	if (kind == FAULT_crash || is_clock(kind))
+	if (kind == FAULT_crash || kind == FAULT_hang || is_clock(kind))
 		return is_host(scene, name);
 	if (kind == FAULT_node_down)
 		return is_cql_node(scene, name);

@@ -197,11 +197,19 @@ static bool reachable(void *ctx, struct lab_view from, struct lab_view to)
 	return world_reachable(w->world, from, to) && world_reachable(w->world, to, from);
 }
 
+static bool is_hung(struct sim_world *w, struct lab_view name)
+{
+	const struct world_host *host = world_host_find(w->world, name);
+
+	return host != NULL && world_is_hung(host);
+}
+
+/* Who stands still neither hears nor answers. */
 static bool world_reaches(void *ctx, struct lab_view from, struct lab_view to)
 {
 	struct sim_world *w = ctx;
 
-	return world_reachable(w->world, from, to);
+	return world_reachable(w->world, from, to) && !is_hung(w, from) && !is_hung(w, to);
 }
 
 static int build_faults(struct sim_world *w, struct lab_error *err)

@@ -320,11 +320,14 @@ static void faults_are_injected(void **state)
 	       "fault{kind = 'partition', target = b, other = 'zone:az1', length = '1 s'}\n"
 	       "fault{kind = 'node_down', target = 'cassandra-2', length = 1}\n"
 	       "fault{kind = 'clock_step', target = b, amount = '50 ms'}\n"
+	       "fault{kind = 'hang', target = b, length = '2 s'}\n"
+	       "local before = now() assert(u:deliver{on = b} == 'ok' and now() - before >= 2)\n"
 	       "fault{kind = 'reset', nth = 1, target = 'zone:az1'}\n"
 	       "sleep(3) assert(u:deliver{on = b} == 'ok')");
 	assert_int_equal(result.faults[FAULT_node_down], 1);
 	assert_int_equal(result.faults[FAULT_partition], 1);
 	assert_int_equal(result.faults[FAULT_clock_step], 1);
+	assert_int_equal(result.faults[FAULT_hang], 1);
 	assert_true(result.faults[FAULT_slow_down] > 1);
 	assert_true(result.faults[FAULT_reset] >= 1);
 }

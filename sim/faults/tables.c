@@ -27,8 +27,8 @@ _Static_assert(FAULT_POINT_COUNT <= 64, "a set of points is 64 bits");
 _Static_assert(FAULT_KIND_COUNT <= 128, "a set of kinds is 128 bits");
 
 #define WORLD_POINTS \
-	(FAULT_BIT(world_clock) | FAULT_BIT(world_crash) | FAULT_BIT(world_partition) | \
-		FAULT_BIT(world_zone) | FAULT_BIT(cql_node_down))
+	(FAULT_BIT(world_clock) | FAULT_BIT(world_crash) | FAULT_BIT(world_hang) | \
+		FAULT_BIT(world_partition) | FAULT_BIT(world_zone) | FAULT_BIT(cql_node_down))
 
 const char *fault_point_name(enum fault_point point)
 {

@@ -13,10 +13,11 @@
  *
  * The second is open while an answer is on its way, after a crash, and at the end of a run. Then it
  * must hold without what came just before: ANSWER_LATE for what was answered, SILENCE for what was
- * not. Of IMDS a backend tells once for each lookup of credentials, with the sum of its requests:
- * so they are one thing for each backend, and may be told of as late as what got no answer. What a
- * lost request leaves (told of, and never logged) stays a difference of its own target or
- * statement, and hides nothing of another. An HTTP target whose counts are equal is forgotten.
+ * not; the time of a host that stands still does so, too. Of IMDS a backend tells once for each
+ * lookup of credentials, with the sum of its requests: so they are one thing for each backend, and
+ * may be told of as late as what got no answer. What a lost request leaves (told of, and never
+ * logged) stays a difference of its own target or statement, and hides nothing of another. An HTTP
+ * target whose counts are equal is forgotten.
  */
 #include "sim/oracle/oracle-private.h"
 
@@ -47,6 +48,7 @@ struct tally {
 	uint64_t last_ns, last_event; /* of the last that was logged */
 	uint32_t peer;
 	uint32_t after_crash; /* logged so soon after one that it may be of before */
+	uint32_t under_hang;  /* open when its host stood still last, or logged meanwhile */
 	bool is_statement;
 	char what[8], shown[SHOWN];
 };
@@ -59,8 +61,9 @@ struct reconcile {
 	struct {
 		uint32_t host;
 		uint64_t key;
-	} hosts[HOSTS_KNOWN];             /* hashes of their names */
-	uint64_t crashed_ns[HOSTS_KNOWN]; /* of peers; 0: never */
+	} hosts[HOSTS_KNOWN];                /* hashes of their names */
+	uint64_t crashed_ns[HOSTS_KNOWN];    /* of peers; 0: never */
+	uint64_t hung_until_ns[HOSTS_KNOWN]; /* 0: never stood still; UINT64_MAX: it does */
 	bool is_full;
 	char shape[SHAPE_MAX];
 	struct lab_map *shapes; /* statement -> struct lab_view */
@@ -282,6 +285,7 @@ static void logged(struct oracle *oracle, const struct sim_access *access, uint3
 		note_lately(&tally->silences, now_ns, SILENCE);
 	crashed_ns = oracle->reconcile->crashed_ns[peer % HOSTS_KNOWN];
 	tally->after_crash += crashed_ns != 0 && now_ns <= crashed_ns + ANSWER_LATE;
+	tally->under_hang += oracle->reconcile->hung_until_ns[peer % HOSTS_KNOWN] == UINT64_MAX;
 }
 
 void reconcile_http_access(struct oracle *oracle, const struct sim_access *access, uint32_t peer)
@@ -439,15 +443,23 @@ void reconcile_cql_event(struct oracle *oracle, const struct lab_event *event)
 
 /* ---- when the second must hold ---- */
 
+static uint32_t under_way(const struct tally *t, uint64_t now_ns)
+{
+	return lately(&t->answers, now_ns, ANSWER_LATE) + lately(&t->silences, now_ns, SILENCE);
+}
+
 /* What is logged and not told of, beyond what may still be on its way. */
 static uint32_t unexplained(const struct oracle *oracle, const struct tally *t, uint64_t now_ns)
 {
+	uint64_t hung_until_ns = oracle->reconcile->hung_until_ns[t->peer % HOSTS_KNOWN];
 	uint32_t most = t->told + t->after_crash;
 	/* A library may have asked again for what it got no answer to. */
 	uint32_t least = oracle->settings.has_library_retries ? t->answered : t->logged;
 
-	most += lately(&t->answers, now_ns, ANSWER_LATE);
-	most += lately(&t->silences, now_ns, SILENCE);
+	most += under_way(t, now_ns);
+	if (hung_until_ns != 0 &&
+		(hung_until_ns == UINT64_MAX || now_ns <= hung_until_ns + SILENCE))
+		most += t->under_hang;
 	return least > most ? least - most : 0;
 }
 
@@ -515,6 +527,30 @@ void reconcile_crashed(struct oracle *oracle, const struct lab_event *event, uin
 	check_all(oracle, peer, event->time_ns);
 	forget_fibers(r, event->host);
 	r->crashed_ns[peer % HOSTS_KNOWN] = event->time_ns;
+	r->hung_until_ns[peer % HOSTS_KNOWN] = 0;
+}
+
+/* From now on time goes by for the services, and not for the host: what is under way stays so. */
+void reconcile_hung(struct oracle *oracle, const struct lab_event *event, uint32_t peer)
+{
+	struct reconcile *r = oracle->reconcile;
+	struct lab_map_iter iter = lab_map_iterate(r->tallies);
+	struct lab_view key;
+	void *value;
+
+	while (lab_map_next(&iter, &key, &value)) {
+		struct tally *t = value;
+		uint32_t open = t->logged - LAB_MIN(t->told, t->logged);
+
+		if (t->peer == peer)
+			t->under_hang = LAB_MIN(open, under_way(t, event->time_ns));
+	}
+	r->hung_until_ns[peer % HOSTS_KNOWN] = UINT64_MAX;
+}
+
+void reconcile_went_on(struct oracle *oracle, const struct lab_event *event, uint32_t peer)
+{
+	oracle->reconcile->hung_until_ns[peer % HOSTS_KNOWN] = event->time_ns;
 }
 
 void reconcile_finish(struct oracle *oracle, uint64_t now_ns)

@@ -496,10 +496,29 @@ static bool is_of_costs(enum lab_event_id id)
 	}
 }
 
+/* A host of which nothing runs any more, or for a while. */
+static void host_event(struct oracle *oracle, const struct lab_event *event)
+{
+	uint32_t boot, peer;
+	struct lab_view name = knowledge_host(oracle->knowledge, event->host, &boot);
+
+	peer = intern_peer(oracle, name);
+	oracle_trouble(oracle, event->time_ns);
+	if (event->id == LAB_EV_host_hung) {
+		reconcile_hung(oracle, event, peer);
+	} else if (event->id == LAB_EV_host_went_on) {
+		reconcile_went_on(oracle, event, peer);
+	} else {
+		oracle_refresh_crashed(oracle, event);
+		oracle_metacache_crashed(oracle, event);
+		oracle_forget_clock(oracle, name);
+		reconcile_crashed(oracle, event, peer);
+		oracle->crashes++;
+	}
+}
+
 void oracle_event(struct oracle *oracle, const struct lab_event *event)
 {
-	uint32_t boot;
-
 	oracle->last_event = event->sequence;
 	oracle_check_secrets(oracle, event);
 	knowledge_event(oracle->knowledge, event);
@@ -527,13 +546,9 @@ void oracle_event(struct oracle *oracle, const struct lab_event *event)
 		oracle_refresh_event(oracle, event);
 		break;
 	case LAB_EV_host_crashed:
-		oracle_refresh_crashed(oracle, event);
-		oracle_metacache_crashed(oracle, event);
-		oracle_forget_clock(oracle, knowledge_host(oracle->knowledge, event->host, &boot));
-		reconcile_crashed(oracle, event,
-			intern_peer(oracle, knowledge_host(oracle->knowledge, event->host, &boot)));
-		oracle->crashes++;
-		oracle_trouble(oracle, event->time_ns);
+	case LAB_EV_host_hung:
+	case LAB_EV_host_went_on:
+		host_event(oracle, event);
 		break;
 	case LAB_EV_metacache_pull_finished:
 		oracle_metacache_pulled(oracle, event);

@@ -314,6 +314,63 @@ static void what_arrives_after_the_crash_may_be_of_before(void **state)
 	passes();
 }
 
+static void tell_host(enum lab_event_id id)
+{
+	const struct lab_field fields[] = { LAB_F_CSTR("host", t_backend(HOST)) };
+
+	t_tell_fiber(id, HOST, 0, fields, 1);
+}
+
+/* Its ten seconds begin when it goes on. */
+static void a_host_that_stood_still_and_crashed_had_no_time_to_tell(void **state)
+{
+	(void)state;
+	logged("PUT", KEY);
+	tell_host(LAB_EV_host_hung);
+	t.now += LAB_MINUTE;
+	selected(true);
+	t.now += LAB_MINUTE;
+	tell_host(LAB_EV_host_went_on);
+	crash();
+	passes();
+}
+
+static void so_had_one_that_crashed_while_it_stood_still(void **state)
+{
+	(void)state;
+	logged("PUT", KEY);
+	tell_host(LAB_EV_host_hung);
+	t.now += LAB_MINUTE;
+	selected(true);
+	t.now += 10 * LAB_MINUTE;
+	crash();
+	passes();
+}
+
+static void a_host_that_stood_still_hides_nothing_older(void **state)
+{
+	(void)state;
+	logged("PUT", KEY);
+	t.now += LAB_MINUTE;
+	tell_host(LAB_EV_host_hung);
+	t.now += LAB_MINUTE;
+	tell_host(LAB_EV_host_went_on);
+	crash();
+	finds_silent("backend-1: PUT ..." KEY);
+}
+
+static void nor_what_it_had_time_to_tell_of(void **state)
+{
+	(void)state;
+	logged("PUT", KEY);
+	tell_host(LAB_EV_host_hung);
+	t.now += LAB_MINUTE;
+	tell_host(LAB_EV_host_went_on);
+	t.now += 5 * LAB_MINUTE;
+	crash();
+	finds_silent("backend-1: PUT ..." KEY);
+}
+
 static void a_crash_hides_nothing_older(void **state)
 {
 	(void)state;
@@ -491,6 +548,10 @@ int main(void)
 		test(a_crash_hides_what_was_to_be_answered_after_it),
 		test(what_arrives_after_the_crash_may_be_of_before),
 		test(a_crash_hides_nothing_older),
+		test(a_host_that_stood_still_and_crashed_had_no_time_to_tell),
+		test(so_had_one_that_crashed_while_it_stood_still),
+		test(a_host_that_stood_still_hides_nothing_older),
+		test(nor_what_it_had_time_to_tell_of),
 		test(nor_anything_later),
 		test(an_unanswered_request_may_be_under_way_longer),
 		test(what_is_under_way_at_the_end_is_not_missed),

@@ -10,7 +10,8 @@ struct episode_run {
 	uint32_t id;
 	bool is_on;
 	struct world_host *crashed; /* to be started again */
-	uint32_t crashed_boots;
+	struct world_host *hung;    /* to go on */
+	uint32_t boots;             /* of either */
 	uint32_t partition;
 	struct world_lost_zone *zone;
 };
@@ -48,8 +49,22 @@ static void begin_crash(struct episode_run *run, const struct fault_episode *epi
 	if (!host->is_up)
 		return;
 	run->crashed = host;
-	run->crashed_boots = host->boots;
+	run->boots = host->boots;
 	world_crash(host, episode->disk);
+}
+
+static void begin_hang(struct episode_run *run, const struct fault_episode *episode)
+{
+	run->hung = target_host(run->world, episode);
+	run->boots = run->hung->boots;
+	world_hang(run->hung);
+}
+
+/* Unless it crashed meanwhile, or was down: what was started since does not stand still. */
+static void end_hang(struct episode_run *run)
+{
+	if (run->hung->boots == run->boots)
+		world_go_on(run->hung);
 }
 
 /* "zone:az1", as for partitions. */
@@ -69,6 +84,8 @@ static void begin_world_fault(struct episode_run *run, const struct fault_episod
 
 	if (kind == FAULT_crash)
 		begin_crash(run, episode);
+	else if (kind == FAULT_hang)
+		begin_hang(run, episode);
 	else if (kind == FAULT_node_down)
 		world_node_down(world, lab_view_cstr(episode->target));
 	else if (kind == FAULT_zone_lost)
@@ -85,7 +102,9 @@ static void end_world_fault(struct episode_run *run, const struct fault_episode 
 	struct world *world = run->world;
 	enum fault_kind kind = episode->kind;
 
-	if (run->zone != NULL)
+	if (run->hung != NULL)
+		end_hang(run);
+	else if (run->zone != NULL)
 		world_return_zone(world, &run->zone);
 	else if (kind == FAULT_node_down)
 		world_node_up(world, lab_view_cstr(episode->target));
@@ -94,8 +113,7 @@ static void end_world_fault(struct episode_run *run, const struct fault_episode 
 	else if (kind == FAULT_clock_skew)
 		world_clock_step(target_host(world, episode), -episode->clock_us);
 	/* Unless somebody else started it meanwhile. */
-	if (run->crashed != NULL && !run->crashed->is_up &&
-		run->crashed->boots == run->crashed_boots)
+	if (run->crashed != NULL && !run->crashed->is_up && run->crashed->boots == run->boots)
 		world_restart(run->crashed);
 }
 

@@ -185,6 +185,7 @@ static void crash(struct world_host *host, enum fault_disk disk, const char *rea
 	*crashed = (struct crashed){ host, host->boots };
 	(void)world_post(world, NULL, world->now_ns, on_crash_noticed, crashed);
 	world_disk_crash(host->disk, disk);
+	world_forget_hangs(host);
 	give_fibers_back(host);
 	lab_heap_drop(&host->env.heap);
 	/* The last step: called by one of the host's fibers, it does not return. */
@@ -210,6 +211,10 @@ void world_resume(struct world_fiber *fiber)
 {
 	struct world *world = fiber->host->world;
 
+	if (fiber->host->hangs > 0) {
+		world_keep_fiber(fiber);
+		return;
+	}
 	fiber->state = FIBER_RUNNING;
 	if (world->settings.schedule == WORLD_PRIORITY)
 		world_change_priority(fiber);

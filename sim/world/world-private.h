@@ -2,6 +2,7 @@
  *
  * world-private.h - the world's parts, as its own files see them:
  *
+ *   hang.c      hosts that stand still
  *   queue.c     events in their total order, and fibers that are ready to run
  *   world.c     the run: loop, trace, sinks, counters
  *   host.c      hosts: boot, crash, clocks, fibers, their struct env
@@ -118,6 +119,9 @@ struct world_host {
 	struct lab_map *http_pools;
 	uint64_t stream_ordinal;
 	struct world_disk *disk;
+	unsigned hangs;            /* reasons to stand still */
+	struct world_fiber **kept; /* until it goes on */
+	uint32_t kept_count, kept_capacity;
 };
 
 extern const struct env_ops world_env_ops;
@@ -136,6 +140,13 @@ void world_unpark(struct world_fiber *fiber);
 /* A parked fiber stops waiting and runs at once, from outside fibers. */
 void world_wake(struct world_fiber *fiber);
 void world_host_free(struct world_host *host);
+
+/* ---- hang.c ---- */
+
+/* Instead of its turn: the fiber's host stands still. */
+void world_keep_fiber(struct world_fiber *fiber);
+/* The host crashed. */
+void world_forget_hangs(struct world_host *host);
 
 /* ---- network.c ---- */
 

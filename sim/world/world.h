@@ -137,6 +137,14 @@ void world_restart(struct world_host *host);
  * already sent still reach their service; nobody hears the reply. */
 void world_crash(struct world_host *host, enum fault_disk disk);
 
+/* Stands still, as after SIGSTOP, until it goes on as often as it was told to: none of its fibers
+ * runs, what happens to them waits, and timers that come due fire at once afterwards. Its clocks go
+ * on, its sockets stay open and take what arrives, what it had sent is on its way. Outside fibers;
+ * no effect on a host that is down, and a crash ends it. */
+void world_hang(struct world_host *host);
+void world_go_on(struct world_host *host);
+bool world_is_hung(const struct world_host *host);
+
 /* The wall clock's offset, from now on; and a step on top of it. */
 void world_clock_offset(struct world_host *host, int64_t offset_us);
 void world_clock_step(struct world_host *host, int64_t step_us);
@@ -239,7 +247,7 @@ struct world_counters {
 	uint64_t http_connects;
 	uint64_t stream_connects;
 	uint64_t stream_chunks; /* delivered, both directions */
-	uint64_t crashes;
+	uint64_t crashes, hangs;
 	uint64_t dropped;     /* messages lost to partitions */
 	uint64_t demotions;   /* fibers that became the last of all */
 	uint64_t torn_writes; /* at crashes */
