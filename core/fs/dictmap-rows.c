@@ -21,7 +21,7 @@ static struct lab_arena *row_arena(struct dictmap_fs *fs)
 	return lab_arena_new(env_of(fs)->heap, ROW_ARENA_MAX);
 }
 
-static bool has_reverse(struct dictmap_fs *fs, const struct dictmap_path *path)
+bool dictmap_has_reverse(struct dictmap_fs *fs, const struct dictmap_path *path)
 {
 	return fs->conf.refcounting_table && path->kind == DICTMAP_MAIL &&
 	       !dictmap_is_passthrough(fs);
@@ -157,6 +157,13 @@ static void mark_uncertain(bool cleaned)
 		LAB_MARK(row_left_uncertain);
 }
 
+static enum dictmap_residue residue_of(enum row_kind kind, bool cleaned)
+{
+	if (kind == ROW_FORWARD)
+		return cleaned ? DICTMAP_RESIDUE_COPIES : DICTMAP_RESIDUE_FORWARD;
+	return cleaned ? DICTMAP_RESIDUE_NONE : DICTMAP_RESIDUE_REVERSE;
+}
+
 /* `failed` is the row whose INSERT ended with *err; those before it are there. A reverse row goes
  * only when the forward row certainly is not there. */
 static enum dictmap_residue insert_failed(struct dictmap_fs *fs, const struct dictmap_path *path,
@@ -170,10 +177,7 @@ static enum dictmap_residue insert_failed(struct dictmap_fs *fs, const struct di
 	for (unsigned n = failed + (uncertain ? 1 : 0); n-- > 0;) {
 		clean = clean && (row_cleanup(fs, path, bucket, oid, order[n]) ||
 					 lab_defect(CLEANUP_BELIEVED));
-		if (!clean && order[n] == ROW_FORWARD)
-			residue = DICTMAP_RESIDUE_FORWARD;
-		else if (!clean)
-			residue = LAB_MAX(residue, DICTMAP_RESIDUE_REVERSE);
+		residue = LAB_MAX(residue, residue_of(order[n], clean));
 	}
 	if (uncertain)
 		mark_uncertain(clean);
@@ -213,7 +217,7 @@ int dictmap_rows_insert(struct dictmap_fs *fs, const struct dictmap_path *path, 
 		order[0] = ROW_FORWARD;
 		order[1] = ROW_REVERSE;
 	}
-	if (!has_reverse(fs, path)) {
+	if (!dictmap_has_reverse(fs, path)) {
 		order[0] = ROW_FORWARD;
 		count = 1;
 	}
@@ -272,12 +276,13 @@ int dictmap_rows_delete(struct dictmap_fs *fs, const struct dictmap_path *path, 
 	*ret_unreferenced = dictmap_is_diff(fs, path);
 	if (*ret_unreferenced)
 		return dictmap_diff_delete(fs, path, err) < 0 ? -1 : 0;
-	if (lab_defect(REVERSE_ROW_FIRST) && has_reverse(fs, path))
+	if (lab_defect(REVERSE_ROW_FIRST) && dictmap_has_reverse(fs, path))
 		(void)reverse_delete(fs, path, oid);
 	if (row_delete(fs, path, bucket, oid, ROW_FORWARD, err) < 0 &&
 		!(lab_defect(UNCERTAIN_DELETE_IS_DONE) && err->code == LAB_UNCERTAIN))
 		return -1;
-	*ret_unreferenced = !has_reverse(fs, path) || reverse_delete_and_count(fs, path, oid);
+	*ret_unreferenced =
+		!dictmap_has_reverse(fs, path) || reverse_delete_and_count(fs, path, oid);
 	return 0;
 }
 
@@ -285,7 +290,7 @@ int dictmap_rows_delete_known(struct dictmap_fs *fs, const struct dictmap_path *
 	uint32_t bucket, struct lab_view oid, bool is_last, bool *ret_unreferenced,
 	struct lab_error *err)
 {
-	if (!has_reverse(fs, path))
+	if (!dictmap_has_reverse(fs, path))
 		return dictmap_rows_delete(fs, path, bucket, oid, ret_unreferenced, err);
 	*ret_unreferenced = false;
 	if (row_delete(fs, path, bucket, oid, ROW_FORWARD, err) < 0 &&

@@ -175,13 +175,16 @@ int dictmap_iter(struct fs *base, struct lab_view path, uint32_t flags, size_t m
 /* Finds the forward row of a mail whose bucket or object id is not known: 1 found, 0, -1. */
 int dictmap_row_find(struct dictmap_fs *fs, const struct dictmap_path *path, uint32_t *bucket,
 	struct lab_arena *arena, struct lab_view *ret_oid, struct lab_error *err);
+/* Is there a reverse row for each forward row of that kind? */
+bool dictmap_has_reverse(struct dictmap_fs *fs, const struct dictmap_path *path);
 /* How many references an object has, counted no further than nlinks-limit. */
 int dictmap_row_nlinks(
 	struct dictmap_fs *fs, struct lab_view oid, unsigned *ret, struct lab_error *err);
 
 /* What is left of rows that could not be inserted. */
 enum dictmap_residue {
-	DICTMAP_RESIDUE_NONE,    /* no row is there, or ever will be */
+	DICTMAP_RESIDUE_NONE,   /* no row is there, or ever will be, or has ever been seen */
+	DICTMAP_RESIDUE_COPIES, /* the same now; who saw the forward row may have copied the mail */
 	DICTMAP_RESIDUE_REVERSE, /* a reverse row may be: a leak, the object stays */
 	DICTMAP_RESIDUE_FORWARD  /* the forward row may be: the object must stay */
 };
@@ -193,11 +196,11 @@ int dictmap_rows_insert(struct dictmap_fs *fs, const struct dictmap_path *path, 
 	struct lab_error *err);
 /* Deletes forward, then reverse. *ret_unreferenced says whether the object may be deleted now. -1
  * only if the forward row may still be there (maybe UNCERTAIN). */
+int dictmap_rows_delete(struct dictmap_fs *fs, const struct dictmap_path *path, uint32_t bucket,
+	struct lab_view oid, bool *ret_unreferenced, struct lab_error *err);
 /* The same by who knows whether the object has other references: nobody counts. */
 int dictmap_rows_delete_known(struct dictmap_fs *fs, const struct dictmap_path *path,
 	uint32_t bucket, struct lab_view oid, bool is_last, bool *ret_unreferenced,
 	struct lab_error *err);
-int dictmap_rows_delete(struct dictmap_fs *fs, const struct dictmap_path *path, uint32_t bucket,
-	struct lab_view oid, bool *ret_unreferenced, struct lab_error *err);
 
 #endif

@@ -581,6 +581,42 @@ static void take_early_id(struct fs_file *file, struct lab_arena *arena, struct 
 	}
 }
 
+static int lock_object(struct dictmap_fs *fs, struct lab_view oid, struct lab_error *err)
+{
+	if (fs->conf.lockdir.ptr == NULL || lab_defect(LOCKDIR_IGNORED))
+		return 0;
+	return fs_lock_take(
+		fs->fs.settings.services->shared, oid, env_now(env_of(fs)) + LOCK_TIMEOUT, err);
+}
+
+static void unlock_object(struct dictmap_fs *fs, struct lab_view oid)
+{
+	if (fs->conf.lockdir.ptr != NULL && !lab_defect(LOCKDIR_IGNORED))
+		fs_lock_give(fs->fs.settings.services->shared, oid);
+}
+
+/* The rows of a write are cleaned up. Another host may have seen the mail until then, and copied or
+ * moved it: the object is that one's, too. The lock keeps copies of this host out of the count. */
+static bool is_left_alone(struct dictmap_fs *fs, const struct dictmap_path *path,
+	struct lab_view oid, enum dictmap_residue residue)
+{
+	struct lab_error ignored;
+	unsigned nlinks = 1;
+
+	if (residue == DICTMAP_RESIDUE_NONE || lab_defect(CLEANUP_UNCOUNTED))
+		return residue <= DICTMAP_RESIDUE_COPIES;
+	if (residue != DICTMAP_RESIDUE_COPIES)
+		return false;
+	if (!dictmap_has_reverse(fs, path))
+		return true;
+	if (lock_object(fs, oid, &ignored) < 0)
+		return false;
+	if (dictmap_row_nlinks(fs, oid, &nlinks, &ignored) < 0)
+		nlinks = 1;
+	unlock_object(fs, oid);
+	return nlinks == 0;
+}
+
 static int put_and_insert(struct fs_file *file, const struct dictmap_path *path, uint32_t bucket,
 	struct lab_view contents, struct lab_arena *arena, struct lab_error *err)
 {
@@ -612,7 +648,7 @@ static int put_and_insert(struct fs_file *file, const struct dictmap_path *path,
 		return 0;
 	if (!may_clean(file))
 		err->code = LAB_UNCERTAIN;
-	else if (residue == DICTMAP_RESIDUE_NONE)
+	else if (is_left_alone(fs, path, oid, residue))
 		(void)drop_object(file);
 	return -1;
 }
@@ -640,20 +676,6 @@ static int dictmap_write(struct fs_file *file, struct lab_view contents, struct 
 }
 
 /* ---- copying ---- */
-
-static int lock_object(struct dictmap_fs *fs, struct lab_view oid, struct lab_error *err)
-{
-	if (fs->conf.lockdir.ptr == NULL || lab_defect(LOCKDIR_IGNORED))
-		return 0;
-	return fs_lock_take(
-		fs->fs.settings.services->shared, oid, env_now(env_of(fs)) + LOCK_TIMEOUT, err);
-}
-
-static void unlock_object(struct dictmap_fs *fs, struct lab_view oid)
-{
-	if (fs->conf.lockdir.ptr != NULL && !lab_defect(LOCKDIR_IGNORED))
-		fs_lock_give(fs->fs.settings.services->shared, oid);
-}
 
 /* Under the lock: is there still a reference to copy? Without lockdir nobody asks (obox 2). */
 static int copy_locked(struct fs_file *to, const struct dictmap_path *path, uint32_t bucket,

@@ -4,6 +4,7 @@
  * two hosts, names of hosts, rows that are written again under the same key
  * (scenarios/CATALOGUE.md).
  */
+#include "core/base/defect.h"
 #include "core/fs/testing/rig-test.h"
 
 #define USER "user@example.com"
@@ -115,6 +116,8 @@ struct race {
 	struct rig *rig;
 	const char *uri;
 	uint64_t wait_ns;
+	unsigned copier; /* a host */
+	struct lab_defects defects;
 	char name[33];
 	int copied;
 	enum lab_code code;
@@ -211,6 +214,114 @@ static void lockdir_does_not_reach_another_host(void **state)
 	assert_true(with > 0);
 	assert_true(with < without);
 	assert_true(without < 14);
+}
+
+/* ---- a save that is cleaned up after its mail was copied (PRO-06) ---- */
+
+#define SEEN_NAME "d88ff1001d4bf753a1b800001accfe22"
+
+static void copy_what_is_seen(void *arg)
+{
+	struct race *race = arg;
+	struct rig_host *h = &race->rig->hosts[race->copier];
+	struct fs_file *from, *to;
+	struct lab_error err = { .code = LAB_OK };
+	struct fs *fs;
+
+	env_sleep(h->env, race->wait_ns);
+	fs = race->copier == 0 ? open_on(race->rig, 0, race->uri) : open_with_locks(race, 1);
+	from = fs_file_open(fs, LAB_VIEW(FOLDER SEEN_NAME), FS_OPEN_READONLY);
+	fs_set_metadata(from, FS_METADATA_OBJECTID, LAB_VIEW(SEEN_NAME "80"));
+	to = fs_file_open(fs, LAB_VIEW(FOLDER2), FS_OPEN_CREATE_UNIQUE_128);
+	race->copied = fs_copy(from, to, &err);
+	race->code = err.code;
+	fs_file_close(&from);
+	fs_file_close(&to);
+	if (race->copier == 0)
+		fs_deinit(&fs);
+	else
+		close_with_locks(race, 1, &fs);
+}
+
+/* The answer to the forward row is lost, and the row is there until it is cleaned up. */
+static void save_and_clean_up(void *arg)
+{
+	struct race *race = arg;
+	struct rig *rig = race->rig;
+	struct fs *fs = open_with_locks(race, 0);
+	struct fs_file *file = fs_file_open(fs, LAB_VIEW(FOLDER SEEN_NAME), FS_OPEN_CREATE);
+	struct lab_error err;
+
+	lab_defects_on = race->defects;
+	/* The look whether the name is free, and the INSERT. */
+	rig->only = ROWS GUID "/0/";
+	rig_fail_at(rig, 2, RIG_UNCERTAIN_APPLIED);
+	OK(env_spawn(rig->hosts[race->copier].env, "copy", copy_what_is_seen, race, &err));
+	FAILS(fs_write(file, LAB_VIEW("hello"), &err), LAB_UNAVAILABLE);
+	assert_true(rig->fired);
+	/* On one host they share the locks. */
+	env_sleep(rig->hosts[0].env, LAB_SEC);
+	fs_file_close(&file);
+	close_with_locks(race, 0, &fs);
+	lab_defects_on = LAB_NO_DEFECTS;
+}
+
+struct cleanups {
+	unsigned copies, lost, refused;
+};
+
+/* One interleaving: the copy begins that long after the save, whose forward row is there by then.
+ */
+static void clean_up_beside_copy(
+	unsigned copier, uint64_t wait_ns, struct lab_defects defects, struct cleanups *c)
+{
+	struct rig *rig = rig_new();
+	struct race race = { .rig = rig,
+		.uri = DICTMAP(REFCOUNTED ":lockdir=/tmp"),
+		.wait_ns = wait_ns,
+		.copier = copier,
+		.defects = defects };
+	bool has_body;
+
+	rig_boot(rig, 0);
+	rig_boot(rig, 1);
+	rig_continue(rig, 0, save_and_clean_up, &race);
+	has_body = rig_has_object(rig, "m/" SEEN_NAME "80");
+	if (race.copied == 0) {
+		c->copies++;
+		c->lost += !has_body;
+	} else {
+		assert_int_equal(race.code, LAB_NOT_FOUND);
+		assert_false(has_body);
+		c->refused++;
+	}
+	assert_int_equal(rig_forward_rows(rig), race.copied == 0);
+	rig_free(&rig);
+}
+
+/* All of them while the rows are there or have just gone. */
+static struct cleanups clean_ups(unsigned copier, struct lab_defects defects)
+{
+	struct cleanups c = { 0 };
+
+	for (unsigned half_ms = 8; half_ms < 20; half_ms++)
+		clean_up_beside_copy(copier, half_ms * LAB_MSEC / 2, defects, &c);
+	assert_true(c.copies > 0 && c.refused > 0);
+	return c;
+}
+
+static void clean_up_leaves_the_object_to_who_copied_the_mail(void **state)
+{
+	struct cleanups one = clean_ups(0, LAB_NO_DEFECTS);
+	struct cleanups two = clean_ups(1, LAB_NO_DEFECTS);
+	struct cleanups uncounted = clean_ups(1, LAB_DEFECT(CLEANUP_UNCOUNTED));
+
+	(void)state;
+	assert_int_equal(one.lost, 0);
+	/* The race of any copy and delete on two hosts (PRO-30). */
+	assert_true(two.lost < two.copies);
+	assert_true(two.lost < uncounted.lost);
+	assert_int_equal(uncounted.lost, uncounted.copies);
 }
 
 /* ---- rows that are written again under their key (H-03) ---- */
@@ -539,6 +650,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		RIG_UNIT_TEST(a_storage_that_forgets_costs_rows_only_if_they_are_to_be_deleted),
 		cmocka_unit_test(lockdir_does_not_reach_another_host),
+		cmocka_unit_test(clean_up_leaves_the_object_to_who_copied_the_mail),
 		RIG_UNIT_TEST(
 			a_diff_that_is_written_again_at_once_is_not_in_the_shadow_of_its_delete),
 		RIG_UNIT_TEST(hosts_of_one_name_have_one_diff_row_and_lose_no_object),
