@@ -478,12 +478,14 @@ bool obox_root_is_current(const struct obox_root *root)
 	       (forced == 0 || now - root->refreshed_ns < forced) && !must_refresh_once(root);
 }
 
-static void report_finished(struct obox_root *root, const char *status, const struct lab_error *err)
+/* `failed` is NULL if it did not. */
+static void report_finished(
+	struct obox_root *root, const char *status, const struct lab_error *failed)
 {
 	ENV_EVENT(root->env, LAB_EV_metacache_user_refresh_finished,
 		LAB_F_CSTR("user", root->user->username), LAB_F_CSTR("metacache_status", status),
-		LAB_F_CODE("code", err->code),
-		LAB_F_CSTR("error", err->code == LAB_OK ? "" : err->message));
+		LAB_F_CODE("code", failed != NULL ? failed->code : LAB_OK),
+		LAB_F_CSTR("error", failed != NULL ? failed->message : ""));
 }
 
 int obox_root_access(struct obox_root *root, struct lab_error *err)
@@ -492,14 +494,13 @@ int obox_root_access(struct obox_root *root, struct lab_error *err)
 	int result = 0;
 
 	lock(root);
-	err->code = LAB_OK;
 	load(root);
 	if (!obox_root_is_current(root) || ENV_BUGGIFY(root->env, root_refreshed_again)) {
 		ENV_EVENT(root->env, LAB_EV_metacache_user_refresh_started,
 			LAB_F_CSTR("user", root->user->username));
 		result = refresh(root, &status, err);
 	}
-	report_finished(root, result < 0 ? "" : status, err);
+	report_finished(root, result < 0 ? "" : status, result < 0 ? err : NULL);
 	if (result >= 0)
 		root->accessed_ns = env_now(root->env);
 	if (result >= 0)
