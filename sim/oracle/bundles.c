@@ -23,11 +23,17 @@ enum kind {
 /* ... and may arrive that long after the crash of who sent them. */
 #define ON_ITS_WAY (500 * LAB_MSEC)
 
+struct base {
+	struct lab_view name;
+	struct base *next;
+};
+
 /* The bundles of a folder, or of a user's root. */
 struct directory {
 	const char *text; /* for messages: "user1/folder 0123..." */
 	const char *path; /* "user1/mailboxes/0123.../idx/" */
 	uint64_t rows[3]; /* by kind */
+	struct base *bases;
 	struct directory *next;
 };
 
@@ -135,6 +141,12 @@ static void add(struct bundles *b, struct lab_view user, struct lab_view guid, s
 	uint64_t hash = lab_hash_view(0, key);
 
 	directory->rows[kind_of(name)]++;
+	if (kind_of(name) == KIND_BASE) {
+		struct base *base = lab_arena_new_of(oracle->work, struct base);
+
+		*base = (struct base){ name, directory->bases };
+		directory->bases = base;
+	}
 	*slot_of(oracle->model.bundle_keys, hash_view(&hash)) = directory;
 	oracle->model.bundles_have_ids |= oid.len > 0;
 	if (!is_stored(b, key))
@@ -191,8 +203,9 @@ static void read_table(struct bundles *b, const char *table,
 
 /* ---- 17, 18: directories ---- */
 
-static void directory_finding(struct bundles *b, const struct directory *directory,
-	unsigned invariant, const char *signature, const char *what, uint64_t count)
+static struct oracle_finding *directory_finding(struct bundles *b,
+	const struct directory *directory, unsigned invariant, const char *signature,
+	const char *what, uint64_t count)
 {
 	struct lab_view user = lab_view_cstr(directory->path);
 	struct oracle_finding *f = oracle_find(b->oracle, invariant, signature,
@@ -202,18 +215,46 @@ static void directory_finding(struct bundles *b, const struct directory *directo
 		lab_view_find(user, LAB_VIEW(FOLDERS)), lab_view_find(user, LAB_VIEW(INDEX)));
 	f->time_ns = b->c->ended_ns;
 	f->excuse = excuse(b, user);
+	return f;
+}
+
+static const char *who_left_two(
+	const struct bundles *b, const struct directory *directory, uint64_t *event)
+{
+	for (const struct base *x = directory->bases; x != NULL; x = x->next) {
+		for (const struct base *y = x->next; y != NULL; y = y->next) {
+			const char *host = oracle_who_left_both(b->oracle, x->name, y->name, event);
+
+			if (host != NULL)
+				return host;
+		}
+	}
+	return NULL;
 }
 
 static void check_directory(struct bundles *b, const struct directory *directory)
 {
+	struct oracle_finding *f;
+	const char *host;
+	uint64_t event;
+
 	if (directory->rows[KIND_DIFF] > 0 && directory->rows[KIND_BASE] == 0)
-		directory_finding(b, directory, 17, "I17 diff without a base",
+		(void)directory_finding(b, directory, 17, "I17 diff without a base",
 			"there are diff bundles, and no base", directory->rows[KIND_DIFF]);
-	/* What could not be deleted stays until the next upload. */
-	if (directory->rows[KIND_BASE] > 1 && !oracle_had_trouble(b->oracle, 0, UINT64_MAX))
-		directory_finding(b, directory, 18, "I18 too many bundles",
-			"there is more than one base bundle, and nothing had failed",
-			directory->rows[KIND_BASE]);
+	/* What could not be deleted stays until the next upload, and so does what two wrote at
+	 * once. */
+	if (directory->rows[KIND_BASE] < 2 || oracle_had_trouble(b->oracle, 0, UINT64_MAX))
+		return;
+	host = who_left_two(b, directory, &event);
+	if (host == NULL)
+		return;
+	f = directory_finding(b, directory, 18, "I18 too many bundles",
+		"there is more than one base bundle, and nothing had failed",
+		directory->rows[KIND_BASE]);
+	oracle_why(f,
+		"%s began to write a bundle at event #%" PRIu64
+		", and knew of one that this leaves too many",
+		host, event);
 }
 
 /* ---- 15 ---- */

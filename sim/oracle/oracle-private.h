@@ -196,6 +196,7 @@ struct oracle {
 
 	struct reconcile *reconcile;
 	struct oracle_metacache *metacache;
+	struct oracle_bases *bases;
 	struct costs *costs;
 	struct routing *routing;
 	struct knowledge *knowledge;
@@ -357,6 +358,14 @@ void oracle_index_listed(
 	struct oracle *oracle, const struct sim_access *access, struct lab_view table);
 void oracle_index_read(struct oracle *oracle, const struct sim_access *access, struct lab_view key);
 
+/* bases.c: uploads, downloads and refreshes of bundles. */
+void oracle_bases_new(struct oracle *oracle);
+void oracle_bases_free(struct oracle *oracle);
+void oracle_bases_event(struct oracle *oracle, const struct lab_event *event);
+/* Of two bases of a directory that are both stored: whose upload should have left one of them, and
+ * the event with which that began; NULL if nobody's. */
+const char *oracle_who_left_both(
+	const struct oracle *oracle, struct lab_view a, struct lab_view b, uint64_t *ret_event);
 /* bundles.c: 15, 17, 18; fills model.bundle_keys */
 void oracle_check_bundles(struct oracle *oracle, const struct oracle_case *c);
 /* Excuse: Cassandra said of a write of the user's that it had failed, and it had not. */

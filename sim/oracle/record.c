@@ -41,6 +41,7 @@ struct oracle *oracle_new(const struct oracle_settings *settings)
 	oracle->roots = lab_map_new(heap, ORACLE_NAMES_MAX);
 	oracle->deletions = lab_map_new(heap, ORACLE_NAMES_MAX);
 	oracle_metacache_new(oracle);
+	oracle_bases_new(oracle);
 	routing_new(oracle);
 	return oracle;
 }
@@ -59,6 +60,7 @@ void oracle_free(struct oracle **oracle_p)
 	costs_free(&oracle->costs);
 	oracle_refresh_free(oracle);
 	oracle_metacache_free(oracle);
+	oracle_bases_free(oracle);
 	routing_free(oracle);
 	lab_arena_free(&oracle->work);
 	lab_arena_free(&oracle->texts);
@@ -517,6 +519,42 @@ static void host_event(struct oracle *oracle, const struct lab_event *event)
 	}
 }
 
+/* What a backend does with its indexes. */
+static void index_event(struct oracle *oracle, const struct lab_event *event)
+{
+	switch ((int)event->id) {
+	case LAB_EV_metacache_user_refresh_started:
+		oracle_root_event(oracle, event);
+		oracle_refresh_event(oracle, event);
+		break;
+	case LAB_EV_metacache_user_refresh_finished:
+		oracle_root_event(oracle, event);
+		oracle_refresh_event(oracle, event);
+		oracle_bases_event(oracle, event);
+		break;
+	case LAB_EV_metacache_mailbox_refresh_started:
+		oracle_refresh_event(oracle, event);
+		break;
+	case LAB_EV_metacache_mailbox_refresh_finished:
+		oracle_refresh_event(oracle, event);
+		oracle_bases_event(oracle, event);
+		break;
+	case LAB_EV_metacache_user_bundle_upload_started:
+	case LAB_EV_metacache_user_bundle_upload_finished:
+	case LAB_EV_metacache_user_bundle_download_finished:
+	case LAB_EV_metacache_mailbox_bundle_upload_started:
+	case LAB_EV_metacache_mailbox_bundle_upload_finished:
+	case LAB_EV_metacache_mailbox_bundle_download_finished:
+		oracle_bases_event(oracle, event);
+		break;
+	case LAB_EV_metacache_pull_finished:
+		oracle_metacache_pulled(oracle, event);
+		break;
+	default:
+		break;
+	}
+}
+
 void oracle_event(struct oracle *oracle, const struct lab_event *event)
 {
 	oracle->last_event = event->sequence;
@@ -536,22 +574,10 @@ void oracle_event(struct oracle *oracle, const struct lab_event *event)
 	case LAB_EV_operation_finished:
 		oracle_deletion_event(oracle, event);
 		break;
-	case LAB_EV_metacache_user_refresh_started:
-	case LAB_EV_metacache_user_refresh_finished:
-		oracle_root_event(oracle, event);
-		oracle_refresh_event(oracle, event);
-		break;
-	case LAB_EV_metacache_mailbox_refresh_started:
-	case LAB_EV_metacache_mailbox_refresh_finished:
-		oracle_refresh_event(oracle, event);
-		break;
 	case LAB_EV_host_crashed:
 	case LAB_EV_host_hung:
 	case LAB_EV_host_went_on:
 		host_event(oracle, event);
-		break;
-	case LAB_EV_metacache_pull_finished:
-		oracle_metacache_pulled(oracle, event);
 		break;
 	case LAB_EV_disk_measured:
 		oracle_disk_measured(oracle, event);
@@ -577,6 +603,7 @@ void oracle_event(struct oracle *oracle, const struct lab_event *event)
 			oracle_trouble(oracle, event->time_ns);
 		break;
 	default:
+		index_event(oracle, event);
 		break;
 	}
 }

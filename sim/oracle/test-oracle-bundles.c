@@ -6,6 +6,7 @@
 
 #define BASE "bundle.53f74dc2.0fbcf.c96d802b5d4df75307bb00001accfe22"
 #define OTHER "bundle.53f74dc3.0fbcf.c96d802b5d4df75307bb00001accfe22"
+#define THIRD "bundle.53f74dc4.0fbcf.c96d802b5d4df75307bb00001accfe22"
 #define DIFF BASE "-0123456789abcdef0123456789abcdef"
 #define SELF "self.53f74dc2.0fbcf.c96d802b5d4df75307bb00001accfe22"
 #define GUID "00000000000000000000000000000001"
@@ -143,17 +144,151 @@ static void a_diff_needs_a_base_of_its_directory(void **state)
 	t_passes();
 }
 
-static void two_bases_are_too_many_unless_something_failed(void **state)
+/* ---- 18 ---- */
+
+#define UPLOAD_STARTED LAB_EV_metacache_mailbox_bundle_upload_started
+#define UPLOAD_FINISHED LAB_EV_metacache_mailbox_bundle_upload_finished
+#define DOWNLOADED LAB_EV_metacache_mailbox_bundle_download_finished
+#define REFRESHED LAB_EV_metacache_mailbox_refresh_finished
+
+static void tell_of(enum lab_event_id id, unsigned host, const char *guid, const char *name,
+	const char *status, enum lab_code code)
 {
-	(void)state;
+	bool is_base = strchr(name, '-') == NULL;
+	const struct lab_field fields[] = { LAB_F_CSTR("user", T_USER),
+		LAB_F_CSTR("filename", name),
+		LAB_F_CSTR("bundle_type", name[0] == '\0' ? ""
+					  : is_base       ? "base"
+							  : "diff"),
+		LAB_F_CSTR("mailbox_guid", guid), LAB_F_CSTR("metacache_status", status),
+		LAB_F_CODE("code", code) };
+	struct lab_event event = { .id = id,
+		.host = host,
+		.time_ns = t.now,
+		.sequence = t.sequence++,
+		.fields = fields,
+		.field_count = LAB_COUNT_OF(fields) };
+
+	oracle_event(t.oracle, &event);
+}
+
+static void tell(enum lab_event_id id, unsigned host, const char *name)
+{
+	tell_of(id, host, GUID, name, "", LAB_OK);
+}
+
+static void upload(unsigned host, const char *name)
+{
+	tell(UPLOAD_STARTED, host, name);
+	tell(UPLOAD_FINISHED, host, name);
+}
+
+static void start_hosts(void)
+{
+	for (unsigned i = 1; i <= 2; i++) {
+		char name[] = "backend-0";
+		const struct lab_field field = LAB_F_CSTR("host", name);
+		struct lab_event event = { .id = LAB_EV_host_started,
+			.host = i,
+			.sequence = t.sequence++,
+			.fields = &field,
+			.field_count = 1 };
+
+		name[8] = (char)('0' + i);
+		oracle_event(t.oracle, &event);
+	}
+}
+
+/* Two that did not know of each other. */
+static void write_at_once(void)
+{
+	start_hosts();
+	tell(UPLOAD_STARTED, 1, BASE);
+	tell(UPLOAD_STARTED, 2, OTHER);
+	tell(UPLOAD_FINISHED, 1, BASE);
+	tell(UPLOAD_FINISHED, 2, OTHER);
 	object(FOLDER BASE);
 	index_row(false, BASE);
 	object(FOLDER OTHER);
 	index_row(false, OTHER);
-	assert_int_equal(t_finds("I18 too many bundles")->invariant, 18);
+}
+
+static void two_who_write_a_base_at_once_leave_two(void **state)
+{
+	(void)state;
+	write_at_once();
+	t_passes();
+	/* A merge of the two has nothing new, so nobody has to upload it. */
+	tell(DOWNLOADED, 1, OTHER);
+	tell(REFRESHED, 1, "");
+	tell(DOWNLOADED, 2, BASE);
+	tell(REFRESHED, 2, "");
+	t_passes();
+}
+
+static void who_has_read_a_base_leaves_one_unless_something_failed(void **state)
+{
+	(void)state;
+	write_at_once();
+	tell(DOWNLOADED, 1, OTHER);
+	tell(REFRESHED, 1, "");
+	upload(1, THIRD);
+	(void)t_finds("I18 too many bundles");
+	assert_int_equal(t.verdict.findings[0].invariant, 18);
+	assert_non_null(strstr(t.verdict.findings[0].why[0], "backend-1 began"));
 	trouble();
 	t_passes();
 }
+
+static void who_has_written_a_base_leaves_one(void **state)
+{
+	(void)state;
+	write_at_once();
+	upload(2, THIRD);
+	(void)t_finds("I18 too many bundles");
+}
+
+static void what_was_not_merged_yet_is_not_known(void **state)
+{
+	(void)state;
+	start_hosts();
+	upload(1, BASE);
+	object(FOLDER BASE);
+	index_row(false, BASE);
+	tell(DOWNLOADED, 2, BASE);
+	tell_of(REFRESHED, 2, GUID, "", "kept", LAB_OK);
+	tell_of(REFRESHED, 2, GUID, "", "", LAB_UNAVAILABLE);
+	tell_of(REFRESHED, 2, "", "", "", LAB_OK);
+	upload(2, OTHER);
+	object(FOLDER OTHER);
+	index_row(false, OTHER);
+	t_passes();
+	tell(REFRESHED, 2, "");
+	t_passes();
+	/* One that fails replaces nothing, nor does one of another folder. */
+	tell(UPLOAD_STARTED, 2, THIRD);
+	tell_of(UPLOAD_FINISHED, 2, GUID, THIRD, "", LAB_UNAVAILABLE);
+	tell_of(UPLOAD_STARTED, 2, "", THIRD, "", LAB_OK);
+	tell_of(UPLOAD_FINISHED, 2, "", THIRD, "", LAB_OK);
+	t_passes();
+	upload(2, THIRD);
+	(void)t_finds("I18 too many bundles");
+}
+
+static void a_diff_is_written_beside_one_base_only(void **state)
+{
+	(void)state;
+	write_at_once();
+	upload(1, DIFF);
+	t_passes();
+	tell(DOWNLOADED, 1, OTHER);
+	tell(REFRESHED, 1, "");
+	t_passes();
+	upload(1, DIFF);
+	(void)t_finds("I18 too many bundles");
+}
+
+/* ---- 15 ---- */
 
 static void a_bundle_without_a_row_is_a_leak(void **state)
 {
@@ -214,7 +349,11 @@ int main(void)
 		test(what_was_taken_away_is_excused),
 		test(bundles_with_object_ids_are_looked_for_under_them),
 		test(a_diff_needs_a_base_of_its_directory),
-		test(two_bases_are_too_many_unless_something_failed),
+		test(two_who_write_a_base_at_once_leave_two),
+		test(who_has_read_a_base_leaves_one_unless_something_failed),
+		test(who_has_written_a_base_leaves_one),
+		test(what_was_not_merged_yet_is_not_known),
+		test(a_diff_is_written_beside_one_base_only),
 		test(a_bundle_without_a_row_is_a_leak),
 		test(a_bundle_that_was_not_collected_is_a_failure_whatever_had_failed),
 		test(failures_before_it_was_written_are_no_cause),
