@@ -340,6 +340,9 @@ int obox_refresh_begin(
  * bundles. Mails that are gone would get new UIDs, and those of others would be higher. Never
  * fails: what cannot be merged is set aside. */
 void obox_refresh_merge(struct obox_refresh *refresh, obox_keep_fn keep, void *ctx);
+/* The folder has mails, and its UIDVALIDITY is settled: without a bundle their flags and modseqs
+ * may have been shown, and are lost. */
+void obox_refresh_found_mails(struct obox_refresh *refresh);
 /* `failed` is NULL if all went well. */
 void obox_refresh_end(struct obox_refresh *refresh, const struct lab_error *failed);
 

@@ -14,8 +14,7 @@
 #define KEPT_VERSION 2
 #define KEPT_BYTES_MAX (256u * 1024 * 1024)
 #define DOWNLOADS_BYTES_MAX ((size_t)2 << 30)
-/* How many changes one may have seen of a folder that were lost with a host: a modseq is never
- * shown twice for different things. */
+/* How many changes one may have seen of a folder within a moment that were lost with a host. */
 #define LOST_MODSEQS 65536
 
 /* ---- what is known ---- */
@@ -467,9 +466,21 @@ void obox_sync_cleaned(struct obox_mailbox *mailbox)
 		(struct obox_cleaned){ state->highest_modseq, state->uidvalidity };
 }
 
-/* What was cleaned here is in the bundles as it was shown: nothing was lost, and nothing has to be
- * uploaded only because it was downloaded. Another host's merge may have changed the UIDVALIDITY
- * meanwhile, and here nobody was told. */
+/* A modseq is never shown twice for different things, and more may have been shown of the folder
+ * than is stored: by a host that crashed, and by one that came after it and crashed, too. So it is
+ * the time that they are above, which is no change that would have to be uploaded. */
+static void skip_shown_modseqs(struct obox_mailbox *mailbox)
+{
+	struct obox_state *state = mailbox->index.state;
+	uint64_t above = LAB_MAX(state->highest_modseq, env_wall_us(mailbox->user->env));
+
+	if (above < OBOX_MODSEQ_MAX - LOST_MODSEQS && !lab_defect(LOST_MODSEQS_GIVEN_AGAIN))
+		state->highest_modseq = above + LOST_MODSEQS;
+}
+
+/* What was cleaned here is in the bundles as it was shown, if nobody else has said anything since:
+ * nothing was lost, and nothing has to be uploaded only because it was downloaded. Another host's
+ * merge may have changed the UIDVALIDITY meanwhile, and here nobody was told. */
 static void downloaded(const struct obox_refresh *r)
 {
 	struct obox_mailbox *mailbox = r->mailbox;
@@ -477,21 +488,12 @@ static void downloaded(const struct obox_refresh *r)
 		lab_map_remove(mailbox->user->cleaned, lab_view_cstr(mailbox->guid));
 	struct obox_state *state = mailbox->index.state;
 
-	if (cleaned == NULL || cleaned->highest_modseq > state->highest_modseq)
-		state->highest_modseq += LOST_MODSEQS;
+	if (cleaned == NULL || cleaned->highest_modseq != state->highest_modseq)
+		skip_shown_modseqs(mailbox);
 	if (cleaned != NULL && cleaned->uidvalidity != 0 && !r->uidvalidity_changed &&
 		cleaned->uidvalidity != state->uidvalidity)
 		report_merge(mailbox, &(struct obox_merge_result){ .uidvalidity_changed = true });
 	lab_heap_free(mailbox->user->env->heap, cleaned);
-}
-
-/* As one that was downloaded would: this host may have shown them of what it had before. */
-static void skip_shown_modseqs(struct obox_mailbox *mailbox)
-{
-	struct obox_state *state = mailbox->index.state;
-
-	state->highest_modseq =
-		LAB_MAX(state->highest_modseq, mailbox->sync.stored_modseq + LOST_MODSEQS);
 }
 
 void obox_refresh_merge(struct obox_refresh *r, obox_keep_fn keep, void *ctx)
@@ -504,12 +506,21 @@ void obox_refresh_merge(struct obox_refresh *r, obox_keep_fn keep, void *ctx)
 	check_base(mailbox);
 	if (r->merged > 0 && r->was_empty)
 		downloaded(r);
+	/* This host may have shown some of what it had before. */
 	if (mailbox->is_pulled && mailbox->sync.stored_modseq > 0)
 		skip_shown_modseqs(mailbox);
 	if (r->merged > 0 || mailbox->is_pulled)
 		obox_index_rewrite(&mailbox->index);
 	mailbox->is_pulled = false;
 	set_floor(r);
+}
+
+void obox_refresh_found_mails(struct obox_refresh *r)
+{
+	if (!r->was_empty || r->merged > 0)
+		return;
+	skip_shown_modseqs(r->mailbox);
+	obox_index_rewrite(&r->mailbox->index);
 }
 
 int obox_refresh_begin(struct obox_refresh *r, struct obox_mailbox *mailbox, struct lab_error *err)

@@ -528,8 +528,10 @@ static void crash_before_the_first_bundle(struct node *node)
 	struct obox_mailbox *box = box_open(node, "INBOX");
 
 	fill(box, 4);
+	set(box, 2, "\\Seen", true);
 	show(box);
 	uidvalidity = obox_mailbox_uidvalidity(box);
+	highest_modseq = obox_mailbox_highest_modseq(box);
 	assert_int_equal(UPLOADS(node->rig), 0);
 	obox_mailbox_close(&box);
 }
@@ -542,7 +544,32 @@ static void same_without_bundles(struct node *node)
 	box = box_open(node, "INBOX");
 	assert_int_equal(obox_mailbox_uidvalidity(box), uidvalidity);
 	assert_box(node, box, "1:x 2:x 3:x 4:x ");
+	assert_true(obox_mailbox_highest_modseq(box) > highest_modseq);
 	obox_mailbox_close(&box);
+}
+
+/* Nobody has uploaded anything, and nobody knows what the one before has shown. */
+static void lose_a_flag(struct node *node)
+{
+	struct obox_mailbox *box = box_open(node, "INBOX");
+
+	assert_true(obox_mailbox_highest_modseq(box) > highest_modseq);
+	set(box, 2, "\\Seen", true);
+	highest_modseq = obox_mailbox_highest_modseq(box);
+	obox_mailbox_close(&box);
+}
+
+static void modseqs_grow_over_crash_after_crash(void **state)
+{
+	struct node node;
+
+	node_start(&node, *state, 0);
+	node_run(&node, crash_before_the_first_bundle);
+	for (unsigned i = 0; i < 3; i++) {
+		node_crash(&node, FAULT_DISK_KEEP);
+		node_run(&node, lose_a_flag);
+	}
+	node_stop(&node);
 }
 
 static void a_crash_before_the_first_bundle_keeps_uids(void **state)
@@ -1231,6 +1258,7 @@ int main(void)
 		RIG_UNIT_TEST(small_folders_have_a_self_large_ones_a_base_and_diffs),
 		RIG_UNIT_TEST(a_crash_costs_the_flags_of_one_interval),
 		RIG_UNIT_TEST(a_crash_before_the_first_bundle_keeps_uids),
+		RIG_UNIT_TEST(modseqs_grow_over_crash_after_crash),
 		RIG_UNIT_TEST(a_clean_stop_uploads_what_is_important_and_keeps_the_rest),
 		RIG_UNIT_TEST(what_was_not_uploaded_is_known_after_a_clean_stop),
 		RIG_UNIT_TEST(after_a_crash_no_index_is_used_that_was_written_before),

@@ -7,7 +7,7 @@
  * (knowledge.h). Of two backends that did not know each other, both may have given out one UID, if
  * the user was served by both at once: the merge takes it from both (obox 5.5).
  */
-#include "sim/oracle/oracle-private.h"
+#include "sim/oracle/imap-private.h"
 
 #define WHERE "%.*s/%.*s"
 #define WHERE_ARG(x) LAB_VIEW_ARG((x)->user), LAB_VIEW_ARG((x)->folder)
@@ -24,12 +24,6 @@ struct list {
 	uint32_t life;
 	const struct history_op *listing;
 	struct list *before;
-};
-
-struct folder {
-	uint64_t key;
-	struct list *lists; /* the newest first, of all lives */
-	bool is_blamed, is_excused;
 };
 
 /* That somebody saw a UID denote a mail. */
@@ -56,15 +50,6 @@ struct service {
 	} * deaths; /* the user or a folder was deleted, or may have been */
 };
 
-struct imap {
-	struct oracle *oracle;
-	const struct oracle_case *c;
-	struct lab_map *folders;  /* key */
-	struct lab_map *uids;     /* folder, UIDVALIDITY, UID -> sights of different mails */
-	struct lab_map *names;    /* folder, UIDVALIDITY, name -> sights of different UIDs */
-	struct lab_map *services; /* user */
-};
-
 static struct lab_view bytes_of(const void *data, size_t size)
 {
 	return lab_view_of(data, size);
@@ -78,21 +63,26 @@ static void **slot_of(struct lab_map *map, struct lab_view key)
 	return slot;
 }
 
-static struct folder *folder_of(struct imap *imap, uint64_t key)
+static struct imap_folder *folder_of(struct imap *imap, uint64_t key)
 {
 	void **slot = slot_of(imap->folders, bytes_of(&key, sizeof(key)));
-	struct folder *folder = *slot;
+	struct imap_folder *folder = *slot;
 
 	if (folder == NULL) {
-		*slot = folder = lab_arena_new_of(imap->oracle->work, struct folder);
+		*slot = folder = lab_arena_new_of(imap->oracle->work, struct imap_folder);
 		folder->key = key;
 	}
 	return folder;
 }
 
+struct imap_folder *imap_folder_of(struct imap *imap, const struct history_op *op)
+{
+	return folder_of(imap, knowledge_folder(op->user, op->mailbox_guid));
+}
+
 /* ---- findings: one for each folder ---- */
 
-static void find(struct imap *imap, struct folder *folder, unsigned invariant,
+void imap_find(struct imap *imap, struct imap_folder *folder, unsigned invariant,
 	const char *signature, const struct history_op *before, const struct history_op *op,
 	const char *what, const char *excuse)
 {
@@ -163,7 +153,7 @@ static void serve(struct imap *imap, const struct history_op *op)
 	own->until_ns = LAB_MAX(own->until_ns, until_ns);
 }
 
-static bool is_of(const struct history_op *death, const struct folder *folder)
+static bool is_of(const struct history_op *death, const struct imap_folder *folder)
 {
 	static const uint8_t unknown[HISTORY_NAME_BYTES];
 
@@ -174,7 +164,7 @@ static bool is_of(const struct history_op *death, const struct folder *folder)
 
 /* What the user, or the folder, had before is nothing to what it has now; who has not heard that a
  * folder was deleted may see it empty. */
-static bool is_reborn(struct imap *imap, const struct folder *folder, const struct history_op *a,
+bool imap_is_reborn(struct imap *imap, const struct imap_folder *folder, const struct history_op *a,
 	const struct history_op *b)
 {
 	uint64_t from = LAB_MIN(a->invoked_event, b->invoked_event);
@@ -232,12 +222,12 @@ enum relation {
 };
 
 /* Must what `b` saw fit to what `a` saw? */
-static enum relation relation(struct imap *imap, const struct folder *folder, const struct sight *a,
-	const struct sight *b)
+static enum relation relation(struct imap *imap, const struct imap_folder *folder,
+	const struct sight *a, const struct sight *b)
 {
 	const struct knowledge *k = imap->oracle->knowledge;
 
-	if (is_reborn(imap, folder, a->op, b->op))
+	if (imap_is_reborn(imap, folder, a->op, b->op))
 		return UNRELATED;
 	if (a->life == b->life ||
 		knowledge_knew(k, folder->key, b->life, b->op->invoked_event, a->life,
@@ -250,7 +240,7 @@ static enum relation relation(struct imap *imap, const struct folder *folder, co
 	return excuse_apart(imap, a->op, b->op) != NULL ? APART : RELATED;
 }
 
-static uint64_t renumberings(struct imap *imap, const struct folder *folder, uint64_t to)
+static uint64_t renumberings(struct imap *imap, const struct imap_folder *folder, uint64_t to)
 {
 	return knowledge_merges(imap->oracle->knowledge, folder->key, KNOWLEDGE_NOBODY,
 		LAB_EV_obox_index_merge_uids_renumbered, 0, to);
@@ -264,14 +254,14 @@ static const char *excuse_of(struct imap *imap, enum relation related,
 				: oracle_excuse_lie(imap->oracle, imap->c, op->user);
 }
 
-static void check_same_mail(struct imap *imap, struct folder *folder, const struct sight *before,
-	const struct sight *seen)
+static void check_same_mail(struct imap *imap, struct imap_folder *folder,
+	const struct sight *before, const struct sight *seen)
 {
 	enum relation related = relation(imap, folder, before, seen);
 
 	if (memcmp(before->name, seen->name, sizeof(seen->name)) == 0 || related == UNRELATED)
 		return;
-	find(imap, folder, 7, "I7 UID of two mails", before->op, seen->op,
+	imap_find(imap, folder, 7, "I7 UID of two mails", before->op, seen->op,
 		"one UID was that of two mails under one UIDVALIDITY",
 		excuse_of(imap, related, before->op, seen->op));
 }
@@ -293,25 +283,25 @@ static const char *excuse_return(struct imap *imap, enum relation related,
 	return excuse != NULL ? excuse : excuse_of(imap, related, before->op, seen->op);
 }
 
-static void check_same_uid(struct imap *imap, struct folder *folder, const struct sight *before,
-	const struct sight *seen)
+static void check_same_uid(struct imap *imap, struct imap_folder *folder,
+	const struct sight *before, const struct sight *seen)
 {
 	enum relation related = relation(imap, folder, before, seen);
 
 	if (before->uid == seen->uid || related == UNRELATED ||
 		renumberings(imap, folder, seen->op->ended_event) > 0)
 		return;
-	find(imap, folder, 9, "I9 mail has another UID", before->op, seen->op,
+	imap_find(imap, folder, 9, "I9 mail has another UID", before->op, seen->op,
 		"a mail had two UIDs under one UIDVALIDITY, and no merge had renumbered it",
 		excuse_return(imap, related, before, seen));
 }
 
-typedef void (*check_fn)(struct imap *imap, struct folder *folder, const struct sight *before,
+typedef void (*check_fn)(struct imap *imap, struct imap_folder *folder, const struct sight *before,
 	const struct sight *seen);
 
 /* Against all that was seen under this key; kept if it is new. */
-static void see(struct imap *imap, struct folder *folder, struct lab_map *map, struct lab_view key,
-	const struct sight *seen, check_fn check)
+static void see(struct imap *imap, struct imap_folder *folder, struct lab_map *map,
+	struct lab_view key, const struct sight *seen, check_fn check)
 {
 	void **slot = slot_of(map, key);
 	bool is_new = true;
@@ -330,8 +320,8 @@ static void see(struct imap *imap, struct folder *folder, struct lab_map *map, s
 	*slot = kept;
 }
 
-static void see_mail(
-	struct imap *imap, struct folder *folder, uint32_t uidvalidity, const struct sight *seen)
+static void see_mail(struct imap *imap, struct imap_folder *folder, uint32_t uidvalidity,
+	const struct sight *seen)
 {
 	struct oracle_key key;
 	uint32_t numbers[] = { uidvalidity, seen->uid };
@@ -394,7 +384,7 @@ static bool has_name(
 }
 
 /* A mail of the later listing. */
-static void check_mail(struct imap *imap, struct folder *folder, const struct history_op *a,
+static void check_mail(struct imap *imap, struct imap_folder *folder, const struct history_op *a,
 	const struct history_op *b, const struct history_sighting *mail)
 {
 	size_t count;
@@ -403,25 +393,25 @@ static void check_mail(struct imap *imap, struct folder *folder, const struct hi
 
 	if (before == NULL || !is_same(before, mail)) {
 		if (mail->uid < a->uidnext && !has_name(all, count, mail))
-			find(imap, folder, 7, "I7 new mail below UIDNEXT", a, b,
+			imap_find(imap, folder, 7, "I7 new mail below UIDNEXT", a, b,
 				"a mail came under a UID below a UIDNEXT that had been told", NULL);
 		else if (mail->modseq <= a->highest_modseq)
-			find(imap, folder, 10, "I10 new mail below HIGHESTMODSEQ", a, b,
+			imap_find(imap, folder, 10, "I10 new mail below HIGHESTMODSEQ", a, b,
 				"a mail came, and its modseq is not above the HIGHESTMODSEQ before",
 				NULL);
 	} else if (mail->modseq < before->modseq) {
-		find(imap, folder, 10, "I10 modseq decreased", a, b,
+		imap_find(imap, folder, 10, "I10 modseq decreased", a, b,
 			"the modseq of a mail decreased", NULL);
 	} else if (mail->flags != before->flags && mail->modseq <= a->highest_modseq) {
-		find(imap, folder, 10, "I10 change below HIGHESTMODSEQ", a, b,
+		imap_find(imap, folder, 10, "I10 change below HIGHESTMODSEQ", a, b,
 			"flags of a mail changed, and its modseq is not above the HIGHESTMODSEQ "
 			"before",
 			NULL);
 	}
 }
 
-static void check_expunged(struct imap *imap, struct folder *folder, const struct history_op *a,
-	const struct history_op *b)
+static void check_expunged(struct imap *imap, struct imap_folder *folder,
+	const struct history_op *a, const struct history_op *b)
 {
 	size_t was, is, left = 0;
 	const struct history_sighting *before = history_sightings(imap->c->history, a->id, &was);
@@ -433,28 +423,28 @@ static void check_expunged(struct imap *imap, struct folder *folder, const struc
 		left += now != NULL && is_same(now, &before[i]);
 	}
 	if (left < was && b->highest_modseq == a->highest_modseq)
-		find(imap, folder, 10, "I10 expunge without modseq", a, b,
+		imap_find(imap, folder, 10, "I10 expunge without modseq", a, b,
 			"a mail went, and HIGHESTMODSEQ is what it was", NULL);
 }
 
-static void check_uidvalidity(struct imap *imap, struct folder *folder, uint32_t life,
+static void check_uidvalidity(struct imap *imap, struct imap_folder *folder, uint32_t life,
 	const struct history_op *a, const struct history_op *b)
 {
 	const struct knowledge *k = imap->oracle->knowledge;
 	uint32_t b_life = knowledge_life(k, b);
 
 	if (b->uidvalidity < a->uidvalidity)
-		find(imap, folder, 6, "I6 UIDVALIDITY decreased", a, b, "UIDVALIDITY decreased",
-			NULL);
+		imap_find(imap, folder, 6, "I6 UIDVALIDITY decreased", a, b,
+			"UIDVALIDITY decreased", NULL);
 	else if (knowledge_merges(k, folder->key, life == b_life ? life : KNOWLEDGE_NOBODY,
 			 LAB_EV_obox_index_merge_uidvalidity_changed,
 			 life == b_life ? a->invoked_event : 0, b->ended_event) == 0)
-		find(imap, folder, 6, "I6 UIDVALIDITY changed", a, b,
+		imap_find(imap, folder, 6, "I6 UIDVALIDITY changed", a, b,
 			"UIDVALIDITY changed, and no merge said so", NULL);
 }
 
 /* Whoever made b knew all that a said. */
-static void check_pair(struct imap *imap, struct folder *folder, uint32_t life,
+static void check_pair(struct imap *imap, struct imap_folder *folder, uint32_t life,
 	const struct history_op *a, const struct history_op *b)
 {
 	size_t count;
@@ -465,9 +455,9 @@ static void check_pair(struct imap *imap, struct folder *folder, uint32_t life,
 		return;
 	}
 	if (b->uidnext < a->uidnext)
-		find(imap, folder, 7, "I7 UIDNEXT decreased", a, b, "UIDNEXT decreased", NULL);
+		imap_find(imap, folder, 7, "I7 UIDNEXT decreased", a, b, "UIDNEXT decreased", NULL);
 	if (b->highest_modseq < a->highest_modseq)
-		find(imap, folder, 10, "I10 HIGHESTMODSEQ decreased", a, b,
+		imap_find(imap, folder, 10, "I10 HIGHESTMODSEQ decreased", a, b,
 			"HIGHESTMODSEQ decreased", NULL);
 	/* Renumbered mails are others. */
 	if (renumberings(imap, folder, b->ended_event) > 0)
@@ -478,21 +468,22 @@ static void check_pair(struct imap *imap, struct folder *folder, uint32_t life,
 }
 
 /* A listing by nobody who knew it: only what no backend may ever do. */
-static void check_apart(struct imap *imap, struct folder *folder, const struct history_op *a,
+static void check_apart(struct imap *imap, struct imap_folder *folder, const struct history_op *a,
 	const struct history_op *b)
 {
 	if (!knowledge_has_uploads(imap->oracle->knowledge) || a->uidvalidity == b->uidvalidity ||
 		knowledge_merges(imap->oracle->knowledge, folder->key, KNOWLEDGE_NOBODY,
 			LAB_EV_obox_index_merge_uidvalidity_changed, 0, b->ended_event) > 0)
 		return;
-	find(imap, folder, 6, "I6 two UIDVALIDITYs", a, b,
+	imap_find(imap, folder, 6, "I6 two UIDVALIDITYs", a, b,
 		"two backends had different UIDVALIDITYs, and no merge said so",
 		excuse_apart(imap, a, b));
 }
 
 /* Against the last listing of each life that it knew: what is true of these is true of those
  * before them. */
-static void check_listing(struct imap *imap, struct folder *folder, const struct history_op *op)
+static void check_listing(
+	struct imap *imap, struct imap_folder *folder, const struct history_op *op)
 {
 	const struct knowledge *k = imap->oracle->knowledge;
 	uint32_t life = knowledge_life(k, op);
@@ -502,7 +493,7 @@ static void check_listing(struct imap *imap, struct folder *folder, const struct
 		uint64_t number = l->life;
 		void **slot = slot_of(done, bytes_of(&number, sizeof(number)));
 
-		if (*slot != NULL || is_reborn(imap, folder, l->listing, op))
+		if (*slot != NULL || imap_is_reborn(imap, folder, l->listing, op))
 			continue;
 		if (knowledge_knew(k, folder->key, life, op->invoked_event, l->life,
 			    l->listing->ended_event)) {
@@ -517,7 +508,7 @@ static void check_listing(struct imap *imap, struct folder *folder, const struct
 
 static void list(struct imap *imap, const struct history_op *op)
 {
-	struct folder *folder = folder_of(imap, knowledge_folder(op->user, op->mailbox_guid));
+	struct imap_folder *folder = imap_folder_of(imap, op);
 	uint32_t life = knowledge_life(imap->oracle->knowledge, op);
 	size_t count;
 	const struct history_sighting *seen = history_sightings(imap->c->history, op->id, &count);
@@ -542,46 +533,47 @@ static void list(struct imap *imap, const struct history_op *op)
 static void check_store(struct imap *imap, const struct history_op *op)
 {
 	const struct knowledge *k = imap->oracle->knowledge;
-	struct folder *folder = folder_of(imap, knowledge_folder(op->user, op->mailbox_guid));
+	struct imap_folder *folder = imap_folder_of(imap, op);
 	uint32_t life = knowledge_life(k, op);
 
 	for (const struct list *l = folder->lists; op->changed && l != NULL; l = l->before) {
 		if (l->listing->uidvalidity == op->uidvalidity &&
-			!is_reborn(imap, folder, l->listing, op) &&
+			!imap_is_reborn(imap, folder, l->listing, op) &&
 			op->modseq <= l->listing->highest_modseq &&
 			knowledge_knew(k, folder->key, life, op->invoked_event, l->life,
 				l->listing->ended_event))
-			find(imap, folder, 10, "I10 change below HIGHESTMODSEQ", l->listing, op,
-				"a change of a flag is not above the HIGHESTMODSEQ before it",
+			imap_find(imap, folder, 10, "I10 change below HIGHESTMODSEQ", l->listing,
+				op, "a change of a flag is not above the HIGHESTMODSEQ before it",
 				NULL);
 	}
 }
 
 /* ---- 6, 7, 10: STATUS ---- */
 
-static void check_numbers(struct imap *imap, struct folder *folder, const struct history_op *a,
+static void check_numbers(struct imap *imap, struct imap_folder *folder, const struct history_op *a,
 	const struct history_op *op)
 {
 	if (op->uidvalidity < a->uidvalidity)
-		find(imap, folder, 6, "I6 UIDVALIDITY decreased", a, op, "UIDVALIDITY decreased",
-			NULL);
+		imap_find(imap, folder, 6, "I6 UIDVALIDITY decreased", a, op,
+			"UIDVALIDITY decreased", NULL);
 	if (op->uidvalidity != a->uidvalidity)
 		return;
 	if (op->uidnext < a->uidnext)
-		find(imap, folder, 7, "I7 UIDNEXT decreased", a, op, "UIDNEXT decreased", NULL);
+		imap_find(
+			imap, folder, 7, "I7 UIDNEXT decreased", a, op, "UIDNEXT decreased", NULL);
 	if (op->highest_modseq < a->highest_modseq)
-		find(imap, folder, 10, "I10 HIGHESTMODSEQ decreased", a, op,
+		imap_find(imap, folder, 10, "I10 HIGHESTMODSEQ decreased", a, op,
 			"HIGHESTMODSEQ decreased", NULL);
 }
 
 static void check_status(struct imap *imap, const struct history_op *op)
 {
 	const struct knowledge *k = imap->oracle->knowledge;
-	struct folder *folder = folder_of(imap, knowledge_folder(op->user, op->mailbox_guid));
+	struct imap_folder *folder = imap_folder_of(imap, op);
 	uint32_t life = knowledge_life(k, op);
 
 	for (const struct list *l = folder->lists; l != NULL; l = l->before) {
-		if (!is_reborn(imap, folder, l->listing, op) &&
+		if (!imap_is_reborn(imap, folder, l->listing, op) &&
 			knowledge_knew(k, folder->key, life, op->invoked_event, l->life,
 				l->listing->ended_event))
 			check_numbers(imap, folder, l->listing, op);
@@ -591,12 +583,13 @@ static void check_status(struct imap *imap, const struct history_op *op)
 /* ---- all of them ---- */
 
 /* With one backend at a time nothing was ever done twice. */
-static void check_renumbered(struct imap *imap, const struct history_op *op, struct folder *folder)
+static void check_renumbered(
+	struct imap *imap, const struct history_op *op, struct imap_folder *folder)
 {
 	uint64_t to = LAB_MIN(service_of(imap, op->user)->at_once, op->ended_event);
 
 	if (renumberings(imap, folder, to) > 0)
-		find(imap, folder, 9, "I9 renumbered without cause", op, op,
+		imap_find(imap, folder, 9, "I9 renumbered without cause", op, op,
 			"a merge gave mails new UIDs, although one backend at a time had served "
 			"the user",
 			NULL);
@@ -604,10 +597,13 @@ static void check_renumbered(struct imap *imap, const struct history_op *op, str
 
 static void judge_op(struct imap *imap, const struct history_op *op)
 {
+	if (op->outcome == HISTORY_OK &&
+		(op->kind == HISTORY_SELECT || op->kind == HISTORY_STATUS ||
+			op->kind == HISTORY_STORE))
+		imap_check_lost_modseqs(imap, op);
 	if (op->outcome == HISTORY_OK && op->kind == HISTORY_SELECT) {
 		list(imap, op);
-		check_renumbered(
-			imap, op, folder_of(imap, knowledge_folder(op->user, op->mailbox_guid)));
+		check_renumbered(imap, op, imap_folder_of(imap, op));
 	} else if (op->outcome == HISTORY_OK && op->kind == HISTORY_STATUS) {
 		check_status(imap, op);
 	} else if (op->outcome == HISTORY_OK && op->kind == HISTORY_STORE) {

@@ -36,11 +36,20 @@ struct merge {
 	const struct merge *before;
 };
 
+/* Its index of the folder was made from what is stored, by others or by lives before it: none of
+ * its own was left. The newest first. */
+struct beginning {
+	uint64_t from, to, to_ns; /* events of the refresh; its end */
+	const struct beginning *before;
+};
+
 /* What one life knows of one folder. */
 struct reader {
 	uint32_t life;
 	const struct moment *known;
 	const struct vector *listed; /* what was stored when its refresh began */
+	uint64_t listed_at;          /* the event of that; 0: none is under way */
+	const struct beginning *begun;
 	struct reader *next;
 };
 
@@ -48,6 +57,7 @@ struct folder {
 	const struct moment *stored;
 	struct reader *readers;
 	struct upload *uploads; /* under way */
+	uint32_t last;          /* who uploaded last; KNOWLEDGE_NOBODY */
 	const struct merge *merges;
 };
 
@@ -282,8 +292,10 @@ static struct folder *folder_of(struct knowledge *k, const struct lab_event *eve
 		k->is_full = true;
 		return NULL;
 	}
-	if (*slot == NULL)
+	if (*slot == NULL) {
 		*slot = lab_arena_new_of(k->arena, struct folder);
+		((struct folder *)*slot)->last = KNOWLEDGE_NOBODY;
+	}
 	return *slot;
 }
 
@@ -360,10 +372,30 @@ static void upload_finished(
 
 	if (*at == NULL)
 		return;
-	if (oracle_event_number(event, "code") == LAB_OK)
+	if (oracle_event_number(event, "code") == LAB_OK) {
 		folder->stored = later(
 			k, folder->stored, event, joined(k, newest(folder->stored), (*at)->value));
+		folder->last = life;
+	}
 	*at = (*at)->next;
+}
+
+static void begun(struct knowledge *k, struct reader *reader, const struct lab_event *event)
+{
+	struct beginning *beginning = lab_arena_new_of(k->arena, struct beginning);
+
+	*beginning = (struct beginning){ reader->listed_at, event->sequence, event->time_ns,
+		reader->begun };
+	reader->begun = beginning;
+}
+
+static void refresh_started(
+	struct knowledge *k, struct folder *folder, uint32_t life, const struct lab_event *event)
+{
+	struct reader *reader = reader_of(k, folder, life);
+
+	reader->listed = newest(folder->stored);
+	reader->listed_at = event->sequence;
 }
 
 static void refresh_finished(
@@ -375,7 +407,12 @@ static void refresh_finished(
 		!lab_view_eq_cstr(oracle_event_text(event, "metacache_status"), "kept"))
 		reader->known = later(
 			k, reader->known, event, joined(k, newest(reader->known), reader->listed));
+	if (oracle_event_number(event, "code") == LAB_OK && reader->listed_at != 0 &&
+		folder->last != life &&
+		lab_view_eq_cstr(oracle_event_text(event, "metacache_status"), "created"))
+		begun(k, reader, event);
 	reader->listed = NULL;
+	reader->listed_at = 0;
 }
 
 static void merged(
@@ -433,7 +470,7 @@ static void folder_event(struct knowledge *k, const struct lab_event *event)
 		break;
 	case LAB_EV_metacache_mailbox_refresh_started:
 	case LAB_EV_metacache_user_refresh_started:
-		reader_of(k, folder, life)->listed = newest(folder->stored);
+		refresh_started(k, folder, life, event);
 		break;
 	case LAB_EV_metacache_mailbox_refresh_finished:
 	case LAB_EV_metacache_user_refresh_finished:
@@ -488,6 +525,18 @@ bool knowledge_knew(const struct knowledge *k, uint64_t folder, uint32_t reader,
 {
 	return reader != KNOWLEDGE_NOBODY && writer != KNOWLEDGE_NOBODY &&
 	       knowledge_known_until(k, folder, reader, at, writer) >= done;
+}
+
+uint64_t knowledge_begun(
+	const struct knowledge *k, uint64_t folder, uint32_t reader, uint64_t at, uint64_t *ret_ns)
+{
+	const struct reader *r = find_reader(find_folder(k, folder), reader);
+	const struct beginning *b = r == NULL ? NULL : r->begun;
+
+	while (b != NULL && b->to > at)
+		b = b->before;
+	*ret_ns = b == NULL ? 0 : b->to_ns;
+	return b == NULL ? 0 : b->from;
 }
 
 bool knowledge_was_stored(

@@ -57,6 +57,11 @@ bool knowledge_knew(const struct knowledge *k, uint64_t folder, uint32_t reader,
 /* Up to which event. */
 uint64_t knowledge_known_until(
 	const struct knowledge *k, uint64_t folder, uint32_t reader, uint64_t at, uint32_t writer);
+/* When the reader last began, before `at`, to make its index of the folder from what is stored, as
+ * it had none: an event, and when it had it; 0: never. What it had itself uploaded last, and finds
+ * as it was, counts as kept. */
+uint64_t knowledge_begun(
+	const struct knowledge *k, uint64_t folder, uint32_t reader, uint64_t at, uint64_t *ret_ns);
 /* Was all of it in the storage? */
 bool knowledge_was_stored(
 	const struct knowledge *k, uint64_t folder, uint64_t at, uint32_t writer, uint64_t done);

@@ -496,6 +496,101 @@ static void modseqs_of_backends_that_do_not_know_each_other_are_not_compared(voi
 	}
 }
 
+/* A client saw 2000; the backend crashed; another one begins from what is stored, then or
+ * before that, and says what `later` is. */
+static void lose_and_see(
+	bool begins_before, unsigned saver, struct t_list later, const struct t_mail *mails)
+{
+	t_deliver_at(1, 1, 0);
+	if (begins_before)
+		t_refresh(2, 0, "created");
+	t_lists(1, LIST(.highest = 2000, .uidnext = 2), { .n = 1, .modseq = 1500 });
+	t_crash(1);
+	t.now += LAB_MINUTE;
+	t_refresh(2, 0, begins_before ? "refreshed_unchanged" : "created");
+	t_deliver_at(saver, 2, 0);
+	t_list(2, later, mails, 2);
+}
+
+static void modseqs_that_a_crash_cost_are_not_given_again(void **state)
+{
+	static const struct {
+		bool begins_before, is_found;
+		uint64_t highest, modseq;
+	} rows[] = {
+		{ false, true, 1999, 1998 }, { false, true, 3000, 2000 },  /* the new mail */
+		{ false, false, 2001, 2001 }, { true, false, 1999, 1998 }, /* it cannot know */
+	};
+
+	for (size_t i = 0; i < LAB_COUNT_OF(rows); i++) {
+		const struct t_mail mails[] = { { .n = 1, .modseq = 1500 },
+			{ .n = 2, .modseq = rows[i].modseq } };
+
+		lose_and_see(rows[i].begins_before, 2,
+			(struct t_list){ .highest = rows[i].highest, .uidnext = 3 }, mails);
+		finish_with({ .n = 1 }, { .n = 2 });
+		if (rows[i].is_found)
+			assert_int_equal(t_finds("I10 lost modseqs given again")->invariant, 10);
+		else
+			t_passes();
+		(void)t_teardown(state);
+		(void)t_setup_backends(state);
+	}
+}
+
+/* It may have an index of before the crash. */
+static void a_mail_of_another_backend_need_not_be_above_them(void **state)
+{
+	const struct t_mail mails[] = { { .n = 1, .modseq = 1500 }, { .n = 2, .modseq = 1900 } };
+
+	(void)state;
+	lose_and_see(false, 3, (struct t_list){ .highest = 2000, .uidnext = 3 }, mails);
+	finish_with({ .n = 1 }, { .n = 2 });
+	t_passes();
+}
+
+static void a_store_after_a_crash_is_above_them(void **state)
+{
+	const struct t_mail mails[] = { { .n = 1, .modseq = 2500 }, { .n = 2, .modseq = 2500 } };
+
+	for (unsigned i = 0; i < 3; i++) {
+		struct history_op store;
+
+		lose_and_see(false, 2, (struct t_list){ .highest = 2500, .uidnext = 3 }, mails);
+		t_crash(2);
+		t_refresh(3, 0, "created");
+		store = t_store_op(3, 1, T_SEEN, true, i != 1);
+		store.modseq = 2500 + i / 2;
+		(void)t_run(store, HISTORY_OK);
+		finish_with({ .n = 1, .flags = i == 1 ? 0 : T_SEEN }, { .n = 2 });
+		if (i == 0)
+			(void)t_finds("I10 lost modseqs given again");
+		else
+			t_passes();
+		(void)t_teardown(state);
+		(void)t_setup_backends(state);
+	}
+}
+
+/* Within a minute no clock may be off by half of one. */
+static void clocks_that_are_far_apart_excuse_them(void **state)
+{
+	static const int64_t errors_us[] = { 29000000, 31000000 };
+	const struct t_mail mails[] = { { .n = 1, .modseq = 1500 }, { .n = 2, .modseq = 1600 } };
+
+	for (unsigned i = 0; i < LAB_COUNT_OF(errors_us); i++) {
+		t_set_clock_error(errors_us[i]);
+		lose_and_see(false, 2, (struct t_list){ .highest = 1999, .uidnext = 3 }, mails);
+		finish_with({ .n = 1 }, { .n = 2 });
+		if (i == 0)
+			(void)t_finds("I10 lost modseqs given again");
+		else
+			t_excuses("I10 lost modseqs given again");
+		(void)t_teardown(state);
+		(void)t_setup_backends(state);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -529,6 +624,10 @@ int main(void)
 		t_backends_test(what_modseqs_must_not_do_is_found),
 		t_backends_test(a_store_is_above_what_was_reported),
 		t_backends_test(modseqs_of_backends_that_do_not_know_each_other_are_not_compared),
+		t_backends_test(modseqs_that_a_crash_cost_are_not_given_again),
+		t_backends_test(a_mail_of_another_backend_need_not_be_above_them),
+		t_backends_test(a_store_after_a_crash_is_above_them),
+		t_backends_test(clocks_that_are_far_apart_excuse_them),
 	};
 
 	return cmocka_run_group_tests_name("oracle-imap", tests, NULL, NULL);
