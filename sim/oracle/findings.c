@@ -241,17 +241,17 @@ static bool keeps_body(const struct oracle *oracle, const struct history_op *op)
 	       (op->kind == HISTORY_MOVE || (op->kind == HISTORY_EXPUNGE && op->copied));
 }
 
-/* A copy while the reference that it copies is deleted: lockdir is of one host, if it is set. */
-static const char *race_of(const struct oracle *oracle, const struct oracle_instance *instance)
+/* A copy while the reference that it copies is deleted: lockdir is of one host, if it is set. Only
+ * deletes that began before that event. */
+static const char *race_of(const struct oracle *oracle, const struct oracle_object *object,
+	const struct history_op *copy, uint64_t before)
 {
-	const struct history_op *copy = instance->maker;
-
-	for (const struct oracle_touch *t = instance->object->first; t != NULL; t = t->next) {
+	for (const struct oracle_touch *t = object->first; t != NULL; t = t->next) {
 		const struct history_op *op = t->op;
 
 		if (oracle_is_storage_write(op) && op->kind != HISTORY_DELIVER &&
 			op->kind != HISTORY_COPY && op != copy && !keeps_body(oracle, op) &&
-			overlap(op, copy)) {
+			overlap(op, copy) && op->invoked_event < before) {
 			if (!lab_view_eq(op->backend, copy->backend))
 				return "a copy raced with a delete on another host, and lockdir is "
 				       "of one host only (obox 3.10)";
@@ -259,6 +259,39 @@ static const char *race_of(const struct oracle *oracle, const struct oracle_inst
 				return "a copy raced with a delete, and there is no lockdir (obox "
 				       "3.10)";
 		}
+	}
+	return NULL;
+}
+
+/* May a copy that began then have found what `earlier` made among the references? */
+static bool may_be_counted(
+	struct oracle *oracle, const struct history_op *earlier, const struct history_op *copy)
+{
+	const struct oracle_instance *made;
+
+	if ((earlier->kind != HISTORY_COPY && earlier->kind != HISTORY_MOVE) ||
+		earlier->outcome == HISTORY_FAIL || earlier->invoked_event >= copy->invoked_event)
+		return false;
+	made = earlier->made.has_name ? oracle_instance_find(&oracle->model, earlier->user,
+						earlier->target, earlier->made.name)
+				      : NULL;
+	return made == NULL || made->removed == NULL ||
+	       made->removed->ended_event > copy->invoked_event;
+}
+
+/* Under the lock a copy counts references, so as not to copy what is deleted. One that raced with
+ * the delete counts, too, and has no body. */
+static const char *race_before(struct oracle *oracle, const struct oracle_instance *instance)
+{
+	const struct history_op *copy = instance->maker;
+	uint64_t end = oracle_is_maybe(copy) ? UINT64_MAX : copy->ended_event;
+
+	for (const struct oracle_touch *t = instance->object->first;
+		t != NULL && oracle->settings.has_lockdir; t = t->next) {
+		if (may_be_counted(oracle, t->op, copy) &&
+			race_of(oracle, instance->object, t->op, end) != NULL)
+			return "it counted the reference of a copy that had raced with a delete on "
+			       "another host, and lockdir is of one host only (obox 3.10)";
 	}
 	return NULL;
 }
@@ -273,7 +306,9 @@ const char *oracle_excuse_race(struct oracle *oracle, const struct oracle_instan
 			instance->maker == NULL || instance->maker->kind == HISTORY_DELIVER ||
 			instance->object == NULL)
 			return NULL;
-		race = race_of(oracle, instance);
+		race = race_of(oracle, instance->object, instance->maker, UINT64_MAX);
+		if (race == NULL)
+			race = race_before(oracle, instance);
 		if (!instance->maker->source.has_name)
 			return race;
 		instance = oracle_instance_find(&oracle->model, instance->user,

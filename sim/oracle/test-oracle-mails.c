@@ -206,6 +206,65 @@ static void race_of_two_hosts_is_excused(void **state)
 	t_excuses("I1 lost mail");
 }
 
+/* A copy on backend-2 races with the expunge of what it copies; INBOX's mail is gone after that.
+ */
+static void copy_beside_expunge(const char *expunger)
+{
+	struct history_op copy = t_copy_op(HISTORY_COPY, 0, 1, 1, 1, 1);
+	uint32_t id;
+
+	copy.made = t_object(2, 1);
+	t.peer = "backend-2";
+	copy.backend = lab_view_cstr(t.peer);
+	id = t_begin(&copy);
+	t.peer = expunger;
+	t_expunge(0, 1, 1, 1, HISTORY_OK);
+	t_end(id, &copy, HISTORY_OK);
+	t.peer = "backend-2";
+	t_delete_forward(0, 1);
+	t_delete_reverse(1, 1);
+	t_drop(1);
+}
+
+/* Whoever does not know of the expunge moves the mail, and finds that it has a reference. */
+static void move_after_the_race(void)
+{
+	t_copy(HISTORY_MOVE, 0, 1, 1, 1, 1, t_object(3, 1), HISTORY_OK);
+	t_audit(0, NULL, NULL, 0);
+	t_audit(1, NULL, NULL, 0);
+}
+
+static void move_that_counts_a_raced_copy_is_excused(void **state)
+{
+	(void)state;
+	t_mail(1);
+	copy_beside_expunge("backend-1");
+	t_expunge(1, 2, 1, 1, HISTORY_UNCERTAIN);
+	move_after_the_race();
+	t_excuses("I1 lost mail");
+}
+
+static void move_that_counts_no_raced_copy_is_not_excused(void **state)
+{
+	(void)state;
+	t_mail(1);
+	copy_beside_expunge("backend-1");
+	/* That copy is gone: there was nothing to count. */
+	t_expunge(1, 2, 1, 1, HISTORY_OK);
+	move_after_the_race();
+	t_finds("I1 lost mail");
+}
+
+static void move_after_a_race_on_one_host_is_not_excused(void **state)
+{
+	(void)state;
+	t_mail(1);
+	copy_beside_expunge("backend-2");
+	t_expunge(1, 2, 1, 1, HISTORY_UNCERTAIN);
+	move_after_the_race();
+	t_finds("I1 lost mail");
+}
+
 static void race_on_one_host_is_not_excused(void **state)
 {
 	struct history_op copy;
@@ -599,6 +658,9 @@ int main(void)
 		t_test(moved_mail_leaves_its_source),
 		t_test(move_that_only_copied_must_keep_both),
 		t_test(race_of_two_hosts_is_excused),
+		t_test(move_that_counts_a_raced_copy_is_excused),
+		t_test(move_that_counts_no_raced_copy_is_not_excused),
+		t_test(move_after_a_race_on_one_host_is_not_excused),
 		t_test(race_on_one_host_is_not_excused),
 		t_test(without_lockdir_a_race_on_one_host_is_excused),
 		t_test(objects_taken_away_on_purpose_excuse_the_loss),
