@@ -7,7 +7,7 @@
  *     LAB_ALWAYS(name, so)        something that is so whenever anybody comes to a place
  *
  * The list is marks.def; `oboxlab list marks` prints it. A scenario says which of them its campaign
- * must hit (scenario { marks }). Outside of a simulated run nobody counts, and a mark is one load
+ * must hit (scenario { marks }). Outside of a run nobody counts, and a mark is one load
  * and one branch. Not for the emulators, which have threads of their own in the live world.
  */
 #ifndef LAB_BASE_MARK_H

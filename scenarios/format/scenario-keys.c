@@ -298,6 +298,8 @@ static const struct conf_key keys[] = {
 		"The same of groups, from the backend with the most load to that with the least"),
 	RANGE("cluster", scenario_cluster, site_down, CONF_UNIT_TIME, LAB_SEC, YEAR, "5 min",
 		"Until a site that most of the others do not reach is out"),
+	RANGE("cluster", scenario_cluster, controller_round, CONF_UNIT_TIME, LAB_SEC, HOUR, "10 s",
+		"How often a controller looks at its backends and at the other sites"),
 	RANGE("cluster", scenario_cluster, balance_interval, CONF_UNIT_TIME, LAB_SEC, YEAR, "1 h",
 		"From one group's move to the next"),
 	RANGE("cluster", scenario_cluster, balance_samples, CONF_UNIT_COUNT, 1, 1000000, "3000",

@@ -273,7 +273,7 @@ struct scenario_cluster {
 	enum cluster_assign assign;
 	bool read_back, frozen, pull, controllers;
 	enum cluster_feature backend_health, site_health, balance;
-	struct conf_range site_down, balance_interval, balance_samples;
+	struct conf_range controller_round, site_down, balance_interval, balance_samples;
 	struct conf_range user_ttl, group_ttl, view_ttl, recheck;
 	struct conf_range user_move_timeout, proxy_timeout, proxy_max_reconnects;
 	struct conf_range disconnect_delay, pop3_percentage;

@@ -183,6 +183,7 @@ static int start(struct live_run *run, struct lab_error *err)
 		.lab = w->lab,
 		.nodes = w->scene.nodes,
 		.node_count = w->scene.node_count,
+		.palomar = w->palomar,
 		.mails = run->options->mails,
 		.begin_ns = w->scene.warmup_end,
 		.end_ns = w->scene.storm_end,
@@ -192,6 +193,7 @@ static int start(struct live_run *run, struct lab_error *err)
 	run->history = settings.history = history_new(w->heap);
 	run->oracle = judge_new_oracle(&w->scene, w->heap);
 	judge_backends(run->oracle, &w->scene);
+	judge_proxies(run->oracle, w->palomar);
 	live_add_sink(w->live, on_event, run);
 	if (live_on_interrupt(w->live, on_interrupt, run, err) < 0)
 		return -1;
@@ -245,6 +247,7 @@ static void finish(struct live_run *run, bool is_broken, const struct lab_error 
 		unread(run, &unreadable);
 	else
 		judge(&c, run->result);
+	judge_always(&c, run->result);
 	judge_collect(&c, run->result);
 	if (run->options->canonical != NULL)
 		history_print_canonical(run->history, run->options->canonical);
@@ -279,8 +282,6 @@ static int check_scenario(const struct scenario *s, struct lab_error *err)
 	if (scenario_has_operator(s))
 		return lab_fail(err, LAB_UNSUPPORTED,
 			"damage, repair and collect_interval are of the simulated world only");
-	if (s->cluster.proxies.high > 0)
-		return lab_fail(err, LAB_UNSUPPORTED, "cluster { } is of the simulated world only");
 	for (size_t i = 0; i < s->group_count; i++) {
 		if (s->groups[i].mails.high > 0)
 			return lab_fail(err, LAB_UNSUPPORTED,
@@ -301,6 +302,8 @@ int run_live(const struct run_options *options, struct run_result *ret, uint64_t
 	*ret = (struct run_result){ .seed = options->seed };
 	run->options = options;
 	run->result = ret;
+	lab_mark_hits = ret->marks;
+	lab_always_counts = &ret->always;
 	lab_defects_on = scenario_defects(options->scenario, &options->defects);
 	lab_assert_context(describe_run, run);
 	result = check_scenario(options->scenario, err);
@@ -318,6 +321,8 @@ int run_live(const struct run_options *options, struct run_result *ret, uint64_t
 	oracle_free(&run->oracle);
 	live_world_free(&run->world);
 	lab_assert_context(NULL, NULL);
+	lab_mark_hits = NULL;
+	lab_always_counts = NULL;
 	lab_defects_on = LAB_NO_DEFECTS;
 	lab_heap_drop(&heap);
 	lab_pool_free(&pool);

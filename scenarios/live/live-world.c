@@ -1,38 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "scenarios/live/live-world.h"
+#include "scenarios/live/live-world-private.h"
 
+#include "scenarios/runner/palomar.h"
 #include "scenarios/runner/peers.h"
 
 #include <stdio.h>
 
 #define FIBERS_MAX 65536
+#define HOSTS_MAX 254 /* addresses of a range */
 #define SERVICE_BYTES_MAX ((size_t)SCENE_MEMORY_MAX)
-#define CQL_POINTS \
-	(FAULT_CQL | FAULT_BIT(cql_connect) | FAULT_BIT(cql_prepare) | FAULT_BIT(cql_tls) | \
-		FAULT_BIT(cql_node_down))
-/* Kinds that only the simulated world can do. */
-#define MISSING_POINTS \
-	(FAULT_DISK | FAULT_BIT(world_partition) | FAULT_BIT(world_clock) | \
-		FAULT_BIT(world_hang) | FAULT_BIT(world_zone))
 
 /* ---- hosts ---- */
 
-static struct live_host_place *place_of(struct live_world *w, const struct node *node)
-{
-	return &w->places[node - w->scene.nodes];
-}
-
 static void on_boot(struct env *env, void *arg)
 {
+	const struct live_host_place *place = arg;
+
 	(void)env;
-	node_main(arg);
+	place->main(place->arg);
 }
 
-static void boot(struct live_world *w, struct node *node)
+void live_world_boot(struct live_host_place *place)
 {
 	struct lab_error err;
 
-	if (live_start(place_of(w, node)->host, "main", on_boot, node, &err) < 0)
+	if (live_start(place->host, "main", on_boot, place, &err) < 0)
 		lab_bug("there are more fibers than a live run may have");
 }
 
@@ -55,33 +47,95 @@ static int new_lab(struct live_world *w, struct lab_error *err)
 	return live_start(w->lab_host, "main", lab_main, NULL, err);
 }
 
-static int new_host(struct live_world *w, struct node *node, struct lab_error *err)
+static int new_host(struct live_world *w, struct live_host_place *place,
+	struct live_host_settings *settings, struct lab_error *err)
 {
-	struct live_host_place *place = place_of(w, node);
-	size_t number = (size_t)(node - w->scene.nodes) + 1;
+	if (live_directory_add(w->root, settings->hostname, place->root, err) < 0)
+		return -1;
+	settings->root = place->root;
+	settings->source_address = place->source;
+	return live_host_new(w->live, settings, &place->host, err);
+}
+
+static int new_backend(struct live_world *w, size_t number, struct lab_error *err)
+{
+	struct live_host_place *place = &w->places[number];
+	struct node *node = &w->scene.nodes[number];
 	struct live_host_settings settings = { .hostname = node->name,
 		.zone = node->zone,
-		.root = place->root,
-		.source_address = place->source,
 		.heap_max_bytes = scene_memory_max(&w->scene, node),
 		.wall_offset_us = scene_clock_offset(&w->scene, node) };
 
-	snprintf(place->source, sizeof(place->source), "127.0.1.%zu", number);
-	if (number > 254)
-		return lab_fail(err, LAB_LIMIT, "more than 253 backends in the live world");
-	if (live_directory_add(w->root, node->name, place->root, err) < 0)
-		return -1;
-	place->world = w;
-	return live_host_new(w->live, &settings, &place->host, err);
+	*place = (struct live_host_place){ .node = node, .main = node_main, .arg = node };
+	snprintf(place->source, sizeof(place->source), "127.0.1.%zu", number + 1);
+	if (number >= HOSTS_MAX)
+		return lab_fail(
+			err, LAB_LIMIT, "more than %d backends in the live world", HOSTS_MAX - 1);
+	return new_host(w, place, &settings, err);
+}
+
+/* Proxies and controllers. */
+static int new_palomar_host(struct live_world *w, size_t number, struct lab_error *err)
+{
+	struct live_host_place *place = &w->places[w->scene.node_count + 1 + number];
+	struct palomar_host *palomar = palomar_host_at(w->palomar, number);
+	struct live_host_settings settings = { .hostname = palomar->name, .zone = palomar->zone };
+
+	*place = (struct live_host_place){
+		.palomar = palomar, .main = palomar_host_main, .arg = palomar
+	};
+	snprintf(place->source, sizeof(place->source), "127.0.3.%zu", number + 1);
+	if (number >= HOSTS_MAX)
+		return lab_fail(err, LAB_LIMIT,
+			"more than %d proxies and controllers in the live world", HOSTS_MAX);
+	return new_host(w, place, &settings, err);
+}
+
+static size_t palomar_count(const struct live_world *w)
+{
+	size_t count = 0;
+
+	while (w->palomar != NULL && palomar_host_at(w->palomar, count) != NULL)
+		count++;
+	return count;
 }
 
 static int new_hosts(struct live_world *w, struct lab_error *err)
 {
+	size_t others = palomar_count(w);
+
+	w->places =
+		lab_new_array(w->heap, struct live_host_place, w->scene.node_count + 1 + others);
 	for (size_t i = 0; i <= w->scene.node_count; i++) {
-		if (new_host(w, &w->scene.nodes[i], err) < 0)
+		if (new_backend(w, i, err) < 0)
 			return -1;
+		w->place_count++;
+	}
+	for (size_t i = 0; i < others; i++) {
+		if (new_palomar_host(w, i, err) < 0)
+			return -1;
+		w->place_count++;
 	}
 	return 0;
+}
+
+static void host_started(const struct live_host_place *place)
+{
+	struct env *env = live_host_env(place->host);
+
+	if (place->node != NULL)
+		node_booted(place->node, env);
+	else
+		palomar_booted(place->palomar, env);
+}
+
+static void host_crashed(struct live_world *w, const struct live_host_place *place)
+{
+	w->crashes++;
+	if (place->node != NULL)
+		node_crashed(place->node, w->lab);
+	else
+		palomar_crashed(place->palomar);
 }
 
 static void follow_hosts(void *ctx, const struct lab_event *event)
@@ -90,34 +144,32 @@ static void follow_hosts(void *ctx, const struct lab_event *event)
 
 	if (w->is_closing || (event->id != LAB_EV_host_crashed && event->id != LAB_EV_host_started))
 		return;
-	for (size_t i = 0; i <= w->scene.node_count; i++) {
-		struct env *env = live_host_env(w->places[i].host);
-
-		if (env->host != event->host)
+	for (size_t i = 0; i < w->place_count; i++) {
+		if (live_host_env(w->places[i].host)->host != event->host)
 			continue;
-		if (event->id == LAB_EV_host_started) {
-			node_booted(&w->scene.nodes[i], env);
-		} else {
-			w->crashes++;
-			node_crashed(&w->scene.nodes[i], w->lab);
-		}
+		if (event->id == LAB_EV_host_started)
+			host_started(&w->places[i]);
+		else
+			host_crashed(w, &w->places[i]);
 	}
 }
 
 /* ---- services behind sockets ---- */
 
-struct peers {
-	struct front_end_peer items[SCENE_NODES_MAX];
-	size_t count;
-};
-
-static void list_peers(struct live_world *w, struct peers *ret)
+/* Who speaks from which address. */
+static struct front_end_peer *list_peers(struct live_world *w)
 {
-	ret->count = w->scene.node_count + 1;
-	for (size_t i = 0; i < ret->count; i++)
-		ret->items[i] = (struct front_end_peer){ .address = w->places[i].source,
-			.name = w->scene.nodes[i].name,
-			.zone = w->scene.nodes[i].zone };
+	struct front_end_peer *peers =
+		lab_new_array(w->heap, struct front_end_peer, w->place_count);
+
+	for (size_t i = 0; i < w->place_count; i++) {
+		const struct env *env = live_host_env(w->places[i].host);
+
+		peers[i] = (struct front_end_peer){
+			.address = w->places[i].source, .name = env->hostname, .zone = env->zone
+		};
+	}
+	return peers;
 }
 
 static int new_services(struct live_world *w, struct lab_error *err)
@@ -140,13 +192,12 @@ static int new_services(struct live_world *w, struct lab_error *err)
 static int serve_all(struct live_world *w, struct lab_error *err)
 {
 	struct scene *scene = &w->scene;
-	struct peers *peers = lab_new(w->heap, struct peers);
 	struct sim_connection_life life = scene_s3_life(scene);
-	struct serve_socket socket = { .start_ns = live_start_ns(w->live), .peers = peers->items };
+	struct serve_socket socket = { .start_ns = live_start_ns(w->live),
+		.peers = list_peers(w),
+		.peer_count = w->place_count };
 	const char *names[SCENE_CQL_NODES_MAX];
 
-	list_peers(w, peers);
-	socket.peer_count = peers->count;
 	socket.life = &life;
 	socket.life_seed = w->options->seed;
 	if (!w->options->scenario->is_foreign_s3 &&
@@ -217,175 +268,6 @@ static int map_names(struct live_world *w, struct lab_error *err)
 	return 0;
 }
 
-/* ---- Cassandra nodes ---- */
-
-struct node_switch {
-	struct live_world *world;
-	size_t node;
-	bool is_up;
-};
-
-static void node_switch_run(void *ctx)
-{
-	struct node_switch *s = ctx;
-	struct live_world *w = s->world;
-	uint64_t now_ns = live_now(w->live);
-
-	if (s->is_up)
-		cqlemu_node_start(w->scene.cql, s->node, now_ns);
-	else
-		cqlemu_node_kill(w->scene.cql, s->node, now_ns);
-}
-
-/* A dead node refuses connections, and those it had are reset. */
-static void switch_node(struct live_world *w, size_t node, bool is_up)
-{
-	struct node_switch s = { w, node, is_up };
-	struct lab_error err;
-
-	if (!is_up)
-		(void)stream_front_end_listen(w->cql, w->scene.cql_names[node], false, &err);
-	stream_front_end_call(w->cql, node_switch_run, &s);
-	if (is_up && stream_front_end_listen(w->cql, w->scene.cql_names[node], true, &err) < 0)
-		fprintf(stderr, "live: %s stays down: %s\n", w->scene.cql_names[node], err.message);
-}
-
-/* ---- the fault plan's time line ---- */
-
-struct episode_run {
-	struct live_world *world;
-	const struct fault_episode *episode;
-	bool is_on;
-	struct node *crashed; /* to be started again */
-	uint32_t crashed_boots;
-};
-
-static struct node *target_backend(struct live_world *w, const struct fault_episode *episode)
-{
-	for (size_t i = 0; i < w->scene.node_count; i++) {
-		if (strcmp(w->scene.nodes[i].name, episode->target) == 0)
-			return &w->scene.nodes[i];
-	}
-	lab_bug("a crash has a backend as its target");
-}
-
-static size_t target_cql_node(struct live_world *w, const struct fault_episode *episode)
-{
-	for (size_t i = 0; i < w->scene.cql_count; i++) {
-		if (strcmp(w->scene.cql_names[i], episode->target) == 0)
-			return i;
-	}
-	lab_bug("node_down has a Cassandra node as its target");
-}
-
-static void begin_crash(struct episode_run *run)
-{
-	struct live_world *w = run->world;
-	struct node *node = target_backend(w, run->episode);
-	struct live_host_place *place = place_of(w, node);
-
-	if (!live_host_up(place->host))
-		return;
-	run->crashed = node;
-	run->crashed_boots = node->boots;
-	live_crash(place->host);
-	if (run->episode->disk == FAULT_DISK_WIPE && live_directory_empty(place->root) < 0)
-		fprintf(stderr, "live: %s: some files are left\n", place->root);
-}
-
-static void trace_episode(struct episode_run *run, enum lab_event_id id)
-{
-	const struct fault_episode *episode = run->episode;
-
-	LIVE_WORLD_EVENT(run->world, id, LAB_F_U64("episode", episode->id),
-		LAB_F_CSTR("kind", fault_kind_name(episode->kind)),
-		LAB_F_CSTR("target", episode->target), LAB_F_U64("rate_ppm", episode->rate_ppm),
-		LAB_F_U64("length_ns", episode->length_ns));
-}
-
-static void on_episode_end(void *ctx)
-{
-	struct episode_run *run = ctx;
-	struct live_world *w = run->world;
-	const struct fault_episode *episode = run->episode;
-
-	if (run->is_on && episode->kind == FAULT_node_down)
-		switch_node(w, target_cql_node(w, episode), true);
-	/* Unless somebody else started it meanwhile. */
-	if (run->crashed != NULL && !run->crashed->is_up &&
-		run->crashed->boots == run->crashed_boots)
-		boot(w, run->crashed);
-	trace_episode(run, LAB_EV_episode_finished);
-}
-
-static void at(struct live_world *w, uint64_t time_ns, void (*fn)(void *ctx), void *ctx)
-{
-	struct lab_error err;
-
-	if (live_at(w->live, time_ns, fn, ctx, &err) < 0)
-		lab_bug("there is a callback for each episode");
-}
-
-static void on_episode_begin(void *ctx)
-{
-	struct episode_run *run = ctx;
-	struct live_world *w = run->world;
-	const struct fault_episode *episode = run->episode;
-
-	trace_episode(run, LAB_EV_episode_started);
-	if (fault_kind_is_world(episode->kind) &&
-		live_tap_fire(w->tap, episode->id, live_now(w->live))) {
-		run->is_on = true;
-		if (episode->kind == FAULT_crash)
-			begin_crash(run);
-		else
-			switch_node(w, target_cql_node(w, episode), false);
-	}
-	at(w, episode->start_ns + episode->length_ns, on_episode_end, run);
-}
-
-static void on_episode(void *ctx, const struct fault_episode *episode)
-{
-	struct live_world *w = ctx;
-	struct episode_run *run = lab_new(w->heap, struct episode_run);
-
-	*run = (struct episode_run){ .world = w, .episode = episode };
-	if (!episode->is_disabled)
-		at(w, episode->start_ns, on_episode_begin, run);
-}
-
-/* Where nothing of ours is asked for faults. */
-static uint64_t missing_points(const struct live_world *w)
-{
-	const struct scenario *s = w->options->scenario;
-
-	return MISSING_POINTS | (s->is_foreign_s3 ? FAULT_S3 : 0) |
-	       (s->is_foreign_cql ? CQL_POINTS : 0);
-}
-
-static void on_skipped(void *ctx, const struct scenario_fault *fault)
-{
-	const struct live_world *w = ctx;
-	const struct scenario *s = w->options->scenario;
-
-	fprintf(stderr, "live: fault %.*s is left out: it is for the simulated world%s%s only\n",
-		LAB_VIEW_ARG(fault->name), s->is_foreign_s3 ? " or for the emulated S3" : "",
-		s->is_foreign_cql ? " or for the emulated Cassandra" : "");
-}
-
-static void on_fault(void *ctx, const struct fault_record *record)
-{
-	struct live_world *w = ctx;
-
-	w->told_ns = record->time_ns;
-	LIVE_WORLD_EVENT(w, LAB_EV_fault_injected, LAB_F_U64("fault", record->id),
-		LAB_F_CSTR("point", fault_point_name(record->point)),
-		LAB_F_CSTR("kind", fault_kind_name(record->kind)),
-		LAB_F_U64("episode", record->episode), LAB_F_CSTR("instance", record->instance),
-		LAB_F_CSTR("peer", record->peer), LAB_F_CSTR("subject", record->subject));
-	w->told_ns = 0;
-}
-
 static void on_access(void *ctx, const struct sim_access *access)
 {
 	struct live_world *w = ctx;
@@ -395,7 +277,7 @@ static void on_access(void *ctx, const struct sim_access *access)
 
 void live_world_drain(struct live_world *w)
 {
-	struct live_tap_sink sink = { w, on_access, on_fault };
+	struct live_tap_sink sink = { w, on_access, live_on_fault };
 
 	if (!w->is_closing)
 		live_tap_drain(w->tap, &sink);
@@ -410,13 +292,39 @@ static enum dict_hop_fault dict_hop(void *ctx, struct env *env, struct lab_view 
 	return scene_dict_hop(env, key, hooks.fault, hooks.ctx);
 }
 
-static struct sim_fault decide_pull(void *ctx, const struct sim_fault_query *query)
+static struct sim_fault decide(void *ctx, const struct sim_fault_query *query)
 {
 	struct live_world *w = ctx;
 	struct sim_hooks hooks;
 
 	live_tap_hooks(w->tap, &hooks);
 	return hooks.fault(hooks.ctx, query);
+}
+
+/* ---- Palomar ---- */
+
+/* Loopback has no partitions: who is up is heard. */
+static bool everybody_hears(void *ctx, struct lab_view from, struct lab_view to)
+{
+	(void)ctx;
+	(void)from;
+	(void)to;
+	return true;
+}
+
+/* Before the services have threads of their own: it writes GeoDB's first rows. */
+static int new_palomar(struct live_world *w, struct lab_error *err)
+{
+	const struct palomar_settings settings = { .scene = &w->scene,
+		.lab = w->lab,
+		.end_ns = w->scene.storm_end,
+		.decide = decide,
+		.reachable = everybody_hears,
+		.ctx = w };
+
+	if (!palomar_is_wanted(w->options->scenario))
+		return 0;
+	return palomar_new(&settings, &w->palomar, err);
 }
 
 /* ---- the whole world ---- */
@@ -431,7 +339,23 @@ static int new_scene(struct live_world *w, struct lab_error *err)
 	w->scene.is_live = true;
 	w->tap = live_tap_new(&w->scene);
 	return scene_new_faults(
-		&w->scene, live_tap_heap(w->tap), missing_points(w), on_skipped, w, err);
+		&w->scene, live_tap_heap(w->tap), live_missing_points(w), live_on_skipped, w, err);
+}
+
+static struct live_host_place *auditor_place(struct live_world *w)
+{
+	return &w->places[w->scene.node_count];
+}
+
+/* Whoever is down, but for the auditor. */
+static void boot_all(struct live_world *w)
+{
+	for (size_t i = 0; i < w->place_count; i++) {
+		struct live_host_place *place = &w->places[i];
+
+		if (place != auditor_place(w) && !live_host_up(place->host))
+			live_world_boot(place);
+	}
 }
 
 int live_world_build(struct live_world *w, const struct run_options *options, void *ctx,
@@ -447,22 +371,23 @@ int live_world_build(struct live_world *w, const struct run_options *options, vo
 	w->heap = lab_heap_new(w->pool, SERVICE_BYTES_MAX);
 	if (live_directory_new(w->root, err) < 0 || live_encrypted_prepare(w, &settings, err) < 0 ||
 		live_new(&settings, &w->live, err) < 0 || new_lab(w, err) < 0 ||
-		new_scene(w, err) < 0 || new_hosts(w, err) < 0 || new_services(w, err) < 0 ||
-		serve_all(w, err) < 0 || live_encrypted_serve(w, err) < 0 ||
-		map_names(w, err) < 0 || live_world_claim(w, err) < 0)
+		new_scene(w, err) < 0 || new_services(w, err) < 0 || new_palomar(w, err) < 0 ||
+		new_hosts(w, err) < 0 || serve_all(w, err) < 0 ||
+		live_encrypted_serve(w, err) < 0 || map_names(w, err) < 0 ||
+		live_world_claim(w, err) < 0)
 		return -1;
 	live_add_sink(w->live, follow_hosts, w);
-	live_tap_observe(w->tap, w->scene.plan, on_episode, w);
+	live_tap_observe(w->tap, w->scene.plan, live_on_episode, w);
 	(void)peers_new(&(struct peers_settings){ .lab = w->lab,
 		.nodes = w->scene.nodes,
 		.node_count = w->scene.node_count,
-		.decide = decide_pull,
+		.decide = decide,
 		.ctx = w });
 	for (size_t i = 0; i < w->scene.node_count; i++) {
 		w->scene.nodes[i].settings.dict_hop = dict_hop;
 		w->scene.nodes[i].settings.dict_hop_ctx = w;
-		boot(w, &w->scene.nodes[i]);
 	}
+	boot_all(w);
 	return 0;
 }
 
@@ -498,17 +423,14 @@ void live_world_free(struct live_world *w)
 void live_world_heal(struct live_world *w)
 {
 	for (size_t i = 0; w->cql != NULL && i < w->scene.cql_count; i++)
-		switch_node(w, i, true);
-	for (size_t i = 0; i < w->scene.node_count; i++) {
-		if (!w->scene.nodes[i].is_up)
-			boot(w, &w->scene.nodes[i]);
-	}
+		live_switch_node(w, i, true);
+	boot_all(w);
 }
 
 struct node *live_world_auditor(struct live_world *w)
 {
 	struct node *auditor = &w->scene.nodes[w->scene.node_count];
 
-	boot(w, auditor);
+	live_world_boot(auditor_place(w));
 	return auditor;
 }

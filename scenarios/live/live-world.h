@@ -3,20 +3,28 @@
  * live-world.h - a scenario's world for one seed in real time: hosts of core/env/live, services
  * behind sockets, faults; built and taken down.
  *
- * Addresses  Backends speak from 127.0.1.1, 127.0.1.2...; S3 and IMDS listen on 127.0.0.1, the
- *            Cassandra nodes on 127.0.2.1, 127.0.2.2..., all on ports that were free. The settings'
- *            names lead there.
+ * Addresses  Backends speak from 127.0.1.1, 127.0.1.2..., proxies and controllers from 127.0.3.1,
+ *            127.0.3.2...; S3 and IMDS listen on 127.0.0.1, the Cassandra nodes on 127.0.2.1,
+ *            127.0.2.2..., all on ports that were free. The settings' names lead there.
  * Threads    The caller's, and one for each service. Everything here is the caller's.
+ * Palomar    Proxies and controllers are hosts as backends are: their cluster services ask GeoDB by
+ *            CQL over sockets of their own. The way of a client's connection from the load balancer
+ *            to the backend, and a controller's questions to other hosts, are the laboratory's
+ *            calls, without a socket.
  * TLS        If the dict's settings ask for it (ssl_*, cassandra_ssl) Cassandra's nodes speak TLS,
- * and so does S3 behind https://, with certificates made for the run in place of the files that the
- * settings name (live-encrypted.c). Otherwise https:// leads to S3 in the clear. Foreign    A
- * server that is not ours in the place of an emulator (live-foreign.c): an S3 whose bucket is there
- * and empty, a Cassandra cluster that does not have our keyspace. It has no faults and no access
- * log; scene.s3, scene.cql is the mirror for the audit. Files      Of each host in a directory of
- * its own under $TMPDIR or /tmp, removed at the end. Faults     Those of services, crashes and
- * node_down. The kinds that this world does not have (partitions, clocks, the disk) are left out; a
- * fault that has no others is named on stderr. What a crash does to a disk: only `wipe` does
- * anything, because the machine itself goes on and has what was not synced.
+ *            and so does S3 behind https://, with certificates made for the run in place of the
+ *            files that the settings name (live-encrypted.c). Otherwise https:// leads to S3 in the
+ *            clear.
+ * Foreign    A server that is not ours in the place of an emulator (live-foreign.c): an S3 whose
+ *            bucket is there and empty, a Cassandra cluster that does not have our keyspace. It has
+ *            no faults and no access log; scene.s3, scene.cql is the mirror for the audit.
+ * Files      Of each host in a directory of its own under $TMPDIR or /tmp, removed at the end.
+ * Faults     Those of services, crashes, node_down and zone_lost. The kinds that this world does
+ *            not have (partitions, clocks, the disk) are left out; a fault that has no others is
+ *            named on stderr. Who crashes has its connections reset; a Cassandra node that is down
+ *            refuses connections, and those it had are reset; in a zone that is lost all of that
+ *            happens. What a crash does to a disk: only `wipe` does anything, because the machine
+ *            itself goes on and has what was not synced.
  */
 #ifndef SCENARIOS_LIVE_WORLD_H
 #define SCENARIOS_LIVE_WORLD_H
@@ -33,8 +41,14 @@
 
 #define LIVE_ADDRESS_MAX 40
 
+struct palomar;
+struct palomar_host;
+
 struct live_host_place {
-	struct live_world *world;
+	struct node *node;            /* a backend or the auditor; else NULL */
+	struct palomar_host *palomar; /* a proxy or a controller; else NULL */
+	void (*main)(void *arg);      /* what runs there */
+	void *arg;
 	struct live_host *host;
 	char root[LIVE_DIRECTORY_MAX];
 	char source[LIVE_ADDRESS_MAX];
@@ -49,7 +63,10 @@ struct live_world {
 	struct live_host *lab_host;
 	struct env *lab;
 	char root[LIVE_DIRECTORY_MAX];
-	struct live_host_place places[SCENE_NODES_MAX]; /* as scene.nodes */
+	/* Backends and the auditor as in scene.nodes, then what palomar_host_at() tells. */
+	struct live_host_place *places;
+	size_t place_count;
+	struct palomar *palomar; /* NULL: there is none */
 	struct live_tap *tap;
 	void *access_ctx;
 	void (*access)(void *ctx, const struct sim_access *access);

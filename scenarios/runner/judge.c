@@ -200,6 +200,15 @@ void judge_backends(struct oracle *oracle, const struct scene *scene)
 	}
 }
 
+void judge_proxies(struct oracle *oracle, struct palomar *palomar)
+{
+	const struct palomar_host *host;
+
+	for (size_t i = 0; palomar != NULL && (host = palomar_host_at(palomar, i)) != NULL; i++)
+		oracle_backend_started(
+			oracle, host->env->host, lab_view_cstr(host->name), host->boots);
+}
+
 void judge_access(struct oracle *oracle, const struct sim_access *access, struct run_result *r)
 {
 	oracle_access(oracle, access);

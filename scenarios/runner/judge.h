@@ -23,6 +23,9 @@ struct judge_case {
 struct oracle *judge_new_oracle(const struct scene *scene, struct lab_heap *heap);
 /* Those that are up before it listens. */
 void judge_backends(struct oracle *oracle, const struct scene *scene);
+/* And controllers; NULL: there are none. */
+struct palomar;
+void judge_proxies(struct oracle *oracle, struct palomar *palomar);
 /* Tells the oracle, and counts. */
 void judge_access(
 	struct oracle *oracle, const struct sim_access *access, struct run_result *result);

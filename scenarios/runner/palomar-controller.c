@@ -73,6 +73,8 @@ void palomar_run_controller(struct palomar_host *host)
 	const struct scene *scene = p->settings.scene;
 	const struct controller_ops ops = { host, backend_answers, site_answers, backend_load };
 	struct controller_settings settings;
+	uint64_t round_ns =
+		scene_knob(scene, &p->conf->controller_round, "cluster.controller_round", 0);
 	struct controller *controller;
 
 	controller_settings_defaults(&settings);
@@ -86,7 +88,7 @@ void palomar_run_controller(struct palomar_host *host)
 		(unsigned)scene_knob(scene, &p->conf->balance_samples, "cluster.samples", 0);
 	controller = controller_new(host->env, host->geodb, &settings, &ops);
 	for (;;) {
-		env_sleep(host->env, CONTROLLER_ROUND);
+		env_sleep(host->env, round_ns);
 		(void)controller_round(controller, NULL);
 	}
 }

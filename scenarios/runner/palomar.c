@@ -206,12 +206,12 @@ void palomar_crashed(struct palomar_host *host)
 	host->is_up = false;
 	host->cluster = NULL;
 	host->geodb = NULL;
-	if (host->node != NULL) {
+	/* Who logs in there learns of it; node_crashed() tells those who do other things. */
+	host_calls_crashed(&host->calls, host->palomar->settings.lab);
+	if (host->node != NULL)
 		palomar_sessions_lost(host);
-	} else {
-		host_calls_crashed(&host->calls, host->palomar->settings.lab);
+	else
 		palomar_sessions_cut(host->palomar, host);
-	}
 }
 
 /* ---- what runs there ---- */

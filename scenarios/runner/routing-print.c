@@ -15,6 +15,7 @@ void routing_add(struct oracle_routing *total, const struct oracle_routing *run)
 	measure_add(&total->recoveries, &run->recoveries);
 	measure_add(&total->logins, &run->logins);
 	total->failed_logins += run->failed_logins;
+	total->logins_after_crash += run->logins_after_crash;
 	total->overlap_max_ns = run->overlap_max_ns;
 	total->recovery_max_ns = run->recovery_max_ns;
 	total->login_max_ns = run->login_max_ns;
@@ -75,6 +76,7 @@ void routing_json(const struct oracle_routing *r, struct lab_json *json)
 	lab_json_key(json, "routing");
 	lab_json_object(json);
 	lab_json_put_u64(json, "failed_logins", r->failed_logins);
+	lab_json_put_u64(json, "logins_after_crash", r->logins_after_crash);
 	json_one("logins", &r->logins, r->login_max_ns, json);
 	json_one("overlaps", &r->overlaps, r->overlap_max_ns, json);
 	json_one("recoveries", &r->recoveries, r->recovery_max_ns, json);

@@ -9,7 +9,6 @@
 #include "scenarios/runner/judge.h"
 #include "scenarios/runner/mails-before.h"
 #include "scenarios/runner/migrate.h"
-#include "scenarios/runner/palomar.h"
 #include "scenarios/runner/report.h"
 #include "scenarios/runner/script.h"
 #include "scenarios/runner/sim-world.h"
@@ -345,18 +344,6 @@ static struct judge_case case_of(struct run *run)
 		.crashes = world_counters(world).crashes };
 }
 
-static void tell_of_proxies(struct run *run)
-{
-	struct palomar *palomar = run->sim.palomar;
-
-	for (size_t i = 0; palomar != NULL && palomar_host_at(palomar, i) != NULL; i++) {
-		const struct palomar_host *proxy = palomar_host_at(palomar, i);
-
-		oracle_backend_started(
-			run->oracle, proxy->env->host, lab_view_cstr(proxy->name), proxy->boots);
-	}
-}
-
 static int start_clients(struct run *run, struct lab_error *err)
 {
 	struct workload_settings settings = { .scenario = run->options->scenario,
@@ -426,7 +413,7 @@ static int run_turned(
 		run.oracle = judge_new_oracle(&run.sim.scene, world_heap(run.sim.world));
 		oracle_tell_times(run.oracle, options->times);
 		judge_backends(run.oracle, &run.sim.scene);
-		tell_of_proxies(&run);
+		judge_proxies(run.oracle, run.sim.palomar);
 		world_add_sink(run.sim.world, on_event, &run);
 		world_add_access_sink(run.sim.world, on_access, &run);
 		result = start_clients(&run, err);

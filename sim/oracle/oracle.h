@@ -139,6 +139,7 @@ struct oracle_routing {
 	struct oracle_measure recoveries; /* from the crash of his backend to the next session */
 	struct oracle_measure logins;     /* that succeeded */
 	uint64_t failed_logins;
+	uint64_t logins_after_crash; /* of a host: of those that succeeded */
 	uint64_t overlap_max_ns, recovery_max_ns, login_max_ns; /* their bounds */
 };
 /* Borrowed. All zero without Palomar. */

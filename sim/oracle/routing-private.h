@@ -22,7 +22,7 @@ struct routing {
 	struct lab_map *orders;   /* routing-orders.c: what was decided last, and when */
 	uint64_t last_trouble_ns; /* of what the routing can feel */
 	uint64_t last_ns;         /* of the last event */
-	bool had_trouble, is_full;
+	bool had_trouble, had_crash, is_full;
 	uint64_t logins, slow_logins;
 	struct oracle_routing measured;
 };

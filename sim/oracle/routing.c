@@ -267,6 +267,7 @@ static void login_succeeded(struct oracle *oracle, const struct lab_event *event
 	r->logins++;
 	r->slow_logins += took > oracle->settings.login_max_ns;
 	measure(&r->measured.logins, took);
+	r->measured.logins_after_crash += r->had_crash;
 	if (user == NULL)
 		return;
 	user->failing_ns = 0;
@@ -398,6 +399,7 @@ void routing_event(struct oracle *oracle, const struct lab_event *event)
 	case LAB_EV_episode_started:
 	case LAB_EV_episode_finished:
 	case LAB_EV_host_crashed:
+		r->had_crash |= event->id == LAB_EV_host_crashed;
 		r->had_trouble = true;
 		r->last_trouble_ns = event->time_ns;
 		break;
