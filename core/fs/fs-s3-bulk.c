@@ -4,7 +4,8 @@
  * side where bulk deletes are off (obox 1.6, s3 1.5).
  *
  * A 200 says nothing about a single key: each has its own entry. Keys that the storage refused for
- * now (SlowDown, InternalError) go out again after the waits of the ladder, the others do not.
+ * now (SlowDown, InternalError) go out again after the waits of the ladder, the others do not. Nor
+ * does a key's "AccessDenied" say anything of the attempts before, which may have deleted it.
  */
 #include "core/fs/fs-s3-private.h"
 
@@ -82,6 +83,8 @@ static int post(struct bulk *bulk, struct fs_bulk_item **sent, size_t count,
 	result = body.overflow ? lab_fail(err, LAB_LIMIT, "bulk delete: the keys are too long")
 			       : s3_request_run(&request, bulk->arena, ret, err);
 	lab_buf_done(&body);
+	for (size_t i = 0; i < count; i++)
+		sent[i]->uncertain |= request.was_uncertain;
 	return result;
 }
 

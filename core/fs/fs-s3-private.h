@@ -70,6 +70,7 @@ struct s3_request {
 		struct lab_arena *arena, const char **why);
 	char md5[S3_MD5_HEX_SIZE];   /* of the body that is sent, for inspect */
 	size_t keys;                 /* in a bulk delete, for inspect */
+	bool was_uncertain;          /* an attempt may have been applied, whatever the answer */
 	struct lab_view signed_with; /* access key id of the current attempt */
 };
 

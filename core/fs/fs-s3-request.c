@@ -269,6 +269,7 @@ int s3_request_run(struct s3_request *request, struct lab_arena *arena,
 		.renew = fs->url.auth_role.ptr != NULL ? renew : NULL,
 		.error_code = error_code,
 		.inspect = request->inspect,
+		.ret_uncertain = &request->was_uncertain,
 	};
 
 	return http_client_request(fs->client, &call, arena, ret, err);

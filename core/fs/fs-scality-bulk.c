@@ -130,7 +130,7 @@ static int post(struct bulk *bulk, struct fs_bulk_item **sent, size_t count,
 			 : scality_request_run(&request, bulk->arena, ret, err);
 	lab_buf_done(&body);
 	for (size_t i = 0; i < count; i++)
-		sent[i]->uncertain |= scality_request_was_uncertain(&request);
+		sent[i]->uncertain |= request.was_uncertain;
 	return result;
 }
 

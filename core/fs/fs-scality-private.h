@@ -59,12 +59,8 @@ struct scality_request {
 	size_t answer_max;
 	/* A name that a 2xx answer must have; NULL: any answer will do. */
 	const char *requires;
-	/* Attempts so far; error answers to them; could one of those have been applied? */
-	unsigned attempts, refusals;
-	bool maybe_applied;
+	bool was_uncertain; /* an attempt may have been applied, whatever the answer */
 };
-/* Whether an attempt before the last one may have been applied. */
-bool scality_request_was_uncertain(const struct scality_request *request);
 
 /* A CDMI object id in hex: its reserved bytes, length and CRC are right. */
 bool scality_is_id(struct lab_view hex);

@@ -143,27 +143,9 @@ static int add_headers(
 	struct scality_fs *fs = request->fs;
 	struct lab_view no_token = { NULL, 0 };
 
-	request->attempts++;
 	if (fs_http_add_variables(&fs->url, no_token, http, arena, err) < 0)
 		return -1;
 	return fs_http_add_basic(&fs->url, http, fs->env->heap, arena, err);
-}
-
-/* CDMI has no error codes, but this is asked for each error answer. */
-static struct lab_view count_refusal(
-	void *ctx, const struct lab_http_response *response, struct lab_arena *arena)
-{
-	struct scality_request *request = ctx;
-
-	(void)arena;
-	request->refusals++;
-	request->maybe_applied |= http_classify(response->status, LAB_VIEW(""))->maybe_applied;
-	return LAB_VIEW("");
-}
-
-bool scality_request_was_uncertain(const struct scality_request *request)
-{
-	return request->maybe_applied || request->attempts > request->refusals + 1;
 }
 
 /* An answer that was cut, or is from somebody else. 204 has no body. */
@@ -197,8 +179,8 @@ int scality_request_run(struct scality_request *request, struct lab_arena *arena
 		.reason = fs->reason,
 		.ctx = request,
 		.sign = add_headers,
-		.error_code = count_refusal,
-		.inspect = inspect };
+		.inspect = inspect,
+		.ret_uncertain = &request->was_uncertain };
 
 	return http_client_request(fs->client, &call, arena, ret, err);
 }

@@ -1355,6 +1355,30 @@ static void a_failed_post_is_the_result_of_each_key(void **state)
 	assert_error(probe, LAB_UNCERTAIN);
 }
 
+/* What a key is told by the last attempt says nothing of those before it. */
+static void a_refused_key_behind_a_failed_post_is_uncertain(void **state)
+{
+	struct probe *probe = *state;
+
+	probe->count = 3;
+	fake_status(probe->world, 500);
+	deleted(probe, DELETED("k0") FAILED("k1", "AccessDenied") FAILED("k2", "NoSuchKey"));
+	run(probe, step_delete_many);
+	assert_int_equal(probe->world->request_count, 2);
+	assert_int_equal(probe->results[0].code, LAB_OK);
+	assert_int_equal(probe->results[1].code, LAB_UNCERTAIN);
+	assert_int_equal(probe->results[2].code, LAB_OK);
+
+	/* Refused before it was read, or never sent. */
+	error_body(probe, 503, "SlowDown");
+	fake_fail(probe->world, LAB_REFUSED, 0);
+	deleted(probe, DELETED("k0") FAILED("k1", "AccessDenied") FAILED("k2", "NoSuchKey"));
+	run(probe, step_delete_many);
+	assert_int_equal(probe->world->request_count, 5);
+	assert_int_equal(probe->results[1].code, LAB_DENIED);
+	assert_int_equal(probe->results[2].code, LAB_NOT_FOUND);
+}
+
 static void the_same_key_twice_is_sent_once(void **state)
 {
 	struct probe *probe = *state;
@@ -1534,6 +1558,7 @@ int main(void)
 		TEST(refused_keys_go_out_again_after_the_ladder_s_waits),
 		TEST(refused_keys_are_given_up_after_max_retries),
 		TEST(a_failed_post_is_the_result_of_each_key),
+		TEST(a_refused_key_behind_a_failed_post_is_uncertain),
 		TEST(the_same_key_twice_is_sent_once),
 		TEST(listing_gives_the_names_of_a_directory),
 		TEST(listing_goes_through_all_pages),

@@ -387,7 +387,10 @@ static void try_until_done(struct http_run *run)
 static int conclude(struct http_run *run, struct lab_error *err)
 {
 	bool changes = run->call->action != HTTP_READ;
+	bool uncertain = changes && run->uncertain && !lab_defect(PUT_TIMEOUT_IS_CERTAIN);
 
+	if (run->call->ret_uncertain != NULL)
+		*run->call->ret_uncertain = uncertain;
 	if (run->error.code == LAB_OK)
 		return 0;
 	/* It was there for an earlier attempt of ours, which may have been applied. */
@@ -396,7 +399,7 @@ static int conclude(struct http_run *run, struct lab_error *err)
 		run->error.code = LAB_OK;
 		return 0;
 	}
-	if (changes && run->uncertain && !lab_defect(PUT_TIMEOUT_IS_CERTAIN))
+	if (uncertain)
 		run->error.code = LAB_UNCERTAIN;
 	if (!changes && lab_defect(ERRORS_ARE_404) && run->error.code == LAB_UNAVAILABLE)
 		run->error.code = LAB_NOT_FOUND;

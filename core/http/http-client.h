@@ -120,6 +120,10 @@ struct http_call {
 	 * another one (500 and 503 as such; HTTP_STATUS_ALTERED), with its reason in `why`. */
 	unsigned (*inspect)(void *ctx, const struct lab_http_response *response,
 		struct lab_arena *arena, const char **why);
+	/* Set: an attempt of a write or delete may have been applied, also where the last one was
+	 * answered with 2xx. For answers that say of a part of what was asked that it failed: that
+	 * is then said of the last attempt only. NULL: nobody asks. */
+	bool *ret_uncertain;
 };
 /* For inspect(): a 2xx answer that is not what it says. For a read it is LAB_CORRUPT, for a write
  * it may have been applied; both are retried. */

@@ -28,6 +28,7 @@ struct probe {
 	int sign_fails_at; /* n-th sign, from 1; 0: never */
 	uint64_t sign_takes_ns;
 	unsigned altered_answers; /* so many of the first answers are not what they say */
+	bool was_uncertain;
 
 	int result;
 	struct lab_http_response response;
@@ -121,6 +122,7 @@ static void probe_request(void *ctx)
 		.renew = probe->can_renew ? probe_renew : NULL,
 		.error_code = probe->reads_code ? probe_error_code : NULL,
 		.inspect = probe->inspects ? probe_inspect : NULL,
+		.ret_uncertain = &probe->was_uncertain,
 	};
 	struct lab_error err;
 	uint64_t started_ns = env_now(&probe->world->env);
@@ -325,6 +327,42 @@ static void a_write_stays_uncertain_after_a_certain_end(void **state)
 			fail_msg("case %zu: %s", i, lab_code_name(probe->err.code));
 		assert_int_equal(probe->err.status, cases[i].last);
 	}
+}
+
+/* Whoever sends many changes at once gets an answer for each, of the last attempt. */
+static void attempts_before_a_good_answer_are_told_of(void **state)
+{
+	struct probe *probe = *state;
+	const unsigned first[] = { 0, 500, 408 };
+
+	fake_status(probe->world, 200);
+	assert_int_equal(run(probe), 0);
+	assert_false(probe->was_uncertain);
+	many(probe, 1, 503, "SlowDown");
+	fake_fail(probe->world, LAB_REFUSED, 0);
+	fake_status(probe->world, 200);
+	assert_int_equal(run(probe), 0);
+	assert_false(probe->was_uncertain);
+	for (size_t i = 0; i < LAB_COUNT_OF(first); i++) {
+		if (first[i] == 0)
+			fake_fail(probe->world, LAB_UNCERTAIN, 0);
+		else
+			fake_status(probe->world, first[i]);
+		fake_status(probe->world, 200);
+		assert_int_equal(run(probe), 0);
+		assert_true(probe->was_uncertain);
+	}
+	probe->inspects = true;
+	probe->altered_answers = 1;
+	many(probe, 2, 200, "");
+	assert_int_equal(run(probe), 0);
+	assert_true(probe->was_uncertain);
+	/* Reads change nothing. */
+	probe->action = HTTP_READ;
+	fake_fail(probe->world, LAB_UNCERTAIN, 0);
+	fake_status(probe->world, 200);
+	assert_int_equal(run(probe), 0);
+	assert_false(probe->was_uncertain);
 }
 
 static void a_write_refused_before_it_began_fails_certainly(void **state)
@@ -1088,6 +1126,7 @@ int main(void)
 		TEST(a_write_without_an_answer_is_uncertain),
 		TEST(a_read_without_an_answer_is_only_unavailable),
 		TEST(a_write_stays_uncertain_after_a_certain_end),
+		TEST(attempts_before_a_good_answer_are_told_of),
 		TEST(a_write_refused_before_it_began_fails_certainly),
 		TEST(a_503_that_is_not_the_storage_s_is_uncertain),
 		TEST(a_write_that_succeeds_at_last_is_ok),
