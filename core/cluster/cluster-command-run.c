@@ -91,6 +91,17 @@ static int add_site(struct run *r, struct lab_error *err)
 		SITE_COLUMN(name) | SITE_COLUMN(load_balancer) | SITE_COLUMN(status), 0, err);
 }
 
+/* Its hosts stop serving until they are told the new one (palomar 1.2). */
+static int rename_site(struct run *r, const struct cluster_site *site, struct lab_error *err)
+{
+	const struct cluster_site after = { .id = site->id, .name = r->command->name };
+
+	if (cluster_view_site_named(&r->base.view, after.name) != NULL)
+		return lab_fail(err, LAB_EXISTS, "there is a site %.*s", LAB_VIEW_ARG(after.name));
+	return geodb_put(r->base.geodb, CLUSTER_TABLE_SITE, &after, SITE_COLUMN(name),
+		geodb_timestamp(r->base.geodb, site->version_us), err);
+}
+
 static int update_site(struct run *r, struct lab_error *err)
 {
 	const struct cluster_site *site = command_find_site(&r->base, argument(r, 0), err);
@@ -105,9 +116,10 @@ static int update_site(struct run *r, struct lab_error *err)
 			    0, err) < 0)
 			return -1;
 	}
-	return r->command->status == CLUSTER_STATUS_NONE
-		       ? 0
-		       : cluster_site_status(r->base.geodb, site->name, r->command->status, err);
+	if (r->command->status != CLUSTER_STATUS_NONE &&
+		cluster_site_status(r->base.geodb, site->name, r->command->status, err) < 0)
+		return -1;
+	return r->command->name.len == 0 ? 0 : rename_site(r, site, err);
 }
 
 static int remove_site(struct run *r, struct lab_error *err)
@@ -199,6 +211,16 @@ static bool is_address(struct lab_view host)
 	return !has_letter;
 }
 
+static int check_new_host(const struct run *r, struct lab_view host, struct lab_error *err)
+{
+	if (is_address(host))
+		return lab_fail(err, LAB_INVALID, "a backend is known by its name in DNS, not %.*s",
+			LAB_VIEW_ARG(host));
+	if (cluster_view_backend_named(&r->base.view, host) != NULL)
+		return lab_fail(err, LAB_EXISTS, "there is a backend %.*s", LAB_VIEW_ARG(host));
+	return 0;
+}
+
 static int add_backend(struct run *r, struct lab_error *err)
 {
 	const struct cluster_site *site = command_find_site(&r->base, r->command->site, err);
@@ -209,13 +231,23 @@ static int add_backend(struct run *r, struct lab_error *err)
 
 	if (site == NULL)
 		return -1;
-	if (is_address(row.host))
-		return lab_fail(err, LAB_INVALID, "a backend is known by its name in DNS, not %.*s",
-			LAB_VIEW_ARG(row.host));
-	if (cluster_view_backend_named(&r->base.view, row.host) != NULL)
-		return lab_fail(err, LAB_EXISTS, "there is a backend %.*s", LAB_VIEW_ARG(row.host));
+	if (check_new_host(r, row.host, err) < 0)
+		return -1;
 	row.site_id = site->id;
 	return geodb_put(r->base.geodb, CLUSTER_TABLE_BACKEND, &row, CLUSTER_ALL_COLUMNS, 0, err);
+}
+
+/* Proxies go to the new name; the host refuses until its cluster_backend_name is that. */
+static int rename_backend(struct run *r, struct lab_error *err)
+{
+	const struct cluster_backend *backend = find_backend(r, argument(r, 0), err);
+	struct cluster_backend after = { .host = r->command->name };
+
+	if (backend == NULL || check_new_host(r, after.host, err) < 0)
+		return -1;
+	after.id = backend->id;
+	return geodb_put(r->base.geodb, CLUSTER_TABLE_BACKEND, &after, BACKEND_COLUMN(host),
+		geodb_timestamp(r->base.geodb, backend->version_us), err);
 }
 
 static int update_backend(struct run *r, struct lab_error *err)
@@ -225,9 +257,10 @@ static int update_backend(struct run *r, struct lab_error *err)
 	if (c->load_factor >= 0 && cluster_backend_load_factor(r->base.geodb, c->arguments[0],
 					   (unsigned)c->load_factor, err) < 0)
 		return -1;
-	return c->status == CLUSTER_STATUS_NONE
-		       ? 0
-		       : cluster_backend_status(r->base.geodb, c->arguments[0], c->status, err);
+	if (c->status != CLUSTER_STATUS_NONE &&
+		cluster_backend_status(r->base.geodb, c->arguments[0], c->status, err) < 0)
+		return -1;
+	return c->name.len == 0 ? 0 : rename_backend(r, err);
 }
 
 static int remove_backend(struct run *r, struct lab_error *err)

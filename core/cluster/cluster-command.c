@@ -110,6 +110,8 @@ static int take_option(struct parser *p, struct lab_view name, struct lab_error 
 		c->load_balancer = value;
 	} else if (lab_view_eq_cstr(name, "--id")) {
 		c->id = value;
+	} else if (lab_view_eq_cstr(name, "--name")) {
+		c->name = value;
 	} else {
 		return lab_fail(err, LAB_INVALID, "there is no option %.*s", LAB_VIEW_ARG(name));
 	}
@@ -151,13 +153,13 @@ static int check(struct cluster_command *c, struct lab_error *err)
 	if (c->verb == CLUSTER_DO_BACKEND_ADD && c->site.len == 0)
 		return lab_fail(err, LAB_INVALID, "cluster backend add needs --site");
 	if (c->verb == CLUSTER_DO_BACKEND_UPDATE && c->status == CLUSTER_STATUS_NONE &&
-		c->load_factor < 0)
-		return lab_fail(
-			err, LAB_INVALID, "cluster backend update: --status or --load-factor");
+		c->load_factor < 0 && c->name.len == 0)
+		return lab_fail(err, LAB_INVALID,
+			"cluster backend update: --status, --load-factor or --name");
 	if (c->verb == CLUSTER_DO_SITE_UPDATE && c->status == CLUSTER_STATUS_NONE &&
-		c->load_balancer.ptr == NULL)
-		return lab_fail(
-			err, LAB_INVALID, "cluster site update: --status or --load-balancer");
+		c->load_balancer.ptr == NULL && c->name.len == 0)
+		return lab_fail(err, LAB_INVALID,
+			"cluster site update: --status, --load-balancer or --name");
 	return 0;
 }
 

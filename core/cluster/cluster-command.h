@@ -19,7 +19,8 @@
 #define CLUSTER_COMMANDS(X) \
 	X(SITE_ADD, "site add", "[--load-balancer HOST] NAME", 1, 1, "a new site, online") \
 	X(SITE_REMOVE, "site remove", "NAME", 1, 1, "no safety checks") \
-	X(SITE_UPDATE, "site update", "[--status STATUS] [--load-balancer HOST] NAME", 1, 1, \
+	X(SITE_UPDATE, "site update", \
+		"[--status STATUS] [--load-balancer HOST] [--name NEW] NAME", 1, 1, \
 		"online, offline, standby, evacuate; a change of status ends forced moves") \
 	X(SITE_STATUS, "site status", "NAME", 1, 1, "one site") \
 	X(SITE_LIST, "site list", "", 0, 0, "all sites") \
@@ -31,7 +32,8 @@
 		"a share of the users whose home it is comes back") \
 	X(BACKEND_ADD, "backend add", "--site SITE HOST", 1, 1, "a new backend, standby") \
 	X(BACKEND_REMOVE, "backend remove", "HOST", 1, 1, "no safety checks") \
-	X(BACKEND_UPDATE, "backend update", "[--status STATUS] [--load-factor N] HOST", 1, 1, \
+	X(BACKEND_UPDATE, "backend update", \
+		"[--status STATUS] [--load-factor N] [--name NEW] HOST", 1, 1, \
 		"online, offline, standby; 0 to 100") \
 	X(BACKEND_STATUS, "backend status", "HOST", 1, 1, "one backend") \
 	X(BACKEND_LIST, "backend list", "[--site SITE]", 0, 0, "all backends, or a site's") \
@@ -55,9 +57,9 @@ struct cluster_command {
 	enum cluster_command_verb verb;
 	struct lab_view arguments[CLUSTER_COMMAND_WORDS_MAX];
 	size_t argument_count;
-	struct lab_view site, load_balancer, id; /* ptr NULL: not given */
-	enum cluster_status status;              /* NONE: not given */
-	int64_t load_factor;                     /* -1: not given */
+	struct lab_view site, load_balancer, id, name; /* ptr NULL: not given */
+	enum cluster_status status;                    /* NONE: not given */
+	int64_t load_factor;                           /* -1: not given */
 	unsigned percent;
 	bool is_direct;
 };

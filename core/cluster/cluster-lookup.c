@@ -11,6 +11,7 @@
 
 static int refuse(struct lab_error *err, const char *what)
 {
+	LAB_MARK(lookup_refused);
 	/* Whatever it was: it may be gone the next time. */
 	if (err != NULL) {
 		err->code = LAB_UNAVAILABLE;
@@ -36,8 +37,10 @@ static int read_user(struct cluster *c, struct cluster_lookup *l, bool fresh,
 	found = geodb_get(c->geodb, CLUSTER_TABLE_USER, &q->user, arena, err);
 	if (found < 0) {
 		if (!fresh &&
-			localdb_get_user(c->localdb, &q->user, c->settings.stale_max_ns, arena))
+			localdb_get_user(c->localdb, &q->user, c->settings.stale_max_ns, arena)) {
+			LAB_MARK(stale_row_used);
 			return 0;
+		}
 		return refuse(err, "the user cannot be looked up");
 	}
 	q->has_user = found > 0;
@@ -67,8 +70,10 @@ static int read_group(struct cluster *c, struct cluster_lookup *l, bool fresh,
 	found = geodb_get(c->geodb, CLUSTER_TABLE_GROUP, &q->group, arena, err);
 	if (found < 0) {
 		if (!fresh &&
-			localdb_get_group(c->localdb, &q->group, c->settings.stale_max_ns, arena))
+			localdb_get_group(c->localdb, &q->group, c->settings.stale_max_ns, arena)) {
+			LAB_MARK(stale_row_used);
 			return 0;
+		}
 		return refuse(err, "the user's group cannot be looked up");
 	}
 	q->has_group = found > 0;

@@ -40,7 +40,7 @@ struct cluster {
 	struct localdb *localdb;
 	struct cluster_snapshot *snapshot; /* NULL: none yet */
 	uint64_t snapshot_ns;              /* when it was read, or tried to be */
-	bool is_frozen;
+	bool is_frozen, is_unknown; /* is_unknown: GeoDB does not have it under its own name */
 	struct lab_map *members;
 	struct env_cond changed; /* sessions and moves */
 	struct cluster_move *moves;

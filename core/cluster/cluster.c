@@ -4,6 +4,8 @@
  */
 #include "core/cluster/cluster-private.h"
 
+#include "core/base/mark.h"
+
 void cluster_settings_defaults(struct cluster_settings *ret, bool is_backend)
 {
 	*ret = (struct cluster_settings){ .policy = { CLUSTER_ASSIGN_HASH, 100 },
@@ -122,6 +124,18 @@ struct cluster_snapshot *cluster_view_take(
 	return cluster->snapshot;
 }
 
+/* Whoever has a wrong name serves nobody, and says so, once. */
+static int unknown(struct cluster *cluster, const char *why, struct lab_error *err)
+{
+	LAB_MARK(name_unknown);
+	if (!cluster->is_unknown)
+		ENV_EVENT(cluster->env, LAB_EV_log_message, LAB_F_CSTR("message", why),
+			LAB_F_TEXT("site", cluster->settings.local_site),
+			LAB_F_TEXT("backend", cluster->settings.backend_name));
+	cluster->is_unknown = true;
+	return cluster_tempfail(err, why);
+}
+
 int cluster_self(struct cluster *cluster, const struct cluster_view *view,
 	struct cluster_id *ret_site, struct cluster_id *ret_backend, struct lab_error *err)
 {
@@ -131,16 +145,16 @@ int cluster_self(struct cluster *cluster, const struct cluster_view *view,
 	const struct cluster_backend *backend = cluster_view_backend_named(view, name);
 
 	if (site == NULL)
-		return cluster_tempfail(err, "cluster_local_site is not a site in GeoDB");
+		return unknown(cluster, "cluster_local_site is not a site in GeoDB", err);
 	*ret_site = site->id;
 	*ret_backend = (struct cluster_id){ { 0 } };
-	if (name.len == 0)
-		return 0;
-	if (backend == NULL)
-		return cluster_tempfail(err, "cluster_backend_name is not a backend in GeoDB");
-	if (!cluster_id_eq(backend->site_id, site->id))
-		return cluster_tempfail(err, "this backend is of another site in GeoDB");
-	*ret_backend = backend->id;
+	if (name.len > 0 && backend == NULL)
+		return unknown(cluster, "cluster_backend_name is not a backend in GeoDB", err);
+	if (name.len > 0 && !cluster_id_eq(backend->site_id, site->id))
+		return unknown(cluster, "this backend is of another site in GeoDB", err);
+	if (name.len > 0)
+		*ret_backend = backend->id;
+	cluster->is_unknown = false;
 	return 0;
 }
 

@@ -29,6 +29,7 @@ struct controller {
 	int64_t read_ms;      /* windows before it were read */
 	uint64_t balanced_ns; /* when a group was last moved; 0: never */
 	uint64_t draws;
+	bool is_stopped; /* GeoDB is not the one that it knows itself in */
 };
 
 /* NULL: too many. */

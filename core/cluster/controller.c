@@ -72,6 +72,17 @@ void controller_tell(struct controller *c, enum lab_event_id event, struct lab_v
 
 /* ---- what there is ---- */
 
+/* Nothing is done until it is mended, which is said once. */
+static int stop(struct controller *c, const char *why, struct lab_error *err)
+{
+	LAB_MARK(name_unknown);
+	if (!c->is_stopped)
+		ENV_EVENT(c->env, LAB_EV_log_message, LAB_F_CSTR("message", why),
+			LAB_F_TEXT("site", c->settings.site));
+	c->is_stopped = true;
+	return cluster_tempfail(err, why);
+}
+
 static int read_all(struct controller *c, struct lab_error *err)
 {
 	struct cluster_view *view = &c->view;
@@ -86,7 +97,8 @@ static int read_all(struct controller *c, struct lab_error *err)
 		return -1;
 	self = cluster_view_site_named(view, c->settings.site);
 	if (self == NULL)
-		return cluster_tempfail(err, "CLUSTER_SITE is not a site in GeoDB");
+		return stop(c, "CLUSTER_SITE is not a site in GeoDB", err);
+	c->is_stopped = false;
 	c->self = self->id;
 	return 0;
 }
@@ -289,8 +301,10 @@ int controller_round(struct controller *c, struct lab_error *err)
 	int result;
 
 	lab_arena_reset(c->work);
-	if (read_all(c, err) < 0)
+	if (read_all(c, err) < 0) {
+		LAB_MARK(controller_blind);
 		return -1;
+	}
 	result = check_backends(c, err);
 	if (check_sites(c, err) < 0)
 		result = -1;

@@ -44,6 +44,11 @@ PALOMAR(sites_are_listed_changed_added_and_removed)
 	(void)told(p, "site add --load-balancer lb-3 az3");
 	assert_non_null(strstr(told(p, "site list"), "az3\tlb-3\tonline\t0\t0\n"));
 	refused(p, "site add az3", LAB_EXISTS);
+	refused(p, "site update --name az1 az3", LAB_EXISTS);
+	(void)told(p, "site update --name az4 --load-balancer lb-4 az3");
+	assert_non_null(strstr(told(p, "site list"), "az4\tlb-4\tonline\t0\t0\n"));
+	refused(p, "site status az3", LAB_NOT_FOUND);
+	(void)told(p, "site update --name az3 az4");
 	(void)told(p, "site remove az3");
 	refused(p, "site status az3", LAB_NOT_FOUND);
 	refused(p, "site update --status online az7", LAB_NOT_FOUND);
@@ -63,6 +68,12 @@ PALOMAR(shares_of_users_are_forced_and_recovered)
 
 PALOMAR(backends_are_listed_changed_added_and_removed)
 {
+	refused(p, "backend update --name b1 b2", LAB_EXISTS);
+	refused(p, "backend update --name 10.0.0.1 b2", LAB_INVALID);
+	refused(p, "backend update --name b7 b77", LAB_NOT_FOUND);
+	(void)told(p, "backend update --name b77 b2");
+	refused(p, "backend status b2", LAB_NOT_FOUND);
+	(void)told(p, "backend update --name b2 b77");
 	(void)told(p, "backend update --status standby --load-factor 25 b2");
 	assert_string_equal(told(p, "backend status b2"),
 		"host\tsite\tstatus\tload_factor\nb2\taz1\tstandby\t25\n");

@@ -189,6 +189,23 @@ PALOMAR(not_more_than_half_of_a_site_is_taken_out)
 	controller_free(&t.controller);
 }
 
+PALOMAR(who_is_not_in_geodb_decides_nothing)
+{
+	const struct cluster_site renamed = { .id = geo_id(SITE_1), .name = LAB_VIEW("zone-a") };
+
+	open_controller(p);
+	feature(p, "backend_health", "on");
+	geo_must(&p->err,
+		geodb_put(p->here->geodb, CLUSTER_TABLE_SITE, &renamed, SITE_COLUMN(name), 0,
+			&p->err),
+		0);
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(controller_round(t.controller, &p->err), -1);
+	assert_non_null(strstr(p->err.message, "CLUSTER_SITE is not a site in GeoDB"));
+	assert_int_equal(p->geo->events[LAB_EV_log_message], 1);
+	controller_free(&t.controller);
+}
+
 PALOMAR(a_new_controller_leaves_alone_what_another_took_out)
 {
 	open_controller(p);
@@ -370,6 +387,7 @@ int main(void)
 		cmocka_unit_test(without_its_switch_it_does_nothing_and_dryrun_only_says_so),
 		cmocka_unit_test(not_more_than_half_of_a_site_is_taken_out),
 		cmocka_unit_test(a_new_controller_leaves_alone_what_another_took_out),
+		cmocka_unit_test(who_is_not_in_geodb_decides_nothing),
 		cmocka_unit_test(a_site_that_nobody_reaches_is_taken_out_after_a_while),
 		cmocka_unit_test(one_group_goes_from_most_load_to_least),
 		cmocka_unit_test(equal_loads_move_nothing),

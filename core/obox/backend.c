@@ -300,6 +300,11 @@ int backend_user_get(struct backend *backend, struct lab_view name, struct obox_
 	return 0;
 }
 
+bool backend_is_full(const struct backend *backend)
+{
+	return metacache_is_full(backend->metacache);
+}
+
 int backend_user_open(struct backend *backend, struct lab_view name, struct obox_user **ret,
 	struct lab_error *err)
 {

@@ -77,6 +77,8 @@ struct env *backend_env(const struct backend *backend);
 struct fs_services;
 struct fs_services *backend_get_services(struct backend *backend);
 
+/* Beyond metacache_max_grace: backend_user_open() refuses everybody. */
+bool backend_is_full(const struct backend *backend);
 /* The user, opened at first use: builds the fs stack from obox_fs. Counts a reference. `name` is
  * the login name (%u). Each time the root is refreshed, unless it was accessed within
  * metacache_close_delay. Blocks. -1: LAB_INVALID (the name, or a setting as expanded for it); what

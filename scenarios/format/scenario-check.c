@@ -316,6 +316,24 @@ static bool is_mixed(const struct scenario_fault *f)
 	return world && service;
 }
 
+static void check_keyspace(const struct check *check, const struct scenario_fault *f)
+{
+	struct conf_where where = where_of(check, "fault", f->name, "keyspace");
+
+	if (f->keyspace.len == 0)
+		return;
+	if (f->keyspace.len >= FAULT_NAME_MAX)
+		complain(check, where, "keyspace: it is longer than %d bytes", FAULT_NAME_MAX - 1);
+	for (unsigned k = 0; k < FAULT_KIND_COUNT; k++) {
+		uint64_t points = fault_kind_points((enum fault_kind)k);
+
+		if ((f->kinds >> k & 1) != 0 && (points & FAULT_CQL) == 0)
+			complain(check, where,
+				"keyspace: %s does not happen to requests about tables",
+				fault_kind_name((enum fault_kind)k));
+	}
+}
+
 static void check_fault(const struct check *check, const struct scenario_fault *f)
 {
 	struct conf_where where = where_of(check, "fault", f->name, "target");
@@ -334,6 +352,7 @@ static void check_fault(const struct check *check, const struct scenario_fault *
 		return;
 	}
 	check_name(check, f, where);
+	check_keyspace(check, f);
 	for (unsigned k = 0; k < FAULT_KIND_COUNT; k++) {
 		if ((f->kinds >> k & 1) != 0)
 			check_kind(check, f, (enum fault_kind)k, where);
@@ -398,6 +417,7 @@ static void check_cluster(const struct check *check)
 	const struct scenario *s = check->scenario;
 	const struct conf_range *proxies = &s->cluster.proxies;
 	struct conf_where where = where_of(check, "cluster", LAB_VIEW(""), "proxies");
+	enum dict_cql_consistency level;
 
 	for (size_t i = 0; i < s->fault_count; i++) {
 		if (proxies->low == 0 &&
@@ -407,6 +427,11 @@ static void check_cluster(const struct check *check)
 				"cluster { proxies }",
 				LAB_VIEW_ARG(s->faults[i].name));
 	}
+	if (s->cluster.read_consistency.len > 0 &&
+		dict_cql_consistency_parse(s->cluster.read_consistency, &level) < 0)
+		complain(check, where_of(check, "cluster", LAB_VIEW(""), "read_consistency"),
+			"read_consistency: there is no level %.*s",
+			LAB_VIEW_ARG(s->cluster.read_consistency));
 	if (proxies->high == 0)
 		return;
 	if (proxies->low == 0)

@@ -52,6 +52,7 @@ static struct scenario_episode section_of(
 		.length_ns = e->length_ns,
 		.target = target_of(e, arena),
 		.other = LAB_VIEW(""),
+		.keyspace = lab_arena_copy(arena, lab_view_cstr(e->keyspace)),
 		.rate = fault_kind_is_world(e->kind) || e->nth != 0 ? 1000000 : e->rate_ppm,
 		.nth = e->nth,
 		.is_lasting = e->is_lasting,

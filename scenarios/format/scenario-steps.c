@@ -284,7 +284,8 @@ static int set_target(
 			target = lab_view_skip(target, sizeof(WORLD_ZONE) - 1);
 	}
 	if (lab_view_to_cstr(target, ret->target, sizeof(ret->target)) < 0 ||
-		lab_view_to_cstr(from->other, ret->other, sizeof(ret->other)) < 0)
+		lab_view_to_cstr(from->other, ret->other, sizeof(ret->other)) < 0 ||
+		lab_view_to_cstr(from->keyspace, ret->keyspace, sizeof(ret->keyspace)) < 0)
 		return lab_fail(err, LAB_INVALID, "a target's name is too long");
 	return 0;
 }

@@ -131,7 +131,8 @@ struct scenario_fault {
 	fault_kind_set kinds;
 	uint64_t points;
 	enum scenario_target target, other;
-	struct lab_view only; /* a single target by name; empty: all of the sort */
+	struct lab_view only;     /* a single target by name; empty: all of the sort */
+	struct lab_view keyspace; /* empty: whatever the request is about */
 	struct conf_range episodes, length, rate, amount;
 	unsigned disks;
 	bool in_warmup, in_storm;
@@ -180,7 +181,7 @@ struct scenario_episode {
 	fault_kind_set kind; /* one */
 	uint64_t points;
 	uint64_t at_ns, length_ns; /* length 0: to the end of the storm */
-	struct lab_view target, other;
+	struct lab_view target, other, keyspace;
 	uint64_t rate, nth;
 	bool is_lasting;
 	uint64_t lasting_ns;
@@ -272,6 +273,9 @@ struct scenario_cluster {
 	struct conf_range default_group_count;
 	enum cluster_assign assign;
 	bool read_back, frozen, pull, controllers;
+	struct conf_range stale;
+	struct lab_view read_consistency; /* of GeoDB; empty: as the dict's */
+	struct lab_view controller_keyspace;
 	enum cluster_feature backend_health, site_health, balance;
 	struct conf_range controller_round, site_down, balance_interval, balance_samples;
 	struct conf_range user_ttl, group_ttl, view_ttl, recheck;

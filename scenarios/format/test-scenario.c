@@ -351,6 +351,9 @@ static void errors_of_faults_are_found_before_anything_runs(void **state)
 			AT("8", "10") "target: slow_down never happens there" },
 		{ "kinds = write_timeout\ntarget = s3\n",
 			AT("8", "10") "target: write_timeout never happens there" },
+		{ "kinds = slow_down\nkeyspace = geodb\n",
+			AT("8", "12") "keyspace: slow_down does not happen to requests about "
+				      "tables" },
 		{ "kinds = slow_down\ntarget = imds\n",
 			AT("8", "10") "target: slow_down never happens there" },
 		{ "kinds = crash\ntarget = backend backend-3\n",

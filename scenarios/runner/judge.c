@@ -97,10 +97,27 @@ static void set_costs(struct oracle_settings *settings, const struct scenario *s
 		LAB_MIN(s->endpoints.s3.bulk_delete_limit, s->conf.obox_max_parallel_deletes);
 }
 
+static void take_sites(
+	const struct scene *scene, struct lab_heap *heap, struct oracle_settings *ret)
+{
+	const struct scenario *s = scene->options->scenario;
+	struct oracle_site *sites = lab_new_array(heap, struct oracle_site, s->site_count);
+
+	for (size_t i = 0; i < s->site_count; i++) {
+		sites[i].name = s->sites[i].name;
+		for (size_t n = 0; n < scene->node_count; n++)
+			sites[i].backends += lab_view_eq_cstr(sites[i].name, scene->nodes[n].zone);
+	}
+	ret->sites = sites;
+	ret->site_count = s->site_count;
+}
+
 /* What takes time until everybody knows: caches, the re-check, a move, a kick (25 s), and clients
  * who come again when they like. */
-static void set_routing(struct oracle_settings *settings, const struct scenario *s)
+static void set_routing(
+	struct oracle_settings *settings, const struct scene *scene, struct lab_heap *heap)
 {
+	const struct scenario *s = scene->options->scenario;
 	const struct scenario_cluster *c = &s->cluster;
 	uint64_t caches = c->user_ttl.high + LAB_MAX(c->group_ttl.high, c->view_ttl.high);
 	uint64_t interval = 0;
@@ -109,10 +126,13 @@ static void set_routing(struct oracle_settings *settings, const struct scenario 
 		return;
 	for (size_t i = 0; i < s->group_count; i++)
 		interval = LAB_MAX(interval, s->groups[i].mail_session_interval.high);
+	take_sites(scene, heap, settings);
 	settings->geodb_keyspace = LAB_VIEW(PALOMAR_KEYSPACE);
 	settings->overlap_max_ns = caches + c->recheck.high + c->user_move_timeout.high +
 				   25 * LAB_SEC + c->disconnect_delay.high;
 	settings->balance_min_ns = c->balance_interval.low;
+	/* And a read of the view that takes its time. */
+	settings->name_max_ns = c->view_ttl.high + 10 * LAB_SEC;
 	settings->recovery_max_ns = 180 * LAB_SEC + interval;
 	/* A lookup may have to wait for a Cassandra node that is gone. */
 	settings->login_max_ns = c->proxy_timeout.high + 30 * LAB_SEC;
@@ -184,7 +204,7 @@ struct oracle *judge_new_oracle(const struct scene *scene, struct lab_heap *heap
 		settings.fscache_max_bytes = 0;
 	take_plugins(s, heap, &settings);
 	set_costs(&settings, s);
-	set_routing(&settings, s);
+	set_routing(&settings, scene, heap);
 	take_secondary(s, &settings);
 	return oracle_new(&settings);
 }

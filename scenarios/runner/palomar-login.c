@@ -18,7 +18,7 @@ struct walk {
 	enum cluster_protocol protocol;
 	struct lab_arena *arena;
 	struct lab_error *err;
-	unsigned hops;
+	unsigned hops, referrals;
 };
 
 static struct env *lab(const struct walk *w)
@@ -135,6 +135,18 @@ struct login {
 	int status;
 };
 
+/* Nobody's user can be opened there now. IMAP and POP3 say NO [UNAVAILABLE], which no statistics
+ * count; LMTP says 452 4.3.1, which is a failed recipient as any other (palomar 2.1). */
+static int refuse_full(struct walk *w, struct palomar_host *backend, struct lab_view user)
+{
+	bool is_counted = w->protocol == CLUSTER_LMTP;
+
+	LAB_MARK(login_refused_full);
+	cluster_session_end(backend->cluster, user);
+	return fail(
+		w, is_counted ? LAB_LIMIT : LAB_UNAVAILABLE, "metacache is full", backend->name);
+}
+
 static void login_in_backend(void *arg)
 {
 	struct login *l = arg;
@@ -149,6 +161,10 @@ static void login_in_backend(void *arg)
 		backend->cluster, w->user, l->is_referred, w->arena, &l->result, &l->place, w->err);
 	if (l->status < 0 || l->result != CLUSTER_ACCEPTED)
 		return;
+	if (backend->node->backend != NULL && backend_is_full(backend->node->backend)) {
+		l->status = refuse_full(w, backend, l->place.user);
+		return;
+	}
 	palomar_session_open(w->session, backend, l->place.user);
 	if (w->palomar->conf->pull && cluster_sessions(backend->cluster, l->place.user) == 1)
 		palomar_pull(backend, l->place.user);
@@ -259,6 +275,7 @@ static int read_referral(struct walk *w, struct question *q)
 			w->protocol, lab_buf_view(&line), w->arena, &q->referral, w->err) != 1)
 		return -1;
 	LAB_MARK(login_referred);
+	w->referrals++;
 	return 0;
 }
 
@@ -330,11 +347,11 @@ static void tell(
 			LAB_F_CSTR("protocol", cluster_protocol_name(w->protocol)),
 			LAB_F_CSTR("proxy", proxy == NULL ? "" : proxy->name),
 			LAB_F_CSTR("dest_host", is_connected ? w->session->backend->name : ""),
-			LAB_F_U64("hops", w->hops),
+			LAB_F_U64("hops", w->hops), LAB_F_U64("referrals", w->referrals),
 			LAB_F_U64("duration_ns", env_now(lab(w)) - begin_ns),
 			LAB_F_CODE("code", is_connected ? LAB_OK : w->err->code),
 			LAB_F_CSTR("error", is_connected ? "" : w->err->message) },
-		8);
+		9);
 }
 
 int palomar_login(struct palomar *palomar, const char *user, enum cluster_protocol protocol,

@@ -20,6 +20,7 @@ static void tell(const struct palomar_session *session, enum lab_event_id event,
 {
 	ENV_EVENT(session->palomar->settings.lab, event, LAB_F_CSTR("user", session->user),
 		LAB_F_CSTR("backend", session->backend->name),
+		LAB_F_CSTR("site", session->backend->zone),
 		LAB_F_CSTR("protocol", cluster_protocol_name(session->protocol)),
 		LAB_F_CSTR("reason", reason));
 }

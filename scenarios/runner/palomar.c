@@ -219,12 +219,16 @@ void palomar_crashed(struct palomar_host *host)
 static void open_geodb(struct palomar_host *host)
 {
 	struct scene *scene = host->palomar->settings.scene;
+	const struct scenario_cluster *conf = host->palomar->conf;
 	struct dict_cql_connect connect = *scene_connect(scene);
 	struct geodb_settings settings;
 	struct cql_client *client;
 	struct lab_error err;
 
-	connect.keyspace = LAB_VIEW(PALOMAR_KEYSPACE);
+	connect.keyspace = host->kind == PALOMAR_CONTROLLER ? conf->controller_keyspace
+							    : LAB_VIEW(PALOMAR_KEYSPACE);
+	if (conf->read_consistency.len > 0)
+		(void)dict_cql_consistency_parse(conf->read_consistency, &connect.read_consistency);
 	connect.metrics = LAB_VIEW("");
 	/* The settings were checked before the run. */
 	if (dict_sql_connect(host->env, &connect, 0, &client, &err) < 0)
@@ -244,6 +248,8 @@ static void cluster_settings_of(const struct palomar_host *host, struct cluster_
 	ret->policy = (struct cluster_policy){ p->conf->assign,
 		(unsigned)knob(p, &p->conf->default_group_count, "cluster.groups") };
 	ret->read_back = p->conf->read_back;
+	if (host->node != NULL)
+		ret->stale_max_ns = knob(p, &p->conf->stale, "cluster.stale");
 	ret->view_ttl_ns = knob(p, &p->conf->view_ttl, "cluster.view_ttl");
 	ret->localdb.user_ttl_ns = knob(p, &p->conf->user_ttl, "cluster.user_ttl");
 	ret->localdb.group_ttl_ns = knob(p, &p->conf->group_ttl, "cluster.group_ttl");

@@ -405,7 +405,7 @@ static int add_fault(struct scene *scene, struct lab_heap *heap, const struct sc
 	bool is_world = is_world_fault(kinds);
 	struct names *targets = lab_new(heap, struct names);
 	struct names *others = lab_new(heap, struct names);
-	char name[64];
+	char name[64], keyspace[FAULT_NAME_MAX];
 	struct fault_spec spec = { .name = name,
 		.kinds = kinds,
 		.points = f->points,
@@ -425,6 +425,8 @@ static int add_fault(struct scene *scene, struct lab_heap *heap, const struct sc
 	spec.target_count = targets->count;
 	spec.others = others->items;
 	spec.other_count = others->count;
+	(void)snprintf(keyspace, sizeof(keyspace), "%.*s", LAB_VIEW_ARG(f->keyspace));
+	spec.keyspace = f->keyspace.len > 0 ? keyspace : NULL;
 	if (fault_plan_add(scene->plan, &spec, err) < 0)
 		return lab_error_wrap(err, "%s:%u: fault %s", f->where.file, f->where.line, name);
 	lab_heap_free(heap, targets);

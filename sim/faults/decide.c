@@ -45,9 +45,20 @@ static bool is_its_turn(const struct fault_plan *plan, const struct fault_episod
 	return episode->after == 0 || plan->episodes[episode->after - 1].fired > 0;
 }
 
+/* Tables are KEYSPACE.TABLE. */
+static bool is_of_keyspace(struct lab_view subject, const char *keyspace)
+{
+	struct lab_view name = lab_view_cstr(keyspace);
+
+	return name.len == 0 || (subject.len > name.len && subject.ptr[name.len] == '.' &&
+					lab_view_starts_with(subject, name));
+}
+
 static bool scope_covers(const struct fault_plan *plan, const struct fault_episode *episode,
 	const struct sim_fault_query *query)
 {
+	if (!is_of_keyspace(query->subject, episode->keyspace))
+		return false;
 	switch (episode->scope) {
 	case FAULT_EVERYWHERE:
 		return true;

@@ -123,7 +123,8 @@ struct fault_spec {
 	size_t target_count;
 	const char *const *others;
 	size_t other_count;
-	struct fault_range episodes;             /* how many */
+	const char *keyspace;        /* only requests about its tables; NULL: about anything */
+	struct fault_range episodes; /* how many */
 	uint64_t window_start_ns, window_end_ns; /* they begin and end in here */
 	struct fault_range length_ns;
 	struct fault_range rate_ppm; /* services and disk only */
@@ -148,6 +149,7 @@ struct fault_episode {
 	enum fault_scope scope;
 	char target[FAULT_NAME_MAX];
 	char other[FAULT_NAME_MAX];
+	char keyspace[FAULT_NAME_MAX]; /* "": not asked for */
 	uint64_t start_ns, length_ns;
 	uint32_t rate_ppm;
 	/* Above 0: not by rate; only the nth occurrence (from 1) of its points within its scope and

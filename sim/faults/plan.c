@@ -240,6 +240,8 @@ static void draw_episode(struct fault_plan *plan, const struct fault_spec *spec,
 		lab_draw(seed, "fault.target", key, 0));
 	pick_name(episode.other, spec->others, spec->other_count,
 		lab_draw(seed, "fault.other", key, 0));
+	if (spec->keyspace != NULL)
+		pick_name(episode.keyspace, &spec->keyspace, 1, 0);
 	draw_window(plan, spec, &episode);
 	episode.rate_ppm = (uint32_t)LAB_MIN(
 		fault_range_pick(&spec->rate_ppm, lab_draw(seed, "fault.rate", key, 0)),
@@ -280,7 +282,8 @@ static int episode_check(const struct fault_episode *episode, struct lab_error *
 	if ((unsigned)episode->kind >= FAULT_KIND_COUNT)
 		return lab_fail(err, LAB_INVALID, "no such kind of fault");
 	if (memchr(episode->target, '\0', FAULT_NAME_MAX) == NULL ||
-		memchr(episode->other, '\0', FAULT_NAME_MAX) == NULL)
+		memchr(episode->other, '\0', FAULT_NAME_MAX) == NULL ||
+		memchr(episode->keyspace, '\0', FAULT_NAME_MAX) == NULL)
 		return lab_fail(err, LAB_INVALID, "a target's name is too long");
 	if (kind_check(episode->kind, episode->points == 0 ? UINT64_MAX : episode->points,
 		    episode->target[0] != '\0', episode->other[0] != '\0', err) < 0)
@@ -382,6 +385,8 @@ static void print_episode(struct lab_buf *out, const struct fault_episode *episo
 		lab_buf_printf(out, " target=%s", episode->target);
 	if (episode->other[0] != '\0')
 		lab_buf_printf(out, " other=%s", episode->other);
+	if (episode->keyspace[0] != '\0')
+		lab_buf_printf(out, " keyspace=%s", episode->keyspace);
 	print_points(out, episode);
 	if (episode->nth != 0)
 		lab_buf_printf(out, " nth=%" PRIu64, episode->nth);

@@ -382,6 +382,33 @@ static const char *zone_of(void *ctx, struct lab_view peer)
 	return lab_view_eq_cstr(peer, "b1") ? "az1" : "az2";
 }
 
+static bool fires_for(struct fault_plan *plan, const char *table)
+{
+	struct sim_fault_query query = { .point = "cql.read",
+		.service = "cql",
+		.instance = LAB_VIEW("i1"),
+		.peer = LAB_VIEW("b1"),
+		.subject = lab_view_cstr(table),
+		.now_ns = LAB_SEC };
+
+	return fault_decide(plan, &query).kind != SIM_FAULT_NONE;
+}
+
+static void an_episode_may_be_of_one_keyspace(void **state)
+{
+	struct test *test = *state;
+	struct fault_episode episode = always(FAULT_unavailable);
+
+	renew(test, 1);
+	memcpy(episode.keyspace, "geodb", sizeof("geodb"));
+	(void)add(test, &episode);
+	assert_true(fires_for(test->plan, "geodb.users"));
+	assert_false(fires_for(test->plan, "mails.user_mailbox_objects"));
+	assert_false(fires_for(test->plan, "geodbs.users"));
+	assert_false(fires_for(test->plan, "geodb"));
+	assert_false(fires_for(test->plan, ""));
+}
+
 static void an_episode_has_a_scope(void **state)
 {
 	static const struct {
@@ -767,6 +794,8 @@ static void senseless_episodes_are_refused(void **state)
 	REFUSED(LAB_INVALID);
 	bad = good, memset(bad.target, 'x', sizeof(bad.target));
 	REFUSED(LAB_INVALID);
+	bad = good, memset(bad.keyspace, 'x', sizeof(bad.keyspace));
+	REFUSED(LAB_INVALID);
 	bad = good, bad.amount = (struct fault_range){ FAULT_QLOG, 0, 5 };
 	REFUSED(LAB_INVALID);
 	for (int i = 0; i < FAULT_EPISODES_MAX; i++)
@@ -844,6 +873,7 @@ int main(void)
 		T(the_measured_rate_is_the_stated_rate),
 		T(a_decision_does_not_depend_on_other_traffic),
 		T(peers_and_points_fail_independently),
+		T(an_episode_may_be_of_one_keyspace),
 		T(an_episode_has_a_scope),
 		T(an_episode_has_a_beginning_and_an_end),
 		T(the_nth_occurrence_fails_and_only_that),

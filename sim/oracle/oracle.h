@@ -26,6 +26,11 @@
 struct oracle;
 
 /* What the configuration promises: limits that requests are held to. Views are copied. */
+struct oracle_site {
+	struct lab_view name;
+	size_t backends;
+};
+
 struct oracle_settings {
 	struct lab_heap *heap;
 	const char *auditor; /* history_op.backend of the fresh opens */
@@ -99,6 +104,11 @@ struct oracle_settings {
 	struct lab_view geodb_keyspace;
 	uint64_t overlap_max_ns, recovery_max_ns, login_max_ns;
 	uint64_t balance_min_ns; /* from one group that a controller moves to the next (R8) */
+	/* For how long a host may go on that GeoDB does not know by its name any more (R9). */
+	uint64_t name_max_ns;
+	/* How many backends each has, of which controllers take out half at most (R8). Borrowed. */
+	const struct oracle_site *sites;
+	size_t site_count;
 	/* What the run injected on purpose, beyond the plan: objects taken away, rows put back. */
 	bool objects_were_lost, rows_were_resurrected;
 };

@@ -63,6 +63,49 @@ static void set_status(struct oracle *oracle, struct lab_view host, bool is_onli
 		*out = (struct last_time){ now_ns, !is_online };
 }
 
+/* ---- R8: what is broken everywhere takes nobody's last backends out ---- */
+
+static void forget_out(struct routing *r, struct lab_view host)
+{
+	for (size_t i = 0; i < r->out_count; i++) {
+		if (lab_view_eq(r->out[i].host, host)) {
+			r->out[i] = r->out[--r->out_count];
+			return;
+		}
+	}
+}
+
+static size_t backends_of(const struct oracle *oracle, struct lab_view site)
+{
+	for (size_t i = 0; i < oracle->settings.site_count; i++) {
+		if (lab_view_eq(oracle->settings.sites[i].name, site))
+			return oracle->settings.sites[i].backends;
+	}
+	return 0;
+}
+
+static void taken_out(struct oracle *oracle, const struct lab_event *event)
+{
+	struct routing *r = oracle->routing;
+	struct lab_view site = routing_text(event, "site"), host = routing_text(event, "host");
+	size_t all = backends_of(oracle, site), out = 0;
+
+	forget_out(r, host);
+	if (r->out_count == LAB_COUNT_OF(r->out)) {
+		r->is_full = true;
+		return;
+	}
+	r->out[r->out_count++] = (struct routing_out){ lab_arena_copy(oracle->texts, host),
+		lab_arena_copy(oracle->texts, site) };
+	for (size_t i = 0; i < r->out_count; i++)
+		out += lab_view_eq(r->out[i].site, site);
+	if (all > 0 && out * 2 > all)
+		(void)oracle_found_online(oracle, ORACLE_R(8), "R8 most of a site is out",
+			event->time_ns,
+			"controllers have %zu of %zu backends of site %.*s out at once", out, all,
+			LAB_VIEW_ARG(site));
+}
+
 static void checked(struct oracle *oracle, const struct lab_event *event)
 {
 	bool is_out = lab_view_eq_cstr(routing_text(event, "status"), "offline");
@@ -70,6 +113,10 @@ static void checked(struct oracle *oracle, const struct lab_event *event)
 	if (routing_text(event, "reason").len > 0)
 		return; /* dryrun */
 	set_status(oracle, routing_text(event, "host"), !is_out, event->time_ns);
+	if (is_out)
+		taken_out(oracle, event);
+	else
+		forget_out(oracle->routing, routing_text(event, "host"));
 	/* Taken back and out again within the rounds that this takes. */
 	if (is_out && is_too_soon(oracle, 'o', event, ROUTING_OUT_MIN))
 		(void)oracle_found_online(oracle, ORACLE_R(8), "R8 taken out again too soon",
@@ -88,6 +135,63 @@ static void ordered(struct oracle *oracle, const struct lab_event *event)
 	while (lab_view_split(&text, ' ', &word))
 		host = word;
 	set_status(oracle, host, is_online, event->time_ns);
+	if (is_online)
+		forget_out(oracle->routing, host);
+}
+
+/* ---- R9: who is not found under its own name serves nobody ---- */
+
+static void set_name(struct oracle *oracle, struct lab_view name, bool is_there, uint64_t now_ns)
+{
+	struct last_time *gone = last_time_of(oracle, 'n', name);
+
+	if (gone != NULL)
+		*gone = (struct last_time){ now_ns, !is_there };
+}
+
+/* "cluster site update --name NEW OLD", and the same of a backend. */
+static void renamed(struct oracle *oracle, const struct lab_event *event)
+{
+	struct lab_view text = routing_text(event, "mailbox"), word, before = LAB_VIEW("");
+	struct lab_view after = LAB_VIEW("");
+
+	if (!lab_view_starts_with(text, LAB_VIEW("cluster ")) ||
+		lab_view_find(text, LAB_VIEW(" --name ")) == SIZE_MAX)
+		return;
+	while (lab_view_split(&text, ' ', &word)) {
+		if (lab_view_eq_cstr(before, "--name"))
+			after = word;
+		before = word;
+	}
+	set_name(oracle, before, false, event->time_ns);
+	set_name(oracle, after, true, event->time_ns);
+	oracle->routing->renamed = lab_arena_copy(oracle->texts, before);
+}
+
+/* Which may have changed nothing. */
+static void operated(struct oracle *oracle, const struct lab_event *event)
+{
+	struct routing *r = oracle->routing;
+
+	if (!lab_view_eq_cstr(routing_text(event, "kind"), "operate") || r->renamed.len == 0)
+		return;
+	if (!lab_view_eq_cstr(routing_text(event, "outcome"), "ok"))
+		set_name(oracle, r->renamed, true, event->time_ns);
+	r->renamed = LAB_VIEW("");
+}
+
+static void check_name(struct oracle *oracle, const struct lab_event *event, struct lab_view name)
+{
+	const struct last_time *gone = last_time_of(oracle, 'n', name);
+
+	if (gone == NULL || !gone->was_there ||
+		event->time_ns - gone->time_ns <= oracle->settings.name_max_ns)
+		return;
+	(void)oracle_found_online(oracle, ORACLE_R(9), "R9 served under a wrong name",
+		event->time_ns, "%.*s takes %.*s in, and GeoDB has had no %.*s for %" PRIu64 " ms",
+		LAB_VIEW_ARG(routing_text(event, "backend")),
+		LAB_VIEW_ARG(routing_text(event, "user")), LAB_VIEW_ARG(name),
+		(event->time_ns - gone->time_ns) / LAB_MSEC);
 }
 
 void routing_placed(struct oracle *oracle, const struct lab_event *event)
@@ -97,6 +201,8 @@ void routing_placed(struct oracle *oracle, const struct lab_event *event)
 	const struct last_time *out = last_time_of(oracle, 's', backend);
 	uint64_t since;
 
+	check_name(oracle, event, backend);
+	check_name(oracle, event, routing_text(event, "site"));
 	if (out == NULL || !out->was_there)
 		return;
 	since = LAB_MAX(out->time_ns, r->last_trouble_ns);
@@ -114,8 +220,12 @@ void routing_order(struct oracle *oracle, const struct lab_event *event)
 		balanced(oracle, event);
 	else if (event->id == LAB_EV_cluster_backend_check_finished)
 		checked(oracle, event);
-	else if (event->id == LAB_EV_operation_invoked)
+	else if (event->id == LAB_EV_operation_finished)
+		operated(oracle, event);
+	else if (event->id == LAB_EV_operation_invoked) {
 		ordered(oracle, event);
+		renamed(oracle, event);
+	}
 }
 
 /* ---- R6: moves end ---- */

@@ -13,13 +13,21 @@
 /* Three rounds to be taken back, and three to be taken out. */
 #define ROUTING_OUT_MIN (59 * LAB_SEC)
 
+/* A backend that a controller has out. */
+struct routing_out {
+	struct lab_view host, site;
+};
+
 struct routing {
 	struct lab_heap *heap;
 	struct lab_map *users;
 	struct lab_map *names; /* backends and sites -> number from 1 */
 	struct lab_view shown[ROUTING_BACKENDS_MAX];
 	size_t name_count;
-	struct lab_map *orders;   /* routing-orders.c: what was decided last, and when */
+	struct lab_map *orders; /* routing-orders.c: what was decided last, and when */
+	struct routing_out out[ROUTING_BACKENDS_MAX];
+	size_t out_count;
+	struct lab_view renamed;  /* what had another name before the last order; empty: none */
 	uint64_t last_trouble_ns; /* of what the routing can feel */
 	uint64_t last_ns;         /* of the last event */
 	bool had_trouble, had_crash, is_full;

@@ -362,6 +362,7 @@ static bool costs_sessions(const struct lab_event *event)
 	       lab_view_starts_with(text, LAB_VIEW("cluster ")) &&
 	       (lab_view_find(text, LAB_VIEW(" --direct ")) != SIZE_MAX ||
 		       lab_view_find(text, LAB_VIEW(" --status ")) != SIZE_MAX ||
+		       lab_view_find(text, LAB_VIEW(" --name ")) != SIZE_MAX ||
 		       lab_view_find(text, LAB_VIEW("user delete ")) != SIZE_MAX);
 }
 

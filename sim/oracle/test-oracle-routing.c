@@ -8,9 +8,9 @@ static void session(enum lab_event_id id, const char *backend, const char *reaso
 {
 	t_tell_fiber(id, 0, 1,
 		(const struct lab_field[]){ LAB_F_CSTR("user", T_USER),
-			LAB_F_CSTR("backend", backend), LAB_F_CSTR("protocol", "imap"),
-			LAB_F_CSTR("reason", reason) },
-		4);
+			LAB_F_CSTR("backend", backend), LAB_F_CSTR("site", "az1"),
+			LAB_F_CSTR("protocol", "imap"), LAB_F_CSTR("reason", reason) },
+		5);
 }
 
 static void starts(const char *backend)
@@ -345,6 +345,87 @@ static void nobody_new_comes_to_who_is_out(void **state)
 	(void)t_finds("R9 sent to a backend that is out");
 }
 
+static void half_of_a_site_is_out_at_most(void **state)
+{
+	static const struct oracle_site sites[] = { { { NULL, 0 }, 2 }, { { NULL, 0 }, 4 } };
+	struct oracle_site named[] = { sites[0], sites[1] };
+
+	(void)state;
+	named[0].name = LAB_VIEW("az2");
+	named[1].name = LAB_VIEW("az1");
+	t.settings.sites = named;
+	t.settings.site_count = 2;
+	promise();
+	controller(LAB_EV_cluster_backend_check_finished, "backend-1", "offline", "");
+	controller(LAB_EV_cluster_backend_check_finished, "backend-2", "offline", "");
+	controller(LAB_EV_cluster_backend_check_finished, "backend-3", "offline", "dryrun");
+	controller(LAB_EV_cluster_backend_check_finished, "backend-1", "online", "");
+	operates("cluster backend update --status online backend-2");
+	controller(LAB_EV_cluster_backend_check_finished, "backend-3", "offline", "");
+	controller(LAB_EV_cluster_backend_check_finished, "backend-4", "offline", "");
+	t_passes();
+	t.now += LAB_MINUTE;
+	controller(LAB_EV_cluster_backend_check_finished, "backend-1", "offline", "");
+	(void)t_finds("R8 most of a site is out");
+}
+
+static void operated(const char *outcome)
+{
+	t_tell_fiber(LAB_EV_operation_finished, 0, 1,
+		(const struct lab_field[]){ LAB_F_CSTR("kind", "operate"), LAB_F_CSTR("user", ""),
+			LAB_F_U64("token", 0), LAB_F_CSTR("outcome", outcome),
+			LAB_F_CODE("code", LAB_OK) },
+		5);
+}
+
+static void rename_and_log_in(const char *command, const char *outcome, uint64_t after_ns)
+{
+	operates(command);
+	operated(outcome);
+	t.now += after_ns;
+	starts("backend-1");
+	ends("backend-1", "logout");
+}
+
+static void who_has_another_name_serves_nobody(void **state)
+{
+	const char *site = "cluster site update --name az9 az1";
+
+	(void)state;
+	t.settings.name_max_ns = 15 * LAB_SEC;
+	promise();
+	rename_and_log_in(site, "fail", LAB_MINUTE);
+	rename_and_log_in("cluster backend update --name backend-9 backend-2", "ok", LAB_MINUTE);
+	rename_and_log_in(site, "ok", 14 * LAB_SEC);
+	t_passes();
+	t.now += 2 * LAB_SEC;
+	starts("backend-1");
+	(void)t_finds("R9 served under a wrong name");
+}
+
+static void nor_does_a_backend(void **state)
+{
+	(void)state;
+	promise();
+	rename_and_log_in(
+		"cluster backend update --name b --load-factor 5 backend-1", "ok", LAB_MINUTE);
+	(void)t_finds("R9 served under a wrong name");
+}
+
+static void until_it_has_its_own_again(void **state)
+{
+	(void)state;
+	t.settings.name_max_ns = 15 * LAB_SEC;
+	promise();
+	rename_and_log_in("cluster site update --name az9 az1", "ok", LAB_SEC);
+	operates("cluster site update --name az1 az9");
+	operated("ok");
+	t.now += LAB_MINUTE;
+	starts("backend-1");
+	ends("backend-1", "logout");
+	t_passes();
+}
+
 static void a_direct_move_costs_sessions(void **state)
 {
 	(void)state;
@@ -391,6 +472,10 @@ int main(void)
 		t_test(one_group_an_interval_is_balanced),
 		t_test(a_backend_is_not_out_again_at_once),
 		t_test(nobody_new_comes_to_who_is_out),
+		t_test(half_of_a_site_is_out_at_most),
+		t_test(who_has_another_name_serves_nobody),
+		t_test(nor_does_a_backend),
+		t_test(until_it_has_its_own_again),
 		t_test(a_direct_move_costs_sessions),
 		t_test(limits_of_measures_grow),
 	};
