@@ -175,12 +175,30 @@ static bool may_be_gone(const struct oracle_instance *i, const struct history_op
 	return false;
 }
 
-/* Two folders of one name, of which one is shown under another: who knows which of them counts. */
+/* Folders of one name that backends made without knowing of each other go by name#guid here. */
+static bool is_clash(struct lab_view folder)
+{
+	return lab_view_find_byte(folder, '#') != SIZE_MAX;
+}
+
+/* Two folders of one name, of which one is shown under another: who knows which of them counts. If
+ * the name is ignored, that is so although only one of them ever had a mail, and whichever it is.
+ */
 static bool has_clash(const struct oracle *oracle, struct lab_view user)
 {
+	const struct history *history = oracle->model.history;
+
 	for (const struct oracle_instance *i = oracle->model.first_instance; i != NULL;
 		i = i->next) {
-		if (lab_view_eq(i->user, user) && lab_view_find_byte(i->folder, '#') != SIZE_MAX)
+		if (lab_view_eq(i->user, user) && is_clash(i->folder))
+			return true;
+	}
+	for (size_t i = 0; oracle->settings.quota_ignored_count > 0 && i < history_count(history);
+		i++) {
+		const struct history_op *op = history_op(history, i);
+
+		if (is_clash(op->folder) && lab_view_eq(op->user, user) &&
+			!counts(oracle, op->asked))
 			return true;
 	}
 	return false;

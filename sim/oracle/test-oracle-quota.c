@@ -311,6 +311,51 @@ static void copy(unsigned n, unsigned name)
 	(void)t_copy(HISTORY_COPY, 0, 0, n, n, n, t_object(name, n), HISTORY_OK);
 }
 
+/* Opens a folder of that GUID. */
+static void open_of(unsigned folder, uint8_t guid)
+{
+	struct history_op op = t_op(HISTORY_SELECT, folder, 0);
+
+	op.mailbox_guid[0] = guid;
+	(void)t_run(op, HISTORY_OK);
+}
+
+/* What was moved to the expunge folder counts again, after those folders were opened. */
+static void counts_what_is_ignored(unsigned folder, uint8_t first, uint8_t second)
+{
+	start(0, 0);
+	took(1);
+	took(2);
+	open_of(folder, first);
+	open_of(folder, second);
+	expunge(0, 1, 21);
+	says(300, 2);
+	list_as(T_AUDITOR, 2);
+	t_audit(0, (const struct history_object[]){ t_object(2, 2) }, (const unsigned[]){ 2 }, 1);
+	AUDIT_LAZY(21);
+}
+
+static void an_ignored_folder_counts_under_another_name(void **state)
+{
+	(void)state;
+	counts_what_is_ignored(LAZY, 1, 2);
+	t_passes();
+}
+
+static void an_ignored_folder_of_one_guid_does_not_count(void **state)
+{
+	(void)state;
+	counts_what_is_ignored(LAZY, 1, 1);
+	(void)t_finds("I27 quota above what is there");
+}
+
+static void a_clash_of_folders_that_count_is_no_excuse(void **state)
+{
+	(void)state;
+	counts_what_is_ignored(1, 1, 2);
+	(void)t_finds("I27 quota above what is there");
+}
+
 static void the_last_instance_is_kept(void **state)
 {
 	(void)state;
@@ -536,6 +581,9 @@ int main(void)
 		TEST(what_was_expunged_counts_no_more),
 		TEST(what_fits_is_taken),
 		TEST(what_does_not_fit_is_refused),
+		TEST(an_ignored_folder_counts_under_another_name),
+		TEST(an_ignored_folder_of_one_guid_does_not_count),
+		TEST(a_clash_of_folders_that_count_is_no_excuse),
 		TEST(the_last_instance_is_kept),
 		TEST(a_mail_that_was_kept_is_lost),
 		TEST(the_last_instance_is_nowhere),
