@@ -6,6 +6,7 @@
  * fts_dovecot_min_merge_l_file_size; then it is put together with the next larger one, which is the
  * smallest of the others. Two that have a mail in common are put together, too.
  */
+#include "core/base/defect.h"
 #include "core/fts/fts-private.h"
 
 /* Of Y, before X is reduced. */
@@ -56,6 +57,9 @@ static int write_triplet(
 {
 	if (e->d.overflow || e->w.overflow || e->l.overflow)
 		return lab_fail(err, LAB_LIMIT, "triplet is larger than %u bytes", FTS_FILE_MAX);
+	if (lab_defect(FTS_DOCS_FIRST) &&
+		fts_object_write(user, FTS_D, &e->guid, is_newest, lab_buf_view(&e->d), err) < 0)
+		return -1;
 	if (fts_object_write(user, FTS_L, &e->guid, is_newest, lab_buf_view(&e->l), err) == 0 &&
 		fts_object_write(user, FTS_W, &e->guid, is_newest, lab_buf_view(&e->w), err) == 0 &&
 		fts_object_write(user, FTS_D, &e->guid, is_newest, lab_buf_view(&e->d), err) == 0)

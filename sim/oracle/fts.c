@@ -274,20 +274,42 @@ static bool has_part(const struct fts *f, struct lab_view key, char kind)
 	return lab_map_get(f->rows, lab_view_of(other, key.len)) != NULL;
 }
 
+static const struct oracle_line *first_put(const struct fts *f, struct lab_view key)
+{
+	uint64_t hash = lab_hash_view(0, key);
+
+	return lab_map_get(f->written, lab_view_of(&hash, sizeof(hash)));
+}
+
+/* Whatever fails: who sees the documents may look for the words. What was never sent may be in
+ * fts-cache; and with object ids keys say nothing. */
+static bool is_late(const struct fts *f, struct lab_view docs, char kind)
+{
+	char *other = lab_arena_cstr(f->oracle->work, docs);
+	const struct oracle_line *first = first_put(f, docs), *part;
+
+	other[docs.len - NAME_BYTES] = kind;
+	part = first_put(f, lab_view_of(other, docs.len));
+	return first != NULL && part != NULL && part->time_ns > first->time_ns;
+}
+
 /* A triplet is three objects. */
 static void check_triplets(const struct fts *f)
 {
 	struct lab_map_iter iter = lab_map_iterate(f->rows);
+	bool had_trouble = oracle_had_trouble(f->oracle, 0, UINT64_MAX);
 	struct lab_view key;
 	void *value;
 
-	if (oracle_had_trouble(f->oracle, 0, UINT64_MAX))
-		return;
 	while (lab_map_next(&iter, &key, &value)) {
-		if (key.len > NAME_BYTES && key.ptr[key.len - NAME_BYTES] == 'D' &&
-			(!has_part(f, key, 'W') || !has_part(f, key, 'L')))
+		if (key.len <= NAME_BYTES || key.ptr[key.len - NAME_BYTES] != 'D')
+			continue;
+		if (!had_trouble && (!has_part(f, key, 'W') || !has_part(f, key, 'L')))
 			row_finding(f, key, 13, "I13 FTS triplet is not whole",
 				"has a row, and its words or lists have none");
+		else if (is_late(f, key, 'W') || is_late(f, key, 'L'))
+			row_finding(f, key, 13, "I13 FTS triplet begun at its end",
+				"was stored before its words or lists were");
 	}
 }
 
@@ -307,13 +329,11 @@ static void read_log(const struct fts *f)
 
 static void check_leak(const struct fts *f, struct lab_view key)
 {
-	uint64_t hash = lab_hash_view(0, key);
-	const struct oracle_line *line;
+	const struct oracle_line *line = first_put(f, key);
 
 	if (lab_view_find(key, LAB_VIEW(FTS)) == SIZE_MAX || lab_map_get(f->rows, key) != NULL)
 		return;
 	f->oracle->verdict->leaked_objects++;
-	line = lab_map_get(f->written, lab_view_of(&hash, sizeof(hash)));
 	if (line == NULL || oracle_had_trouble(f->oracle, line->time_ns, UINT64_MAX) ||
 		line->time_ns + AFTERMATH > f->c->ended_ns)
 		return;

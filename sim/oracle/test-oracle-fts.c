@@ -238,7 +238,7 @@ static void row(char kind)
 static void rows_and_objects_of_triplets_pass(void **state)
 {
 	(void)state;
-	for (const char *kind = "SXYDWL"; *kind != '\0'; kind++) {
+	for (const char *kind = "SXYLWD"; *kind != '\0'; kind++) {
 		object(*kind);
 		row(*kind);
 	}
@@ -268,13 +268,36 @@ static void an_fts_object_taken_away_is_excused(void **state)
 static void a_triplet_without_its_lists_is_found(void **state)
 {
 	(void)state;
-	for (const char *kind = "DW"; *kind != '\0'; kind++) {
+	for (const char *kind = "WD"; *kind != '\0'; kind++) {
 		object(*kind);
 		row(*kind);
 	}
 	(void)t_finds("I13 FTS triplet is not whole");
 	trouble();
 	t_passes();
+}
+
+/* Whatever had failed. */
+static void documents_before_their_words_are_found(void **state)
+{
+	static const char *const orders[] = { "LWD", "LDW", "DWL", "D" };
+
+	for (size_t i = 0; i < LAB_COUNT_OF(orders); i++) {
+		bool is_right = i == 0 || i == 3;
+
+		for (const char *kind = orders[i]; *kind != '\0'; kind++) {
+			object(*kind);
+			row(*kind);
+			t.now += LAB_SEC;
+		}
+		trouble();
+		if (is_right)
+			t_passes();
+		else
+			(void)t_finds("I13 FTS triplet begun at its end");
+		(void)t_teardown(state);
+		(void)setup(state);
+	}
 }
 
 static void an_fts_object_without_a_row_needs_a_cause(void **state)
@@ -314,6 +337,7 @@ int main(void)
 		test(an_fts_row_without_its_object_is_found),
 		test(an_fts_object_taken_away_is_excused),
 		test(a_triplet_without_its_lists_is_found),
+		test(documents_before_their_words_are_found),
 		test(an_fts_object_without_a_row_needs_a_cause),
 	};
 
