@@ -241,6 +241,33 @@ static bool keeps_body(const struct oracle *oracle, const struct history_op *op)
 	       (op->kind == HISTORY_MOVE || (op->kind == HISTORY_EXPUNGE && op->copied));
 }
 
+/* A delivery that failed cleaned up, and deleted its object while that copy was under way. */
+static bool cleans_up_beside(const struct oracle *oracle, const struct oracle_object *object,
+	const struct history_op *op, const struct history_op *copy)
+{
+	uint64_t from = LAB_MAX(op->invoked_ns, copy->invoked_ns);
+	uint64_t to = LAB_MIN(last_effect(op), last_effect(copy));
+
+	for (size_t i = 0; op->outcome != HISTORY_OK && i < oracle->line_count; i++) {
+		const struct oracle_line *line = oracle_line_at(oracle, i);
+
+		if (line->what == ORACLE_S3_DELETE && line->applied && line->key == object->key &&
+			line->time_ns >= from && line->time_ns <= to &&
+			lab_view_eq(*oracle->peer_names[line->peer], op->backend))
+			return true;
+	}
+	return false;
+}
+
+static bool deletes_beside(const struct oracle *oracle, const struct oracle_object *object,
+	const struct history_op *op, const struct history_op *copy)
+{
+	if (op->kind == HISTORY_DELIVER)
+		return cleans_up_beside(oracle, object, op, copy);
+	return oracle_is_storage_write(op) && op->kind != HISTORY_COPY && op != copy &&
+	       !keeps_body(oracle, op) && overlap(op, copy);
+}
+
 /* A copy while the reference that it copies is deleted: lockdir is of one host, if it is set. Only
  * deletes that began before that event. */
 static const char *race_of(const struct oracle *oracle, const struct oracle_object *object,
@@ -249,16 +276,13 @@ static const char *race_of(const struct oracle *oracle, const struct oracle_obje
 	for (const struct oracle_touch *t = object->first; t != NULL; t = t->next) {
 		const struct history_op *op = t->op;
 
-		if (oracle_is_storage_write(op) && op->kind != HISTORY_DELIVER &&
-			op->kind != HISTORY_COPY && op != copy && !keeps_body(oracle, op) &&
-			overlap(op, copy) && op->invoked_event < before) {
-			if (!lab_view_eq(op->backend, copy->backend))
-				return "a copy raced with a delete on another host, and lockdir is "
-				       "of one host only (obox 3.10)";
-			if (!oracle->settings.has_lockdir)
-				return "a copy raced with a delete, and there is no lockdir (obox "
-				       "3.10)";
-		}
+		if (op->invoked_event >= before || !deletes_beside(oracle, object, op, copy))
+			continue;
+		if (!lab_view_eq(op->backend, copy->backend))
+			return "a copy raced with a delete on another host, and lockdir is of one "
+			       "host only (obox 3.10)";
+		if (!oracle->settings.has_lockdir)
+			return "a copy raced with a delete, and there is no lockdir (obox 3.10)";
 	}
 	return NULL;
 }

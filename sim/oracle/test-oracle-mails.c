@@ -265,6 +265,54 @@ static void move_after_a_race_on_one_host_is_not_excused(void **state)
 	t_finds("I1 lost mail");
 }
 
+/* backend-1 cleans up a delivery that failed, before or while `copier` copies the mail. */
+static void clean_up_beside_copy(const char *copier, bool is_before)
+{
+	struct history_op deliver, copy;
+	uint32_t id, copy_id;
+
+	t.peer = "backend-1";
+	deliver = t_op(HISTORY_DELIVER, 0, 1);
+	deliver.made = t_object(1, 1);
+	deliver.body_hash = t_hash(1);
+	id = t_begin(&deliver);
+	t_put(1);
+	t.peer = copier;
+	copy = t_copy_op(HISTORY_COPY, 0, 1, 1, 1, 1);
+	copy.made = t_object(2, 1);
+	copy_id = t_begin(&copy);
+	if (is_before)
+		t_end(copy_id, &copy, HISTORY_OK);
+	t.peer = "backend-1";
+	t_drop(1);
+	t_end(id, &deliver, HISTORY_FAIL);
+	if (!is_before)
+		t_end(copy_id, &copy, HISTORY_OK);
+	t_audit(0, NULL, NULL, 0);
+	t_audit(1, NULL, NULL, 0);
+}
+
+static void race_with_a_clean_up_is_excused(void **state)
+{
+	(void)state;
+	clean_up_beside_copy("backend-2", false);
+	t_excuses("I1 lost mail");
+}
+
+static void copy_that_was_over_before_the_clean_up_is_not_excused(void **state)
+{
+	(void)state;
+	clean_up_beside_copy("backend-2", true);
+	t_finds("I1 lost mail");
+}
+
+static void race_with_a_clean_up_on_one_host_is_not_excused(void **state)
+{
+	(void)state;
+	clean_up_beside_copy("backend-1", false);
+	t_finds("I1 lost mail");
+}
+
 static void race_on_one_host_is_not_excused(void **state)
 {
 	struct history_op copy;
@@ -658,6 +706,9 @@ int main(void)
 		t_test(moved_mail_leaves_its_source),
 		t_test(move_that_only_copied_must_keep_both),
 		t_test(race_of_two_hosts_is_excused),
+		t_test(race_with_a_clean_up_is_excused),
+		t_test(copy_that_was_over_before_the_clean_up_is_not_excused),
+		t_test(race_with_a_clean_up_on_one_host_is_not_excused),
 		t_test(move_that_counts_a_raced_copy_is_excused),
 		t_test(move_that_counts_no_raced_copy_is_not_excused),
 		t_test(move_after_a_race_on_one_host_is_not_excused),
