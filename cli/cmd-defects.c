@@ -16,8 +16,11 @@
 	(OPTION_SEEDS | OPTION_WORKERS | OPTION_SET | OPTION_CONF | OPTION_MBOX | OPTION_JSON | \
 		OPTION_QUIET | OPTION_HUNT)
 
-/* Those with a storm in them, and those for sweeps; not the slow ones, nor those without chance. */
+/* Those with a storm in them, and those for sweeps; not the slow ones, nor those without chance.
+ * How users are routed is a matter of those behind proxies only. */
 static const char *const scenarios_default[] = { "scenarios/0*.scn", "scenarios/1[0-2]*.scn" };
+#define ROUTING_FOLDER "palomar/"
+static const char scenarios_routing[] = "scenarios/" ROUTING_FOLDER "*.scn";
 
 struct hunting {
 	struct options options;
@@ -26,6 +29,7 @@ struct hunting {
 	const struct scenario *scenarios[HUNT_SCENARIOS_MAX];
 	struct hunt_result results[LAB_DEFECT_COUNT];
 	size_t count;
+	size_t routing_first, routing_count; /* of the scenarios; 0: all are for all */
 };
 
 /* ---- list ---- */
@@ -69,6 +73,16 @@ static int add_scenarios(struct hunting *h, const char *pattern, struct lab_erro
 	return result;
 }
 
+/* Behind the others. */
+static int add_routing(struct hunting *h, struct lab_error *err)
+{
+	h->routing_first = h->settings.scenario_count;
+	if (add_scenarios(h, scenarios_routing, err) < 0)
+		return -1;
+	h->routing_count = h->settings.scenario_count - h->routing_first;
+	return 0;
+}
+
 static int add_defect(struct hunting *h, const char *name, struct lab_error *err)
 {
 	enum lab_defect defect;
@@ -108,7 +122,7 @@ static int read_words(struct hunting *h, struct lab_error *err)
 		if (add_scenarios(h, scenarios_default[i], err) < 0)
 			return -1;
 	}
-	return 0;
+	return uses_default ? add_routing(h, err) : 0;
 }
 
 static int prepare(struct hunting *h, struct lab_error *err)
@@ -137,12 +151,17 @@ static void print_buf(struct lab_buf *out)
 	lab_buf_reset(out);
 }
 
-/* --soon: against the one scenario that the table names. */
-static int use_own_scenario(struct hunting *h, enum lab_defect defect, struct lab_error *err)
+/* The default campaign of the defect; with --soon the one scenario that the table names. */
+static int use_own_scenarios(struct hunting *h, enum lab_defect defect, struct lab_error *err)
 {
-	const char *path =
-		lab_arena_printf(h->arena, "scenarios/%s.scn", lab_defect_info(defect)->first);
+	const char *first = lab_defect_info(defect)->first;
+	const char *path = lab_arena_printf(h->arena, "scenarios/%s.scn", first);
+	bool is_routing = lab_view_starts_with(lab_view_cstr(first), LAB_VIEW(ROUTING_FOLDER));
 
+	if (h->routing_count > 0) {
+		h->settings.scenarios = h->scenarios + (is_routing ? h->routing_first : 0);
+		h->settings.scenario_count = is_routing ? h->routing_count : h->routing_first;
+	}
 	if (!h->options.is_soon)
 		return 0;
 	h->settings.scenario_count = 0;
@@ -156,7 +175,7 @@ static int hunt_all(struct hunting *h, struct lab_buf *out, struct lab_error *er
 	for (size_t i = 0; i < h->count; i++) {
 		struct hunt_result *result = &h->results[i];
 
-		if (use_own_scenario(h, result->defect, err) < 0 ||
+		if (use_own_scenarios(h, result->defect, err) < 0 ||
 			hunt_one(&h->settings, result->defect, result, err) < 0)
 			return -1;
 		if (h->options.json)

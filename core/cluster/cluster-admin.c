@@ -4,6 +4,8 @@
  */
 #include "core/cluster/cluster-admin-private.h"
 
+#include "core/base/defect.h"
+
 #include <stdio.h>
 
 struct command command_new(struct geodb *geodb)
@@ -63,6 +65,8 @@ int command_move_group(struct command *command, const struct cluster_policy *pol
 		name_move(command, group, time_us);
 		after.alt_backend_id = to->id;
 		after.moving = lab_view_cstr(command->move);
+		if (lab_defect(ORDER_WITHOUT_TARGET))
+			columns = GROUP_COLUMN(moving);
 	}
 	if (geodb_put(command->geodb, CLUSTER_TABLE_GROUP, &after, columns, time_us, err) < 0)
 		return -1;

@@ -4,6 +4,10 @@
  */
 #include "core/cluster/cluster-private.h"
 
+#include "core/base/defect.h"
+
+#include "core/base/defect.h"
+
 #define ROUNDS_MAX 8
 
 /* ---- the verdict on one lookup ---- */
@@ -32,6 +36,9 @@ static enum verdict verdict_of(struct cluster *c, const struct cluster_lookup *l
 			     localdb_was_moved(c->localdb, q->group.name, q->group.moving,
 				     q->user.username) };
 
+	/* Palomar 2.2, L10: nobody is believed who says that the user belongs here. */
+	if (lab_defect(LOGIN_NOT_RECHECKED) && l->answer.step == ROUTE_BACKEND)
+		return VERDICT_ACCEPT;
 	return route_verdict(&v);
 }
 
@@ -91,7 +98,8 @@ static void kick_others(struct cluster *c, struct lab_view username)
 	const struct cluster_member *member = cluster_member_find(c, username);
 	struct kick *kick;
 
-	if (member == NULL || member->sessions == 0 || member->is_being_moved || c->is_closing)
+	if (member == NULL || member->sessions == 0 || member->is_being_moved || c->is_closing ||
+		lab_defect(LOSERS_SESSIONS_STAY))
 		return;
 	kick = lab_new(c->env->heap, struct kick);
 	kick->cluster = c;
@@ -198,12 +206,12 @@ int cluster_login(struct cluster *c, struct lab_view username, bool is_referred,
 	for (unsigned i = 0; i < ROUNDS_MAX; i++) {
 		struct cluster_lookup lookup;
 		int result = cluster_lookup_run(c, username, fresh, arena, &lookup, err);
+		bool by_memory = result < 0 || lab_defect(MEMORY_BEFORE_GEODB);
 
-		if (result < 0) {
-			*ret_result = CLUSTER_REFERRED;
-			if (refer_from_memory(c, username, arena, ret) == 1)
-				result = 1;
-		} else if (!is_overtaken(c, &lookup, arena)) {
+		*ret_result = CLUSTER_REFERRED;
+		if (by_memory && refer_from_memory(c, username, arena, ret) == 1) {
+			result = 1;
+		} else if (result == 0 && !is_overtaken(c, &lookup, arena)) {
 			result = act(c, &lookup, is_referred, arena, &fresh, ret_result, ret, err);
 		}
 		cluster_lookup_done(c, &lookup);
@@ -254,7 +262,8 @@ size_t cluster_recheck(struct cluster *c)
 	/* The map changes while somebody is asked. */
 	while (lab_map_next(&iter, &name, &member))
 		users[count++] = lab_arena_copy(names, name);
-	for (size_t i = 0; i < count && !c->is_closing; i++) {
+	for (size_t i = 0; i < count && !c->is_closing && !lab_defect(SESSIONS_NOT_RECHECKED);
+		i++) {
 		if (cluster_sessions(c, users[i]) > 0)
 			kicked += recheck_user(c, users[i], work);
 		lab_arena_reset(work);

@@ -4,6 +4,7 @@
  */
 #include "core/cluster/cluster-private.h"
 
+#include "core/base/defect.h"
 #include "core/base/mark.h"
 
 /* Writes of others may send a lookup round again. */
@@ -13,10 +14,7 @@ static int refuse(struct lab_error *err, const char *what)
 {
 	LAB_MARK(lookup_refused);
 	/* Whatever it was: it may be gone the next time. */
-	if (err != NULL) {
-		err->code = LAB_UNAVAILABLE;
-		err->retryable = true;
-	}
+	(void)cluster_is_temporary(err);
 	return lab_error_wrap(err, "%s", what);
 }
 
@@ -63,8 +61,10 @@ static int read_group(struct cluster *c, struct cluster_lookup *l, bool fresh,
 	q->group = keys;
 	q->has_group = true;
 	q->group_known = ROUTE_CACHED;
-	if (!fresh &&
-		localdb_get_group(c->localdb, &q->group, localdb_group_ttl(c->localdb), arena))
+	if (!fresh && localdb_get_group(c->localdb, &q->group,
+			      lab_defect(CACHE_NEVER_EXPIRES) ? ENV_FOREVER
+							      : localdb_group_ttl(c->localdb),
+			      arena))
 		return 0;
 	q->group = keys;
 	found = geodb_get(c->geodb, CLUSTER_TABLE_GROUP, &q->group, arena, err);
@@ -114,16 +114,18 @@ static int write_row(
 	struct route_answer *a = &l->answer;
 	bool is_user = a->step == ROUTE_WRITE_USER;
 	enum cluster_table_id table = is_user ? CLUSTER_TABLE_USER : CLUSTER_TABLE_GROUP;
-	int64_t time = a->timestamp_us != 0 ? a->timestamp_us : geodb_timestamp(c->geodb, 0);
+	bool is_new = a->timestamp_us == 0, is_by_clock = is_new || lab_defect(SWAP_STAMPED_NOW);
+	int64_t time = is_by_clock ? geodb_timestamp(c->geodb, 0) : a->timestamp_us;
 
-	if (geodb_put(c->geodb, table, is_user ? (void *)&a->user : (void *)&a->group, a->columns,
-		    time, err) < 0) {
+	if ((is_new || !lab_defect(FAILOVER_NOT_WRITTEN)) &&
+		geodb_put(c->geodb, table, is_user ? (void *)&a->user : (void *)&a->group,
+			a->columns, time, err) < 0) {
 		q->skip_optional = true;
 		return a->is_optional ? 0 : refuse(err, a->why);
 	}
 	log_why(c, a, q->user.username);
 	/* What is not new. */
-	if (a->timestamp_us != 0 && !a->is_optional)
+	if (!is_new && !a->is_optional)
 		LAB_MARK(failed_over);
 	if (c->settings.read_back)
 		return is_user ? read_user(c, l, true, arena, err)

@@ -8,6 +8,7 @@
  */
 #include "core/cluster/cluster-private.h"
 
+#include "core/base/defect.h"
 #include "core/base/mark.h"
 
 #define ROUNDS_MAX 20 /* of one group, those included that GeoDB failed */
@@ -39,11 +40,13 @@ bool cluster_move_sessions(struct cluster *c, struct lab_view username, struct l
 	ENV_EVENT(c->env, LAB_EV_cluster_user_move_started, LAB_F_TEXT("user", username),
 		LAB_F_TEXT("dest_host", to));
 	member->is_being_moved = true;
-	c->ops.kick(c->ops.ctx, username, deadline);
-	while (member->sessions > 0 && env_cond_wait(c->env, &c->changed, deadline) == 0) {
+	if (!lab_defect(KICK_NEVER_SENT))
+		c->ops.kick(c->ops.ctx, username, deadline);
+	while (member->sessions > 0 && !lab_defect(KICK_TAKEN_FOR_GONE) &&
+		env_cond_wait(c->env, &c->changed, deadline) == 0) {
 	}
 	/* After the time-out it counts as moved: sessions may be left (palomar 2.6). */
-	is_gone = member->sessions == 0;
+	is_gone = member->sessions == 0 || lab_defect(KICK_TAKEN_FOR_GONE);
 	if (!is_gone)
 		LAB_MARK(user_move_timed_out);
 	member->is_being_moved = false;
@@ -142,7 +145,8 @@ static int finish(struct round *r, struct lab_error *err)
 	uint32_t columns = route_group_after(&r->snapshot->view, &c->settings.policy, &r->row, to,
 		env_draw(c->env, "cluster.alt", c->draws++), &after);
 
-	after.version_us = r->row.version_us + 1;
+	after.version_us = lab_defect(MOVE_FINISHED_TWICE) ? geodb_timestamp(c->geodb, 0)
+							   : r->row.version_us + 1;
 	if (geodb_put(c->geodb, CLUSTER_TABLE_GROUP, &after, columns, after.version_us, err) < 0)
 		return -1;
 	localdb_put_group(c->localdb, &after);
@@ -179,7 +183,8 @@ static int run_round(struct round *r, struct lab_view group, struct lab_error *e
 		alt = r->row.alt_backend_id;
 		move_users(r);
 		/* Meanwhile somebody may have decided otherwise, or the target may be gone. */
-		result = look(r, group, err);
+		if (!lab_defect(MOVE_FINISHED_TWICE))
+			result = look(r, group, err);
 		if (result <= 0 || r->to == NULL || !lab_view_eq(r->row.moving, move) ||
 			!cluster_id_eq(r->row.alt_backend_id, alt))
 			return result < 0 ? -1 : 0;
@@ -345,9 +350,5 @@ int cluster_move_user(struct cluster *c, struct lab_view username, struct lab_er
 	}
 	cluster_lookup_done(c, &l);
 	lab_arena_free(&arena);
-	if (result < 0 && err != NULL) {
-		err->code = LAB_UNAVAILABLE;
-		err->retryable = true;
-	}
-	return result;
+	return result < 0 ? cluster_is_temporary(err) : result;
 }

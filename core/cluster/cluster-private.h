@@ -79,8 +79,9 @@ struct cluster_lookup {
 int cluster_lookup_run(struct cluster *cluster, struct lab_view username, bool fresh,
 	struct lab_arena *arena, struct cluster_lookup *ret, struct lab_error *err);
 void cluster_lookup_done(struct cluster *cluster, struct cluster_lookup *lookup);
-/* A temporary failure. Returns -1. */
+/* A temporary failure. Both return -1. */
 int cluster_tempfail(struct lab_error *err, const char *reason);
+int cluster_is_temporary(struct lab_error *err); /* whatever it was */
 
 /* ---- members ---- */
 

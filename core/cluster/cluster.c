@@ -4,6 +4,7 @@
  */
 #include "core/cluster/cluster-private.h"
 
+#include "core/base/defect.h"
 #include "core/base/mark.h"
 
 void cluster_settings_defaults(struct cluster_settings *ret, bool is_backend)
@@ -58,12 +59,19 @@ void cluster_free(struct cluster **cluster)
 	*cluster = NULL;
 }
 
+int cluster_is_temporary(struct lab_error *err)
+{
+	if (err != NULL) {
+		err->code = lab_defect(TEMPFAIL_IS_FINAL) ? LAB_NOT_FOUND : LAB_UNAVAILABLE;
+		err->retryable = true;
+	}
+	return -1;
+}
+
 int cluster_tempfail(struct lab_error *err, const char *reason)
 {
 	lab_fail(err, LAB_UNAVAILABLE, "%s", reason);
-	if (err != NULL)
-		err->retryable = true;
-	return -1;
+	return cluster_is_temporary(err);
 }
 
 /* ---- the view ---- */
@@ -101,7 +109,7 @@ struct cluster_snapshot *cluster_view_take(
 {
 	uint64_t now = env_now(cluster->env);
 	bool is_due = cluster->snapshot == NULL ||
-		      (!cluster->is_frozen &&
+		      (!cluster->is_frozen && !lab_defect(VIEW_NEVER_READ_AGAIN) &&
 			      now - cluster->snapshot_ns >= cluster->settings.view_ttl_ns);
 
 	if (fresh || is_due) {

@@ -5,6 +5,7 @@
  */
 #include "core/cluster/controller-private.h"
 
+#include "core/base/defect.h"
 #include "core/base/mark.h"
 
 #define WORK_MAX_BYTES (64u << 20)
@@ -268,7 +269,9 @@ static int check_site(
 		known->lost_ns = now;
 	if (!is_dry && put_reachability(c, site, reaches, err) < 0)
 		return -1;
-	if (known->lost_ns == 0 || now - known->lost_ns < c->settings.site_down_ns ||
+	if (known->lost_ns == 0 ||
+		(now - known->lost_ns < c->settings.site_down_ns &&
+			!lab_defect(SITE_OUT_AT_ONCE)) ||
 		site->status != CLUSTER_ONLINE)
 		return 0;
 	return take_site_out(c, site, is_dry, err);

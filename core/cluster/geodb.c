@@ -4,6 +4,8 @@
  */
 #include "core/cluster/geodb.h"
 
+#include "core/base/defect.h"
+
 #define STATEMENT_MAX 1024
 #define PUT_ARENA_MAX (1u << 20)
 /* "unconfigured table", "Keyspace ... does not exist" */
@@ -51,7 +53,8 @@ int64_t geodb_timestamp(struct geodb *geodb, int64_t version_us)
 {
 	int64_t now = cql_client_timestamp(geodb->client);
 
-	return now > version_us ? now : version_us + 1;
+	/* Palomar 1.4: an order is newer than the row that it was given on, whatever clocks say. */
+	return now > version_us || lab_defect(ORDER_BY_CLOCK) ? now : version_us + 1;
 }
 
 /* ---- values ---- */
@@ -312,6 +315,8 @@ static int run_change(struct geodb *geodb, struct cql_statement *statement, stru
 
 		if (i > 0)
 			env_sleep(geodb->env, wait);
+		if (i > 0 && lab_defect(RETRY_STAMPED_ANEW))
+			statement->timestamp_us = geodb_timestamp(geodb, 0);
 		statement->deadline_ns = env_now(geodb->env) + geodb->settings.request_ns;
 		result = cql_client_execute(geodb->client, statement, 0, arena, &unused, &own);
 		if (result == 0 || !passes(&own))

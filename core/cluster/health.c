@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/cluster/health.h"
 
+#include "core/base/defect.h"
+
 void health_settings_defaults(struct health_settings *ret)
 {
 	*ret = (struct health_settings){
@@ -19,7 +21,9 @@ static enum health_verdict online_round(
 		h->bad = 0;
 		return HEALTH_KEEP;
 	}
-	return ++h->bad >= s->rounds_down ? HEALTH_DOWN : HEALTH_KEEP;
+	h->bad++;
+	return h->bad >= s->rounds_down || lab_defect(ONE_BAD_ROUND_IS_ENOUGH) ? HEALTH_DOWN
+									       : HEALTH_KEEP;
 }
 
 enum health_verdict health_round(const struct health_settings *s, struct health *h, bool is_online,
@@ -29,10 +33,12 @@ enum health_verdict health_round(const struct health_settings *s, struct health 
 		return online_round(s, h, success, failure);
 	h->bad = 0;
 	h->good = answers ? h->good + 1 : 0;
-	return h->is_mine && h->good >= s->rounds_up ? HEALTH_UP : HEALTH_KEEP;
+	return (h->is_mine || lab_defect(TAKEN_BACK_BY_ANYBODY)) && h->good >= s->rounds_up
+		       ? HEALTH_UP
+		       : HEALTH_KEEP;
 }
 
 bool health_may_take_out(const struct health_settings *s, size_t down, size_t count)
 {
-	return (down + 1) * 100 <= count * s->down_percent;
+	return lab_defect(ALL_MAY_GO_OUT) || (down + 1) * 100 <= count * s->down_percent;
 }

@@ -7,6 +7,7 @@
  */
 #include "core/cluster/localdb.h"
 #include "core/base/crc.h"
+#include "core/base/defect.h"
 
 static const uint8_t magic[] = { 'L', 'A', 'B', 'L', 'D', 'B', '1', '\n' };
 #define RECORD_HEAD 8
@@ -490,12 +491,20 @@ uint64_t localdb_user_ttl(const struct localdb *db)
 
 /* ---- marks ---- */
 
+/* A mark is of one move of the group. */
+static struct lab_view moved_key(
+	struct key *key, struct lab_view group, struct lab_view move, struct lab_view username)
+{
+	return key_make(
+		key, KIND_MOVED, group, lab_defect(MARKS_OF_ANY_MOVE) ? NONE : move, username);
+}
+
 int localdb_mark_moved(struct localdb *db, struct lab_view group, struct lab_view move,
 	struct lab_view username, struct lab_error *err)
 {
 	struct key key;
 
-	return put(db, key_make(&key, KIND_MOVED, group, move, username), NONE, err);
+	return put(db, moved_key(&key, group, move, username), NONE, err);
 }
 
 static const struct entry *find_mark(struct localdb *db, struct lab_view key)
@@ -510,7 +519,7 @@ bool localdb_was_moved(
 {
 	struct key key;
 
-	return find_mark(db, key_make(&key, KIND_MOVED, group, move, username)) != NULL;
+	return find_mark(db, moved_key(&key, group, move, username)) != NULL;
 }
 
 int localdb_mark_group(

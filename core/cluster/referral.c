@@ -4,6 +4,8 @@
  */
 #include "core/cluster/referral.h"
 
+#include "core/base/defect.h"
+
 static const struct {
 	const char *name;
 	uint16_t port;
@@ -258,7 +260,7 @@ int cluster_hops_go(struct cluster_hops *hops, enum cluster_protocol protocol, s
 
 	if (port == self_port && lab_view_eq_nocase(host, self_host))
 		return lab_fail(err, LAB_LIMIT, "Proxying loops to itself");
-	if (visits >= (is_login ? 2u : 1u))
+	if (visits >= (is_login && !lab_defect(NO_REVERSAL) ? 2u : 1u))
 		return lab_fail(err, LAB_LIMIT, "Proxying loops - already connected to %.*s:%u",
 			LAB_VIEW_ARG(host), port);
 	if (hops->ttl <= (is_login ? 1u : 0u))

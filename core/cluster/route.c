@@ -5,6 +5,8 @@
 #include "core/cluster/route.h"
 #include "core/cluster/director.h"
 
+#include "core/base/defect.h"
+
 #include <stdio.h>
 
 /* ---- the view ---- */
@@ -70,7 +72,11 @@ static bool is_online(const struct cluster_backend *backend, struct cluster_id s
 
 bool cluster_backend_is_legal(const struct cluster_backend *backend, struct cluster_id site)
 {
-	return is_online(backend, site) && backend->load_factor > 0;
+	bool is_in = lab_defect(STATUS_IGNORED)
+			     ? backend != NULL && cluster_id_eq(backend->site_id, site)
+			     : is_online(backend, site);
+
+	return is_in && (backend->load_factor > 0 || lab_defect(LOAD_FACTOR_IGNORED));
 }
 
 /* ---- assignment ---- */
@@ -412,6 +418,8 @@ static bool choose_site(question_t *q, answer_t *a, const struct cluster_site **
 	if (site == NULL || (site->status != CLUSTER_ONLINE && !is_evacuated))
 		return fail_over_user(q, a, *ret_site, *ret_group);
 	/* Not reached from here, which passes: nothing is written. */
+	if (lab_defect(UNREACHED_SITE_IS_LOST))
+		return fail_over_user(q, a, *ret_site, *ret_group);
 	return false;
 }
 
@@ -429,7 +437,8 @@ uint32_t route_group_after(const struct cluster_view *view, const struct cluster
 	memset(&ret->alt_backend_id, 0, sizeof(ret->alt_backend_id));
 	if (alt != NULL)
 		ret->alt_backend_id = alt->id;
-	ret->moving = LAB_VIEW("");
+	if (!lab_defect(MOVING_NEVER_CLEARED))
+		ret->moving = LAB_VIEW("");
 	return GROUP_COLUMN(backend_id) | GROUP_COLUMN(alt_backend_id) | GROUP_COLUMN(moving);
 }
 
@@ -460,7 +469,7 @@ static bool fail_over_group(question_t *q, answer_t *a)
 
 	if (is_stale_group(q, a))
 		return true;
-	if (!cluster_backend_is_legal(to, q->group.site_id))
+	if (!cluster_backend_is_legal(to, q->group.site_id) || lab_defect(ALT_CHOSEN_AT_FAILURE))
 		to = cluster_pick_backend(q->view, &q->policy, q->group.site_id, q->group.name,
 			q->group.backend_id, q->draw);
 	if (to == NULL)
@@ -485,6 +494,8 @@ static bool choose_backend(question_t *q, answer_t *a)
 	if (is_moving_user(&q->user) && !cluster_id_eq(q->user.moving_site_id, q->user.site_id) &&
 		is_usable(q, cluster_view_site(q->view, q->user.moving_site_id)))
 		return finish_user(q, a);
+	if (q->group.moving.len > 0 && lab_defect(MOVE_WAITS_FOR_SOURCE))
+		return tempfail(a, "the source of the group's move is not online");
 	return fail_over_group(q, a);
 }
 
@@ -545,13 +556,15 @@ static bool is_all_fresh(const struct route_question *q)
 /* It is this backend's group, and it moves. */
 static enum verdict verdict_of_source(const struct verdict_question *v)
 {
-	if (v->is_being_moved)
+	if (v->is_being_moved && !lab_defect(LOGIN_NOT_HELD))
 		return VERDICT_HOLD;
 	if (route_move_target(v->route->view, &v->route->group) == NULL)
 		return VERDICT_ACCEPT_MOVING; /* the move will be taken back */
 	/* Who has no session here has nothing to hand over. So nobody who has moved comes back,
 	 * even if this host has forgotten who has (palomar 4.2, F9). */
-	return v->was_moved || !v->has_sessions ? VERDICT_REFER_MOVED : VERDICT_ACCEPT_MOVING;
+	return (v->was_moved || !v->has_sessions) && !lab_defect(MOVED_COME_BACK)
+		       ? VERDICT_REFER_MOVED
+		       : VERDICT_ACCEPT_MOVING;
 }
 
 enum verdict route_verdict(const struct verdict_question *v)
@@ -570,7 +583,9 @@ enum verdict route_verdict(const struct verdict_question *v)
 	 * from a proxy that knows nothing of this move, and may still have sessions at the source.
 	 */
 	if (answer->step == ROUTE_BACKEND && group->moving.len > 0 &&
-		cluster_id_eq(group->alt_backend_id, v->me) && (v->is_referred || v->has_sessions))
+		cluster_id_eq(group->alt_backend_id, v->me) &&
+		(v->is_referred || v->has_sessions || lab_defect(TARGET_TAKES_ANYBODY)))
 		return VERDICT_ACCEPT;
-	return is_all_fresh(v->route) ? VERDICT_REFER : VERDICT_READ;
+	return is_all_fresh(v->route) || lab_defect(REFERRED_BY_CACHE) ? VERDICT_REFER
+								       : VERDICT_READ;
 }

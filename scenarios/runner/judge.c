@@ -128,6 +128,11 @@ static void set_routing(
 		interval = LAB_MAX(interval, s->groups[i].mail_session_interval.high);
 	take_sites(scene, heap, settings);
 	settings->geodb_keyspace = LAB_VIEW(PALOMAR_KEYSPACE);
+	/* In the live world it is another thread's; and who reads otherwise than the others (F13)
+	 * decides by rows that were. */
+	settings->geodb = scene->is_live || c->read_consistency.len > 0 ? NULL : scene->cql;
+	settings->cache_max_ns = caches;
+	settings->site_down_ns = c->site_down.low;
 	settings->overlap_max_ns = caches + c->recheck.high + c->user_move_timeout.high +
 				   25 * LAB_SEC + c->disconnect_delay.high;
 	settings->balance_min_ns = c->balance_interval.low;

@@ -5,6 +5,7 @@
  */
 #include "scenarios/runner/palomar-private.h"
 
+#include "core/base/defect.h"
 #include "core/base/mark.h"
 
 #define ARENA_MAX (4u << 20)
@@ -231,20 +232,23 @@ static int go_to_backend(struct walk *w, struct question *q)
 	struct login l = { .backend = backend_named(w, q->place.host),
 		.walk = w,
 		.is_referred = q->hops != NULL };
+	bool is_accepted;
 	int result;
 
 	if (l.backend == NULL)
 		return lab_fail(
 			w->err, LAB_UNAVAILABLE, "%.*s: no such host", LAB_VIEW_ARG(q->place.host));
 	result = log_in(w, q->proxy, &l);
+	is_accepted = result == 0 && l.result == CLUSTER_ACCEPTED;
 	/* Neither redirects nor temporary failures count (palomar 2.1). */
 	if (q->proxy->cluster != NULL &&
-		(result < 0 ? w->err->code != LAB_UNAVAILABLE : l.result == CLUSTER_ACCEPTED))
-		cluster_dest_count(q->proxy->cluster, q->place.host, result == 0);
+		(result < 0 ? w->err->code != LAB_UNAVAILABLE
+			    : is_accepted || lab_defect(REDIRECTS_ARE_FAILURES)))
+		cluster_dest_count(q->proxy->cluster, q->place.host, is_accepted);
 	if (result < 0)
 		return -1;
 	q->place = l.place;
-	return l.result == CLUSTER_ACCEPTED ? WALK_CONNECTED : WALK_REFERRED;
+	return is_accepted ? WALK_CONNECTED : WALK_REFERRED;
 }
 
 /* Another site's proxies begin with the TTL that is left. */

@@ -244,6 +244,7 @@ struct lab_view oracle_object_key_text(
 void routing_new(struct oracle *oracle);
 void routing_free(struct oracle *oracle);
 void routing_event(struct oracle *oracle, const struct lab_event *event);
+void routing_rows_access(struct oracle *oracle, const struct sim_access *access); /* of GeoDB */
 void routing_finish(struct oracle *oracle, const struct oracle_case *c);
 
 /* metacache.c: invariants 23 and 26. */

@@ -102,7 +102,11 @@ struct oracle_settings {
 	 * after the last trouble (R2), be without one (R5, T1), and how long a login may take (T3).
 	 */
 	struct lab_view geodb_keyspace;
+	/* Where it is, to be looked at while the run goes on; NULL: nobody looks. Borrowed. */
+	struct cqlemu *geodb;
+	uint64_t cache_max_ns; /* what a proxy or backend believes is no older */
 	uint64_t overlap_max_ns, recovery_max_ns, login_max_ns;
+	uint64_t site_down_ns;   /* a site is lost for so long before it is out (R8) */
 	uint64_t balance_min_ns; /* from one group that a controller moves to the next (R8) */
 	/* For how long a host may go on that GeoDB does not know by its name any more (R9). */
 	uint64_t name_max_ns;

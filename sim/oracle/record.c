@@ -390,8 +390,10 @@ static void cql_access(
 	struct lab_view table =
 		lab_view_skip(access->subject, LAB_MIN(s->keyspace.len + 1, access->subject.len));
 
-	if (is_in(access->subject, s->geodb_keyspace))
+	if (is_in(access->subject, s->geodb_keyspace)) {
 		reconcile_cql_access(oracle, access, line->peer);
+		routing_rows_access(oracle, access);
+	}
 	if (!s->has_dictmap || !is_in(access->subject, s->keyspace))
 		return;
 	reconcile_cql_access(oracle, access, line->peer);

@@ -12,6 +12,7 @@
 struct last_time {
 	uint64_t time_ns;
 	bool was_there;
+	bool is_operators; /* of who is out: an operator has taken him out */
 };
 
 static struct last_time *last_time_of(struct oracle *oracle, char sort, struct lab_view name)
@@ -40,7 +41,7 @@ static bool is_too_soon(
 	if (last == NULL)
 		return false;
 	result = last->was_there && event->time_ns - last->time_ns < least_ns;
-	*last = (struct last_time){ event->time_ns, true };
+	*last = (struct last_time){ .time_ns = event->time_ns, .was_there = true };
 	return result;
 }
 
@@ -55,12 +56,38 @@ static void balanced(struct oracle *oracle, const struct lab_event *event)
 
 /* ---- R9: who is out gets nobody ---- */
 
-static void set_status(struct oracle *oracle, struct lab_view host, bool is_online, uint64_t now_ns)
+static void set_status(struct oracle *oracle, struct lab_view host, bool is_online,
+	bool is_operators, uint64_t now_ns)
 {
 	struct last_time *out = last_time_of(oracle, 's', host);
 
+	/* Who was out already was taken out by whoever did it then. */
+	if (out != NULL && !is_online && out->was_there)
+		is_operators = out->is_operators;
 	if (out != NULL)
-		*out = (struct last_time){ now_ns, !is_online };
+		*out = (struct last_time){ now_ns, !is_online, is_operators };
+}
+
+/* R8: nothing has failed, so nobody is to be taken out. */
+static void check_cause(struct oracle *oracle, const struct lab_event *event)
+{
+	if (!oracle->routing->had_trouble)
+		(void)oracle_found_online(oracle, ORACLE_R(8), "R8 taken out without a cause",
+			event->time_ns, "%.*s is taken out, and nothing had failed",
+			LAB_VIEW_ARG(routing_text(event, "host")));
+}
+
+/* R8: only who took it out takes it back (palomar 2.7). */
+static void taken_back(struct oracle *oracle, const struct lab_event *event)
+{
+	struct lab_view host = routing_text(event, "host");
+	const struct last_time *out = last_time_of(oracle, 's', host);
+
+	if (out != NULL && out->was_there && out->is_operators &&
+		event->time_ns >= out->time_ns + ROUTING_ROUND)
+		(void)oracle_found_online(oracle, ORACLE_R(8), "R8 operator overruled",
+			event->time_ns, "%.*s is taken back, which an operator has taken out",
+			LAB_VIEW_ARG(host));
 }
 
 /* ---- R8: what is broken everywhere takes nobody's last backends out ---- */
@@ -112,11 +139,14 @@ static void checked(struct oracle *oracle, const struct lab_event *event)
 
 	if (routing_text(event, "reason").len > 0)
 		return; /* dryrun */
-	set_status(oracle, routing_text(event, "host"), !is_out, event->time_ns);
-	if (is_out)
+	if (is_out) {
+		check_cause(oracle, event);
 		taken_out(oracle, event);
-	else
+	} else {
+		taken_back(oracle, event);
 		forget_out(oracle->routing, routing_text(event, "host"));
+	}
+	set_status(oracle, routing_text(event, "host"), !is_out, false, event->time_ns);
 	/* Taken back and out again within the rounds that this takes. */
 	if (is_out && is_too_soon(oracle, 'o', event, ROUTING_OUT_MIN))
 		(void)oracle_found_online(oracle, ORACLE_R(8), "R8 taken out again too soon",
@@ -134,7 +164,7 @@ static void ordered(struct oracle *oracle, const struct lab_event *event)
 		return;
 	while (lab_view_split(&text, ' ', &word))
 		host = word;
-	set_status(oracle, host, is_online, event->time_ns);
+	set_status(oracle, host, is_online, true, event->time_ns);
 	if (is_online)
 		forget_out(oracle->routing, host);
 }
@@ -146,7 +176,7 @@ static void set_name(struct oracle *oracle, struct lab_view name, bool is_there,
 	struct last_time *gone = last_time_of(oracle, 'n', name);
 
 	if (gone != NULL)
-		*gone = (struct last_time){ now_ns, !is_there };
+		*gone = (struct last_time){ .time_ns = now_ns, .was_there = !is_there };
 }
 
 /* "cluster site update --name NEW OLD", and the same of a backend. */
@@ -194,6 +224,20 @@ static void check_name(struct oracle *oracle, const struct lab_event *event, str
 		(event->time_ns - gone->time_ns) / LAB_MSEC);
 }
 
+/* R8: what does not last as long as it takes to lose a site loses none. */
+static void site_checked(struct oracle *oracle, const struct lab_event *event)
+{
+	const struct routing *r = oracle->routing;
+	uint64_t least_ns = oracle->settings.site_down_ns;
+
+	if (routing_text(event, "reason").len > 0 ||
+		(r->had_trouble && event->time_ns >= r->first_trouble_ns + least_ns))
+		return;
+	(void)oracle_found_online(oracle, ORACLE_R(8), "R8 site taken out too soon", event->time_ns,
+		"site %.*s is taken out less than %" PRIu64 " ms after the first trouble",
+		LAB_VIEW_ARG(routing_text(event, "host")), least_ns / LAB_MSEC);
+}
+
 void routing_placed(struct oracle *oracle, const struct lab_event *event)
 {
 	const struct routing *r = oracle->routing;
@@ -220,6 +264,8 @@ void routing_order(struct oracle *oracle, const struct lab_event *event)
 		balanced(oracle, event);
 	else if (event->id == LAB_EV_cluster_backend_check_finished)
 		checked(oracle, event);
+	else if (event->id == LAB_EV_cluster_site_check_finished)
+		site_checked(oracle, event);
 	else if (event->id == LAB_EV_operation_finished)
 		operated(oracle, event);
 	else if (event->id == LAB_EV_operation_invoked) {

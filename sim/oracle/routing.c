@@ -65,6 +65,7 @@ void routing_new(struct oracle *oracle)
 	r->measured.recovery_max_ns = oracle->settings.recovery_max_ns;
 	r->measured.login_max_ns = oracle->settings.login_max_ns;
 	oracle->routing = r;
+	routing_rows_new(oracle);
 }
 
 static void free_user(struct routing *r, struct route_user *user)
@@ -91,6 +92,7 @@ void routing_free(struct oracle *oracle)
 	while (lab_map_next(&iter, &key, &user))
 		free_user(r, user);
 	routing_orders_free(r);
+	routing_rows_free(r);
 	lab_map_free(&r->users);
 	lab_map_free(&r->names);
 	lab_heap_free(r->heap, r);
@@ -284,6 +286,14 @@ static bool is_temporary(uint64_t code)
 	       code == LAB_TIMEOUT || code == LAB_LIMIT;
 }
 
+/* LMTP and doveadm go nowhere twice (palomar 2.2): during two moves they may have to wait. */
+static bool is_login(const struct lab_event *event)
+{
+	struct lab_view protocol = routing_text(event, "protocol");
+
+	return !lab_view_eq_cstr(protocol, "lmtp") && !lab_view_eq_cstr(protocol, "doveadm");
+}
+
 static void login_failed(struct oracle *oracle, const struct lab_event *event)
 {
 	struct routing *r = oracle->routing;
@@ -293,6 +303,10 @@ static void login_failed(struct oracle *oracle, const struct lab_event *event)
 	r->measured.failed_logins++;
 	if (user == NULL)
 		return;
+	if (!r->had_trouble && is_login(event))
+		FOUND(oracle, user, SORT_LOGIN, ORACLE_R(4), "R4 login failed without a cause",
+			event->time_ns, "a login of %.*s failed, and nothing had: %.*s",
+			LAB_VIEW_ARG(name), LAB_VIEW_ARG(why));
 	if (!is_temporary(number_of(event, "code")))
 		FOUND(oracle, user, SORT_LOGIN, ORACLE_R(5), "R5 failure for good", event->time_ns,
 			"a login of %.*s failed, and not just for now: %.*s", LAB_VIEW_ARG(name),
@@ -350,6 +364,17 @@ static void user_accessed(struct oracle *oracle, const struct lab_event *event)
 
 /* ---- events ---- */
 
+/* R1: without a failure sessions end when they are kicked, and a move waits for that. */
+static void moved(struct oracle *oracle, const struct lab_event *event)
+{
+	struct lab_view name = routing_text(event, "user");
+
+	if (!oracle->routing->had_trouble && routing_text(event, "error").len > 0)
+		(void)oracle_found_online(oracle, ORACLE_R(1), "R1 moved with sessions left",
+			event->time_ns, "%.*s counts as moved, though nothing had failed: %.*s",
+			LAB_VIEW_ARG(name), LAB_VIEW_ARG(routing_text(event, "error")));
+}
+
 /* What an operator does to sessions, or lets be: a backend or site that goes, a move in which
  * nobody is kicked (palomar 2.5), one that has lost its patience (2.6). */
 static bool costs_sessions(const struct lab_event *event)
@@ -366,12 +391,21 @@ static bool costs_sessions(const struct lab_event *event)
 		       lab_view_find(text, LAB_VIEW("user delete ")) != SIZE_MAX);
 }
 
+static void trouble(struct routing *r, uint64_t now_ns)
+{
+	if (!r->had_trouble)
+		r->first_trouble_ns = now_ns;
+	r->had_trouble = true;
+	r->last_trouble_ns = now_ns;
+}
+
 void routing_event(struct oracle *oracle, const struct lab_event *event)
 {
 	struct routing *r = oracle->routing;
 
 	r->last_ns = event->time_ns;
 	routing_order(oracle, event);
+	routing_rows_event(oracle, event);
 	switch ((int)event->id) {
 	case LAB_EV_cluster_session_started:
 		session_started(oracle, event);
@@ -389,20 +423,20 @@ void routing_event(struct oracle *oracle, const struct lab_event *event)
 	case LAB_EV_cluster_user_accessed:
 		user_accessed(oracle, event);
 		break;
-	case LAB_EV_operation_invoked:
 	case LAB_EV_cluster_user_move_finished:
+		moved(oracle, event);
+		/* fall through */
+	case LAB_EV_operation_invoked:
 		if (!costs_sessions(event))
 			break;
-		r->had_trouble = true;
-		r->last_trouble_ns = event->time_ns;
+		trouble(r, event->time_ns);
 		break;
 	case LAB_EV_fault_injected:
 	case LAB_EV_episode_started:
 	case LAB_EV_episode_finished:
 	case LAB_EV_host_crashed:
 		r->had_crash |= event->id == LAB_EV_host_crashed;
-		r->had_trouble = true;
-		r->last_trouble_ns = event->time_ns;
+		trouble(r, event->time_ns);
 		break;
 	default:
 		break;
@@ -428,6 +462,7 @@ void routing_finish(struct oracle *oracle, const struct oracle_case *c)
 			"%" PRIu64 " of %" PRIu64 " logins took more than %" PRIu64 " ms",
 			r->slow_logins, r->logins, oracle->settings.login_max_ns / LAB_MSEC);
 	routing_check_groups(oracle, c);
+	routing_rows_finish(oracle, c);
 	if (r->is_full)
 		oracle_unknown(oracle, "too many users or backends to follow their sessions");
 }

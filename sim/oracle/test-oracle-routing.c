@@ -23,15 +23,21 @@ static void ends(const char *backend, const char *reason)
 	session(LAB_EV_cluster_session_ended, backend, reason);
 }
 
-static void login(enum lab_code code, uint64_t hops, uint64_t took_ns)
+static void login_by(const char *protocol, enum lab_code code, uint64_t hops, uint64_t took_ns)
 {
 	t_tell_fiber(
 		code == LAB_OK ? LAB_EV_proxy_session_established : LAB_EV_proxy_session_finished,
 		0, 1,
 		(const struct lab_field[]){ LAB_F_CSTR("user", T_USER), LAB_F_U64("hops", hops),
 			LAB_F_U64("duration_ns", took_ns), LAB_F_CODE("code", code),
-			LAB_F_CSTR("error", code == LAB_OK ? "" : "no") },
-		5);
+			LAB_F_CSTR("error", code == LAB_OK ? "" : "no"),
+			LAB_F_CSTR("protocol", protocol) },
+		6);
+}
+
+static void login(enum lab_code code, uint64_t hops, uint64_t took_ns)
+{
+	login_by("lmtp", code, hops, took_ns);
 }
 
 static void access_by(const char *proxy, const char *site, const char *host)
@@ -190,6 +196,42 @@ static void no_user_is_unknown_for_good(void **state)
 	(void)t_finds("R5 failure for good");
 }
 
+static void a_login_that_fails_has_a_cause(void **state)
+{
+	(void)state;
+	promise();
+	login_by("lmtp", LAB_LIMIT, 2, LAB_SEC);
+	t_passes();
+	login_by("imap", LAB_LIMIT, 2, LAB_SEC);
+	(void)t_finds("R4 login failed without a cause");
+}
+
+static void moved_to(const char *error)
+{
+	t_tell_fiber(LAB_EV_cluster_user_move_finished, 0, 1,
+		(const struct lab_field[]){ LAB_F_CSTR("user", T_USER),
+			LAB_F_CSTR("dest_host", "backend-2"), LAB_F_CSTR("error", error) },
+		3);
+}
+
+static void sessions_end_before_a_user_has_moved(void **state)
+{
+	(void)state;
+	promise();
+	moved_to("");
+	trouble();
+	moved_to("timed out: sessions are left");
+	t_passes();
+}
+
+static void or_something_has_failed(void **state)
+{
+	(void)state;
+	promise();
+	moved_to("timed out: sessions are left");
+	(void)t_finds("R1 moved with sessions left");
+}
+
 static void logins_that_keep_failing(void **state)
 {
 	(void)state;
@@ -309,6 +351,7 @@ static void a_backend_is_not_out_again_at_once(void **state)
 {
 	(void)state;
 	promise();
+	trouble();
 	controller(LAB_EV_cluster_backend_check_finished, "backend-1", "offline", "");
 	controller(LAB_EV_cluster_backend_check_finished, "backend-2", "offline", "");
 	t.now += 30 * LAB_SEC;
@@ -334,6 +377,7 @@ static void nobody_new_comes_to_who_is_out(void **state)
 	t.now += 200 * LAB_SEC;
 	starts("backend-1");
 	ends("backend-1", "logout");
+	trouble();
 	controller(LAB_EV_cluster_backend_check_finished, "backend-1", "offline", "dryrun");
 	t.now += 200 * LAB_SEC;
 	starts("backend-1");
@@ -356,6 +400,7 @@ static void half_of_a_site_is_out_at_most(void **state)
 	t.settings.sites = named;
 	t.settings.site_count = 2;
 	promise();
+	trouble();
 	controller(LAB_EV_cluster_backend_check_finished, "backend-1", "offline", "");
 	controller(LAB_EV_cluster_backend_check_finished, "backend-2", "offline", "");
 	controller(LAB_EV_cluster_backend_check_finished, "backend-3", "offline", "dryrun");
@@ -461,6 +506,9 @@ int main(void)
 		t_test(who_knows_nothing_lets_nobody_in),
 		t_test(seven_hops_are_too_many),
 		t_test(no_user_is_unknown_for_good),
+		t_test(a_login_that_fails_has_a_cause),
+		t_test(sessions_end_before_a_user_has_moved),
+		t_test(or_something_has_failed),
 		t_test(logins_that_keep_failing),
 		t_test(until_one_succeeds),
 		t_test(a_lost_backend_is_replaced_in_time),
