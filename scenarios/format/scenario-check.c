@@ -182,6 +182,21 @@ static void check_stores(struct check *check)
 	}
 }
 
+static void check_data_centers(const struct check *check)
+{
+	const struct scenario *s = check->scenario;
+	struct conf_where where = where_of(check, "store", LAB_VIEW("cql"), "data_center_per_zone");
+
+	if (!s->cql.data_center_per_zone)
+		return;
+	if (s->cql.nodes.low < s->site_count)
+		complain(check, where,
+			"data_center_per_zone: %zu zones need as many nodes, not %" PRIu64,
+			s->site_count, s->cql.nodes.low);
+	if (s->is_foreign_cql || s->dict_count == 0)
+		complain(check, where, "data_center_per_zone needs an emulated Cassandra");
+}
+
 /* ---- faults ---- */
 
 static bool has_name(struct lab_view name, const char *prefix, uint64_t count)
@@ -462,6 +477,7 @@ void scenario_check(const struct scenario *scenario, const struct conf_section *
 	check_sites(&check);
 	check_groups(&check);
 	check_stores(&check);
+	check_data_centers(&check);
 	check_faults(&check);
 	check_operator(&check);
 	scenario_check_steps(scenario, check.backends_min, problems);

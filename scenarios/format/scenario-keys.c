@@ -231,6 +231,10 @@ static const struct conf_key keys[] = {
 		"Cassandra nodes"),
 	RANGE("cql", scenario_cql, replication_factor, CONF_UNIT_COUNT, 1, SCENARIO_CQL_NODES_MAX,
 		"3", "Of the keyspace; at most `nodes`"),
+	OTHER("cql", scenario_cql, CONF_KEY_BOOL, NULL, data_center_per_zone, "no",
+		"Each zone is a data centre with `replication_factor` replicas, and hosts ask that "
+		"of "
+		"their zone only (palomar 5: layout B); else a rack (A)"),
 	RANGE("cql", scenario_cql, conviction, CONF_UNIT_TIME, 0, HOUR, "18 s",
 		"Until the other nodes notice that one is gone"),
 

@@ -80,6 +80,10 @@ int scenario_load_sites(struct scenario *scenario, const struct conf_section *ro
 	const struct conf_reader *reader, struct lab_arena *arena, struct conf_problems *problems,
 	struct lab_error *err);
 
+/* scenario-data-centers.c: with data_center_per_zone each site's dicts, in the arena. Node i is in
+ * the zone of site i modulo their number, as in scene.h. */
+void scenario_place_dicts(struct scenario *scenario, struct lab_arena *arena);
+
 /* Knobs of that tree, which they will turn. */
 void scenario_read_knobs(
 	struct scenario *scenario, struct conf_section *root, struct conf_problems *problems);

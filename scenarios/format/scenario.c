@@ -522,6 +522,7 @@ int scenario_load(const char *path, const struct conf_reader *reader,
 		    arena, problems, err) < 0 ||
 		scenario_load_sites(s, root, reader, arena, problems, err) < 0)
 		return -1;
+	scenario_place_dicts(s, arena);
 	s->root = conf == NULL ? root : conf;
 	scenario_check_knobs(s, arena, problems);
 	scenario_check(s, root, overrides, problems);

@@ -61,6 +61,8 @@ struct scenario_site {
 	 * another way, have older dict maps, and whatever else leaves rows and objects alone. */
 	struct lab_view conf;
 	const struct scenario *own; /* with `conf` and `dicts` of those; NULL: none */
+	/* With data_center_per_zone: the dicts with the zone's own nodes; else NULL. */
+	const struct backend_dict *dicts;
 };
 
 /* user NAME { }: a group of users of one behaviour. Keys and meaning are imaptest's profile.conf's
@@ -246,6 +248,7 @@ struct cqlemu_profile;
 struct scenario_cql {
 	const struct cqlemu_profile *profile; /* which server it passes for */
 	struct conf_range nodes, replication_factor;
+	bool data_center_per_zone;
 	struct conf_range conviction; /* of the failure detector */
 };
 

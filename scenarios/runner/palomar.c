@@ -93,14 +93,14 @@ static void print_rows(const struct palomar *p, struct lab_buf *out)
 static int make_geodb(const struct palomar *p, struct lab_error *err)
 {
 	struct scene *scene = p->settings.scene;
-	char replication[128];
-	struct lab_buf text;
+	struct lab_buf replication, text;
 	int result;
 
-	(void)snprintf(replication, sizeof(replication),
-		"'class': 'NetworkTopologyStrategy', 'dc1': %u", scene_replication_factor(scene));
+	lab_buf_init(&replication, p->settings.lab->heap, TEXT_MAX);
+	scene_replication(scene, &replication);
 	lab_buf_init(&text, p->settings.lab->heap, TEXT_MAX);
-	geodb_schema_print(LAB_VIEW(PALOMAR_KEYSPACE), replication, &text);
+	geodb_schema_print(LAB_VIEW(PALOMAR_KEYSPACE), lab_buf_cstr(&replication), &text);
+	lab_buf_done(&replication);
 	print_rows(p, &text);
 	result = text.overflow ? lab_fail(err, LAB_LIMIT, "too many backends for GeoDB's rows")
 			       : cqlemu_execute(scene->cql, lab_buf_view(&text), err);
@@ -220,7 +220,7 @@ static void open_geodb(struct palomar_host *host)
 {
 	struct scene *scene = host->palomar->settings.scene;
 	const struct scenario_cluster *conf = host->palomar->conf;
-	struct dict_cql_connect connect = *scene_connect(scene);
+	struct dict_cql_connect connect = *scene_connect_of(scene, host->site);
 	struct geodb_settings settings;
 	struct cql_client *client;
 	struct lab_error err;

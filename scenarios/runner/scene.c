@@ -96,6 +96,21 @@ static void use_own_settings(struct node *node, const struct scenario *own)
 	node->settings.dict_count = own->dict_count;
 }
 
+/* With a data centre for each zone. */
+static void use_own_nodes(struct node *node, const struct scenario_site *site)
+{
+	if (site->dicts != NULL)
+		node->settings.dicts = site->dicts;
+}
+
+const struct dict_cql_connect *scene_connect_of(const struct scene *scene, size_t site)
+{
+	const struct scenario *s = scenario_of(scene);
+
+	return s->sites[site].dicts == NULL ? scene_connect(scene)
+					    : &s->sites[site].dicts[0].config->connect;
+}
+
 static int name_nodes(struct scene *scene, struct lab_error *err)
 {
 	const struct scenario *s = scenario_of(scene);
@@ -111,7 +126,8 @@ static int name_nodes(struct scene *scene, struct lab_error *err)
 					SCENE_NODES_MAX - 1);
 			snprintf(name, sizeof(name), "backend-%zu", scene->node_count + 1);
 			name_node(scene, scene->node_count, s->sites[i].name, name);
-			use_own_settings(&scene->nodes[scene->node_count++], s->sites[i].own);
+			use_own_settings(&scene->nodes[scene->node_count], s->sites[i].own);
+			use_own_nodes(&scene->nodes[scene->node_count++], &s->sites[i]);
 		}
 	}
 	if (scene->node_count == 0)
@@ -121,6 +137,7 @@ static int name_nodes(struct scene *scene, struct lab_error *err)
 	scene->auditor_conf.metacache_max_space = 0;
 	scene->nodes[scene->node_count].settings.conf = &scene->auditor_conf;
 	scene->nodes[scene->node_count].settings.dict_streams = 0;
+	use_own_nodes(&scene->nodes[scene->node_count], &s->sites[0]);
 	return 0;
 }
 
@@ -259,13 +276,48 @@ unsigned scene_replication_factor(const struct scene *scene)
 	return (unsigned)LAB_MIN(rf, scene->cql_count);
 }
 
+static size_t nodes_of_site(const struct scene *scene, size_t site)
+{
+	size_t count = scenario_of(scene)->site_count;
+
+	return scene->cql_count / count + (scene->cql_count % count > site);
+}
+
+void scene_replication(const struct scene *scene, struct lab_buf *out)
+{
+	const struct scenario *s = scenario_of(scene);
+	unsigned replicas = scene_replication_factor(scene);
+
+	lab_buf_append_cstr(out, "'class': 'NetworkTopologyStrategy'");
+	if (!s->cql.data_center_per_zone)
+		lab_buf_printf(out, ", 'dc1': %u", replicas);
+	for (size_t i = 0; s->cql.data_center_per_zone && i < s->site_count; i++)
+		lab_buf_printf(out, ", '%.*s': %zu", LAB_VIEW_ARG(s->sites[i].name),
+			LAB_MIN(replicas, nodes_of_site(scene, i)));
+}
+
+static void print_schema(struct scene *scene, struct lab_buf *ddl)
+{
+	struct lab_view keyspace = scene_connect(scene)->keyspace;
+	struct lab_buf replication;
+
+	if (!scenario_of(scene)->cql.data_center_per_zone) {
+		schema_print(keyspace, scene_replication_factor(scene), ddl);
+		return;
+	}
+	lab_buf_init(&replication, scene->cql_heap, DDL_MAX);
+	scene_replication(scene, &replication);
+	schema_print_replicated(keyspace, lab_buf_cstr(&replication), ddl);
+	lab_buf_done(&replication);
+}
+
 static int create_schema(struct scene *scene, struct lab_error *err)
 {
 	struct lab_buf ddl;
 	int result;
 
 	lab_buf_init(&ddl, scene->cql_heap, DDL_MAX);
-	schema_print(scene_connect(scene)->keyspace, scene_replication_factor(scene), &ddl);
+	print_schema(scene, &ddl);
 	result = cqlemu_execute(scene->cql, lab_buf_view(&ddl), err);
 	lab_buf_done(&ddl);
 	return result;
@@ -288,6 +340,8 @@ int scene_new_cql(struct scene *scene, struct lab_pool *pool, const struct sim_h
 		nodes[i].address = lab_view_cstr(addresses[i]);
 		nodes[i].zone = scene_cql_zone(scene, i);
 		nodes[i].rack = nodes[i].zone;
+		if (scenario_of(scene)->cql.data_center_per_zone)
+			nodes[i].dc = nodes[i].zone;
 	}
 	scene->cql_heap = lab_heap_new(pool, (size_t)SCENE_MEMORY_MAX);
 	cqlemu_options_init(&o);

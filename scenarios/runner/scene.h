@@ -66,6 +66,8 @@ int64_t scene_clock_offset(const struct scene *scene, const struct node *node);
 size_t scene_memory_max(const struct scene *scene, const struct node *node);
 /* NULL: the settings have no dict, and there is no Cassandra. */
 const struct dict_cql_connect *scene_connect(const struct scene *scene);
+/* The same with the nodes that hosts of this site ask: with a data centre for each zone its own. */
+const struct dict_cql_connect *scene_connect_of(const struct scene *scene, size_t site);
 /* Zone of the n-th Cassandra node. */
 struct lab_view scene_cql_zone(const struct scene *scene, size_t node);
 
@@ -92,8 +94,10 @@ int scene_new_imds(struct scene *scene, struct lab_pool *pool, const struct sim_
 /* With the schema. The settings' hosts are the nodes, in their order. Nothing without a dict. */
 int scene_new_cql(struct scene *scene, struct lab_pool *pool, const struct sim_hooks *hooks,
 	struct lab_error *err);
-/* Of the keyspace, at most the number of nodes. */
+/* Of the keyspace (of each data centre), at most the number of nodes. */
 unsigned scene_replication_factor(const struct scene *scene);
+/* The inside of NetworkTopologyStrategy's map, for all data centres there are. */
+void scene_replication(const struct scene *scene, struct lab_buf *out);
 /* What the faults say of a command on its way to dict-async (dict-proxy.h). */
 enum dict_hop_fault scene_dict_hop(struct env *env, struct lab_view key,
 	struct sim_fault (*decide)(void *ctx, const struct sim_fault_query *query), void *ctx);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sim/serve/schema.h"
 
+#include <stdio.h>
+
 static const struct {
 	const char *name, *columns;
 } tables[] = {
@@ -18,12 +20,18 @@ static const struct {
 	{ "user_last_hosts", "u text, h text, primary key (u)" },
 };
 
-static void print_keyspace(struct lab_view keyspace, unsigned replicas, struct lab_buf *out)
+#define REPLICATION_MAX 80
+
+static void simple(unsigned replicas, char ret[REPLICATION_MAX])
 {
-	lab_buf_printf(out,
-		"create keyspace if not exists %.*s with replication = { 'class': "
-		"'SimpleStrategy', 'replication_factor': %u };\n",
-		LAB_VIEW_ARG(keyspace), replicas);
+	snprintf(ret, REPLICATION_MAX, "'class': 'SimpleStrategy', 'replication_factor': %u",
+		replicas);
+}
+
+static void print_keyspace(struct lab_view keyspace, const char *replication, struct lab_buf *out)
+{
+	lab_buf_printf(out, "create keyspace if not exists %.*s with replication = { %s };\n",
+		LAB_VIEW_ARG(keyspace), replication);
 }
 
 static void print_tables(const char *qualifier, struct lab_view keyspace, struct lab_buf *out)
@@ -33,17 +41,28 @@ static void print_tables(const char *qualifier, struct lab_view keyspace, struct
 			LAB_VIEW_ARG(keyspace), qualifier, tables[i].name, tables[i].columns);
 }
 
-void schema_print(struct lab_view keyspace, unsigned replication_factor, struct lab_buf *out)
+void schema_print_replicated(struct lab_view keyspace, const char *replication, struct lab_buf *out)
 {
-	print_keyspace(keyspace, replication_factor, out);
+	print_keyspace(keyspace, replication, out);
 	lab_buf_printf(out, "use %.*s;\n", LAB_VIEW_ARG(keyspace));
 	print_tables("", LAB_VIEW(""), out);
+}
+
+void schema_print(struct lab_view keyspace, unsigned replication_factor, struct lab_buf *out)
+{
+	char replication[REPLICATION_MAX];
+
+	simple(replication_factor, replication);
+	schema_print_replicated(keyspace, replication, out);
 }
 
 void schema_print_qualified(
 	struct lab_view keyspace, unsigned replication_factor, struct lab_buf *out)
 {
-	print_keyspace(keyspace, replication_factor, out);
+	char replication[REPLICATION_MAX];
+
+	simple(replication_factor, replication);
+	print_keyspace(keyspace, replication, out);
 	print_tables(".", keyspace, out);
 }
 

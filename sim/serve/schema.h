@@ -11,7 +11,12 @@
 /* CREATE KEYSPACE with SimpleStrategy, USE, and the tables. */
 void schema_print(struct lab_view keyspace, unsigned replication_factor, struct lab_buf *out);
 
-/* The same without USE: each statement may go to another connection. */
+/* The same with the replication given: the map's inside, "'class': 'NetworkTopologyStrategy',
+ * 'dc1': 3". */
+void schema_print_replicated(
+	struct lab_view keyspace, const char *replication, struct lab_buf *out);
+
+/* As the first without USE: each statement may go to another connection. */
 void schema_print_qualified(
 	struct lab_view keyspace, unsigned replication_factor, struct lab_buf *out);
 

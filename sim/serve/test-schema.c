@@ -76,6 +76,23 @@ static void the_schema_is_accepted_and_may_be_run_twice(void **state)
 	cqlemu_free(&emulator);
 }
 
+static void the_replication_may_be_given(void **state)
+{
+	struct cqlemu *emulator = start();
+	struct lab_buf ddl;
+
+	(void)state;
+	lab_buf_init(&ddl, testing_heap, 65536);
+	schema_print_replicated(
+		LAB_VIEW("mails"), "'class': 'NetworkTopologyStrategy', 'dc1': 2", &ddl);
+	assert_non_null(strstr(lab_buf_cstr(&ddl),
+		"replication = { 'class': 'NetworkTopologyStrategy', 'dc1': 2 };\nuse mails;\n"));
+	execute(emulator, lab_buf_cstr(&ddl));
+	execute(emulator, "select * from mails.user_mailbox_objects");
+	lab_buf_done(&ddl);
+	cqlemu_free(&emulator);
+}
+
 /* What the dict maps of scenarios/configs ask for, by whole partitions and by rows. */
 static void the_keys_are_those_that_the_maps_ask_by(void **state)
 {
@@ -113,6 +130,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		testing_test(there_are_the_eight_tables_of_fs_dictmap_and_one_of_last_hosts),
 		testing_test(the_schema_is_accepted_and_may_be_run_twice),
+		testing_test(the_replication_may_be_given),
 		testing_test(the_keys_are_those_that_the_maps_ask_by),
 	};
 
