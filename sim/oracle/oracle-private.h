@@ -192,7 +192,8 @@ struct oracle {
 	struct oracle_online online[ORACLE_ONLINE_MAX];
 	size_t online_count;
 	struct oracle_drift inserts, deletes;
-	struct lab_map *clocks; /* peer -> struct oracle_clock, of this life */
+	struct lab_map *clocks;     /* peer -> struct oracle_clock, of this life */
+	struct lab_map *references; /* object id in hex -> references that may be left */
 
 	struct reconcile *reconcile;
 	struct oracle_metacache *metacache;
@@ -338,6 +339,8 @@ void oracle_forget_clock(struct oracle *oracle, struct lab_view peer);
 /* quota.c: 27; lazy.c: 29 */
 void oracle_check_quota(struct oracle *oracle, const struct oracle_case *c);
 void oracle_check_lazy_expunge(struct oracle *oracle, const struct oracle_case *c);
+/* lazy.c: a row was written or deleted, perhaps. */
+void oracle_reference_event(struct oracle *oracle, const struct lab_event *event);
 
 /* damage.c */
 struct oracle_damage_item {

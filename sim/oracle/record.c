@@ -36,6 +36,7 @@ struct oracle *oracle_new(const struct oracle_settings *settings)
 		knowledge_follow_roots(oracle->knowledge);
 	oracle->reconcile = reconcile_new(heap);
 	oracle->clocks = lab_map_new(heap, PEERS_MAX);
+	oracle->references = lab_map_new(heap, ORACLE_NAMES_MAX);
 	oracle->costs = costs_new(heap);
 	oracle->windows = lab_map_new(heap, ORACLE_NAMES_MAX);
 	oracle->roots = lab_map_new(heap, ORACLE_NAMES_MAX);
@@ -57,6 +58,7 @@ void oracle_free(struct oracle **oracle_p)
 	knowledge_free(&oracle->knowledge);
 	reconcile_free(&oracle->reconcile);
 	lab_map_free(&oracle->clocks);
+	lab_map_free(&oracle->references);
 	costs_free(&oracle->costs);
 	oracle_refresh_free(oracle);
 	oracle_metacache_free(oracle);
@@ -584,9 +586,12 @@ void oracle_event(struct oracle *oracle, const struct lab_event *event)
 	case LAB_EV_disk_measured:
 		oracle_disk_measured(oracle, event);
 		break;
+	case LAB_EV_fs_dictmap_dict_write_uncertain:
+		oracle_reference_event(oracle, event);
+		oracle_trouble(oracle, event->time_ns);
+		break;
 	case LAB_EV_fault_injected:
 	case LAB_EV_cassandra_fallback:
-	case LAB_EV_fs_dictmap_dict_write_uncertain:
 	case LAB_EV_fs_object_write_uncertain:
 		oracle_trouble(oracle, event->time_ns);
 		break;

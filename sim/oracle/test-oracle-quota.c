@@ -396,6 +396,63 @@ static void the_last_instance_is_nowhere(void **state)
 	(void)t_finds("I29 expunged mail is nowhere");
 }
 
+/* Mail 1 and a copy of it are expunged, and none is kept; the row of `name`, of object `oid`, could
+ * not be deleted `late` after the first of the two began. */
+static void leaves_a_row(unsigned oid, unsigned name, uint64_t late)
+{
+	struct history_op op = t_copy_op(HISTORY_EXPUNGE, 0, LAZY, 1, 1, 1);
+	char of[48], row[48];
+	const struct lab_field fields[] = { LAB_F_CSTR("path", t_hex(name, false, row)),
+		LAB_F_CSTR("object_id", t_hex(oid, true, of)) };
+	struct lab_event event = { .id = LAB_EV_fs_dictmap_dict_write_uncertain,
+		.sequence = 5,
+		.fields = fields,
+		.field_count = LAB_COUNT_OF(fields) };
+	uint32_t id;
+
+	start(0, 0);
+	took(1);
+	copy(1, 11);
+	id = t_begin(&op);
+	event.time_ns = t.now + late;
+	oracle_event(t.oracle, &event);
+	t.now += LAB_SEC;
+	t_end(id, &op, HISTORY_OK);
+	t.now += LAB_SEC;
+	expunge(0, 11, 0);
+	list_as(T_AUDITOR, 2);
+	t_audit(0, NULL, NULL, 0);
+	t_audit(LAZY, NULL, NULL, 0);
+}
+
+static void a_row_that_was_left_is_counted(void **state)
+{
+	(void)state;
+	leaves_a_row(1, 1, LAB_MSEC);
+	t_excuses("I29 expunged mail is nowhere");
+	assert_non_null(strstr(t.verdict.findings[0].excuse, "could not be deleted"));
+}
+
+static void rows_of_others_are_not_counted(void **state)
+{
+	static const struct {
+		unsigned oid, name;
+		uint64_t late;
+	} cases[] = {
+		{ 2, 1, LAB_MSEC },    /* of another object */
+		{ 1, 2, LAB_MSEC },    /* of nobody that was expunged */
+		{ 1, 11, LAB_MSEC },   /* of the one that is still there then */
+		{ 1, 1, 5 * LAB_SEC }, /* after both */
+	};
+
+	for (size_t i = 0; i < LAB_COUNT_OF(cases); i++) {
+		leaves_a_row(cases[i].oid, cases[i].name, cases[i].late);
+		(void)t_finds("I29 expunged mail is nowhere");
+		(void)t_teardown(state);
+		(void)t_setup(state);
+	}
+}
+
 static void the_last_instance_is_there_twice(void **state)
 {
 	(void)state;
@@ -587,6 +644,8 @@ int main(void)
 		TEST(the_last_instance_is_kept),
 		TEST(a_mail_that_was_kept_is_lost),
 		TEST(the_last_instance_is_nowhere),
+		TEST(a_row_that_was_left_is_counted),
+		TEST(rows_of_others_are_not_counted),
 		TEST(the_last_instance_is_there_twice),
 		TEST(without_only_last_instance_it_may_be),
 		TEST(two_at_once_are_excused),
