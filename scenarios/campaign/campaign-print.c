@@ -159,6 +159,7 @@ void campaign_print(const struct campaign_result *r, const char *scenario, struc
 	print_unusual(r, out);
 	costs_print(&t->costs, out);
 	routing_print(&t->routing, out);
+	rates_print(&t->rates, out);
 	lab_buf_printf(out,
 		"\n  storage requests  %" PRIu64 " (S3 %" PRIu64 ", CQL %" PRIu64 ", IMDS %" PRIu64
 		")\n  leaked objects    %" PRIu64 "%s\n",
@@ -280,6 +281,7 @@ void campaign_print_json(const struct campaign_result *r, const char *scenario, 
 	excuses_json(&t->excuses, &json);
 	costs_json(&t->costs, &json);
 	routing_json(&t->routing, &json);
+	rates_json(&t->rates, &json);
 	lab_json_key(&json, "seeds_per_s");
 	lab_json_decimal(&json, (int64_t)per_second(r->seeds, r->wall_ns, 100), 2);
 	lab_json_key(&json, "speedup");

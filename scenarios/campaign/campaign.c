@@ -205,6 +205,7 @@ static void add_totals(struct run_result *total, const struct run_result *run)
 	total->storage_requests += run->storage_requests;
 	costs_add(&total->costs, &run->costs);
 	routing_add(&total->routing, &run->routing);
+	rates_add(&total->rates, &run->rates);
 	total->s3_requests += run->s3_requests;
 	total->cql_requests += run->cql_requests;
 	total->imds_requests += run->imds_requests;

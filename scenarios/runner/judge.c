@@ -139,6 +139,7 @@ static void set_routing(
 	/* And a read of the view that takes its time. */
 	settings->name_max_ns = c->view_ttl.high + 10 * LAB_SEC;
 	settings->recovery_max_ns = 180 * LAB_SEC + interval;
+	settings->site_decision_ns = c->site_down.high;
 	/* A lookup may have to wait for a Cassandra node that is gone. */
 	settings->login_max_ns = c->proxy_timeout.high + 30 * LAB_SEC;
 }

@@ -350,12 +350,13 @@ static void tell(
 		(const struct lab_field[]){ LAB_F_TEXT("user", w->user),
 			LAB_F_CSTR("protocol", cluster_protocol_name(w->protocol)),
 			LAB_F_CSTR("proxy", proxy == NULL ? "" : proxy->name),
+			LAB_F_CSTR("site", proxy == NULL ? "" : proxy->zone),
 			LAB_F_CSTR("dest_host", is_connected ? w->session->backend->name : ""),
 			LAB_F_U64("hops", w->hops), LAB_F_U64("referrals", w->referrals),
 			LAB_F_U64("duration_ns", env_now(lab(w)) - begin_ns),
 			LAB_F_CODE("code", is_connected ? LAB_OK : w->err->code),
 			LAB_F_CSTR("error", is_connected ? "" : w->err->message) },
-		9);
+		10);
 }
 
 int palomar_login(struct palomar *palomar, const char *user, enum cluster_protocol protocol,

@@ -13,6 +13,12 @@ void routing_add(struct oracle_routing *total, const struct oracle_routing *run)
 {
 	measure_add(&total->overlaps, &run->overlaps);
 	measure_add(&total->recoveries, &run->recoveries);
+	measure_add(&total->zone_recoveries, &run->zone_recoveries);
+	measure_add(&total->served_again, &run->served_again);
+	measure_add(&total->settled, &run->settled);
+	total->referred_logins += run->referred_logins;
+	total->zone_recovery_max_ns =
+		LAB_MAX(total->zone_recovery_max_ns, run->zone_recovery_max_ns);
 	measure_add(&total->logins, &run->logins);
 	total->failed_logins += run->failed_logins;
 	total->logins_after_crash += run->logins_after_crash;
@@ -49,11 +55,16 @@ void routing_print(const struct oracle_routing *r, struct lab_buf *out)
 {
 	if (r->logins.count + r->failed_logins == 0)
 		return;
-	lab_buf_printf(out, "\n  routing: %" PRIu64 " logins failed for the time being\n",
-		r->failed_logins);
+	lab_buf_printf(out,
+		"\n  routing: %" PRIu64 " logins failed for the time being, %" PRIu64
+		" came to the wrong backend first\n",
+		r->failed_logins, r->referred_logins);
 	print_one("logins (T3)", &r->logins, r->login_max_ns, out);
 	print_one("on two backends (R2)", &r->overlaps, r->overlap_max_ns, out);
-	print_one("without one (T1)", &r->recoveries, r->recovery_max_ns, out);
+	print_one("backend lost (T1)", &r->recoveries, r->recovery_max_ns, out);
+	print_one("zone lost (T2)", &r->zone_recoveries, r->zone_recovery_max_ns, out);
+	print_one("zone back, proxy serves", &r->served_again, r->recovery_max_ns, out);
+	print_one("zone back, last failure", &r->settled, r->recovery_max_ns, out);
 }
 
 static void json_one(
@@ -77,8 +88,12 @@ void routing_json(const struct oracle_routing *r, struct lab_json *json)
 	lab_json_object(json);
 	lab_json_put_u64(json, "failed_logins", r->failed_logins);
 	lab_json_put_u64(json, "logins_after_crash", r->logins_after_crash);
+	lab_json_put_u64(json, "referred_logins", r->referred_logins);
 	json_one("logins", &r->logins, r->login_max_ns, json);
 	json_one("overlaps", &r->overlaps, r->overlap_max_ns, json);
 	json_one("recoveries", &r->recoveries, r->recovery_max_ns, json);
+	json_one("zone_recoveries", &r->zone_recoveries, r->zone_recovery_max_ns, json);
+	json_one("served_again", &r->served_again, r->recovery_max_ns, json);
+	json_one("settled", &r->settled, r->recovery_max_ns, json);
 	lab_json_end(json);
 }

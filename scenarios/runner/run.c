@@ -31,6 +31,7 @@ struct run {
 	struct migration migration;
 	struct disaster disaster;
 	struct scripts *scripts; /* NULL: there are none */
+	struct rates_log *rates; /* NULL: there are no proxies */
 	uint64_t healed_ns, settled_ns;
 	bool is_stopped; /* --until */
 };
@@ -45,6 +46,8 @@ static void on_event(void *ctx, const struct lab_event *event)
 	oracle_times_begin(o->times);
 	oracle_event(run->oracle, event);
 	oracle_times_lap(o->times, ORACLE_TIME_EVENTS);
+	if (run->rates != NULL)
+		rates_log_event(run->rates, event);
 	if (o->record != NULL)
 		run_record_note(o->record, event, world_host_name(run->sim.world, event->host),
 			world_trace_hash(run->sim.world));
@@ -62,6 +65,8 @@ static void on_access(void *ctx, const struct sim_access *access)
 	oracle_times_begin(o->times);
 	judge_access(run->oracle, access, run->result);
 	oracle_times_lap(o->times, ORACLE_TIME_ACCESSES);
+	if (run->rates != NULL)
+		rates_log_access(run->rates, access);
 	if (o->on_access != NULL && !run->is_stopped)
 		o->on_access(o->on_access_ctx, access);
 }
@@ -414,6 +419,8 @@ static int run_turned(
 		oracle_tell_times(run.oracle, options->times);
 		judge_backends(run.oracle, &run.sim.scene);
 		judge_proxies(run.oracle, run.sim.palomar);
+		if (run.sim.palomar != NULL)
+			run.rates = rates_log_new(world_heap(run.sim.world));
 		world_add_sink(run.sim.world, on_event, &run);
 		world_add_access_sink(run.sim.world, on_access, &run);
 		result = start_clients(&run, err);
@@ -436,6 +443,8 @@ static int run_turned(
 			judge_scripts(&c, run.scripts, ret);
 		judge_always(&c, ret);
 		judge_collect(&c, ret);
+		if (run.rates != NULL)
+			rates_log_end(run.rates, run.sim.scene.storm_end, &ret->rates);
 		ret->demotions = world_counters(run.sim.world).demotions;
 		tell_end(&run);
 	}

@@ -16,6 +16,7 @@
 #include "core/env/buggify.h"
 #include "core/env/hold.h"
 #include "scenarios/runner/excuses.h"
+#include "scenarios/runner/rates.h"
 #include "scenarios/format/mail-source.h"
 #include "scenarios/format/scenario.h"
 #include "sim/oracle/oracle.h"
@@ -94,6 +95,7 @@ struct run_result {
 	uint64_t leaked_objects, findings, excused;
 	struct cost_report costs;
 	struct oracle_routing routing;
+	struct rates rates; /* of Palomar */
 	struct excuses excuses;
 	bool is_left; /* objects in a foreign bucket, a foreign keyspace: could not be deleted */
 	char signature[ORACLE_SIGNATURE_MAX]; /* of the first finding */

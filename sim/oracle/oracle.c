@@ -116,13 +116,16 @@ static const struct oracle_invariant invariants[] = {
 	{ ORACLE_R(6), "R6-moves-end",
 		"In the end, when everybody has logged in once more, no group is being moved." },
 	{ ORACLE_R(8), "R8-no-thrash",
-		"Controllers move one group in an interval, and take nobody out whom they have "
-		"just "
-		"taken back." },
+		"Controllers move one group in an interval, take nobody out whom they have just "
+		"taken back, and never have most of a site out." },
 	{ ORACLE_R(9), "R9-legal-target",
-		"Once a backend is out and everybody has heard of it, nobody is sent there." },
+		"Once a backend is out and everybody has heard of it, nobody is sent there; who is "
+		"not found under its own name serves nobody." },
 	{ ORACLE_T(1), "T1-recovery",
 		"Who loses his backend has one again within a bounded time." },
+	{ ORACLE_T(2), "T2-zone-recovery",
+		"Who has lost his zone is served again within T1 and the decision that its site is "
+		"out." },
 	{ ORACLE_T(3), "T3-login-time", "99 % of all logins take no longer than the proxy waits." },
 };
 

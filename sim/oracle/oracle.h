@@ -106,8 +106,9 @@ struct oracle_settings {
 	struct cqlemu *geodb;
 	uint64_t cache_max_ns; /* what a proxy or backend believes is no older */
 	uint64_t overlap_max_ns, recovery_max_ns, login_max_ns;
-	uint64_t site_down_ns;   /* a site is lost for so long before it is out (R8) */
-	uint64_t balance_min_ns; /* from one group that a controller moves to the next (R8) */
+	uint64_t site_down_ns;     /* a site is lost for so long before it is out (R8) */
+	uint64_t site_decision_ns; /* until a lost site is out: on top of recovery_max_ns (T2) */
+	uint64_t balance_min_ns;   /* from one group that a controller moves to the next (R8) */
 	/* For how long a host may go on that GeoDB does not know by its name any more (R9). */
 	uint64_t name_max_ns;
 	/* How many backends each has, of which controllers take out half at most (R8). Borrowed. */
@@ -140,9 +141,9 @@ const struct cost_report *oracle_costs(const struct oracle *oracle);
 /* Numbers of the rules of palomar 4.1: R1 is 101, T1 is 121. */
 #define ORACLE_R(n) (100u + (n))
 #define ORACLE_T(n) (120u + (n))
-/* Times as counts: how many were above the limit before and not above the one of this step (1, 2,
- * 5, 10, ... ms); the last one has all that are above. */
-#define ORACLE_MEASURE_STEPS 20
+/* Times as counts: how many were above the limit before and not above the one of this step (1, 1.2,
+ * 1.5, 1.8, ... ms: twelve for each power of ten); the last one has all that are above. */
+#define ORACLE_MEASURE_STEPS 80
 struct oracle_measure {
 	uint64_t count, max_ns;
 	uint64_t counts[ORACLE_MEASURE_STEPS];
@@ -151,7 +152,13 @@ uint64_t oracle_measure_limit(unsigned step);
 struct oracle_routing {
 	struct oracle_measure overlaps;   /* of a user's sessions on two backends */
 	struct oracle_measure recoveries; /* from the crash of his backend to the next session */
-	struct oracle_measure logins;     /* that succeeded */
+	struct oracle_measure zone_recoveries; /* the same if it was lost with its zone */
+	struct oracle_measure
+		served_again; /* from a zone's return to each of its proxies' first login */
+	struct oracle_measure settled; /* to the last failure of each user who had one since */
+	uint64_t referred_logins;      /* of those that succeeded: by way of another backend */
+	uint64_t zone_recovery_max_ns;
+	struct oracle_measure logins; /* that succeeded */
 	uint64_t failed_logins;
 	uint64_t logins_after_crash; /* of a host: of those that succeeded */
 	uint64_t overlap_max_ns, recovery_max_ns, login_max_ns; /* their bounds */

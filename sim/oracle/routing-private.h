@@ -9,7 +9,7 @@
 
 #include <stdio.h>
 
-#define ROUTING_BACKENDS_MAX 256u
+#define ROUTING_BACKENDS_MAX 1024u /* with proxies and sites */
 /* Three rounds to be taken back, and three to be taken out. */
 #define ROUTING_OUT_MIN (59 * LAB_SEC)
 #define ROUTING_ROUND (10 * LAB_SEC) /* of a controller */
@@ -17,6 +17,30 @@
 /* A backend that a controller has out. */
 struct routing_out {
 	struct lab_view host, site;
+};
+
+struct presence;
+struct route_user {
+	struct presence *present;
+	unsigned backends;     /* with sessions */
+	uint64_t overlap_ns;   /* since when there are two; if backends > 1 */
+	uint64_t lost_ns;      /* the last session was lost with its backend; 0: no */
+	bool was_zone;         /* with its whole zone */
+	uint64_t failing_ns;   /* logins fail since then; 0: they do not */
+	uint64_t unsettled_ns; /* the last time that anything went wrong since a zone is back */
+	bool has_finding[4];
+	/* `user access` in the end: the backend, and the site that it is in. */
+	uint16_t backend, site;
+	bool was_accessed;
+};
+
+/* routing-losses.c */
+struct routing_losses {
+	uint64_t lost_ns, back_ns; /* when a zone was last lost, came back; 0: never */
+	struct lab_view back;      /* which one */
+	uint64_t served_ns[ROUTING_BACKENDS_MAX]; /* by each of its proxies since then */
+	bool is_settling;
+	unsigned zones_lost;
 };
 
 struct routing {
@@ -34,10 +58,47 @@ struct routing {
 	uint64_t last_ns;                           /* of the last event */
 	bool had_trouble, had_crash, is_full;
 	uint64_t logins, slow_logins;
+	struct routing_losses losses;
 	struct oracle_routing measured;
 };
 
+/* One finding of each sort for a user. */
+#define FOUND(oracle, user, sort, number, signature, time_ns, ...) \
+	do { \
+		if (!(user)->has_finding[sort]) \
+			(void)oracle_found_online( \
+				oracle, number, signature, time_ns, __VA_ARGS__); \
+		(user)->has_finding[sort] = true; \
+	} while (0)
+enum {
+	SORT_OVERLAP,
+	SORT_LOGIN,
+	SORT_ACCESS,
+	SORT_TIME
+};
+
 struct lab_view routing_text(const struct lab_event *event, const char *name);
+uint64_t routing_number(const struct lab_event *event, const char *name);
+/* A number from 1; 0: too many. */
+uint16_t routing_name(struct oracle *oracle, struct lab_view name);
+/* Not before the last trouble. */
+uint64_t routing_since(const struct routing *r, uint64_t time_ns);
+void routing_measure(struct oracle_measure *measure, uint64_t ns);
+
+/* ---- how long until all is well after a loss ---- */
+
+void routing_losses_event(struct oracle *oracle, const struct lab_event *event);
+uint64_t routing_recovery_max(const struct oracle *oracle, bool of_zone);
+/* His last session was lost with its backend; he has one again. */
+void routing_lost(struct routing *r, struct route_user *user, uint64_t now_ns);
+void routing_recovered(
+	struct oracle *oracle, struct route_user *user, struct lab_view name, uint64_t now_ns);
+/* Something went wrong for him; what that means for a zone that is back is measured at the end of
+ * the run, or when the next one is lost. */
+void routing_unsettled(struct routing *r, struct route_user *user, uint64_t now_ns);
+void routing_settled(struct routing *r);
+/* proxy_session_established */
+void routing_served_again(struct oracle *oracle, const struct lab_event *event);
 
 /* Of controllers and operators. */
 void routing_order(struct oracle *oracle, const struct lab_event *event);

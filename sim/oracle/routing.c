@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * routing.c - how Palomar routes users (palomar 4.1): R1 to R5, T1 and T3.
+ * routing.c - how Palomar routes users (palomar 4.1): R1 to R5 and T3. T1 and T2 are in
+ * routing-losses.c.
  *
  * What counts is where sessions are: cluster_session_started and cluster_session_ended tell of each
  * session of each backend. Times are counted from the last trouble on, as nothing can be promised
@@ -18,18 +19,6 @@ struct presence {
 	uint32_t sessions;
 };
 
-struct route_user {
-	struct presence *present;
-	unsigned backends;   /* with sessions */
-	uint64_t overlap_ns; /* since when there are two; if backends > 1 */
-	uint64_t lost_ns;    /* the last session was lost with its backend; 0: no */
-	uint64_t failing_ns; /* logins fail since then; 0: they do not */
-	bool has_finding[4];
-	/* `user access` in the end: the backend, and the site that it is in. */
-	uint16_t backend, site;
-	bool was_accessed;
-};
-
 /* ---- texts of events ---- */
 
 struct lab_view routing_text(const struct lab_event *event, const char *name)
@@ -41,7 +30,7 @@ struct lab_view routing_text(const struct lab_event *event, const char *name)
 	return LAB_VIEW("");
 }
 
-static uint64_t number_of(const struct lab_event *event, const char *name)
+uint64_t routing_number(const struct lab_event *event, const char *name)
 {
 	for (size_t i = 0; i < event->field_count; i++) {
 		if (strcmp(event->fields[i].name, name) == 0)
@@ -64,6 +53,7 @@ void routing_new(struct oracle *oracle)
 	r->measured.overlap_max_ns = oracle->settings.overlap_max_ns;
 	r->measured.recovery_max_ns = oracle->settings.recovery_max_ns;
 	r->measured.login_max_ns = oracle->settings.login_max_ns;
+	r->measured.zone_recovery_max_ns = routing_recovery_max(oracle, true);
 	oracle->routing = r;
 	routing_rows_new(oracle);
 }
@@ -100,7 +90,7 @@ void routing_free(struct oracle *oracle)
 }
 
 /* 0: too many. */
-static uint16_t name_of(struct oracle *oracle, struct lab_view name)
+uint16_t routing_name(struct oracle *oracle, struct lab_view name)
 {
 	struct routing *r = oracle->routing;
 	void **slot = lab_map_slot(r->names, name);
@@ -144,31 +134,9 @@ static struct presence *presence_of(struct routing *r, struct route_user *user, 
 	return p;
 }
 
-static uint64_t since(const struct routing *r, uint64_t time_ns)
+uint64_t routing_since(const struct routing *r, uint64_t time_ns)
 {
 	return LAB_MAX(time_ns, r->last_trouble_ns);
-}
-
-static void measure(struct oracle_measure *m, uint64_t ns)
-{
-	unsigned at = 0;
-
-	while (at + 1 < ORACLE_MEASURE_STEPS && ns > oracle_measure_limit(at))
-		at++;
-	m->counts[at]++;
-	m->count++;
-	m->max_ns = LAB_MAX(m->max_ns, ns);
-}
-
-uint64_t oracle_measure_limit(unsigned step)
-{
-	/* 1, 2, 5, 10, 20, 50, ... ms */
-	static const uint64_t mantissa[] = { 1, 2, 5 };
-	uint64_t limit = mantissa[step % 3] * LAB_MSEC;
-
-	for (unsigned i = 0; i < step / 3; i++)
-		limit *= 10;
-	return limit;
 }
 
 const struct oracle_routing *oracle_routing(const struct oracle *oracle)
@@ -176,30 +144,15 @@ const struct oracle_routing *oracle_routing(const struct oracle *oracle)
 	return &oracle->routing->measured;
 }
 
-/* One finding of each sort for a user. */
-#define FOUND(oracle, user, sort, number, signature, time_ns, ...) \
-	do { \
-		if (!(user)->has_finding[sort]) \
-			(void)oracle_found_online( \
-				oracle, number, signature, time_ns, __VA_ARGS__); \
-		(user)->has_finding[sort] = true; \
-	} while (0)
-enum {
-	SORT_OVERLAP,
-	SORT_LOGIN,
-	SORT_ACCESS,
-	SORT_TIME
-};
-
 /* ---- sessions: R1, R2, T1 ---- */
 
 static void overlap_ended(
 	struct oracle *oracle, struct route_user *user, struct lab_view name, uint64_t now_ns)
 {
 	struct routing *r = oracle->routing;
-	uint64_t from = since(r, user->overlap_ns);
+	uint64_t from = routing_since(r, user->overlap_ns);
 
-	measure(&r->measured.overlaps, now_ns - user->overlap_ns);
+	routing_measure(&r->measured.overlaps, now_ns - user->overlap_ns);
 	if (now_ns - LAB_MIN(from, now_ns) > oracle->settings.overlap_max_ns)
 		FOUND(oracle, user, SORT_OVERLAP, ORACLE_R(2), "R2 overlap too long", now_ns,
 			"%.*s had sessions on two backends for %" PRIu64
@@ -213,7 +166,7 @@ static void session_started(struct oracle *oracle, const struct lab_event *event
 	struct routing *r = oracle->routing;
 	struct lab_view name = routing_text(event, "user");
 	struct route_user *user = user_of(oracle, name);
-	uint16_t backend = name_of(oracle, routing_text(event, "backend"));
+	uint16_t backend = routing_name(oracle, routing_text(event, "backend"));
 	struct presence *p;
 
 	if (user == NULL || backend == 0)
@@ -228,22 +181,15 @@ static void session_started(struct oracle *oracle, const struct lab_event *event
 				"had failed",
 				LAB_VIEW_ARG(name), LAB_VIEW_ARG(r->shown[backend]));
 	}
-	if (user->lost_ns == 0)
-		return;
-	measure(&r->measured.recoveries, event->time_ns - user->lost_ns);
-	if (event->time_ns - LAB_MIN(since(r, user->lost_ns), event->time_ns) >
-		oracle->settings.recovery_max_ns)
-		FOUND(oracle, user, SORT_TIME, ORACLE_T(1), "T1 recovery too slow", event->time_ns,
-			"%.*s was without a backend for %" PRIu64 " ms after his was lost",
-			LAB_VIEW_ARG(name), (event->time_ns - user->lost_ns) / LAB_MSEC);
-	user->lost_ns = 0;
+	routing_recovered(oracle, user, name, event->time_ns);
 }
 
 static void session_ended(struct oracle *oracle, const struct lab_event *event)
 {
 	struct lab_view name = routing_text(event, "user");
 	struct route_user *user = user_of(oracle, name);
-	uint16_t backend = name_of(oracle, routing_text(event, "backend"));
+	uint16_t backend = routing_name(oracle, routing_text(event, "backend"));
+	struct lab_view reason = routing_text(event, "reason");
 	struct presence *p;
 
 	if (user == NULL || backend == 0)
@@ -253,8 +199,10 @@ static void session_ended(struct oracle *oracle, const struct lab_event *event)
 		return;
 	if (--p->sessions == 0 && user->backends-- == 2)
 		overlap_ended(oracle, user, name, event->time_ns);
-	if (user->backends == 0 && lab_view_eq_cstr(routing_text(event, "reason"), "crash"))
-		user->lost_ns = event->time_ns;
+	if (user->backends == 0 && lab_view_eq_cstr(reason, "crash"))
+		routing_lost(oracle->routing, user, event->time_ns);
+	if (!lab_view_eq_cstr(reason, "logout"))
+		routing_unsettled(oracle->routing, user, event->time_ns);
 }
 
 /* ---- logins: R4, R5, T3 ---- */
@@ -264,19 +212,21 @@ static void login_succeeded(struct oracle *oracle, const struct lab_event *event
 	struct routing *r = oracle->routing;
 	struct lab_view name = routing_text(event, "user");
 	struct route_user *user = user_of(oracle, name);
-	uint64_t took = number_of(event, "duration_ns");
+	uint64_t took = routing_number(event, "duration_ns");
 
 	r->logins++;
 	r->slow_logins += took > oracle->settings.login_max_ns;
-	measure(&r->measured.logins, took);
+	routing_measure(&r->measured.logins, took);
 	r->measured.logins_after_crash += r->had_crash;
+	r->measured.referred_logins += routing_number(event, "referrals") > 0;
+	routing_served_again(oracle, event);
 	if (user == NULL)
 		return;
 	user->failing_ns = 0;
-	if (number_of(event, "hops") > 6)
+	if (routing_number(event, "hops") > 6)
 		FOUND(oracle, user, SORT_LOGIN, ORACLE_R(4), "R4 too many hops", event->time_ns,
 			"a login of %.*s took %" PRIu64 " hops", LAB_VIEW_ARG(name),
-			number_of(event, "hops"));
+			routing_number(event, "hops"));
 }
 
 /* What may be another time (palomar 4.1, R5). */
@@ -307,14 +257,15 @@ static void login_failed(struct oracle *oracle, const struct lab_event *event)
 		FOUND(oracle, user, SORT_LOGIN, ORACLE_R(4), "R4 login failed without a cause",
 			event->time_ns, "a login of %.*s failed, and nothing had: %.*s",
 			LAB_VIEW_ARG(name), LAB_VIEW_ARG(why));
-	if (!is_temporary(number_of(event, "code")))
+	if (!is_temporary(routing_number(event, "code")))
 		FOUND(oracle, user, SORT_LOGIN, ORACLE_R(5), "R5 failure for good", event->time_ns,
 			"a login of %.*s failed, and not just for now: %.*s", LAB_VIEW_ARG(name),
 			LAB_VIEW_ARG(why));
+	routing_unsettled(r, user, event->time_ns);
 	if (user->failing_ns == 0)
 		user->failing_ns = event->time_ns;
-	if (event->time_ns - LAB_MIN(since(r, user->failing_ns), event->time_ns) >
-		oracle->settings.recovery_max_ns)
+	if (event->time_ns - LAB_MIN(routing_since(r, user->failing_ns), event->time_ns) >
+		routing_recovery_max(oracle, r->losses.zones_lost > 0))
 		FOUND(oracle, user, SORT_LOGIN, ORACLE_R(5), "R5 nobody lets him in",
 			event->time_ns, "%.*s could not log in for %" PRIu64 " ms: %.*s",
 			LAB_VIEW_ARG(name), (event->time_ns - user->failing_ns) / LAB_MSEC,
@@ -330,8 +281,8 @@ static void check_agreement(struct oracle *oracle, const struct lab_event *event
 	struct routing *r = oracle->routing;
 	struct lab_view prefix = LAB_VIEW("lb-"), site = routing_text(event, "site");
 	bool is_backend = !lab_view_starts_with(host, prefix);
-	uint16_t backend = is_backend ? name_of(oracle, host) : 0;
-	uint16_t at = name_of(oracle, is_backend ? site : lab_view_skip(host, prefix.len));
+	uint16_t backend = is_backend ? routing_name(oracle, host) : 0;
+	uint16_t at = routing_name(oracle, is_backend ? site : lab_view_skip(host, prefix.len));
 
 	if (user->was_accessed && (user->site != at || (backend != 0 && user->backend != 0 &&
 							       user->backend != backend)))
@@ -406,6 +357,7 @@ void routing_event(struct oracle *oracle, const struct lab_event *event)
 	r->last_ns = event->time_ns;
 	routing_order(oracle, event);
 	routing_rows_event(oracle, event);
+	routing_losses_event(oracle, event);
 	switch ((int)event->id) {
 	case LAB_EV_cluster_session_started:
 		session_started(oracle, event);
@@ -461,6 +413,7 @@ void routing_finish(struct oracle *oracle, const struct oracle_case *c)
 		(void)oracle_found_online(oracle, ORACLE_T(3), "T3 slow logins", now_ns,
 			"%" PRIu64 " of %" PRIu64 " logins took more than %" PRIu64 " ms",
 			r->slow_logins, r->logins, oracle->settings.login_max_ns / LAB_MSEC);
+	routing_settled(r);
 	routing_check_groups(oracle, c);
 	routing_rows_finish(oracle, c);
 	if (r->is_full)

@@ -281,6 +281,77 @@ static void or_too_late(void **state)
 	(void)t_finds("T1 recovery too slow");
 }
 
+static void zone(enum lab_event_id id, const char *target)
+{
+	t_tell_fiber(id, 0, 1,
+		(const struct lab_field[]){
+			LAB_F_CSTR("kind", "zone_lost"), LAB_F_CSTR("target", target) },
+		2);
+}
+
+static void lose_with_its_zone(uint64_t for_ns)
+{
+	t.settings.site_decision_ns = 60 * LAB_SEC;
+	promise();
+	starts("backend-1");
+	t.now += LAB_SEC;
+	zone(LAB_EV_episode_started, "zone:az1");
+	t.now -= LAB_MSEC;
+	ends("backend-1", "crash");
+	t.now += for_ns;
+	starts("backend-2");
+	ends("backend-2", "logout");
+}
+
+static void a_lost_zone_takes_a_decision_more(void **state)
+{
+	(void)state;
+	lose_with_its_zone(230 * LAB_SEC);
+	t_passes();
+	assert_int_equal(oracle_routing(t.oracle)->zone_recoveries.count, 1);
+	assert_int_equal(oracle_routing(t.oracle)->recoveries.count, 0);
+	assert_int_equal(oracle_routing(t.oracle)->zone_recovery_max_ns, 240 * LAB_SEC);
+}
+
+static void nor_does_a_lost_zone_for_ever(void **state)
+{
+	(void)state;
+	lose_with_its_zone(250 * LAB_SEC);
+	(void)t_finds("T2 recovery too slow");
+}
+
+static void served_by(const char *proxy, const char *site)
+{
+	t_tell_fiber(LAB_EV_proxy_session_established, 0, 1,
+		(const struct lab_field[]){ LAB_F_CSTR("user", T_USER), LAB_F_CSTR("proxy", proxy),
+			LAB_F_CSTR("site", site), LAB_F_U64("hops", 2), LAB_F_U64("referrals", 1),
+			LAB_F_U64("duration_ns", LAB_MSEC), LAB_F_CODE("code", LAB_OK) },
+		7);
+}
+
+static void a_zone_that_is_back_is_measured(void **state)
+{
+	const struct oracle_routing *r;
+
+	(void)state;
+	lose_with_its_zone(LAB_MINUTE);
+	login(LAB_TIMEOUT, 1, LAB_SEC);
+	zone(LAB_EV_episode_finished, "zone:az1");
+	served_by("proxy-2", "az2");
+	t.now += 5 * LAB_SEC;
+	served_by("proxy-1", "az1");
+	t.now += 5 * LAB_SEC;
+	login(LAB_TIMEOUT, 1, LAB_SEC);
+	served_by("proxy-1", "az1");
+	t_passes();
+	r = oracle_routing(t.oracle);
+	assert_int_equal(r->referred_logins, 3);
+	assert_int_equal(r->served_again.count, 1);
+	assert_true(r->served_again.max_ns >= 5 * LAB_SEC && r->served_again.max_ns < 6 * LAB_SEC);
+	assert_int_equal(r->settled.count, 1);
+	assert_true(r->settled.max_ns >= 10 * LAB_SEC && r->settled.max_ns < 11 * LAB_SEC);
+}
+
 static void one_slow_login_of_a_hundred_passes(void **state)
 {
 	(void)state;
@@ -486,9 +557,9 @@ static void limits_of_measures_grow(void **state)
 {
 	(void)state;
 	assert_int_equal(oracle_measure_limit(0), LAB_MSEC);
-	assert_int_equal(oracle_measure_limit(2), 5 * LAB_MSEC);
-	assert_int_equal(oracle_measure_limit(3), 10 * LAB_MSEC);
-	assert_int_equal(oracle_measure_limit(13), 20 * LAB_SEC);
+	assert_int_equal(oracle_measure_limit(1), 1200 * LAB_USEC);
+	assert_int_equal(oracle_measure_limit(12), 10 * LAB_MSEC);
+	assert_int_equal(oracle_measure_limit(52), 22 * LAB_SEC);
 }
 
 int main(void)
@@ -513,6 +584,9 @@ int main(void)
 		t_test(until_one_succeeds),
 		t_test(a_lost_backend_is_replaced_in_time),
 		t_test(or_too_late),
+		t_test(a_lost_zone_takes_a_decision_more),
+		t_test(nor_does_a_lost_zone_for_ever),
+		t_test(a_zone_that_is_back_is_measured),
 		t_test(one_slow_login_of_a_hundred_passes),
 		t_test(three_of_two_hundred_do_not),
 		t_test(a_move_that_ended_passes),
