@@ -13,6 +13,10 @@
 	(ORACLE_DAMAGES(3) | ORACLE_DAMAGES(4) | ORACLE_DAMAGES(6) | ORACLE_DAMAGES(7) | \
 		ORACLE_DAMAGES(9) | ORACLE_DAMAGES(10) | ORACLE_DAMAGES(15) | ORACLE_DAMAGES(17) | \
 		ORACLE_DAMAGES(18) | ORACLE_DAMAGES(22))
+/* Names, UIDVALIDITYs, and what is left of folders that get others. */
+#define ROOT_RULES \
+	(ORACLE_DAMAGES(6) | ORACLE_DAMAGES(7) | ORACLE_DAMAGES(9) | ORACLE_DAMAGES(11) | \
+		ORACLE_DAMAGES(15) | ORACLE_DAMAGES(17) | ORACLE_DAMAGES(22))
 
 /* A row of user_mailbox_objects. */
 struct mail_row {
@@ -388,6 +392,15 @@ static int leave_half_bundle(struct damage *d, uint64_t n, struct lab_error *err
 	return 0;
 }
 
+/* "user/mailboxes/<guid>/idx/..." */
+static struct lab_view guid_of_key(struct lab_view key)
+{
+	size_t at = lab_view_find(key, LAB_VIEW("/mailboxes/"));
+
+	key = lab_view_skip(key, at == SIZE_MAX ? key.len : at + strlen("/mailboxes/"));
+	return lab_view_sub(key, 0, LAB_MIN(key.len, (size_t)2 * HISTORY_NAME_BYTES));
+}
+
 /* Cut off, or with a byte that is another one. */
 static int spoil_bundle(struct damage *d, uint64_t n, struct lab_error *err)
 {
@@ -407,6 +420,8 @@ static int spoil_bundle(struct damage *d, uint64_t n, struct lab_error *err)
 	if (place(d, like.key, &like, body, err) < 0)
 		return -1;
 	told.user = user_of_key(like.key);
+	if (lab_unhex(guid_of_key(like.key), told.mailbox_guid, sizeof(told.mailbox_guid)) < 0)
+		return lab_fail(err, LAB_CORRUPT, "the key of a bundle names no folder");
 	tell(d, &told);
 	return 0;
 }
@@ -417,7 +432,7 @@ static int lose_root(struct damage *d, uint64_t n, struct lab_error *err)
 	struct s3emu_object_info like, info;
 	struct oracle_damage told = { .reason =
 					      "the user's root bundles were taken away on purpose",
-		.invariants = INDEX_RULES | ORACLE_DAMAGES(11) };
+		.invariants = ROOT_RULES };
 	struct lab_view prefix;
 	struct s3emu_iter iter;
 
@@ -444,9 +459,11 @@ static int lose_keyspace(struct damage *d)
 	struct oracle_damage told = {
 		.reason = "the keyspace was lost on purpose: what metadata and bundles do not know "
 			  "of copies, moves and expunges is not what it was (H-13)",
-		.invariants =
-			INDEX_RULES | ORACLE_DAMAGES(1) | ORACLE_DAMAGES(2) | ORACLE_DAMAGES(5),
-		.copies_only = true
+		.invariants = ORACLE_DAMAGES(1) | ORACLE_DAMAGES(2) | ORACLE_DAMAGES(3) |
+			      ORACLE_DAMAGES(4) | ORACLE_DAMAGES(5) | ORACLE_DAMAGES(9),
+		.copies_only = true,
+		.until_ns = d->now_ns,
+		.unless_stored = true
 	};
 
 	cqlemu_empty(d->scene->cql);

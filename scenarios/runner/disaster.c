@@ -100,7 +100,8 @@ static void start_and_repair(void *arg)
 static void tell_of_repair(struct disaster *d, enum scenario_repair repair)
 {
 	struct oracle_damage told = { .reason = "force-resync gives folders a new UIDVALIDITY",
-		.invariants = ORACLE_DAMAGES(6) };
+		.invariants = ORACLE_DAMAGES(6),
+		.until_ns = d->damage.now_ns };
 
 	if (repair == SCENARIO_REPAIR_REBUILD && !d->damage.is_total)
 		return;
@@ -108,6 +109,7 @@ static void tell_of_repair(struct disaster *d, enum scenario_repair repair)
 		told.reason = "a rebuild brings back what was moved or expunged while its object "
 			      "stayed (H-13)";
 		told.invariants = ORACLE_DAMAGES(2) | ORACLE_DAMAGES(5) | ORACLE_DAMAGES(9);
+		told.unless_stored = true;
 	}
 	if (repair == SCENARIO_REPAIR_REBUILD || repair == SCENARIO_REPAIR_FORCE_RESYNC)
 		oracle_damaged(d->oracle, &told);

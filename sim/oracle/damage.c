@@ -10,6 +10,7 @@ void oracle_damaged(struct oracle *oracle, const struct oracle_damage *damage)
 		lab_arena_new_of(oracle->texts, struct oracle_damage_item);
 
 	item->damage = *damage;
+	item->event = oracle->last_event;
 	item->damage.user = lab_arena_copy(oracle->texts, damage->user);
 	item->damage.oid = lab_arena_copy(oracle->texts, damage->oid);
 	item->damage.name = lab_arena_copy(oracle->texts, damage->name);
@@ -80,10 +81,54 @@ static bool is_copy(const struct oracle_case *c, const struct oracle_finding *f)
 	return op != NULL && op->kind != HISTORY_DELIVER;
 }
 
-static bool excuses(struct oracle *oracle, const struct oracle_case *c,
-	const struct oracle_damage *d, const struct oracle_finding *f)
+/* A mail that is back in the folder takes part in its numbers. */
+static bool has_returned_mail(const struct oracle *oracle, const struct oracle_finding *f)
 {
-	if (f->invariant >= 64 || (d->invariants & ORACLE_DAMAGES(f->invariant)) == 0)
+	struct lab_view place = lab_view_cstr(f->sentence);
+
+	place = lab_view_sub(place, 0, lab_view_find(place, LAB_VIEW(": ")));
+	for (size_t n = 0; n < oracle->finding_count; n++) {
+		const struct oracle_finding *back = &oracle->findings[n];
+
+		if (back->invariant == 2 && back->sentence[place.len] == ':' &&
+			lab_view_starts_with(lab_view_cstr(back->sentence), place))
+			return true;
+	}
+	return false;
+}
+
+static bool is_of_another_index(const struct oracle_damage *d, const struct oracle_finding *f)
+{
+	static const uint8_t all[HISTORY_NAME_BYTES];
+
+	return f->folder != 0 && memcmp(d->mailbox_guid, all, sizeof(all)) != 0 &&
+	       f->folder != knowledge_folder(d->user, d->mailbox_guid);
+}
+
+/* Claimed since after the damage; or in a bundle before it. */
+static bool is_out_of_reach(const struct oracle *oracle, const struct oracle_damage_item *i,
+	const struct oracle_finding *f)
+{
+	const struct oracle_damage *d = &i->damage;
+
+	if (is_of_another_index(d, f))
+		return true;
+	if (f->invariant == 9 && (d->invariants & ORACLE_DAMAGES(2)) != 0 &&
+		has_returned_mail(oracle, f))
+		return false;
+	return (d->until_ns > 0 && f->since_ns > d->until_ns) ||
+	       (d->unless_stored && f->folder != 0 &&
+		       knowledge_was_stored(
+			       oracle->knowledge, f->folder, i->event, f->life, f->done));
+}
+
+static bool excuses(struct oracle *oracle, const struct oracle_case *c,
+	const struct oracle_damage_item *i, const struct oracle_finding *f)
+{
+	const struct oracle_damage *d = &i->damage;
+
+	if (f->invariant >= 64 || (d->invariants & ORACLE_DAMAGES(f->invariant)) == 0 ||
+		is_out_of_reach(oracle, i, f))
 		return false;
 	if (d->copies_only && f->invariant == 1 && !is_copy(c, f))
 		return false;
@@ -100,7 +145,7 @@ void oracle_excuse_damage(struct oracle *oracle, const struct oracle_case *c)
 		for (size_t n = 0; i->damage.invariants != 0 && n < oracle->finding_count; n++) {
 			struct oracle_finding *f = &oracle->findings[n];
 
-			if (f->excuse == NULL && excuses(oracle, c, &i->damage, f))
+			if (f->excuse == NULL && excuses(oracle, c, i, f))
 				f->excuse = i->damage.reason;
 		}
 	}

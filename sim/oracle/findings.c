@@ -75,6 +75,16 @@ void oracle_why_op(struct oracle_finding *finding, const struct history_op *op)
 		op->message);
 }
 
+void oracle_claimed_since(struct oracle *oracle, struct oracle_finding *finding,
+	const struct history_op *op, bool is_target)
+{
+	finding->since_ns = op->invoked_ns;
+	finding->folder =
+		knowledge_folder(op->user, is_target ? op->target_guid : op->mailbox_guid);
+	finding->life = knowledge_life(oracle->knowledge, op);
+	finding->done = op->ended_event;
+}
+
 void oracle_unknown(struct oracle *oracle, const char *format, ...)
 {
 	va_list args;

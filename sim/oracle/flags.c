@@ -28,6 +28,18 @@ static struct oracle_instance *source_of(
 	return oracle_instance_find(&oracle->model, maker->user, maker->folder, maker->source.name);
 }
 
+/* The delivery that the mail goes back to, or NULL. */
+static const struct history_op *delivery_of(
+	struct oracle *oracle, const struct oracle_instance *instance)
+{
+	for (unsigned depth = 0; instance != NULL && depth < DEPTH_MAX; depth++) {
+		if (instance->maker != NULL && instance->maker->kind == HISTORY_DELIVER)
+			return instance->maker;
+		instance = source_of(oracle, instance);
+	}
+	return NULL;
+}
+
 static uint64_t flags_of(struct oracle *oracle, struct oracle_instance *instance)
 {
 	struct oracle_instance *source = source_of(oracle, instance);
@@ -106,6 +118,20 @@ static unsigned values_seen_by(struct oracle *oracle, struct oracle_instance *in
 
 /* ---- a listing ---- */
 
+/* What a copy has is what the mail had that it goes back to. */
+static void claimed_since(struct oracle *oracle, struct oracle_finding *f,
+	const struct oracle_instance *instance, const struct history_op *op)
+{
+	const struct history_op *delivery =
+		op->kind == HISTORY_STORE ? NULL : delivery_of(oracle, instance);
+
+	if (delivery == NULL || delivery == op) {
+		oracle_claimed_since(oracle, f, op, false);
+		return;
+	}
+	f->since_ns = delivery->invoked_ns;
+}
+
 static struct oracle_finding *flag_finding(struct oracle *oracle, struct oracle_instance *instance,
 	const char *flag_name, const struct flag_changes *changes, const struct history_op *listing,
 	bool is_set)
@@ -125,8 +151,10 @@ static struct oracle_finding *flag_finding(struct oracle *oracle, struct oracle_
 	f->token = instance->token;
 	f->op = last == NULL ? listing->id : last->op->id;
 	f->time_ns = listing->ended_ns;
-	if (last != NULL)
+	if (last != NULL) {
+		claimed_since(oracle, f, instance, last->op);
 		oracle_why_op(f, last->op);
+	}
 	oracle_why_op(f, listing);
 	instance->is_flag_blamed = true;
 	return f;
@@ -204,18 +232,6 @@ static uint64_t attachment_flags(const struct history *history)
 			flags |= UINT64_C(1) << bit;
 	}
 	return flags;
-}
-
-/* The delivery that the mail goes back to, or NULL. */
-static const struct history_op *delivery_of(
-	struct oracle *oracle, const struct oracle_instance *instance)
-{
-	for (unsigned depth = 0; instance != NULL && depth < DEPTH_MAX; depth++) {
-		if (instance->maker != NULL && instance->maker->kind == HISTORY_DELIVER)
-			return instance->maker;
-		instance = source_of(oracle, instance);
-	}
-	return NULL;
 }
 
 /* Whoever knows that the mail is there knows that, too, whatever was uploaded. */

@@ -99,6 +99,8 @@ void imap_find(struct imap *imap, struct imap_folder *folder, unsigned invariant
 	f->op = op->id;
 	f->time_ns = op->ended_ns;
 	f->excuse = excuse;
+	oracle_claimed_since(imap->oracle, f, before,
+		before->kind == HISTORY_COPY || before->kind == HISTORY_MOVE);
 	oracle_why_op(f, before);
 	oracle_why_op(f, op);
 	folder->is_blamed |= excuse == NULL;

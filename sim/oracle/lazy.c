@@ -111,12 +111,29 @@ static const char *left_behind(
 	return NULL;
 }
 
+/* Before the last of them was removed something had not ended ok: that one counted what it left. */
+static bool had_trouble(const struct oracle_object *object)
+{
+	uint64_t last_ns = 0;
+
+	for (const struct oracle_touch *t = object->first; t != NULL; t = t->next) {
+		if (is_removal(t->op))
+			last_ns = LAB_MAX(last_ns, oracle_op_end(t->op));
+	}
+	for (const struct oracle_touch *t = object->first; t != NULL; t = t->next) {
+		if (oracle_is_storage_write(t->op) && t->op->outcome != HISTORY_OK &&
+			t->op->invoked_ns <= last_ns)
+			return true;
+	}
+	return false;
+}
+
 static const char *excuse(const struct oracle *oracle, const struct oracle_case *c,
 	const struct oracle_object *object)
 {
 	const char *why = contention(object);
 
-	if (why == NULL && object->has_trouble)
+	if (why == NULL && had_trouble(object))
 		why = "an operation on the object had not ended ok: what it left is counted, or "
 		      "comes later";
 	if (why == NULL)

@@ -46,6 +46,7 @@ static struct oracle_finding *lost(struct oracle *oracle, struct oracle_instance
 
 	about(f, i->token, i->maker,
 		seen->outcome == HISTORY_PENDING ? seen->invoked_ns : seen->ended_ns);
+	oracle_claimed_since(oracle, f, i->maker, i->maker->kind != HISTORY_DELIVER);
 	oracle_why_op(f, i->maker);
 	oracle_why_op(f, seen);
 	f->excuse = excuse_loss(oracle, i);
@@ -124,6 +125,7 @@ static void check_undone(struct oracle *oracle, const struct oracle_case *c,
 		: i->removed->kind == HISTORY_EXPUNGE ? "expunged"
 						      : "deleted with its folder");
 	about(f, i->token, i->removed, listing->ended_ns);
+	f->since_ns = i->removed->invoked_ns;
 	oracle_why_op(f, i->removed);
 	oracle_why_op(f, listing);
 	f->excuse = oracle->settings.rows_were_resurrected ? "rows were put back on purpose"
@@ -270,8 +272,10 @@ static void phantom(struct oracle *oracle, const struct oracle_instance *i,
 		WHERE ": mail %016" PRIx64 " is there, and %s", WHERE_ARG(i), i->token, why);
 
 	about(f, i->token, maker != NULL ? maker : i->listed, i->listed->ended_ns);
-	if (maker != NULL)
+	if (maker != NULL) {
+		f->since_ns = maker->invoked_ns;
 		oracle_why_op(f, maker);
+	}
 	oracle_why_op(f, i->listed);
 	f->excuse = oracle->settings.rows_were_resurrected ? "rows were put back on purpose"
 							   : oracle_excuse_weak(oracle);

@@ -345,6 +345,7 @@ void oracle_reference_event(struct oracle *oracle, const struct lab_event *event
 /* damage.c */
 struct oracle_damage_item {
 	struct oracle_damage damage;
+	uint64_t event; /* the last one before it */
 	struct oracle_damage_item *next;
 };
 /* Somebody else's, put there on purpose. */
@@ -423,6 +424,9 @@ struct oracle_finding *oracle_find(struct oracle *oracle, unsigned invariant, co
 void oracle_why(struct oracle_finding *finding, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 void oracle_why_op(struct oracle_finding *finding, const struct history_op *op);
+/* It is claimed since that operation, on the folder that it names, or on its target. */
+void oracle_claimed_since(struct oracle *oracle, struct oracle_finding *finding,
+	const struct history_op *op, bool is_target);
 void oracle_unknown(struct oracle *oracle, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 void oracle_findings_finish(struct oracle *oracle);

@@ -182,6 +182,11 @@ struct oracle_damage {
 	 * nobody knows the mail, or if the user renames or deletes folders. */
 	bool of_folder;
 	bool copies_only; /* of invariant 1: only what was copied or moved (H-13) */
+	/* Of indexes only that of this folder; zero: of all. */
+	uint8_t mailbox_guid[HISTORY_NAME_BYTES];
+	/* What is newer than that is claimed; 0: nothing is. */
+	uint64_t until_ns;
+	bool unless_stored; /* and what a bundle had before it */
 };
 #define ORACLE_DAMAGES(invariant) (UINT64_C(1) << (invariant))
 /* Copies what it is given. */
@@ -212,6 +217,11 @@ struct oracle_finding {
 	uint64_t token;     /* 0: none */
 	uint64_t time_ns;   /* when it became wrong, or was seen to be */
 	const char *excuse; /* EXCUSED: why the configuration permits this; NULL: a failure */
+	/* Since when it is claimed: a lost mail's delivery, the first of two listings; 0: ever. */
+	uint64_t since_ns;
+	/* And by whose index of which folder (knowledge.h), up to which event; 0: by none. */
+	uint64_t folder, done;
+	uint32_t life;
 };
 
 struct oracle_verdict {

@@ -81,6 +81,27 @@ static void a_delivered_mail_is_no_copy(void **state)
 	t_excuses("I1 lost mail");
 }
 
+static void what_was_delivered_after_it_is_claimed(void **state)
+{
+	struct oracle_damage damage = { .reason = reason,
+		.user = LAB_VIEW(T_USER),
+		.invariants = ORACLE_DAMAGES(1),
+		.until_ns = t.now };
+
+	(void)state;
+	t.now += LAB_SEC;
+	t_mail(1);
+	t_delete_forward(0, 1);
+	t_delete_reverse(1, 1);
+	t_drop(1);
+	(void)t_select(T_AUDITOR, 0, NULL, 0);
+	oracle_damaged(t.oracle, &damage);
+	t_finds("I1 lost mail");
+	damage.until_ns = t.now;
+	oracle_damaged(t.oracle, &damage);
+	t_excuses("I1 lost mail");
+}
+
 static void what_was_planted_is_not_looked_at(void **state)
 {
 	struct oracle_damage damage = { .reason = reason, .user = LAB_VIEW(T_USER) };
@@ -137,6 +158,7 @@ int main(void)
 		t_test(another_rule_is_not_excused),
 		t_test(another_user_is_not_excused),
 		t_test(a_delivered_mail_is_no_copy),
+		t_test(what_was_delivered_after_it_is_claimed),
 		t_test(what_was_planted_is_not_looked_at),
 		t_test(what_was_not_collected_is_a_failure_whatever_had_failed),
 		t_test(operators_list_and_read_all),

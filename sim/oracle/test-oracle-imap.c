@@ -325,6 +325,68 @@ static void uids_of_another_folder_are_not_excused(void **state)
 	assert_int_equal(t.verdict.failures, 0);
 }
 
+/* What is newer than the damage is claimed, and what a bundle had before it; and if the bundle of
+ * one folder was damaged, what indexes say of the others. */
+static void damage_is_over_some_time(void **state)
+{
+	static const struct {
+		bool is_older, is_stored, is_elsewhere, is_excused;
+	} rows[] = {
+		{ .is_older = true, .is_excused = true },
+		{ .is_older = false },
+		{ .is_older = true, .is_stored = true },
+		{ .is_older = true, .is_elsewhere = true },
+	};
+
+	for (size_t i = 0; i < LAB_COUNT_OF(rows); i++) {
+		struct oracle_damage damage = { .reason = "taken away on purpose",
+			.user = LAB_VIEW(T_USER),
+			.invariants = ORACLE_DAMAGES(9),
+			.unless_stored = true };
+
+		deliver(1);
+		damage.until_ns = t.now;
+		t_folder_guid(rows[i].is_elsewhere ? 1 : 0, damage.mailbox_guid);
+		t.now += LAB_SEC;
+		t_lists(1, LIST(.uidnext = 6), { .n = 1, .uid = 5 });
+		if (rows[i].is_older)
+			damage.until_ns = t.now;
+		if (rows[i].is_stored)
+			t_upload(1, 0);
+		oracle_damaged(t.oracle, &damage);
+		t_lists(1, LIST(.uidnext = 7), { .n = 1, .uid = 6 });
+		finish_with({ .n = 1 });
+		if (rows[i].is_excused)
+			t_excuses("I9 mail has another UID");
+		else
+			(void)t_finds("I9 mail has another UID");
+		(void)t_teardown(state);
+		(void)t_setup_backends(state);
+	}
+}
+
+/* A mail that is back takes part in the numbers of its folder. */
+static void a_mail_that_damage_brought_back_may_cost_uids(void **state)
+{
+	struct oracle_damage damage = { .reason = "put back on purpose",
+		.user = LAB_VIEW(T_USER),
+		.invariants = ORACLE_DAMAGES(9),
+		.unless_stored = true };
+
+	(void)state;
+	list_one_that_came_back();
+	t_upload(1, 0);
+	damage.until_ns = t.now;
+	oracle_damaged(t.oracle, &damage);
+	t_judge();
+	assert_int_equal(t.verdict.failures, 2);
+	damage.invariants |= ORACLE_DAMAGES(2);
+	oracle_damaged(t.oracle, &damage);
+	t_judge();
+	assert_int_equal(t.verdict.failures, 0);
+	assert_int_equal(t.verdict.count, 2);
+}
+
 /* Its row was younger than its deletion, by the clocks: rule 2's affair. */
 static void a_mail_that_clocks_brought_back_is_a_new_one(void **state)
 {
@@ -614,6 +676,8 @@ int main(void)
 		t_backends_test(copyuid_is_seen_too),
 		t_backends_test(a_mail_keeps_its_uid),
 		t_backends_test(uids_of_another_folder_are_not_excused),
+		t_backends_test(damage_is_over_some_time),
+		t_backends_test(a_mail_that_damage_brought_back_may_cost_uids),
 		t_backends_test(also_over_a_crash),
 		t_backends_test(a_mail_that_clocks_brought_back_is_a_new_one),
 		t_backends_test(clocks_alone_excuse_no_uid),
