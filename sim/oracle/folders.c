@@ -802,8 +802,8 @@ static void check_lists(struct folders *f, const struct oracle_case *c)
 
 /* ---- mails that were saved into a folder that was gone ---- */
 
-/* Whoever saves it again takes a name that its folder had; or another backend that had not heard of
- * the deletion deletes the folder once more. */
+/* Whoever saves it again takes a name that its folder had, and that folder may be renamed then; or
+ * another backend that had not heard of the deletion deletes the folder once more. */
 static bool may_take_along(struct folders *f, const struct account *account,
 	const struct oracle_instance *orphan, const struct history_op *deletion)
 {
@@ -813,12 +813,18 @@ static bool may_take_along(struct folders *f, const struct account *account,
 	const struct folder *other = lab_map_get(f->by_guid,
 		oracle_key3(&key, account->user,
 			lab_view_of(deletion->mailbox_guid, HISTORY_NAME_BYTES), LAB_VIEW("")));
+	struct folder again;
 
 	if (deletion->kind != HISTORY_DELETE)
 		return deletion->kind == HISTORY_USER_DELETE;
 	if (from == NULL || other == NULL || other == from || other->names == NULL)
 		return true;
-	for (const struct name *n = from->names; n != NULL; n = n->next) {
+	again = (struct folder){ .account = other->account, .last_name = &again.names };
+	memcpy(again.guid, other->guid, sizeof(again.guid));
+	for (const struct name *n = from->names; n != NULL; n = n->next)
+		(void)add_name(f, &again, without_suffix(n->text, from->guid), orphan->maker);
+	follow_renames(f, &again);
+	for (const struct name *n = again.names; n != NULL; n = n->next) {
 		if (may_have_name(other, n->text) || is_name(other, n->text, deletion->asked))
 			return true;
 	}

@@ -443,6 +443,45 @@ static void what_came_meanwhile_may_be_gone(void **state)
 	t_passes();
 }
 
+/* Into Folder1, which was made again for it with GUID 2, and of which nobody was told. */
+static void it_may_go_with_the_folder_that_it_was_saved_into_again(void **state)
+{
+	(void)state;
+	create(1, "Folder1", 1);
+	delete_folder(1, "Folder1", 1, HISTORY_OK);
+	save_into(2, 1, 1, HISTORY_OK);
+	rename_to(1, "Folder1", "Work", 2, HISTORY_OK);
+	rename_to(1, "Work", "Play", 2, HISTORY_OK);
+	delete_folder(1, "Play", 2, HISTORY_OK);
+	finally(INBOX);
+	t_passes();
+}
+
+static void but_not_with_one_that_never_had_its_name(void **state)
+{
+	for (unsigned i = 0; i < 3; i++) {
+		create(1, "Folder1", 1);
+		delete_folder(1, "Folder1", 1, HISTORY_OK);
+		if (i == 0)
+			rename_to(1, "Folder1", "Work", 2, HISTORY_OK);
+		save_into(2, 1, 1, HISTORY_OK);
+		if (i == 1)
+			rename_to(1, "Rest", "Work", 2, HISTORY_OK);
+		if (i == 2) {
+			create(1, "Work", 2);
+			rename_to(1, "Folder1", "Work", 3, HISTORY_OK);
+		}
+		delete_folder(1, "Work", 2, HISTORY_OK);
+		if (i == 2)
+			finally(INBOX, { .name = "Work", .guid = 3 });
+		else
+			finally(INBOX);
+		(void)t_finds("I11 mail lost with its folder");
+		(void)t_teardown(state);
+		(void)t_setup_backends(state);
+	}
+}
+
 /* It has another name then, which nobody was told: once by each backend, and not more often. */
 static void it_may_be_saved_again_once_by_each(void **state)
 {
@@ -592,6 +631,8 @@ int main(void)
 		t_backends_test(unless_the_delete_met_a_failure),
 		t_backends_test(what_came_after_the_delete_must_be_somewhere),
 		t_backends_test(what_came_meanwhile_may_be_gone),
+		t_backends_test(it_may_go_with_the_folder_that_it_was_saved_into_again),
+		t_backends_test(but_not_with_one_that_never_had_its_name),
 		t_backends_test(it_may_be_saved_again_once_by_each),
 		t_backends_test(all_goes_with_the_user),
 		t_backends_test(what_came_after_it_must_be_there),
