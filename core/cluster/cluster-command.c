@@ -80,6 +80,17 @@ static int take_number(struct lab_view text, const char *what, uint64_t *ret, st
 		LAB_VIEW_ARG(text));
 }
 
+static int take_switch(struct lab_view text, const char *what, int64_t *ret, struct lab_error *err)
+{
+	bool is_yes = lab_view_eq_cstr(text, "yes");
+
+	if (!is_yes && !lab_view_eq_cstr(text, "no"))
+		return lab_fail(err, LAB_INVALID, "%s: \"%.*s\" is neither yes nor no", what,
+			LAB_VIEW_ARG(text));
+	*ret = is_yes;
+	return 0;
+}
+
 static int take_option(struct parser *p, struct lab_view name, struct lab_error *err)
 {
 	struct cluster_command *c = p->command;
@@ -91,8 +102,9 @@ static int take_option(struct parser *p, struct lab_view name, struct lab_error 
 	if (lab_view_find(lab_view_cstr(arguments), name) == SIZE_MAX)
 		return lab_fail(err, LAB_INVALID, "cluster %s has no option %.*s",
 			verbs[c->verb].words, LAB_VIEW_ARG(name));
-	if (lab_view_eq_cstr(name, "--direct")) {
-		c->is_direct = true;
+	if (lab_view_eq_cstr(name, "--direct") || lab_view_eq_cstr(name, "--update")) {
+		c->is_direct = lab_view_eq_cstr(name, "--direct");
+		c->is_update = !c->is_direct;
 		return 0;
 	}
 	if (p->at == p->count)
@@ -112,6 +124,12 @@ static int take_option(struct parser *p, struct lab_view name, struct lab_error 
 		c->id = value;
 	} else if (lab_view_eq_cstr(name, "--name")) {
 		c->name = value;
+	} else if (lab_view_eq_cstr(name, "--tag")) {
+		c->tag = value;
+	} else if (lab_view_eq_cstr(name, "--sticky-users")) {
+		return take_switch(value, "--sticky-users", &c->sticky_users, err);
+	} else if (lab_view_eq_cstr(name, "--sticky-backend")) {
+		return take_switch(value, "--sticky-backend", &c->sticky_backend, err);
 	} else {
 		return lab_fail(err, LAB_INVALID, "there is no option %.*s", LAB_VIEW_ARG(name));
 	}
@@ -141,6 +159,19 @@ static int take_words(struct parser *p, struct lab_error *err)
 	return 0;
 }
 
+/* Without these options it would do nothing, or would not know what. */
+static int check_options(const struct cluster_command *c, struct lab_error *err)
+{
+	if (c->verb == CLUSTER_DO_TAG_UPDATE && c->name.len == 0)
+		return lab_fail(err, LAB_INVALID, "cluster tag update needs --name");
+	if (c->verb == CLUSTER_DO_GROUP_UPDATE && c->sticky_users < 0 && c->sticky_backend < 0)
+		return lab_fail(err, LAB_INVALID,
+			"cluster group update: --sticky-users or --sticky-backend");
+	if (c->verb == CLUSTER_DO_BACKEND_ADD && c->site.len == 0)
+		return lab_fail(err, LAB_INVALID, "cluster backend add needs --site");
+	return 0;
+}
+
 /* What no option alone says. */
 static int check(struct cluster_command *c, struct lab_error *err)
 {
@@ -150,8 +181,6 @@ static int check(struct cluster_command *c, struct lab_error *err)
 		take_number(c->arguments[1], "PCT", &percent, err) < 0)
 		return -1;
 	c->percent = (unsigned)percent;
-	if (c->verb == CLUSTER_DO_BACKEND_ADD && c->site.len == 0)
-		return lab_fail(err, LAB_INVALID, "cluster backend add needs --site");
 	if (c->verb == CLUSTER_DO_BACKEND_UPDATE && c->status == CLUSTER_STATUS_NONE &&
 		c->load_factor < 0 && c->name.len == 0)
 		return lab_fail(err, LAB_INVALID,
@@ -160,7 +189,7 @@ static int check(struct cluster_command *c, struct lab_error *err)
 		c->load_balancer.ptr == NULL && c->name.len == 0)
 		return lab_fail(err, LAB_INVALID,
 			"cluster site update: --status, --load-balancer or --name");
-	return 0;
+	return check_options(c, err);
 }
 
 int cluster_command_parse(const struct lab_view *words, size_t count, struct cluster_command *ret,
@@ -168,7 +197,9 @@ int cluster_command_parse(const struct lab_view *words, size_t count, struct clu
 {
 	struct parser p = { .words = words, .count = count, .command = ret };
 
-	*ret = (struct cluster_command){ .load_factor = -1 };
+	*ret = (struct cluster_command){
+		.load_factor = -1, .sticky_users = -1, .sticky_backend = -1
+	};
 	if (find_verb(&p, err) < 0 || take_words(&p, err) < 0)
 		return -1;
 	return check(ret, err);

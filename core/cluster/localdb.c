@@ -479,6 +479,34 @@ void localdb_drop_user(struct localdb *db, struct lab_view username)
 		take_away(db, user_key(&key, username));
 }
 
+void localdb_drop_group(struct localdb *db, const struct cluster_group *row)
+{
+	struct key key;
+
+	if (!db->is_frozen)
+		take_away(db, group_key(&key, row));
+}
+
+void localdb_each(struct localdb *db, enum cluster_table_id id, localdb_row_fn visit, void *ctx)
+{
+	const struct cluster_table *table = cluster_table(id);
+	uint8_t kind = id == CLUSTER_TABLE_USER ? KIND_USER : KIND_GROUP;
+	struct entry *next;
+
+	for (struct entry *entry = db->rows.oldest; entry != NULL; entry = next) {
+		struct lab_reader reader = { .rest = value_of(entry) };
+		uint64_t row[64];
+
+		next = entry->newer;
+		if (entry->bytes[0] != kind)
+			continue;
+		lab_assert(table->row_size <= sizeof(row));
+		cluster_row_decode(table, &reader, row);
+		if (!reader.failed && reader.rest.len == 0)
+			visit(ctx, row, age_of(db, entry));
+	}
+}
+
 uint64_t localdb_group_ttl(const struct localdb *db)
 {
 	return db->settings.group_ttl_ns;

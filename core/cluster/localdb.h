@@ -55,6 +55,12 @@ void localdb_put_user(struct localdb *localdb, const struct cluster_user *row);
 void localdb_put_group(struct localdb *localdb, const struct cluster_group *row);
 /* A row that GeoDB has no more. */
 void localdb_drop_user(struct localdb *localdb, struct lab_view username);
+void localdb_drop_group(struct localdb *localdb, const struct cluster_group *row);
+/* Each row of that table (users or groups) that is cached, the oldest first, also if it has
+ * expired. The row's texts are borrowed; `visit` may drop the row. ENV_FOREVER: of unknown age. */
+typedef void (*localdb_row_fn)(void *ctx, const void *row, uint64_t age_ns);
+void localdb_each(
+	struct localdb *localdb, enum cluster_table_id table, localdb_row_fn visit, void *ctx);
 uint64_t localdb_group_ttl(const struct localdb *localdb);
 uint64_t localdb_user_ttl(const struct localdb *localdb);
 

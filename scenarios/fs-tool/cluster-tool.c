@@ -54,7 +54,8 @@ static int in_geodb(struct run *run, struct env *env, struct cql_client *client)
 	geodb_settings_defaults(&settings);
 	settings.request_ns = PATIENCE;
 	geodb = geodb_new(env, client, &settings);
-	result = cluster_command_run(geodb, &policy, run->tool->command, run->out, &run->error);
+	result = cluster_command_run(
+		geodb, NULL, &policy, run->tool->command, run->out, &run->error);
 	geodb_free(&geodb);
 	return result;
 }

@@ -13,7 +13,7 @@
 #define CLUSTER \
 	"cluster {\n  proxies = 1\n  user_ttl = 1 s\n  group_ttl = 500 ms\n" \
 	"  view_ttl = 500 ms\n  recheck = 1 s\n  user_move_timeout = 1 s\n" \
-	"  proxy_timeout = 1 s\n  proxy_max_reconnects = 0\n  disconnect_delay = 200 ms\n" \
+	"  proxy_timeout = 20 s\n  proxy_max_reconnects = 0\n  disconnect_delay = 200 ms\n" \
 	"  controllers = no\n}\n"
 #define STORES \
 	"store s3 {\n  latency_read = 2 ms\n  latency_write = 2 ms\n  latency_list = 2 ms\n}\n" \

@@ -106,8 +106,8 @@ static void step_in_cluster(void *arg)
 	step->err.code = LAB_OK;
 	if (step->host->geodb == NULL)
 		lab_fail(&step->err, LAB_REFUSED, "it is starting");
-	else if (cluster_command_run(step->host->geodb, &step->policy, step->command, step->output,
-			 &step->err) == 0)
+	else if (cluster_command_run(step->host->geodb, step->host->cluster, &step->policy,
+			 step->command, step->output, &step->err) == 0)
 		step->err.code = LAB_OK;
 }
 
@@ -136,6 +136,11 @@ static enum node_answer do_in_cluster(struct operators_fiber *fiber, struct node
 	if (step.host == NULL || !step.host->is_up ||
 		cluster_command_parse_text(text, &command, err) < 0)
 		return NODE_REFUSED;
+	if (command.verb == CLUSTER_DO_KICK) {
+		err->code = LAB_OK;
+		(void)palomar_kick_all(step.host, command.arguments[0], err);
+		return NODE_ANSWERED;
+	}
 	answer = host_call(&node->calls, node->env, s->lab, step_in_cluster, &step);
 	*err = step.err;
 	return answer == HOST_ANSWERED  ? NODE_ANSWERED

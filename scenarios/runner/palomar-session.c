@@ -5,6 +5,7 @@
 #include "scenarios/runner/palomar-private.h"
 
 #define KICK_TIME (5 * LAB_MSEC)
+#define KICK_ARENA_MAX 4096
 
 struct palomar_session *palomar_session_new(struct palomar *palomar, enum cluster_protocol protocol)
 {
@@ -108,6 +109,39 @@ void palomar_kick(void *arg, struct lab_view username, uint64_t deadline_ns)
 		palomar_session_close(s, "kicked");
 		free_abandoned(s);
 	}
+}
+
+struct kick {
+	struct palomar_host *backend;
+	struct lab_view user;
+};
+
+static void kick_there(void *arg)
+{
+	const struct kick *kick = arg;
+
+	palomar_kick(kick->backend, kick->user, ENV_FOREVER);
+}
+
+int palomar_kick_all(const struct palomar_host *from, struct lab_view user, struct lab_error *err)
+{
+	struct palomar *p = from->palomar;
+	struct env *lab = p->settings.lab;
+	struct lab_arena *arena = lab_arena_new(lab->heap, KICK_ARENA_MAX);
+	struct kick kick;
+	int result = cluster_username_normalise(user, arena, &kick.user, err);
+
+	for (size_t i = 0; result == 0 && i < p->backend_count; i++) {
+		kick.backend = &p->hosts[p->proxy_count + i];
+		if (!palomar_host_is_ready(kick.backend) ||
+			!palomar_hears(p, from->name, kick.backend->name) ||
+			host_call(&kick.backend->calls, kick.backend->env, lab, kick_there,
+				&kick) != HOST_ANSWERED)
+			result = lab_fail(
+				err, LAB_UNAVAILABLE, "%s does not answer", kick.backend->name);
+	}
+	lab_arena_free(&arena);
+	return result;
 }
 
 /* ---- losses ---- */

@@ -95,6 +95,12 @@ bool palomar_logout(struct palomar_session **session);
 /* How long a proxy holds clients back after a backend has gone (palomar 2.2). */
 uint64_t palomar_disconnect_delay(struct palomar *palomar, uint64_t draw);
 
+/* ---- operators ---- */
+
+/* "cluster kick USER", asked on `from`: one backend after the other ends his sessions, but for
+ * LMTP's. -1 LAB_UNAVAILABLE: one did not answer, and those behind it were not asked. Blocks. */
+int palomar_kick_all(const struct palomar_host *from, struct lab_view user, struct lab_error *err);
+
 /* ---- in the end ---- */
 
 /* What a proxy may still believe is this old at most. */
