@@ -214,6 +214,42 @@ const char *oracle_excuse_return(const struct oracle *oracle, const struct oracl
 	return NULL;
 }
 
+/* Does the listing have a mail that had been removed, before that event and before the listing? */
+static bool has_returned(struct oracle *oracle, const struct history_op *listing, uint64_t event)
+{
+	size_t count;
+	const struct history_sighting *seen =
+		history_sightings(oracle->model.history, listing->id, &count);
+
+	for (size_t i = 0; i < count; i++) {
+		const struct oracle_instance *instance = oracle_instance_find(
+			&oracle->model, listing->user, listing->folder, seen[i].object.name);
+
+		if (instance != NULL && instance->removed != NULL &&
+			instance->removed->invoked_event < event &&
+			instance->removed->ended_event < listing->invoked_event)
+			return true;
+	}
+	return false;
+}
+
+const char *oracle_excuse_return_to(
+	struct oracle *oracle, const struct oracle_case *c, const struct history_op *op)
+{
+	const char *excuse = oracle_excuse_clock(oracle, c);
+
+	for (size_t i = 0; excuse != NULL && i < history_count(c->history); i++) {
+		const struct history_op *listing = history_op(c->history, i);
+
+		if (listing->kind == HISTORY_SELECT && listing->outcome == HISTORY_OK &&
+			lab_view_eq(listing->user, op->user) &&
+			lab_view_eq(listing->folder, op->folder) &&
+			has_returned(oracle, listing, op->ended_event))
+			return excuse;
+	}
+	return NULL;
+}
+
 const char *oracle_excuse_returned_source(
 	struct oracle *oracle, const struct oracle_case *c, const struct oracle_instance *instance)
 {

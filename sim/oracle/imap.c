@@ -584,7 +584,8 @@ static void check_status(struct imap *imap, const struct history_op *op)
 
 /* ---- all of them ---- */
 
-/* With one backend at a time nothing was ever done twice. */
+/* With one backend at a time nothing was ever done twice. But what was expunged and whose row came
+ * back is a new mail to whoever knew of the expunge, under the UID that others know it by. */
 static void check_renumbered(
 	struct imap *imap, const struct history_op *op, struct imap_folder *folder)
 {
@@ -594,7 +595,7 @@ static void check_renumbered(
 		imap_find(imap, folder, 9, "I9 renumbered without cause", op, op,
 			"a merge gave mails new UIDs, although one backend at a time had served "
 			"the user",
-			NULL);
+			oracle_excuse_return_to(imap->oracle, imap->c, op));
 }
 
 static void judge_op(struct imap *imap, const struct history_op *op)

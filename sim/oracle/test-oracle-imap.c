@@ -448,6 +448,39 @@ static void one_at_a_time_is_no_cause_for_it(void **state)
 	(void)t_finds("I9 renumbered without cause");
 }
 
+/* One backend at a time; a merge renumbers after the second of two mails was expunged. */
+static void renumbered_after_an_expunge(bool is_back)
+{
+	t_set_clock_error(5000001);
+	deliver(2);
+	t_lists(1, LIST(.uidnext = 7), { .n = 1, .uid = 5 }, { .n = 2, .uid = 6 });
+	(void)t_expunge(0, 2, 2, 2, HISTORY_OK);
+	t_merge(1, 0, LAB_EV_obox_index_merge_uids_renumbered);
+	if (is_back)
+		t_lists(1, LIST(.uidnext = 8), { .n = 1, .uid = 5 }, { .n = 2, .uid = 7 });
+	else
+		t_lists(1, LIST(.uidnext = 8), { .n = 1, .uid = 7 });
+	finish_with({ .n = 1 });
+}
+
+static void what_clocks_bring_back_may_be_renumbered(void **state)
+{
+	(void)state;
+	renumbered_after_an_expunge(true);
+	t_judge();
+	assert_int_equal(t.verdict.failures, 0);
+	assert_int_equal(t.verdict.count, 2);
+	assert_string_equal(t.verdict.findings[0].signature, "I2 expunged mail is back");
+	assert_string_equal(t.verdict.findings[1].signature, "I9 renumbered without cause");
+}
+
+static void clocks_that_bring_nothing_back_renumber_nothing(void **state)
+{
+	(void)state;
+	renumbered_after_an_expunge(false);
+	(void)t_finds("I9 renumbered without cause");
+}
+
 /* ---- without merges ---- */
 
 static void renumber(void)
@@ -683,6 +716,8 @@ int main(void)
 		t_backends_test(clocks_alone_excuse_no_uid),
 		t_backends_test(a_merge_after_two_at_once_may_renumber),
 		t_backends_test(one_at_a_time_is_no_cause_for_it),
+		t_backends_test(what_clocks_bring_back_may_be_renumbered),
+		t_backends_test(clocks_that_bring_nothing_back_renumber_nothing),
 		t_backends_test(who_gives_up_an_index_numbers_anew),
 		t_backends_test(not_before_that),
 		t_backends_test(what_modseqs_must_not_do_is_found),
