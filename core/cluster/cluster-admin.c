@@ -47,6 +47,14 @@ static void name_move(struct command *command, const struct cluster_group *group
 		LAB_VIEW_ARG(source == NULL ? LAB_VIEW("?") : source->host), time_us);
 }
 
+/* From where its move goes. */
+static bool can_come_back(const struct command *command, const struct cluster_group *group)
+{
+	const struct cluster_backend *target = route_move_target(&command->view, group);
+
+	return target != NULL && !lab_defect(CALLED_OFF_AT_ONCE);
+}
+
 int command_move_group(struct command *command, const struct cluster_policy *policy,
 	const struct cluster_group *group, const struct cluster_backend *to, bool direct,
 	struct lab_error *err)
@@ -58,11 +66,16 @@ int command_move_group(struct command *command, const struct cluster_policy *pol
 
 	if (is_there && group->moving.len == 0)
 		return 1;
-	/* A move to where it is calls off the one that runs (palomar 4.4, 18). */
-	if (direct || is_there) {
+	/* A move to where it is calls off the one that runs (palomar 4.4, 18). Who has gone already
+	 * has sessions there: it takes a move to bring them back. */
+	if (is_there && !direct && can_come_back(command, group)) {
+		after.backend_id = group->alt_backend_id;
+		columns |= GROUP_COLUMN(backend_id);
+	}
+	if (direct || (is_there && cluster_id_eq(after.backend_id, to->id))) {
 		columns = route_group_after(&command->view, policy, group, to->id, 0, &after);
 	} else {
-		name_move(command, group, time_us);
+		name_move(command, &after, time_us);
 		after.alt_backend_id = to->id;
 		after.moving = lab_view_cstr(command->move);
 		if (lab_defect(ORDER_WITHOUT_TARGET))

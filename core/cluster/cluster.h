@@ -121,7 +121,7 @@ void cluster_freeze(struct cluster *cluster, bool frozen);
  * LAB_UNCERTAIN if it may have happened: to be repeated. */
 
 /* group move [--direct] SITE GROUP HOST. 0; 1 if it is there already, or its move was called off
- * for that. */
+ * for that: it moves back from its target, if that takes groups, as some may have gone. */
 int cluster_group_move(struct geodb *geodb, const struct cluster_policy *policy,
 	struct lab_view site, struct lab_view group, struct lab_view host, bool direct,
 	struct lab_error *err);

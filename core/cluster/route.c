@@ -562,9 +562,22 @@ static enum verdict verdict_of_source(const struct verdict_question *v)
 		return VERDICT_ACCEPT_MOVING; /* the move will be taken back */
 	/* Who has no session here has nothing to hand over. So nobody who has moved comes back,
 	 * even if this host has forgotten who has (palomar 4.2, F9). */
-	return (v->was_moved || !v->has_sessions) && !lab_defect(MOVED_COME_BACK)
-		       ? VERDICT_REFER_MOVED
-		       : VERDICT_ACCEPT_MOVING;
+	if ((!v->was_moved && v->has_sessions) || lab_defect(MOVED_COME_BACK))
+		return VERDICT_ACCEPT_MOVING;
+	return is_all_fresh(v->route) || lab_defect(REFERRED_BY_CACHE) ? VERDICT_REFER_MOVED
+								       : VERDICT_READ;
+}
+
+/* The target of a move: its members are sent here by the source. Who comes by himself comes from a
+ * proxy that knows nothing of this move, and may still have sessions at the source. If it is a move
+ * that was called off, and comes back, those who had not gone may be leaving yet. */
+static bool is_target(const struct verdict_question *v)
+{
+	const struct cluster_group *group = &v->route->group;
+
+	return v->answer->step == ROUTE_BACKEND && group->moving.len > 0 &&
+	       cluster_id_eq(group->alt_backend_id, v->me) &&
+	       (v->is_referred || v->has_sessions || lab_defect(TARGET_TAKES_ANYBODY));
 }
 
 enum verdict route_verdict(const struct verdict_question *v)
@@ -579,13 +592,8 @@ enum verdict route_verdict(const struct verdict_question *v)
 			return v->is_being_moved ? VERDICT_HOLD : VERDICT_MOVE_USER;
 		return group->moving.len > 0 ? verdict_of_source(v) : VERDICT_ACCEPT;
 	}
-	/* The target of a move: its members are sent here by the source. Who comes by himself comes
-	 * from a proxy that knows nothing of this move, and may still have sessions at the source.
-	 */
-	if (answer->step == ROUTE_BACKEND && group->moving.len > 0 &&
-		cluster_id_eq(group->alt_backend_id, v->me) &&
-		(v->is_referred || v->has_sessions || lab_defect(TARGET_TAKES_ANYBODY)))
-		return VERDICT_ACCEPT;
+	if (is_target(v))
+		return v->is_being_moved ? VERDICT_HOLD : VERDICT_ACCEPT;
 	return is_all_fresh(v->route) || lab_defect(REFERRED_BY_CACHE) ? VERDICT_REFER
 								       : VERDICT_READ;
 }

@@ -256,8 +256,31 @@ PALOMAR(a_move_to_where_it_is_calls_off_the_one_that_runs)
 	palomar_sleep(p, 10 * LAB_SEC);
 	assert_int_equal(palomar_login(p, PROXY_1, "new", CLUSTER_IMAP), (int)m.target);
 	assert_int_equal(palomar_group_move(p, "default-1", m.source, false), 1);
+	GROUP_LEAVES(m.target);
+	palomar_sleep(p, LAB_MINUTE);
+	/* Who had gone is kicked there before anybody lets him in here. */
+	assert_int_equal(palomar_login(p, PROXY_1, "new", CLUSTER_IMAP), (int)m.target);
 	palomar_sleep(p, LAB_MINUTE);
 	GROUP_IS_ON(m.source);
+	assert_int_equal(palomar_login(p, PROXY_1, "new", CLUSTER_IMAP), (int)m.source);
+	assert_int_equal(palomar_backends_of(p, "new"), 1);
+	assert_int_equal(palomar_recheck(p, m.target), 0);
+	assert_int_equal(p->overlaps, 0);
+}
+
+PALOMAR(a_move_that_is_called_off_leaves_nobody_at_a_target_that_is_lost)
+{
+	struct moving m = begin(p);
+
+	p->nodes[m.source].is_stubborn = true;
+	order(p, m.target);
+	(void)palomar_login(p, PROXY_1, "ann", CLUSTER_IMAP);
+	palomar_sleep(p, 10 * LAB_SEC);
+	assert_int_equal(palomar_login(p, PROXY_1, "new", CLUSTER_IMAP), (int)m.target);
+	palomar_backend_status(p, m.target, CLUSTER_OFFLINE);
+	assert_int_equal(palomar_group_move(p, "default-1", m.source, false), 1);
+	GROUP_IS_ON(m.source);
+	palomar_sleep(p, LAB_MINUTE);
 	assert_int_equal(palomar_recheck(p, m.target), 1);
 	palomar_sleep(p, LAB_SEC);
 	assert_int_equal(palomar_login(p, PROXY_1, "new", CLUSTER_IMAP), (int)m.source);
@@ -672,6 +695,7 @@ int main(void)
 		cmocka_unit_test(what_was_ordered_last_wins),
 		cmocka_unit_test(the_end_of_a_move_does_not_undo_a_later_order),
 		cmocka_unit_test(a_move_to_where_it_is_calls_off_the_one_that_runs),
+		cmocka_unit_test(a_move_that_is_called_off_leaves_nobody_at_a_target_that_is_lost),
 		cmocka_unit_test(a_target_that_is_lost_gets_nobody),
 		cmocka_unit_test(commands_that_make_no_sense_are_refused),
 		cmocka_unit_test(a_move_whose_source_is_lost_is_finished_by_the_next_who_asks),

@@ -622,8 +622,10 @@ static void a_backend_takes_only_whom_it_serves(void **state)
 		/* the source of a move */
 		{ "m", B1, B2, B1, false, true, false, false, VERDICT_ACCEPT_MOVING, false },
 		{ "m", B1, B2, B1, false, true, false, true, VERDICT_HOLD, false },
-		{ "m", B1, B2, B1, false, true, true, false, VERDICT_REFER_MOVED, false },
-		{ "m", B1, B2, B1, false, false, true, false, VERDICT_REFER_MOVED, false },
+		{ "m", B1, B2, B1, true, true, true, false, VERDICT_REFER_MOVED, false },
+		{ "m", B1, B2, B1, true, false, true, false, VERDICT_REFER_MOVED, false },
+		/* not on the strength of a cache: the move may have been called off */
+		{ "m", B1, B2, B1, false, false, true, false, VERDICT_READ, false },
 		{ "m", B1, B2, B1, true, false, false, false, VERDICT_REFER_MOVED, false },
 		/* nowhere to go: it will be taken back */
 		{ "m", B1, 99, B1, true, false, true, false, VERDICT_ACCEPT_MOVING, false },
@@ -631,6 +633,7 @@ static void a_backend_takes_only_whom_it_serves(void **state)
 		/* its target, and somebody else */
 		{ "m", B1, B2, B2, false, false, false, false, VERDICT_ACCEPT, true },
 		{ "m", B1, B2, B2, false, true, false, false, VERDICT_ACCEPT, false },
+		{ "m", B1, B2, B2, false, true, false, true, VERDICT_HOLD, false },
 		{ "m", B1, B2, B2, false, false, false, false, VERDICT_READ, false },
 		{ "m", B1, B2, B2, true, false, false, false, VERDICT_REFER, false },
 		{ "m", B1, B2, B3, true, false, false, false, VERDICT_REFER, false },

@@ -16,13 +16,20 @@
 
 /* ---- what may explain a change ---- */
 
+/* GeoDB did not answer, or its clients came and went, less than `ns` ago. */
+static bool is_troubled(const struct oracle *oracle, uint64_t ns)
+{
+	const struct routing_rows *r = oracle->routing->rows;
+
+	return r->had_trouble && r->now_ns < r->trouble_ns + ns;
+}
+
 /* It has been so for a while, and GeoDB answers: whoever writes knows it. */
 static bool is_settled(const struct oracle *oracle, uint64_t since_ns)
 {
 	uint64_t now_ns = oracle->routing->rows->now_ns;
 
-	return now_ns >= since_ns + SETTLED_NS &&
-	       !oracle_had_trouble(oracle, now_ns - LAB_MIN(now_ns, TROUBLE_NS), now_ns);
+	return now_ns >= since_ns + SETTLED_NS && !is_troubled(oracle, TROUBLE_NS);
 }
 
 static bool is_recent(const struct oracle *oracle, const struct order_times *order, uint64_t ns)
@@ -33,22 +40,22 @@ static bool is_recent(const struct oracle *oracle, const struct order_times *ord
 /* How long an order may take until its row is there. */
 static uint64_t order_ns(const struct oracle *oracle)
 {
-	uint64_t now_ns = oracle->routing->rows->now_ns;
-
-	return oracle_had_trouble(oracle, now_ns - LAB_MIN(now_ns, ORDER_NS), now_ns)
-		       ? ORDER_NS
-		       : 2 * SETTLED_NS;
+	return is_troubled(oracle, ORDER_NS) ? ORDER_NS : 2 * SETTLED_NS;
 }
 
-/* Of this group, or of all. */
-static bool is_ordered(const struct oracle *oracle, const struct group_row *g, uint64_t ns)
+/* Of all groups, or of this one: to there by the last order, or by one at the same time. */
+static bool is_ordered(
+	const struct oracle *oracle, const struct group_row *g, struct row_id to, uint64_t ns)
 {
-	return is_recent(oracle,
-		       routing_row_find(
-			       oracle, ROW_ORDER, routing_site_name(oracle, g->site), g->name),
-		       ns) ||
-	       is_recent(
-		       oracle, routing_row_find(oracle, ROW_ORDER, LAB_VIEW(""), LAB_VIEW("")), ns);
+	struct lab_view host = routing_host_of(oracle, to), none = LAB_VIEW("");
+	const struct order_times *order =
+		routing_row_find(oracle, ROW_ORDER, routing_site_name(oracle, g->site), g->name);
+
+	if (is_recent(oracle, routing_row_find(oracle, ROW_ORDER, none, none), ns))
+		return true;
+	return is_recent(oracle, order, ns) &&
+	       (lab_view_eq(order->last_host, host) || is_troubled(oracle, ORDER_NS) ||
+		       (order->count > 1 && order->last_ns < order->before_ns + SETTLED_NS));
 }
 
 static bool takes_anybody(const struct backend_row *backend, struct row_id site)
@@ -82,7 +89,7 @@ static void check_left(struct oracle *oracle, const struct group_row *g, struct 
 	const struct backend_row *backend = routing_backend_of(oracle, from);
 
 	if (backend == NULL || !backend->is_online || !is_settled(oracle, backend->since_ns) ||
-		is_ordered(oracle, g, order_ns(oracle)))
+		is_ordered(oracle, g, g->backend, order_ns(oracle)))
 		return;
 	(void)oracle_found_online(oracle, ORACLE_R(8), "R8 group moved that nobody ordered",
 		oracle->routing->rows->now_ns, "group %.*s/%.*s leaves %.*s, which is online",
@@ -98,7 +105,7 @@ static void check_agreed(
 
 	if (from == NULL || from->is_online || is_same_id(g->backend, old->alt) ||
 		!takes_anybody(agreed, g->site) || !is_settled(oracle, agreed->since_ns) ||
-		is_ordered(oracle, g, ORDER_FLIGHT_NS))
+		is_ordered(oracle, g, g->backend, ORDER_FLIGHT_NS))
 		return;
 	(void)oracle_found_online(oracle, ORACLE_R(6), "R6 failed over past the agreed backend",
 		oracle->routing->rows->now_ns,
@@ -114,7 +121,8 @@ static void check_undone(
 	const struct backend_row *to = routing_backend_of(oracle, old->alt);
 	const struct order_times *order =
 		routing_row_find(oracle, ROW_ORDER, routing_site_name(oracle, g->site), g->name);
-	uint64_t from_ns = old->moving_since_ns - LAB_MIN(old->moving_since_ns, ORDER_FLIGHT_NS);
+	uint64_t flight_ns = is_troubled(oracle, ORDER_NS) ? ORDER_FLIGHT_NS : SETTLED_NS;
+	uint64_t from_ns = old->moving_since_ns - LAB_MIN(old->moving_since_ns, flight_ns);
 	bool is_anew = order != NULL && (order->last_ns >= old->moving_since_ns ||
 						(order->count > 1 && order->before_ns >= from_ns));
 
@@ -221,34 +229,65 @@ static bool is_known(const struct oracle *oracle, uint64_t since_ns)
 	       since_ns + oracle->settings.cache_max_ns + SETTLED_NS;
 }
 
-/* The group of a user that everybody knows by now; NULL: there is none. */
-static const struct group_row *known_group(const struct oracle *oracle, struct lab_view name)
+static const struct user_row *user_of(const struct oracle *oracle, struct lab_view name)
 {
-	const struct user_row *u = routing_row_find(oracle, ROW_USER, name, LAB_VIEW(""));
-	const struct group_row *g =
-		u == NULL ? NULL : routing_row_find(oracle, ROW_GROUP, id_view(&u->site), u->group);
-
-	if (g == NULL || u->is_moving || !is_known(oracle, u->since_ns) ||
-		!is_known(oracle, g->since_ns) ||
-		!is_known(oracle, oracle->routing->last_trouble_ns))
-		return NULL;
-	return g;
+	return routing_row_find(oracle, ROW_USER, name, LAB_VIEW(""));
 }
 
-/* Another site's backends take users whose site is not reached, and write nothing. */
+/* NULL: he has none, or moves by himself. */
+static const struct group_row *group_of(const struct oracle *oracle, struct lab_view name)
+{
+	const struct user_row *u = user_of(oracle, name);
+
+	return u == NULL || u->is_moving
+		       ? NULL
+		       : routing_row_find(oracle, ROW_GROUP, id_view(&u->site), u->group);
+}
+
+/* It serves the group, or may. Another site's backends take users whose site is not reached, and
+ * write nothing. */
+static bool is_at(const struct backend_row *b, const struct group_row *g)
+{
+	return !is_same_id(b->site, g->site) || is_same_id(b->id, g->backend) ||
+	       (g->moving.len > 0 && is_same_id(b->id, g->alt));
+}
+
 void routing_check_session(struct oracle *oracle, const struct lab_event *event)
 {
 	struct lab_view name = routing_text(event, "user"), host = routing_text(event, "backend");
-	const struct group_row *g = known_group(oracle, name);
+	const struct group_row *g = group_of(oracle, name);
 	const struct backend_row *b = g == NULL ? NULL : routing_backend_named(oracle, host);
 
-	if (b == NULL || !is_same_id(b->site, g->site) || is_same_id(b->id, g->backend) ||
-		(g->moving.len > 0 && is_same_id(b->id, g->alt)))
+	if (b == NULL || is_at(b, g) || !is_known(oracle, user_of(oracle, name)->since_ns) ||
+		!is_known(oracle, g->since_ns) ||
+		!is_known(oracle, oracle->routing->last_trouble_ns))
 		return;
 	(void)oracle_found_online(oracle, ORACLE_R(4), "R4 accepted by the wrong backend",
 		event->time_ns, "%.*s accepts %.*s, whose group %.*s/%.*s is on %.*s",
 		LAB_VIEW_ARG(host), LAB_VIEW_ARG(name), GROUP_TEXT(oracle, g),
 		LAB_VIEW_ARG(routing_host_of(oracle, g->backend)));
+}
+
+/* R2: who has a session where he does not belong is found there, and kicked (palomar 4.4, 5). */
+void routing_check_stay(struct oracle *oracle, const struct lab_event *event)
+{
+	struct lab_view name = routing_text(event, "user"), host = routing_text(event, "backend");
+	const struct group_row *g = group_of(oracle, name);
+	const struct backend_row *b = g == NULL ? NULL : routing_backend_named(oracle, host);
+	uint64_t since_ns;
+
+	if (b == NULL || is_at(b, g))
+		return;
+	since_ns = LAB_MAX(user_of(oracle, name)->since_ns,
+		LAB_MAX(g->since_ns, oracle->routing->last_trouble_ns));
+	if (event->time_ns - LAB_MIN(event->time_ns, since_ns) <= oracle->settings.overlap_max_ns)
+		return;
+	(void)oracle_found_online(oracle, ORACLE_R(2), "R2 session stays at the wrong backend",
+		event->time_ns,
+		"a session of %.*s ends on %.*s, %" PRIu64 " ms after his group %.*s/%.*s was on "
+		"%.*s",
+		LAB_VIEW_ARG(name), LAB_VIEW_ARG(host), (event->time_ns - since_ns) / LAB_MSEC,
+		GROUP_TEXT(oracle, g), LAB_VIEW_ARG(routing_host_of(oracle, g->backend)));
 }
 
 /* ---- R6: orders have an effect ---- */

@@ -301,11 +301,19 @@ static void look(struct oracle *oracle)
 	r->due = 0;
 }
 
+static void trouble(struct routing_rows *r, uint64_t now_ns)
+{
+	r->had_trouble = true;
+	r->trouble_ns = now_ns;
+}
+
 /* While the emulator is at it. Of users only where they belong counts. */
 void routing_rows_access(struct oracle *oracle, const struct sim_access *access)
 {
 	struct lab_view table = access->subject;
 
+	if (access->fault_id != 0 || access->status != 0 || !access->answered)
+		trouble(oracle->routing->rows, access->received_ns);
 	if (lab_view_eq(access->operation, LAB_VIEW("SELECT")))
 		return;
 	table = lab_view_skip(table, LAB_MIN(table.len, oracle->settings.geodb_keyspace.len + 1));
@@ -334,16 +342,18 @@ const struct backend_row *routing_backend_named(const struct oracle *oracle, str
 
 /* ---- orders ---- */
 
-static void ordered(struct oracle *oracle, enum row_kind kind, struct lab_view a, struct lab_view b)
+static struct order_times *ordered(
+	struct oracle *oracle, enum row_kind kind, struct lab_view a, struct lab_view b)
 {
 	bool is_new;
 	struct order_times *order = ROW_OF(oracle, kind, a, b, struct order_times, &is_new);
 
-	if (order == NULL)
-		return;
-	order->before_ns = order->last_ns;
-	order->last_ns = oracle->routing->rows->now_ns;
-	order->count++;
+	if (order != NULL) {
+		order->before_ns = order->last_ns;
+		order->last_ns = oracle->routing->rows->now_ns;
+		order->count++;
+	}
+	return order;
 }
 
 /* "cluster group move [--direct] SITE GROUP HOST" */
@@ -370,16 +380,19 @@ static void see_order(struct oracle *oracle, const struct lab_event *event)
 {
 	struct lab_view text = routing_text(event, "mailbox"), none = LAB_VIEW("");
 	struct lab_view evacuate = LAB_VIEW("cluster backend evacuate ");
+	struct order_times *times;
 	struct group_order order;
 
 	if (routing_read_order(text, &order)) {
-		ordered(oracle, ROW_ORDER, order.site, order.group);
+		times = ordered(oracle, ROW_ORDER, order.site, order.group);
+		if (times != NULL)
+			times->last_host = lab_arena_copy(oracle->texts, order.host);
 	} else if (lab_view_starts_with(text, evacuate)) {
-		ordered(oracle, ROW_EVACUATION, lab_view_skip(text, evacuate.len), none);
-		ordered(oracle, ROW_ORDER, none, none);
+		(void)ordered(oracle, ROW_EVACUATION, lab_view_skip(text, evacuate.len), none);
+		(void)ordered(oracle, ROW_ORDER, none, none);
 	} else if (lab_view_starts_with(text, LAB_VIEW("cluster user ")) ||
 		   lab_view_starts_with(text, LAB_VIEW("cluster site "))) {
-		ordered(oracle, ROW_ORDER, none, none);
+		(void)ordered(oracle, ROW_ORDER, none, none);
 	}
 }
 
@@ -393,7 +406,15 @@ void routing_rows_event(struct oracle *oracle, const struct lab_event *event)
 		return;
 	r->now_ns = event->time_ns;
 	switch ((int)event->id) {
+	case LAB_EV_host_crashed:
+	case LAB_EV_episode_started:
+	case LAB_EV_episode_finished:
+		trouble(r, event->time_ns);
+		break;
 	case LAB_EV_cassandra_query_finished:
+		if (routing_text(event, "error").len > 0)
+			trouble(r, event->time_ns);
+		/* fall through */
 	case LAB_EV_operation_finished:
 		if (r->due != 0)
 			look(oracle);
@@ -403,11 +424,14 @@ void routing_rows_event(struct oracle *oracle, const struct lab_event *event)
 			see_order(oracle, event);
 		break;
 	case LAB_EV_cluster_group_balanced:
-		ordered(oracle, ROW_BALANCE, routing_text(event, "site"), LAB_VIEW(""));
-		ordered(oracle, ROW_ORDER, LAB_VIEW(""), LAB_VIEW(""));
+		(void)ordered(oracle, ROW_BALANCE, routing_text(event, "site"), LAB_VIEW(""));
+		(void)ordered(oracle, ROW_ORDER, LAB_VIEW(""), LAB_VIEW(""));
 		break;
 	case LAB_EV_cluster_session_started:
 		routing_check_session(oracle, event);
+		break;
+	case LAB_EV_cluster_session_ended:
+		routing_check_stay(oracle, event);
 		break;
 	default:
 		break;

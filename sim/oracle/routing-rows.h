@@ -39,6 +39,7 @@ struct user_row {
 /* What was ordered: the last time, and the one before. */
 struct order_times {
 	uint64_t last_ns, before_ns;
+	struct lab_view last_host; /* of a group: to where */
 	unsigned count;
 };
 /* What a group was at a time. */
@@ -54,7 +55,9 @@ struct routing_rows {
 	struct lab_map *rows; /* kind, key -> one of the structs above */
 	struct group_step *steps;
 	size_t step_count, step_capacity;
-	unsigned due; /* set of tables */
+	unsigned due;        /* set of tables */
+	uint64_t trouble_ns; /* GeoDB's own, last */
+	bool had_trouble;
 	uint64_t now_ns;
 };
 
@@ -108,5 +111,7 @@ void routing_check_change(
 	struct oracle *oracle, const struct group_row *g, const struct group_row *old, bool is_new);
 void routing_check_site_left(struct oracle *oracle, struct lab_view name, struct row_id from);
 void routing_check_session(struct oracle *oracle, const struct lab_event *event);
+/* Of one that ends. */
+void routing_check_stay(struct oracle *oracle, const struct lab_event *event);
 
 #endif

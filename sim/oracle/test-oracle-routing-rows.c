@@ -117,18 +117,31 @@ static void operates(const char *command)
 
 static void trouble(void)
 {
-	t_tell_fiber(LAB_EV_fault_injected, 1, 0, NULL, 0);
+	t_tell_fiber(LAB_EV_episode_started, 1, 0, NULL, 0);
+}
+
+static void begins(const char *backend)
+{
+	t_tell_fiber(LAB_EV_cluster_session_started, 0, 1,
+		(const struct lab_field[]){ LAB_F_CSTR("user", T_USER),
+			LAB_F_CSTR("backend", backend), LAB_F_CSTR("protocol", "imap"),
+			LAB_F_CSTR("reason", "") },
+		4);
+}
+
+static void ends(const char *backend)
+{
+	t_tell_fiber(LAB_EV_cluster_session_ended, 0, 1,
+		(const struct lab_field[]){ LAB_F_CSTR("user", T_USER),
+			LAB_F_CSTR("backend", backend), LAB_F_CSTR("protocol", "imap"),
+			LAB_F_CSTR("reason", "logout") },
+		4);
 }
 
 static void session(const char *backend)
 {
-	for (unsigned i = 0; i < 2; i++)
-		t_tell_fiber(i == 0 ? LAB_EV_cluster_session_started : LAB_EV_cluster_session_ended,
-			0, 1,
-			(const struct lab_field[]){ LAB_F_CSTR("user", T_USER),
-				LAB_F_CSTR("backend", backend), LAB_F_CSTR("protocol", "imap"),
-				LAB_F_CSTR("reason", i == 0 ? "" : "logout") },
-			4);
+	begins(backend);
+	ends(backend);
 }
 
 /* ---- moves ---- */
@@ -184,8 +197,8 @@ static void what_is_over_stays_over(void **state)
 	operates("cluster group move az1 default-1 backend-3");
 	put_group(B1, B3, "backend-1:1");
 	put_group(B3, B2, "");
-	put_group(B1, B3, "backend-1:1");
-	put_group(B3, B2, "");
+	put_group(B3, B1, "backend-1:1");
+	put_group(B1, B2, "");
 	(void)t_finds("R6 finished move is back");
 }
 
@@ -384,7 +397,7 @@ static void others_accept_nobody(void **state)
 {
 	(void)state;
 	promise();
-	session("backend-2");
+	begins("backend-2");
 	(void)t_finds("R4 accepted by the wrong backend");
 }
 
@@ -396,6 +409,44 @@ static void in_trouble_they_may(void **state)
 	t.now += LAB_MINUTE;
 	session("backend-2");
 	t_passes();
+}
+
+static void a_loser_is_kicked_in_time(void **state)
+{
+	(void)state;
+	promise();
+	begins("backend-1");
+	operates("cluster group move --direct az1 default-1 backend-3");
+	put_group(B3, B2, "");
+	t.now += 99 * LAB_SEC;
+	ends("backend-1");
+	t_passes();
+}
+
+static void or_is_found(void **state)
+{
+	(void)state;
+	promise();
+	begins("backend-1");
+	operates("cluster group move --direct az1 default-1 backend-3");
+	put_group(B3, B2, "");
+	t.now += 101 * LAB_SEC;
+	ends("backend-1");
+	(void)t_finds("R2 session stays at the wrong backend");
+}
+
+static void a_move_that_was_called_off_stays_off(void **state)
+{
+	(void)state;
+	promise();
+	operates("cluster group move az1 default-1 backend-3");
+	put_group(B1, B3, "backend-1:1");
+	t.now += 6 * LAB_SEC;
+	operates("cluster group move az1 default-1 backend-1");
+	put_group(B1, B3, "");
+	t_passes();
+	put_group(B3, B2, "");
+	(void)t_finds("R8 group moved that nobody ordered");
 }
 
 /* ---- controllers ---- */
@@ -476,6 +527,9 @@ int main(void)
 		t_test(sessions_are_where_the_group_is),
 		t_test(others_accept_nobody),
 		t_test(in_trouble_they_may),
+		t_test(a_loser_is_kicked_in_time),
+		t_test(or_is_found),
+		t_test(a_move_that_was_called_off_stays_off),
 		t_test(who_works_stays_in),
 		t_test(who_an_operator_took_out_stays_out),
 		t_test(a_site_is_lost_in_minutes),
