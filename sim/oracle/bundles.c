@@ -20,8 +20,6 @@ enum kind {
 
 /* Requests of an upload may be applied that long after it ended. */
 #define AFTERMATH (2 * LAB_MINUTE)
-/* ... and may arrive that long after the crash of who sent them. */
-#define ON_ITS_WAY (500 * LAB_MSEC)
 
 struct base {
 	struct lab_view name;
@@ -307,7 +305,8 @@ static void check_leak(struct bundles *b, struct lab_view key)
 	/* Whatever failed since may have been the deletion of it. */
 	if (line == NULL ||
 		oracle_had_trouble(b->oracle,
-			line->time_ns - LAB_MIN(line->time_ns, (uint64_t)ON_ITS_WAY), UINT64_MAX) ||
+			line->time_ns - LAB_MIN(line->time_ns, (uint64_t)ORACLE_ON_ITS_WAY),
+			UINT64_MAX) ||
 		line->time_ns + AFTERMATH > b->c->ended_ns)
 		return;
 	f = oracle_find(b->oracle, 15, "I15 leak without cause",

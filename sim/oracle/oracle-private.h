@@ -9,6 +9,9 @@
 #include "sim/oracle/knowledge.h"
 #include "sim/oracle/oracle.h"
 
+/* A request may arrive that long after the crash of who sent it. */
+#define ORACLE_ON_ITS_WAY (500 * LAB_MSEC)
+
 /* ---- the record: kept small, written for each request and event ---- */
 
 #define ORACLE_LINES_MAX 4000000u

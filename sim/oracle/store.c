@@ -296,9 +296,36 @@ static void check_dangling(struct store *store)
 
 /* ---- causes of leaks ---- */
 
+/* When it was first stored; UINT64_MAX: never. */
+static uint64_t stored_ns(const struct oracle *oracle, uint64_t key)
+{
+	for (size_t i = 0; i < oracle->line_count; i++) {
+		const struct oracle_line *line = oracle_line_at(oracle, i);
+
+		if (line->what == ORACLE_S3_PUT && line->key == key)
+			return line->time_ns;
+	}
+	return UINT64_MAX;
+}
+
+/* A mail of a folder that was gone is saved again under a new name, and no client asked for that.
+ */
+static bool was_saving_again(const struct oracle *oracle, struct lab_view user, uint64_t key)
+{
+	const struct oracle_instance *i = oracle->model.first_instance;
+	uint64_t at;
+
+	while (i != NULL && !(i->may_be_saved_again && lab_view_eq(i->user, user)))
+		i = i->next;
+	at = i == NULL ? UINT64_MAX : stored_ns(oracle, key);
+	return at != UINT64_MAX &&
+	       oracle_had_trouble(
+		       oracle, at - LAB_MIN(at, (uint64_t)ORACLE_ON_ITS_WAY), at + AFTERMATH);
+}
+
 /* Did anything fail while this object was worked on? */
-static bool has_cause(
-	const struct store *store, struct lab_view user, const struct oracle_object *object)
+static bool has_cause(const struct store *store, struct lab_view user,
+	const struct oracle_object *object, uint64_t key)
 {
 	const struct oracle *oracle = store->oracle;
 	uint64_t last;
@@ -310,7 +337,9 @@ static bool has_cause(
 	}
 	/* A bundle that was left behind, if bundles have object ids like mails. */
 	if (object == NULL)
-		return oracle->model.bundles_have_ids && oracle_had_trouble(oracle, 0, UINT64_MAX);
+		return (oracle->model.bundles_have_ids &&
+			       oracle_had_trouble(oracle, 0, UINT64_MAX)) ||
+		       was_saving_again(oracle, user, key);
 	last = object->last_ns > UINT64_MAX - AFTERMATH ? UINT64_MAX : object->last_ns + AFTERMATH;
 	return object->has_trouble || oracle_had_trouble(oracle, object->first_ns, last);
 }
@@ -366,7 +395,7 @@ static void extra_reverse(struct store *store, const struct row *row)
 	struct oracle_finding *f;
 
 	oracle->verdict->leaked_reverse_rows++;
-	if (has_cause(store, row->user, object))
+	if (has_cause(store, row->user, object, oracle_key_hash(oracle, row_object(oracle, row))))
 		return;
 	describe(row, oracle_instance_by_name(&oracle->model, row->user, row->name), where,
 		sizeof(where));
@@ -439,7 +468,7 @@ static void leaked(
 		uncollected(store, key_text, user);
 		return;
 	}
-	if (has_cause(store, user, object))
+	if (has_cause(store, user, object, key))
 		return;
 	describe_mail(object == NULL ? 0 : object->token, mail);
 	f = oracle_find(oracle, 15, "I15 leak without cause",

@@ -482,6 +482,47 @@ static void but_not_with_one_that_never_had_its_name(void **state)
 	}
 }
 
+/* Object 7 was stored when backend 2 crashed, for all that it saves mail 1 again. */
+static void leaves_a_body(bool is_deleted, bool has_crashed, uint64_t late)
+{
+	create(1, "Folder1", 1);
+	if (is_deleted)
+		delete_folder(1, "Folder1", 1, HISTORY_OK);
+	save_into(2, 1, 1, HISTORY_OK);
+	if (has_crashed)
+		t_crash(2);
+	t.now += late;
+	t_put(7);
+	t.now += 10 * LAB_MINUTE;
+	t_put(5), t_rows(2, 5, 5);
+	finally(INBOX, { .name = "Folder1", .guid = is_deleted ? 2 : 1 });
+	t_audit(2, (const struct history_object[]){ t_object(5, 5) }, (const unsigned[]){ 1 }, 1);
+}
+
+static void what_was_being_saved_again_may_be_left(void **state)
+{
+	(void)state;
+	leaves_a_body(true, true, 100 * LAB_MSEC);
+	t_passes();
+	assert_int_equal(t.verdict.leaked_objects, 1);
+}
+
+static void but_not_without_a_crash_or_a_deletion(void **state)
+{
+	for (unsigned i = 0; i < 3; i++) {
+		bool found = false;
+
+		leaves_a_body(i != 0, i != 1, i == 2 ? LAB_SEC : 100 * LAB_MSEC);
+		t_judge();
+		for (size_t n = 0; n < t.verdict.count; n++)
+			found |= strcmp(t.verdict.findings[n].signature,
+					 "I15 leak without cause") == 0;
+		assert_true(found);
+		(void)t_teardown(state);
+		(void)t_setup_backends(state);
+	}
+}
+
 /* It has another name then, which nobody was told: once by each backend, and not more often. */
 static void it_may_be_saved_again_once_by_each(void **state)
 {
@@ -633,6 +674,8 @@ int main(void)
 		t_backends_test(what_came_meanwhile_may_be_gone),
 		t_backends_test(it_may_go_with_the_folder_that_it_was_saved_into_again),
 		t_backends_test(but_not_with_one_that_never_had_its_name),
+		t_backends_test(what_was_being_saved_again_may_be_left),
+		t_backends_test(but_not_without_a_crash_or_a_deletion),
 		t_backends_test(it_may_be_saved_again_once_by_each),
 		t_backends_test(all_goes_with_the_user),
 		t_backends_test(what_came_after_it_must_be_there),
