@@ -754,7 +754,8 @@ static int write_bundle(struct obox_bundles *bundles, const struct obox_bundle_u
 static bool is_replaced(const struct obox_bundles *bundles, const struct entry *entry,
 	enum obox_bundle_kind new_kind)
 {
-	if (entry->status != STATUS_MERGED)
+	if (entry->status != STATUS_MERGED &&
+		!(lab_defect(ASIDE_DELETED) && entry->status == STATUS_ASIDE))
 		return false;
 	if (new_kind == OBOX_BUNDLE_BASE)
 		return true;

@@ -7,7 +7,8 @@
  *
  * A bundle is deleted because another one has taken over what it said. So whoever deletes it must
  * have written it, or read it, since it last lost its memory; or have pulled the user's metacache
- * from a host that had.
+ * from a host that had. What it could not make sense of it has set aside, and leaves alone: another
+ * one may know better, and nothing has taken over what it says.
  */
 #include "sim/oracle/oracle-private.h"
 
@@ -112,6 +113,45 @@ static bool has_pulled(struct oracle *oracle, struct lab_view name, struct lab_v
 	return false;
 }
 
+/* Names of bundles are unique. */
+static struct lab_view aside_key(
+	struct oracle_key *out, struct lab_view host, struct lab_view filename)
+{
+	return oracle_key3(out, host, filename, LAB_VIEW("aside"));
+}
+
+void oracle_bundle_set_aside(struct oracle *oracle, const struct lab_event *event)
+{
+	uint32_t boot;
+	struct lab_view name = knowledge_host(oracle->knowledge, event->host, &boot);
+	const struct metacache_host *host = host_of(oracle, name);
+	struct oracle_key text;
+	struct known *known = SLOT(oracle, oracle->metacache->bundles,
+		aside_key(&text, name, oracle_event_text(event, "filename")), struct known);
+
+	if (known != NULL && host != NULL)
+		known->crashes = host->crashes + 1;
+}
+
+/* Whoever deletes the folder deletes all of it. */
+static void check_aside(struct oracle *oracle, const struct sim_access *access, struct lab_view key)
+{
+	const struct metacache_host *host = host_of(oracle, access->peer);
+	struct lab_view rest = key, part, filename = key;
+	struct oracle_key text;
+	const struct known *known;
+
+	while (lab_view_split(&rest, '/', &part))
+		filename = part;
+	known = lab_map_get(oracle->metacache->bundles, aside_key(&text, access->peer, filename));
+	if (host != NULL && known != NULL && known->crashes == host->crashes + 1 &&
+		!oracle_is_deleting(oracle, access->user, access->received_ns))
+		oracle_found_online(oracle, 23, "I23 bundle set aside was deleted",
+			access->received_ns,
+			"%.*s: %.*s deleted the bundle %.*s, which it had set aside",
+			LAB_VIEW_ARG(access->user), LAB_VIEW_ARG(access->peer), LAB_VIEW_ARG(key));
+}
+
 static void check_delete(
 	struct oracle *oracle, const struct sim_access *access, struct lab_view key)
 {
@@ -138,8 +178,10 @@ void oracle_bundle_access(
 	if (what == ORACLE_S3_GET || what == ORACLE_S3_PUT ||
 		(what == ORACLE_S3_HEAD && oracle->settings.has_operators))
 		learn(oracle, access->peer, key);
-	else if (what == ORACLE_S3_DELETE && access->applied)
+	else if (what == ORACLE_S3_DELETE && access->applied) {
 		check_delete(oracle, access, key);
+		check_aside(oracle, access, key);
+	}
 }
 
 void oracle_metacache_crashed(struct oracle *oracle, const struct lab_event *event)

@@ -258,6 +258,7 @@ void oracle_metacache_free(struct oracle *oracle);
 void oracle_bundle_access(
 	struct oracle *oracle, const struct sim_access *access, struct lab_view key, unsigned what);
 void oracle_metacache_crashed(struct oracle *oracle, const struct lab_event *event);
+void oracle_bundle_set_aside(struct oracle *oracle, const struct lab_event *event);
 void oracle_metacache_pulled(struct oracle *oracle, const struct lab_event *event);
 void oracle_disk_measured(struct oracle *oracle, const struct lab_event *event);
 
@@ -358,6 +359,8 @@ void oracle_excuse_damage(struct oracle *oracle, const struct oracle_case *c);
 /* refresh.c: 24, 25 */
 /* An operation on a folder or a user begins or ends: deleting one lists bundles, too. */
 void oracle_deletion_event(struct oracle *oracle, const struct lab_event *event);
+/* One of the user's folders, or the user, or a repair of theirs; and a while after it. */
+bool oracle_is_deleting(const struct oracle *oracle, struct lab_view user, uint64_t time_ns);
 void oracle_refresh_event(struct oracle *oracle, const struct lab_event *event);
 void oracle_refresh_crashed(struct oracle *oracle, const struct lab_event *event);
 void oracle_refresh_free(struct oracle *oracle);

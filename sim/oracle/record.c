@@ -551,6 +551,9 @@ static void index_event(struct oracle *oracle, const struct lab_event *event)
 	case LAB_EV_metacache_mailbox_bundle_download_finished:
 		oracle_bases_event(oracle, event);
 		break;
+	case LAB_EV_metacache_bundle_set_aside:
+		oracle_bundle_set_aside(oracle, event);
+		break;
 	case LAB_EV_metacache_pull_finished:
 		oracle_metacache_pulled(oracle, event);
 		break;

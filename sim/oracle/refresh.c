@@ -73,7 +73,7 @@ void oracle_repairing(struct oracle *oracle, struct lab_view user, bool is_over,
 	deletion_step(oracle, user, is_over, time_ns);
 }
 
-static bool is_deleting(const struct oracle *oracle, struct lab_view user, uint64_t time_ns)
+bool oracle_is_deleting(const struct oracle *oracle, struct lab_view user, uint64_t time_ns)
 {
 	const struct deletion *deletion = lab_map_get(oracle->deletions, user);
 
@@ -98,7 +98,7 @@ void oracle_index_listed(
 	window->listings++;
 	/* Asked by who has crashed since, and logged only now. */
 	if (window->open > 0 || access->received_ns < window->crashed_ns ||
-		is_deleting(oracle, access->user, access->received_ns) ||
+		oracle_is_deleting(oracle, access->user, access->received_ns) ||
 		oracle_had_trouble(oracle,
 			access->received_ns - LAB_MIN(access->received_ns, (uint64_t)LATE),
 			access->received_ns))
@@ -136,7 +136,7 @@ static void check_cost(struct oracle *oracle, const struct window *window,
 {
 	/* Without dictmap the storage is listed. */
 	if (!oracle->settings.has_dictmap || window->is_shared ||
-		is_deleting(oracle, user, window->began_ns) ||
+		oracle_is_deleting(oracle, user, window->began_ns) ||
 		(window->listings == LISTINGS && window->reads == 0) ||
 		(window->listings > LISTINGS && oracle->settings.has_small_pages) ||
 		oracle_had_trouble(oracle,

@@ -62,6 +62,43 @@ static void what_arrives_late_was_sent_before(void **state)
 	t_passes();
 }
 
+static void t_set_aside(unsigned host)
+{
+	t_tell_fiber(LAB_EV_metacache_bundle_set_aside, host, 1,
+		(const struct lab_field[]){ LAB_F_CSTR("user", T_USER),
+			LAB_F_CSTR("filename", "bundle.1.2.3"),
+			LAB_F_CSTR("mailbox_guid", "0123") },
+		3);
+}
+
+static void what_makes_no_sense_is_left_alone(void **state)
+{
+	(void)state;
+	t_bundle("GET", 1, KEY);
+	t_set_aside(1);
+	t_bundle("GET", 2, KEY);
+	t_bundle("DELETE", 2, KEY);
+	t_passes();
+	t_bundle("DELETE", 1, KEY);
+	assert_int_equal(t_finds("I23 bundle set aside was deleted")->invariant, 23);
+}
+
+static void unless_it_goes_with_its_folder(void **state)
+{
+	struct history_op op = t_op_at(HISTORY_DELETE, 1, 0);
+
+	(void)state;
+	t_bundle("GET", 1, KEY);
+	t_set_aside(1);
+	(void)t_begin(&op);
+	t_tell_fiber(LAB_EV_operation_invoked, 0, 1,
+		(const struct lab_field[]){
+			LAB_F_CSTR("kind", "delete"), LAB_F_CSTR("user", T_USER) },
+		2);
+	t_bundle("DELETE", 1, KEY);
+	t_passes();
+}
+
 static void t_pulled(unsigned host, unsigned source, const char *type, uint64_t taken)
 {
 	t_tell_fiber(LAB_EV_metacache_pull_finished, host, 1,
@@ -169,6 +206,8 @@ int main(void)
 		t_backends_test(who_has_not_may_not),
 		t_backends_test(a_crash_forgets_what_was_known),
 		t_backends_test(what_arrives_late_was_sent_before),
+		t_backends_test(what_makes_no_sense_is_left_alone),
+		t_backends_test(unless_it_goes_with_its_folder),
 		t_backends_test(a_pull_brings_what_the_source_knew),
 		t_backends_test(and_what_that_had_pulled),
 		t_backends_test(a_pull_that_took_nothing_brings_nothing),
