@@ -46,12 +46,14 @@ static int migrate(struct obox_user *user, struct lab_error *err)
 	return 0;
 }
 
+/* Nobody refreshes: to whom the dict has no bundles yet, what is in the metacache is all there is,
+ * and it would be uploaded into the row that the host's bundle is about to get. */
 int backend_user_migrate(struct backend *backend, struct lab_view name, struct lab_error *err)
 {
 	struct obox_user *user;
 	int result;
 
-	if (backend_user_open(backend, name, &user, err) < 0)
+	if (backend_user_get(backend, name, &user, err) < 0)
 		return -1;
 	result = migrate(user, err);
 	backend_user_release(&user);
