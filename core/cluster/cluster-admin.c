@@ -47,12 +47,12 @@ static void name_move(struct command *command, const struct cluster_group *group
 		LAB_VIEW_ARG(source == NULL ? LAB_VIEW("?") : source->host), time_us);
 }
 
-/* From where its move goes. */
-static bool can_come_back(const struct command *command, const struct cluster_group *group)
+/* From where its move goes to where it began, if that takes groups (R9). */
+static bool can_come_back(const struct command *command, const struct cluster_group *group,
+	const struct cluster_backend *to)
 {
-	const struct cluster_backend *target = route_move_target(&command->view, group);
-
-	return target != NULL && !lab_defect(CALLED_OFF_AT_ONCE);
+	return route_move_target(&command->view, group) != NULL &&
+	       cluster_backend_is_legal(to, group->site_id) && !lab_defect(CALLED_OFF_AT_ONCE);
 }
 
 int command_move_group(struct command *command, const struct cluster_policy *policy,
@@ -68,7 +68,7 @@ int command_move_group(struct command *command, const struct cluster_policy *pol
 		return 1;
 	/* A move to where it is calls off the one that runs (palomar 4.4, 18). Who has gone already
 	 * has sessions there: it takes a move to bring them back. */
-	if (is_there && !direct && can_come_back(command, group)) {
+	if (is_there && !direct && can_come_back(command, group, to)) {
 		after.backend_id = group->alt_backend_id;
 		columns |= GROUP_COLUMN(backend_id);
 	}

@@ -268,6 +268,20 @@ PALOMAR(a_move_to_where_it_is_calls_off_the_one_that_runs)
 	assert_int_equal(p->overlaps, 0);
 }
 
+PALOMAR(nobody_comes_back_to_a_source_that_is_out)
+{
+	struct moving m = begin(p);
+	int node;
+
+	order(p, m.target);
+	palomar_backend_status(p, m.source, CLUSTER_OFFLINE);
+	assert_int_equal(palomar_group_move(p, "default-1", m.source, false), 1);
+	GROUP_IS_ON(m.source);
+	node = palomar_login(p, PROXY_1, "ann", CLUSTER_IMAP);
+	assert_true(node >= 0 && node != (int)m.source);
+	GROUP_IS_ON((unsigned)node);
+}
+
 PALOMAR(a_move_that_is_called_off_leaves_nobody_at_a_target_that_is_lost)
 {
 	struct moving m = begin(p);
@@ -695,6 +709,7 @@ int main(void)
 		cmocka_unit_test(what_was_ordered_last_wins),
 		cmocka_unit_test(the_end_of_a_move_does_not_undo_a_later_order),
 		cmocka_unit_test(a_move_to_where_it_is_calls_off_the_one_that_runs),
+		cmocka_unit_test(nobody_comes_back_to_a_source_that_is_out),
 		cmocka_unit_test(a_move_that_is_called_off_leaves_nobody_at_a_target_that_is_lost),
 		cmocka_unit_test(a_target_that_is_lost_gets_nobody),
 		cmocka_unit_test(commands_that_make_no_sense_are_refused),
