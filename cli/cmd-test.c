@@ -2,7 +2,7 @@
  *
  * cmd-test.c - oboxlab test: many seeds of one or more scenarios.
  */
-#include "cli/options.h"
+#include "cli/explore.h"
 
 #include "scenarios/campaign/campaign.h"
 
@@ -13,7 +13,8 @@
 #define SEED_TIMEOUT_S 300
 #define ALLOWED \
 	(OPTION_SEEDS | OPTION_TIME | OPTION_WORKERS | OPTION_DEFECT | OPTION_SET | OPTION_CONF | \
-		OPTION_MBOX | OPTION_JSON | OPTION_FIRST | OPTION_QUIET | OPTION_GUARD)
+		OPTION_MBOX | OPTION_JSON | OPTION_FIRST | OPTION_QUIET | OPTION_GUARD | \
+		OPTION_SHRINK | OPTION_OUTPUT)
 
 struct progress {
 	const struct options *options;
@@ -86,10 +87,12 @@ static int test_one(const struct options *o, const struct scenario *scenario,
 		.on_progress = on_progress,
 		.ctx = &progress };
 	struct campaign_result *result = calloc(1, sizeof(*result));
+	struct explore_result explored;
 	int status;
 
 	lab_assert(result != NULL);
-	status = campaign_run(&settings, result, err);
+	status = o->is_exploring ? cli_explore(o, &settings, result, &explored, err)
+				 : campaign_run(&settings, result, err);
 	if (progress.is_terminal && !o->quiet)
 		fprintf(stderr, "\n");
 	if (status == 0) {
@@ -125,6 +128,11 @@ int cmd_test(int argc, char **argv)
 		return cli_usage(&err);
 	if (o.argument_count == 0) {
 		lab_fail(&err, LAB_INVALID, "test needs a scenario");
+		return cli_usage(&err);
+	}
+	if (!o.is_exploring ? o.runs != 0 || o.output != NULL : o.time_limit_ns != 0) {
+		lab_fail(&err, LAB_INVALID,
+			"--runs and -o are for --explore, whose runs are counted, and -t is not");
 		return cli_usage(&err);
 	}
 	if (o.time_limit_ns != 0)

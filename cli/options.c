@@ -37,6 +37,7 @@ static const struct option table[] = {
 	{ "--until", OPTION_UNTIL, true, 0 },
 	{ "--quiet", OPTION_QUIET, false, 0 },
 	{ "--guard", OPTION_GUARD, true, 0 },
+	{ "--explore", OPTION_GUARD, false, 0 },
 	{ "-o", OPTION_OUTPUT, true, offsetof(struct options, output) },
 	{ "--history", OPTION_HISTORY, true, offsetof(struct options, history) },
 	{ "--profile-checks", OPTION_HISTORY, false, 0 },
@@ -183,6 +184,8 @@ static void read_flag(enum cli_option id, struct options *o)
 	o->stop_at_first |= id == OPTION_FIRST;
 	o->quiet |= id == OPTION_QUIET;
 	o->profile_checks |= id == OPTION_HISTORY;
+	o->is_soon |= id == OPTION_HUNT;
+	o->is_exploring |= id == OPTION_GUARD;
 }
 
 static int read_option(
@@ -193,6 +196,10 @@ static int read_option(
 
 	if (option->text != 0) {
 		*(const char **)(void *)((char *)o + option->text) = text;
+		return 0;
+	}
+	if (text == NULL && option->id != OPTION_FS) {
+		read_flag(option->id, o);
 		return 0;
 	}
 	switch (option->id) {
@@ -229,16 +236,11 @@ static int read_option(
 	case OPTION_SERVER:
 		return add_text("--server", text, o->servers, &o->server_count, err);
 	case OPTION_HUNT:
-		if (text != NULL)
-			return add_text(option->name, text, o->scenarios, &o->scenario_count, err);
-		o->is_soon = true;
-		return 0;
+		return add_text(option->name, text, o->scenarios, &o->scenario_count, err);
 	case OPTION_JSON:
 	case OPTION_HISTORY:
 	case OPTION_FIRST:
 	case OPTION_QUIET:
-		read_flag(option->id, o);
-		return 0;
 	case OPTION_CONF:
 	case OPTION_MBOX:
 	case OPTION_OUTPUT:

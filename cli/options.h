@@ -59,7 +59,7 @@ enum cli_option {
 	OPTION_HUNT = 1 << 27,   /* --scenarios, --soon */
 	OPTION_SHRINK = 1 << 28, /* --runs */
 	OPTION_OUTPUT = 1 << 29, /* -o */
-	OPTION_GUARD = 1 << 30
+	OPTION_GUARD = 1 << 30   /* and --explore: what campaigns do with runs */
 };
 
 struct options {
@@ -87,9 +87,10 @@ struct options {
 	size_t server_count;
 	const char *scenarios[OPTIONS_FS_MAX]; /* patterns; of defects hunt */
 	size_t scenario_count;
+	bool is_exploring;
 	bool is_live, json, stop_at_first, quiet, is_soon, profile_checks;
 	uint64_t until_ns, until_event;
-	uint64_t runs; /* of shrink and explain; 0: not told */
+	uint64_t runs; /* of shrink, explain and --explore; 0: not told */
 	struct options_fs {
 		const char *filter, *uri, *file, *user, *root, *ca_file;
 		const char *variables[OPTIONS_FS_MAX], *metadata[OPTIONS_FS_MAX],

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/shrunk.h"
 
-#include "core/conf/conf.h"
+#include "cli/scenario-file.h"
 
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -11,7 +10,6 @@
 #define FIBER_STACK_BYTES (64 * 1024)
 #define FIBERS_MAX 16384
 #define RUNS_DEFAULT 3000
-#define FILE_MAX (64u << 20)
 
 /* ---- what is shrunk ---- */
 
@@ -86,100 +84,16 @@ void shrunk_end(struct shrunk *s)
 
 /* ---- its files ---- */
 
-static int write_file(const char *path, struct lab_view text, struct lab_error *err)
-{
-	FILE *file = fopen(path, "we");
-	bool ok;
-
-	if (file == NULL)
-		return lab_fail(err, LAB_IO, "%s: cannot be written", path);
-	ok = fwrite(text.ptr, 1, text.len, file) == text.len;
-	ok = fclose(file) == 0 && ok;
-	return ok ? 0 : lab_fail(err, LAB_IO, "%s: cannot be written", path);
-}
-
-/* A file of another scenario may lie there. */
-static int write_beside(const struct shrunk *s, const char *path, struct lab_view name,
-	struct lab_view text, struct lab_error *err)
-{
-	struct lab_view beside = conf_resolve_path(s->arena, path, name), there;
-	const char *to = lab_arena_cstr(s->arena, beside);
-
-	if (access(to, F_OK) != 0)
-		return write_file(to, text, err);
-	if (cli_input(to, FILE_MAX, s->arena, &there, err) < 0)
-		return -1;
-	return lab_view_eq(there, text)
-		       ? 0
-		       : lab_fail(err, LAB_EXISTS,
-				 "%s is there already, and not what this scenario needs", to);
-}
-
-static int write_dicts(const struct shrunk *s, const struct conf_settings *conf, const char *path,
-	struct lab_error *err)
-{
-	for (size_t i = 0; i < conf->dict_count; i++) {
-		struct lab_view from = conf->dicts[i].path, text;
-
-		if (cli_input(lab_arena_cstr(s->arena, from), FILE_MAX, s->arena, &text, err) < 0 ||
-			write_beside(s, path, scenario_file_name(from), text, err) < 0)
-			return -1;
-	}
-	return 0;
-}
-
-static int write_before(const struct shrunk *s, const char *path, struct lab_error *err)
-{
-	const struct scenario *scenario = s->result.scenario;
-	struct lab_buf text;
-	int result;
-
-	if (scenario->migrated_from.len == 0)
-		return 0;
-	lab_buf_init(&text, cli_heap(), FILE_MAX);
-	result = scenario_print_settings(scenario->settings_before, &text, err);
-	if (result == 0)
-		result = write_beside(s, path, scenario_file_name(scenario->migrated_from),
-			lab_buf_view(&text), err);
-	lab_buf_done(&text);
-	return result;
-}
-
-static int write_scripts(const struct shrunk *s, const char *path, struct lab_error *err)
-{
-	const struct scenario *scenario = s->result.scenario;
-
-	for (size_t i = 0; i < scenario->script_count; i++) {
-		const struct scenario_script *script = &scenario->scripts[i];
-
-		if (write_beside(s, path, scenario_file_name(script->file), script->text, err) < 0)
-			return -1;
-	}
-	return 0;
-}
-
 int shrunk_write(const struct shrunk *s, const char *path, struct lab_error *err)
 {
-	struct lab_buf text;
-	int result;
+	struct scenario_file file = { .scenario = s->result.scenario,
+		.from = s->run.scenario,
+		.arena = s->arena,
+		.about = lab_arena_printf(s->arena,
+			"What is left of seed %" PRIu64 " of %s\n# by oboxlab shrink. It fails: %s",
+			s->run.seed, s->run.scenario->path, s->result.signature) };
 
-	lab_buf_init(&text, cli_heap(), FILE_MAX);
-	lab_buf_printf(&text,
-		"# What is left of seed %" PRIu64 " of %s\n# by oboxlab shrink. It fails: %s\n",
-		s->run.seed, s->run.scenario->path, s->result.signature);
-	result = scenario_print(s->result.scenario, &text, err);
-	if (result == 0 && text.overflow)
-		result = lab_fail(err, LAB_LIMIT, "the scenario is too long");
-	if (result == 0)
-		result = write_dicts(s, &s->run.scenario->conf, path, err);
-	if (result == 0)
-		result = write_before(s, path, err);
-	if (result == 0)
-		result = write_scripts(s, path, err);
-	if (result == 0)
-		result = write_file(path, lab_buf_view(&text), err);
-	lab_buf_done(&text);
-	return result;
+	return scenario_file_write(&file, path, err);
 }
 
 static int run_file(struct shrunk *s, const struct scenario *scenario, struct run_result *ret,

@@ -100,6 +100,11 @@ static void every_option_sets_its_field(void **state)
 	assert_int_equal(o.until_event, 20418);
 	assert_int_equal(o.guard, OPTIONS_GUARD);
 	assert_int_equal(parse_ok("test --guard 0").guard, 0);
+	o = parse_ok("test --explore --runs 50 -o plans");
+	assert_true(o.is_exploring);
+	assert_int_equal(o.guard, OPTIONS_GUARD);
+	assert_int_equal(o.runs, 50);
+	assert_false(parse_ok("test --guard 8").is_exploring);
 	assert_string_equal(parse_ok("run --history-elle e").history_elle, "e");
 	assert_true(parse_ok("run --profile-checks").profile_checks);
 	assert_string_equal(parse_ok("trace -o t.json").output, "t.json");

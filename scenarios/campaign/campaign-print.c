@@ -3,7 +3,7 @@
  * campaign-print.c - what a campaign found, in words and as JSON. JSON is the source of truth; both
  * are made from the same struct.
  */
-#include "scenarios/campaign/campaign.h"
+#include "scenarios/campaign/explore.h"
 
 #include "scenarios/runner/costs-print.h"
 #include "scenarios/runner/routing-print.h"
@@ -173,6 +173,8 @@ void campaign_print(const struct campaign_result *r, const char *scenario, struc
 		per_second(r->seeds, r->wall_ns, 10) % 10,
 		per_second(t->storage_requests, r->wall_ns, 1), r->workers);
 	lab_buf_printf(out, "  trace hash        %016" PRIx64 "\n", t->trace_hash);
+	if (r->explored != NULL)
+		explore_print(r->explored, out);
 	if (r->guarded > 0)
 		lab_buf_printf(out, "  ran twice         %" PRIu64 " of %" PRIu64 " seeds\n",
 			r->guarded, r->seeds);
@@ -278,6 +280,8 @@ void campaign_print_json(const struct campaign_result *r, const char *scenario, 
 	json_operations(&json, t);
 	json_marks(&json, r);
 	campaign_json_signatures(&json, r, "seeds");
+	if (r->explored != NULL)
+		explore_json(r->explored, &json);
 	excuses_json(&t->excuses, &json);
 	costs_json(&t->costs, &json);
 	routing_json(&t->routing, &json);

@@ -176,21 +176,29 @@ static int worker_start(struct campaign *c, struct worker *w, struct lab_error *
 
 /* ---- adding up ---- */
 
+/* NULL: there is no room for another one. A new one has a count of 0. */
+static struct campaign_signature *signature_of(struct campaign_result *r, const char *text)
+{
+	struct campaign_signature *s;
+
+	for (size_t i = 0; i < r->signature_count; i++) {
+		if (strcmp(r->signatures[i].text, text) == 0)
+			return &r->signatures[i];
+	}
+	if (r->signature_count == CAMPAIGN_SIGNATURES_MAX)
+		return NULL;
+	s = &r->signatures[r->signature_count++];
+	snprintf(s->text, sizeof(s->text), "%s", text);
+	s->first_seed = UINT64_MAX;
+	return s;
+}
+
 static void add_signature(struct campaign_result *r, const struct run_result *run)
 {
-	struct campaign_signature *s = NULL;
+	struct campaign_signature *s = signature_of(r, run->signature);
 
-	for (size_t i = 0; i < r->signature_count && s == NULL; i++) {
-		if (strcmp(r->signatures[i].text, run->signature) == 0)
-			s = &r->signatures[i];
-	}
-	if (s == NULL && r->signature_count == CAMPAIGN_SIGNATURES_MAX)
+	if (s == NULL)
 		return;
-	if (s == NULL) {
-		s = &r->signatures[r->signature_count++];
-		memcpy(s->text, run->signature, sizeof(s->text));
-		s->first_seed = UINT64_MAX;
-	}
 	s->count++;
 	if (run->seed < s->first_seed) {
 		s->first_seed = run->seed;
@@ -453,6 +461,34 @@ int campaign_run(const struct campaign_settings *settings, struct campaign_resul
 	if (c.invalid[0] != '\0')
 		return lab_fail(err, LAB_INVALID, "%s", c.invalid);
 	return result;
+}
+
+void campaign_add(struct campaign_result *sum, const struct campaign_result *further)
+{
+	if (sum->first_failed_seed == 0 && further->first_failed_seed != 0) {
+		sum->first_failed_seed = further->first_failed_seed;
+		sum->seeds_until_failure = sum->seeds + further->seeds_until_failure;
+	}
+	sum->seeds += further->seeds;
+	sum->passed += further->passed;
+	sum->failed += further->failed;
+	sum->broken += further->broken;
+	sum->inconclusive += further->inconclusive;
+	sum->excused += further->excused;
+	sum->guarded += further->guarded;
+	sum->wall_ns += further->wall_ns;
+	sum->workers = LAB_MAX(sum->workers, further->workers);
+	add_totals(&sum->total, &further->total);
+	sum->total.trace_hash = lab_hash_fold(sum->total.trace_hash, further->total.trace_hash);
+	for (size_t i = 0; i < further->signature_count; i++) {
+		const struct campaign_signature *s = &further->signatures[i];
+		struct campaign_signature *known = signature_of(sum, s->text);
+
+		if (known != NULL && known->count == 0)
+			*known = *s;
+		else if (known != NULL)
+			known->count += s->count;
+	}
 }
 
 int campaign_exit_status(const struct campaign_result *result)

@@ -59,11 +59,15 @@ struct campaign_result {
 	unsigned workers;
 	struct campaign_signature signatures[CAMPAIGN_SIGNATURES_MAX];
 	size_t signature_count;
+	const struct explore_result *explored; /* explore.h; NULL: it did not */
 };
 
 /* 0 whatever was found; -1 if no worker could be started. */
 int campaign_run(const struct campaign_settings *settings, struct campaign_result *ret,
 	struct lab_error *err);
+
+/* Adds what a further campaign found, whose seeds are behind those so far. */
+void campaign_add(struct campaign_result *sum, const struct campaign_result *further);
 
 /* 0 pass, 1 fail, 3 broken, 4 inconclusive (DESIGN 7). */
 int campaign_exit_status(const struct campaign_result *result);

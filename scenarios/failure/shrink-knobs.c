@@ -326,31 +326,11 @@ static bool is_fixed(const struct conf_key *key)
 	       strcmp(key->section, "episode") == 0;
 }
 
-/* The n-th object of the section; NULL: there are no more. */
-static void *object_of(struct scenario *s, const char *section, size_t n)
-{
-	const struct {
-		const char *name;
-		void *first;
-		size_t count, size;
-	} objects[] = { { "scenario", s, 1, 0 },
-		{ "user", s->groups, s->group_count, sizeof(s->groups[0]) }, { "s3", &s->s3, 1, 0 },
-		{ "scality", &s->scality, 1, 0 }, { "cql", &s->cql, 1, 0 },
-		{ "imds", &s->imds, 1, 0 }, { "network", &s->network, 1, 0 },
-		{ "backend", &s->hosts, 1, 0 } };
-
-	for (size_t i = 0; i < LAB_COUNT_OF(objects); i++) {
-		if (strcmp(objects[i].name, section) == 0 && n < objects[i].count)
-			return (char *)objects[i].first + n * objects[i].size;
-	}
-	return NULL;
-}
-
 /* False if it is so already. */
 static bool set_default(
 	const struct conf_key *key, struct scenario *s, size_t n, struct lab_buf *text)
 {
-	void *object = object_of(s, key->section, n);
+	void *object = scenario_object(s, key->section, n);
 	struct lab_view before;
 	struct lab_error err;
 	size_t at;
@@ -372,7 +352,7 @@ static bool set_low(const struct conf_key *key, struct scenario *s, size_t n, st
 {
 	struct conf_range *range, initial;
 	struct lab_error err;
-	void *object = object_of(s, key->section, n);
+	void *object = scenario_object(s, key->section, n);
 
 	(void)text;
 	if (object == NULL || is_fixed(key) || key->type != CONF_KEY_RANGE ||
@@ -405,7 +385,8 @@ static void change_all(struct shrink *s, change_fn change, struct lab_buf *text)
 		for (size_t n = 0; n < SCENARIO_GROUPS_MAX; n++) {
 			struct scenario *attempt;
 
-			if (object_of(s->best, scenario_vocabulary.keys[i].section, n) == NULL)
+			if (scenario_object(s->best, scenario_vocabulary.keys[i].section, n) ==
+				NULL)
 				break;
 			attempt = shrink_copy(s);
 			if (change(&scenario_vocabulary.keys[i], attempt, n, text))

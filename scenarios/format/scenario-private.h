@@ -42,6 +42,8 @@ int scenario_read_word(
 
 /* Else it is dovecot.conf's. */
 bool scenario_is_section(struct lab_view name);
+/* The n-th object of a section that has knobs; NULL: there are no more. */
+void *scenario_object(struct scenario *scenario, const char *section, size_t n);
 /* scenario-value.c: "a | b" of a set of bits. */
 void scenario_print_bits(const struct conf_key *key, unsigned bits, struct lab_buf *out);
 /* A value as scenario_load() reads it (scenario-print.c). */

@@ -203,3 +203,22 @@ int scenario_read_feature(
 	*field = (enum cluster_feature)index;
 	return 0;
 }
+
+void *scenario_object(struct scenario *s, const char *section, size_t n)
+{
+	const struct {
+		const char *name;
+		void *first;
+		size_t count, size;
+	} objects[] = { { "scenario", s, 1, 0 },
+		{ "user", s->groups, s->group_count, sizeof(s->groups[0]) }, { "s3", &s->s3, 1, 0 },
+		{ "scality", &s->scality, 1, 0 }, { "cql", &s->cql, 1, 0 },
+		{ "imds", &s->imds, 1, 0 }, { "network", &s->network, 1, 0 },
+		{ "backend", &s->hosts, 1, 0 } };
+
+	for (size_t i = 0; i < LAB_COUNT_OF(objects); i++) {
+		if (strcmp(objects[i].name, section) == 0 && n < objects[i].count)
+			return (char *)objects[i].first + n * objects[i].size;
+	}
+	return NULL;
+}

@@ -30,8 +30,9 @@ struct run {
 	struct oracle *oracle;
 	struct migration migration;
 	struct disaster disaster;
-	struct scripts *scripts; /* NULL: there are none */
-	struct rates_log *rates; /* NULL: there are no proxies */
+	struct scripts *scripts;         /* NULL: there are none */
+	struct rates_log *rates;         /* NULL: there are no proxies */
+	struct coverage_watch *coverage; /* NULL: nobody asks for it */
 	uint64_t healed_ns, settled_ns;
 	bool is_stopped; /* --until */
 };
@@ -48,6 +49,8 @@ static void on_event(void *ctx, const struct lab_event *event)
 	oracle_times_lap(o->times, ORACLE_TIME_EVENTS);
 	if (run->rates != NULL)
 		rates_log_event(run->rates, event);
+	if (run->coverage != NULL)
+		coverage_event(run->coverage, event, world_host_name(run->sim.world, event->host));
 	if (o->record != NULL)
 		run_record_note(o->record, event, world_host_name(run->sim.world, event->host),
 			world_trace_hash(run->sim.world));
@@ -263,6 +266,14 @@ static int end_scripts(struct run *run, struct lab_error *err)
 	return lab_fail(err, LAB_LIMIT, "a script did not end");
 }
 
+/* Behind a script that watches holds. */
+static void begin_coverage(struct run *run)
+{
+	if (run->options->has_coverage)
+		run->coverage = coverage_begin(world_heap(run->sim.world), run->options->seed,
+			run->sim.scene.plan, run->result->marks, &run->result->coverage);
+}
+
 static int storm(struct run *run, struct lab_error *err)
 {
 	struct sim_world *sim = &run->sim;
@@ -270,7 +281,10 @@ static int storm(struct run *run, struct lab_error *err)
 	phase(run, "warmup");
 	tell_knobs(run);
 	begin_buggify(run);
-	if (start_scripts(run, err) < 0 || migrate(run, err) < 0 || damage(run, err) < 0)
+	if (start_scripts(run, err) < 0)
+		return -1;
+	begin_coverage(run);
+	if (migrate(run, err) < 0 || damage(run, err) < 0)
 		return -1;
 	if (advance(run, sim->scene.warmup_end, is_stopped, err) < 0)
 		return -1;
@@ -445,6 +459,7 @@ static int run_turned(
 		judge_collect(&c, ret);
 		if (run.rates != NULL)
 			rates_log_end(run.rates, run.sim.scene.storm_end, &ret->rates);
+		coverage_end(&run.coverage, ret);
 		ret->demotions = world_counters(run.sim.world).demotions;
 		tell_end(&run);
 	}

@@ -17,6 +17,7 @@
 #include "core/env/hold.h"
 #include "scenarios/runner/excuses.h"
 #include "scenarios/runner/rates.h"
+#include "scenarios/runner/run-coverage.h"
 #include "scenarios/format/mail-source.h"
 #include "scenarios/format/scenario.h"
 #include "sim/oracle/oracle.h"
@@ -60,6 +61,7 @@ struct run_options {
 	/* Every line of the services' access logs; may be NULL. Not in the live world. */
 	void (*on_access)(void *ctx, const struct sim_access *access);
 	void *on_access_ctx;
+	bool has_coverage;            /* the result says where the run has been */
 	struct oracle_times *times;   /* what the checkers took; may be NULL */
 	struct run_record *record;    /* may be NULL */
 	uint64_t until_ns;            /* stop the run there without a verdict; 0: run to the end */
@@ -99,6 +101,7 @@ struct run_result {
 	struct excuses excuses;
 	bool is_left; /* objects in a foreign bucket, a foreign keyspace: could not be deleted */
 	char signature[ORACLE_SIGNATURE_MAX]; /* of the first finding */
+	struct run_coverage coverage;         /* nothing, unless the options ask for it */
 	char report[RUN_REPORT_MAX]; /* the failure report (simulation 6.2); "" for a pass */
 };
 
