@@ -12,8 +12,6 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define FIBER_STACK_BYTES (64 * 1024)
-#define FIBERS_MAX 16384
 #define ALLOWED \
 	(OPTION_SEED | OPTION_DEFECT | OPTION_SET | OPTION_CONF | OPTION_MBOX | OPTION_WORLD | \
 		OPTION_JSON | OPTION_HISTORY | OPTION_S3 | OPTION_CQL | OPTION_INJECT)
@@ -81,7 +79,7 @@ static int prepare(struct single *s, const char *path, struct lab_error *err)
 	s->run.defects = s->options.defects;
 	s->run.arguments = options_repeat(&s->options, s->arena);
 	s->run.pool = cli_pool();
-	s->run.fibers = lab_fiber_pool_new(FIBER_STACK_BYTES, FIBERS_MAX, NULL);
+	s->run.fibers = run_fibers_new(s->run.scenario);
 	s->result = calloc(1, sizeof(*s->result));
 	lab_assert(s->result != NULL);
 	return 0;

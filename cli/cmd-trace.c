@@ -10,8 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define FIBER_STACK_BYTES (64 * 1024)
-#define FIBERS_MAX 16384
 #define ALLOWED \
 	(OPTION_DEFECT | OPTION_SET | OPTION_CONF | OPTION_MBOX | OPTION_UNTIL | OPTION_OUTPUT | \
 		OPTION_QUIET)
@@ -36,7 +34,7 @@ static int trace_run(const struct options *o, struct run_options *run, struct ru
 	run->until_ns = o->until_ns;
 	run->until_event = o->until_event;
 	run->pool = cli_pool();
-	run->fibers = lab_fiber_pool_new(FIBER_STACK_BYTES, FIBERS_MAX, NULL);
+	run->fibers = run_fibers_new(run->scenario);
 	trace_attach(trace, run);
 	status = run_simulated(run, result, err);
 	lab_fiber_pool_free(&run->fibers);

@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define FIBER_STACK_BYTES (64 * 1024)
-#define FIBERS_MAX 16384
 #define RUNS_DEFAULT 3000
 
 /* ---- what is shrunk ---- */
@@ -71,7 +69,7 @@ int shrunk_begin(struct shrunk *s, struct lab_error *err)
 	if (load(s, err) < 0)
 		return -1;
 	s->run.pool = cli_pool();
-	s->run.fibers = lab_fiber_pool_new(FIBER_STACK_BYTES, FIBERS_MAX, NULL);
+	s->run.fibers = run_fibers_new(s->run.scenario);
 	return shrink_run(&settings, &s->result, &s->verdict, err);
 }
 

@@ -28,6 +28,9 @@
 #define GROUP_MAGIC 0x4c465047u
 #define FIBER_MAGIC 0x4c465042u
 #define PAGE_BYTES ((size_t)4096)
+/* Each guard costs the kernel two mappings, of which it has 65,530 for a process. Stacks above
+ * these slots have none: what is below them is writable, and has to be as it was. */
+#define GUARDED_MAX 16384u
 #define GUARD_BYTES (16 * PAGE_BYTES) /* a whole page on every arm64 kernel */
 #define STACK_BYTES_MIN (4 * PAGE_BYTES)
 /* Checkers' frames are larger than those that a world counted on. */
@@ -49,7 +52,8 @@ struct lab_fiber {
 	lab_fiber_fn fn;
 	void *arg;
 	void *owner;
-	uint8_t *stack;      /* its lowest byte; NULL while the slot was never used */
+	uint8_t *stack; /* its lowest byte; NULL while the slot was never used */
+	bool is_guarded;
 	void *sp;            /* while suspended */
 	ucontext_t *context; /* in the slot's own stack; of the fallback only */
 	void *fake_stack;    /* ASan's */
@@ -136,9 +140,19 @@ static void fiber_arrived(struct lab_fiber_pool *pool, struct lab_fiber *fiber)
 #endif
 }
 
+/* Whoever runs out of such a stack leaves something in the page below it. */
+static void check_stack(const struct lab_fiber *fiber)
+{
+	static const uint8_t untouched[PAGE_BYTES];
+
+	if (!fiber->is_guarded)
+		lab_assert(memcmp(fiber->stack - PAGE_BYTES, untouched, PAGE_BYTES) == 0);
+}
+
 /* Back to the scheduler; returns when resumed. */
 static void leave_fiber(struct lab_fiber_pool *pool, struct lab_fiber *fiber)
 {
+	check_stack(fiber);
 #if LAB_TSAN
 	__tsan_switch_to_fiber(pool->tsan, 0);
 #endif
@@ -229,10 +243,11 @@ static bool fiber_open_stack(struct lab_fiber_pool *pool, struct lab_fiber *fibe
 {
 	size_t slot = (size_t)(fiber - pool->fibers);
 	uint8_t *stack = pool->region + slot * (GUARD_BYTES + pool->stack_bytes) + GUARD_BYTES;
+	size_t guard = slot < GUARDED_MAX ? 0 : GUARD_BYTES;
 
-	/* Each guard costs a mapping, and the kernel has a limit on these. */
-	if (mprotect(stack, pool->stack_bytes, PROT_READ | PROT_WRITE) < 0)
+	if (mprotect(stack - guard, pool->stack_bytes + guard, PROT_READ | PROT_WRITE) < 0)
 		return false;
+	fiber->is_guarded = guard == 0;
 	fiber->stack = stack;
 #if LAB_VALGRIND
 	fiber->valgrind_id = VALGRIND_STACK_REGISTER(stack, stack + pool->stack_bytes);

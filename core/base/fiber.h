@@ -23,7 +23,8 @@ struct lab_fiber_group;
 typedef void (*lab_fiber_fn)(void *arg);
 
 /* Stacks of stack_bytes (rounded up to 64 KiB; four times that under ASan and TSan), at most
- * max_fibers (up to a million) alive at a time.
+ * max_fibers (up to a million) alive at a time. The
+ * first 16,384 have a guard page; beyond, an overflow is an assertion when the fiber suspends.
  * `backend` NULL chooses; "ucontext" forces the fallback, for tests. */
 struct lab_fiber_pool *lab_fiber_pool_new(
 	size_t stack_bytes, size_t max_fibers, const char *backend);

@@ -390,6 +390,73 @@ static void stack_overflow_hits_the_guard(void **state)
 		assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
 }
 
+#define MANY 33000u /* guards of so many are more mappings than the kernel gives */
+
+static void use_and_wait(void *arg)
+{
+	uint64_t mine = (uint64_t)(uintptr_t)arg;
+	volatile uint64_t kept = mine * 3;
+
+	lab_fiber_suspend();
+	lab_assert(kept == mine * 3);
+}
+
+static void more_fibers_than_guards(void **state)
+{
+	struct lab_fiber_pool *many = lab_fiber_pool_new(STACK, MANY, backend);
+	struct lab_fiber_group *all = lab_fiber_group_new(many);
+	static struct lab_fiber *fibers[MANY];
+
+	(void)state;
+	for (size_t i = 0; i < MANY; i++) {
+		fibers[i] = lab_fiber_new(all, use_and_wait, (void *)(uintptr_t)i);
+		assert_non_null(fibers[i]);
+		assert_false(lab_fiber_resume(fibers[i]));
+	}
+	assert_null(lab_fiber_new(all, use_and_wait, NULL));
+	for (size_t i = 0; i < MANY; i++)
+		assert_true(lab_fiber_resume(fibers[i]));
+	lab_fiber_group_free(&all);
+	lab_fiber_pool_free(&many);
+}
+
+/* A little beyond the end, and back. */
+static void overflow_a_little(void *arg)
+{
+	*(volatile uint64_t *)arg = eat_stack(STACK / 1024);
+	lab_fiber_suspend();
+}
+
+static void overflow_of_the_last(void)
+{
+	struct lab_fiber_pool *many = lab_fiber_pool_new(STACK, MANY, backend);
+	struct lab_fiber_group *all = lab_fiber_group_new(many);
+	struct lab_fiber *last = NULL;
+	uint64_t result = 0;
+
+	(void)close(2);
+	for (size_t i = 0; i + 1 < MANY; i++)
+		last = lab_fiber_new(all, use_and_wait, NULL);
+	last = lab_fiber_new(all, overflow_a_little, &result);
+	(void)lab_fiber_resume(last);
+	_exit(0);
+}
+
+static void their_overflows_are_seen(void **state)
+{
+	int status;
+	pid_t pid;
+
+	(void)state;
+	if (LAB_ASAN || LAB_TSAN)
+		skip();
+	pid = fork();
+	if (pid == 0)
+		overflow_of_the_last();
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+}
+
 /* Many groups crash and come back in a keyed order; every survivor still knows who it is. */
 static void keep_identity(void *arg)
 {
@@ -457,6 +524,7 @@ static void random_crashes_leave_the_others_alone(void **state)
 		test(fiber_may_drop_another_group), test(fiber_may_make_fibers), \
 		test(freshest_stack_is_used_first), test(no_slot_is_lost_or_used_twice), \
 		test(misuse_is_caught), test(stack_overflow_hits_the_guard), \
+		test(more_fibers_than_guards), test(their_overflows_are_seen), \
 		test(random_crashes_leave_the_others_alone)
 
 int main(void)

@@ -20,8 +20,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define FIBER_STACK_BYTES (64 * 1024)
-#define FIBERS_MAX 16384
 #define POLL_MS 200
 
 enum message_kind {
@@ -133,7 +131,7 @@ static void run_one(
 static _Noreturn void worker_main(const struct campaign_settings *s, uint64_t first, int fd)
 {
 	struct worker_means means = { .pool = lab_pool_new(SIZE_MAX / 2),
-		.fibers = lab_fiber_pool_new(FIBER_STACK_BYTES, FIBERS_MAX, NULL) };
+		.fibers = run_fibers_new(s->scenario) };
 	struct confinement confinement;
 	struct lab_error err;
 

@@ -17,8 +17,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define FIBER_STACK_BYTES (64 * 1024)
-#define FIBERS_MAX 16384
 #define OTHER_BYTE 0xA5
 #define OTHER_TEXT_BYTES 5000
 #define SHIFT_BYTES ((size_t)37 * 1024 * 1024 + 4096)
@@ -103,7 +101,7 @@ static _Noreturn void child_main(const struct run_options *first_options,
 	record.line = &line;
 	options.record = &record;
 	options.pool = pool;
-	options.fibers = lab_fiber_pool_new(FIBER_STACK_BYTES, FIBERS_MAX, NULL);
+	options.fibers = run_fibers_new(options.scenario);
 	/* A third run, for the first one's words, has the first one's surroundings. */
 	if (wanted == 0)
 		change_surroundings(pool);

@@ -97,6 +97,9 @@ static const struct conf_key keys[] = {
 		"10s..60s", "Between two deliveries to a user"),
 	RANGE("user", scenario_group, mail_session_interval, CONF_UNIT_TIME, LAB_MSEC, YEAR,
 		"5s..60s", "From the end of a session to the next"),
+	OTHER("user", scenario_group, CONF_KEY_BOOL, NULL, imap_idle, "no",
+		"Behind proxies: clients are in IDLE between actions, and hear that they are cut "
+		"off"),
 	RANGE("user", scenario_group, mail_session_length, CONF_UNIT_TIME, 0, YEAR, "10s..90s",
 		"Length of a session"),
 	RANGE("user", scenario_group, mail_action_delay, CONF_UNIT_TIME, LAB_MSEC, YEAR, "1s..10s",

@@ -92,8 +92,9 @@ struct scenario_group {
 	struct conf_range mail_delivery_retry_delay;
 	struct conf_range mail_delivery_timeout; /* of an attempt; 0: none */
 	bool idle;                               /* only scripts act for them */
-	bool tour;                               /* instead of all that: everything once (tour.h) */
-	struct conf_range tour_expunge;          /* ppm of INBOX */
+	bool imap_idle; /* sessions by way of proxies hear at once that they are cut off */
+	bool tour;      /* instead of all that: everything once (tour.h) */
+	struct conf_range tour_expunge; /* ppm of INBOX */
 	/* Of the actions of a session, ppm, before those on mails; and of the deliveries. */
 	struct conf_range mailbox_create_percentage, mailbox_delete_percentage;
 	struct conf_range mailbox_rename_percentage, mailbox_subscribe_percentage;

@@ -35,9 +35,10 @@ struct palomar_session {
 	unsigned requests;                   /* under way */
 	bool is_open;                        /* on the backend */
 	bool is_kicked;
-	bool is_broken;     /* for the client */
-	bool is_abandoned;  /* the client is gone, and the backend does not know */
-	uint64_t silent_ns; /* since when */
+	bool is_broken;      /* for the client */
+	bool is_abandoned;   /* the client is gone, and the backend does not know */
+	uint64_t silent_ns;  /* since when */
+	struct env_cond cut; /* the client is not connected any more */
 	struct palomar_session *next, *previous; /* of the backend */
 };
 

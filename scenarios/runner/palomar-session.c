@@ -43,6 +43,11 @@ void palomar_session_open(
 	tell(session, LAB_EV_cluster_session_started, "");
 }
 
+static void tell_client(struct palomar_session *session)
+{
+	env_cond_broadcast(session->palomar->settings.lab, &session->cut);
+}
+
 void palomar_session_close(struct palomar_session *session, const char *reason)
 {
 	struct palomar_host *backend = session->backend;
@@ -57,6 +62,7 @@ void palomar_session_close(struct palomar_session *session, const char *reason)
 	if (session->next != NULL)
 		session->next->previous = session->previous;
 	tell(session, LAB_EV_cluster_session_ended, reason);
+	tell_client(session);
 	if (palomar_host_is_ready(backend) && backend->boots == session->backend_boots)
 		cluster_session_end(backend->cluster, lab_view_cstr(session->user));
 }
@@ -104,6 +110,7 @@ void palomar_kick(void *arg, struct lab_view username, uint64_t deadline_ns)
 			s->is_kicked || is_kick_lost(s))
 			continue;
 		s->is_kicked = true;
+		tell_client(s);
 		if (s->requests > 0)
 			continue;
 		palomar_session_close(s, "kicked");
@@ -192,6 +199,7 @@ void palomar_sessions_cut(struct palomar *p, const struct palomar_host *proxy)
 			if (!goes_through(s, proxy))
 				continue;
 			s->is_broken = true;
+			tell_client(s);
 			if (s->requests > 0)
 				continue;
 			palomar_session_close(s, "proxy lost");
@@ -210,6 +218,16 @@ struct node *palomar_session_node(const struct palomar_session *session)
 bool palomar_is_connected(const struct palomar_session *session)
 {
 	return session->is_open && !session->is_kicked && !session->is_broken;
+}
+
+void palomar_idle(struct palomar_session *session, uint64_t until_ns)
+{
+	struct env *lab = session->palomar->settings.lab;
+
+	while (palomar_is_connected(session)) {
+		if (env_cond_wait(lab, &session->cut, until_ns) != 0)
+			return;
+	}
 }
 
 bool palomar_request_begin(struct palomar_session *session)

@@ -86,6 +86,8 @@ int palomar_login(struct palomar *palomar, const char *user, enum cluster_protoc
 struct node *palomar_session_node(const struct palomar_session *session);
 /* The client is still connected. */
 bool palomar_is_connected(const struct palomar_session *session);
+/* Until then, or until the connection is closed on the other side, as a client in IDLE hears it. */
+void palomar_idle(struct palomar_session *session, uint64_t until_ns);
 /* Around each request of a session: false, it is not sent, or its answer does not come. */
 bool palomar_request_begin(struct palomar_session *session);
 bool palomar_request_end(struct palomar_session *session);

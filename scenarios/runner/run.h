@@ -105,6 +105,9 @@ struct run_result {
 	char report[RUN_REPORT_MAX]; /* the failure report (simulation 6.2); "" for a pass */
 };
 
+/* For all that can be under way at once in a run of the scenario. */
+struct lab_fiber_pool *run_fibers_new(const struct scenario *scenario);
+
 /* In the simulated world. 0 whatever the verdict; -1 LAB_INVALID if the scenario cannot run. */
 int run_simulated(const struct run_options *options, struct run_result *ret, struct lab_error *err);
 

@@ -35,7 +35,8 @@ struct workload {
 	struct user *users;
 	struct lane *lanes; /* SCENARIO_LANES_MAX for each user */
 	size_t user_count;
-	size_t busy; /* fibers that have not ended */
+	size_t busy;    /* fibers that have not ended */
+	size_t audited; /* users whose audit has begun */
 	struct node *auditor;
 };
 
@@ -508,6 +509,7 @@ static void session_run(
 	uint64_t beat_ns = env_now(lab(w));
 	uint64_t end = beat_ns + pick(w, lane, &user->group->mail_session_length, "session");
 	struct lab_view folder = LAB_VIEW("INBOX");
+	bool is_idle = path != NULL && user->group->imap_idle;
 
 	if (lab_pick(next(w, lane, "session.folder"), 10) < 3)
 		folder = other_folder(w, lane, folder, session.arena);
@@ -520,8 +522,12 @@ static void session_run(
 				pick(w, lane, &user->group->mail_action_delay, "action.delay");
 
 			beat_ns = next_beat(w, beat_ns, delay_ns);
-			sleep_until(w, beat_ns);
-		} while (!is_over(w) && env_now(lab(w)) < end && act(w, lane, &session));
+			if (is_idle)
+				palomar_idle(path, beat_ns);
+			else
+				sleep_until(w, beat_ns);
+		} while (!is_over(w) && env_now(lab(w)) < end &&
+			 (!is_idle || palomar_is_connected(path)) && act(w, lane, &session));
 		client_logout(&session);
 	}
 	lab_arena_free(&session.arena);
@@ -859,6 +865,8 @@ static void converge_user(void *arg)
 	w->busy--;
 }
 
+#define ACCESS_SHARE 1000u /* users, one after the other */
+
 /* Everybody logs in once more, which ends what moves; then every proxy is asked. */
 static void access_users(void *arg)
 {
@@ -866,23 +874,26 @@ static void access_users(void *arg)
 	struct workload *w = fiber->w;
 	struct palomar *palomar = w->settings.palomar;
 	struct palomar_session *session;
+	size_t first = (size_t)(fiber->user - w->users);
+	size_t end = LAB_MIN(first + ACCESS_SHARE, w->user_count);
 
-	for (size_t i = 0; i < w->user_count; i++) {
+	for (size_t i = first; i < end; i++) {
 		if (palomar_login(palomar, w->users[i].name, CLUSTER_DOVEADM,
 			    draw(w, &w->users[i], "session.door", 0), &session, NULL) == 0)
 			(void)palomar_logout(&session);
 	}
 	env_sleep(lab(w), palomar_cache_time(palomar));
-	for (size_t i = 0; i < w->user_count; i++)
+	for (size_t i = first; i < end; i++)
 		palomar_access_all(palomar, w->users[i].name);
 	w->busy--;
 }
 
 int workload_converge(struct workload *w, struct lab_error *err)
 {
-	if (w->settings.palomar != NULL && w->user_count > 0 &&
-		start_fiber(w, &w->users[0], NULL, "access", access_users, err) < 0)
-		return -1;
+	for (size_t i = 0; w->settings.palomar != NULL && i < w->user_count; i += ACCESS_SHARE) {
+		if (start_fiber(w, &w->users[i], NULL, "access", access_users, err) < 0)
+			return -1;
+	}
 	for (size_t i = 0; i < w->user_count; i++) {
 		if ((lane_count(w, &w->users[i]) > 1 || w->client.has_searches ||
 			    scenario_changes_folders(w->users[i].group)) &&
@@ -967,12 +978,10 @@ static void audit_folder(struct workload *w, struct user *user, struct lab_view 
 
 /* Every folder that there is: two backends may have made two of one name, and one of them got
  * another name then. */
-static void audit_user(void *arg)
+static void audit_user(struct workload *w, struct user *user)
 {
-	struct user_fiber *fiber = arg;
-	struct workload *w = fiber->w;
 	struct client_session session = { .client = &w->client,
-		.user = fiber->user,
+		.user = user,
 		.node = w->auditor,
 		.boots = w->auditor->boots,
 		.arena = lab_arena_new(lab(w)->heap, SESSION_ARENA_MAX) };
@@ -986,23 +995,37 @@ static void audit_user(void *arg)
 		if (client_has_quota(&w->client))
 			(void)client_quota(&session);
 		for (size_t i = 0; i < count; i++)
-			audit_folder(w, fiber->user, names[i]);
+			audit_folder(w, user, names[i]);
 		if (w->client.has_searches)
 			(void)client_fts_check(&session, true);
-		for (size_t i = 0; i < fiber->user->private_count; i++)
-			(void)client_private_fetch(&session, &fiber->user->privates[i]);
-		if (fiber->user->group->mail_virtual_percentage.high > 0)
+		for (size_t i = 0; i < user->private_count; i++)
+			(void)client_private_fetch(&session, &user->privates[i]);
+		if (user->group->mail_virtual_percentage.high > 0)
 			(void)client_virtual(&session);
 	}
 	lab_arena_free(&session.arena);
+}
+
+/* So many users at a time: the auditor has them all in memory. */
+#define AUDITED_AT_ONCE 1000u
+
+static void audit_users(void *arg)
+{
+	struct user_fiber *fiber = arg;
+	struct workload *w = fiber->w;
+
+	audit_user(w, fiber->user);
+	while (w->audited < w->user_count)
+		audit_user(w, &w->users[w->audited++]);
 	w->busy--;
 }
 
 int workload_audit(struct workload *workload, struct node *node, struct lab_error *err)
 {
 	workload->auditor = node;
-	for (size_t i = 0; i < workload->user_count; i++) {
-		if (start_fiber(workload, &workload->users[i], NULL, "audit", audit_user, err) < 0)
+	workload->audited = LAB_MIN(workload->user_count, (size_t)AUDITED_AT_ONCE);
+	for (size_t i = 0; i < workload->audited; i++) {
+		if (start_fiber(workload, &workload->users[i], NULL, "audit", audit_users, err) < 0)
 			return -1;
 	}
 	return 0;
