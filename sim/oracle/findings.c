@@ -11,8 +11,8 @@
 #define COLLECTED_MAX 65536
 #define COPIES_MAX 32 /* one of the other */
 #define LIE \
-	"Cassandra answered SERVER_ERROR to a write that it had applied, and the client takes " \
-	"that for a certain failure (obox 3.8)"
+	"Cassandra answered SERVER_ERROR or OVERLOADED to a write that it had applied, and the " \
+	"client takes that for a certain failure (obox 3.8)"
 
 /* CQL numbers of the levels below a quorum. */
 enum {
@@ -389,12 +389,18 @@ const char *oracle_excuse_race(struct oracle *oracle, const struct oracle_instan
 
 /* ---- answers that were not true ---- */
 
-/* Cassandra answered SERVER_ERROR, although it had done what was asked. Dovecot takes that answer
- * for a certain failure (obox 3.8), so it may clean up, or give up, what is there. */
+/* Cassandra answered SERVER_ERROR or OVERLOADED, although it had done what was asked. Dovecot takes
+ * that answer for a certain failure (obox 3.8), so it may clean up, or give up, what is there. */
+static bool is_lie(const struct fault_record *r)
+{
+	return r->kind == FAULT_server_error_applied || r->kind == FAULT_overloaded_applied ||
+	       r->kind == FAULT_overloaded_minority;
+}
+
 static bool is_lie_during(const struct fault_record *r, const struct history_op *op)
 {
-	return r->kind == FAULT_server_error_applied && r->time_ns >= op->invoked_ns &&
-	       r->time_ns <= oracle_op_end(op) && lab_view_eq_cstr(op->backend, r->peer);
+	return is_lie(r) && r->time_ns >= op->invoked_ns && r->time_ns <= oracle_op_end(op) &&
+	       lab_view_eq_cstr(op->backend, r->peer);
 }
 
 /* Was it this user's row? Deletes of reverse rows name no user. */
@@ -450,7 +456,7 @@ const char *oracle_excuse_lie(
 	for (size_t i = 0; i < count; i++) {
 		const struct fault_record *r = fault_record(c->faults, i);
 
-		if (r->kind == FAULT_server_error_applied && is_about_user(oracle, r->id, user))
+		if (is_lie(r) && is_about_user(oracle, r->id, user))
 			return LIE;
 	}
 	return NULL;
@@ -458,7 +464,11 @@ const char *oracle_excuse_lie(
 
 void oracle_excuse_lies(struct oracle *oracle, const struct oracle_case *c)
 {
-	if (c->faults == NULL || fault_fired_kind(c->faults, FAULT_server_error_applied) == 0)
+	if (c->faults == NULL ||
+		fault_fired_kind(c->faults, FAULT_server_error_applied) +
+				fault_fired_kind(c->faults, FAULT_overloaded_applied) +
+				fault_fired_kind(c->faults, FAULT_overloaded_minority) ==
+			0)
 		return;
 	for (size_t i = 0; i < oracle->finding_count; i++) {
 		struct oracle_finding *f = &oracle->findings[i];

@@ -423,7 +423,7 @@ static void failed_delivery_must_not_be_there(void **state)
 	t_finds("I5 phantom mail");
 }
 
-static void phantom_after(const char *backend, const char *user)
+static void phantom_after(enum fault_kind kind, const char *backend, const char *user)
 {
 	struct history_op op = t_op(HISTORY_DELIVER, 0, 1);
 	uint32_t id;
@@ -431,7 +431,7 @@ static void phantom_after(const char *backend, const char *user)
 	t_put(1);
 	t_rows(0, 1, 1);
 	id = t_begin(&op);
-	t_lie_to(backend, user);
+	t_lie_as(kind, backend, user);
 	op.made = t_object(1, 1);
 	op.body_hash = t_hash(1);
 	t_end(id, &op, HISTORY_FAIL);
@@ -440,22 +440,28 @@ static void phantom_after(const char *backend, const char *user)
 
 static void what_a_false_server_error_leaves_is_excused(void **state)
 {
-	(void)state;
-	phantom_after(t.peer, T_USER);
-	t_excuses("I5 phantom mail");
+	static const enum fault_kind kinds[] = { FAULT_server_error_applied,
+		FAULT_overloaded_applied };
+
+	for (size_t i = 0; i < LAB_COUNT_OF(kinds); i++) {
+		phantom_after(kinds[i], t.peer, T_USER);
+		t_excuses("I5 phantom mail");
+		(void)t_teardown(state);
+		(void)t_setup(state);
+	}
 }
 
 static void another_backends_false_answer_excuses_nothing(void **state)
 {
 	(void)state;
-	phantom_after("backend-9", T_USER);
+	phantom_after(FAULT_server_error_applied, "backend-9", T_USER);
 	t_finds("I5 phantom mail");
 }
 
 static void another_users_false_answer_excuses_nothing(void **state)
 {
 	(void)state;
-	phantom_after(t.peer, "user2@example.com");
+	phantom_after(FAULT_server_error_applied, t.peer, "user2@example.com");
 	t_finds("I5 phantom mail");
 }
 

@@ -447,8 +447,8 @@ static inline void t_judge(void)
 	assert_string_equal(t.verdict.unknown, "");
 }
 
-/* A SERVER_ERROR at this moment, for this backend, after the write of this user's row. */
-static inline void t_lie_to(const char *backend, const char *user)
+/* Such an answer at this moment, for this backend, after the write of this user's row. */
+static inline void t_lie_as(enum fault_kind kind, const char *backend, const char *user)
 {
 	struct sim_access access = { .service = "cql",
 		.instance = LAB_VIEW("cassandra-1"),
@@ -462,7 +462,7 @@ static inline void t_lie_to(const char *backend, const char *user)
 		.consistency = T_QUORUM,
 		.timestamp_us = T_EPOCH_US + (int64_t)(t.now / 1000) };
 	struct fault_episode episode = {
-		.kind = FAULT_server_error_applied, .length_ns = LAB_MINUTE, .rate_ppm = 1000000
+		.kind = kind, .length_ns = LAB_MINUTE, .rate_ppm = 1000000
 	};
 	struct sim_fault_query query = { .point = "cql.write",
 		.service = "cql",
@@ -478,6 +478,11 @@ static inline void t_lie_to(const char *backend, const char *user)
 	assert_int_equal(fault.kind, SIM_FAULT_ALTER_REPLY);
 	access.fault_id = fault.id;
 	oracle_access(t.oracle, &access);
+}
+
+static inline void t_lie_to(const char *backend, const char *user)
+{
+	t_lie_as(FAULT_server_error_applied, backend, user);
 }
 
 /* Exactly one finding, a failure. */
