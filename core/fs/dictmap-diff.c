@@ -46,6 +46,35 @@ uint64_t dictmap_bundle_delete_us(const struct dictmap_fs *fs, const struct dict
 	return after_us > now_us ? after_us : 0;
 }
 
+/* ---- the times of this host's rows ---- */
+
+static void *new_time(struct env *env, struct lab_view key)
+{
+	(void)key;
+	return lab_new(env->heap, uint64_t);
+}
+
+/* The latest that this process has given a row of a diff, or seen of its user's. */
+static uint64_t *last_time(struct dictmap_fs *fs)
+{
+	struct fs_shared *shared = fs->fs.settings.services->shared;
+
+	if (shared == NULL)
+		return &fs->own_diff_us;
+	return fs_shared_get(shared, LAB_VIEW("dictmap diff rows"), new_time, NULL);
+}
+
+/* A row is written again and again, and must count although the clock was set back. Who gives some
+ * of them the times of a clock of its own, which does not go back, must do that with all: what one
+ * of them had, the other does not know. */
+static uint64_t next_time(struct dictmap_fs *fs)
+{
+	uint64_t *last = last_time(fs);
+
+	*last = LAB_MAX(*last + 1, env_wall_us(fs->fs.settings.env));
+	return *last;
+}
+
 /* ---- reading ---- */
 
 static int parse_row(struct dictmap_fs *fs, const struct dict_row *row, struct dictmap_diff *ret,
@@ -79,7 +108,7 @@ int dictmap_diff_list(struct dictmap_fs *fs, const struct dictmap_path *path,
 		if (parse_row(fs, &rows[i], &(*ret)[i], err) < 0)
 			return -1;
 		if (lab_view_eq(rows[i].key, own))
-			fs->own_diff_us = LAB_MAX(fs->own_diff_us, (*ret)[i].written_us);
+			*last_time(fs) = LAB_MAX(*last_time(fs), (*ret)[i].written_us);
 	}
 	return 0;
 }
@@ -123,8 +152,8 @@ static int insert_row(struct dictmap_fs *fs, const struct dictmap_path *path, st
 int dictmap_diff_insert(struct dictmap_fs *fs, const struct dictmap_path *path, struct lab_view oid,
 	struct lab_error *err)
 {
-	return insert_row(fs, path, oid, lab_view_cstr(fs->fs.settings.env->hostname),
-		fs->own_diff_us >= env_wall_us(fs->fs.settings.env) ? ++fs->own_diff_us : 0, err);
+	return insert_row(
+		fs, path, oid, lab_view_cstr(fs->fs.settings.env->hostname), next_time(fs), err);
 }
 
 int dictmap_diff_insert_as(struct dictmap_fs *fs, const struct dictmap_path *path,

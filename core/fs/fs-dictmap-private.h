@@ -32,8 +32,7 @@ struct dictmap_fs {
 	struct fs_uri_dictmap conf;
 	struct dict *dict; /* borrowed from the process's services */
 	struct dictmap_buckets *buckets;
-	/* The newest write time of a diff row of this host that was listed: its next row is newer,
-	 * although the clock may have been set back since. */
+	/* Where the process shares nothing: the newest write time of this host's diff rows. */
 	uint64_t own_diff_us;
 };
 

@@ -835,6 +835,30 @@ static void a_diff_row_counts_although_the_clock_was_set_back(void **state)
 	rig_run(rig, 0, write_after_a_look, rig);
 }
 
+/* The times of a process's rows only grow, whichever of them it has listed in between. */
+RIG_TEST(a_look_at_one_diff_row_makes_no_other_older)
+{
+	static const char *const bundles[] = { DIFF2, SELF, DIFF1 };
+	struct lab_view *names;
+	struct lab_error err;
+	struct fs *fs = rig_open(rig, 0, PASSED_THROUGH, &err);
+
+	world_clock_offset(rig->hosts[0].host, INT64_C(3600) * 1000 * 1000);
+	OK(put_bundle(fs, FOLDER2 "idx/" DIFF1, "an hour ahead", &err));
+	world_clock_offset(rig->hosts[0].host, 0);
+	for (size_t i = 0; i < LAB_COUNT_OF(bundles); i++) {
+		char path[300];
+
+		snprintf(path, sizeof(path), FOLDER "idx/%s", bundles[i]);
+		OK(put_bundle(fs, path, "now", &err));
+		if (i == 1)
+			assert_int_equal(
+				list(rig, fs, FOLDER2 "idx/", FS_ITER_OBJECTIDS, &names), 1);
+		assert_view(rig_row(rig, diff_key(rig, 0, "/mailboxes/" GUID)), bundles[i]);
+	}
+	fs_deinit(&fs);
+}
+
 RIG_TEST(diff_rows_say_the_object_id_where_there_is_one)
 {
 	struct lab_error err;
@@ -1332,6 +1356,7 @@ int main(void)
 		RIG_UNIT_TEST(diff_rows_say_the_object_id_where_there_is_one),
 		RIG_UNIT_TEST(an_uncertain_diff_row_is_left_and_told),
 		RIG_UNIT_TEST(a_diff_row_counts_although_the_clock_was_set_back),
+		RIG_UNIT_TEST(a_look_at_one_diff_row_makes_no_other_older),
 		RIG_UNIT_TEST(a_bundle_stays_while_its_row_may_be_there),
 		RIG_UNIT_TEST(directories_are_known_without_rows),
 		RIG_UNIT_TEST(a_listing_that_is_too_long_or_fails_is_an_error),
