@@ -339,6 +339,15 @@ static uint32_t renumbers_max(const struct obox_mailbox *mailbox)
 		       : conf->metacache_merge_max_uid_renumbers;
 }
 
+/* Into an index that had been removed for space. */
+static bool is_back(const struct obox_refresh *r)
+{
+	struct obox_mailbox *mailbox = r->mailbox;
+
+	return r->was_empty &&
+	       lab_map_get(mailbox->user->cleaned, lab_view_cstr(mailbox->guid)) != NULL;
+}
+
 static int merge_state(struct obox_refresh *r, const struct obox_state *said, struct lab_error *err)
 {
 	struct obox_mailbox *mailbox = r->mailbox;
@@ -364,6 +373,9 @@ static int merge_state(struct obox_refresh *r, const struct obox_state *said, st
 	r->is_renumbered = r->is_renumbered || result.renumbered > 0 || result.uidvalidity_changed;
 	if (!result.uidvalidity_changed)
 		result.renumbered = LAB_MAX(result.renumbered, renumbered_here(state, merged));
+	/* What was shown here before it was cleaned is what one of the bundles says. */
+	if (!result.uidvalidity_changed && is_back(r))
+		result.renumbered = LAB_MAX(result.renumbered, renumbered_here(said, merged));
 	report_merge(mailbox, &result);
 	obox_index_replace(&mailbox->index, merged);
 	mailbox->index.changes += result.revived > 0;

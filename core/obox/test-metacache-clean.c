@@ -312,6 +312,72 @@ static void what_changed_while_it_was_away_is_said(void **state)
 	node_stop(&lower);
 }
 
+/* UID 4, of which the other one does not know. */
+static void save_the_fourth(struct node *node)
+{
+	struct obox_mailbox *box = box_open(node, "INBOX");
+
+	deliver(box, "x");
+	assert_int_equal(obox_mailbox_mail(box, 3)->uid, 4);
+	obox_mailbox_close(&box);
+}
+
+/* Its own goes, and the other's has UID 5 here. */
+static void expunge_the_fourth(struct node *node)
+{
+	struct obox_mailbox *box = box_open(node, "INBOX");
+	struct obox_result result;
+	struct lab_error err;
+	uint32_t uid = 4;
+
+	OK(obox_mailbox_rescan(box, &err));
+	OK(obox_expunge(box, &uid, 1, &result, &err));
+	assert_int_equal(obox_mailbox_count(box), 4);
+	assert_int_equal(obox_mailbox_mail(box, 3)->uid, 5);
+	flush(node);
+	obox_mailbox_close(&box);
+}
+
+static void has_the_fourth_as_the_fifth(struct node *node)
+{
+	struct obox_mailbox *box = box_open(node, "INBOX");
+
+	assert_int_equal(obox_mailbox_count(box), 4);
+	assert_int_equal(obox_mailbox_mail(box, 3)->uid, 5);
+	obox_mailbox_close(&box);
+}
+
+/* In which order it reads the bundles does not matter. */
+static void a_mail_that_has_another_uid_when_it_comes_back_is_said(void **state)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		struct node here, other;
+		unsigned *said;
+
+		start_small_on(&here, *state, i);
+		start_small_on(&other, *state, 1 - i);
+		said = &here.rig->counts.events[LAB_EV_obox_index_merge_uids_renumbered];
+		node_run(&here, save_three);
+		node_run(&other, look);
+		node_run(&other, save_the_fourth);
+		node_run(&here, save_the_fourth);
+		node_run(&other, expunge_the_fourth);
+		assert_int_equal(*said, 0);
+		node_run(&here, clean_all);
+		assert_int_equal(*said, 0);
+		node_run(&here, has_the_fourth_as_the_fifth);
+		assert_int_equal(*said, 1);
+		/* Nothing is said of what it was before. */
+		node_run(&here, clean_all);
+		node_run(&here, has_the_fourth_as_the_fifth);
+		assert_int_equal(*said, 1);
+		node_stop(&other);
+		node_stop(&here);
+		(void)rig_teardown(state);
+		(void)rig_setup(state);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -322,6 +388,7 @@ int main(void)
 		RIG_UNIT_TEST(beyond_the_grace_no_user_is_opened),
 		RIG_UNIT_TEST(modseqs_stay_above_what_was_shown_before_a_clean),
 		RIG_UNIT_TEST(what_changed_while_it_was_away_is_said),
+		RIG_UNIT_TEST(a_mail_that_has_another_uid_when_it_comes_back_is_said),
 	};
 
 	return cmocka_run_group_tests_name("metacache-clean", tests, NULL, NULL);
