@@ -1,0 +1,1 @@
+kick user@example.com
