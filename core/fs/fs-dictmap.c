@@ -776,7 +776,8 @@ static int dictmap_copy(struct fs_file *from, struct fs_file *to, struct lab_err
 		result = object_id(from, &from_path, tmp, &oid, err);
 	if (result == 0)
 		result = not_found(from, err);
-	if (result > 0 && !can_copy_in_dict(fs, &from_path, oid)) {
+	if (result > 0 &&
+		(!can_copy_in_dict(fs, &from_path, oid) || lab_defect(COPIED_BY_CONTENTS))) {
 		result = copy_by_contents(from, to, err);
 	} else if (result > 0) {
 		result = prepare_name(to, tmp, &to_path, err);
