@@ -97,6 +97,9 @@ static void set_costs(struct oracle_settings *settings, const struct scenario *s
 		LAB_MIN(s->endpoints.s3.bulk_delete_limit, s->conf.obox_max_parallel_deletes);
 }
 
+/* Users, beyond whom GeoDB is not looked at: each look goes over all of its rows. */
+#define LOOKED_AT_MAX 2000u
+
 static void take_sites(
 	const struct scene *scene, struct lab_heap *heap, struct oracle_settings *ret)
 {
@@ -120,17 +123,21 @@ static void set_routing(
 	const struct scenario *s = scene->options->scenario;
 	const struct scenario_cluster *c = &s->cluster;
 	uint64_t caches = c->user_ttl.high + LAB_MAX(c->group_ttl.high, c->view_ttl.high);
-	uint64_t interval = 0;
+	uint64_t interval = 0, users = 0;
 
 	if (!palomar_is_wanted(s))
 		return;
-	for (size_t i = 0; i < s->group_count; i++)
+	for (size_t i = 0; i < s->group_count; i++) {
 		interval = LAB_MAX(interval, s->groups[i].mail_session_interval.high);
+		users += s->groups[i].count.high;
+	}
 	take_sites(scene, heap, settings);
 	settings->geodb_keyspace = LAB_VIEW(PALOMAR_KEYSPACE);
 	/* In the live world it is another thread's; and who reads otherwise than the others (F13)
 	 * decides by rows that were. */
-	settings->geodb = scene->is_live || c->read_consistency.len > 0 ? NULL : scene->cql;
+	settings->geodb = scene->is_live || c->read_consistency.len > 0 || users > LOOKED_AT_MAX
+				  ? NULL
+				  : scene->cql;
 	settings->cache_max_ns = caches;
 	settings->site_down_ns = c->site_down.low;
 	settings->overlap_max_ns = caches + c->recheck.high + c->user_move_timeout.high +
