@@ -190,6 +190,10 @@ int dictmap_diff_delete_version(struct dictmap_fs *fs, const struct dictmap_path
 		lab_view_to_u64(written, &options.timestamp_us) < 0)
 		return lab_fail(err, LAB_INVALID, "dictmap: %.*s is not the version of a row",
 			LAB_VIEW_ARG(version));
+	/* What was told of a write of another host, which may have written its row again. */
+	if (options.timestamp_us == 0 && !lab_view_eq_cstr(host, fs->fs.settings.env->hostname) &&
+		!lab_defect(OTHERS_ROW_DELETED_NOW))
+		return dictmap_diff_delete(fs, path, err);
 	arena = lab_arena_new(fs->fs.settings.env->heap, ROW_ARENA_MAX);
 	if (lab_defect(DIFF_ROW_DELETED_AHEAD))
 		options =

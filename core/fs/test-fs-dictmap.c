@@ -943,6 +943,41 @@ RIG_TEST(a_bundle_stays_while_its_row_may_be_there)
 	fs_deinit(&fs);
 }
 
+static void delete_as_told_elsewhere(struct fs *fs, const char *path, struct lab_view version,
+	int expected, struct lab_error *err)
+{
+	struct fs_file *file = fs_file_open(fs, lab_view_cstr(path), FS_OPEN_READONLY);
+
+	fs_set_metadata(file, FS_METADATA_VERSION, version);
+	assert_int_equal(fs_delete(file, err), expected);
+	fs_file_close(&file);
+}
+
+/* Its metacache was pulled: who has it now knows what its writer knew of its own row then. */
+RIG_TEST(others_delete_no_row_that_its_host_has_written_again)
+{
+	struct lab_error err;
+	struct fs *fs = open_dictmap(rig, DICTMAP("diff-table:storage-passthrough-paths=full"));
+	struct env *env = rig->hosts[0].settings.env;
+	const char *writer = env->hostname;
+	struct lab_view version = lab_view_cstr(text_of(rig, "0@%s", writer));
+
+	OK(put_bundle(fs, FOLDER "idx/" DIFF1, "1", &err));
+	OK(put_bundle(fs, FOLDER "idx/" DIFF2, "2", &err));
+	env_sleep(env, LAB_SEC);
+	env->hostname = "elsewhere";
+	delete_as_told_elsewhere(fs, FOLDER "idx/" DIFF1, version, 0, &err);
+	env->hostname = writer;
+	assert_view(rig_row(rig, diff_key(rig, 0, "/mailboxes/" GUID)), DIFF2);
+	assert_int_equal(rig_object_count(rig), 1);
+	env->hostname = "elsewhere";
+	delete_as_told_elsewhere(fs, FOLDER "idx/" DIFF2, version, 0, &err);
+	env->hostname = writer;
+	assert_null(rig_row(rig, diff_key(rig, 0, "/mailboxes/" GUID)).ptr);
+	assert_int_equal(rig_object_count(rig), 0);
+	fs_deinit(&fs);
+}
+
 RIG_TEST(directories_are_known_without_rows)
 {
 	struct lab_error err;
@@ -1358,6 +1393,7 @@ int main(void)
 		RIG_UNIT_TEST(a_diff_row_counts_although_the_clock_was_set_back),
 		RIG_UNIT_TEST(a_look_at_one_diff_row_makes_no_other_older),
 		RIG_UNIT_TEST(a_bundle_stays_while_its_row_may_be_there),
+		RIG_UNIT_TEST(others_delete_no_row_that_its_host_has_written_again),
 		RIG_UNIT_TEST(directories_are_known_without_rows),
 		RIG_UNIT_TEST(a_listing_that_is_too_long_or_fails_is_an_error),
 		RIG_UNIT_TEST(a_failed_one_of_many_deletes_is_told_and_the_others_happen),
