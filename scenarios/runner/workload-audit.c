@@ -64,8 +64,8 @@ static void converge_user(void *arg)
 		env_sleep(workload_lab(w), LOOKED_AT);
 
 	for (size_t n = 0; n < (ROUNDS + 1) * count; n++) {
-		struct node *node =
-			&w->settings.nodes[(workload_home(w, user) + n % count) % w->settings.node_count];
+		struct node *node = &w->settings.nodes[(workload_home(w, user) + n % count) %
+						       w->settings.node_count];
 
 		/* What was looked at just now would be taken for current. */
 		if (n % count == 0)
@@ -110,7 +110,8 @@ int workload_converge(struct workload *w, struct lab_error *err)
 	for (size_t i = 0; i < w->user_count; i++) {
 		if ((workload_lane_count(w, &w->users[i]) > 1 || w->client.has_searches ||
 			    scenario_changes_folders(w->users[i].group)) &&
-			workload_start_fiber(w, &w->users[i], NULL, "converge", converge_user, err) < 0)
+			workload_start_fiber(
+				w, &w->users[i], NULL, "converge", converge_user, err) < 0)
 			return -1;
 	}
 	return 0;
@@ -215,7 +216,8 @@ int workload_audit(struct workload *workload, struct node *node, struct lab_erro
 	workload->auditor = node;
 	workload->audited = LAB_MIN(workload->user_count, (size_t)AUDITED_AT_ONCE);
 	for (size_t i = 0; i < workload->audited; i++) {
-		if (workload_start_fiber(workload, &workload->users[i], NULL, "audit", audit_users, err) < 0)
+		if (workload_start_fiber(
+			    workload, &workload->users[i], NULL, "audit", audit_users, err) < 0)
 			return -1;
 	}
 	return 0;

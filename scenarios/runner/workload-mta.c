@@ -24,7 +24,8 @@ static enum mail_attachment attachment_of(
 	if (share->high == 0)
 		return MAIL_ATTACHMENT_IF_LARGE;
 	return lab_pick(workload_draw(w, user, "mail.attachment", token), 1000000) <
-			       conf_range_pick(share, workload_draw(w, user, "mail.attachment.share", token))
+			       conf_range_pick(share,
+				       workload_draw(w, user, "mail.attachment.share", token))
 		       ? MAIL_ATTACHMENT
 		       : MAIL_NO_ATTACHMENT;
 }
@@ -36,7 +37,8 @@ struct lab_view workload_mail(
 {
 	struct mail_order order = { .seed = w->settings.seed,
 		.token = token,
-		.size = conf_range_pick(&user->group->mail_size, workload_draw(w, user, "mail.size", token)),
+		.size = conf_range_pick(
+			&user->group->mail_size, workload_draw(w, user, "mail.size", token)),
 		.to = lab_view_cstr(user->name),
 		.date = FIRST_MAIL_DATE + (int64_t)(uint32_t)token * 60,
 		.attachment = attachment_of(w, user, token) };
@@ -52,12 +54,13 @@ uint64_t workload_next_token(struct user *user)
 /* What the user's Sieve script adds: a function of the mail. */
 static struct lab_view sieve_flag(struct workload *w, const struct user *user, uint64_t token)
 {
-	uint64_t share = conf_range_pick(
-		&user->group->mail_sieve_flag_percentage, workload_draw(w, user, "sieve.share", token));
+	uint64_t share = conf_range_pick(&user->group->mail_sieve_flag_percentage,
+		workload_draw(w, user, "sieve.share", token));
 
 	if (lab_pick(workload_draw(w, user, "sieve", token), 1000000) >= share)
 		return LAB_VIEW("");
-	return client_flag_name(lab_pick(workload_draw(w, user, "sieve.flag", token), CLIENT_FLAGS));
+	return client_flag_name(
+		lab_pick(workload_draw(w, user, "sieve.flag", token), CLIENT_FLAGS));
 }
 
 static struct lab_view fileinto(
@@ -69,7 +72,8 @@ static struct lab_view fileinto(
 	if (lab_pick(workload_draw(w, user, "fileinto", token), 1000000) >= share)
 		return LAB_VIEW("INBOX");
 	return client_name(user,
-		lab_pick(workload_draw(w, user, "fileinto.folder", token), client_name_count(user)), arena);
+		lab_pick(workload_draw(w, user, "fileinto.folder", token), client_name_count(user)),
+		arena);
 }
 
 /* The MTA is told to come again later. */
@@ -81,8 +85,8 @@ static void wait_until_unlocked(struct workload *w, const struct user *user)
 
 uint64_t workload_patience(struct workload *w, const struct user *user, uint64_t token)
 {
-	return conf_range_pick(
-		&user->group->mail_delivery_timeout, workload_draw(w, user, "delivery.timeout", token));
+	return conf_range_pick(&user->group->mail_delivery_timeout,
+		workload_draw(w, user, "delivery.timeout", token));
 }
 
 /* The MTA keeps the mail until somebody takes it, or gives up. What was uncertain is sent again:
@@ -118,7 +122,8 @@ static void deliver_with_retries(struct workload *w, struct user *user, uint64_t
 		wait_until_unlocked(w, user);
 		delivery.draw = workload_draw(w, user, "delivery.door", token + attempt);
 		outcome = delivery_attempt(&delivery,
-			w->settings.palomar != NULL ? NULL : workload_route(w, lane), &lane->active);
+			w->settings.palomar != NULL ? NULL : workload_route(w, lane),
+			&lane->active);
 		was_uncertain |= outcome == HISTORY_UNCERTAIN;
 		if (outcome == HISTORY_OK && was_uncertain)
 			LAB_MARK(delivered_twice);

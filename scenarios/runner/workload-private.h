@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * workload-private.h - what the parts of the workload share: users' lanes, draws, and when they act.
+ * workload-private.h - what the parts of the workload share: users' lanes, draws, and when they
+ * act.
  */
 #ifndef SCENARIOS_WORKLOAD_PRIVATE_H
 #define SCENARIOS_WORKLOAD_PRIVATE_H

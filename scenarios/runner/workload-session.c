@@ -10,7 +10,8 @@ static struct lab_view other_folder(
 	struct workload *w, struct lane *lane, struct lab_view folder, struct lab_arena *arena)
 {
 	const struct user *user = lane->user;
-	size_t count = client_name_count(user), at = lab_pick(workload_next(w, lane, "folder"), count);
+	size_t count = client_name_count(user),
+	       at = lab_pick(workload_next(w, lane, "folder"), count);
 	struct lab_view name = client_name(user, at, arena);
 
 	return lab_view_eq(name, folder) ? client_name(user, (at + 1) % count, arena) : name;
@@ -58,8 +59,8 @@ static size_t choose_fetch(
 
 	if (count->high == 1)
 		return 1;
-	return choose_mails(
-		w, lane, &session->view, (size_t)workload_pick(w, lane, count, "action.fetch"), chosen);
+	return choose_mails(w, lane, &session->view,
+		(size_t)workload_pick(w, lane, count, "action.fetch"), chosen);
 }
 
 /* ---- what a session does to folders ---- */
@@ -70,7 +71,8 @@ static struct lab_view pick_name(struct workload *w, struct lane *lane, struct l
 	size_t count = client_name_count(lane->user) - 1;
 
 	return client_name(lane->user,
-		count == 0 ? 0 : 1 + (size_t)lab_pick(workload_next(w, lane, "folder.name"), count), arena);
+		count == 0 ? 0 : 1 + (size_t)lab_pick(workload_next(w, lane, "folder.name"), count),
+		arena);
 }
 
 static bool act_on_folder(struct workload *w, struct lane *lane, struct client_session *session,
@@ -128,14 +130,16 @@ static bool act_on_mail(struct workload *w, struct lane *lane, struct client_ses
 	uint64_t del = workload_pick(w, lane, &g->mail_inbox_delete_percentage, "action.delete");
 	uint64_t move = workload_pick(w, lane, &g->mail_inbox_move_percentage, "action.move");
 	uint64_t copy = workload_pick(w, lane, &g->mail_inbox_copy_percentage, "action.copy");
-	uint64_t store = g->mail_inbox_store_percentage.high == 0
-				 ? 0
-				 : workload_pick(w, lane, &g->mail_inbox_store_percentage, "action.store");
-	uint64_t search = g->mail_search_percentage.high == 0
-				  ? 0
-				  : workload_pick(w, lane, &g->mail_search_percentage, "action.search");
-	size_t bulk =
-		(size_t)LAB_MIN(workload_pick(w, lane, &g->mail_bulk_count, "action.bulk"), CLIENT_BULK_MAX);
+	uint64_t store =
+		g->mail_inbox_store_percentage.high == 0
+			? 0
+			: workload_pick(w, lane, &g->mail_inbox_store_percentage, "action.store");
+	uint64_t search =
+		g->mail_search_percentage.high == 0
+			? 0
+			: workload_pick(w, lane, &g->mail_search_percentage, "action.search");
+	size_t bulk = (size_t)LAB_MIN(
+		workload_pick(w, lane, &g->mail_bulk_count, "action.bulk"), CLIENT_BULK_MAX);
 	struct lab_view target;
 
 	if (session->view.count == 0)
@@ -162,14 +166,15 @@ static bool asks_for_quota(struct workload *w, struct lane *lane)
 	const struct conf_range *share = &lane->user->group->mail_quota_percentage;
 
 	return share->high > 0 && client_has_quota(&w->client) &&
-	       lab_pick(workload_next(w, lane, "quota"), 1000000) < workload_pick(w, lane, share, "quota.share");
+	       lab_pick(workload_next(w, lane, "quota"), 1000000) <
+		       workload_pick(w, lane, share, "quota.share");
 }
 
 static bool is_drawn(
 	struct workload *w, struct lane *lane, const struct conf_range *share, const char *what)
 {
-	return share->high > 0 &&
-	       lab_pick(workload_next(w, lane, what), 1000000) < workload_pick(w, lane, share, "secondary.share");
+	return share->high > 0 && lab_pick(workload_next(w, lane, what), 1000000) <
+					  workload_pick(w, lane, share, "secondary.share");
 }
 
 /* A mail of somebody's INBOX of which the user has no flag yet, or one of those that it has. */
@@ -228,7 +233,8 @@ static void session_run(
 		.path = path,
 		.arena = lab_arena_new(workload_lab(w)->heap, SESSION_ARENA_MAX) };
 	uint64_t beat_ns = env_now(workload_lab(w));
-	uint64_t end = beat_ns + workload_pick(w, lane, &user->group->mail_session_length, "session");
+	uint64_t end =
+		beat_ns + workload_pick(w, lane, &user->group->mail_session_length, "session");
 	struct lab_view folder = LAB_VIEW("INBOX");
 	bool is_idle = path != NULL && user->group->imap_idle;
 
@@ -239,8 +245,8 @@ static void session_run(
 			client_select(&session, LAB_VIEW("INBOX")))) {
 		client_share(&session);
 		do {
-			uint64_t delay_ns =
-				workload_pick(w, lane, &user->group->mail_action_delay, "action.delay");
+			uint64_t delay_ns = workload_pick(
+				w, lane, &user->group->mail_action_delay, "action.delay");
 
 			beat_ns = workload_next_beat(w, beat_ns, delay_ns);
 			if (is_idle)
@@ -272,7 +278,7 @@ static void session_by_proxy(struct workload *w, struct lane *lane)
 		is_over_by_client = palomar_logout(&path);
 		if (!is_over_by_client)
 			env_sleep(workload_lab(w), palomar_disconnect_delay(w->settings.palomar,
-						  workload_next(w, lane, "session.lost")));
+							   workload_next(w, lane, "session.lost")));
 	}
 }
 
