@@ -11,14 +11,9 @@
 
 #define ROW_ARENA_MAX (1024 * 1024)
 
-static struct env *env_of(struct dictmap_fs *fs)
-{
-	return fs->fs.settings.env;
-}
-
 static struct lab_arena *row_arena(struct dictmap_fs *fs)
 {
-	return lab_arena_new(env_of(fs)->heap, ROW_ARENA_MAX);
+	return lab_arena_new(dictmap_env(fs)->heap, ROW_ARENA_MAX);
 }
 
 bool dictmap_has_reverse(struct dictmap_fs *fs, const struct dictmap_path *path)
@@ -76,7 +71,8 @@ int dictmap_row_nlinks(
 {
 	struct dict_iterate_options options = { .limit = fs->conf.nlinks_limit,
 		.max_rows = DICTMAP_ROWS_MAX };
-	struct lab_arena *arena = lab_arena_new(env_of(fs)->heap, (size_t)DICTMAP_ROWS_MAX * 512);
+	struct lab_arena *arena =
+		lab_arena_new(dictmap_env(fs)->heap, (size_t)DICTMAP_ROWS_MAX * 512);
 	struct dict_row *rows;
 	size_t count = 0;
 	int result = dict_iterate(fs->dict, dictmap_key_reverse_row(oid, LAB_VIEW(""), arena),
@@ -134,7 +130,7 @@ static int row_delete(struct dictmap_fs *fs, const struct dictmap_path *path, ui
 static void report_uncertain(struct dictmap_fs *fs, const struct dictmap_path *path,
 	struct lab_view oid, const char *cleanup, const struct lab_error *err)
 {
-	ENV_EVENT(env_of(fs), LAB_EV_fs_dictmap_dict_write_uncertain,
+	ENV_EVENT(dictmap_env(fs), LAB_EV_fs_dictmap_dict_write_uncertain,
 		LAB_F_TEXT("path", path->name), LAB_F_TEXT("object_id", oid),
 		LAB_F_CSTR("cleanup", cleanup), LAB_F_CSTR("error", err->message));
 }
@@ -223,7 +219,7 @@ int dictmap_rows_insert(struct dictmap_fs *fs, const struct dictmap_path *path, 
 	}
 	while (i < count && row_insert(fs, path, bucket, oid, order[i], err) == 0) {
 		if (++i == 1 && count == 2)
-			ENV_HOLD(env_of(fs), reverse_row_inserted, fs->fs.settings.username);
+			ENV_HOLD(dictmap_env(fs), reverse_row_inserted, fs->fs.settings.username);
 	}
 	if (i == count)
 		return 0;
@@ -246,7 +242,7 @@ static bool reverse_delete(
 {
 	struct lab_error err;
 
-	ENV_HOLD(env_of(fs), forward_row_deleted, fs->fs.settings.username);
+	ENV_HOLD(dictmap_env(fs), forward_row_deleted, fs->fs.settings.username);
 	if (row_delete(fs, path, 0, oid, ROW_REVERSE, &err) == 0)
 		return true;
 	report_uncertain(fs, path, oid, "failed", &err);

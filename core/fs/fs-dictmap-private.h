@@ -202,4 +202,73 @@ int dictmap_rows_delete_known(struct dictmap_fs *fs, const struct dictmap_path *
 	uint32_t bucket, struct lab_view oid, bool is_last, bool *ret_unreferenced,
 	struct lab_error *err);
 
+/* ---- files (fs-dictmap.c) ---- */
+
+#define OID_HEX_MAX (2 * DICTMAP_OID_BYTES_MAX)
+#define DICTMAP_ARENA_MAX (16u * 1024 * 1024)
+
+struct dictmap_file {
+	struct fs_file file;
+	uint32_t bucket; /* DICTMAP_BUCKET_UNKNOWN until a lookup or a write */
+};
+
+static inline struct dictmap_fs *dictmap_fs_of(struct fs_file *file)
+{
+	return (struct dictmap_fs *)file->fs;
+}
+
+static inline struct env *dictmap_env(struct dictmap_fs *fs)
+{
+	return fs->fs.settings.env;
+}
+
+static inline const char *dictmap_username(struct dictmap_fs *fs)
+{
+	return fs->fs.settings.username;
+}
+
+/* For one operation. */
+static inline struct lab_arena *dictmap_arena(struct dictmap_fs *fs)
+{
+	return lab_arena_new(dictmap_env(fs)->heap, DICTMAP_ARENA_MAX);
+}
+
+/* Ids from before storage-objectid-prefix have no extra data, or not this bit of it (HD-3). */
+bool dictmap_is_new_id(struct lab_view oid);
+/* The path from the storage's root on: it is not divided by users in any other way (obox 4.1:
+ * <user>/fts/<file>). */
+struct lab_view dictmap_whole_path(
+	struct dictmap_fs *fs, const struct fs_file *file, struct lab_arena *arena);
+/* Where the object of that id is stored. */
+struct lab_view dictmap_storage_path(
+	struct dictmap_fs *fs, struct fs_file *file, struct lab_view oid, struct lab_arena *arena);
+/* The bucket: what a lookup or a write has found, or what the caller was told by a listing. */
+uint32_t *dictmap_known_bucket(struct fs_file *file, const struct dictmap_path *path);
+/* What the row says: the object id, as the caller set it or from the dict; with passthrough paths
+ * whatever is in the row. 1, 0 if there is no row, -1. */
+int dictmap_object_id(struct fs_file *file, const struct dictmap_path *path,
+	struct lab_arena *arena, struct lab_view *ret, struct lab_error *err);
+/* -1 LAB_NOT_FOUND. */
+int dictmap_not_found(struct fs_file *file, struct lab_error *err);
+/* Opens the stored object behind `file`, once. */
+int dictmap_parent_open(struct fs_file *file, struct lab_arena *arena, struct lab_error *err);
+int dictmap_exists(struct fs_file *file, struct lab_error *err);
+
+/* ---- writing and copying (dictmap-write.c) ---- */
+
+int dictmap_write(struct fs_file *file, struct lab_view contents, struct lab_error *err);
+int dictmap_copy(struct fs_file *from, struct fs_file *to, struct lab_error *err);
+int dictmap_rename(struct fs_file *from, struct fs_file *to, struct lab_error *err);
+
+/* ---- deleting (dictmap-delete.c) ---- */
+
+/* The lock of lockdir, if there is one: whoever counts references of an object has it. */
+int dictmap_lock_object(struct dictmap_fs *fs, struct lab_view oid, struct lab_error *err);
+void dictmap_unlock_object(struct dictmap_fs *fs, struct lab_view oid);
+/* Deletes an object that no row refers to, or ever will. What fails is a leak. */
+bool dictmap_drop_object(struct fs_file *file);
+int dictmap_delete(struct fs_file *file, struct lab_error *err);
+int dictmap_delete_many(
+	struct fs_file **files, size_t count, struct lab_error *results, struct lab_error *err);
+
 #endif

@@ -134,8 +134,8 @@ static unsigned parallel(const struct obox_bundles *bundles)
 	return LAB_MAX(1u, bundles->settings.max_parallel_requests);
 }
 
-static int decode_download(struct lab_view bytes, const struct bundle_entry *entry, struct fetched *ret,
-	struct lab_error *err)
+static int decode_download(struct lab_view bytes, const struct bundle_entry *entry,
+	struct fetched *ret, struct lab_error *err)
 {
 	struct obox_bundle_download *d = &ret->download;
 

@@ -77,7 +77,8 @@ void bundles_report(const struct obox_bundles *bundles, enum bundle_event event,
 
 struct fs_file *bundles_open(
 	const struct obox_bundles *bundles, const char *name, enum fs_open_mode mode);
-struct fs_file *bundles_open_entry(const struct obox_bundles *bundles, const struct bundle_entry *entry);
+struct fs_file *bundles_open_entry(
+	const struct obox_bundles *bundles, const struct bundle_entry *entry);
 /* Waits for room among the requests that others share. */
 void bundles_begin_request(const struct obox_bundles *bundles);
 void bundles_end_request(const struct obox_bundles *bundles);

@@ -251,7 +251,8 @@ static bool is_replaced(const struct obox_bundles *bundles, const struct bundle_
 		return false;
 	if (new_kind == OBOX_BUNDLE_BASE)
 		return true;
-	return entry->id.kind != OBOX_BUNDLE_BASE && (entry->is_own || bundles_is_own_row(bundles, entry));
+	return entry->id.kind != OBOX_BUNDLE_BASE &&
+	       (entry->is_own || bundles_is_own_row(bundles, entry));
 }
 
 static void replace(struct obox_bundles *bundles, const struct bundle_entry *written)
