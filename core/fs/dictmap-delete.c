@@ -14,8 +14,8 @@ int dictmap_lock_object(struct dictmap_fs *fs, struct lab_view oid, struct lab_e
 {
 	if (fs->conf.lockdir.ptr == NULL || lab_defect(LOCKDIR_IGNORED))
 		return 0;
-	return fs_lock_take(
-		fs->fs.settings.services->shared, oid, env_now(dictmap_env(fs)) + LOCK_TIMEOUT, err);
+	return fs_lock_take(fs->fs.settings.services->shared, oid,
+		env_now(dictmap_env(fs)) + LOCK_TIMEOUT, err);
 }
 
 void dictmap_unlock_object(struct dictmap_fs *fs, struct lab_view oid)
@@ -173,8 +173,8 @@ int dictmap_delete_many(
 		ENV_BUGGIFY(dictmap_env(fs), deletes_backwards) };
 	unsigned parallel = LAB_MAX(1u, fs->fs.settings.max_parallel_deletes);
 
-	env_for_each(dictmap_env(fs), count, LAB_MIN(parallel, PARALLEL_ROWS_MAX), delete_rows_of_one,
-		&batch);
+	env_for_each(dictmap_env(fs), count, LAB_MIN(parallel, PARALLEL_ROWS_MAX),
+		delete_rows_of_one, &batch);
 	ENV_HOLD(dictmap_env(fs), rows_deleted, dictmap_username(fs));
 	drop_objects(&batch, count);
 	lab_heap_free(heap, batch.drop);

@@ -212,8 +212,8 @@ static int put_and_insert(struct fs_file *file, const struct dictmap_path *path,
 	if (!dictmap_is_passthrough(fs))
 		fs_file_metadata_store(file, FS_METADATA_OBJECTID, oid);
 	fs_file_close(&file->parent);
-	file->parent =
-		fs_file_open(fs->fs.parent, dictmap_storage_path(fs, file, oid, arena), FS_OPEN_REPLACE);
+	file->parent = fs_file_open(
+		fs->fs.parent, dictmap_storage_path(fs, file, oid, arena), FS_OPEN_REPLACE);
 	fs_set_metadata(file->parent, FS_METADATA_ORIG_PATH, dictmap_whole_path(fs, file, arena));
 	take_early_id(file, arena, &oid);
 	tell_version(file, path, bucket, arena);
@@ -326,8 +326,8 @@ static void copy_metadata(struct fs_file *from, struct fs_file *to)
 
 static int copy_by_contents(struct fs_file *from, struct fs_file *to, struct lab_error *err)
 {
-	struct lab_arena *arena =
-		lab_arena_new(dictmap_env(dictmap_fs_of(to))->heap, (size_t)DICTMAP_COPY_MAX + DICTMAP_ARENA_MAX);
+	struct lab_arena *arena = lab_arena_new(
+		dictmap_env(dictmap_fs_of(to))->heap, (size_t)DICTMAP_COPY_MAX + DICTMAP_ARENA_MAX);
 	struct lab_view contents;
 	int result = fs_read(from, arena, DICTMAP_COPY_MAX, &contents, err);
 

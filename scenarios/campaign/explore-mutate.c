@@ -53,15 +53,18 @@ static const struct fault_episode *donor(const struct mutation *m, const struct 
 
 	for (int i = 0; i < TRIES; i++) {
 		uint64_t seed = lab_mix64(explore_pick(m->draws, UINT64_MAX));
+		const struct fault_episode *episodes;
 		size_t first;
 
 		if (explore_draw_plan(m->explore, seed, m->explore->turn_arena, &other, &err) < 0 ||
 			other.episode_count == 0)
 			continue;
+		/* In the arena of this turn. */
+		episodes = other.episodes;
 		first = (size_t)explore_pick(m->draws, other.episode_count);
 		for (size_t n = 0; n < other.episode_count; n++) {
 			const struct fault_episode *e =
-				&other.episodes[(first + n) % other.episode_count];
+				&episodes[(first + n) % other.episode_count];
 			const struct scenario_fault *from = fault_of(m->explore->base, e);
 
 			if (from != NULL && (of == NULL || of == from))
