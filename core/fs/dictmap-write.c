@@ -353,7 +353,7 @@ int dictmap_copy(struct fs_file *from, struct fs_file *to, struct lab_error *err
 	struct dictmap_fs *fs = dictmap_fs_of(to);
 	struct lab_arena *tmp = dictmap_arena(fs);
 	struct dictmap_path from_path, to_path;
-	struct lab_view oid;
+	struct lab_view oid = LAB_VIEW("");
 	int result = dictmap_path_parse(fs, from->path, tmp, &from_path, err);
 
 	if (result == 0)
