@@ -21,6 +21,10 @@ static inline struct lab_view cluster_run_argument(const struct cluster_run *r, 
 	return r->command->arguments[index];
 }
 
+/* The group that the first two arguments name: a site's, by its name. Texts are the arena's. -1
+ * LAB_NOT_FOUND, or as geodb_get() says. */
+int cluster_run_group(struct cluster_run *r, struct cluster_group *ret, struct lab_error *err);
+
 /* "-": there is none */
 struct lab_view cluster_run_site_name(const struct cluster_run *r, struct cluster_id id);
 struct lab_view cluster_run_host_name(const struct cluster_run *r, struct cluster_id id);

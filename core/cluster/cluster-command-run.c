@@ -316,21 +316,27 @@ static int list_groups(struct cluster_run *r, struct lab_error *err)
 	return 0;
 }
 
-static int show_group(struct cluster_run *r, struct lab_error *err)
+int cluster_run_group(struct cluster_run *r, struct cluster_group *ret, struct lab_error *err)
 {
 	const struct cluster_site *site =
 		command_find_site(&r->base, cluster_run_argument(r, 0), err);
-	struct cluster_group group;
 	int found;
 
 	if (site == NULL)
 		return -1;
-	group = (struct cluster_group){ .site_id = site->id, .name = cluster_run_argument(r, 1) };
-	found = geodb_get(r->base.geodb, CLUSTER_TABLE_GROUP, &group, r->base.arena, err);
+	*ret = (struct cluster_group){ .site_id = site->id, .name = cluster_run_argument(r, 1) };
+	found = geodb_get(r->base.geodb, CLUSTER_TABLE_GROUP, ret, r->base.arena, err);
 	if (found == 0)
 		return lab_fail(err, LAB_NOT_FOUND, "site %.*s has no group %.*s",
 			LAB_VIEW_ARG(site->name), LAB_VIEW_ARG(cluster_run_argument(r, 1)));
-	if (found < 0)
+	return found < 0 ? -1 : 0;
+}
+
+static int show_group(struct cluster_run *r, struct lab_error *err)
+{
+	struct cluster_group group;
+
+	if (cluster_run_group(r, &group, err) < 0)
 		return -1;
 	lab_buf_append_cstr(r->out, group_head);
 	print_group(r, &group);

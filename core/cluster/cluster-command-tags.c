@@ -185,19 +185,11 @@ int cluster_run_init_site(struct cluster_run *r, struct lab_error *err)
 int cluster_run_update_group(struct cluster_run *r, struct lab_error *err)
 {
 	const struct cluster_command *c = r->command;
-	const struct cluster_site *site =
-		command_find_site(&r->base, cluster_run_argument(r, 0), err);
 	struct cluster_group group;
 	uint32_t columns = 0;
-	int found;
 
-	if (site == NULL)
+	if (cluster_run_group(r, &group, err) < 0)
 		return -1;
-	group = (struct cluster_group){ .site_id = site->id, .name = cluster_run_argument(r, 1) };
-	found = geodb_get(r->base.geodb, CLUSTER_TABLE_GROUP, &group, r->base.arena, err);
-	if (found == 0)
-		return lab_fail(err, LAB_NOT_FOUND, "site %.*s has no group %.*s",
-			LAB_VIEW_ARG(site->name), LAB_VIEW_ARG(cluster_run_argument(r, 1)));
 	if (c->sticky_users >= 0) {
 		group.sticky_users = c->sticky_users;
 		columns |= GROUP_COLUMN(sticky_users);
@@ -206,6 +198,5 @@ int cluster_run_update_group(struct cluster_run *r, struct lab_error *err)
 		group.sticky_backend = c->sticky_backend;
 		columns |= GROUP_COLUMN(sticky_backend);
 	}
-	return found < 0 ? -1
-			 : geodb_put(r->base.geodb, CLUSTER_TABLE_GROUP, &group, columns, 0, err);
+	return geodb_put(r->base.geodb, CLUSTER_TABLE_GROUP, &group, columns, 0, err);
 }
