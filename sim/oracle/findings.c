@@ -462,6 +462,42 @@ const char *oracle_excuse_lie(
 	return NULL;
 }
 
+/* Who was told, by such an answer, that it had not made that mail. NULL: nobody. */
+static const struct history_op *denied_maker(struct oracle *oracle, const struct oracle_case *c,
+	const struct history_op *listing, const uint8_t name[HISTORY_NAME_BYTES])
+{
+	const struct oracle_instance *instance =
+		oracle_instance_find(&oracle->model, listing->user, listing->folder, name);
+
+	if (instance == NULL || instance->made != ORACLE_MADE_FAILED || instance->maker == NULL ||
+		!was_lied_to(oracle, c, instance->maker))
+		return NULL;
+	return instance->maker;
+}
+
+const char *oracle_excuse_denied_mail(struct oracle *oracle, const struct oracle_case *c,
+	const struct history_op *op, uint64_t *ret_since)
+{
+	*ret_since = UINT64_MAX;
+	for (size_t i = 0; c->faults != NULL && i < history_count(c->history); i++) {
+		const struct history_op *listing = history_op(c->history, i), *maker;
+		const struct history_sighting *seen;
+		size_t count;
+
+		if (listing->kind != HISTORY_SELECT || listing->outcome != HISTORY_OK ||
+			!lab_view_eq(listing->user, op->user) ||
+			!lab_view_eq(listing->folder, op->folder))
+			continue;
+		seen = history_sightings(c->history, listing->id, &count);
+		for (size_t n = 0; n < count; n++) {
+			maker = denied_maker(oracle, c, listing, seen[n].object.name);
+			if (maker != NULL)
+				*ret_since = LAB_MIN(*ret_since, maker->invoked_event);
+		}
+	}
+	return *ret_since < op->ended_event ? LIE : NULL;
+}
+
 void oracle_excuse_lies(struct oracle *oracle, const struct oracle_case *c)
 {
 	if (c->faults == NULL ||

@@ -584,8 +584,22 @@ static void check_status(struct imap *imap, const struct history_op *op)
 
 /* ---- all of them ---- */
 
-/* With one backend at a time nothing was ever done twice. But what was expunged and whose row came
- * back is a new mail to whoever knew of the expunge, under the UID that others know it by. */
+/* What was expunged and whose row came back is a new mail to whoever knew of the expunge, under the
+ * UID that others know it by. A mail whose saver was told that it had failed has no UID there, and
+ * one among the others for whoever lists the folder next. */
+static const char *excuse_renumbering(
+	struct imap *imap, const struct history_op *op, const struct imap_folder *folder)
+{
+	const char *excuse = oracle_excuse_return_to(imap->oracle, imap->c, op);
+	uint64_t since;
+
+	if (excuse != NULL)
+		return excuse;
+	excuse = oracle_excuse_denied_mail(imap->oracle, imap->c, op, &since);
+	return excuse != NULL && renumberings(imap, folder, since) == 0 ? excuse : NULL;
+}
+
+/* With one backend at a time nothing was ever done twice. */
 static void check_renumbered(
 	struct imap *imap, const struct history_op *op, struct imap_folder *folder)
 {
@@ -595,7 +609,7 @@ static void check_renumbered(
 		imap_find(imap, folder, 9, "I9 renumbered without cause", op, op,
 			"a merge gave mails new UIDs, although one backend at a time had served "
 			"the user",
-			oracle_excuse_return_to(imap->oracle, imap->c, op));
+			excuse_renumbering(imap, op, folder));
 }
 
 static void judge_op(struct imap *imap, const struct history_op *op)

@@ -382,6 +382,10 @@ void oracle_check_bundles(struct oracle *oracle, const struct oracle_case *c);
 /* Excuse: Cassandra said of a write of the user's that it had failed, and it had not. */
 const char *oracle_excuse_lie(
 	const struct oracle *oracle, const struct oracle_case *c, struct lab_view user);
+/* The same of a mail that some listing of the operation's folder has, and that was made before the
+ * operation ended; and since which event. */
+const char *oracle_excuse_denied_mail(struct oracle *oracle, const struct oracle_case *c,
+	const struct history_op *op, uint64_t *ret_since);
 /* convergence.c: 22 */
 void oracle_check_convergence(struct oracle *oracle, const struct oracle_case *c);
 /* flags.c: 3, 4 */

@@ -481,6 +481,70 @@ static void clocks_that_bring_nothing_back_renumber_nothing(void **state)
 	(void)t_finds("I9 renumbered without cause");
 }
 
+/* A mail that was said not to be saved, and is there: then, or after the merge. */
+struct denied {
+	const char *backend; /* that was lied to */
+	unsigned folder;     /* that it was to be saved into */
+	bool is_late;        /* after the merge */
+	bool is_absent;      /* it is in no listing */
+};
+
+static void deliver_denied(const struct denied *denied)
+{
+	struct history_op op = t_op_at(HISTORY_DELIVER, 1, denied->folder);
+	uint32_t id;
+
+	t_put(2);
+	t_rows(denied->folder, 2, 2);
+	op.token = 2;
+	op.made = t_object(2, 2);
+	op.body_hash = t_hash(2);
+	id = t_begin(&op);
+	t_lie_to(denied->backend, T_USER);
+	t_end(id, &op, HISTORY_FAIL);
+}
+
+static void renumber_with(const struct denied *denied)
+{
+	deliver(1);
+	t_lists(1, LIST(.uidnext = 6), { .n = 1, .uid = 5 });
+	if (!denied->is_late)
+		deliver_denied(denied);
+	t_merge(1, 0, LAB_EV_obox_index_merge_uids_renumbered);
+	if (denied->is_late)
+		deliver_denied(denied);
+	if (denied->is_absent || denied->folder != 0)
+		t_lists(1, LIST(.uidnext = 8), { .n = 1, .uid = 7 });
+	else
+		t_lists(1, LIST(.uidnext = 8), { .n = 1, .uid = 7 }, { .n = 2, .uid = 6 });
+	finish_with({ .n = 1 });
+}
+
+static void a_mail_that_was_denied_renumbers(void **state)
+{
+	(void)state;
+	renumber_with(&(struct denied){ .backend = t_backend(1) });
+	t_excuses("I9 renumbered without cause");
+	assert_non_null(strstr(t.verdict.findings[0].excuse, "SERVER_ERROR"));
+}
+
+static void no_other_mail_does(void **state)
+{
+	const struct denied others[] = {
+		{ .backend = t_backend(2) },
+		{ .backend = t_backend(1), .folder = 1 },
+		{ .backend = t_backend(1), .is_late = true },
+		{ .backend = t_backend(1), .is_absent = true },
+	};
+
+	for (size_t i = 0; i < LAB_COUNT_OF(others); i++) {
+		renumber_with(&others[i]);
+		(void)t_finds("I9 renumbered without cause");
+		(void)t_teardown(state);
+		(void)t_setup_backends(state);
+	}
+}
+
 /* ---- without merges ---- */
 
 static void renumber(void)
@@ -718,6 +782,8 @@ int main(void)
 		t_backends_test(one_at_a_time_is_no_cause_for_it),
 		t_backends_test(what_clocks_bring_back_may_be_renumbered),
 		t_backends_test(clocks_that_bring_nothing_back_renumber_nothing),
+		t_backends_test(a_mail_that_was_denied_renumbers),
+		t_backends_test(no_other_mail_does),
 		t_backends_test(who_gives_up_an_index_numbers_anew),
 		t_backends_test(not_before_that),
 		t_backends_test(what_modseqs_must_not_do_is_found),
