@@ -14,6 +14,17 @@ static void report(struct obox_mailbox *mailbox, uint32_t uid, const char *messa
 		LAB_F_CSTR("mailbox", mailbox->name), LAB_F_U64("uid", uid));
 }
 
+static void report_dropped(struct obox_mailbox *mailbox, uint32_t uid, const uint8_t *name)
+{
+	char hex[OBOX_GUID_HEX + 1];
+
+	lab_hex(name, ENV_GUID128_SIZE, hex);
+	ENV_EVENT(mailbox->user->env, LAB_EV_obox_mail_dropped,
+		LAB_F_CSTR("user", mailbox->user->username), LAB_F_CSTR("mailbox", mailbox->name),
+		LAB_F_CSTR("mailbox_guid", mailbox->guid), LAB_F_U64("uid", uid),
+		LAB_F_CSTR("name", hex));
+}
+
 /* Of the mail as it is now. */
 static struct fs_file *open_now(struct obox_mailbox *mailbox, const uint8_t *name)
 {
@@ -56,7 +67,7 @@ static void drop(struct obox_mailbox *mailbox, const uint8_t *name)
 		uid = mail->uid;
 	if (uid != 0 && obox_upload_below(mailbox, uid, &ignored) >= 0) {
 		obox_index_expunge(&mailbox->index, &(uint32_t){ uid }, 1);
-		report(mailbox, uid, "a lost mail was dropped from the index");
+		report_dropped(mailbox, uid, name);
 	}
 	obox_mailbox_end(mailbox);
 }

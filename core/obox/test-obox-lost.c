@@ -108,6 +108,7 @@ NODE_TEST(autofix_drops_from_the_index_and_nowhere_else)
 	set_conf(node, true, false);
 	FAILS(fetch(node, box, 1, &body, &err), LAB_NOT_FOUND);
 	SAYS(LOST);
+	assert_int_equal(node->rig->counts.events[LAB_EV_obox_mail_dropped], 1);
 	assert_null(obox_mailbox_find(box, 1));
 	assert_non_null(rig_row(node->rig, key).ptr);
 	assert_true(obox_mailbox_highest_modseq(box) > modseq);

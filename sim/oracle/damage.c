@@ -21,6 +21,61 @@ void oracle_damaged(struct oracle *oracle, const struct oracle_damage *damage)
 	oracle->last_damage = &item->next;
 }
 
+struct oracle_drop {
+	uint64_t event;
+	struct oracle_drop *before;
+};
+
+void oracle_mail_dropped(struct oracle *oracle, const struct lab_event *event)
+{
+	struct oracle_key key;
+	void **slot = lab_map_slot(
+		oracle->drops, oracle_key3(&key, oracle_event_text(event, "user"),
+				       oracle_event_text(event, "name"), LAB_VIEW("")));
+	struct oracle_drop *drop;
+
+	if (slot == NULL)
+		return;
+	drop = lab_arena_new_of(oracle->texts, struct oracle_drop);
+	*drop = (struct oracle_drop){ event->sequence, *slot };
+	*slot = drop;
+}
+
+/* It may have no body, since before that event. */
+static bool was_taken_away(
+	const struct oracle *oracle, const struct oracle_object *object, uint64_t event)
+{
+	struct lab_view oid = lab_view_of(object->oid, object->oid_len);
+
+	for (const struct oracle_damage_item *i = oracle->damages; i != NULL; i = i->next) {
+		if (i->event < event && (i->damage.invariants & ORACLE_DAMAGES(12)) != 0 &&
+			lab_view_eq(i->damage.user, object->user) &&
+			lab_view_eq(i->damage.oid, oid))
+			return true;
+	}
+	return false;
+}
+
+const char *oracle_excuse_drop(const struct oracle *oracle, const struct oracle_instance *instance,
+	uint64_t from, uint64_t to)
+{
+	char hex[2 * HISTORY_NAME_BYTES + 1];
+	struct oracle_key key;
+
+	if (instance->object == NULL)
+		return NULL;
+	lab_hex(instance->name, sizeof(instance->name), hex);
+	for (const struct oracle_drop *d = lab_map_get(oracle->drops,
+		     oracle_key3(&key, instance->user, lab_view_cstr(hex), LAB_VIEW("")));
+		d != NULL; d = d->before) {
+		if (d->event > from && d->event < to &&
+			was_taken_away(oracle, instance->object, d->event))
+			return "its object was taken away on purpose, and an index dropped it: its "
+			       "row is found again (obox 4.5)";
+	}
+	return NULL;
+}
+
 void oracle_collected(struct oracle *oracle, uint64_t time_ns)
 {
 	oracle->collected_ns = time_ns;

@@ -160,6 +160,20 @@ static struct oracle_finding *flag_finding(struct oracle *oracle, struct oracle_
 	return f;
 }
 
+/* What the last change said went with the mail. */
+static const char *excuse_flag(struct oracle *oracle, const struct oracle_case *c,
+	const struct oracle_instance *instance, const struct flag_changes *changes,
+	const struct history_op *listing, bool is_set)
+{
+	const struct flag_change *last = flag_last_known(changes);
+	const char *excuse = oracle_excuse_returned_source(oracle, c, instance);
+
+	if (excuse == NULL && !is_set && last != NULL)
+		excuse = oracle_excuse_drop(
+			oracle, instance, last->op->ended_event, listing->ended_event);
+	return excuse;
+}
+
 static void check_flag(struct oracle *oracle, const struct oracle_case *c,
 	struct oracle_instance *instance, uint64_t flag, const struct history_op *listing,
 	bool is_set, const struct flag_observer *who)
@@ -172,7 +186,7 @@ static void check_flag(struct oracle *oracle, const struct oracle_case *c,
 	if ((flag_allowed(oracle, &changes) & (is_set ? FLAG_SET : FLAG_CLEAR)) == 0) {
 		history_flag_names(c->history, flag, name, sizeof(name));
 		flag_finding(oracle, instance, name, &changes, listing, is_set)->excuse =
-			oracle_excuse_returned_source(oracle, c, instance);
+			excuse_flag(oracle, c, instance, &changes, listing, is_set);
 	}
 	lab_arena_rewind(oracle->work, mark);
 }

@@ -268,11 +268,13 @@ static void check_same_mail(struct imap *imap, struct imap_folder *folder,
 		excuse_of(imap, related, before->op, seen->op));
 }
 
-/* A mail that was expunged and whose row came back is a new one to every index. */
+/* A mail that was expunged and whose row came back is a new one to every index; and so is one that
+ * was lost, and dropped, and whose row stayed. */
 static const char *excuse_return(struct imap *imap, enum relation related,
 	const struct sight *before, const struct sight *seen)
 {
 	const struct sight *later = before->op->ended_event > seen->op->ended_event ? before : seen;
+	const struct sight *sooner = later == before ? seen : before;
 	const struct oracle_instance *instance =
 		later->op->kind != HISTORY_SELECT
 			? NULL
@@ -282,6 +284,9 @@ static const char *excuse_return(struct imap *imap, enum relation related,
 					      : oracle_excuse_return(imap->oracle, imap->c,
 							instance, later->op->ended_event);
 
+	if (excuse == NULL && instance != NULL)
+		excuse = oracle_excuse_drop(
+			imap->oracle, instance, sooner->op->invoked_event, later->op->ended_event);
 	return excuse != NULL ? excuse : excuse_of(imap, related, before->op, seen->op);
 }
 

@@ -175,6 +175,7 @@ struct oracle {
 	struct oracle_settings settings;
 	bool is_migrated;
 	struct oracle_damage_item *damages, **last_damage;
+	struct lab_map *drops; /* user, name -> struct oracle_drop, the last first */
 	uint64_t collected_ns; /* 0: never */
 	struct lab_arena *texts;
 	struct lab_map *peers;
@@ -355,6 +356,12 @@ struct oracle_damage_item {
 /* Somebody else's, put there on purpose. */
 bool oracle_is_planted(const struct oracle *oracle, struct lab_view text);
 void oracle_excuse_damage(struct oracle *oracle, const struct oracle_case *c);
+/* A mail without an object went from an index (obox 4.5). */
+void oracle_mail_dropped(struct oracle *oracle, const struct lab_event *event);
+/* Excuse: its object was damaged, and between the two events it was dropped. Whoever then lists the
+ * folder finds its row, and a mail that no index knows. */
+const char *oracle_excuse_drop(const struct oracle *oracle, const struct oracle_instance *instance,
+	uint64_t from, uint64_t to);
 
 /* refresh.c: 24, 25 */
 /* An operation on a folder or a user begins or ends: deleting one lists bundles, too. */

@@ -41,6 +41,7 @@ struct oracle *oracle_new(const struct oracle_settings *settings)
 	oracle->windows = lab_map_new(heap, ORACLE_NAMES_MAX);
 	oracle->roots = lab_map_new(heap, ORACLE_NAMES_MAX);
 	oracle->deletions = lab_map_new(heap, ORACLE_NAMES_MAX);
+	oracle->drops = lab_map_new(heap, ORACLE_NAMES_MAX);
 	oracle_metacache_new(oracle);
 	oracle_bases_new(oracle);
 	routing_new(oracle);
@@ -59,6 +60,7 @@ void oracle_free(struct oracle **oracle_p)
 	reconcile_free(&oracle->reconcile);
 	lab_map_free(&oracle->clocks);
 	lab_map_free(&oracle->references);
+	lab_map_free(&oracle->drops);
 	costs_free(&oracle->costs);
 	oracle_refresh_free(oracle);
 	oracle_metacache_free(oracle);
@@ -556,6 +558,9 @@ static void index_event(struct oracle *oracle, const struct lab_event *event)
 		break;
 	case LAB_EV_metacache_pull_finished:
 		oracle_metacache_pulled(oracle, event);
+		break;
+	case LAB_EV_obox_mail_dropped:
+		oracle_mail_dropped(oracle, event);
 		break;
 	default:
 		break;

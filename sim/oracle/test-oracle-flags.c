@@ -82,6 +82,41 @@ static void what_failed_or_was_uncertain_may_be_either(void **state)
 	(void)t_finds("I3 flag out of nowhere");
 }
 
+/* What was set before; not what was set when it was back, nor what was cleared. */
+static void a_mail_that_was_dropped_has_lost_its_flags(void **state)
+{
+	static const struct {
+		bool is_lost, is_set_later, is_cleared;
+		const char *signature;
+		bool is_excused;
+	} rows[] = {
+		{ .is_lost = true, .signature = "I3 flag lost", .is_excused = true },
+		{ .signature = "I3 flag lost" },
+		{ .is_lost = true, .is_set_later = true, .signature = "I3 flag lost" },
+		{ .is_lost = true, .is_cleared = true, .signature = "I3 flag is back" },
+	};
+
+	for (size_t i = 0; i < LAB_COUNT_OF(rows); i++) {
+		t_deliver_at(1, 1, 0);
+		t_store_at(1, 1, T_SEEN, true);
+		if (rows[i].is_cleared)
+			t_store_at(1, 1, T_SEEN, false);
+		if (rows[i].is_lost)
+			t_take_away(1);
+		t_drop_from_index(1, 1);
+		if (rows[i].is_set_later)
+			t_store_at(1, 1, T_SEEN, true);
+		t_see(1, rows[i].is_cleared ? T_SEEN : 0);
+		t_audit_sees(0);
+		if (rows[i].is_excused)
+			t_excuses(rows[i].signature);
+		else
+			(void)t_finds(rows[i].signature);
+		(void)t_teardown(state);
+		(void)t_setup_backends(state);
+	}
+}
+
 /* ---- two backends ---- */
 
 static void another_backend_must_see_it_once_it_has_refreshed(void **state)
@@ -457,6 +492,7 @@ int main(void)
 		t_backends_test(a_flag_that_was_cleared_stays_so),
 		t_backends_test(what_nobody_set_is_found),
 		t_backends_test(one_flag_says_nothing_of_another),
+		t_backends_test(a_mail_that_was_dropped_has_lost_its_flags),
 		t_backends_test(what_failed_or_was_uncertain_may_be_either),
 		t_backends_test(another_backend_must_see_it_once_it_has_refreshed),
 		t_backends_test(another_backend_that_refreshed_and_does_not_see_it_lost_it),

@@ -387,6 +387,45 @@ static void a_mail_that_damage_brought_back_may_cost_uids(void **state)
 	assert_int_equal(t.verdict.count, 2);
 }
 
+/* Only what was lost, and then dropped, and only until it has been found again. */
+static void a_mail_that_was_dropped_is_a_new_one(void **state)
+{
+	static const struct {
+		unsigned lost, dropped;                 /* mails; 0: none */
+		bool is_lost_later, is_dropped_earlier; /* than it is dropped; than it is seen */
+		bool is_excused;
+	} rows[] = {
+		{ .lost = 1, .dropped = 1, .is_excused = true },
+		{ .dropped = 1 },
+		{ .lost = 1 },
+		{ .lost = 2, .dropped = 1 },
+		{ .lost = 1, .dropped = 2 },
+		{ .lost = 1, .dropped = 1, .is_lost_later = true },
+		{ .lost = 1, .dropped = 1, .is_dropped_earlier = true },
+	};
+
+	for (size_t i = 0; i < LAB_COUNT_OF(rows); i++) {
+		deliver(2);
+		if (rows[i].lost != 0 && !rows[i].is_lost_later)
+			t_take_away(rows[i].lost);
+		if (rows[i].dropped != 0 && rows[i].is_dropped_earlier)
+			t_drop_from_index(1, rows[i].dropped);
+		t_lists(1, LIST(.uidnext = 6), { .n = 2, .uid = 4 }, { .n = 1, .uid = 5 });
+		if (rows[i].dropped != 0 && !rows[i].is_dropped_earlier)
+			t_drop_from_index(1, rows[i].dropped);
+		if (rows[i].is_lost_later)
+			t_take_away(rows[i].lost);
+		t_lists(1, LIST(.uidnext = 7), { .n = 2, .uid = 4 }, { .n = 1, .uid = 6 });
+		finish_with({ .n = 1 }, { .n = 2 });
+		if (rows[i].is_excused)
+			t_excuses("I9 mail has another UID");
+		else
+			(void)t_finds("I9 mail has another UID");
+		(void)t_teardown(state);
+		(void)t_setup_backends(state);
+	}
+}
+
 /* Its row was younger than its deletion, by the clocks: rule 2's affair. */
 static void a_mail_that_clocks_brought_back_is_a_new_one(void **state)
 {
@@ -775,6 +814,7 @@ int main(void)
 		t_backends_test(uids_of_another_folder_are_not_excused),
 		t_backends_test(damage_is_over_some_time),
 		t_backends_test(a_mail_that_damage_brought_back_may_cost_uids),
+		t_backends_test(a_mail_that_was_dropped_is_a_new_one),
 		t_backends_test(also_over_a_crash),
 		t_backends_test(a_mail_that_clocks_brought_back_is_a_new_one),
 		t_backends_test(clocks_alone_excuse_no_uid),

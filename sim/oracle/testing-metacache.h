@@ -59,6 +59,28 @@ static inline void t_folder_event(enum lab_event_id id, unsigned host, unsigned 
 		4);
 }
 
+/* A mail without an object goes from an index. */
+static inline void t_drop_from_index(unsigned host, unsigned n)
+{
+	char hex[48];
+
+	t_tell_fiber(LAB_EV_obox_mail_dropped, host, 1,
+		(const struct lab_field[]){
+			LAB_F_CSTR("user", T_USER), LAB_F_CSTR("name", t_hex(n, false, hex)) },
+		2);
+}
+
+static inline void t_take_away(unsigned n)
+{
+	struct history_object object = t_object(n, n);
+	struct oracle_damage damage = { .reason = "taken away on purpose",
+		.user = LAB_VIEW(T_USER),
+		.oid = lab_view_of(object.oid, object.oid_len),
+		.invariants = ORACLE_DAMAGES(12) };
+
+	oracle_damaged(t.oracle, &damage);
+}
+
 static inline void t_start(unsigned host)
 {
 	const struct lab_field fields[] = { LAB_F_CSTR("host", t_backend(host)) };
