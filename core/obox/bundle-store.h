@@ -101,9 +101,9 @@ struct obox_bundle_upload {
  * host's row may name changes that nobody has. */
 int obox_bundles_upload(struct obox_bundles *bundles, const struct obox_bundle_upload *upload,
 	struct obox_bundle_name *ret_name, struct lab_error *err);
-/* Deletes all that is known (the folder, or the user, was deleted). -1 if something may be left. */
 /* For the defect old-bundle-first: this host's diff and self bundles go, whatever says the same. */
 void obox_bundles_drop_own(struct obox_bundles *bundles);
+/* Deletes all that is known (the folder, or the user, was deleted). -1 if something may be left. */
 int obox_bundles_delete_all(
 	struct obox_bundles *bundles, const char *reason, struct lab_error *err);
 

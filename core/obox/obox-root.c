@@ -318,8 +318,7 @@ static bool upload_later(struct obox_root *root)
 
 /* ---- refresh ---- */
 
-/* True if a host other than this one has a mark that `before` has not. */
-/* That `before` did not have; NULL: any. */
+/* Has a host other than this one a mark that `before` has not? `before` NULL: any mark. */
 static bool has_foreign_marks(const struct obox_root *root, const struct obox_list *before)
 {
 	for (size_t i = 0; i < root->list->mark_count; i++) {

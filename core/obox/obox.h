@@ -106,8 +106,7 @@ uint64_t obox_mailbox_modseq(const struct obox_mailbox *mailbox, uint32_t uid);
  * any case, is always there once it was opened, and is neither renamed nor deleted. Each change is
  * in the user's root bundle before it is acknowledged, unless metacache_bg_root_uploads. -1
  * LAB_INVALID (a name that is none), LAB_EXISTS, LAB_NOT_FOUND, LAB_LIMIT, or what the storage
- * says; UNCERTAIN as everywhere. */
-/* `special_use` is "\Sent" and so on, or empty. */
+ * says; UNCERTAIN as everywhere. `special_use` is "\Sent" and so on, or empty. */
 int obox_folder_create(struct obox_user *user, struct lab_view name, struct lab_view special_use,
 	struct lab_error *err);
 /* With all that is below it. Sessions that have it open go on under the new name. */

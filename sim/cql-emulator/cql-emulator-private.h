@@ -35,9 +35,9 @@ struct cqle_ddl_result;
 int cqle_type_resolve(struct cqlemu *emu, struct lab_arena *arena, struct lab_view keyspace,
 	const struct type_name *name, struct cql_type *ret, struct lab_view *ret_text,
 	bool *ret_multicell, struct lab_error *err);
-/* A word that no user type is called by. */
 /* Is the type, or one inside of it, of this kind? */
 bool cqle_type_has(const struct cql_type *type, uint16_t id);
+/* A word that no user type is called by. */
 bool cqle_type_is_native(const struct type_name *name);
 /* The type's name, "map<text, int>"; inner collections and user types as "frozen<...>", in the
  * second form the type itself, too. */
@@ -1606,9 +1606,9 @@ void cqle_do_prepare(struct cqlemu *emu, struct cqle_op *op, const struct cql_re
 void cqle_do_execute(struct cqlemu *emu, struct cqle_op *op, const struct cql_request *request);
 void cqle_do_batch(struct cqlemu *emu, struct cqle_op *op, const struct cql_request *request);
 void cqle_prepared_forget(struct cqlemu *emu, struct cqle_node *node, struct lab_view id);
-/* Runs a statement that is no request: for set-up. */
 /* The answer to PREPARE, once faults allow. */
 void cqle_prepare_run(struct cqlemu *emu, struct cqle_op *op);
+/* Runs a statement that is no request: for set-up. */
 int cqle_setup(struct cqlemu *emu, struct lab_view text, struct lab_error *err);
 
 /* Answers with an error that is not the cluster's, and ends the operation. */

@@ -325,10 +325,10 @@ void reconcile_cql_event(struct oracle *oracle, const struct lab_event *event);
 void reconcile_imds_access(struct oracle *oracle, const struct sim_access *access, uint32_t peer);
 void reconcile_imds_event(struct oracle *oracle, const struct lab_event *event);
 void reconcile_crashed(struct oracle *oracle, const struct lab_event *event, uint32_t peer);
-/* At the end of the run; before oracle_report_online(). */
 /* The host stands still, and goes on. */
 void reconcile_hung(struct oracle *oracle, const struct lab_event *event, uint32_t peer);
 void reconcile_went_on(struct oracle *oracle, const struct lab_event *event, uint32_t peer);
+/* At the end of the run; before oracle_report_online(). */
 void reconcile_finish(struct oracle *oracle, uint64_t now_ns);
 /* An operation on it that names other things. */
 void oracle_object_touched(
