@@ -1,29 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * bind.c - a plan and its values: the partition keys, slices and changes that it means.
+ * bind.c - a plan and its values: the partition keys, slices, conditions and filters that it means.
  */
-#include "sim/cql-emulator/cql-emulator-private.h"
+#include "sim/cql-emulator/bind-private.h"
 
 #include <stdlib.h>
 
 #define COMBINATIONS_MAX 65536
 
-struct binder {
-	struct cqlemu *emu;
-	struct lab_arena *arena;
-	const struct cqle_plan *plan;
-	const struct cql_bind *values;
-	struct lab_error *err;
-	const struct cqle_change_item *item; /* of a change */
-	/* Of a change that needs to know what is there: */
-	const struct cqle_change *known;
-	struct lab_view key;           /* partition in hand */
-	const struct cqle_row *before; /* row in hand, NULL if it is not there */
-};
-
 /* ---- single values ---- */
 
-static enum cqle_got get_value(
+enum cqle_got bind_value(
 	const struct binder *b, const struct cqle_value *value, struct lab_view *ret)
 {
 	struct cqle_eval e = {
@@ -36,7 +23,7 @@ static enum cqle_got get_value(
 static int get_key_value(
 	const struct binder *b, const struct cqle_value *value, struct lab_view *ret)
 {
-	enum cqle_got got = get_value(b, value, ret);
+	enum cqle_got got = bind_value(b, value, ret);
 	if (got == CQLE_GOT_ERROR)
 		return -1;
 	if (got != CQLE_GOT_VALUE)
@@ -57,11 +44,11 @@ static int get_key_value(
 	return 0;
 }
 
-static int get_number(
+int bind_number(
 	const struct binder *b, const struct cqle_value *value, bool *ret_given, int64_t *ret)
 {
 	struct lab_view bytes;
-	enum cqle_got got = get_value(b, value, &bytes);
+	enum cqle_got got = bind_value(b, value, &bytes);
 	*ret_given = got == CQLE_GOT_VALUE;
 	if (got == CQLE_GOT_ERROR)
 		return -1;
@@ -287,7 +274,7 @@ static int many_keys(const struct binder *b, struct cqle_keys *ret)
 	return 0;
 }
 
-static int bind_keys(const struct binder *b, struct cqle_keys *ret)
+int bind_keys(const struct binder *b, struct cqle_keys *ret)
 {
 	const struct cqle_table *t = b->plan->table;
 	const struct cqle_restriction *pk = b->plan->where.pk;
@@ -475,7 +462,7 @@ static int bind_prefixes(const struct binder *b, struct lab_view **ret, size_t *
 	return 0;
 }
 
-static int bind_slices(const struct binder *b, struct cqle_slice **ret, size_t *ret_count)
+int bind_slices(const struct binder *b, struct cqle_slice **ret, size_t *ret_count)
 {
 	const struct cqle_where *w = &b->plan->where;
 	struct lab_view *prefixes;
@@ -511,7 +498,7 @@ static int bind_limit(const struct binder *b, bool has, const struct cqle_value 
 	*ret = SIZE_MAX;
 	if (!has)
 		return 0;
-	if (get_number(b, value, &given, &limit) < 0)
+	if (bind_number(b, value, &given, &limit) < 0)
 		return -1;
 	if (!given)
 		return 0;
@@ -530,14 +517,14 @@ static int bind_token(const struct binder *b, struct cqle_select *ret)
 	ret->token_from_minimum = true;
 	ret->token_upto = INT64_MAX;
 	if (w->token_low.present) {
-		if (get_number(b, &w->token_low.value, &given, &token) < 0)
+		if (bind_number(b, &w->token_low.value, &given, &token) < 0)
 			return -1;
 		bool minimum = w->token_low.inclusive && token == INT64_MIN;
 		ret->token_from_minimum = minimum || !given;
 		ret->token_after = w->token_low.inclusive && !minimum ? token - 1 : token;
 	}
 	if (w->token_high.present) {
-		if (get_number(b, &w->token_high.value, &given, &token) < 0)
+		if (bind_number(b, &w->token_high.value, &given, &token) < 0)
 			return -1;
 		ret->token_empty = !w->token_high.inclusive && token == INT64_MIN;
 		ret->token_upto = w->token_high.inclusive || ret->token_empty ? token : token - 1;
@@ -554,7 +541,7 @@ static int check_filter_value(const struct binder *b, const struct cqle_restrict
 	bool key = r->column->kind == CQLE_PARTITION_KEY || r->column->kind == CQLE_CLUSTERING;
 	if (key || r->value_count != 1 || r->values[0].is_list)
 		return 0;
-	enum cqle_got got = get_value(b, &r->values[0], &ignored);
+	enum cqle_got got = bind_value(b, &r->values[0], &ignored);
 	return got <= CQLE_GOT_VALUE
 		       ? got
 		       : cqle_fail(b->err, CQL_E_INVALID, "Unsupported %s value for column %.*s",
@@ -586,7 +573,7 @@ static int bind_filters(const struct binder *b, struct cqle_select *ret)
 static int condition_value(
 	const struct binder *b, const struct cqle_value *value, struct lab_view *ret)
 {
-	enum cqle_got got = get_value(b, value, ret);
+	enum cqle_got got = bind_value(b, value, ret);
 	if (got == CQLE_GOT_UNSET)
 		return cqle_fail(b->err, CQL_E_INVALID, "Invalid 'unset' value in condition");
 	if (got == CQLE_GOT_NULL)
@@ -649,282 +636,6 @@ int cqle_bind_select(struct cqlemu *emu, struct lab_arena *arena, const struct c
 	if (plan->where.filter_count > 0 && bind_filters(&b, ret) < 0)
 		return -1;
 	return bind_slices(&b, &ret->slices, &ret->slice_count);
-}
-
-/* ---- changes ---- */
-
-static uint32_t now_of(const struct binder *b)
-{
-	if (!b->item->has_now)
-		return cqle_wall_s(b->emu);
-	return (uint32_t)LAB_MAX(b->item->now_s, 0);
-}
-
-static int bind_using(const struct binder *b, int64_t default_timestamp, struct cqle_stamp *ret)
-{
-	bool given;
-	int64_t value;
-	*ret = (struct cqle_stamp){ default_timestamp, b->plan->table->default_ttl_s, now_of(b) };
-	if (b->plan->has_timestamp) {
-		if (get_number(b, &b->plan->timestamp, &given, &value) < 0)
-			return -1;
-		if (given && value == CQLE_NO_TIMESTAMP)
-			return cqle_fail(b->err, CQL_E_INVALID,
-				"Out of bound timestamp, must be in [%" PRId64 ", %" PRId64 "]",
-				INT64_MIN + 1, INT64_MAX);
-		if (given)
-			ret->timestamp = value;
-	}
-	if (!b->plan->has_ttl)
-		return 0;
-	if (get_number(b, &b->plan->ttl, &given, &value) < 0)
-		return -1;
-	if (!given)
-		return 0;
-	if (value < 0)
-		return cqle_fail(b->err, CQL_E_INVALID,
-			"A TTL must be greater or equal to 0, but was %" PRId64, value);
-	if (value > CQLE_TTL_MAX)
-		return cqle_fail(b->err, CQL_E_INVALID,
-			"ttl is too large. requested (%" PRId64 ") maximum (%d)", value,
-			CQLE_TTL_MAX);
-	ret->ttl_s = (uint32_t)value;
-	return 0;
-}
-
-/* A collection that is not frozen: `before` is the row as it is, if the plan needs to know. */
-static int set_collection(const struct binder *b, const struct cqle_set *set,
-	const struct cqle_stamp *change, struct cqle_cell *cell, struct cqle_mutation *m)
-{
-	struct cqle_collect c = { .emu = b->emu,
-		.arena = b->arena,
-		.set = set,
-		.change = change,
-		.before = b->before == NULL ? NULL : &b->before->cells[set->column->position],
-		.err = b->err };
-	enum cqle_got got = get_value(b, &set->value, &c.value);
-	if (got == CQLE_GOT_UNSET || got == CQLE_GOT_ERROR)
-		return got == CQLE_GOT_UNSET ? 0 : -1;
-	if (got == CQLE_GOT_NULL)
-		c.value = lab_view_of(NULL, 0);
-	if (set->kind >= CQLE_SET_ELEMENT && set->column->type.id != CQL_TYPE_UDT) {
-		got = get_value(b, &set->key, &c.key);
-		if (got == CQLE_GOT_ERROR)
-			return -1;
-		if (got != CQLE_GOT_VALUE)
-			return cqle_fail(b->err, CQL_E_INVALID, "Invalid %s value for %.*s",
-				got == CQLE_GOT_NULL ? "null" : "unset",
-				LAB_VIEW_ARG(set->key.name));
-	}
-	m->bytes += (uint32_t)(c.value.len + c.key.len);
-	return cqle_collection_change(&c, cell);
-}
-
-/* A delta, for the leader to add; null: the counter is deleted. */
-static int set_counter(const struct binder *b, const struct cqle_set *set,
-	const struct cqle_stamp *change, struct cqle_cell *cell)
-{
-	struct cqle_cell delta = {
-		.kind = CQLE_CELL_COUNTER, .timestamp = change->timestamp, .local_s = change->now_s
-	};
-	struct lab_view bytes;
-	int64_t number = 0;
-	enum cqle_got got = get_value(b, &set->value, &bytes);
-	if (got == CQLE_GOT_ERROR ||
-		(got == CQLE_GOT_VALUE && cql_value_to_i64(CQL_TYPE_BIGINT, bytes, &number) < 0))
-		return -1;
-	if (got == CQLE_GOT_UNSET)
-		return 0;
-	if (got == CQLE_GOT_NULL && set->kind != CQLE_SET_VALUE)
-		return cqle_fail(b->err, CQL_E_INVALID,
-			"Invalid null value for counter increment/decrement");
-	if (got == CQLE_GOT_VALUE)
-		delta.value = cqle_counter_delta(b->emu->heap,
-			set->kind == CQLE_SET_REMOVE ? 0 - (uint64_t)number : (uint64_t)number);
-	struct cqle_cell both = cqle_cell_merge(b->emu->heap, cell, &delta, CQLE_NO_TIMESTAMP);
-	cqle_cell_unref(b->emu->heap, cell);
-	cqle_cell_unref(b->emu->heap, &delta);
-	*cell = both;
-	return 0;
-}
-
-static int set_cell(const struct binder *b, const struct cqle_set *set,
-	const struct cqle_stamp *change, struct cqle_row *row, struct cqle_mutation *m)
-{
-	struct lab_view bytes;
-	struct cqle_cell *cell = &row->cells[set->column->position];
-	if (set->column->multicell)
-		return set_collection(b, set, change, cell, m);
-	if (set->column->type.id == CQL_TYPE_COUNTER)
-		return set_counter(b, set, change, cell);
-	enum cqle_got got = get_value(b, &set->value, &bytes);
-	if (got == CQLE_GOT_ERROR)
-		return -1;
-	if (got == CQLE_GOT_UNSET)
-		return 0;
-	cell->timestamp = change->timestamp;
-	cell->local_s = change->now_s;
-	if (got == CQLE_GOT_NULL)
-		return 0;
-	cell->value = cqle_bytes_new(b->emu->heap, bytes);
-	m->bytes += (uint32_t)bytes.len;
-	if (change->ttl_s > 0) {
-		cell->ttl_s = change->ttl_s & CQLE_TTL_MASK;
-		cell->local_s = change->now_s + change->ttl_s;
-	}
-	return 0;
-}
-
-static bool sets_kind(const struct cqle_plan *plan, enum cqle_column_kind kind)
-{
-	for (size_t i = 0; i < plan->set_count; i++) {
-		if (plan->sets[i].column->kind == kind)
-			return true;
-	}
-	return false;
-}
-
-static int set_cells(const struct binder *b, const struct cqle_stamp *change,
-	enum cqle_column_kind kind, struct cqle_row *row, struct cqle_mutation *m)
-{
-	for (size_t i = 0; i < b->plan->set_count; i++) {
-		if (b->plan->sets[i].column->kind == kind &&
-			set_cell(b, &b->plan->sets[i], change, row, m) < 0)
-			return -1;
-	}
-	return 0;
-}
-
-static int change_static(struct binder *b, const struct cqle_stamp *change, struct cqle_mutation *m)
-{
-	struct lab_heap *heap = b->emu->heap;
-	if (!sets_kind(b->plan, CQLE_STATIC))
-		return 0;
-	struct cqle_row *row = cqle_row_new(heap, lab_view_of("", 0), b->plan->table->static_count);
-	b->before =
-		b->known == NULL ? NULL : cqle_change_row(b->known, b->plan->table, b->key, NULL);
-	if (set_cells(b, change, CQLE_STATIC, row, m) < 0) {
-		cqle_row_unref(heap, row);
-		return -1;
-	}
-	struct cqle_row *both = cqle_row_merge(heap, m->static_row, row, CQLE_NOT_DELETED);
-	cqle_row_unref(heap, m->static_row);
-	cqle_row_unref(heap, row);
-	m->static_row = both;
-	return 0;
-}
-
-/* INSERT, UPDATE, or DELETE of columns, of one row. */
-static int change_row(struct binder *b, const struct cqle_stamp *change, struct lab_view key,
-	struct cqle_mutation *m)
-{
-	struct cqle_row *row = cqle_row_new(b->emu->heap, key, b->plan->table->regular_count);
-	b->before =
-		b->known == NULL ? NULL : cqle_change_row(b->known, b->plan->table, b->key, &key);
-	if (b->plan->marker_row) {
-		row->marker = change->timestamp;
-		row->marker_ttl_s = change->ttl_s;
-		row->marker_expires_s = change->ttl_s > 0 ? change->now_s + change->ttl_s : 0;
-	}
-	if (set_cells(b, change, CQLE_REGULAR, row, m) < 0) {
-		cqle_row_unref(b->emu->heap, row);
-		return -1;
-	}
-	m->bytes += (uint32_t)key.len;
-	cqle_mutation_add_row(b->emu->heap, m, row);
-	return 0;
-}
-
-static void delete_slice(const struct binder *b, const struct cqle_deletion deletion,
-	const struct cqle_slice *slice, struct cqle_mutation *m)
-{
-	if (slice->point) {
-		struct cqle_row *row =
-			cqle_row_new(b->emu->heap, slice->start, b->plan->table->regular_count);
-		row->deletion = deletion;
-		cqle_mutation_add_row(b->emu->heap, m, row);
-		return;
-	}
-	cqle_mutation_add_range(b->emu->heap, m, slice->start, slice->end, deletion);
-}
-
-static int change_partition(struct binder *b, const struct cqle_stamp *change,
-	const struct cqle_slice *slices, size_t slice_count, struct cqle_mutation *m)
-{
-	const struct cqle_plan *plan = b->plan;
-	struct cqle_deletion deletion = { change->timestamp, change->now_s };
-	if (plan->kind != STATEMENT_DELETE || plan->set_count > 0) {
-		if (change_static(b, change, m) < 0)
-			return -1;
-		for (size_t i = 0; i < slice_count && !plan->static_only; i++) {
-			if (change_row(b, change, slices[i].start, m) < 0)
-				return -1;
-		}
-		return 0;
-	}
-	bool whole = plan->where.ck_count == 0 && plan->where.range_column == NULL;
-	if (whole && plan->table->ck_count > 0) {
-		if (deletion.timestamp > m->deletion.timestamp)
-			m->deletion = deletion;
-		return 0;
-	}
-	for (size_t i = 0; i < slice_count; i++)
-		delete_slice(b, deletion, &slices[i], m);
-	return 0;
-}
-
-/* The mutation of this partition, made if it is the first statement for it. */
-static struct cqle_mutation *mutation_for(
-	const struct binder *b, struct lab_view key, struct cqle_mutations *all)
-{
-	int64_t token = cqle_token(key);
-	for (size_t i = all->count; i > 0; i--) {
-		struct cqle_mutation *m = all->items[i - 1];
-		if (m->token == token && m->table == b->plan->table &&
-			lab_view_eq(cqle_bytes_view(m->key), key))
-			return m;
-	}
-	if (all->count == all->capacity) {
-		size_t wanted = all->capacity == 0 ? 1 : all->capacity * 4;
-		struct cqle_mutation **larger =
-			lab_arena_array(b->arena, struct cqle_mutation *, wanted);
-		if (all->count > 0)
-			memcpy(larger, all->items, all->count * sizeof(*larger));
-		all->items = larger;
-		all->capacity = wanted;
-	}
-	struct cqle_mutation *m = cqle_mutation_new(b->emu->heap, b->plan->table, key, token);
-	all->items[all->count++] = m;
-	return m;
-}
-
-int cqle_bind_change(struct cqlemu *emu, struct lab_arena *arena,
-	const struct cqle_change_item *item, const struct cqle_change *change, int64_t *timestamp,
-	struct cqle_mutations *mutations, struct lab_error *err)
-{
-	struct binder b = { .emu = emu,
-		.item = item,
-		.arena = arena,
-		.plan = item->plan,
-		.values = item->values,
-		.err = err,
-		.known = item->plan->needs_read ? change : NULL };
-	struct cqle_stamp stamp;
-	struct cqle_keys keys;
-	struct cqle_slice *slices;
-	size_t slice_count;
-
-	if (bind_using(&b, *timestamp, &stamp) < 0 || bind_keys(&b, &keys) < 0 ||
-		bind_slices(&b, &slices, &slice_count) < 0)
-		return -1;
-	*timestamp = stamp.timestamp;
-	for (size_t i = 0; i < keys.count; i++) {
-		struct cqle_mutation *m = mutation_for(&b, keys.keys[i], mutations);
-		b.key = keys.keys[i];
-		if (change_partition(&b, &stamp, slices, slice_count, m) < 0)
-			return -1;
-	}
-	return 0;
 }
 
 /* ---- named values ---- */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * session.h - a connection, its requests, and their answers: session.c, request.c, change.c, result.c.
+ * session.h - a connection, its requests, and their answers: session.c, request.c,
+ * change.c, result.c.
  */
 #ifndef LAB_CQL_EMULATOR_SESSION_H
 #define LAB_CQL_EMULATOR_SESSION_H
