@@ -92,6 +92,15 @@ void hunt_print_sum(
 		found == count ? "pass" : "fail", found, count, hunt_median(results, count, heap));
 }
 
+static void print_json_signatures(const struct hunt_result *r, struct lab_json *json)
+{
+	lab_json_key(json, "signatures");
+	lab_json_array(json);
+	for (size_t i = 0; i < r->signature_count; i++)
+		lab_json_cstr(json, r->signatures[i]);
+	lab_json_end(json);
+}
+
 static void print_json_one(const struct hunt_result *r, struct lab_json *json)
 {
 	const struct lab_defect_info *info = lab_defect_info(r->defect);
@@ -105,6 +114,7 @@ static void print_json_one(const struct hunt_result *r, struct lab_json *json)
 		lab_json_put_cstr(json, "scenario", r->scenario->path);
 		lab_json_put_u64(json, "seed", r->seed);
 		lab_json_put_cstr(json, "signature", r->signature);
+		print_json_signatures(r, json);
 	}
 	lab_json_put_u64(json, "broken", r->broken);
 	lab_json_put_u64(json, "inconclusive", r->inconclusive);

@@ -45,6 +45,8 @@ static void on_result(void *ctx, const struct run_result *run)
 		return;
 	hunt->failed = run->seed;
 	memcpy(hunt->result->signature, run->signature, sizeof(run->signature));
+	memcpy(hunt->result->signatures, run->signatures, sizeof(run->signatures));
+	hunt->result->signature_count = run->signature_count;
 }
 
 int hunt_one(const struct hunt_settings *settings, enum lab_defect defect, struct hunt_result *ret,

@@ -33,6 +33,9 @@ struct hunt_result {
 	const struct scenario *scenario; /* of that one; NULL: none */
 	uint64_t seed;                   /* that scenario's */
 	char signature[ORACLE_SIGNATURE_MAX];
+	/* All that the oracle found in that run, each once (run.h). */
+	char signatures[RUN_SIGNATURES_MAX][ORACLE_SIGNATURE_MAX];
+	size_t signature_count;
 	uint64_t broken, inconclusive; /* runs on the way */
 	uint64_t wall_ns;
 };

@@ -181,26 +181,56 @@ static unsigned number_of(const char *signature)
 	}
 }
 
+/* The row of the invariant that a signature is of; the number of rows if it is of none. */
+static size_t row_of(const char *signature)
+{
+	size_t count, i = 0;
+	const struct oracle_invariant *invariants = oracle_invariants(&count);
+	unsigned number = number_of(signature);
+
+	while (i < count && invariants[i].number != number)
+		i++;
+	return i;
+}
+
+/* A run may break several invariants, and one of them in several ways. */
+static int add_signatures(
+	struct matrix *m, json_t *signatures, const char *defect, struct lab_error *err)
+{
+	struct group *group = &m->groups[GROUP_INVARIANTS];
+	json_t *value;
+	size_t i;
+
+	if (!json_is_array(signatures))
+		return lab_fail(
+			err, LAB_INVALID, "%s: it was found, and has no \"signatures\"", defect);
+	json_array_foreach(signatures, i, value)
+	{
+		const char *text = json_string_value(value);
+		size_t row = text == NULL ? group->count : row_of(text);
+		bool is_new = row < group->count;
+
+		for (size_t k = 0; k < i && is_new; k++)
+			is_new = row_of(json_string_value(json_array_get(signatures, k))) != row;
+		if (text == NULL)
+			return lab_fail(err, LAB_INVALID, "%s: a signature is no text", defect);
+		if (is_new)
+			add(&group->rows[row], 1, defect);
+	}
+	return 0;
+}
+
 static int add_found(struct matrix *m, json_t *one, struct lab_error *err)
 {
 	const char *defect = json_string_value(json_object_get(one, "defect"));
-	const char *signature = json_string_value(json_object_get(one, "signature"));
-	size_t count;
-	const struct oracle_invariant *invariants = oracle_invariants(&count);
-	unsigned number;
 
 	if (defect == NULL)
 		return lab_fail(err, LAB_INVALID, "a line of the hunt has no defect");
 	m->hunted++;
-	if (!json_is_true(json_object_get(one, "found")) || signature == NULL)
+	if (!json_is_true(json_object_get(one, "found")))
 		return 0;
 	m->found++;
-	number = number_of(signature);
-	for (size_t i = 0; i < count; i++) {
-		if (invariants[i].number == number)
-			add(&m->groups[GROUP_INVARIANTS].rows[i], 1, defect);
-	}
-	return 0;
+	return add_signatures(m, json_object_get(one, "signatures"), defect, err);
 }
 
 static int add_value(struct matrix *m, json_t *root, struct lab_error *err)

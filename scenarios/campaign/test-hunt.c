@@ -65,6 +65,10 @@ int run_simulated(const struct run_options *options, struct run_result *ret, str
 		wait_ms(fake->after_ms);
 		ret->verdict = fake->verdict;
 		snprintf(ret->signature, sizeof(ret->signature), "%s", fake->signature);
+		snprintf(ret->signatures[0], sizeof(ret->signatures[0]), "%s", fake->signature);
+		snprintf(ret->signatures[1], sizeof(ret->signatures[1]), "I5 of run %" PRIu64,
+			options->seed);
+		ret->signature_count = 2;
 	}
 	return 0;
 }
@@ -118,6 +122,9 @@ static void the_lowest_run_counts_however_many_workers_there_are(void **state)
 
 		assert_int_equal(result.seeds, 4);
 		assert_string_equal(result.signature, "I2 early");
+		assert_int_equal(result.signature_count, 2);
+		assert_string_equal(result.signatures[0], "I2 early");
+		assert_string_equal(result.signatures[1], "I5 of run 2");
 	}
 }
 
@@ -165,6 +172,8 @@ static struct hunt_result found(uint64_t seeds)
 		.scenario = seeds == 0 ? NULL : &scenarios[0],
 		.seed = 2,
 		.signature = "I1 lost mail",
+		.signatures = { "I1 lost mail", "I15 object leaked" },
+		.signature_count = seeds == 0 ? 0 : 2,
 		.wall_ns = 1260 * LAB_MSEC };
 }
 
@@ -218,6 +227,9 @@ static void json_has_the_same(void **state)
 	hunt_print_json(results, 2, testing_heap, &out);
 	assert_non_null(strstr(lab_buf_cstr(&out), "\"scenario\": \"scenarios/1-one.scn\""));
 	assert_non_null(strstr(lab_buf_cstr(&out), "\"median_seeds\": 4"));
+	assert_non_null(strstr(lab_buf_cstr(&out), "\"signature\": \"I1 lost mail\""));
+	assert_non_null(strstr(lab_buf_cstr(&out), "\"signatures\": ["));
+	assert_non_null(strstr(lab_buf_cstr(&out), "\"I15 object leaked\""));
 	assert_non_null(strstr(lab_buf_cstr(&out), "\"found\": false"));
 	assert_non_null(strstr(lab_buf_cstr(&out), "\"wall_ms\": 1260"));
 	assert_non_null(strstr(lab_buf_cstr(&out), "\"verdict\": \"fail\""));

@@ -63,8 +63,8 @@ static void give_hunt(void)
 		char text[256];
 
 		(void)snprintf(text, sizeof(text),
-			"{\"defects\": [{\"defect\": \"d%u\", \"found\": true, \"signature\": "
-			"\"%c%u something\"}, {\"defect\": \"e\", \"found\": false}]}",
+			"{\"defects\": [{\"defect\": \"d%u\", \"found\": true, \"signatures\": "
+			"[\"%c%u something\"]}, {\"defect\": \"e\", \"found\": false}]}",
 			n,
 			n > 120   ? 'T'
 			: n > 100 ? 'R'
@@ -127,10 +127,40 @@ static void without_a_hunt_no_invariant_has_fired(void **state)
 	(void)oracle_invariants(&count);
 	give_campaigns();
 	assert_int_equal(gaps(&text), 1 + count);
-	gives(LAB_VIEW("{\"defects\":[{\"defect\":\"d\",\"found\":true,\"signature\":\"script\"},"
-		       "{\"defect\":\"f\",\"found\":true,\"signature\":\"I1000 x\"}]}"),
+	gives(LAB_VIEW("{\"defects\":[{\"defect\":\"d\",\"found\":true,\"signatures\":[]},"
+		       "{\"defect\":\"f\",\"found\":true,\"signatures\":[\"I1000 "
+		       "x\",\"\",\"script\"]"
+		       "}]}"),
 		"hunt");
 	assert_int_equal(gaps(&text), 1 + count);
+}
+
+/* One run shows several, and the same one in two ways. */
+static void every_invariant_of_a_run_has_fired(void **state)
+{
+	static struct hunt_result result = { .defect = LAB_DEFECT_ACK_BEFORE_PUT,
+		.found = true,
+		.signature = "I1 lost mail",
+		.signatures = { "I1 lost mail", "I1 mail cannot be read", "I36 other requests",
+			"R3 proxies disagree", "I1 lost mail and more" },
+		.signature_count = 5 };
+	static struct scenario scenario = { .path = "a.scn" };
+	const char *text;
+	struct lab_buf out;
+	size_t count;
+
+	(void)state;
+	(void)oracle_invariants(&count);
+	result.scenario = &scenario;
+	matrix = matrix_new(testing_heap);
+	lab_buf_init(&out, testing_heap, 1 << 20);
+	hunt_print_json(&result, 1, testing_heap, &out);
+	give_campaigns();
+	gives(lab_buf_view(&out), "hunt");
+	assert_int_equal(gaps(&text), 1 + count - 3);
+	has(text, "          1  fired under ack-before-put\n");
+	assert_null(strstr(text, "          2  fired under"));
+	matrix_free(&matrix);
 }
 
 static void what_is_no_output_is_refused(void **state)
@@ -148,6 +178,10 @@ static void what_is_no_output_is_refused(void **state)
 		{ "{\"scenario\":\"s\",\"faults\":{\"crash\":-1}}",
 			"f: s: \"crash\" of \"faults\" is not of this build" },
 		{ "{\"defects\":[{}]}", "f: a line of the hunt has no defect" },
+		{ "{\"defects\":[{\"defect\":\"d\",\"found\":true}]}",
+			"f: d: it was found, and has no \"signatures\"" },
+		{ "{\"defects\":[{\"defect\":\"d\",\"found\":true,\"signatures\":[1]}]}",
+			"f: d: a signature is no text" },
 		{ "{\"defects\":[]} x", "f:1:" },
 		{ "[[[[[[[[[[[[1]]]]]]]]]]]]", "f: it nests too deeply" },
 	};
@@ -169,6 +203,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		testing_test(one_gap_is_found),
 		testing_test(without_a_hunt_no_invariant_has_fired),
+		testing_test(every_invariant_of_a_run_has_fired),
 		testing_test(what_is_no_output_is_refused),
 	};
 

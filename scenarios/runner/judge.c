@@ -285,6 +285,15 @@ static void collect_excuses(const struct oracle_verdict *v, struct run_result *r
 	}
 }
 
+static void collect_signatures(const struct oracle *oracle, struct run_result *r)
+{
+	const char *found[RUN_SIGNATURES_MAX];
+
+	r->signature_count = oracle_found(oracle, found, RUN_SIGNATURES_MAX);
+	for (size_t i = 0; i < r->signature_count; i++)
+		(void)snprintf(r->signatures[i], sizeof(r->signatures[i]), "%s", found[i]);
+}
+
 void judge(const struct judge_case *c, struct run_result *r)
 {
 	struct oracle_case oracle_case = { .history = c->history,
@@ -302,6 +311,7 @@ void judge(const struct judge_case *c, struct run_result *r)
 	r->excused = verdict.excused;
 	r->leaked_objects = verdict.leaked_objects;
 	collect_excuses(&verdict, r);
+	collect_signatures(c->oracle, r);
 	r->costs = *oracle_costs(c->oracle);
 	r->routing = *oracle_routing(c->oracle);
 	unknown = why_inconclusive(c, &verdict);

@@ -52,13 +52,14 @@ static void print_why(const struct oracle_finding *f, struct lab_buf *out)
 		lab_buf_printf(out, "  - %s\n", f->why[i]);
 }
 
-static void print_others(const struct oracle_verdict *v, struct lab_buf *out)
+static void print_others(const struct run_result *r, struct lab_buf *out)
 {
-	if (v->failures <= 1)
+	if (r->findings <= 1)
 		return;
-	lab_buf_printf(out, "\n%" PRIu64 " findings in this run", v->failures);
-	for (size_t i = 1; i < v->count && i < 4; i++)
-		lab_buf_printf(out, "%s%s", i == 1 ? ", also: " : "; ", v->findings[i].signature);
+	lab_buf_printf(out, "\n%" PRIu64 " findings in this run, %s", r->findings,
+		r->signature_count == 1 ? "all of this kind" : "also: ");
+	for (size_t i = 1; i < r->signature_count; i++)
+		lab_buf_printf(out, "%s%s", i == 1 ? "" : "; ", r->signatures[i]);
 	lab_buf_append_cstr(out, "\n");
 }
 
@@ -112,7 +113,7 @@ void report_failure(const struct judge_case *judged, const struct oracle_case *c
 	lab_buf_append_cstr(&out, "\nHow it happened\n");
 	oracle_explain(judged->oracle, c, f,
 		options->explain_lines != 0 ? options->explain_lines : EXPLAIN_LINES, &out);
-	print_others(verdict, &out);
+	print_others(ret, &out);
 	lab_buf_printf(&out, "\nTrace hash %016" PRIx64 ", %" PRIu64 " events\n",
 		judged->trace_hash, judged->events);
 	print_commands(options, &out);

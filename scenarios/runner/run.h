@@ -32,6 +32,7 @@ const char *run_verdict_name(enum run_verdict verdict);
 
 #define RUN_REPORT_MAX 16384
 #define RUN_EPISODES_MAX 64
+#define RUN_SIGNATURES_MAX 24
 
 /* What a run that is over shows; all of it is borrowed. */
 struct run_end {
@@ -101,8 +102,12 @@ struct run_result {
 	struct excuses excuses;
 	bool is_left; /* objects in a foreign bucket, a foreign keyspace: could not be deleted */
 	char signature[ORACLE_SIGNATURE_MAX]; /* of the first finding */
-	struct run_coverage coverage;         /* nothing, unless the options ask for it */
-	char report[RUN_REPORT_MAX]; /* the failure report (simulation 6.2); "" for a pass */
+	/* Of all that the oracle found, each once: `signature` is the first of them. None if it
+	 * found nothing, whatever else failed. */
+	char signatures[RUN_SIGNATURES_MAX][ORACLE_SIGNATURE_MAX];
+	size_t signature_count;
+	struct run_coverage coverage; /* nothing, unless the options ask for it */
+	char report[RUN_REPORT_MAX];  /* the failure report (simulation 6.2); "" for a pass */
 };
 
 /* For all that can be under way at once in a run of the scenario. */

@@ -152,6 +152,20 @@ const struct oracle_finding *oracle_findings(const struct oracle *oracle, size_t
 	return oracle->findings;
 }
 
+/* In their order those of one signature follow each other. */
+size_t oracle_found(const struct oracle *oracle, const char **ret, size_t max)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < oracle->finding_count && count < max; i++) {
+		const struct oracle_finding *f = &oracle->findings[i];
+
+		if (f->excuse == NULL && (count == 0 || strcmp(ret[count - 1], f->signature) != 0))
+			ret[count++] = f->signature;
+	}
+	return count;
+}
+
 /* ---- excuses ---- */
 
 static bool is_weak(uint16_t consistency)

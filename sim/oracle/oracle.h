@@ -238,6 +238,11 @@ void oracle_judge(struct oracle *oracle, const struct oracle_case *c, struct ora
 /* Those of the verdict, once more; none before it. */
 const struct oracle_finding *oracle_findings(const struct oracle *oracle, size_t *ret_count);
 
+/* What the findings of the verdict are called, those beyond ORACLE_FINDINGS_MAX, too: each
+ * signature once, in their order, without what is excused. Returns how many of them are in `ret`,
+ * at most `max`; they are borrowed until oracle_free(). */
+size_t oracle_found(const struct oracle *oracle, const char **ret, size_t max);
+
 /* What is checked, for `oboxlab list invariants`. */
 struct oracle_invariant {
 	unsigned number;

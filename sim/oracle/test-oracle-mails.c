@@ -654,6 +654,26 @@ static void failure_that_tells_most_comes_first(void **state)
 	assert_int_equal(t.verdict.findings[2].invariant, 5);
 }
 
+/* However many there are of the first, and without what is excused. */
+static void each_signature_is_told_once(void **state)
+{
+	const char *found[4];
+
+	(void)state;
+	for (unsigned n = 1; n <= ORACLE_FINDINGS_MAX + 3; n++)
+		t_deliver(n, t_object(n, n), HISTORY_OK);
+	t_expunge(0, 9001, 9001, 9001, HISTORY_OK);
+	t_select("backend-2", 0, OBJECTS(t_object(9001, 9001)), 1);
+	t_audit_of(0, 5);
+	t_judge();
+	assert_int_equal(t.verdict.count, ORACLE_FINDINGS_MAX);
+	assert_int_equal(oracle_found(t.oracle, found, 4), 3);
+	assert_string_equal(found[0], t.verdict.findings[0].signature);
+	assert_string_equal(found[1], "I2 expunged mail is back");
+	assert_string_equal(found[2], "I5 object name used twice");
+	assert_int_equal(oracle_found(t.oracle, found, 1), 1);
+}
+
 static void every_invariant_has_a_sentence(void **state)
 {
 	size_t count;
@@ -743,6 +763,7 @@ int main(void)
 		t_test(mail_of_another_user_is_a_failure),
 		t_test(equal_runs_give_equal_findings),
 		t_test(failure_that_tells_most_comes_first),
+		t_test(each_signature_is_told_once),
 		t_test(every_invariant_has_a_sentence),
 		cmocka_unit_test(every_invariant_has_a_signature_and_a_test),
 	};
