@@ -280,8 +280,6 @@ static int continue_numbers(const struct obox_state *before, struct obox_state *
 		taken->highest_modseq >= OBOX_MODSEQ_MAX)
 		return lab_fail(err, LAB_LIMIT, "no UIDVALIDITY or modseq is left");
 	taken->uidvalidity = (uint32_t)uidvalidity;
-	if (is_same)
-		taken->next_uid = LAB_MAX(taken->next_uid, before->next_uid);
 	taken->highest_modseq = LAB_MAX(taken->highest_modseq, before->highest_modseq) + 1;
 	for (size_t i = 0; i < taken->count; i++)
 		taken->records[i].modseq = taken->highest_modseq;
@@ -301,15 +299,47 @@ static void report_taken(struct obox_mailbox *mailbox, bool uidvalidity_changed)
 			LAB_COUNT_OF(fields));
 }
 
-/* What was done here and not there is lost, but for the mails: the listing has them, and they get
- * other UIDs. */
+/* Mails of above all that is stored: other hosts give them the same UIDs by the listing alone, and
+ * upload none of those. Were they numbered anew, so would be all that came after them. */
+static size_t mails_above(const struct obox_index *index, const struct obox_state *taken,
+	struct lab_arena *arena, struct obox_mail **ret)
+{
+	const struct obox_state *state = index->state;
+	size_t count = 0;
+
+	*ret = lab_arena_array(arena, struct obox_mail, state->count + 1);
+	for (size_t i = 0; i < state->count && state->uidvalidity == taken->uidvalidity; i++) {
+		if (state->records[i].mail.uid >= taken->next_uid)
+			(*ret)[count++] = state->records[i].mail;
+	}
+	return count;
+}
+
+/* Without what was done to them. */
+static void keep_mails(struct obox_mailbox *mailbox, const struct obox_mail *mails, size_t count,
+	uint32_t next_uid)
+{
+	struct obox_state *state = mailbox->index.state;
+
+	for (size_t i = 0; i < count; i++) {
+		if (obox_index_find_name(&mailbox->index, mails[i].name) == NULL)
+			obox_flags_from_id(mailbox, obox_index_append(&mailbox->index, &mails[i]));
+	}
+	state->next_uid = LAB_MAX(state->next_uid, next_uid);
+}
+
+/* What was done here and not there is lost, but for the mails: the listing has them, and those that
+ * storage has passed over get other UIDs. */
 static int take_state(struct obox_refresh *r, const struct obox_state *said, struct lab_error *err)
 {
 	struct obox_mailbox *mailbox = r->mailbox;
 	struct obox_index *index = &mailbox->index;
 	struct obox_merge_result result;
 	struct obox_state *taken;
+	struct obox_mail *above;
 	bool uidvalidity_changed;
+	uint32_t next_uid;
+	size_t count;
 
 	if (said->author_count >= OBOX_AUTHORS_MAX)
 		return lab_fail(err, LAB_LIMIT, "index with %d authors", OBOX_AUTHORS_MAX);
@@ -325,7 +355,10 @@ static int take_state(struct obox_refresh *r, const struct obox_state *said, str
 	r->uidvalidity_changed = r->uidvalidity_changed || uidvalidity_changed;
 	r->is_renumbered = true;
 	report_taken(mailbox, uidvalidity_changed);
+	count = mails_above(index, taken, r->arena, &above);
+	next_uid = said->uidvalidity == index->state->uidvalidity ? index->state->next_uid : 0;
 	obox_index_give_up(index, taken);
+	keep_mails(mailbox, above, count, next_uid);
 	return 0;
 }
 
