@@ -11,6 +11,7 @@
 
 #include <stdio.h>
 
+#define ALLOWED (OPTION_JSON | OPTION_SERVER)
 #define OUTPUT_MAX ((size_t)1 << 20)
 
 static void flush_out(struct lab_buf *out)
@@ -100,7 +101,7 @@ static int cmd_bench_servers(const struct options *o)
 	return err.code == LAB_INVALID || err.code == LAB_LIMIT ? CLI_USAGE : CLI_BROKEN;
 }
 
-int cmd_bench(int argc, char **argv)
+static int cmd_bench(int argc, char **argv)
 {
 	const struct bench_row *rows[BENCH_ROWS_MAX + BENCH_CASSANDRA_ROWS];
 	struct bench_result results[LAB_COUNT_OF(rows)];
@@ -108,7 +109,7 @@ int cmd_bench(int argc, char **argv)
 	struct options o;
 	size_t count;
 
-	if (options_parse(argc, argv, OPTION_JSON | OPTION_SERVER, &o, &err) < 0)
+	if (options_parse(argc, argv, ALLOWED, &o, &err) < 0)
 		return cli_usage(&err);
 	if (o.server_count > 0 || (o.argument_count == 1 && strcmp(o.arguments[0], "s3") == 0))
 		return cmd_bench_servers(&o);
@@ -121,3 +122,12 @@ int cmd_bench(int argc, char **argv)
 #endif
 	return measure_all(rows, results, count, o.json) == count ? CLI_PASS : CLI_BROKEN;
 }
+
+const struct command command_bench = { .name = "bench",
+	.arguments = "[NAME...] | s3 --server ...",
+	.doc = "speed, beside the raw limits of this machine",
+	.examples = "bench\n"
+		    "bench sim --json\n"
+		    "bench cql --cassandra 127.0.0.1:9042\n",
+	.options = ALLOWED,
+	.run = cmd_bench };

@@ -10,6 +10,8 @@
 
 #include <stdio.h>
 
+#define ALLOWED (OPTION_SET | OPTION_CONF)
+
 static void print(const struct conf_problems *problems)
 {
 	struct lab_buf line;
@@ -66,7 +68,7 @@ static int check_conf(const char *path, struct lab_arena *arena, struct lab_erro
 	return check_dicts(&settings, arena, err);
 }
 
-int cmd_check(int argc, char **argv)
+static int cmd_check(int argc, char **argv)
 {
 	struct lab_arena *arena = lab_arena_new(cli_heap(), SIZE_MAX / 8);
 	const struct scenario *scenario;
@@ -74,7 +76,7 @@ int cmd_check(int argc, char **argv)
 	struct options o;
 	int status = CLI_PASS;
 
-	if (options_parse(argc, argv, OPTION_SET | OPTION_CONF, &o, &err) < 0)
+	if (options_parse(argc, argv, ALLOWED, &o, &err) < 0)
 		return cli_usage(&err);
 	if (o.argument_count == 0) {
 		lab_fail(&err, LAB_INVALID, "check needs a file");
@@ -93,3 +95,10 @@ int cmd_check(int argc, char **argv)
 	}
 	return status;
 }
+
+const struct command command_check = { .name = "check",
+	.arguments = "FILE...",
+	.doc = "errors and advice for a dovecot.conf or a scenario",
+	.examples = "check /etc/dovecot/dovecot.conf\n",
+	.options = ALLOWED,
+	.run = cmd_check };

@@ -11,7 +11,7 @@
 
 #define OUTPUT_MAX ((size_t)1 << 28)
 
-static int usage(FILE *to)
+static void help(FILE *to)
 {
 	fprintf(to, "oboxlab cluster COMMAND --cql HOST[,HOST...]:PORT [options]\n\n");
 	for (unsigned i = 0; i < CLUSTER_COMMAND_COUNT; i++)
@@ -28,7 +28,6 @@ static int usage(FILE *to)
 		"\nExit status: 0 done, 1 it could not, 2 usage, 5 refused by the guard, 6 "
 		"unreachable\n",
 		CLUSTER_TOOL_KEYSPACE);
-	return to == stdout ? CLI_PASS : CLI_USAGE;
 }
 
 struct call {
@@ -97,7 +96,7 @@ static int status_of(const struct lab_error *err, bool is_guarded)
 									: CLI_FAIL;
 }
 
-int cmd_cluster(int argc, char **argv)
+static int cmd_cluster(int argc, char **argv)
 {
 	struct call call = { .tool = { .keyspace = CLUSTER_TOOL_KEYSPACE,
 				     .user = getenv("OBOXLAB_CQL_USER"),
@@ -108,10 +107,10 @@ int cmd_cluster(int argc, char **argv)
 	struct lab_buf out;
 	bool is_guarded;
 
-	if (argc < 2)
-		return usage(stderr);
-	if (strcmp(argv[1], "--help") == 0)
-		return usage(stdout);
+	if (argc < 2) {
+		help(stderr);
+		return CLI_USAGE;
+	}
 	if (read_arguments(&call, argc, argv, &err) < 0)
 		return cli_usage(&err);
 	lab_buf_init(&out, cli_heap(), OUTPUT_MAX);
@@ -121,3 +120,9 @@ int cmd_cluster(int argc, char **argv)
 	}
 	return fwrite(out.data, 1, out.len, stdout) == out.len ? CLI_PASS : CLI_FAIL;
 }
+
+const struct command command_cluster = { .name = "cluster",
+	.arguments = "COMMAND --cql HOST[,HOST...]:PORT",
+	.doc = "doveadm cluster on a GeoDB: site, backend, group, user, tag",
+	.run = cmd_cluster,
+	.help = help };

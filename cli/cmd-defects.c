@@ -214,7 +214,7 @@ static int hunt(struct hunting *h)
 	return status;
 }
 
-int cmd_defects(int argc, char **argv)
+static int cmd_defects(int argc, char **argv)
 {
 	struct hunting *h = calloc(1, sizeof(*h));
 	const char *verb;
@@ -237,3 +237,11 @@ int cmd_defects(int argc, char **argv)
 	free(h);
 	return status;
 }
+
+const struct command command_defects = { .name = "defects",
+	.arguments = "list | hunt [NAME...]",
+	.doc = "how many seeds find each known mistake",
+	.examples = "defects list\n"
+		    "defects hunt ack-before-put --soon\n",
+	.options = ALLOWED,
+	.run = cmd_defects };

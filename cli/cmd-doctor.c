@@ -72,7 +72,7 @@ static void check_confinement(void)
 				     "shows them");
 }
 
-int cmd_doctor(int argc, char **argv)
+static int cmd_doctor(int argc, char **argv)
 {
 	struct lab_error err;
 	struct utsname machine;
@@ -98,3 +98,8 @@ int cmd_doctor(int argc, char **argv)
 	printf("%s\n", ok ? "this machine is fit" : "something is missing");
 	return ok ? CLI_PASS : CLI_BROKEN;
 }
+
+const struct command command_doctor = { .name = "doctor",
+	.arguments = "",
+	.doc = "is this machine fit to run the laboratory?",
+	.run = cmd_doctor };

@@ -17,33 +17,16 @@ static const struct {
 #undef X
 };
 
-static int usage(FILE *to)
+static void help(FILE *to)
 {
 	fprintf(to, "oboxlab fs COMMAND [options] PATH...\n\n");
 	for (int i = 0; i < FS_TOOL_COMMAND_COUNT; i++)
-		fprintf(to, "  %-9s %-12s %s\n", fs_tool_command_name((enum fs_tool_command)i),
+		fprintf(to, "  %-13s %-12s %s\n", fs_tool_command_name((enum fs_tool_command)i),
 			docs[i].arguments, docs[i].doc);
-	fprintf(to,
-		"\nOptions:\n"
-		"  --conf FILE        the operator's dovecot.conf, unchanged\n"
-		"  --filter NAME      obox_fs (default), obox_index_fs, fts_dovecot_fs\n"
-		"  --uri URI          instead of both, for example "
-		"'s3:http://key:secret@127.0.0.1:9000/?bucket=b'\n"
-		"  --user USER        %%u, %%n, %%d and mail_home's %%h; X-Dovecot-Username\n"
-		"  --var NAME=VALUE   home, service, session, lip, rip, pid, hostname\n"
-		"  -f, --file FILE    put: what to store; get: where to\n"
-		"  --meta KEY=VALUE   put, copy: kept beside the object\n"
-		"  -R                 delete, iter: all that is below\n"
-		"  --null             a NUL behind each line instead of a newline\n"
-		"  --map H:P=A:P      connections to host H port P go to address A port P "
-		"(\",plain\": no TLS)\n"
-		"  --ca FILE          certificates to trust instead of the system's\n"
-		"  --root DIR         where fscache and posix keep their files (default: nowhere)\n"
-		"  --remote           other machines than this one may be connected to\n"
-		"  -v                 every request and event on standard error\n"
-		"\nExit status: 0 done, 1 the storage said no, 2 usage or settings,\n"
-		"4 may have happened, 5 refused by the guard, 6 unreachable\n");
-	return to == stdout ? CLI_PASS : CLI_USAGE;
+	fprintf(to, "\nOptions:\n");
+	options_print(OPTION_CONF | OPTION_FS, to);
+	fprintf(to, "\nExit status: 0 done, 1 the storage said no, 2 usage or settings,\n"
+		    "4 may have happened, 5 refused by the guard, 6 unreachable\n");
 }
 
 static int load_conf(
@@ -166,17 +149,17 @@ static int run(struct call *call)
 	return fs_tool_status(outcome, &result, &err);
 }
 
-int cmd_fs(int argc, char **argv)
+static int cmd_fs(int argc, char **argv)
 {
 	struct call call = { .arena = lab_arena_new(cli_heap(), SIZE_MAX / 8) };
 	struct options *o = &call.options;
 	struct lab_error err;
 	int command;
 
-	if (argc < 2)
-		return usage(stderr);
-	if (strcmp(argv[1], "--help") == 0)
-		return usage(stdout);
+	if (argc < 2) {
+		help(stderr);
+		return CLI_USAGE;
+	}
 	if (options_parse(argc, argv, OPTION_CONF | OPTION_DEFECT | OPTION_FS, o, &err) < 0)
 		return cli_usage(&err);
 	lab_defects_on = o->defects;
@@ -191,3 +174,9 @@ int cmd_fs(int argc, char **argv)
 		return cli_usage(&err);
 	return run(&call);
 }
+
+const struct command command_fs = { .name = "fs",
+	.arguments = "COMMAND PATH...",
+	.doc = "one operation on your own storage: get, put, copy, delete, ...",
+	.run = cmd_fs,
+	.help = help };

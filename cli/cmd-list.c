@@ -18,6 +18,8 @@
 
 #include <stdio.h>
 
+#define NAMES_MAX 256
+
 static void list_faults(void)
 {
 	printf("kinds\n");
@@ -199,10 +201,34 @@ static const struct list {
 	{ "costs", list_costs },
 };
 
-int cmd_list(int argc, char **argv)
+/* "faults, invariants, ..." */
+static const char *all_lists(char line[NAMES_MAX])
+{
+	size_t used = 0;
+
+	for (size_t i = 0; i < LAB_COUNT_OF(lists); i++)
+		used += (size_t)snprintf(
+			line + used, NAMES_MAX - used, "%s%s", i > 0 ? ", " : "", lists[i].name);
+	return line;
+}
+
+static void help(FILE *to)
+{
+	char line[NAMES_MAX];
+
+	fprintf(to,
+		"oboxlab list WHAT...\n"
+		"  the vocabulary, from the tables that the program works with\n\n"
+		"WHAT is one or more of:\n"
+		"  %s\n"
+		"\nExit status: 0, or 2 if there is no such list\n",
+		all_lists(line));
+}
+
+static int cmd_list(int argc, char **argv)
 {
 	const char *names[LAB_COUNT_OF(lists)];
-	char hint[CONF_HINT_MAX];
+	char hint[CONF_HINT_MAX], line[NAMES_MAX];
 	struct lab_error err;
 	struct options o;
 
@@ -226,10 +252,13 @@ int cmd_list(int argc, char **argv)
 	}
 	if (o.argument_count > 0)
 		return CLI_PASS;
-	lab_fail(&err, LAB_INVALID,
-		"list needs one of faults, invariants, marks, always, holds, buggify, settings, "
-		"events, "
-		"defects, "
-		"costs");
+	lab_fail(&err, LAB_INVALID, "list needs one or more of: %s", all_lists(line));
 	return cli_usage(&err);
 }
+
+const struct command command_list = { .name = "list",
+	.arguments = "WHAT...",
+	.doc = "the vocabulary, from the tables that the program works with",
+	.examples = "list faults invariants\n",
+	.run = cmd_list,
+	.help = help };

@@ -30,7 +30,7 @@ static int add_all(const struct options *o, struct matrix *matrix, struct lab_er
 	return 0;
 }
 
-int cmd_matrix(int argc, char **argv)
+static int cmd_matrix(int argc, char **argv)
 {
 	struct matrix *matrix = matrix_new(cli_heap());
 	struct lab_error err;
@@ -47,3 +47,11 @@ int cmd_matrix(int argc, char **argv)
 	matrix_free(&matrix);
 	return gaps == 0 ? CLI_PASS : CLI_FAIL;
 }
+
+const struct command command_matrix = { .name = "matrix",
+	.arguments = "FILE.json...",
+	.doc = "what no campaign and no hunt has reached",
+	.examples = "test scenarios/*.scn --seeds 1..20 --json --quiet >campaigns.json\n"
+		    "defects hunt --json --quiet >hunt.json\n"
+		    "matrix campaigns.json hunt.json\n",
+	.run = cmd_matrix };

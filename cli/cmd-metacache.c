@@ -15,27 +15,50 @@
 #define ARGUMENTS_MAX 64
 #define OUTPUT_MAX ((size_t)1 << 30)
 
-static int usage(FILE *to)
+/* The verbs of one of the three commands. */
+static void print_help(const char *command, FILE *to)
 {
-	fprintf(to, "oboxlab metacache COMMAND, oboxlab obox user COMMAND, oboxlab fts check "
-		    "[options]\n\n");
-	for (int i = 0; i < OPERATOR_VERB_COUNT; i++)
-		fprintf(to, "  %s %s\n      %s\n", operator_verb_words((enum operator_verb)i),
-			operator_verb_arguments((enum operator_verb)i),
-			operator_verb_doc((enum operator_verb)i));
-	fprintf(to, "  metacache unpack BUNDLE [DIR]\n"
-		    "      what is in an index bundle, as `oboxlab fs get` brought it; into DIR\n"
-		    "\nOptions:\n"
+	size_t len = strlen(command);
+
+	fprintf(to, "oboxlab %s COMMAND --conf FILE --root DIR [options]\n\n", command);
+	for (int i = 0; i < OPERATOR_VERB_COUNT; i++) {
+		const char *words = operator_verb_words((enum operator_verb)i);
+
+		if (strncmp(words, command, len) == 0 && words[len] == ' ')
+			fprintf(to, "  %s %s\n      %s\n", words,
+				operator_verb_arguments((enum operator_verb)i),
+				operator_verb_doc((enum operator_verb)i));
+	}
+	if (strcmp(command, "metacache") == 0)
+		fprintf(to,
+			"  metacache unpack BUNDLE [DIR]\n"
+			"      what is in an index bundle, as `oboxlab fs get` brought it; into "
+			"DIR\n");
+	fprintf(to, "\nOptions:\n"
 		    "  --conf FILE        the operator's dovecot.conf, unchanged\n"
 		    "  --root DIR         the backend's \"/\": homes and the metacache's state are "
 		    "below\n"
 		    "  --var hostname=N   the backend's name: bundles are written under it\n"
 		    "  --map, --ca, --remote, -v  as for oboxlab fs\n"
-		    "\nNobody else may use the directory meanwhile. Exit status: 0 done, 1 it "
-		    "could not,\n"
-		    "2 usage or settings, 5 refused by the guard, 6 unreachable,\n"
-		    "65 the user is open in a session\n");
-	return to == stdout ? CLI_PASS : CLI_USAGE;
+		    "\nNobody else may use the directory meanwhile.\n"
+		    "\nExit status: 0 done, 1 it could not, 2 usage or settings, 5 refused by the "
+		    "guard,\n"
+		    "6 unreachable, 65 the user is open in a session\n");
+}
+
+static void help_metacache(FILE *to)
+{
+	print_help("metacache", to);
+}
+
+static void help_obox(FILE *to)
+{
+	print_help("obox", to);
+}
+
+static void help_fts(FILE *to)
+{
+	print_help("fts", to);
 }
 
 /* ---- unpack ---- */
@@ -192,16 +215,16 @@ static int run(struct call *call)
 	return status != 0 ? status : fs_tool_status(outcome, &result, &err);
 }
 
-int cmd_metacache(int argc, char **argv)
+static int cmd_metacache(int argc, char **argv)
 {
 	struct lab_arena *arena = lab_arena_new(cli_heap(), SIZE_MAX / 8);
 	struct call *call = lab_arena_new_of(arena, struct call);
 	struct lab_error err;
 
-	if (argc < 2)
-		return usage(stderr);
-	if (strcmp(argv[1], "--help") == 0)
-		return usage(stdout);
+	if (argc < 2) {
+		print_help(argv[0], stderr);
+		return CLI_USAGE;
+	}
 	if (strcmp(argv[0], "metacache") == 0 && strcmp(argv[1], "unpack") == 0 &&
 		(argc == 3 || argc == 4))
 		return unpack(argv[2], argc == 4 ? argv[3] : NULL);
@@ -209,3 +232,21 @@ int cmd_metacache(int argc, char **argv)
 		return cli_usage(&err);
 	return run(call);
 }
+
+const struct command command_metacache = { .name = "metacache",
+	.arguments = "COMMAND --conf FILE --root DIR",
+	.doc = "a backend's metacache: list, flush, clean, refresh, rescan, ...",
+	.run = cmd_metacache,
+	.help = help_metacache };
+
+const struct command command_obox = { .name = "obox",
+	.arguments = "user delete|wait -u USER --conf FILE --root DIR",
+	.doc = "a user as a whole: deleted, waited for",
+	.run = cmd_metacache,
+	.help = help_obox };
+
+const struct command command_fts = { .name = "fts",
+	.arguments = "check full|fast -u USER [FOLDER] --conf FILE --root DIR",
+	.doc = "is the search index what the folders are?",
+	.run = cmd_metacache,
+	.help = help_fts };

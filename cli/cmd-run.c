@@ -12,9 +12,12 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define ALLOWED \
+#define RUN_OPTIONS \
 	(OPTION_SEED | OPTION_DEFECT | OPTION_SET | OPTION_CONF | OPTION_MBOX | OPTION_WORLD | \
 		OPTION_JSON | OPTION_HISTORY | OPTION_S3 | OPTION_CQL | OPTION_INJECT)
+#define REPLAY_OPTIONS \
+	(OPTION_UNTIL | OPTION_QUIET | OPTION_DEFECT | OPTION_SET | OPTION_CONF | OPTION_MBOX | \
+		OPTION_JSON | OPTION_INJECT)
 
 struct single {
 	struct options options;
@@ -194,7 +197,7 @@ static int check_arguments(const struct options *o, struct lab_error *err)
 	return 0;
 }
 
-int cmd_run(int argc, char **argv)
+static int cmd_run(int argc, char **argv)
 {
 	struct single s = { .arena = lab_arena_new(cli_heap(), SIZE_MAX / 8) };
 	struct lab_error err;
@@ -202,7 +205,7 @@ int cmd_run(int argc, char **argv)
 	struct lab_buf history, elle;
 	int status;
 
-	if (options_parse(argc, argv, ALLOWED, &s.options, &err) < 0 ||
+	if (options_parse(argc, argv, RUN_OPTIONS, &s.options, &err) < 0 ||
 		check_arguments(&s.options, &err) < 0)
 		return cli_usage(&err);
 	if (prepare(&s, s.options.arguments[0], &err) < 0)
@@ -228,6 +231,14 @@ int cmd_run(int argc, char **argv)
 	return status;
 }
 
+const struct command command_run = { .name = "run",
+	.arguments = "SCN",
+	.doc = "one run, with its report",
+	.examples = "run scenarios/001-standard-storm.scn --seed 4711\n"
+		    "run scenarios/001-standard-storm.scn --world live\n",
+	.options = RUN_OPTIONS,
+	.run = cmd_run };
+
 /* ---- replay ---- */
 
 static void print_event(void *ctx, const struct lab_event *event, const char *host)
@@ -252,7 +263,7 @@ static int replay_arguments(struct single *s, const char **ret_path, struct lab_
 	return 0;
 }
 
-int cmd_replay(int argc, char **argv)
+static int cmd_replay(int argc, char **argv)
 {
 	struct single s = { .arena = lab_arena_new(cli_heap(), SIZE_MAX / 8) };
 	struct lab_error err;
@@ -260,8 +271,7 @@ int cmd_replay(int argc, char **argv)
 	const char *path = NULL;
 	int status;
 
-	if (options_parse(argc, argv, ALLOWED | OPTION_UNTIL | OPTION_QUIET, &s.options, &err) <
-			0 ||
+	if (options_parse(argc, argv, REPLAY_OPTIONS, &s.options, &err) < 0 ||
 		replay_arguments(&s, &path, &err) < 0 || prepare(&s, path, &err) < 0)
 		return cli_usage(&err);
 	lab_buf_init(&line, cli_heap(), 1024u * 1024);
@@ -283,3 +293,10 @@ int cmd_replay(int argc, char **argv)
 	finish(&s);
 	return status;
 }
+
+const struct command command_replay = { .name = "replay",
+	.arguments = "SEED SCN",
+	.doc = "one run again, event by event",
+	.examples = "replay 4711 scenarios/001-standard-storm.scn --until 90s\n",
+	.options = REPLAY_OPTIONS,
+	.run = cmd_replay };

@@ -12,9 +12,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#define ALLOWED \
-	(OPTION_S3 | OPTION_CQL | OPTION_IMDS | OPTION_ADMIN | OPTION_PROFILE | OPTION_FAULTS | \
-		OPTION_DATA | OPTION_SCALITY | OPTION_TLS)
+#define ALLOWED (OPTION_LISTEN | OPTION_SERVE)
 #define OUTPUT_MAX 65536
 
 static uint64_t clock_ns(clockid_t clock)
@@ -46,7 +44,7 @@ static void block_signals(sigset_t *ret)
 	lab_assert(sigprocmask(SIG_BLOCK, ret, NULL) == 0);
 }
 
-int cmd_serve(int argc, char **argv)
+static int cmd_serve(int argc, char **argv)
 {
 	struct lab_arena *arena = lab_arena_new(cli_heap(), SIZE_MAX / 8);
 	struct serve_options options = { .reader = &cli_reader,
@@ -91,3 +89,11 @@ int cmd_serve(int argc, char **argv)
 	serve_stop(&serve);
 	return CLI_PASS;
 }
+
+const struct command command_serve = { .name = "serve",
+	.arguments = "",
+	.doc = "the emulators on sockets, until SIGTERM",
+	.examples = "serve --profile aws.conf --data DIR\n"
+		    "serve --s3 127.0.0.1:9000 --admin 127.0.0.1:9009\n",
+	.options = ALLOWED,
+	.run = cmd_serve };

@@ -54,7 +54,7 @@ static struct shrunk *begin(int argc, char **argv, int *ret_status)
 	return NULL;
 }
 
-int cmd_shrink(int argc, char **argv)
+static int cmd_shrink(int argc, char **argv)
 {
 	int status = CLI_FAIL;
 	struct shrunk *s = begin(argc, argv, &status);
@@ -78,6 +78,14 @@ int cmd_shrink(int argc, char **argv)
 	return status;
 }
 
+const struct command command_shrink = { .name = "shrink",
+	.arguments = "SEED SCN",
+	.doc = "the least that still fails in the same way, as a scenario",
+	.examples =
+		"shrink 1 scenarios/001-standard-storm.scn --defect ack-before-put -o min.scn\n",
+	.options = ALLOWED,
+	.run = cmd_shrink };
+
 static int print_explanation(const struct shrunk *s, struct lab_error *err)
 {
 	struct lab_buf text;
@@ -93,7 +101,7 @@ static int print_explanation(const struct shrunk *s, struct lab_error *err)
 	return result;
 }
 
-int cmd_explain(int argc, char **argv)
+static int cmd_explain(int argc, char **argv)
 {
 	int status = CLI_FAIL;
 	struct shrunk *s = begin(argc, argv, &status);
@@ -112,3 +120,11 @@ int cmd_explain(int argc, char **argv)
 	free(s);
 	return CLI_FAIL;
 }
+
+const struct command command_explain = { .name = "explain",
+	.arguments = "SEED SCN | FILE",
+	.doc = "what it takes to fail, and why",
+	.examples = "explain 1 scenarios/001-standard-storm.scn --defect ack-before-put\n"
+		    "explain min.scn\n",
+	.options = ALLOWED,
+	.run = cmd_explain };

@@ -65,7 +65,7 @@ static void on_progress(void *ctx, uint64_t done, uint64_t findings, uint64_t wa
 			findings, wall_ns / LAB_SEC);
 }
 
-int cmd_sweep(int argc, char **argv)
+static int cmd_sweep(int argc, char **argv)
 {
 	_Static_assert(OPTIONS_FAULTS_MAX <= SWEEP_PATTERNS_MAX, "every --fault has its place");
 	struct lab_arena *arena = lab_arena_new(cli_heap(), SIZE_MAX / 8);
@@ -88,3 +88,12 @@ int cmd_sweep(int argc, char **argv)
 	free(result);
 	return status;
 }
+
+const struct command command_sweep = { .name = "sweep",
+	.arguments = "SCN",
+	.doc = "every request of a run fails in every way",
+	.examples = "sweep scenarios/051-sweep-mails.scn\n"
+		    "sweep scenarios/051-sweep-mails.scn --fault 'cql.write:write_*' --then "
+		    "overloaded\n",
+	.options = ALLOWED,
+	.run = cmd_sweep };

@@ -115,7 +115,7 @@ static int worse(int a, int b)
 	return CLI_PASS;
 }
 
-int cmd_test(int argc, char **argv)
+static int cmd_test(int argc, char **argv)
 {
 	struct lab_arena *arena = lab_arena_new(cli_heap(), SIZE_MAX / 8);
 	const struct scenario *scenarios[OPTIONS_SCENARIOS_MAX];
@@ -157,3 +157,13 @@ int cmd_test(int argc, char **argv)
 	}
 	return status;
 }
+
+const struct command command_test = { .name = "test",
+	.arguments = "SCN...",
+	.doc = "many seeds on all cores, and a verdict",
+	.examples = "test scenarios/001-standard-storm.scn --seeds 1..1000\n"
+		    "test scenarios/001-standard-storm.scn --conf /etc/dovecot/dovecot.conf\n"
+		    "test scenarios/001-standard-storm.scn --set user.count=200 --set "
+		    "'fault.rate=1/2'\n",
+	.options = ALLOWED,
+	.run = cmd_test };

@@ -79,7 +79,7 @@ static int to_file(const struct options *o, struct run_options *run, struct lab_
 	return status;
 }
 
-int cmd_trace(int argc, char **argv)
+static int cmd_trace(int argc, char **argv)
 {
 	struct lab_arena *arena = lab_arena_new(cli_heap(), SIZE_MAX / 8);
 	struct run_options run = { .scenario = NULL };
@@ -94,3 +94,10 @@ int cmd_trace(int argc, char **argv)
 	run.mails = mails;
 	return to_file(&o, &run, &err) < 0 ? cli_usage(&err) : CLI_PASS;
 }
+
+const struct command command_trace = { .name = "trace",
+	.arguments = "SEED SCN -o FILE.json",
+	.doc = "one run for ui.perfetto.dev, on its own time line",
+	.examples = "trace 4711 scenarios/001-standard-storm.scn -o t.json\n",
+	.options = ALLOWED,
+	.run = cmd_trace };

@@ -5,7 +5,8 @@
 #include "core/conf/conf.h"
 #include "core/base/defect.h"
 
-#include <stdio.h>
+#define DOC_COLUMN 28
+#define DOC_WIDTH 72
 
 static const char *const defect_names[] = {
 #define X(name, text, source, first, doc) text,
@@ -16,63 +17,102 @@ static const char *const defect_names[] = {
 struct option {
 	const char *name;
 	enum cli_option id;
-	bool has_value;
 	size_t text; /* offset of the field that takes the value as it is; 0: read_option() */
+	const char *argument; /* of its value; NULL: it has none */
+	const char *doc;      /* NULL: another name of the next one */
 };
+#define FIELD(name) offsetof(struct options, name)
 static const struct option table[] = {
-	{ "--seed", OPTION_SEED, true, 0 },
-	{ "--seeds", OPTION_SEEDS, true, 0 },
-	{ "-t", OPTION_TIME, true, 0 },
-	{ "-j", OPTION_WORKERS, true, 0 },
-	{ "--defect", OPTION_DEFECT, true, 0 },
-	{ "--set", OPTION_SET, true, 0 },
-	{ "--inject", OPTION_INJECT, true, 0 },
-	{ "--fault", OPTION_FAULT, true, 0 },
-	{ "--then", OPTION_FAULT, true, offsetof(struct options, then) },
-	{ "--conf", OPTION_CONF, true, offsetof(struct options, conf) },
-	{ "--mbox", OPTION_MBOX, true, offsetof(struct options, mbox) },
-	{ "--world", OPTION_WORLD, true, 0 },
-	{ "--json", OPTION_JSON, false, 0 },
-	{ "--first", OPTION_FIRST, false, 0 },
-	{ "--until", OPTION_UNTIL, true, 0 },
-	{ "--quiet", OPTION_QUIET, false, 0 },
-	{ "--guard", OPTION_GUARD, true, 0 },
-	{ "--explore", OPTION_GUARD, false, 0 },
-	{ "-o", OPTION_OUTPUT, true, offsetof(struct options, output) },
-	{ "--history", OPTION_HISTORY, true, offsetof(struct options, history) },
-	{ "--profile-checks", OPTION_HISTORY, false, 0 },
-	{ "--history-elle", OPTION_HISTORY, true, offsetof(struct options, history_elle) },
-	{ "--s3", OPTION_S3, true, offsetof(struct options, s3) },
-	{ "--cql", OPTION_CQL, true, offsetof(struct options, cql) },
-	{ "--imds", OPTION_IMDS, true, offsetof(struct options, imds) },
-	{ "--sproxyd", OPTION_SCALITY, true, offsetof(struct options, sproxyd) },
-	{ "--cdmi", OPTION_SCALITY, true, offsetof(struct options, cdmi) },
-	{ "--admin", OPTION_ADMIN, true, offsetof(struct options, admin) },
-	{ "--data", OPTION_DATA, true, offsetof(struct options, data) },
-	{ "--tls-cert", OPTION_TLS, true, offsetof(struct options, tls_cert) },
-	{ "--tls-key", OPTION_TLS, true, offsetof(struct options, tls_key) },
-	{ "--tls-client-ca", OPTION_TLS, true, offsetof(struct options, tls_client_ca) },
-	{ "--profile", OPTION_PROFILE, true, offsetof(struct options, profile) },
-	{ "--faults", OPTION_FAULTS, true, offsetof(struct options, faults) },
-	{ "--server", OPTION_SERVER, true, 0 },
-	{ "--cassandra", OPTION_SERVER, true, offsetof(struct options, cassandra) },
-	{ "--scenarios", OPTION_HUNT, true, 0 },
-	{ "--soon", OPTION_HUNT, false, 0 },
-	{ "--runs", OPTION_SHRINK, true, 0 },
-	{ "--filter", OPTION_FS, true, offsetof(struct options, fs.filter) },
-	{ "--uri", OPTION_FS, true, offsetof(struct options, fs.uri) },
-	{ "-f", OPTION_FS, true, offsetof(struct options, fs.file) },
-	{ "--file", OPTION_FS, true, offsetof(struct options, fs.file) },
-	{ "--user", OPTION_FS, true, offsetof(struct options, fs.user) },
-	{ "--var", OPTION_FS, true, 0 },
-	{ "--meta", OPTION_FS, true, 0 },
-	{ "--map", OPTION_FS, true, 0 },
-	{ "--root", OPTION_FS, true, offsetof(struct options, fs.root) },
-	{ "--ca", OPTION_FS, true, offsetof(struct options, fs.ca_file) },
-	{ "-R", OPTION_FS, false, 0 },
-	{ "--null", OPTION_FS, false, 0 },
-	{ "--remote", OPTION_FS, false, 0 },
-	{ "-v", OPTION_FS, false, 0 },
+	{ "--seed", OPTION_SEED, 0, "S", "the seed of the run (1)" },
+	{ "--seeds", OPTION_SEEDS, 0, "A..B", "the seeds of the campaign (1..100)" },
+	{ "-t", OPTION_TIME, 0, "TIME", "for so long at most: 90s, 10min, 2h" },
+	{ "-j", OPTION_WORKERS, 0, "N", "so many workers (one for each core)" },
+	{ "--defect", OPTION_DEFECT, 0, "NAME",
+		"a known mistake, switched on: the oracle must find it" },
+	{ "--set", OPTION_SET, 0, "SECTION.KEY=V",
+		"a scenario's key, for all sections of that name" },
+	{ "--inject", OPTION_INJECT, 0, "FAULT",
+		"[>]POINT:KIND:N[+[TIME]][:DISK,DOWN]: the N-th request there fails; + and all "
+		"later ones; DISK,DOWN: and its backend crashes (keep,2s)" },
+	{ "--fault", OPTION_FAULT, 0, "POINT[:KIND]", "only these; * at the end; crash: crashes" },
+	{ "--then", OPTION_FAULT, FIELD(then), "KIND",
+		"and all there in the next second by this one" },
+	{ "--conf", OPTION_CONF, FIELD(conf), "FILE",
+		"an operator's dovecot.conf, unchanged; for a scenario instead of what it "
+		"includes" },
+	{ "--mbox", OPTION_MBOX, FIELD(mbox), "FILE|DIR",
+		"real mails: an mbox, or a folder of .eml files" },
+	{ "--world", OPTION_WORLD, 0, "sim|live",
+		"live: over sockets of this machine, in real time" },
+	{ "--json", OPTION_JSON, 0, NULL, "machine-readable" },
+	{ "--first", OPTION_FIRST, 0, NULL, "stop at the first failure" },
+	{ "--until", OPTION_UNTIL, 0, "TIME|#EVENT", "stop there" },
+	{ "--quiet", OPTION_QUIET, 0, NULL, "no progress, no events" },
+	{ "--guard", OPTION_GUARD, 0, "N",
+		"one of N seeds is run twice, and each that fails (64); 0: none" },
+	{ "--explore", OPTION_GUARD, 0, NULL, "go on from runs that were where none had been" },
+	{ "-o", OPTION_OUTPUT, FIELD(output), "FILE",
+		"where the result goes; of test --explore a folder" },
+	{ "--history", OPTION_HISTORY, FIELD(history), "FILE",
+		"what clients asked for and were told" },
+	{ "--profile-checks", OPTION_HISTORY, 0, NULL,
+		"what share of the time each checker takes" },
+	{ "--history-elle", OPTION_HISTORY, FIELD(history_elle), "FILE",
+		"the history for the checker Elle (list-append, EDN)" },
+	{ "--s3", OPTION_S3, FIELD(s3), "URL",
+		"with --world live: an S3 server that is not ours, with a key and an empty bucket: "
+		"http://KEY:SECRET@HOST:PORT/?bucket=B" },
+	{ "--cql", OPTION_CQL, FIELD(cql), "HOST[,HOST...]:PORT",
+		"with --world live: a Cassandra that is not ours; its keyspace is made, and "
+		"dropped. User and password: OBOXLAB_CQL_USER, OBOXLAB_CQL_PASSWORD, or the "
+		"settings" },
+	{ "--s3", OPTION_LISTEN, FIELD(s3), "A:P",
+		"where S3 listens; without addresses all services do, on loopback; port 0: any" },
+	{ "--cql", OPTION_LISTEN, FIELD(cql), "A:P", "where Cassandra listens" },
+	{ "--imds", OPTION_LISTEN, FIELD(imds), "A:P", "where the metadata service listens" },
+	{ "--sproxyd", OPTION_LISTEN, FIELD(sproxyd), "A:P", "where Scality's sproxyd listens" },
+	{ "--cdmi", OPTION_LISTEN, FIELD(cdmi), "A:P", "where Scality's CDMI listens" },
+	{ "--admin", OPTION_SERVE, FIELD(admin), "A:P",
+		"health, counters, log, faults; loopback only" },
+	{ "--data", OPTION_SERVE, FIELD(data), "DIR",
+		"S3's and Cassandra's data outlive the program (SQLite)" },
+	{ "--tls-cert", OPTION_SERVE, FIELD(tls_cert), "FILE",
+		"S3 and Cassandra speak TLS with this certificate (PEM)" },
+	{ "--tls-key", OPTION_SERVE, FIELD(tls_key), "FILE", "and this key" },
+	{ "--tls-client-ca", OPTION_SERVE, FIELD(tls_client_ca), "FILE",
+		"and want a certificate that it signed from each client" },
+	{ "--profile", OPTION_SERVE, FIELD(profile), "FILE",
+		"buckets, keys, rates, latencies, nodes" },
+	{ "--faults", OPTION_SERVE, FIELD(faults), "FILE", "what goes wrong" },
+	{ "--server", OPTION_SERVER, 0, "SERVER",
+		"bench s3: NAME=http://127.0.0.1:PORT,KEY,SECRET,BUCKET[,PID[,START_MS]]" },
+	{ "--cassandra", OPTION_SERVER, FIELD(cassandra), "A:P",
+		"a genuine Cassandra beside the emulator; loopback only" },
+	{ "--scenarios", OPTION_HUNT, 0, "PATTERN",
+		"against these, instead of the directory's storms" },
+	{ "--soon", OPTION_HUNT, 0, NULL, "each against the scenario in the table only" },
+	{ "--runs", OPTION_SHRINK, 0, "N", "so many runs at most" },
+	{ "--filter", OPTION_FS, FIELD(fs.filter), "NAME",
+		"obox_fs (default), obox_index_fs, fts_dovecot_fs" },
+	{ "--uri", OPTION_FS, FIELD(fs.uri), "URI",
+		"instead of --conf and --filter: 's3:http://KEY:SECRET@127.0.0.1:9000/?bucket=b'" },
+	{ "-f", OPTION_FS, FIELD(fs.file), "FILE", NULL },
+	{ "--file", OPTION_FS, FIELD(fs.file), "FILE",
+		"put: what to store; get: where to (also -f)" },
+	{ "--user", OPTION_FS, FIELD(fs.user), "USER",
+		"%u, %n, %d and mail_home's %h; X-Dovecot-Username" },
+	{ "--var", OPTION_FS, 0, "NAME=VALUE", "home, service, session, lip, rip, pid, hostname" },
+	{ "--meta", OPTION_FS, 0, "KEY=VALUE", "put, copy: kept beside the object" },
+	{ "--map", OPTION_FS, 0, "H:P=A:P",
+		"connections to host H port P go to address A port P (\",plain\": no TLS)" },
+	{ "--root", OPTION_FS, FIELD(fs.root), "DIR",
+		"where fscache and posix keep their files (nowhere)" },
+	{ "--ca", OPTION_FS, FIELD(fs.ca_file), "FILE",
+		"certificates to trust instead of the system's" },
+	{ "-R", OPTION_FS, 0, NULL, "delete, iter: all that is below" },
+	{ "--null", OPTION_FS, 0, NULL, "a NUL behind each line instead of a newline" },
+	{ "--remote", OPTION_FS, 0, NULL, "other machines than this one may be connected to" },
+	{ "-v", OPTION_FS, 0, NULL, "every request and event on standard error" },
 };
 
 static int read_seeds(const char *text, struct options *o, struct lab_error *err)
@@ -246,13 +286,8 @@ static int read_option(
 	case OPTION_OUTPUT:
 	case OPTION_S3:
 	case OPTION_CQL:
-	case OPTION_IMDS:
-	case OPTION_SCALITY:
-	case OPTION_ADMIN:
-	case OPTION_DATA:
-	case OPTION_PROFILE:
-	case OPTION_FAULTS:
-	case OPTION_TLS:
+	case OPTION_LISTEN:
+	case OPTION_SERVE:
 		break;
 	}
 	lab_bug("an option without a reader");
@@ -301,9 +336,9 @@ int options_parse(
 		option = find(argv[i], allowed, err);
 		if (option == NULL)
 			return -1;
-		if (option->has_value && i + 1 == argc)
+		if (option->argument != NULL && i + 1 == argc)
 			return lab_fail(err, LAB_INVALID, "%s needs a value", argv[i]);
-		if (read_option(option, option->has_value ? argv[++i] : NULL, ret, err) < 0)
+		if (read_option(option, option->argument != NULL ? argv[++i] : NULL, ret, err) < 0)
 			return -1;
 	}
 	return 0;
@@ -322,4 +357,35 @@ const char *options_repeat(const struct options *options, struct lab_arena *aren
 	if (options->mbox != NULL)
 		text = lab_arena_printf(arena, "%s --mbox '%s'", text, options->mbox);
 	return text;
+}
+
+/* "  --name VALUE   doc", the doc in lines of its own column. */
+static void print_option(const struct option *option, FILE *to)
+{
+	char left[DOC_COLUMN * 2];
+	int used = snprintf(left, sizeof(left), "  %s %s", option->name,
+		option->argument != NULL ? option->argument : "");
+	struct lab_view rest = lab_view_cstr(option->doc);
+
+	fprintf(to, "%-*s", DOC_COLUMN, left);
+	if (used >= DOC_COLUMN)
+		fprintf(to, "\n%*s", DOC_COLUMN, "");
+	while (rest.len > DOC_WIDTH) {
+		size_t cut = DOC_WIDTH;
+
+		while (cut > 0 && rest.ptr[cut] != ' ')
+			cut--;
+		lab_assert(cut > 0);
+		fprintf(to, "%.*s\n%*s", (int)cut, rest.ptr, DOC_COLUMN, "");
+		rest = lab_view_skip(rest, cut + 1);
+	}
+	fprintf(to, "%.*s\n", LAB_VIEW_ARG(rest));
+}
+
+void options_print(uint32_t allowed, FILE *to)
+{
+	for (size_t i = 0; i < LAB_COUNT_OF(table); i++) {
+		if ((allowed & table[i].id) != 0 && table[i].doc != NULL)
+			print_option(&table[i], to);
+	}
 }

@@ -8,6 +8,8 @@
 
 #include "core/base/defect.h"
 
+#include <stdio.h>
+
 #define OPTIONS_SCENARIOS_MAX 256
 #define OPTIONS_SETS_MAX 64
 #define OPTIONS_FS_MAX 32
@@ -40,26 +42,19 @@ enum cli_option {
 	OPTION_FIRST = 1 << 10,
 	OPTION_UNTIL = 1 << 11,
 	OPTION_QUIET = 1 << 12,
-	OPTION_HISTORY = 1 << 13,
-	OPTION_S3 = 1 << 14,
+	OPTION_HISTORY = 1 << 13, /* and --history-elle, --profile-checks */
+	OPTION_S3 = 1 << 14,      /* somebody else's, as CQL */
 	OPTION_CQL = 1 << 15,
-	OPTION_IMDS = 1 << 16,
-	OPTION_ADMIN = 1 << 17,
-	OPTION_DATA = 1 << 18,
-	OPTION_PROFILE = 1 << 19,
-	OPTION_FAULTS = 1 << 20,
-	/* Those of fs. */
-	OPTION_FS = 1 << 21,
-	/* --sproxyd, --cdmi */
-	OPTION_SCALITY = 1 << 22,
-	OPTION_SERVER = 1 << 23,
-	OPTION_TLS = 1 << 24, /* --tls-cert, --tls-key, --tls-client-ca */
-	OPTION_INJECT = 1 << 25,
-	OPTION_FAULT = 1 << 26,
-	OPTION_HUNT = 1 << 27,   /* --scenarios, --soon */
-	OPTION_SHRINK = 1 << 28, /* --runs */
-	OPTION_OUTPUT = 1 << 29, /* -o */
-	OPTION_GUARD = 1 << 30   /* and --explore: what campaigns do with runs */
+	OPTION_LISTEN = 1 << 16, /* addresses of serve */
+	OPTION_SERVE = 1 << 17,  /* the rest of serve */
+	OPTION_FS = 1 << 18,     /* those of fs */
+	OPTION_SERVER = 1 << 19, /* and --cassandra: others that bench measures */
+	OPTION_INJECT = 1 << 20,
+	OPTION_FAULT = 1 << 21,  /* and --then */
+	OPTION_HUNT = 1 << 22,   /* --scenarios, --soon */
+	OPTION_SHRINK = 1 << 23, /* --runs */
+	OPTION_OUTPUT = 1 << 24, /* -o */
+	OPTION_GUARD = 1 << 25   /* and --explore: what campaigns do with runs */
 };
 
 struct options {
@@ -104,6 +99,9 @@ struct options {
 int options_parse(
 	int argc, char **argv, uint32_t allowed, struct options *ret, struct lab_error *err);
 
+/* A line or more for each option, for --help. */
+void options_print(uint32_t allowed, FILE *to);
+
 /* " --set 'k=v' --conf FILE ...": what must be said again to get the same run. */
 const char *options_repeat(const struct options *options, struct lab_arena *arena);
 
@@ -147,23 +145,17 @@ unsigned cli_cores(void);
  * vary what uninitialised memory would hold. */
 struct lab_pool *cli_pool(void);
 
-/* The commands. */
-int cmd_run(int argc, char **argv);
-int cmd_test(int argc, char **argv);
-int cmd_replay(int argc, char **argv);
-int cmd_trace(int argc, char **argv);
-int cmd_matrix(int argc, char **argv);
-int cmd_sweep(int argc, char **argv);
-int cmd_shrink(int argc, char **argv);
-int cmd_explain(int argc, char **argv);
-int cmd_check(int argc, char **argv);
-int cmd_list(int argc, char **argv);
-int cmd_defects(int argc, char **argv);
-int cmd_doctor(int argc, char **argv);
-int cmd_bench(int argc, char **argv);
-int cmd_serve(int argc, char **argv);
-int cmd_fs(int argc, char **argv);
-int cmd_metacache(int argc, char **argv); /* and obox, fts */
-int cmd_cluster(int argc, char **argv);
+/* A command, as the file that has it describes it. */
+struct command {
+	const char *name, *arguments, *doc;
+	const char *examples; /* command lines that work, each with a newline; NULL: none */
+	uint32_t options;     /* a set of enum cli_option */
+	int (*run)(int argc, char **argv);
+	void (*help)(FILE *to); /* what --help says instead of all this; NULL */
+};
+extern const struct command command_run, command_test, command_replay, command_trace, command_sweep,
+	command_defects, command_shrink, command_explain, command_matrix, command_check,
+	command_list, command_serve, command_fs, command_metacache, command_obox, command_fts,
+	command_cluster, command_bench, command_doctor;
 
 #endif
