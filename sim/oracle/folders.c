@@ -56,64 +56,6 @@ struct folders {
 	struct lab_map *by_known; /* user, name in the history */
 };
 
-/* ---- which backend has heard of what ---- */
-
-/* Refreshes of a user's root on one host that found out all there was. */
-struct oracle_root_refreshes {
-	uint64_t began; /* event; 0: none is under way */
-	struct refreshed {
-		uint64_t began, ended;
-		struct refreshed *before;
-	} * last;
-};
-
-void oracle_root_event(struct oracle *oracle, const struct lab_event *event)
-{
-	uint32_t boot;
-	struct lab_view host = knowledge_host(oracle->knowledge, event->host, &boot);
-	struct oracle_root_refreshes *r;
-	struct oracle_key key;
-	void **slot = lab_map_slot(oracle->roots,
-		oracle_key3(&key, host, oracle_event_text(event, "user"), LAB_VIEW("")));
-
-	if (slot == NULL)
-		return;
-	if (*slot == NULL)
-		*slot = lab_arena_new_of(oracle->texts, struct oracle_root_refreshes);
-	r = *slot;
-	if (event->id == LAB_EV_metacache_user_refresh_started) {
-		r->began = event->sequence;
-	} else if (r->began != 0) {
-		if (oracle_event_number(event, "code") == LAB_OK) {
-			struct refreshed *done = lab_arena_new_of(oracle->texts, struct refreshed);
-
-			*done = (struct refreshed){ r->began, event->sequence, r->last };
-			r->last = done;
-		}
-		r->began = 0;
-	}
-}
-
-/* Had the backend of `later` heard of `earlier` when it began? */
-static bool knew(const struct oracle *oracle, const struct history_op *later,
-	const struct history_op *earlier)
-{
-	const struct oracle_root_refreshes *r;
-	struct oracle_key key;
-
-	if (earlier->outcome == HISTORY_PENDING || earlier->ended_event > later->invoked_event)
-		return false;
-	if (lab_view_eq(earlier->backend, later->backend))
-		return true;
-	r = lab_map_get(
-		oracle->roots, oracle_key3(&key, later->backend, later->user, LAB_VIEW("")));
-	for (const struct refreshed *d = r == NULL ? NULL : r->last; d != NULL; d = d->before) {
-		if (d->began >= earlier->ended_event && d->ended <= later->invoked_event)
-			return true;
-	}
-	return false;
-}
-
 /* ---- names ---- */
 
 static bool is_zero(const uint8_t guid[HISTORY_NAME_BYTES])
@@ -565,7 +507,7 @@ static const struct history_op *ended_by(
 		bool is_this = memcmp(op->mailbox_guid, folder->guid, sizeof(folder->guid)) == 0;
 
 		if (op->kind != HISTORY_RENAME || op->outcome != HISTORY_OK || op == name->op ||
-			!knew(f->oracle, op, name->op))
+			!oracle_root_knew(f->oracle, op, name->op))
 			continue;
 		if (is_this && is_name(folder, name->text, op->asked))
 			return op;
@@ -699,7 +641,7 @@ static const struct history_op *last_word(
 			(other->kind == HISTORY_SUBSCRIBE && lab_view_eq(other->asked, op->asked) &&
 				other->is_set != op->is_set);
 
-		if (is_contrary && !knew(f->oracle, op, other))
+		if (is_contrary && !oracle_root_knew(f->oracle, op, other))
 			return NULL;
 	}
 	return op;

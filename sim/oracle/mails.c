@@ -134,6 +134,10 @@ static void check_undone(struct oracle *oracle, const struct oracle_case *c,
 		f->excuse = oracle_excuse_weak(oracle);
 	if (f->excuse == NULL)
 		f->excuse = oracle_excuse_stale(oracle, c, i->removed->ended_ns, listing);
+	if (f->excuse == NULL)
+		f->excuse = oracle_excuse_returned_center(oracle, c, i->removed, listing);
+	if (f->excuse == NULL)
+		f->excuse = oracle_excuse_unheard(oracle, i->removed, listing);
 	i->is_blamed = true;
 }
 

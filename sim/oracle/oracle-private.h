@@ -205,7 +205,7 @@ struct oracle {
 	struct costs *costs;
 	struct routing *routing;
 	struct knowledge *knowledge;
-	struct lab_map *roots; /* host, user -> struct oracle_root_refreshes (folders.c) */
+	struct lab_map *roots;            /* host, user -> struct oracle_root_refreshes (roots.c) */
 	struct oracle_unmerged *unmerged; /* unmerged.c */
 	struct lab_map *deletions;        /* user -> struct deletion (refresh.c) */
 	struct lab_map *windows; /* host, user, root or folders -> struct window (refresh.c) */
@@ -251,6 +251,8 @@ void routing_free(struct oracle *oracle);
 void routing_event(struct oracle *oracle, const struct lab_event *event);
 void routing_rows_access(struct oracle *oracle, const struct sim_access *access); /* of GeoDB */
 void routing_finish(struct oracle *oracle, const struct oracle_case *c);
+/* The zone of a backend; empty: nobody had a session there. */
+struct lab_view routing_zone_of(const struct oracle *oracle, struct lab_view backend);
 
 /* metacache.c: invariants 23 and 26. */
 void oracle_metacache_new(struct oracle *oracle);
@@ -336,7 +338,20 @@ void oracle_object_touched(
 
 /* folders.c: 11; what went with folders and users. Before everything that looks at instances. */
 void oracle_check_folders(struct oracle *oracle, const struct oracle_case *c);
+
+/* roots.c: a refresh of a user's root begins or ends, or an upload of it. */
 void oracle_root_event(struct oracle *oracle, const struct lab_event *event);
+/* Had the backend of `later` heard of `earlier` when it began? */
+bool oracle_root_knew(const struct oracle *oracle, const struct history_op *later,
+	const struct history_op *earlier);
+/* Excuse: in a cluster, the listing's backend could not know of the change. */
+const char *oracle_excuse_unheard(const struct oracle *oracle, const struct history_op *change,
+	const struct history_op *listing);
+
+/* data-centers.c; excuse: the listing's zone had been lost when the change was made, with all its
+ * replicas, and was just back. */
+const char *oracle_excuse_returned_center(const struct oracle *oracle, const struct oracle_case *c,
+	const struct history_op *change, const struct history_op *listing);
 
 /* requests.c: an INSERT of a mail's row arrived; its client crashed. */
 void oracle_check_clock(struct oracle *oracle, const struct sim_access *access);

@@ -104,6 +104,8 @@ struct oracle_settings {
 	struct lab_view geodb_keyspace;
 	/* Where it is, to be looked at while the run goes on; NULL: nobody looks. Borrowed. */
 	struct cqlemu *geodb;
+	/* Each zone has a data centre of Cassandra, and reads there. */
+	bool center_per_zone;
 	uint64_t cache_max_ns; /* what a proxy or backend believes is no older */
 	uint64_t overlap_max_ns, recovery_max_ns, login_max_ns;
 	uint64_t site_down_ns;     /* a site is lost for so long before it is out (R8) */

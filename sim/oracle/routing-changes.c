@@ -191,7 +191,7 @@ void routing_check_change(
 		check_target(oracle, g, g->alt);
 	if (is_new || has_left)
 		check_target(oracle, g, g->backend);
-	if (has_left && old->moving.len == 0)
+	if (has_left && old->moving.len == 0 && g->twice_ns != g->since_ns)
 		check_left(oracle, g, old->backend);
 	if (has_left) {
 		check_agreed(oracle, g, old);

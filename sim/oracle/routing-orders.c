@@ -133,9 +133,18 @@ static void taken_out(struct oracle *oracle, const struct lab_event *event)
 			LAB_VIEW_ARG(site));
 }
 
+/* A controller that could not write it says so again in its next round. */
+static bool is_out_already(struct oracle *oracle, struct lab_view host)
+{
+	const struct last_time *out = last_time_of(oracle, 's', host);
+
+	return out != NULL && out->was_there;
+}
+
 static void checked(struct oracle *oracle, const struct lab_event *event)
 {
 	bool is_out = lab_view_eq_cstr(routing_text(event, "status"), "offline");
+	bool was_out = is_out_already(oracle, routing_text(event, "host"));
 
 	if (routing_text(event, "reason").len > 0)
 		return; /* dryrun */
@@ -148,7 +157,7 @@ static void checked(struct oracle *oracle, const struct lab_event *event)
 	}
 	set_status(oracle, routing_text(event, "host"), !is_out, false, event->time_ns);
 	/* Taken back and out again within the rounds that this takes. */
-	if (is_out && is_too_soon(oracle, 'o', event, ROUTING_OUT_MIN))
+	if (is_out && is_too_soon(oracle, 'o', event, ROUTING_OUT_MIN) && !was_out)
 		(void)oracle_found_online(oracle, ORACLE_R(8), "R8 taken out again too soon",
 			event->time_ns, "%.*s was taken out a minute ago",
 			LAB_VIEW_ARG(routing_text(event, "host")));

@@ -48,6 +48,8 @@ struct routing {
 	struct lab_map *users;
 	struct lab_map *names; /* backends and sites -> number from 1 */
 	struct lab_view shown[ROUTING_BACKENDS_MAX];
+	uint16_t zones[ROUTING_BACKENDS_MAX];      /* of backends; 0: not known */
+	uint64_t cleaned_ns[ROUTING_BACKENDS_MAX]; /* when they last began to clean a user */
 	size_t name_count;
 	struct routing_rows *rows; /* routing-rows.c */
 	struct lab_map *orders;    /* routing-orders.c: what was decided last, and when */
@@ -99,6 +101,16 @@ void routing_unsettled(struct routing *r, struct route_user *user, uint64_t now_
 void routing_settled(struct routing *r);
 /* proxy_session_established */
 void routing_served_again(struct oracle *oracle, const struct lab_event *event);
+
+/* ---- routing-causes.c: what explains what would be wrong otherwise ---- */
+
+/* A backend begins to clean its metacache: it is above metacache_max_space. */
+void routing_cleans(struct oracle *oracle, const struct lab_event *event);
+/* The backend says that its metacache is full, and cleans it. */
+bool routing_is_full(struct oracle *oracle, const struct lab_event *event, struct lab_view why);
+/* Two proxies gave the new user, or his new group, away at once: until the loser's row has expired
+ * everywhere he may be on two backends (palomar 2.4). */
+bool routing_is_given_twice(const struct oracle *oracle, struct lab_view user);
 
 /* Of controllers and operators. */
 void routing_order(struct oracle *oracle, const struct lab_event *event);

@@ -216,6 +216,11 @@ static void end_move(struct oracle *oracle, struct lab_view moving)
 		(void)ROW_OF(oracle, ROW_MOVE, moving, LAB_VIEW(""), uint64_t, &is_new);
 }
 
+static bool is_new_still(const struct oracle *oracle, uint64_t made_ns)
+{
+	return oracle->routing->rows->now_ns <= made_ns + ROUTING_NEW_NS;
+}
+
 static void see_group(struct oracle *oracle, const struct cqlemu_entry *entry)
 {
 	struct row_id site = id_cell(entry, "site_id"), backend = id_cell(entry, "backend_id");
@@ -237,6 +242,10 @@ static void see_group(struct oracle *oracle, const struct cqlemu_entry *entry)
 	g->alt = alt;
 	g->moving = keep_text(oracle, old.moving, moving);
 	g->since_ns = oracle->routing->rows->now_ns;
+	if (is_new)
+		g->made_ns = g->since_ns;
+	else if (!is_same_id(old.backend, backend) && is_new_still(oracle, g->made_ns))
+		g->twice_ns = g->since_ns;
 	if (!lab_view_eq(old.moving, moving))
 		g->moving_since_ns = g->since_ns;
 	add_step(oracle, g);
@@ -259,7 +268,11 @@ static void see_user(struct oracle *oracle, const struct cqlemu_entry *entry)
 	if (!is_new && is_same_id(u->site, site) && lab_view_eq(u->group, group) &&
 		u->is_moving == is_moving)
 		return;
-	if (is_set(u->site) && !is_same_id(u->site, site) && !u->is_moving)
+	if (!is_set(u->site))
+		u->made_ns = oracle->routing->rows->now_ns;
+	else if (is_new_still(oracle, u->made_ns))
+		u->twice_ns = oracle->routing->rows->now_ns;
+	else if (!is_same_id(u->site, site) && !u->is_moving)
 		routing_check_site_left(oracle, name, u->site);
 	u->site = site;
 	u->group = keep_text(oracle, u->group, group);

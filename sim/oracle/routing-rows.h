@@ -8,6 +8,8 @@
 #include "sim/oracle/routing-private.h"
 
 #define ID_BYTES 16
+/* Whoever finds no row writes one, and so does whoever else has looked meanwhile. */
+#define ROUTING_NEW_NS (5 * LAB_SEC)
 
 struct row_id {
 	uint8_t bytes[ID_BYTES]; /* zero: none */
@@ -29,12 +31,15 @@ struct group_row {
 	int64_t stamp_us;         /* of the backend, as it was written */
 	uint64_t since_ns;        /* of any of the three */
 	uint64_t moving_since_ns; /* if it moves */
+	uint64_t made_ns;         /* first seen */
+	uint64_t twice_ns;        /* given to another backend, just after it was made; 0: never */
 };
 struct user_row {
 	struct row_id site;
 	struct lab_view group;
 	bool is_moving;
 	uint64_t since_ns;
+	uint64_t made_ns, twice_ns; /* as of a group, of its site and group */
 };
 /* What was ordered: the last time, and the one before. */
 struct order_times {

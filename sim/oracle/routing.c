@@ -134,6 +134,14 @@ static struct presence *presence_of(struct routing *r, struct route_user *user, 
 	return p;
 }
 
+struct lab_view routing_zone_of(const struct oracle *oracle, struct lab_view backend)
+{
+	const struct routing *r = oracle->routing;
+	uint16_t name = (uint16_t)(uintptr_t)lab_map_get(r->names, backend);
+
+	return name == 0 || r->zones[name] == 0 ? LAB_VIEW("") : r->shown[r->zones[name]];
+}
+
 uint64_t routing_since(const struct routing *r, uint64_t time_ns)
 {
 	return LAB_MAX(time_ns, r->last_trouble_ns);
@@ -171,10 +179,11 @@ static void session_started(struct oracle *oracle, const struct lab_event *event
 
 	if (user == NULL || backend == 0)
 		return;
+	r->zones[backend] = routing_name(oracle, routing_text(event, "site"));
 	p = presence_of(r, user, backend);
 	if (p->sessions++ == 0 && ++user->backends == 2) {
 		user->overlap_ns = event->time_ns;
-		if (!r->had_trouble)
+		if (!r->had_trouble && !routing_is_given_twice(oracle, name))
 			FOUND(oracle, user, SORT_OVERLAP, ORACLE_R(1), "R1 two backends",
 				event->time_ns,
 				"%.*s has sessions on %.*s and on another backend, and nothing "
@@ -253,7 +262,7 @@ static void login_failed(struct oracle *oracle, const struct lab_event *event)
 	r->measured.failed_logins++;
 	if (user == NULL)
 		return;
-	if (!r->had_trouble && is_login(event))
+	if (!r->had_trouble && is_login(event) && !routing_is_full(oracle, event, why))
 		FOUND(oracle, user, SORT_LOGIN, ORACLE_R(4), "R4 login failed without a cause",
 			event->time_ns, "a login of %.*s failed, and nothing had: %.*s",
 			LAB_VIEW_ARG(name), LAB_VIEW_ARG(why));
@@ -374,6 +383,9 @@ void routing_event(struct oracle *oracle, const struct lab_event *event)
 		break;
 	case LAB_EV_cluster_user_accessed:
 		user_accessed(oracle, event);
+		break;
+	case LAB_EV_metacache_user_clean_started:
+		routing_cleans(oracle, event);
 		break;
 	case LAB_EV_cluster_user_move_finished:
 		moved(oracle, event);

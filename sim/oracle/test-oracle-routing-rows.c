@@ -376,6 +376,86 @@ static void and_leave_one_that_is_not(void **state)
 	t_passes();
 }
 
+/* ---- new users ---- */
+
+#define NEW_USER "new@example.com"
+
+static void give_new_user(const char *site)
+{
+	char values[200];
+
+	(void)snprintf(values, sizeof(values), "'" NEW_USER "', %s, 'default-7'", site);
+	put("users", "username, site_id, group_name", values);
+}
+
+static void new_session(enum lab_event_id id, const char *backend)
+{
+	t_tell_fiber(id, 0, 1,
+		(const struct lab_field[]){ LAB_F_CSTR("user", NEW_USER),
+			LAB_F_CSTR("backend", backend), LAB_F_CSTR("protocol", "imap"),
+			LAB_F_CSTR("reason", "logout") },
+		4);
+}
+
+static void is_on_two_backends(void)
+{
+	new_session(LAB_EV_cluster_session_started, "backend-9");
+	new_session(LAB_EV_cluster_session_started, "backend-1");
+	new_session(LAB_EV_cluster_session_ended, "backend-9");
+	new_session(LAB_EV_cluster_session_ended, "backend-1");
+}
+
+static void two_proxies_may_give_away_a_new_user(void **state)
+{
+	(void)state;
+	promise();
+	give_new_user(AZ2);
+	give_new_user(AZ1);
+	is_on_two_backends();
+	t.now += 99 * LAB_SEC;
+	is_on_two_backends();
+	t_passes();
+}
+
+static void until_everybody_has_heard(void **state)
+{
+	(void)state;
+	promise();
+	give_new_user(AZ2);
+	give_new_user(AZ1);
+	t.now += 101 * LAB_SEC;
+	is_on_two_backends();
+	(void)t_finds("R1 two backends");
+}
+
+static void one_that_was_given_once_is_on_one_backend(void **state)
+{
+	(void)state;
+	promise();
+	give_new_user(AZ1);
+	is_on_two_backends();
+	(void)t_finds("R1 two backends");
+}
+
+static void new_group(const char *backend)
+{
+	char values[300];
+
+	(void)snprintf(values, sizeof(values), AZ1 ", 'default-7', %s, " B3 ", ''", backend);
+	put("user_groups", "site_id, name, backend_id, alt_backend_id, moving", values);
+}
+
+static void the_same_of_a_new_group(void **state)
+{
+	(void)state;
+	promise();
+	give_new_user(AZ1);
+	new_group(B1);
+	new_group(B2);
+	is_on_two_backends();
+	t_passes();
+}
+
 /* ---- sessions ---- */
 
 static void sessions_are_where_the_group_is(void **state)
@@ -524,6 +604,10 @@ int main(void)
 		t_test(as_far_as_that_can_be_known),
 		t_test(users_stay_at_a_site_that_is_online),
 		t_test(and_leave_one_that_is_not),
+		t_test(two_proxies_may_give_away_a_new_user),
+		t_test(until_everybody_has_heard),
+		t_test(one_that_was_given_once_is_on_one_backend),
+		t_test(the_same_of_a_new_group),
 		t_test(sessions_are_where_the_group_is),
 		t_test(others_accept_nobody),
 		t_test(in_trouble_they_may),

@@ -429,10 +429,52 @@ static void a_backend_is_not_out_again_at_once(void **state)
 	controller(LAB_EV_cluster_backend_check_finished, "backend-1", "online", "");
 	t.now += 30 * LAB_SEC;
 	controller(LAB_EV_cluster_backend_check_finished, "backend-1", "offline", "");
+	t.now += 10 * LAB_SEC;
+	/* The write had failed. */
+	controller(LAB_EV_cluster_backend_check_finished, "backend-1", "offline", "");
 	t_passes();
-	t.now += 30 * LAB_SEC;
+	t.now += 20 * LAB_SEC;
+	controller(LAB_EV_cluster_backend_check_finished, "backend-1", "online", "");
+	t.now += 10 * LAB_SEC;
 	controller(LAB_EV_cluster_backend_check_finished, "backend-1", "offline", "");
 	(void)t_finds("R8 taken out again too soon");
+}
+
+static void refused(const char *why)
+{
+	t_tell_fiber(LAB_EV_proxy_session_finished, 0, 1,
+		(const struct lab_field[]){ LAB_F_CSTR("user", T_USER), LAB_F_U64("hops", 1),
+			LAB_F_U64("duration_ns", 1), LAB_F_CODE("code", LAB_UNAVAILABLE),
+			LAB_F_CSTR("error", why), LAB_F_CSTR("protocol", "imap") },
+		6);
+}
+
+static void full(void)
+{
+	t.settings.metacache_max_bytes = 1;
+	promise();
+	t_start(1);
+	t_tell_fiber(LAB_EV_metacache_user_clean_started, 1, 1, NULL, 0);
+	t.now += 50 * LAB_SEC;
+	refused("backend-1: metacache is full");
+}
+
+static void a_full_metacache_lets_nobody_in(void **state)
+{
+	(void)state;
+	full();
+	t_passes();
+	refused("backend-2: metacache is full");
+	(void)t_finds("R4 login failed without a cause");
+}
+
+static void while_it_is_cleaned(void **state)
+{
+	(void)state;
+	full();
+	t.now += 11 * LAB_SEC;
+	refused("backend-1: metacache is full");
+	(void)t_finds("R4 login failed without a cause");
 }
 
 static void nobody_new_comes_to_who_is_out(void **state)
@@ -593,6 +635,8 @@ int main(void)
 		t_test(one_that_never_does_is_found),
 		t_test(one_group_an_interval_is_balanced),
 		t_test(a_backend_is_not_out_again_at_once),
+		t_test(a_full_metacache_lets_nobody_in),
+		t_test(while_it_is_cleaned),
 		t_test(nobody_new_comes_to_who_is_out),
 		t_test(half_of_a_site_is_out_at_most),
 		t_test(who_has_another_name_serves_nobody),

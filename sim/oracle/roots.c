@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * roots.c - which backend has looked at a user's root, and left its mark there, when: how backends
+ * that serve one user hear of each other.
+ */
+#include "sim/oracle/oracle-private.h"
+
+/* Of a user's root on one host. */
+struct oracle_root_refreshes {
+	uint64_t began; /* event; 0: none is under way */
+	/* Refreshes that found out all there was. */
+	struct refreshed {
+		uint64_t began, ended;
+		struct refreshed *before;
+	} * last;
+	/* Uploads that ended well. */
+	struct marked {
+		uint64_t ended;
+		struct marked *before;
+	} * mark;
+};
+
+static struct oracle_root_refreshes *root_of(
+	const struct oracle *oracle, struct lab_view host, struct lab_view user)
+{
+	struct oracle_key key;
+
+	return lab_map_get(oracle->roots, oracle_key3(&key, host, user, LAB_VIEW("")));
+}
+
+static void uploaded(struct oracle *oracle, struct oracle_root_refreshes *r, uint64_t event)
+{
+	struct marked *mark = lab_arena_new_of(oracle->texts, struct marked);
+
+	*mark = (struct marked){ event, r->mark };
+	r->mark = mark;
+}
+
+static void refreshed(struct oracle *oracle, struct oracle_root_refreshes *r, uint64_t event)
+{
+	struct refreshed *done = lab_arena_new_of(oracle->texts, struct refreshed);
+
+	*done = (struct refreshed){ r->began, event, r->last };
+	r->last = done;
+}
+
+void oracle_root_event(struct oracle *oracle, const struct lab_event *event)
+{
+	uint32_t boot;
+	struct lab_view host = knowledge_host(oracle->knowledge, event->host, &boot);
+	bool is_ok = oracle_event_number(event, "code") == LAB_OK;
+	struct oracle_root_refreshes *r;
+	struct oracle_key key;
+	void **slot = lab_map_slot(oracle->roots,
+		oracle_key3(&key, host, oracle_event_text(event, "user"), LAB_VIEW("")));
+
+	if (slot == NULL)
+		return;
+	if (*slot == NULL)
+		*slot = lab_arena_new_of(oracle->texts, struct oracle_root_refreshes);
+	r = *slot;
+	if (event->id == LAB_EV_metacache_user_refresh_started) {
+		r->began = event->sequence;
+	} else if (event->id == LAB_EV_metacache_user_bundle_upload_finished) {
+		if (is_ok)
+			uploaded(oracle, r, event->sequence);
+	} else if (r->began != 0) {
+		if (is_ok)
+			refreshed(oracle, r, event->sequence);
+		r->began = 0;
+	}
+}
+
+/* Did it look at the root, from beginning to end, in [from, to]? */
+static bool has_looked(const struct oracle_root_refreshes *r, uint64_t from, uint64_t to)
+{
+	for (const struct refreshed *d = r == NULL ? NULL : r->last; d != NULL; d = d->before) {
+		if (d->began >= from && d->ended <= to)
+			return true;
+	}
+	return false;
+}
+
+bool oracle_root_knew(const struct oracle *oracle, const struct history_op *later,
+	const struct history_op *earlier)
+{
+	if (earlier->outcome == HISTORY_PENDING || earlier->ended_event > later->invoked_event)
+		return false;
+	return lab_view_eq(earlier->backend, later->backend) ||
+	       has_looked(root_of(oracle, later->backend, later->user), earlier->ended_event,
+		       later->invoked_event);
+}
+
+/* Whoever changes something while others serve the user, too, marks the root anew for them; and he
+ * knows of them by their marks. Who was there within metacache_close_delay does not look. */
+const char *oracle_excuse_unheard(const struct oracle *oracle, const struct history_op *change,
+	const struct history_op *listing)
+{
+	const struct oracle_root_refreshes *reader =
+		root_of(oracle, listing->backend, listing->user);
+	const struct marked *mark = reader == NULL ? NULL : reader->mark;
+
+	if (oracle->settings.geodb_keyspace.len == 0 ||
+		lab_view_eq(change->backend, listing->backend) ||
+		lab_view_eq_cstr(listing->backend, oracle->settings.auditor))
+		return NULL;
+	while (mark != NULL && mark->ended > change->ended_event)
+		mark = mark->before;
+	if (mark == NULL || has_looked(root_of(oracle, change->backend, change->user), mark->ended,
+				    listing->invoked_event))
+		return NULL;
+	return "two backends served the user at once, and the one that made the change had not "
+	       "looked since the other one came: that one may see what was before (palomar 4.3)";
+}

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What a cluster permits of a mail that was expunged and is listed again: backends that could not
+ * have heard of each other, data centres that are just back.
+ */
+#include "sim/oracle/testing-metacache.h"
+
+static void cluster(bool center_per_zone)
+{
+	t.settings.geodb_keyspace = LAB_VIEW("geodb");
+	t.settings.overlap_max_ns = 100 * LAB_SEC;
+	t.settings.center_per_zone = center_per_zone;
+	t_restart();
+	t_execute("create keyspace geodb with replication = { 'class': 'SimpleStrategy', "
+		  "'replication_factor': 1 }; create table geodb.user_groups (site_id uuid, name "
+		  "text, moving text, primary key ((site_id, name)))");
+	t_start_all();
+}
+
+static void root(enum lab_event_id id, unsigned host)
+{
+	t_tell_fiber(id, host, 1,
+		(const struct lab_field[]){ LAB_F_CSTR("user", T_USER),
+			LAB_F_CSTR("metacache_status", ""), LAB_F_CODE("code", LAB_OK) },
+		3);
+}
+
+static void looks(unsigned host)
+{
+	root(LAB_EV_metacache_user_refresh_started, host);
+	root(LAB_EV_metacache_user_refresh_finished, host);
+}
+
+static void marks(unsigned host)
+{
+	root(LAB_EV_metacache_user_bundle_upload_started, host);
+	root(LAB_EV_metacache_user_bundle_upload_finished, host);
+}
+
+/* Mail 1 is expunged on backend-1. */
+static void expunge(void)
+{
+	(void)t_expunge(0, 1, 1, 1, HISTORY_OK);
+	t_delete_forward(0, 1);
+	t_delete_reverse(1, 1);
+	t_drop(1);
+}
+
+static void lists_on(const char *backend)
+{
+	struct history_object mail = t_object(1, 1);
+
+	(void)t_select(backend, 0, &mail, 1);
+}
+
+static void audit(void)
+{
+	(void)t_select(T_AUDITOR, 0, NULL, 0);
+}
+
+/* ---- backends that have not heard of each other ---- */
+
+static void who_could_not_hear_of_it_lists_it_again(void **state)
+{
+	(void)state;
+	cluster(false);
+	(void)t_mail(1);
+	looks(1);
+	looks(2);
+	marks(2);
+	expunge();
+	lists_on("backend-2");
+	audit();
+	t_excuses("I2 expunged mail is back");
+}
+
+static void but_not_once_the_other_has_looked(void **state)
+{
+	(void)state;
+	cluster(false);
+	(void)t_mail(1);
+	looks(1);
+	marks(2);
+	expunge();
+	looks(1);
+	lists_on("backend-2");
+	audit();
+	(void)t_finds("I2 expunged mail is back");
+}
+
+static void nor_if_nobody_had_come(void **state)
+{
+	(void)state;
+	cluster(false);
+	(void)t_mail(1);
+	looks(1);
+	expunge();
+	marks(2);
+	lists_on("backend-2");
+	audit();
+	(void)t_finds("I2 expunged mail is back");
+}
+
+static void nor_on_the_same_backend(void **state)
+{
+	(void)state;
+	cluster(false);
+	(void)t_mail(1);
+	marks(1);
+	expunge();
+	lists_on("backend-1");
+	audit();
+	(void)t_finds("I2 expunged mail is back");
+}
+
+static void nor_after_heal(void **state)
+{
+	(void)state;
+	cluster(false);
+	(void)t_mail(1);
+	marks(2);
+	expunge();
+	t_audit_of(0, 1);
+	t_judge();
+	assert_int_not_equal(t.verdict.failures, 0);
+}
+
+static void nor_without_a_cluster(void **state)
+{
+	(void)state;
+	(void)t_mail(1);
+	looks(1);
+	marks(2);
+	expunge();
+	lists_on("backend-2");
+	audit();
+	(void)t_finds("I2 expunged mail is back");
+}
+
+/* ---- data centres that are just back ---- */
+
+static void session(const char *backend, const char *zone)
+{
+	const struct lab_field fields[] = { LAB_F_CSTR("user", T_USER),
+		LAB_F_CSTR("backend", backend), LAB_F_CSTR("site", zone),
+		LAB_F_CSTR("protocol", "imap"), LAB_F_CSTR("reason", "logout") };
+
+	t_tell_fiber(LAB_EV_cluster_session_started, 0, 1, fields, LAB_COUNT_OF(fields));
+	t_tell_fiber(LAB_EV_cluster_session_ended, 0, 1, fields, LAB_COUNT_OF(fields));
+}
+
+/* A zone is lost from 10 s to 20 s; what is done meanwhile is listed so long after that. */
+static void lose_zone(const char *zone, uint64_t later_ns)
+{
+	struct fault_episode episode = {
+		.kind = FAULT_zone_lost, .start_ns = 10 * LAB_SEC, .length_ns = 10 * LAB_SEC
+	};
+	struct lab_error err;
+	uint32_t id;
+
+	(void)snprintf(episode.target, sizeof(episode.target), "zone:%s", zone);
+	t.faults = fault_plan_new(testing_heap, 1, 3);
+	assert_int_equal(fault_plan_add_episode(t.faults, &episode, &id, &err), 0);
+	assert_int_not_equal(fault_world_fire(t.faults, id, 1), 0);
+	(void)t_mail(1);
+	session("backend-1", "az1");
+	session("backend-2", "az2");
+	t.now = 12 * LAB_SEC;
+	expunge();
+	t.now = 20 * LAB_SEC + later_ns;
+	lists_on("backend-2");
+	audit();
+}
+
+static void a_zone_that_is_just_back_reads_what_was_before(void **state)
+{
+	(void)state;
+	cluster(true);
+	lose_zone("az2", LAB_SEC);
+	t_excuses("I2 expunged mail is back");
+}
+
+static void its_hints_take_no_minute(void **state)
+{
+	(void)state;
+	cluster(true);
+	lose_zone("az2", 16 * LAB_SEC);
+	(void)t_finds("I2 expunged mail is back");
+}
+
+static void others_have_read_what_was_written(void **state)
+{
+	(void)state;
+	cluster(true);
+	lose_zone("az1", LAB_SEC);
+	(void)t_finds("I2 expunged mail is back");
+}
+
+static void so_have_racks(void **state)
+{
+	(void)state;
+	cluster(false);
+	lose_zone("az2", LAB_SEC);
+	(void)t_finds("I2 expunged mail is back");
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		t_backends_test(who_could_not_hear_of_it_lists_it_again),
+		t_backends_test(but_not_once_the_other_has_looked),
+		t_backends_test(nor_if_nobody_had_come),
+		t_backends_test(nor_on_the_same_backend),
+		t_backends_test(nor_after_heal),
+		t_backends_test(nor_without_a_cluster),
+		t_backends_test(a_zone_that_is_just_back_reads_what_was_before),
+		t_backends_test(its_hints_take_no_minute),
+		t_backends_test(others_have_read_what_was_written),
+		t_backends_test(so_have_racks),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
