@@ -11,88 +11,7 @@
 
 #include <stdio.h>
 
-#define PATH_BYTES_MAX 1024
 #define PARALLEL_COPIES_MAX 32
-
-static struct fs_file *open_path(
-	struct obox_mailbox *mailbox, const char *name, enum fs_open_mode mode)
-{
-	char path[PATH_BYTES_MAX];
-	int n = snprintf(
-		path, sizeof(path), "%s/mailboxes/%s/%s", mailbox->user->root, mailbox->guid, name);
-
-	lab_assert(n > 0 && n < (int)sizeof(path));
-	return fs_file_open(mailbox->user->fs, lab_view_of(path, (size_t)n), mode);
-}
-
-struct fs_file *obox_mail_create(struct obox_mailbox *mailbox)
-{
-	return open_path(mailbox, "", FS_OPEN_CREATE_UNIQUE_128);
-}
-
-struct fs_file *obox_mail_open(
-	struct obox_mailbox *mailbox, const struct obox_mail *mail, enum fs_open_mode mode)
-{
-	char name[OBOX_GUID_HEX + 1], oid[2 * OBOX_OID_BYTES_MAX + 1];
-	struct fs_file *file;
-
-	lab_hex(mail->name, sizeof(mail->name), name);
-	lab_hex(mail->oid, mail->oid_len, oid);
-	file = open_path(mailbox, name, mode);
-	if (mail->oid_len > 0 &&
-		!backend_get_settings(mailbox->user->backend)->conf->obox_dont_use_object_ids)
-		fs_set_metadata(file, FS_METADATA_OBJECTID, lab_view_cstr(oid));
-	if (mail->bucket1 > 0) {
-		char bucket[8];
-
-		snprintf(bucket, sizeof(bucket), "%u", mail->bucket1 - 1u);
-		fs_set_metadata(file, FS_METADATA_VERSION, lab_view_cstr(bucket));
-	}
-	return file;
-}
-
-/* ---- what a write or copy made ---- */
-
-static void take_name(struct lab_view path, uint8_t name[ENV_GUID128_SIZE])
-{
-	uint8_t made[ENV_GUID128_SIZE];
-
-	if (path.len >= OBOX_GUID_HEX &&
-		lab_unhex(lab_view_skip(path, path.len - OBOX_GUID_HEX), made, sizeof(made)) == 0)
-		memcpy(name, made, sizeof(made));
-}
-
-static void take_object_id(struct fs_file *file, struct lab_heap *heap, struct obox_saved *saved)
-{
-	struct lab_arena *arena = lab_arena_new(heap, 65536);
-	struct lab_view oid;
-
-	if (fs_get_metadata(file, FS_METADATA_OBJECTID, arena, &oid, NULL) > 0 &&
-		oid.len / 2 <= sizeof(saved->oid) && lab_unhex(oid, saved->oid, oid.len / 2) == 0)
-		saved->oid_len = (uint8_t)(oid.len / 2);
-	lab_arena_free(&arena);
-}
-
-uint16_t obox_mail_bucket1(struct lab_view version)
-{
-	uint64_t bucket;
-
-	return lab_view_to_u64(version, &bucket) == 0 && bucket < UINT16_MAX
-		       ? (uint16_t)(bucket + 1)
-		       : 0;
-}
-
-static uint16_t bucket1_of(struct fs_file *file, struct lab_heap *heap)
-{
-	struct lab_arena *arena = lab_arena_new(heap, 65536);
-	struct lab_view version;
-	uint16_t bucket1 = 0;
-
-	if (fs_get_metadata(file, FS_METADATA_VERSION, arena, &version, NULL) > 0)
-		bucket1 = obox_mail_bucket1(version);
-	lab_arena_free(&arena);
-	return bucket1;
-}
 
 static struct obox_mail mail_of(const struct obox_saved *saved)
 {
@@ -108,29 +27,6 @@ static struct obox_mail mail_of(const struct obox_saved *saved)
 }
 
 /* ---- save ---- */
-
-static void set_number(struct fs_file *file, const char *key, uint64_t value)
-{
-	char text[24];
-
-	snprintf(text, sizeof(text), "%" PRIu64, value);
-	fs_set_metadata(file, key, lab_view_cstr(text));
-}
-
-/* Storage-side metadata, for disaster recovery (obox 4.3). fs-dictmap adds fname. */
-static void set_mail_metadata(struct fs_file *file, struct obox_mailbox *mailbox,
-	const struct obox_save *mail, const uint8_t guid[ENV_GUID128_SIZE], int64_t now)
-{
-	char hex[OBOX_GUID_HEX + 1];
-
-	lab_hex(guid, ENV_GUID128_SIZE, hex);
-	fs_set_metadata(file, "username", lab_view_cstr(mailbox->user->username));
-	fs_set_metadata(file, "guid", lab_view_cstr(hex));
-	set_number(file, "size", quota_virtual_size(mail->body));
-	set_number(file, "received", (uint64_t)(mail->received != 0 ? mail->received : now));
-	set_number(file, "saved", (uint64_t)now);
-	fs_set_metadata(file, "origbox", lab_view_cstr(mailbox->guid));
-}
 
 /* add-flags, or as 2.3 has it, add-flags-on-save. */
 static bool detects_attachments(const struct obox_mailbox *mailbox)
@@ -180,7 +76,7 @@ static int save_now(struct obox_mailbox *mailbox, const struct obox_save *mail,
 		return -1;
 	now = env_wall_seconds(user->env);
 	file = obox_mail_create(mailbox);
-	set_mail_metadata(file, mailbox, mail, saved->guid, now);
+	obox_mail_set_metadata(file, mailbox, mail, saved->guid, now);
 	has_attachment = detects_attachments(mailbox) && detect_attachment(file, mail->body);
 	fs_set_reason(user->fs, "obox:mail_save");
 	mailbox->sync.saving++;
@@ -188,11 +84,10 @@ static int save_now(struct obox_mailbox *mailbox, const struct obox_save *mail,
 	ENV_HOLD(user->env, save_before_index, user->username);
 	mailbox->sync.saving--;
 	mailbox->sync.has_uncertain |= result < 0 && err->code == LAB_UNCERTAIN;
-	take_name(fs_file_path(file), saved->name);
-	take_object_id(file, user->env->heap, saved);
+	obox_mail_take(file, user->env->heap, saved);
 	if (result == 0) {
 		added = mail_of(saved);
-		added.bucket1 = bucket1_of(file, user->env->heap);
+		added.bucket1 = obox_mail_bucket1_of(file, user->env->heap);
 		added.size = quota_virtual_size(mail->body);
 		added.bits = obox_reference_bits(mailbox);
 		added.received = mail->received != 0 ? mail->received : now;
@@ -390,6 +285,7 @@ struct copy_batch {
 	struct obox_result *results;
 	struct obox_mail *added; /* what the index gets of each */
 	bool is_move;
+	bool is_written; /* obox_disable_fast_copy: each copy is a save of what was read */
 };
 
 static int copy_one(struct copy_batch *batch, struct obox_result *result, struct obox_mail *added)
@@ -402,17 +298,19 @@ static int copy_one(struct copy_batch *batch, struct obox_result *result, struct
 	if (found == NULL)
 		return no_such_uid(batch->from, result->uid, &result->err);
 	source = *found;
-	result->is_sole = obox_reference_begin(batch->from, result->uid, batch->is_move);
-	memcpy(result->saved.guid, source.guid, sizeof(source.guid));
+	if (!batch->is_written)
+		result->is_sole = obox_reference_begin(batch->from, result->uid, batch->is_move);
 	from = obox_mail_open(batch->from, &source, FS_OPEN_READONLY);
 	to = obox_mail_create(batch->to);
-	status = fs_copy(from, to, &result->err);
+	status = batch->is_written
+			 ? obox_mail_copy_contents(from, to, batch->to, &source, &result->err)
+			 : fs_copy(from, to, &result->err);
+	memcpy(result->saved.guid, source.guid, sizeof(source.guid));
 	ENV_HOLD(batch->to->user->env, copy_before_index, batch->to->user->username);
-	take_name(fs_file_path(to), result->saved.name);
-	take_object_id(to, batch->to->user->env->heap, &result->saved);
+	obox_mail_take(to, batch->to->user->env->heap, &result->saved);
 	*added = mail_of(&result->saved);
 	if (status == 0)
-		added->bucket1 = bucket1_of(to, batch->to->user->env->heap);
+		added->bucket1 = obox_mail_bucket1_of(to, batch->to->user->env->heap);
 	added->size = source.size;
 	added->received = source.received;
 	added->saved = env_wall_seconds(batch->to->user->env);
@@ -473,13 +371,28 @@ static int refuse_batch(struct obox_result *results, size_t count, const struct 
 	return -1;
 }
 
+/* How many run at a time: what is read and written is a save (obox 4.6). */
+static unsigned parallel_of(const struct copy_batch *batch, size_t count)
+{
+	const struct obox_user *user = batch->to->user;
+	const struct conf_settings *conf = backend_get_settings(user->backend)->conf;
+	unsigned most =
+		batch->is_written ? conf->obox_max_parallel_writes : conf->obox_max_parallel_copies;
+
+	most = LAB_MAX(1u, LAB_MIN(most, PARALLEL_COPIES_MAX));
+	if (batch->is_written && count > most)
+		ENV_EVENT(user->env, LAB_EV_obox_save_throttling,
+			LAB_F_CSTR("user", user->username), LAB_F_CSTR("mailbox", batch->to->name),
+			LAB_F_U64("pending_save", most), LAB_F_U64("pending_copy", 0));
+	return most;
+}
+
 static void copy_results(struct copy_batch *batch, size_t count)
 {
 	struct obox_user *user = batch->to->user;
-	const struct conf_settings *conf = backend_get_settings(user->backend)->conf;
-	unsigned parallel = LAB_MIN(conf->obox_max_parallel_copies, PARALLEL_COPIES_MAX);
 	struct lab_error err;
 
+	batch->is_written = backend_get_settings(user->backend)->conf->obox_disable_fast_copy;
 	if (begin_adding(batch->to, &err) < 0) {
 		(void)refuse_batch(batch->results, count, &err, NULL);
 		return;
@@ -487,7 +400,7 @@ static void copy_results(struct copy_batch *batch, size_t count)
 	batch->added = lab_new_array(user->env->heap, struct obox_mail, count);
 	fs_set_reason(user->fs, "obox:mail_copy");
 	batch->to->sync.saving++;
-	env_for_each(user->env, count, LAB_MAX(1u, parallel), copy_of_batch, batch);
+	env_for_each(user->env, count, parallel_of(batch, count), copy_of_batch, batch);
 	append_copies(batch, count);
 	batch->to->sync.saving--;
 	tell_uids(batch, count);

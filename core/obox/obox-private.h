@@ -251,8 +251,18 @@ struct fs_file *obox_mail_open(
 	struct obox_mailbox *mailbox, const struct obox_mail *mail, enum fs_open_mode mode);
 /* Of FS_METADATA_VERSION, for obox_mail.bucket1. */
 uint16_t obox_mail_bucket1(struct lab_view version);
+uint16_t obox_mail_bucket1_of(struct fs_file *file, struct lab_heap *heap);
 /* A new mail of the folder: the driver makes the name. */
 struct fs_file *obox_mail_create(struct obox_mailbox *mailbox);
+/* Before it is written: what disaster recovery needs (obox 4.3). fs-dictmap adds fname. */
+void obox_mail_set_metadata(struct fs_file *file, struct obox_mailbox *mailbox,
+	const struct obox_save *mail, const uint8_t guid[ENV_GUID128_SIZE], int64_t now);
+/* After a write or copy, also one that failed: its name, and its object id. */
+void obox_mail_take(struct fs_file *file, struct lab_heap *heap, struct obox_saved *saved);
+/* obox_disable_fast_copy: `to` of the folder `mailbox` gets an object of its own, of what is read
+ * from `from`, which is `mail`; fills in what is not known of that. May be UNCERTAIN. Blocks. */
+int obox_mail_copy_contents(struct fs_file *from, struct fs_file *to, struct obox_mailbox *mailbox,
+	struct obox_mail *mail, struct lab_error *err);
 
 /* Keywords that the object id says (HD-3): $HasAttachment or $HasNoAttachment. They survive without
  * an upload, and need none. */

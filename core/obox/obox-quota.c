@@ -158,6 +158,31 @@ int obox_sizes_learn(struct obox_mailbox *mailbox, struct lab_error *err)
 
 /* ---- what a user has ---- */
 
+/* obox_mailbox_list_quick_lookups: what this host's index of the folder says, however old that is.
+ * False if there is none, or one that lacks sizes. Blocks. */
+static bool add_as_it_was(
+	struct obox_user *user, const struct obox_folder *folder, struct obox_usage *usage)
+{
+	struct obox_mailbox *mailbox;
+	const struct obox_state *state;
+	bool is_known;
+
+	if (!conf_of(user)->obox_mailbox_list_quick_lookups ||
+		obox_mailbox_load(user, lab_view_cstr(folder->guid), &mailbox, NULL) < 0)
+		return false;
+	/* Another session may be opening it right now. */
+	obox_mailbox_begin(mailbox);
+	state = mailbox->index.state;
+	is_known = !mailbox->is_gone && !mailbox->is_reborn && state->uidvalidity != 0 &&
+		   state->sizeless == 0;
+	if (is_known) {
+		usage->bytes += state->bytes;
+		usage->messages += state->count;
+	}
+	obox_mailbox_end(mailbox);
+	return is_known;
+}
+
 /* Adds what a folder has. Nothing if it is gone by now. */
 static int add_folder(struct obox_user *user, struct lab_view name, bool is_anew,
 	struct obox_usage *usage, struct lab_error *err)
@@ -194,7 +219,8 @@ static int add_folders(
 	for (size_t i = 0; i < count && result == 0; i++) {
 		struct lab_view name = lab_view_cstr(folders[i].name);
 
-		if (!quota_is_ignored(&user->quota, name))
+		if (!quota_is_ignored(&user->quota, name) &&
+			(is_anew || !add_as_it_was(user, &folders[i], usage)))
 			result = add_folder(user, name, is_anew, usage, err);
 	}
 	lab_arena_free(&arena);

@@ -203,8 +203,9 @@ struct obox_usage {
 	uint64_t bytes_limit, messages_limit; /* everybody's; 0: none */
 };
 /* GETQUOTA: the sums over all folders that are not ignored. Folders that are not current in this
- * metacache are opened, and sizes that no index knows are looked up; when all is known that costs
- * nothing. -1 as obox_mailbox_select(). */
+ * metacache are opened (with obox_mailbox_list_quick_lookups only those that it has no index of),
+ * and sizes that no index knows are looked up; when all is known that costs nothing. -1 as
+ * obox_mailbox_select(). */
 int obox_quota_usage(struct obox_user *user, struct obox_usage *ret, struct lab_error *err);
 /* The same after a new look at the listing of every folder that counts, all sums made anew
  * (`doveadm quota recalc`). */
@@ -284,8 +285,10 @@ struct obox_references {
 void obox_count_references(struct obox_mailbox *mailbox, const uint32_t *uids, size_t count,
 	struct obox_references *ret);
 
-/* Copies to a folder of the same user, in the dict only (obox 4.7). uids[] of `from`, at most
- * OBOX_BATCH. Fills results[count]. 0 if all happened, else -1 with the first error. */
+/* Copies to a folder of the same user, in the dict only (obox 4.7), or with obox_disable_fast_copy
+ * by reading and writing each mail, obox_max_parallel_writes at a time (32 at most). uids[] of
+ * `from`, at most OBOX_BATCH. Fills results[count]. 0 if all happened, else -1 with the first
+ * error. */
 int obox_copy(struct obox_mailbox *from, const uint32_t *uids, size_t count,
 	struct obox_mailbox *to, struct obox_result *results, struct lab_error *err);
 /* Copy, then expunge of what was copied. */

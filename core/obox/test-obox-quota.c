@@ -390,6 +390,103 @@ static void merges_have_the_sum_of_what_is_left(void **state)
 	node_stop(&b);
 }
 
+/* ---- obox_mailbox_list_quick_lookups ---- */
+
+static void look(struct node *node)
+{
+	struct obox_mailbox *inbox;
+	struct lab_error err;
+
+	OK(obox_user_access(node->user, &err));
+	inbox = box_open(node, "INBOX");
+	obox_mailbox_close(&inbox);
+}
+
+static void add_and_flush(struct node *node)
+{
+	struct lab_error err;
+
+	OK(obox_user_access(node->user, &err));
+	add_one(node);
+	flush(node);
+}
+
+/* No listing of any folder, as they are all here. */
+static void it_counts_what_it_knows(struct node *node)
+{
+	unsigned refreshes = node->rig->counts.events[LAB_EV_metacache_mailbox_refresh_started];
+	struct obox_usage usage;
+	struct lab_error err;
+
+	assert_usage(node, 10, 1);
+	assert_int_equal(
+		node->rig->counts.events[LAB_EV_metacache_mailbox_refresh_started], refreshes);
+	/* A recalculation looks. */
+	OK(obox_quota_recalculate(node->user, &usage, &err));
+	assert_int_equal(usage.bytes, 13);
+	assert_int_equal(usage.messages, 2);
+	assert_usage(node, 13, 2);
+}
+
+static void it_looks_first(struct node *node)
+{
+	assert_usage(node, 13, 2);
+}
+
+static void quick_run(void **state, bool is_quick, node_fn expect)
+{
+	struct node a, b;
+
+	with_quota(&a, *state, 0);
+	with_quota(&b, *state, 1);
+	a.conf.obox_mailbox_list_quick_lookups = is_quick;
+	node_run(&a, node_start_user);
+	node_run(&b, node_start_user);
+	node_run(&a, add_and_flush);
+	node_run(&b, look);
+	node_run(&b, add_and_flush);
+	node_run(&a, expect);
+	node_stop(&a);
+	node_stop(&b);
+}
+
+static void quick_lookups_count_folders_as_they_were(void **state)
+{
+	quick_run(state, true, it_counts_what_it_knows);
+}
+
+static void others_refresh_them_first(void **state)
+{
+	quick_run(state, false, it_looks_first);
+}
+
+static void quick_has_27(struct node *node)
+{
+	node->conf.obox_mailbox_list_quick_lookups = true;
+	assert_usage(node, 27, 3);
+}
+
+/* After a crash nothing is here that could be believed; on another host nothing at all. */
+static void quick_lookups_open_what_is_not_there(void **state)
+{
+	struct node a, b;
+
+	with_quota(&a, *state, 0);
+	with_quota(&b, *state, 1);
+	node_run(&a, node_start_user);
+	node_run(&a, fill);
+	node_crash(&a, FAULT_DISK_KEEP);
+	node_run(&a, quick_has_27);
+	node_run(&b, node_start_user);
+	node_run(&b, quick_has_27);
+	node_stop(&b);
+	/* After a clean stop the index is there. */
+	node_stop(&a);
+	node_run(&a, node_start_user);
+	node_run(&a, quick_has_27);
+	node_stop(&a);
+}
+
 /* A size that was learned after the base bundle reaches another backend. */
 static void learn_and_flush(struct node *node)
 {
@@ -491,6 +588,9 @@ int main(void)
 		RIG_UNIT_TEST(missing_sizes_are_those_of_stat),
 		RIG_UNIT_TEST(a_wrong_size_is_mended_when_the_mail_is_read),
 		RIG_UNIT_TEST(merges_have_the_sum_of_what_is_left),
+		RIG_UNIT_TEST(quick_lookups_count_folders_as_they_were),
+		RIG_UNIT_TEST(others_refresh_them_first),
+		RIG_UNIT_TEST(quick_lookups_open_what_is_not_there),
 		RIG_UNIT_TEST(sizes_that_were_learned_are_in_bundles),
 		RIG_UNIT_TEST(whoever_cannot_count_refuses_for_certain),
 		RIG_UNIT_TEST(a_quota_that_is_none_opens_no_user),

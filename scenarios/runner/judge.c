@@ -86,6 +86,15 @@ static void take_secondary(const struct scenario *s, struct oracle_settings *ret
 				      s->groups[i].mail_virtual_percentage.high > 0;
 }
 
+/* Rows, or, by obox_disable_fast_copy, objects of their own. */
+static void set_copies(struct oracle_settings *settings, const struct scenario *s)
+{
+	settings->copies_are_written = s->conf.obox_disable_fast_copy;
+	settings->copies_in_dict = s->endpoints.dictmap.refcounting_table &&
+				   !scenario_stores_paths(&s->endpoints) &&
+				   !settings->copies_are_written;
+}
+
 static void set_costs(struct oracle_settings *settings, const struct scenario *s)
 {
 	settings->has_costs = has_tour(s) && !scenario_is_scality(&s->endpoints) &&
@@ -175,8 +184,6 @@ struct oracle *judge_new_oracle(const struct scene *scene, struct lab_heap *heap
 		.has_operators = scenario_has_operator(s),
 		.rows_are_paths = dictmap->storage_passthrough_paths != FS_URI_PASSTHROUGH_NONE,
 		.has_lockdir = dictmap->lockdir.len > 0,
-		.copies_in_dict =
-			dictmap->refcounting_table && !scenario_stores_paths(&s->endpoints),
 		.keyspace = c->keyspace,
 		.max_retries = LAB_MAX(url->read_max_retries,
 			LAB_MAX(url->write_max_retries, url->delete_max_retries)),
@@ -217,6 +224,7 @@ struct oracle *judge_new_oracle(const struct scene *scene, struct lab_heap *heap
 	if (!disk_watch_fscache(&s->conf, &settings.fscache_max_bytes, &cache))
 		settings.fscache_max_bytes = 0;
 	take_plugins(s, heap, &settings);
+	set_copies(&settings, s);
 	set_costs(&settings, s);
 	set_routing(&settings, scene, heap);
 	take_secondary(s, &settings);

@@ -49,6 +49,8 @@ struct oracle_settings {
 	bool is_migrated_later;
 	bool has_lockdir;    /* on one host copies and deletes of an object exclude each other */
 	bool copies_in_dict; /* a copy of what has an object id is rows, and no object */
+	/* obox_disable_fast_copy: a copy is an object of its own, whatever could be shared. */
+	bool copies_are_written;
 	struct lab_view keyspace;
 	uint64_t bucket_size;        /* dictmap; 0: no buckets */
 	uint64_t bucket_parallelism; /* how many saves may overshoot it */

@@ -113,6 +113,31 @@ static void check_copy(struct oracle *oracle, const struct oracle_line *line)
 		copy_finding(oracle, op, line, "I19 copy deleted an object", "deleted");
 }
 
+/* Where each copy is an object of its own, none shares that of its source. */
+static void check_written_copies(struct oracle *oracle, const struct oracle_case *c)
+{
+	if (!oracle->settings.copies_are_written)
+		return;
+	for (size_t i = 0; i < history_count(c->history); i++) {
+		const struct history_op *op = history_op(c->history, i);
+		struct oracle_finding *f;
+
+		if ((op->kind != HISTORY_COPY && op->kind != HISTORY_MOVE) ||
+			op->outcome != HISTORY_OK || op->source.oid_len == 0 ||
+			!lab_view_eq(lab_view_of(op->source.oid, op->source.oid_len),
+				lab_view_of(op->made.oid, op->made.oid_len)))
+			continue;
+		f = oracle_find(oracle, 19, "I19 copy wrote no object",
+			"%.*s/%.*s: the copy of mail %016" PRIx64
+			" shares the object of its source",
+			LAB_VIEW_ARG(op->user), LAB_VIEW_ARG(op->folder), op->token);
+		f->token = op->token;
+		f->op = op->id;
+		f->time_ns = op->ended_ns;
+		oracle_why_op(f, op);
+	}
+}
+
 /* ---- 20 ---- */
 
 /* A retry writes the same bytes again; another body under the same key is another mail. */
@@ -153,7 +178,7 @@ void oracle_check_log(struct oracle *oracle, const struct oracle_case *c)
 {
 	struct lab_map *written = lab_map_new(oracle->settings.heap, ORACLE_LINES_MAX);
 
-	(void)c;
+	check_written_copies(oracle, c);
 	for (size_t i = 0; i < oracle->line_count; i++) {
 		const struct oracle_line *line = oracle_line_at(oracle, i);
 

@@ -85,6 +85,35 @@ static void copy_in_the_dict_is_fine(void **state)
 	t_passes();
 }
 
+static void written_copies_have_objects_of_their_own(void **state)
+{
+	(void)state;
+	t.settings.copies_in_dict = false;
+	t.settings.copies_are_written = true;
+	t_restart();
+	t_mail(1);
+	t_put(2);
+	t_rows(1, 2, 2);
+	t_copy(HISTORY_COPY, 0, 1, 1, 1, 1, t_object(2, 2), HISTORY_OK);
+	t_audit_of(0, 1);
+	t_audit_of(1, 2);
+	t_passes();
+}
+
+static void written_copy_that_shares_an_object_is_a_failure(void **state)
+{
+	(void)state;
+	t.settings.copies_in_dict = false;
+	t.settings.copies_are_written = true;
+	t_restart();
+	t_mail(1);
+	t_rows(1, 2, 1);
+	t_copy(HISTORY_COPY, 0, 1, 1, 1, 1, t_object(2, 1), HISTORY_OK);
+	t_audit_of(0, 1);
+	t_audit_of(1, 2);
+	t_finds("I19 copy wrote no object");
+}
+
 static void copy_that_deletes_an_object_is_a_failure(void **state)
 {
 	(void)state;
@@ -608,6 +637,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		t_test(copy_that_writes_an_object_is_a_failure),
 		t_test(copy_in_the_dict_is_fine),
+		t_test(written_copies_have_objects_of_their_own),
+		t_test(written_copy_that_shares_an_object_is_a_failure),
 		t_test(copy_that_deletes_an_object_is_a_failure),
 		t_test(expunge_may_delete_the_object_of_a_copy),
 		t_test(mail_written_over_with_other_bytes_is_a_failure),
