@@ -10,6 +10,9 @@
 
 #include <stdio.h>
 
+#define VALUE_COLUMN 20
+#define LINE_WIDTH 100
+
 static const char *verdict_of(const struct campaign_result *r)
 {
 	switch (campaign_exit_status(r)) {
@@ -75,21 +78,41 @@ static void print_faults(const struct run_result *t, struct lab_buf *out)
 		lab_buf_append_cstr(out, "\n");
 }
 
+/* A word of a list, on a line of its own column when the last one is full. */
+static void put_word(struct lab_buf *out, size_t *column, const char *word)
+{
+	size_t len = strlen(word) + 1;
+
+	if (*column + len > LINE_WIDTH) {
+		lab_buf_printf(out, "\n%*s", VALUE_COLUMN - 1, "");
+		*column = VALUE_COLUMN - 1;
+	}
+	lab_buf_printf(out, " %s", word);
+	*column += len;
+}
+
 static void print_marks(const struct campaign_result *r, struct lab_buf *out)
 {
 	unsigned hit = 0;
+	size_t column = VALUE_COLUMN;
 
 	for (unsigned m = 0; m < LAB_MARK_COUNT; m++)
 		hit += r->total.marks[m] > 0;
-	lab_buf_printf(out, "\n  marks             %u of %d hit; never", hit, LAB_MARK_COUNT);
+	lab_buf_printf(out, "\n  marks             %u of %d hit\n", hit, LAB_MARK_COUNT);
+	for (unsigned m = 0; m < LAB_MARK_COUNT; m++) {
+		if ((r->missed_marks >> m & 1) != 0)
+			lab_buf_printf(out,
+				"  MISSED            %s: the scenario is meant to reach it\n",
+				lab_mark_name((enum lab_mark)m));
+	}
+	if (hit == LAB_MARK_COUNT)
+		return;
+	lab_buf_append_cstr(out, "    never          ");
 	for (unsigned m = 0; m < LAB_MARK_COUNT; m++) {
 		if (r->total.marks[m] == 0)
-			lab_buf_printf(out, " %s%s", lab_mark_name((enum lab_mark)m),
-				(r->missed_marks >> m & 1) != 0 ? " (MISSED: the scenario is "
-								  "meant to reach it)"
-								: "");
+			put_word(out, &column, lab_mark_name((enum lab_mark)m));
 	}
-	lab_buf_append_cstr(out, hit == LAB_MARK_COUNT ? " none\n" : "\n");
+	lab_buf_append_cstr(out, "\n");
 }
 
 /* What was never looked at proves nothing. */
@@ -148,8 +171,8 @@ void campaign_print(const struct campaign_result *r, const char *scenario, struc
 	for (size_t i = 0; i < r->signature_count; i++)
 		lab_buf_printf(out, "\n%s(%" PRIu64 " of %" PRIu64 " seeds)\n",
 			r->signatures[i].report, r->signatures[i].count, r->seeds);
-	lab_buf_printf(out, "\n%s: %" PRIu64 " seeds, %" PRIu64 " users, %" PRIu64 " crashes\n",
-		scenario, r->seeds, t->users, t->crashes);
+	lab_buf_printf(out, "\n%s: %" PRIu64 " seed%s, %" PRIu64 " users, %" PRIu64 " crashes\n",
+		scenario, r->seeds, r->seeds == 1 ? "" : "s", t->users, t->crashes);
 	print_operations(t, out);
 	print_faults(t, out);
 	excuses_print(&t->excuses, out);
