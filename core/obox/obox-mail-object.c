@@ -152,7 +152,7 @@ static int learn(struct obox_mailbox *mailbox, struct fs_file *from, struct lab_
 static void keep_extra(struct fs_file *to, const struct obox_mail *mail)
 {
 	unsigned extra = fs_objectid_extra(mail->oid, mail->oid_len);
-	char hex[8];
+	char hex[9];
 
 	if (extra == 0)
 		return;
