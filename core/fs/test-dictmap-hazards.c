@@ -30,22 +30,9 @@ static struct fs *open_on(struct rig *rig, unsigned host, const char *uri)
 	return fs;
 }
 
-static char *text_of(struct rig *rig, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
-static char *text_of(struct rig *rig, const char *format, ...)
-{
-	va_list args;
-	char *text;
-
-	va_start(args, format);
-	text = lab_arena_vprintf(rig->arena, format, args);
-	va_end(args);
-	return text;
-}
-
 static char *mail_path(struct rig *rig, const char *name)
 {
-	return text_of(rig, FOLDER "%s", name);
+	return lab_arena_printf(rig->arena, FOLDER "%s", name);
 }
 
 static size_t list(struct rig *rig, struct fs *fs, const char *path, uint32_t flags)
@@ -81,7 +68,7 @@ static int read_after_split(struct rig *rig, const char *uri, enum lab_code *ret
 	int result;
 
 	OK(create(fs, FOLDER, "hello", name, &err));
-	object = text_of(rig, "m/%s80", name);
+	object = lab_arena_printf(rig->arena, "m/%s80", name);
 	contents = lab_arena_copy(rig->arena, rig_object(rig, object));
 	rig_remove_object(rig, object);
 	assert_true(get(rig, fs, mail_path(rig, name), &text, &err) < 0);
@@ -157,8 +144,8 @@ static void copy_on_second(void *arg)
 	env_sleep(race->rig->hosts[1].env, race->wait_ns);
 	from = fs_file_open(fs, lab_view_cstr(mail_path(race->rig, race->name)), FS_OPEN_READONLY);
 	/* From its index, as a session that has the folder open. */
-	fs_set_metadata(
-		from, FS_METADATA_OBJECTID, lab_view_cstr(text_of(race->rig, "%s80", race->name)));
+	fs_set_metadata(from, FS_METADATA_OBJECTID,
+		lab_view_cstr(lab_arena_printf(race->rig->arena, "%s80", race->name)));
 	to = fs_file_open(fs, LAB_VIEW(FOLDER2), FS_OPEN_CREATE_UNIQUE_128);
 	race->copied = fs_copy(from, to, &err);
 	race->code = err.code;
@@ -193,7 +180,7 @@ static unsigned bodies_lost(const char *uri)
 		rig_continue(rig, 0, save_one, &race);
 		OK(env_spawn(rig->hosts[1].env, "copy", copy_on_second, &race, &err));
 		rig_continue(rig, 0, delete_on_first, &race);
-		has_body = rig_has_object(rig, text_of(rig, "m/%s80", race.name));
+		has_body = rig_has_object(rig, lab_arena_printf(rig->arena, "m/%s80", race.name));
 		if (race.copied == 0)
 			lost += !has_body;
 		else
@@ -330,7 +317,8 @@ RIG_TEST(a_diff_that_is_written_again_at_once_is_not_in_the_shadow_of_its_delete
 {
 	struct fs *fs = open_on(
 		rig, 0, DICTMAP("diff-table:storage-passthrough-paths=full:delete-timestamp=+10s"));
-	const char *key = text_of(rig, DIFF_ROWS GUID "/idx/%s", rig->hosts[0].env->hostname);
+	const char *key =
+		lab_arena_printf(rig->arena, DIFF_ROWS GUID "/idx/%s", rig->hosts[0].env->hostname);
 	struct lab_error err;
 
 	for (unsigned i = 0; i < 3; i++) {
@@ -471,7 +459,7 @@ RIG_TEST(buckets_that_fail_at_once_are_one_error)
 		FAILS(fs_iter(fs, LAB_VIEW(FOLDER), 0, 9, rig->arena, &names, &count, &err),
 			LAB_UNAVAILABLE);
 		assert_true(rig->fired);
-		SAYS(text_of(rig, "list bucket %u: injected", n - 2));
+		SAYS(lab_arena_printf(rig->arena, "list bucket %u: injected", n - 2));
 		rig_fail_at(rig, 0, RIG_FAIL);
 	}
 	assert_int_equal(rig->counts.iterating, 0);

@@ -28,19 +28,6 @@ static struct fs *open_dictmap(struct rig *rig, const char *uri)
 	return fs;
 }
 
-static char *text_of(struct rig *rig, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
-static char *text_of(struct rig *rig, const char *format, ...)
-{
-	va_list args;
-	char *text;
-
-	va_start(args, format);
-	text = lab_arena_vprintf(rig->arena, format, args);
-	va_end(args);
-	return text;
-}
-
 static int copy(
 	struct fs *fs, const char *from_path, const char *dir, char name[33], struct lab_error *err)
 {
@@ -57,7 +44,7 @@ static int copy(
 
 static char *path_of(struct rig *rig, const char *dir, const char *name)
 {
-	return text_of(rig, "%s%s", dir, name);
+	return lab_arena_printf(rig->arena, "%s%s", dir, name);
 }
 
 static size_t list(
@@ -80,10 +67,12 @@ RIG_TEST(a_mail_is_an_object_a_reverse_row_and_a_forward_row)
 	struct lab_view text;
 
 	OK(create(fs, FOLDER, "hello", name, &err));
-	assert_view(rig_object(rig, text_of(rig, "m/%s80", name)), "hello");
+	assert_view(rig_object(rig, lab_arena_printf(rig->arena, "m/%s80", name)), "hello");
+	assert_view(rig_row(rig, lab_arena_printf(rig->arena, ROWS GUID "/0/%s", name)),
+		lab_arena_printf(rig->arena, "%s80", name));
 	assert_view(
-		rig_row(rig, text_of(rig, ROWS GUID "/0/%s", name)), text_of(rig, "%s80", name));
-	assert_view(rig_row(rig, text_of(rig, "shared/dictrevmap/%s80/%s", name, name)), GUID);
+		rig_row(rig, lab_arena_printf(rig->arena, "shared/dictrevmap/%s80/%s", name, name)),
+		GUID);
 	OK(get(rig, fs, path_of(rig, FOLDER, name), &text, &err));
 	assert_view(text, "hello");
 	fs_deinit(&fs);
@@ -122,7 +111,8 @@ RIG_TEST(a_known_object_id_saves_the_lookup)
 
 	OK(create(fs, FOLDER, "hello", name, &err));
 	file = fs_file_open(fs, lab_view_cstr(path_of(rig, FOLDER, name)), FS_OPEN_READONLY);
-	fs_set_metadata(file, FS_METADATA_OBJECTID, lab_view_cstr(text_of(rig, "%s80", name)));
+	fs_set_metadata(file, FS_METADATA_OBJECTID,
+		lab_view_cstr(lab_arena_printf(rig->arena, "%s80", name)));
 	OK(fs_read(file, rig->arena, 100, &text, &err));
 	assert_int_equal(rig->counts.lookups, 0);
 	fs_file_close(&file);
@@ -289,7 +279,8 @@ static void copy_in_race(void *arg)
 	env_sleep(race->rig->hosts[0].env, race->wait_ns);
 	from = fs_file_open(race->fs, lab_view_cstr(race->path), FS_OPEN_READONLY);
 	fs_set_metadata(from, FS_METADATA_OBJECTID,
-		lab_view_cstr(text_of(race->rig, "%s80", race->path + strlen(FOLDER))));
+		lab_view_cstr(
+			lab_arena_printf(race->rig->arena, "%s80", race->path + strlen(FOLDER))));
 	to = fs_file_open(race->fs, LAB_VIEW(FOLDER2), FS_OPEN_CREATE_UNIQUE_128);
 	race->copied = fs_copy(from, to, &err);
 	if (race->copied < 0)
@@ -317,7 +308,8 @@ static unsigned dangling_races(struct rig *rig, const char *uri)
 		env_sleep(env, LAB_SEC);
 		assert_true(race.copied <= 0);
 		if (race.copied == 0)
-			dangling += !rig_has_object(rig, text_of(rig, "m/%s80", name));
+			dangling +=
+				!rig_has_object(rig, lab_arena_printf(rig->arena, "m/%s80", name));
 		fs_deinit(&fs);
 	}
 	return dangling;
@@ -334,7 +326,7 @@ static void lose_object(struct rig *rig, struct fs *fs, char name[33])
 	struct lab_error err;
 
 	OK(create(fs, FOLDER, "hello", name, &err));
-	rig_remove_object(rig, text_of(rig, "m/%s80", name));
+	rig_remove_object(rig, lab_arena_printf(rig->arena, "m/%s80", name));
 }
 
 RIG_TEST(a_dangling_link_stays_unless_it_is_to_be_deleted)
@@ -512,7 +504,8 @@ RIG_TEST(an_object_id_prefix_ends_in_one_slash)
 		char name[33];
 
 		OK(create(fs, FOLDER, "hello", name, &err));
-		assert_row(i, rig_has_object(rig, text_of(rig, USER "/mails/%s80", name)));
+		assert_row(i, rig_has_object(
+				      rig, lab_arena_printf(rig->arena, USER "/mails/%s80", name)));
 		fs_deinit(&fs);
 	}
 }
@@ -590,7 +583,7 @@ RIG_TEST(ids_from_before_the_migration_lie_under_their_folder)
 	assert_view(text, "old");
 	/* It is not shared, but copied to a new id. */
 	OK(copy(fs, FOLDER GUID, FOLDER2, name, &err));
-	assert_view(rig_object(rig, text_of(rig, "m/%s80", name)), "old");
+	assert_view(rig_object(rig, lab_arena_printf(rig->arena, "m/%s80", name)), "old");
 	OK(copy(fs, path_of(rig, FOLDER2, name), FOLDER, name, &err));
 	assert_int_equal(rig->counts.puts, 2);
 	OK(del(fs, FOLDER GUID, &err));
@@ -692,7 +685,7 @@ RIG_TEST(listings_have_names_with_ids)
 	assert_int_equal(list(rig, fs, FOLDER, FS_ITER_OBJECTIDS, &names), 0);
 	OK(create(fs, FOLDER, "hello", name, &err));
 	assert_int_equal(list(rig, fs, FOLDER, FS_ITER_OBJECTIDS, &names), 1);
-	assert_view(names[0], text_of(rig, "%s80/%s", name, name));
+	assert_view(names[0], lab_arena_printf(rig->arena, "%s80/%s", name, name));
 	assert_int_equal(list(rig, fs, USER "/mailboxes/" GUID, 0, &names), 1);
 	assert_view(names[0], name);
 	fs_deinit(&fs);
@@ -708,7 +701,7 @@ RIG_TEST(listings_have_names_with_ids)
 
 static const char *diff_key(struct rig *rig, size_t host, const char *folder)
 {
-	return text_of(rig, "shared/dictdiffmap/" USER "%s/idx/%s", folder,
+	return lab_arena_printf(rig->arena, "shared/dictdiffmap/" USER "%s/idx/%s", folder,
 		rig->hosts[host].env->hostname);
 }
 
@@ -960,7 +953,7 @@ RIG_TEST(others_delete_no_row_that_its_host_has_written_again)
 	struct fs *fs = open_dictmap(rig, DICTMAP("diff-table:storage-passthrough-paths=full"));
 	struct env *env = rig->hosts[0].settings.env;
 	const char *writer = env->hostname;
-	struct lab_view version = lab_view_cstr(text_of(rig, "0@%s", writer));
+	struct lab_view version = lab_view_cstr(lab_arena_printf(rig->arena, "0@%s", writer));
 
 	OK(put_bundle(fs, FOLDER "idx/" DIFF1, "1", &err));
 	OK(put_bundle(fs, FOLDER "idx/" DIFF2, "2", &err));
@@ -1032,7 +1025,7 @@ RIG_TEST(a_failed_one_of_many_deletes_is_told_and_the_others_happen)
 		if (i == 2)
 			memcpy(failing, name, sizeof(name));
 	}
-	rig->only = text_of(rig, "/0/%s", failing);
+	rig->only = lab_arena_printf(rig->arena, "/0/%s", failing);
 	rig_fail_at(rig, 2, RIG_UNCERTAIN_NOT); /* lookup, then DELETE of the forward row */
 	FAILS(fs_delete_many(files, 4, results, &err), LAB_UNCERTAIN);
 	for (size_t i = 0; i < 4; i++) {
@@ -1051,7 +1044,7 @@ RIG_TEST(an_object_that_cannot_be_deleted_is_a_leak_and_no_error)
 	char name[33];
 
 	OK(create(fs, FOLDER, "x", name, &err));
-	rig->only = text_of(rig, "m/%s", name);
+	rig->only = lab_arena_printf(rig->arena, "m/%s", name);
 	rig_fail_at(rig, 1, RIG_FAIL);
 	OK(del(fs, path_of(rig, FOLDER, name), &err));
 	assert_int_equal(rig_forward_rows(rig), 0);

@@ -23,13 +23,16 @@ struct connection {
 };
 
 struct run {
+	struct bench_clients clients; /* first */
 	const struct cql_load *load;
 	size_t next;
-	uint64_t answers;
-	int fds[BENCH_CONNECTIONS_MAX];
-	unsigned open;
 	struct connection *connections;
 };
+
+static struct run *run_of(struct bench_clients *clients)
+{
+	return (struct run *)(void *)clients;
+}
 
 static void queue_next(struct run *run, struct connection *c, uint8_t high, uint8_t low)
 {
@@ -84,7 +87,7 @@ static int receive(struct run *run, struct connection *c, struct lab_error *err)
 	while ((length = frame_length(rest)) != 0) {
 		if (rest.ptr[CQL_ANSWER_OPCODE_AT] == CQL_ERROR)
 			return failed(rest, err);
-		run->answers++;
+		run->clients.answers++;
 		queue_next(run, c, rest.ptr[2], rest.ptr[3]);
 		rest = lab_view_skip(rest, length);
 	}
@@ -95,28 +98,21 @@ static int receive(struct run *run, struct connection *c, struct lab_error *err)
 	return flush(c, err);
 }
 
-static int loop(struct run *run, int epoll, uint64_t slice_ns, struct lab_error *err)
+static int begin(struct bench_clients *clients, unsigned index, struct lab_error *err)
 {
-	uint64_t start = bench_clock_ns(CLOCK_MONOTONIC);
-	unsigned ready[BENCH_CONNECTIONS_MAX], count;
+	struct run *run = run_of(clients);
+	struct connection *c = &run->connections[index];
 
-	for (unsigned i = 0; i < run->open; i++) {
-		struct connection *c = &run->connections[i];
+	for (unsigned stream = 0; stream < run->load->streams; stream++)
+		queue_next(run, c, (uint8_t)(stream >> 8), (uint8_t)stream);
+	return flush(c, err);
+}
 
-		for (unsigned stream = 0; stream < run->load->streams; stream++)
-			queue_next(run, c, (uint8_t)(stream >> 8), (uint8_t)stream);
-		if (flush(c, err) < 0)
-			return -1;
-	}
-	while (bench_clock_ns(CLOCK_MONOTONIC) - start < slice_ns) {
-		if (bench_wait(epoll, ready, run->open, &count, err) < 0)
-			return -1;
-		for (unsigned i = 0; i < count; i++) {
-			if (receive(run, &run->connections[ready[i]], err) < 0)
-				return -1;
-		}
-	}
-	return 0;
+static int go_on(struct bench_clients *clients, unsigned index, struct lab_error *err)
+{
+	struct run *run = run_of(clients);
+
+	return receive(run, &run->connections[index], err);
 }
 
 int cql_load_ask(int fd, struct lab_view frame, uint8_t *answer, size_t answer_max,
@@ -141,13 +137,13 @@ static int open_connections(struct run *run, struct lab_error *err)
 {
 	lab_assert(run->load->connections <= BENCH_CONNECTIONS_MAX &&
 		   run->load->streams <= CQL_LOAD_STREAMS_MAX);
-	for (; run->open < run->load->connections; run->open++) {
-		struct connection *c = &run->connections[run->open];
+	for (; run->clients.open < run->load->connections; run->clients.open++) {
+		struct connection *c = &run->connections[run->clients.open];
 		struct lab_view answer;
 
 		if (bench_dial_to(&run->load->target, &c->fd, err) < 0)
 			return -1;
-		run->fds[run->open] = c->fd;
+		run->clients.fds[run->clients.open] = c->fd;
 		if (cql_load_ask(c->fd, run->load->hello, c->input, sizeof(c->input), &answer,
 			    err) < 0) {
 			close(c->fd);
@@ -160,24 +156,15 @@ static int open_connections(struct run *run, struct lab_error *err)
 int cql_load_run(const struct cql_load *load, uint64_t slice_ns, struct bench_load_result *ret,
 	struct lab_error *err)
 {
-	struct run run = { .load = load };
-	int epoll = -1, result;
+	struct run run = { .clients = { .begin = begin, .go_on = go_on }, .load = load };
+	int result;
 
 	run.connections = calloc(load->connections, sizeof(*run.connections));
 	lab_assert(run.connections != NULL);
 	result = open_connections(&run, err);
 	if (result == 0)
-		result = bench_epoll(run.fds, run.open, &epoll, err);
-	if (result == 0) {
-		uint64_t start = bench_clock_ns(CLOCK_MONOTONIC);
-
-		result = loop(&run, epoll, slice_ns, err);
-		*ret = (struct bench_load_result){ run.answers,
-			bench_clock_ns(CLOCK_MONOTONIC) - start };
-		close(epoll);
-	}
-	for (unsigned i = 0; i < run.open; i++)
-		close(run.fds[i]);
+		result = bench_clients_run(&run.clients, slice_ns, ret, err);
+	bench_clients_close(&run.clients);
 	free(run.connections);
 	return result;
 }

@@ -19,13 +19,16 @@ struct connection {
 };
 
 struct run {
+	struct bench_clients clients; /* first */
 	const struct http_load *load;
 	size_t next;
-	uint64_t answers;
-	int fds[BENCH_CONNECTIONS_MAX];
-	unsigned open;
 	struct connection *connections;
 };
+
+static struct run *run_of(struct bench_clients *clients)
+{
+	return (struct run *)(void *)clients;
+}
 
 static int send_next(struct run *run, struct connection *c, struct lab_error *err)
 {
@@ -90,37 +93,32 @@ static int receive(struct connection *c, struct lab_error *err)
 	return c->need != 0 && c->have >= c->need;
 }
 
-static int loop(struct run *run, int epoll, uint64_t slice_ns, struct lab_error *err)
+static int begin(struct bench_clients *clients, unsigned index, struct lab_error *err)
 {
-	uint64_t start = bench_clock_ns(CLOCK_MONOTONIC);
-	unsigned ready[BENCH_CONNECTIONS_MAX], count;
+	struct run *run = run_of(clients);
 
-	for (unsigned i = 0; i < run->open; i++) {
-		if (send_next(run, &run->connections[i], err) < 0)
-			return -1;
-	}
-	while (bench_clock_ns(CLOCK_MONOTONIC) - start < slice_ns) {
-		if (bench_wait(epoll, ready, run->open, &count, err) < 0)
-			return -1;
-		for (unsigned i = 0; i < count; i++) {
-			struct connection *c = &run->connections[ready[i]];
-			int done = receive(c, err);
+	return send_next(run, &run->connections[index], err);
+}
 
-			if (done < 0 || (done == 1 && send_next(run, c, err) < 0))
-				return -1;
-			run->answers += (unsigned)done;
-		}
-	}
+static int go_on(struct bench_clients *clients, unsigned index, struct lab_error *err)
+{
+	struct run *run = run_of(clients);
+	struct connection *c = &run->connections[index];
+	int done = receive(c, err);
+
+	if (done < 0 || (done == 1 && send_next(run, c, err) < 0))
+		return -1;
+	clients->answers += (unsigned)done;
 	return 0;
 }
 
 static int open_connections(struct run *run, struct lab_error *err)
 {
 	lab_assert(run->load->connections <= BENCH_CONNECTIONS_MAX);
-	for (; run->open < run->load->connections; run->open++) {
-		if (bench_dial(run->load->port, &run->fds[run->open], err) < 0)
+	for (; run->clients.open < run->load->connections; run->clients.open++) {
+		if (bench_dial(run->load->port, &run->clients.fds[run->clients.open], err) < 0)
 			return -1;
-		run->connections[run->open].fd = run->fds[run->open];
+		run->connections[run->clients.open].fd = run->clients.fds[run->clients.open];
 	}
 	return 0;
 }
@@ -128,24 +126,15 @@ static int open_connections(struct run *run, struct lab_error *err)
 int http_load_run(const struct http_load *load, uint64_t slice_ns, struct bench_load_result *ret,
 	struct lab_error *err)
 {
-	struct run run = { .load = load };
-	int epoll = -1, result;
+	struct run run = { .clients = { .begin = begin, .go_on = go_on }, .load = load };
+	int result;
 
 	run.connections = calloc(load->connections, sizeof(*run.connections));
 	lab_assert(run.connections != NULL);
 	result = open_connections(&run, err);
 	if (result == 0)
-		result = bench_epoll(run.fds, run.open, &epoll, err);
-	if (result == 0) {
-		uint64_t start = bench_clock_ns(CLOCK_MONOTONIC);
-
-		result = loop(&run, epoll, slice_ns, err);
-		*ret = (struct bench_load_result){ run.answers,
-			bench_clock_ns(CLOCK_MONOTONIC) - start };
-		close(epoll);
-	}
-	for (unsigned i = 0; i < run.open; i++)
-		close(run.fds[i]);
+		result = bench_clients_run(&run.clients, slice_ns, ret, err);
+	bench_clients_close(&run.clients);
 	free(run.connections);
 	return result;
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "scenarios/bench/sockets.h"
 
+#include "scenarios/bench/bench-private.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
@@ -52,7 +54,7 @@ int bench_send(int fd, struct lab_view data, struct lab_error *err)
 	return 0;
 }
 
-int bench_epoll(const int *fds, unsigned count, int *ret_epoll, struct lab_error *err)
+static int watch(const int *fds, unsigned count, int *ret_epoll, struct lab_error *err)
 {
 	int epoll = epoll_create1(EPOLL_CLOEXEC);
 
@@ -70,7 +72,7 @@ int bench_epoll(const int *fds, unsigned count, int *ret_epoll, struct lab_error
 	return 0;
 }
 
-int bench_wait(
+static int await(
 	int epoll, unsigned *ret_indexes, unsigned max, unsigned *ret_count, struct lab_error *err)
 {
 	struct epoll_event events[BENCH_CONNECTIONS_MAX];
@@ -85,4 +87,47 @@ int bench_wait(
 		ret_indexes[i] = events[i].data.u32;
 	*ret_count = n < 0 ? 0 : (unsigned)n;
 	return 0;
+}
+
+static int loop(struct bench_clients *clients, int epoll, uint64_t slice_ns, struct lab_error *err)
+{
+	uint64_t start = bench_clock_ns(CLOCK_MONOTONIC);
+	unsigned ready[BENCH_CONNECTIONS_MAX], count;
+
+	for (unsigned i = 0; i < clients->open; i++) {
+		if (clients->begin(clients, i, err) < 0)
+			return -1;
+	}
+	while (bench_clock_ns(CLOCK_MONOTONIC) - start < slice_ns) {
+		if (await(epoll, ready, clients->open, &count, err) < 0)
+			return -1;
+		for (unsigned i = 0; i < count; i++) {
+			if (clients->go_on(clients, ready[i], err) < 0)
+				return -1;
+		}
+	}
+	return 0;
+}
+
+void bench_clients_close(struct bench_clients *clients)
+{
+	while (clients->open > 0)
+		close(clients->fds[--clients->open]);
+}
+
+int bench_clients_run(struct bench_clients *clients, uint64_t slice_ns,
+	struct bench_load_result *ret, struct lab_error *err)
+{
+	int epoll, result = watch(clients->fds, clients->open, &epoll, err);
+
+	if (result == 0) {
+		uint64_t start = bench_clock_ns(CLOCK_MONOTONIC);
+
+		result = loop(clients, epoll, slice_ns, err);
+		*ret = (struct bench_load_result){ clients->answers,
+			bench_clock_ns(CLOCK_MONOTONIC) - start };
+		close(epoll);
+	}
+	bench_clients_close(clients);
+	return result;
 }

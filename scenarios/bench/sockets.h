@@ -26,10 +26,21 @@ int bench_dial_to(const struct cql_target *target, int *ret_fd, struct lab_error
 /* A blocking TCP connection to 127.0.0.1, with TCP_NODELAY and a time limit on every call. */
 int bench_dial(uint16_t port, int *ret_fd, struct lab_error *err);
 int bench_send(int fd, struct lab_view data, struct lab_error *err);
-/* Waits on all of them at once. -1 LAB_TIMEOUT: nothing came for BENCH_SOCKET_TIMEOUT_S. */
-int bench_epoll(const int *fds, unsigned count, int *ret_epoll, struct lab_error *err);
-int bench_wait(
-	int epoll, unsigned *ret_indexes, unsigned max, unsigned *ret_count, struct lab_error *err);
+/* Clients of one server, in one thread: each connection begins, and goes on whenever it can be
+ * read. */
+struct bench_clients {
+	int fds[BENCH_CONNECTIONS_MAX];
+	unsigned open; /* so many are connected */
+	uint64_t answers;
+	int (*begin)(struct bench_clients *clients, unsigned index, struct lab_error *err);
+	int (*go_on)(struct bench_clients *clients, unsigned index, struct lab_error *err);
+};
+/* For `slice_ns`; then all connections are closed. -1 LAB_TIMEOUT: nothing came for
+ * BENCH_SOCKET_TIMEOUT_S; or what the two functions said. */
+int bench_clients_run(struct bench_clients *clients, uint64_t slice_ns,
+	struct bench_load_result *ret, struct lab_error *err);
+/* Without a run: only closes them. */
+void bench_clients_close(struct bench_clients *clients);
 
 /* HTTP: one request at a time on each connection, each answered before the next. */
 struct http_load {
