@@ -50,6 +50,15 @@ static int read_user(struct cluster *c, struct cluster_lookup *l, bool fresh,
 	return 0;
 }
 
+static uint64_t group_ttl(const struct cluster *c)
+{
+	bool is_proxy = c->settings.backend_name.len == 0;
+
+	return lab_defect(CACHE_NEVER_EXPIRES) || (is_proxy && lab_defect(PROXIES_NEVER_FORGET))
+		       ? ENV_FOREVER
+		       : localdb_group_ttl(c->localdb);
+}
+
 static int read_group(struct cluster *c, struct cluster_lookup *l, bool fresh,
 	struct lab_arena *arena, struct lab_error *err)
 {
@@ -61,10 +70,7 @@ static int read_group(struct cluster *c, struct cluster_lookup *l, bool fresh,
 	q->group = keys;
 	q->has_group = true;
 	q->group_known = ROUTE_CACHED;
-	if (!fresh && localdb_get_group(c->localdb, &q->group,
-			      lab_defect(CACHE_NEVER_EXPIRES) ? ENV_FOREVER
-							      : localdb_group_ttl(c->localdb),
-			      arena))
+	if (!fresh && localdb_get_group(c->localdb, &q->group, group_ttl(c), arena))
 		return 0;
 	q->group = keys;
 	found = geodb_get(c->geodb, CLUSTER_TABLE_GROUP, &q->group, arena, err);

@@ -108,9 +108,12 @@ struct cluster_snapshot *cluster_view_take(
 	struct cluster *cluster, bool fresh, struct lab_error *err)
 {
 	uint64_t now = env_now(cluster->env);
-	bool is_due = cluster->snapshot == NULL ||
-		      (!cluster->is_frozen && !lab_defect(VIEW_NEVER_READ_AGAIN) &&
-			      now - cluster->snapshot_ns >= cluster->settings.view_ttl_ns);
+	bool is_due =
+		cluster->snapshot == NULL ||
+		(!cluster->is_frozen && !lab_defect(VIEW_NEVER_READ_AGAIN) &&
+			now - cluster->snapshot_ns >=
+				(lab_defect(VIEW_SELDOM_READ) ? 6 * LAB_MINUTE
+							      : cluster->settings.view_ttl_ns));
 
 	if (fresh || is_due) {
 		struct cluster_snapshot *read;

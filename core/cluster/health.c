@@ -22,8 +22,10 @@ static enum health_verdict online_round(
 		return HEALTH_KEEP;
 	}
 	h->bad++;
-	return h->bad >= s->rounds_down || lab_defect(ONE_BAD_ROUND_IS_ENOUGH) ? HEALTH_DOWN
-									       : HEALTH_KEEP;
+	return h->bad >= s->rounds_down * (lab_defect(OUT_TOO_LATE) ? 8 : 1) ||
+			       lab_defect(ONE_BAD_ROUND_IS_ENOUGH)
+		       ? HEALTH_DOWN
+		       : HEALTH_KEEP;
 }
 
 enum health_verdict health_round(const struct health_settings *s, struct health *h, bool is_online,

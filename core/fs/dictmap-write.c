@@ -72,6 +72,9 @@ static struct lab_view new_object_id(struct dictmap_fs *fs, struct fs_file *file
 		return LAB_VIEW("");
 	if (fs->conf.storage_passthrough_paths == FS_URI_PASSTHROUGH_READ_ONLY)
 		return dictmap_path_in_hex(file->path, arena);
+	if (path->kind == DICTMAP_MAIL && lab_defect(OBJECT_ID_OF_SECONDS))
+		return lab_view_cstr(lab_arena_printf(arena, "00000000%.*s%02x",
+			LAB_VIEW_ARG(lab_view_skip(path->name, 8)), new_extra(file)));
 	if (path->kind == DICTMAP_MAIL)
 		return lab_view_cstr(lab_arena_printf(
 			arena, "%.*s%02x", LAB_VIEW_ARG(path->name), new_extra(file)));

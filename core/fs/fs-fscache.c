@@ -265,7 +265,7 @@ static bool cache_get(struct fscache_fs *fs, const char *name, size_t max_bytes,
 
 	cache_scan(fs->dir);
 	e = lab_map_get(fs->dir->entries, lab_view_cstr(name));
-	if (e == NULL || ENV_BUGGIFY(fs->dir->env, fscache_miss))
+	if (e == NULL || ENV_BUGGIFY(fs->dir->env, fscache_miss) || lab_defect(CACHE_NEVER_HIT))
 		return false;
 	entry_path(fs->dir, name, path);
 	entry_unlink(fs->dir, e);

@@ -180,7 +180,8 @@ static int prepare(struct http_run *run, struct lab_http_request *request)
 	*request = *call->request;
 	if (run->redirects > 0)
 		http_redirect_apply(lab_buf_view(&run->location), request);
-	if (http_add_headers(run->client, call, request, run->scratch, &run->error) < 0)
+	if (!(lab_defect(RETRY_NAMES_NOBODY) && run->attempts > 0) &&
+		http_add_headers(run->client, call, request, run->scratch, &run->error) < 0)
 		return -1;
 	if (call->sign == NULL)
 		return 0;

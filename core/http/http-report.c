@@ -5,6 +5,8 @@
  */
 #include "core/http/http-private.h"
 
+#include "core/base/defect.h"
+
 /* An error's message is bounded (error.h), and callers put their context before it. */
 #define ERROR_LINE_MAX 200
 #define URL_MIN 40
@@ -174,7 +176,7 @@ static void add_request(struct fields *fields, const struct http_run *run)
 	add(fields, LAB_F_U64("status_code", run->response.status));
 	add(fields, LAB_F_TEXT("target", request->target));
 	add(fields, LAB_F_TEXT("dest_host", request->authority));
-	add(fields, LAB_F_U64("attempts", run->attempts));
+	add(fields, LAB_F_U64("attempts", lab_defect(RETRIES_UNTOLD) ? 1 : run->attempts));
 	if (run->redirects > 0)
 		add(fields, LAB_F_U64("redirects", run->redirects));
 	if (policy->username.ptr != NULL)

@@ -250,7 +250,7 @@ static bool is_replaced(const struct obox_bundles *bundles, const struct bundle_
 		!(lab_defect(ASIDE_DELETED) && entry->status == BUNDLE_ASIDE))
 		return false;
 	if (new_kind == OBOX_BUNDLE_BASE)
-		return true;
+		return entry->id.kind != OBOX_BUNDLE_BASE || !lab_defect(OLD_BASE_STAYS);
 	return entry->id.kind != OBOX_BUNDLE_BASE &&
 	       (entry->is_own || bundles_is_own_row(bundles, entry));
 }
