@@ -39,8 +39,10 @@ static void print_help(const char *command, FILE *to)
 		    "  --root DIR         the backend's \"/\": homes and the metacache's state are "
 		    "below\n"
 		    "  --var hostname=N   the backend's name: bundles are written under it\n"
-		    "  --map, --ca, --remote, -v  as for oboxlab fs\n"
-		    "\nNobody else may use the directory meanwhile.\n"
+		    "  --map, --ca, --remote, -v  as for oboxlab fs\n");
+	if (strcmp(command, "metacache") == 0)
+		fprintf(to, "  --peer NAME=DIR    pull: the other backend, HOST, and its \"/\"\n");
+	fprintf(to, "\nNobody else may use the directory meanwhile.\n"
 		    "\nExit status: 0 done, 1 it could not, 2 usage or settings, 5 refused by the "
 		    "guard,\n"
 		    "6 unreachable, 65 the user is open in a session\n");
@@ -114,7 +116,7 @@ static int unpack(const char *path, const char *directory)
 static bool is_own(const char *argument, bool *ret_has_value)
 {
 	static const char *const with_value[] = { "--conf", "--root", "--var", "--map", "--ca",
-		"--defect" };
+		"--defect", "--peer" };
 
 	*ret_has_value = false;
 	for (size_t i = 0; i < LAB_COUNT_OF(with_value); i++) {
@@ -155,8 +157,8 @@ static int read_arguments(struct call *call, int argc, char **argv, struct lab_e
 	}
 	if (operator_parse(call->words, call->word_count, &call->command, err) < 0)
 		return -1;
-	if (options_parse(call->own_count, call->own, OPTION_CONF | OPTION_DEFECT | OPTION_FS,
-		    &call->options, err) < 0)
+	if (options_parse(call->own_count, call->own,
+		    OPTION_CONF | OPTION_DEFECT | OPTION_FS | OPTION_PEER, &call->options, err) < 0)
 		return -1;
 	lab_defects_on = call->options.defects;
 	if (call->options.conf == NULL || call->options.fs.root == NULL)
@@ -197,6 +199,7 @@ static int run(struct call *call)
 		.variables = fs->variables,
 		.variable_count = fs->variable_count,
 		.root = fs->root,
+		.peer = fs->peer,
 		.ca_file = fs->ca_file,
 		.maps = fs->maps,
 		.map_count = fs->map_count,

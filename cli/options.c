@@ -109,6 +109,8 @@ static const struct option table[] = {
 		"where fscache and posix keep their files (nowhere)" },
 	{ "--ca", OPTION_FS, FIELD(fs.ca_file), "FILE",
 		"certificates to trust instead of the system's" },
+	{ "--peer", OPTION_PEER, FIELD(fs.peer), "NAME=DIR",
+		"metacache pull: the other backend and its \"/\"" },
 	{ "-R", OPTION_FS, 0, NULL, "delete, iter: all that is below" },
 	{ "--null", OPTION_FS, 0, NULL, "a NUL behind each line instead of a newline" },
 	{ "--remote", OPTION_FS, 0, NULL, "other machines than this one may be connected to" },
@@ -288,6 +290,7 @@ static int read_option(
 	case OPTION_CQL:
 	case OPTION_LISTEN:
 	case OPTION_SERVE:
+	case OPTION_PEER:
 		break;
 	}
 	lab_bug("an option without a reader");

@@ -54,7 +54,8 @@ enum cli_option {
 	OPTION_HUNT = 1 << 22,   /* --scenarios, --soon */
 	OPTION_SHRINK = 1 << 23, /* --runs */
 	OPTION_OUTPUT = 1 << 24, /* -o */
-	OPTION_GUARD = 1 << 25   /* and --explore: what campaigns do with runs */
+	OPTION_GUARD = 1 << 25,  /* and --explore: what campaigns do with runs */
+	OPTION_PEER = 1 << 26
 };
 
 struct options {
@@ -87,7 +88,7 @@ struct options {
 	uint64_t until_ns, until_event;
 	uint64_t runs; /* of shrink, explain and --explore; 0: not told */
 	struct options_fs {
-		const char *filter, *uri, *file, *user, *root, *ca_file;
+		const char *filter, *uri, *file, *user, *root, *ca_file, *peer;
 		const char *variables[OPTIONS_FS_MAX], *metadata[OPTIONS_FS_MAX],
 			*maps[OPTIONS_FS_MAX];
 		size_t variable_count, metadata_count, map_count;

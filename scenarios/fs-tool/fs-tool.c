@@ -10,6 +10,7 @@
 #include "core/env/live/live.h"
 #include "core/obox/backend.h"
 #include "scenarios/live/live-directory.h"
+#include "scenarios/fs-tool/peer-host.h"
 #include "scenarios/fs-tool/recover.h"
 
 #include <stdio.h>
@@ -62,6 +63,8 @@ struct tool {
 	bool own_root;
 	struct live *live;
 	struct live_host *host;
+	struct backend_settings backend;
+	struct peer_host *peer; /* NULL: there is no other backend */
 	struct lab_buf line;
 	int outcome;
 	struct lab_error error;
@@ -308,17 +311,32 @@ static int open_root(struct tool *tool, struct lab_error *err)
 	return 0;
 }
 
+static int open_hosts(struct tool *tool, struct lab_error *err)
+{
+	const struct fs_tool_settings *s = tool->settings;
+	struct live_host_settings host = {
+		.hostname = "fs", .root = tool->root, .heap_max_bytes = HOST_BYTES_MAX
+	};
+
+	if (s->command != NULL)
+		host.hostname = lab_arena_cstr(tool->arena, tool->user.hostname);
+	tool->backend = (struct backend_settings){ .conf = &tool->conf,
+		.dicts = tool->dicts,
+		.dict_count = tool->dict_count,
+		.has_no_users = s->command == NULL && !fs_tool_is_about_user(tool->job->command),
+		.peer = peer_host_ask };
+	if (live_host_new(tool->live, &host, &tool->host, err) < 0)
+		return -1;
+	return s->peer == NULL ? 0
+			       : peer_host_new(tool->live, s->peer, tool->root, tool->heap,
+					 &tool->backend, &tool->peer, err);
+}
+
 static int open_world(struct tool *tool, struct lab_error *err)
 {
 	struct live_settings settings = { .memory_max_bytes = HOST_BYTES_MAX,
 		.buffers_max_bytes = BUFFERS_MAX,
 		.ca_file = tool->settings->ca_file };
-	struct live_host_settings host = {
-		.hostname = "fs", .root = tool->root, .heap_max_bytes = HOST_BYTES_MAX
-	};
-
-	if (tool->settings->command != NULL)
-		host.hostname = lab_arena_cstr(tool->arena, tool->user.hostname);
 
 	if (open_root(tool, err) < 0 || live_new(&settings, &tool->live, err) < 0)
 		return -1;
@@ -332,7 +350,7 @@ static int open_world(struct tool *tool, struct lab_error *err)
 		live_add_sink(tool->live, on_event, tool);
 	if (live_on_interrupt(tool->live, on_interrupt, tool, err) < 0)
 		return -1;
-	return live_host_new(tool->live, &host, &tool->host, err);
+	return open_hosts(tool, err);
 }
 
 /* ---- in the host ---- */
@@ -376,14 +394,11 @@ static int do_command(struct tool *tool, struct backend *backend)
 static void host_main(struct env *env, void *arg)
 {
 	struct tool *tool = arg;
-	struct backend_settings settings = { .env = env,
-		.conf = &tool->conf,
-		.dicts = tool->dicts,
-		.dict_count = tool->dict_count,
-		.has_no_users = tool->settings->command == NULL &&
-				!fs_tool_is_about_user(tool->job->command) };
+	struct backend_settings settings = tool->backend;
 	struct backend *backend;
 
+	settings.env = env;
+	settings.peer_ctx = tool->peer;
 	tool->outcome = backend_start(&settings, &backend, &tool->error);
 	tool->result->is_usage = tool->outcome < 0;
 	if (tool->outcome == 0) {
@@ -418,6 +433,7 @@ static int run(struct tool *tool, struct lab_error *err)
 static void tool_free(struct tool *tool)
 {
 	live_free(&tool->live);
+	peer_host_free(&tool->peer);
 	if (tool->own_root)
 		tool->result->is_left = live_directory_remove(tool->root) < 0;
 	lab_buf_done(&tool->line);

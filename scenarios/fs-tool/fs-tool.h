@@ -52,6 +52,8 @@ struct fs_tool_settings {
 	/* What doveadm is told of the backend whose "/" is `root`, with `conf`: instead of a job of
 	 * the stack, of which only print is used then. NULL: the job. */
 	const struct operator_command *command;
+	/* "NAME=DIR": of another backend, whose "/" is there, for metacache pull. NULL: none. */
+	const char *peer;
 	const char *user;             /* %u, %n, %d; NULL: a stack that uses them is an error */
 	const char *const *variables; /* "home=/x", "service=imap", "session=..." */
 	size_t variable_count;

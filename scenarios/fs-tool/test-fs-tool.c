@@ -1,137 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/stat.h>
-#include <time.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-
-#include "scenarios/fs-tool/fs-tool.h"
-#include "scenarios/live/live-directory.h"
-#include "sim/front-end/http-front-end.h"
-#include "sim/s3-emulator/s3-emulator.h"
-
-#define POOL_BYTES ((size_t)256 * 1024 * 1024)
-#define OUT_MAX (1u << 20)
-
-/* An S3 on a socket, and what the last command printed. */
-struct bed {
-	struct lab_pool *pool;
-	struct lab_heap *heap;
-	struct s3emu *s3;
-	struct http_front_end *front_end;
-	struct fs_tool_settings settings;
-	struct fs_tool_result result;
-	struct lab_error err;
-	char uri[512];
-	char *out;
-	size_t out_len;
-	char *log;
-	/* Faults: the first `fail` requests of any kind get `fault`. */
-	unsigned fail, failed, deletes, bulk_deletes;
-	struct sim_fault fault;
-};
-
-static struct sim_fault on_fault(void *ctx, const struct sim_fault_query *query)
-{
-	struct bed *bed = ctx;
-
-	(void)query;
-	if (bed->failed >= bed->fail)
-		return (struct sim_fault){ .kind = SIM_FAULT_NONE };
-	bed->failed++;
-	return bed->fault;
-}
-
-static void on_access(void *ctx, const struct sim_access *access)
-{
-	struct bed *bed = ctx;
-
-	if (lab_view_eq_cstr(access->operation, "DELETE"))
-		bed->deletes++;
-	if (lab_view_eq_cstr(access->operation, "POST-DELETE"))
-		bed->bulk_deletes++;
-}
-
-static int print(void *ctx, struct lab_view text, struct lab_error *err)
-{
-	struct bed *bed = ctx;
-
-	if (bed->out_len + text.len >= OUT_MAX)
-		return lab_fail(err, LAB_LIMIT, "too much");
-	memcpy(bed->out + bed->out_len, text.ptr, text.len);
-	bed->out_len += text.len;
-	bed->out[bed->out_len] = '\0';
-	return 0;
-}
-
-static void print_event(void *ctx, const char *line)
-{
-	struct bed *bed = ctx;
-	size_t len = strlen(bed->log);
-
-	(void)snprintf(bed->log + len, OUT_MAX - len, "%s\n", line);
-}
-
-static void bed_open(struct bed *bed, const char *parameters)
-{
-	struct sim_credentials credentials = { .access_key_id = LAB_VIEW("AKID"),
-		.secret_access_key = LAB_VIEW("se/cr:et") };
-	struct s3emu_bucket_options bucket = { .name = LAB_VIEW("mails") };
-	struct http_front_end_settings settings = { 0 };
-	struct s3emu_options options;
-
-	memset(bed, 0, sizeof(*bed));
-	bed->out = calloc(1, OUT_MAX);
-	bed->log = calloc(1, OUT_MAX);
-	bed->pool = lab_pool_new(POOL_BYTES);
-	bed->heap = lab_heap_new(lab_pool_new(POOL_BYTES), POOL_BYTES);
-	s3emu_options_init(&options);
-	options.epoch_unix_us = (uint64_t)time(NULL) * 1000000;
-	options.hooks = (struct sim_hooks){ .ctx = bed, .fault = on_fault, .access = on_access };
-	assert_int_equal(s3emu_new(bed->pool, &options, &bed->s3, &bed->err), 0);
-	assert_int_equal(s3emu_bucket_add(bed->s3, &bucket, &bed->err), 0);
-	assert_int_equal(s3emu_credentials_add(bed->s3, &credentials, &bed->err), 0);
-	settings.service = s3emu_service(bed->s3);
-	assert_int_equal(http_front_end_new(&settings, &bed->front_end, &bed->err), 0);
-	(void)snprintf(bed->uri, sizeof(bed->uri),
-		"s3:http://AKID:se%%2fcr%%3Aet@127.0.0.1:%u/?bucket=mails%s",
-		http_front_end_port(bed->front_end), parameters);
-	bed->settings = (struct fs_tool_settings){
-		.uri = bed->uri, .on_event = print_event, .on_event_ctx = bed
-	};
-}
-
-static void bed_close(struct bed *bed)
-{
-	http_front_end_free(&bed->front_end);
-	s3emu_free(&bed->s3);
-	lab_pool_free(&bed->pool);
-	free(bed->out);
-	free(bed->log);
-}
-
-static int run(struct bed *bed, struct fs_tool_job job)
-{
-	int result;
-
-	bed->out_len = 0;
-	bed->out[0] = bed->log[0] = '\0';
-	job.print = print;
-	job.print_ctx = bed;
-	if (job.separator == '\0')
-		job.separator = '\n';
-	result = fs_tool_run(&bed->settings, &job, &bed->result, &bed->err);
-	return fs_tool_status(result, &bed->result, &bed->err);
-}
-
-#define RUN(bed, ...) run(bed, (struct fs_tool_job){ __VA_ARGS__ })
-#define PATHS(...) \
-	.paths = (const char *const[]){ __VA_ARGS__ }, \
-	.path_count = sizeof((const char *const[]){ __VA_ARGS__ }) / sizeof(const char *)
+#include "scenarios/fs-tool/testing-bed.h"
 
 static int put(struct bed *bed, const char *path, const char *text)
 {
@@ -258,19 +126,6 @@ static void test_separator(void **state)
 }
 
 /* ---- the operator's settings ---- */
-
-static struct conf_settings conf_of(struct bed *bed, const char *text)
-{
-	struct lab_arena *arena = lab_arena_new(bed->heap, 1u << 20);
-	struct conf_settings conf;
-	struct conf_section *root;
-
-	assert_int_equal(conf_parse_text("dovecot.conf", lab_arena_copy(arena, lab_view_cstr(text)),
-				 NULL, 0, arena, NULL, &root, &bed->err),
-		0);
-	assert_int_equal(conf_settings_load(root, arena, &conf, &bed->err), 0);
-	return conf;
-}
 
 static void test_settings(void **state)
 {
@@ -463,78 +318,6 @@ static void test_wrong_keys(void **state)
 	bed_close(&bed);
 }
 
-/* ---- doveadm's commands on a backend ---- */
-
-static int doveadm(struct bed *bed, const char *text)
-{
-	struct fs_tool_job job = { .print = print, .print_ctx = bed };
-	struct operator_command command;
-	int result, status;
-
-	assert_int_equal(operator_parse_text(lab_view_cstr(text), &command, &bed->err), 0);
-	bed->out_len = 0;
-	bed->out[0] = '\0';
-	bed->settings.command = &command;
-	result = fs_tool_run(&bed->settings, &job, &bed->result, &bed->err);
-	status = operator_exit_in_use(&command, result, &bed->err);
-	return status != 0 ? status : fs_tool_status(result, &bed->result, &bed->err);
-}
-
-static void test_doveadm_over_several_runs(void **state)
-{
-	char root[] = "/tmp/test-fs-tool-XXXXXX", text[1024];
-	const char *variables[] = { "hostname=b1" };
-	struct conf_settings conf;
-	struct bed bed;
-
-	(void)state;
-	assert_non_null(mkdtemp(root));
-	bed_open(&bed, "");
-	(void)snprintf(text, sizeof(text),
-		"mail_location = obox:%%u:INDEX=~/:CONTROL=~/\nmail_home = /home/%%u\nplugin {\n"
-		"obox_fs = s3:http://AKID:se%%%%2fcr%%%%3Aet@127.0.0.1:%u/?bucket=mails\n}\n",
-		http_front_end_port(bed.front_end));
-	conf = conf_of(&bed, text);
-	bed.settings = (struct fs_tool_settings){ .conf = &conf,
-		.filter = "obox_fs",
-		.root = root,
-		.variables = variables,
-		.variable_count = 1,
-		.on_event = print_event,
-		.on_event_ctx = &bed };
-	/* There is nobody yet. */
-	assert_int_equal(doveadm(&bed, "metacache remove u@x"), 1);
-	assert_non_null(strstr(bed.err.message, "knows no user"));
-	assert_int_equal(doveadm(&bed, "obox user delete -u u@x"), 0);
-	/* Its root lies there since the run before. */
-	assert_int_equal(doveadm(&bed, "metacache list u*"), 0);
-	assert_non_null(strstr(bed.out, "\nu@x\t"));
-	assert_int_equal(doveadm(&bed, "metacache update userdb u@x group g1"), 0);
-	assert_int_equal(doveadm(&bed, "metacache list -f group g1"), 0);
-	assert_non_null(strstr(bed.out, "user_group=g1"));
-	assert_int_equal(doveadm(&bed, "metacache flushall"), 0);
-	assert_string_equal(bed.out, "uploaded\t0\n");
-	assert_int_equal(doveadm(&bed, "obox user wait -t 1 -u u@x"), 0);
-	assert_int_equal(doveadm(&bed, "metacache rescan"), 0);
-	assert_non_null(strstr(bed.out, "users\t1\n"));
-	assert_int_equal(doveadm(&bed, "metacache pull -u u@x b2"), 2);
-	assert_int_equal(doveadm(&bed, "fts check full -u u@x"), 2);
-	conf.fts.text = LAB_VIEW("dovecot");
-	conf.fts_dovecot_fs = conf.obox_fs;
-	assert_int_equal(doveadm(&bed, "fts check full -u u@x"), 0);
-	assert_non_null(strstr(bed.out, "synced\t0\n"));
-	assert_non_null(strstr(bed.out, "duplicate\t0\ntriplets\t0\n"));
-	/* It makes no folder: nobody has an INBOX yet. */
-	assert_int_equal(doveadm(&bed, "fts check fast -u u@x INBOX"), 1);
-	assert_string_equal(bed.err.message, "there is no folder INBOX");
-	assert_int_equal(doveadm(&bed, "metacache clean -A"), 0);
-	assert_int_equal(doveadm(&bed, "metacache status -b --roots"), 0);
-	assert_non_null(strstr(bed.out, "bytes-used\t0\n"));
-	assert_non_null(strstr(bed.out, "root\t/home\n"));
-	bed_close(&bed);
-	assert_int_equal(live_directory_remove(root), 0);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -550,7 +333,6 @@ int main(void)
 		cmocka_unit_test(test_statuses),
 		cmocka_unit_test(test_commands_about_users_have_hyphens),
 		cmocka_unit_test(test_wrong_keys),
-		cmocka_unit_test(test_doveadm_over_several_runs),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
