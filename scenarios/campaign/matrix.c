@@ -158,7 +158,8 @@ static int add_campaign(struct matrix *m, json_t *root, struct lab_error *err)
 	return 0;
 }
 
-/* "I15 object leaked": 15; "R1 two backends": 101; "T3 ...": 123. 0: none of the oracle's. */
+/* "I15 object leaked": 15; "R1 two backends": 101; "M1 ...": 111; "T3 ...": 123. 0: none of the
+ * oracle's. */
 static unsigned number_of(const char *signature)
 {
 	struct lab_view text = lab_view_cstr(signature);
@@ -174,6 +175,8 @@ static unsigned number_of(const char *signature)
 		return (unsigned)number;
 	case 'R':
 		return ORACLE_R((unsigned)number);
+	case 'M':
+		return ORACLE_M((unsigned)number);
 	case 'T':
 		return ORACLE_T((unsigned)number);
 	default:

@@ -67,9 +67,11 @@ static void give_hunt(void)
 			"[\"%c%u something\"]}, {\"defect\": \"e\", \"found\": false}]}",
 			n,
 			n > 120   ? 'T'
+			: n > 110 ? 'M'
 			: n > 100 ? 'R'
 				  : 'I',
 			n > 120   ? n - 120
+			: n > 110 ? n - 110
 			: n > 100 ? n - 100
 				  : n);
 		gives(lab_view_cstr(text), "hunt");

@@ -147,6 +147,7 @@ static void set_routing(
 	settings->geodb = scene->is_live || c->read_consistency.len > 0 || users > LOOKED_AT_MAX
 				  ? NULL
 				  : scene->cql;
+	settings->max_uid_renumbers = s->conf.metacache_merge_max_uid_renumbers;
 	settings->center_per_zone = s->cql.data_center_per_zone;
 	settings->cache_max_ns = caches;
 	settings->site_down_ns = c->site_down.low;

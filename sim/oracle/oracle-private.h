@@ -205,7 +205,8 @@ struct oracle {
 	struct costs *costs;
 	struct routing *routing;
 	struct knowledge *knowledge;
-	struct lab_map *roots;            /* host, user -> struct oracle_root_refreshes (roots.c) */
+	struct lab_map *clean_moves; /* user -> struct clean_move, the last one (ledger-flags.c) */
+	struct lab_map *roots;       /* host, user -> struct oracle_root_refreshes (roots.c) */
 	struct oracle_unmerged *unmerged; /* unmerged.c */
 	struct lab_map *deletions;        /* user -> struct deletion (refresh.c) */
 	struct lab_map *windows; /* host, user, root or folders -> struct window (refresh.c) */

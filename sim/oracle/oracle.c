@@ -3,6 +3,7 @@
  * oracle.c - the judgement: the model of the mails is built, then each invariant is held against
  * it.
  */
+#include "sim/oracle/ledger.h"
 #include "sim/oracle/oracle-private.h"
 
 #define WORK_MAX ((size_t)4 << 30)
@@ -121,6 +122,17 @@ static const struct oracle_invariant invariants[] = {
 	{ ORACLE_R(9), "R9-legal-target",
 		"Once a backend is out and everybody has heard of it, nobody is sent there; who is "
 		"not found under its own name serves nobody." },
+	{ ORACLE_M(1), "M1-nothing-lost",
+		"Of each mail there are as many copies as were acknowledged, wherever they are, "
+		"and no more than attempts explain." },
+	{ ORACLE_M(2), "M2-uids-stay",
+		"What is read under a UID is always the same mail, and no merge gives more mails "
+		"new UIDs than it may." },
+	{ ORACLE_M(3), "M3-flags-bounded",
+		"A crash costs changes of flags of the last upload interval, a clean move none." },
+	{ ORACLE_M(4), "M4-expunged-stays", "Copies that were expunged do not come back." },
+	{ ORACLE_M(5), "M5-no-dangling",
+		"Nobody ever comes upon a row whose object is not in the storage." },
 	{ ORACLE_T(1), "T1-recovery",
 		"Who loses his backend has one again within a bounded time." },
 	{ ORACLE_T(2), "T2-zone-recovery",
@@ -149,6 +161,14 @@ static void free_maps(struct oracle_model *model)
 
 	for (size_t i = 0; i < LAB_COUNT_OF(maps); i++)
 		lab_map_free(maps[i]);
+}
+
+static void excuse_all(struct oracle *oracle, const struct oracle_case *c)
+{
+	oracle_excuse_lies(oracle, c);
+	oracle_excuse_stale_indexes(oracle, c);
+	oracle_excuse_unmerged(oracle);
+	ledger_excuse(oracle);
 }
 
 void oracle_judge(struct oracle *oracle, const struct oracle_case *c, struct oracle_verdict *ret)
@@ -206,6 +226,7 @@ void oracle_judge(struct oracle *oracle, const struct oracle_case *c, struct ora
 		oracle_times_lap(times, ORACLE_TIME_LAZY);
 		oracle_check_log(oracle, c);
 		oracle_report_online(oracle);
+		ledger_check(oracle, c);
 		oracle_excuse_damage(oracle, c);
 		free_maps(&oracle->model);
 	}
@@ -214,9 +235,7 @@ void oracle_judge(struct oracle *oracle, const struct oracle_case *c, struct ora
 	if (oracle->lines_full)
 		oracle_unknown(oracle, "more than %u requests: the last ones were not kept",
 			ORACLE_LINES_MAX);
-	oracle_excuse_lies(oracle, c);
-	oracle_excuse_stale_indexes(oracle, c);
-	oracle_excuse_unmerged(oracle);
+	excuse_all(oracle, c);
 	oracle_findings_finish(oracle);
 	oracle->verdict = NULL;
 	oracle_times_lap(times, ORACLE_TIME_REST);

@@ -106,6 +106,7 @@ struct oracle_settings {
 	struct lab_view geodb_keyspace;
 	/* Where it is, to be looked at while the run goes on; NULL: nobody looks. Borrowed. */
 	struct cqlemu *geodb;
+	uint64_t max_uid_renumbers; /* of one merge (M2) */
 	/* Each zone has a data centre of Cassandra, and reads there. */
 	bool center_per_zone;
 	uint64_t cache_max_ns; /* what a proxy or backend believes is no older */
@@ -142,8 +143,9 @@ void oracle_mail_before(struct oracle *oracle, const struct history_op *op);
 void oracle_buckets_before(struct oracle *oracle, struct lab_view guid_hex, uint32_t max_bucket);
 /* What was done, and what of it was compared with the table. Borrowed. */
 const struct cost_report *oracle_costs(const struct oracle *oracle);
-/* Numbers of the rules of palomar 4.1: R1 is 101, T1 is 121. */
+/* Numbers of the rules of palomar 4.1: R1 is 101, M1 is 111, T1 is 121. */
 #define ORACLE_R(n) (100u + (n))
+#define ORACLE_M(n) (110u + (n))
 #define ORACLE_T(n) (120u + (n))
 /* Times as counts: how many were above the limit before and not above the one of this step (1, 1.2,
  * 1.5, 1.8, ... ms: twelve for each power of ten); the last one has all that are above. */

@@ -3,6 +3,7 @@
  * record.c - what the oracle keeps while the run goes on. It is called for each request and each
  * event, so it keeps numbers, not texts.
  */
+#include "sim/oracle/ledger.h"
 #include "sim/oracle/oracle-private.h"
 
 #include <stdarg.h>
@@ -45,6 +46,7 @@ struct oracle *oracle_new(const struct oracle_settings *settings)
 	oracle_metacache_new(oracle);
 	oracle_bases_new(oracle);
 	routing_new(oracle);
+	ledger_flags_new(oracle);
 	return oracle;
 }
 
@@ -66,6 +68,7 @@ void oracle_free(struct oracle **oracle_p)
 	oracle_metacache_free(oracle);
 	oracle_bases_free(oracle);
 	routing_free(oracle);
+	lab_map_free(&oracle->clean_moves);
 	lab_arena_free(&oracle->work);
 	lab_arena_free(&oracle->texts);
 	lab_map_free(&oracle->peers);
@@ -576,6 +579,7 @@ void oracle_event(struct oracle *oracle, const struct lab_event *event)
 	oracle_check_secrets(oracle, event);
 	knowledge_event(oracle->knowledge, event);
 	routing_event(oracle, event);
+	ledger_event(oracle, event);
 	oracle_merge_event(oracle, event);
 	if (costs_are_kept(oracle) && is_of_costs(event->id))
 		costs_event(oracle, event);

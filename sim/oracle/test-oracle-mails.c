@@ -705,6 +705,7 @@ static void every_invariant_has_a_signature_and_a_test(void **state)
 			assert_row(at, strncmp(signatures[at].test, "test-oracle-", 12) == 0);
 			assert_row(at, signatures[at].text[0] ==
 					       (list[i].number > ORACLE_T(0)          ? 'T'
+						       : list[i].number > ORACLE_M(0) ? 'M'
 						       : list[i].number > ORACLE_R(0) ? 'R'
 										      : 'I'));
 		}
