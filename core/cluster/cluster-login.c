@@ -5,8 +5,7 @@
 #include "core/cluster/cluster-private.h"
 
 #include "core/base/defect.h"
-
-#include "core/base/defect.h"
+#include "core/env/hold.h"
 
 #define ROUNDS_MAX 8
 
@@ -209,6 +208,8 @@ int cluster_login(struct cluster *c, struct lab_view username, bool is_referred,
 		bool by_memory = result < 0 || lab_defect(MEMORY_BEFORE_GEODB);
 
 		*ret_result = CLUSTER_REFERRED;
+		ENV_HOLD(c->env, login_decided,
+			lab_arena_printf(arena, "%.*s", LAB_VIEW_ARG(username)));
 		if (by_memory && refer_from_memory(c, username, arena, ret) == 1) {
 			result = 1;
 		} else if (result == 0 && !is_overtaken(c, &lookup, arena)) {

@@ -6,6 +6,7 @@
 
 #include "core/base/defect.h"
 #include "core/base/mark.h"
+#include "core/env/hold.h"
 
 /* Writes of others may send a lookup round again. */
 #define STEPS_MAX (4 * ROUTE_STEPS_MAX)
@@ -123,6 +124,8 @@ static int write_row(
 	bool is_new = a->timestamp_us == 0, is_by_clock = is_new || lab_defect(SWAP_STAMPED_NOW);
 	int64_t time = is_by_clock ? geodb_timestamp(c->geodb, 0) : a->timestamp_us;
 
+	ENV_HOLD(c->env, row_decided,
+		lab_arena_printf(arena, "%.*s", LAB_VIEW_ARG(q->user.username)));
 	if ((is_new || !lab_defect(FAILOVER_NOT_WRITTEN)) &&
 		geodb_put(c->geodb, table, is_user ? (void *)&a->user : (void *)&a->group,
 			a->columns, time, err) < 0) {

@@ -10,6 +10,7 @@
 
 #include "core/base/defect.h"
 #include "core/base/mark.h"
+#include "core/env/hold.h"
 
 #define ROUNDS_MAX 20 /* of one group, those included that GeoDB failed */
 #define ROUND_WAIT_NS LAB_SEC
@@ -27,6 +28,14 @@ static void wait_while_moved(struct cluster *c, struct lab_view username, uint64
 	}
 }
 
+static void hold_kicked(struct cluster *c, struct lab_view username)
+{
+	char name[CLUSTER_USERNAME_MAX + 1];
+
+	if (lab_view_to_cstr(username, name, sizeof(name)) == 0)
+		ENV_HOLD(c->env, sessions_kicked, name);
+}
+
 bool cluster_move_sessions(struct cluster *c, struct lab_view username, struct lab_view to)
 {
 	uint64_t deadline = env_now(c->env) + c->settings.user_move_timeout_ns;
@@ -42,6 +51,7 @@ bool cluster_move_sessions(struct cluster *c, struct lab_view username, struct l
 	member->is_being_moved = true;
 	if (!lab_defect(KICK_NEVER_SENT))
 		c->ops.kick(c->ops.ctx, username, deadline);
+	hold_kicked(c, username);
 	while (member->sessions > 0 && !lab_defect(KICK_TAKEN_FOR_GONE) &&
 		env_cond_wait(c->env, &c->changed, deadline) == 0) {
 	}
@@ -189,6 +199,7 @@ static int run_round(struct round *r, struct lab_view group, struct lab_error *e
 			!cluster_id_eq(r->row.alt_backend_id, alt))
 			return result < 0 ? -1 : 0;
 	}
+	ENV_HOLD(r->cluster->env, group_left, "");
 	if (finish(r, err) < 0)
 		return -1;
 	LAB_MARK(group_moved);

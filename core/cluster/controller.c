@@ -7,6 +7,7 @@
 
 #include "core/base/defect.h"
 #include "core/base/mark.h"
+#include "core/env/hold.h"
 
 #define WORK_MAX_BYTES (64u << 20)
 #define BACKENDS_MAX 4096
@@ -161,6 +162,7 @@ static int switch_backend(struct controller *c, const struct cluster_backend *ba
 		cluster_status_name(status), is_dry ? "dryrun" : "");
 	if (is_dry)
 		return 0;
+	ENV_HOLD(c->env, backend_judged, "");
 	if (cluster_backend_status(c->geodb, backend->host, status, err) < 0)
 		return -1;
 	if (is_up)

@@ -7,6 +7,7 @@
  * smallest of the others. Two that have a mail in common are put together, too.
  */
 #include "core/base/defect.h"
+#include "core/env/hold.h"
 #include "core/fts/fts-private.h"
 
 /* Of Y, before X is reduced. */
@@ -601,6 +602,7 @@ static int write_result(struct merge *m, struct lab_error *err)
 	encode(user, m->result, replaced, count, &e);
 	if (fts_builder_mails(m->result) > 0)
 		result = write_triplet(user, &e, false, err);
+	ENV_HOLD(user->env, fts_triplet_stored, obox_user_name(user->user));
 	if (result == 0)
 		take_result(m, &e);
 	encoded_done(&e);
@@ -618,6 +620,7 @@ static int merge_once(struct merge *m, struct lab_error *err)
 		return result;
 	if (append_x(m, err) < 0)
 		return -1;
+	ENV_HOLD(m->user->env, fts_expunges_stored, obox_user_name(m->user->user));
 	if (is_worth_it(m) && write_result(m, err) < 0)
 		return -1;
 	settle_pending(m->user);

@@ -4,6 +4,7 @@
  */
 #include "core/fts/fts-private.h"
 #include "core/base/defect.h"
+#include "core/env/hold.h"
 
 #define BODY_ARENA_MAX (2 * (size_t)OBOX_MAIL_MAX)
 
@@ -193,6 +194,7 @@ static int index_mail(struct indexing *x, const struct fts_mail *mail, struct la
 		return 0;
 	arena = lab_arena_new(x->user->env->heap, BODY_ARENA_MAX);
 	result = obox_fetch(x->mailbox, mail->uid, arena, &body, err);
+	ENV_HOLD(x->user->env, fts_mail_read, obox_user_name(x->user->user));
 	if (result < 0 && err->code == LAB_NOT_FOUND) {
 		x->unreadable += is_in_folder(x->mailbox, mail);
 		result = 0;

@@ -2,6 +2,7 @@
  *
  * fts-refresh.c - what is in the user's fts/ directory: listed, and read as far as it is new.
  */
+#include "core/env/hold.h"
 #include "core/fts/fts-private.h"
 
 #define LISTING_ARENA_MAX ((size_t)1 << 30)
@@ -291,6 +292,7 @@ static int refresh_once(struct fts_user *user, bool is_last, bool *ret_again, st
 	int result = list_names(&l, err);
 
 	if (result == 0) {
+		ENV_HOLD(user->env, fts_listed, obox_user_name(user->user));
 		forget_gone(&l);
 		result = read_all(&l, err);
 		apply_replaced(&l);

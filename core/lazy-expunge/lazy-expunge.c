@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/lazy-expunge/lazy-expunge.h"
 #include "core/base/defect.h"
+#include "core/env/hold.h"
 
 #include "core/quota/quota.h"
 
@@ -238,6 +239,8 @@ static void split_and_do(struct batch *batch, size_t *which, size_t count)
 			split_by_references(batch, which, count);
 		for (size_t i = 0; i < count && batch->references == NULL; i++)
 			add(batch->moved, &batch->moved_count, which[i]);
+		ENV_HOLD(
+			backend_user_env(batch->user), expunges_split, obox_user_name(batch->user));
 		if (!check_uidvalidity(batch, uidvalidity, which, count))
 			return;
 		do_round(batch);
@@ -354,9 +357,11 @@ static int expunge_old(struct obox_user *user, struct obox_mailbox *mailbox,
 		/* What could not be expunged is not tried for ever. */
 		count = choose(
 			mailbox, settings, env_wall_us(env) * 1000, batch->mails, batch->uids);
-		if (count > 0)
+		if (count > 0) {
+			ENV_HOLD(env, old_mails_found, obox_user_name(user));
 			result = lazy_expunge(
 				user, mailbox, batch->uids, count, batch->results, target, err);
+		}
 		for (size_t i = 0; i < count; i++)
 			done(ctx, &batch->mails[i], &batch->results[i]);
 	} while (result == 0 && count == OBOX_BATCH);

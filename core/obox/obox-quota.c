@@ -5,6 +5,7 @@
  */
 #include "core/obox/obox-private.h"
 #include "core/base/defect.h"
+#include "core/env/hold.h"
 
 #include "core/conf/conf-value.h"
 
@@ -278,6 +279,7 @@ int obox_quota_admit(struct obox_mailbox *mailbox, const struct quota_amount *ad
 			return certainly_not(err);
 		if (!lab_defect(QUOTA_OF_NOTHING))
 			used = (struct quota_amount){ usage.bytes, usage.messages };
+		ENV_HOLD(user->env, quota_summed, user->username);
 	}
 	/* It may have another name by now. */
 	return quota_check(&user->quota, lab_view_cstr(mailbox->name), &used, added, largest,

@@ -295,6 +295,7 @@ static void changed_plans_that_fail_are_told_of(void **state)
 	begin();
 	test.settings.campaign.defects = LAB_DEFECT(NO_RETRY_503);
 	lab_defects_add(&test.settings.campaign.defects, LAB_DEFECT_ACK_BEFORE_PUT);
+	test.settings.runs = 2 * RUNS;
 	explore();
 	for (size_t i = 0; i < test.told_count; i++) {
 		if (test.told[i].why == EXPLORE_KEPT)

@@ -17,7 +17,7 @@
 #include "core/env/hold.h"
 #include "sim/faults/faults.h"
 
-#define RUN_FEATURES 8192
+#define RUN_FEATURES 12288
 #define RUN_MOMENTS_EACH 3 /* of one hold or mark */
 #define RUN_MOMENTS ((ENV_HOLD_COUNT + LAB_MARK_COUNT) * RUN_MOMENTS_EACH)
 #define RUN_MOMENT_HOST 24

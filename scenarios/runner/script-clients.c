@@ -260,6 +260,17 @@ static int session_fetch(lua_State *L)
 	return push_last(L);
 }
 
+/* session:search(token): in the selected folder, for the word that each mail has of its own. */
+static int session_search(lua_State *L)
+{
+	struct client_session *session = selected_at(L);
+	lua_Integer token = luaL_checkinteger(L, 2);
+
+	luaL_argcheck(L, token > 0, 2, "no token of a mail");
+	(void)client_search(session, 0, (uint64_t)token);
+	return push_last(L);
+}
+
 static int session_store(lua_State *L)
 {
 	struct client_session *session = selected_at(L);
@@ -392,8 +403,8 @@ void script_open_clients(lua_State *L)
 		{ "__tostring", user_name }, { NULL, NULL } };
 	static const luaL_Reg session[] = { { "select", session_select },
 		{ "mails", session_mails }, { "uid", session_uid }, { "fetch", session_fetch },
-		{ "store", session_store }, { "copy", session_copy }, { "move", session_move },
-		{ "expunge", session_expunge }, { "list", session_list },
+		{ "search", session_search }, { "store", session_store }, { "copy", session_copy },
+		{ "move", session_move }, { "expunge", session_expunge }, { "list", session_list },
 		{ "create", session_create }, { "rename", session_rename },
 		{ "delete", session_delete }, { "subscribe", session_subscribe },
 		{ "status", session_status }, { "is_open", session_is_open },

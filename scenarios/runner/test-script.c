@@ -232,6 +232,8 @@ static void errors_break_the_run(void **state)
 		"there is no UID 7");
 	is_broken("local s = user(1):session{on = backend(1)} s:select('INBOX') s:fetch({})",
 		"too few or too many UIDs");
+	is_broken("local s = user(1):session{on = backend(1)} s:select('INBOX') s:search(0)",
+		"no token of a mail");
 	is_broken("marks('nothing')", "there is no mark nothing");
 	is_broken("while true do end", "instructions");
 }
