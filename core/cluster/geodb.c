@@ -8,7 +8,6 @@
 
 #define STATEMENT_MAX 1024
 #define PUT_ARENA_MAX (1u << 20)
-#define AWAITED_S 120
 /* "unconfigured table", "Keyspace ... does not exist" */
 #define CQL_INVALID_STATUS 0x2200
 
@@ -181,12 +180,11 @@ static int run_select(struct geodb *geodb, const struct cluster_table *table, co
 	struct lab_error *err)
 {
 	struct cql_arg args[CLUSTER_COLUMNS_MAX];
-	struct cql_statement statement = {
-		.type = CQL_STATEMENT_READ, .args = args, .arg_count = key_count
-	};
-	struct lab_error own;
+	struct cql_statement statement = { .type = CQL_STATEMENT_READ,
+		.args = args,
+		.arg_count = key_count,
+		.deadline_ns = env_now(geodb->env) + geodb->settings.request_ns };
 	struct lab_buf text;
-	int result;
 
 	lab_buf_init_arena(&text, arena, STATEMENT_MAX);
 	select_text(table, key_count, &text);
@@ -194,16 +192,11 @@ static int run_select(struct geodb *geodb, const struct cluster_table *table, co
 	statement.query = lab_buf_view(&text);
 	for (size_t i = 0; i < key_count; i++)
 		args[i] = arg_of(&table->columns[i], keys);
-	if (err == NULL)
-		err = &own;
-	for (unsigned again = lab_defect(GEODB_AWAITED) ? AWAITED_S : 0;; again--) {
-		statement.deadline_ns = env_now(geodb->env) + geodb->settings.request_ns;
-		result = cql_client_execute(geodb->client, &statement, rows_max, arena, ret, err);
-		if (result == 0 || again == 0)
-			break;
-		env_sleep(geodb->env, LAB_SEC);
-	}
-	return result < 0 ? lab_error_wrap(err, "GeoDB lookup in %s failed", table->name) : 0;
+	if (cql_client_execute(geodb->client, &statement, rows_max, arena, ret, err) == 0)
+		return 0;
+	if (lab_defect(GEODB_AWAITED))
+		env_sleep(geodb->env, 2 * LAB_MINUTE);
+	return lab_error_wrap(err, "GeoDB lookup in %s failed", table->name);
 }
 
 int geodb_get(struct geodb *geodb, enum cluster_table_id id, void *row, struct lab_arena *arena,
