@@ -156,7 +156,10 @@ static void fetch_one(void *ctx, size_t i)
 	struct fs_file *file = bundles_open_entry(fetch->bundles, &item->entry);
 	struct lab_view bytes = { NULL, 0 };
 	struct lab_error *err = &item->err;
-	struct bundle_transfer t = { item->entry.name, item->entry.id.kind, 0, fetch->reason, err };
+	struct bundle_transfer t = { .name = item->entry.name,
+		.kind = item->entry.id.kind,
+		.reason = fetch->reason,
+		.err = err };
 
 	bundles_begin_request(fetch->bundles);
 	bundles_report(fetch->bundles, BUNDLE_DOWNLOAD_STARTED, &t);

@@ -60,6 +60,7 @@ struct bundle_transfer {
 	size_t size;
 	const char *reason;
 	const struct lab_error *err;
+	uint64_t highest_modseq; /* of what is uploaded, if that has modseqs */
 };
 
 enum bundle_event {

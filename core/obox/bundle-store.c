@@ -165,7 +165,8 @@ void bundles_report(const struct obox_bundles *bundles, enum bundle_event event,
 		LAB_F_U64("bundle_size", t->size),
 		LAB_F_CSTR("mailbox_guid", guid == NULL ? "" : guid),
 		LAB_F_CSTR("reason", t->reason), LAB_F_CODE("code", t->err->code),
-		LAB_F_CSTR("error", failed ? t->err->message : ""));
+		LAB_F_CSTR("error", failed ? t->err->message : ""),
+		LAB_F_VOLATILE_U64("highest_modseq", t->highest_modseq));
 }
 
 /* ---- requests ---- */

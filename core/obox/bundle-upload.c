@@ -275,7 +275,9 @@ int obox_bundles_upload(struct obox_bundles *bundles, const struct obox_bundle_u
 	struct obox_bundle_name *ret_name, struct lab_error *err)
 {
 	struct bundle_entry entry = { .status = BUNDLE_MERGED, .is_own = true };
-	struct bundle_transfer t = { .kind = upload->kind, .reason = upload->reason };
+	struct bundle_transfer t = { .kind = upload->kind,
+		.reason = upload->reason,
+		.highest_modseq = upload->highest_modseq };
 	struct lab_error own;
 	int result;
 

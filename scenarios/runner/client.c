@@ -207,6 +207,7 @@ static void deliver_in_backend(struct backend *backend, void *arg)
 
 	if (client_open_folder(backend, r, &user, &mailbox) >= 0 &&
 		obox_save(mailbox, &save, &r->saved, &r->err) == 0) {
+		r->modseq = obox_mailbox_modseq(mailbox, r->saved.uid);
 		client_fts_saved(r, backend, user, r->folder);
 		r->err.code = LAB_OK;
 	}
@@ -406,6 +407,7 @@ enum history_outcome client_deliver(struct client_context *client, struct user *
 	op.body_vsize = mail_virtual_size(mail);
 	user->was_over_quota = answer == NODE_ANSWERED && r.err.code == LAB_OVER_QUOTA;
 	op.uid = r.saved.uid;
+	op.modseq = r.modseq;
 	op.made = client_object_of(client, r.saved.name, r.saved.oid, r.saved.oid_len);
 	client_learn_token(user, r.saved.oid, r.saved.oid_len, token);
 	return client_end(client, id, &op, answer, &r, &r.err);

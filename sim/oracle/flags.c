@@ -326,7 +326,7 @@ static void check_upload(struct oracle *oracle, const struct oracle_case *c,
 
 	if (!is_due(oracle, c, instance, op, deadline_ns) ||
 		knowledge_stored_ns(oracle->knowledge, folder_key(op, false),
-			knowledge_life(oracle->knowledge, op), op->ended_event) <= deadline_ns ||
+			knowledge_life(oracle->knowledge, op), op) <= deadline_ns ||
 		/* An upload that failed is tried again later. */
 		oracle_had_trouble(oracle, op->ended_ns, deadline_ns))
 		return;

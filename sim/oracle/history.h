@@ -127,7 +127,7 @@ struct history_op {
 	uint32_t uidnext;
 	uint64_t highest_modseq;
 	struct lab_view special_use;  /* create: asked for; empty: none */
-	uint64_t modseq;              /* store: the mail's, afterwards; 0: not known */
+	uint64_t modseq;              /* store, deliver: the mail's, afterwards; 0: not known */
 	struct history_object source; /* others than deliver: the mail's object in `folder` */
 	struct history_object made; /* deliver, copy, move: also when it failed, as far as known */
 	/* move that did not end ok: the copy was acknowledged; expunge with a target: it moved */

@@ -19,12 +19,14 @@ struct vector {
 struct moment {
 	uint64_t from, time_ns;
 	const struct vector *value;
+	const struct upload *upload; /* that ended then, or NULL */
 	const struct moment *before;
 };
 
 struct upload {
 	uint32_t life;
 	uint64_t fiber;
+	uint64_t began, highest_modseq;
 	const struct vector *value;
 	struct upload *next;
 };
@@ -321,12 +323,14 @@ static struct reader *reader_of(struct knowledge *k, struct folder *folder, uint
 	return reader;
 }
 
-static const struct moment *later(struct knowledge *k, const struct moment *before,
+static struct moment *later(struct knowledge *k, const struct moment *before,
 	const struct lab_event *event, const struct vector *value)
 {
 	struct moment *moment = lab_arena_new_of(k->arena, struct moment);
 
-	*moment = (struct moment){ event->sequence, event->time_ns, value, before };
+	*moment = (struct moment){
+		.from = event->sequence, .time_ns = event->time_ns, .value = value, .before = before
+	};
 	return moment;
 }
 
@@ -362,6 +366,8 @@ static void upload_started(
 		(*at)->life = life;
 		(*at)->fiber = event->fiber;
 	}
+	(*at)->began = event->sequence;
+	(*at)->highest_modseq = oracle_event_number(event, "highest_modseq");
 	(*at)->value = joined(k, newest(reader_of(k, folder, life)->known), own);
 }
 
@@ -369,12 +375,15 @@ static void upload_finished(
 	struct knowledge *k, struct folder *folder, uint32_t life, const struct lab_event *event)
 {
 	struct upload **at = find_upload(folder, life, event->fiber);
+	struct moment *stored;
 
 	if (*at == NULL)
 		return;
 	if (oracle_event_number(event, "code") == LAB_OK) {
-		folder->stored = later(
+		stored = later(
 			k, folder->stored, event, joined(k, newest(folder->stored), (*at)->value));
+		stored->upload = *at;
+		folder->stored = stored;
 		folder->last = life;
 	}
 	*at = (*at)->next;
@@ -548,16 +557,28 @@ bool knowledge_was_stored(
 	       until(value_at(f->stored, at), writer) >= done;
 }
 
+/* It began before the operation's client heard that it was done, and has what was done. */
+static bool has_it_already(
+	const struct upload *upload, uint32_t writer, const struct history_op *op)
+{
+	return upload != NULL && upload->life == writer && upload->began > op->invoked_event &&
+	       upload->began <= op->ended_event && op->modseq > 0 &&
+	       upload->highest_modseq >= op->modseq;
+}
+
 uint64_t knowledge_stored_ns(
-	const struct knowledge *k, uint64_t folder, uint32_t writer, uint64_t done)
+	const struct knowledge *k, uint64_t folder, uint32_t writer, const struct history_op *op)
 {
 	const struct folder *f = find_folder(k, folder);
 	uint64_t ns = UINT64_MAX;
 
 	for (const struct moment *m = f == NULL ? NULL : f->stored;
-		m != NULL && writer != KNOWLEDGE_NOBODY && until(m->value, writer) >= done;
-		m = m->before)
-		ns = m->time_ns;
+		m != NULL && writer != KNOWLEDGE_NOBODY && m->from > op->invoked_event;
+		m = m->before) {
+		if (until(m->value, writer) >= op->ended_event ||
+			has_it_already(m->upload, writer, op))
+			ns = m->time_ns;
+	}
 	return ns;
 }
 

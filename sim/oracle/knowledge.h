@@ -65,9 +65,10 @@ uint64_t knowledge_begun(
 /* Was all of it in the storage? */
 bool knowledge_was_stored(
 	const struct knowledge *k, uint64_t folder, uint64_t at, uint32_t writer, uint64_t done);
-/* The time at which an upload of it ended well; UINT64_MAX: never. */
+/* The time at which an upload of what the operation did ended well; UINT64_MAX: never. One that
+ * began during the operation has it if it has its modseq. */
 uint64_t knowledge_stored_ns(
-	const struct knowledge *k, uint64_t folder, uint32_t writer, uint64_t done);
+	const struct knowledge *k, uint64_t folder, uint32_t writer, const struct history_op *op);
 
 /* The user's root, if knowledge_follow_roots(). */
 uint64_t knowledge_root(struct lab_view user);

@@ -133,8 +133,8 @@ static void check_upload(struct privates *p, struct stores *stores, const struct
 	(void)knowledge_crash(oracle->knowledge, life, &crash_ns);
 	if (op->outcome != HISTORY_OK || !op->changed || stores->is_blamed ||
 		crash_ns <= deadline_ns || p->c->ended_ns <= deadline_ns ||
-		knowledge_stored_ns(oracle->knowledge, knowledge_root(op->user), life,
-			op->ended_event) <= deadline_ns ||
+		knowledge_stored_ns(oracle->knowledge, knowledge_root(op->user), life, op) <=
+			deadline_ns ||
 		oracle_had_trouble(oracle, op->ended_ns, deadline_ns))
 		return;
 	oracle_why_op(blame(p, "I3 private flag not uploaded in time", op,

@@ -396,6 +396,60 @@ static void a_copy_of_what_is_not_known_may_have_either(void **state)
 
 /* ---- in time ---- */
 
+static void upload_begins(uint64_t highest_modseq)
+{
+	uint8_t guid[HISTORY_NAME_BYTES];
+	char hex[2 * HISTORY_NAME_BYTES + 1];
+
+	t_folder_guid(0, guid);
+	lab_hex(guid, sizeof(guid), hex);
+	t_tell_fiber(LAB_EV_metacache_mailbox_bundle_upload_started, 1, 1,
+		(const struct lab_field[]){ LAB_F_CSTR("user", T_USER),
+			LAB_F_CSTR("mailbox_guid", hex),
+			LAB_F_VOLATILE_U64("highest_modseq", highest_modseq) },
+		3);
+}
+
+/* An upload that begins before the client hears of the change has it, or does not. */
+static void what_is_uploaded_at_once_is_in_time(void **state)
+{
+	static const struct {
+		uint64_t modseq, uploaded;
+		bool is_before; /* it was asked for */
+		bool is_in_time;
+	} rows[] = {
+		{ .modseq = 1500, .uploaded = 1500, .is_in_time = true },
+		{ .modseq = 1500, .uploaded = 1499 },
+		{ .modseq = 1500, .uploaded = 1500, .is_before = true },
+		{ .modseq = 0, .uploaded = 1500 },
+	};
+
+	for (size_t i = 0; i < LAB_COUNT_OF(rows); i++) {
+		struct history_op op = t_store_op(1, 1, T_SEEN, true, true);
+		uint32_t id = 0;
+
+		op.modseq = rows[i].modseq;
+		t_deliver_at(1, 1, 0);
+		if (!rows[i].is_before)
+			id = t_begin(&op);
+		upload_begins(rows[i].uploaded);
+		if (rows[i].is_before)
+			id = t_begin(&op);
+		t_end(id, &op, HISTORY_OK);
+		t_folder_event(LAB_EV_metacache_mailbox_bundle_upload_finished, 1, 0, "", LAB_OK);
+		/* Nor does it matter what others upload then. */
+		t_upload(2, 0);
+		t.now += 8 * LAB_MINUTE;
+		t_audit_sees(rows[i].is_in_time ? T_SEEN : 0);
+		if (rows[i].is_in_time)
+			t_passes();
+		else
+			(void)t_finds("I3 flag not uploaded in time");
+		(void)t_teardown(state);
+		(void)t_setup_backends(state);
+	}
+}
+
 static void what_is_not_uploaded_in_time_is_found(void **state)
 {
 	(void)state;
@@ -513,6 +567,7 @@ int main(void)
 		t_backends_test(a_copy_of_what_is_not_known_may_have_either),
 		t_backends_test(a_copy_of_what_clocks_brought_back_may_have_lost_flags),
 		t_backends_test(other_copies_keep_them),
+		t_backends_test(what_is_uploaded_at_once_is_in_time),
 		t_backends_test(what_is_not_uploaded_in_time_is_found),
 		t_backends_test(the_interval_and_the_upload_may_pass),
 		t_backends_test(a_crash_a_failure_or_no_change_excuses_a_late_upload),
