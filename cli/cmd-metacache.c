@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * cmd-metacache.c - oboxlab metacache, obox and fts: what doveadm does with a backend's
+ * cmd-metacache.c - oboxlab metacache, fscache, obox and fts: what doveadm does with a backend's
  * metacache and with users (obox 4.11, 5.9).
  */
 #include "cli/options.h"
@@ -51,6 +51,11 @@ static void print_help(const char *command, FILE *to)
 static void help_metacache(FILE *to)
 {
 	print_help("metacache", to);
+}
+
+static void help_fscache(FILE *to)
+{
+	print_help("fscache", to);
 }
 
 static void help_obox(FILE *to)
@@ -241,6 +246,12 @@ const struct command command_metacache = { .name = "metacache",
 	.doc = "a backend's metacache: list, flush, clean, refresh, rescan, ...",
 	.run = cmd_metacache,
 	.help = help_metacache };
+
+const struct command command_fscache = { .name = "fscache",
+	.arguments = "rescan PATH --conf FILE --root DIR",
+	.doc = "what is in a directory of fscache, counted again",
+	.run = cmd_metacache,
+	.help = help_fscache };
 
 const struct command command_obox = { .name = "obox",
 	.arguments = "user delete|wait -u USER --conf FILE --root DIR",

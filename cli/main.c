@@ -14,8 +14,8 @@
 static const struct command *const commands[] = { &command_run, &command_test, &command_replay,
 	&command_trace, &command_sweep, &command_shrink, &command_explain, &command_defects,
 	&command_matrix, &command_check, &command_list, &command_serve, &command_fs,
-	&command_metacache, &command_obox, &command_fts, &command_cluster, &command_bench,
-	&command_doctor };
+	&command_metacache, &command_fscache, &command_obox, &command_fts, &command_cluster,
+	&command_bench, &command_doctor };
 
 struct lab_heap *cli_heap(void)
 {

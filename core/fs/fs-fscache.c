@@ -11,7 +11,7 @@
  */
 #include "core/fs/fs-api-private.h"
 #include "core/base/defect.h"
-#include "core/fs/fs-shared.h"
+#include "core/fs/fscache.h"
 
 #include "core/conf/fs-uri.h"
 #include "core/env/buggify.h"
@@ -29,6 +29,7 @@
 struct cache_entry {
 	struct cache_entry *newer, *older;
 	uint64_t size;
+	uint64_t added; /* which addition to the directory it was */
 	char name[NAME_MAX_LEN];
 };
 
@@ -37,7 +38,7 @@ struct cache_dir {
 	char *path;
 	struct lab_map *entries;
 	struct cache_entry *newest, *oldest;
-	uint64_t used_bytes;
+	uint64_t used_bytes, additions;
 	struct env_cond scan_cond;
 	enum {
 		CACHE_NOT_SCANNED,
@@ -112,6 +113,7 @@ static void entry_add(struct cache_dir *dir, struct lab_view name, uint64_t size
 		lab_assert(lab_view_to_cstr(name, e->name, sizeof(e->name)) == 0);
 	}
 	e->size = size;
+	e->added = ++dir->additions;
 	dir->used_bytes += size;
 	entry_link(dir, e);
 }
@@ -190,6 +192,93 @@ static void cache_scan(struct cache_dir *dir)
 	lab_arena_free(&arena);
 	dir->state = CACHE_SCANNED;
 	env_cond_broadcast(dir->env, &dir->scan_cond);
+}
+
+/* ---- the same again, while it is used ---- */
+
+/* The entry if it is still the one that was looked for. */
+static struct cache_entry *entry_find(
+	const struct cache_dir *dir, struct lab_view name, uint64_t added)
+{
+	struct cache_entry *e = lab_map_get(dir->entries, name);
+
+	return e != NULL && e->added == added ? e : NULL;
+}
+
+/* What is counted, and is not there, or of another size. */
+static void rescan_entries(struct cache_dir *dir, struct lab_arena *arena)
+{
+	size_t count = 0, max = lab_map_count(dir->entries);
+	struct lab_view *names = lab_arena_array(arena, struct lab_view, max);
+
+	for (const struct cache_entry *e = dir->newest; e != NULL; e = e->older)
+		names[count++] = lab_arena_copy(arena, lab_view_cstr(e->name));
+	for (size_t i = 0; i < count; i++) {
+		struct cache_entry *e = lab_map_get(dir->entries, names[i]);
+		uint64_t added = e == NULL ? 0 : e->added;
+		char path[ENV_PATH_MAX];
+		struct env_stat st;
+		struct lab_error err;
+		int result;
+
+		if (e == NULL)
+			continue;
+		entry_path(dir, e->name, path);
+		result = env_stat(dir->env, path, &st, &err);
+		e = entry_find(dir, names[i], added);
+		if (e == NULL)
+			continue;
+		if (result == 0) {
+			dir->used_bytes += st.size - e->size;
+			e->size = st.size;
+		} else if (err.code == LAB_NOT_FOUND) {
+			entry_forget(dir, names[i]);
+		}
+	}
+}
+
+/* What is there, and is not counted. Temporary files are somebody's who writes just now. */
+static void rescan_names(struct cache_dir *dir, const struct lab_view *names, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		char name[NAME_MAX_LEN], path[ENV_PATH_MAX];
+		struct env_stat st;
+
+		if (lab_view_ends_with(names[i], LAB_VIEW(".tmp")) ||
+			lab_view_to_cstr(names[i], name, sizeof(name)) < 0 ||
+			lab_map_get(dir->entries, names[i]) != NULL)
+			continue;
+		entry_path(dir, name, path);
+		if (env_stat(dir->env, path, &st, NULL) == 0 && !st.is_directory &&
+			lab_map_get(dir->entries, names[i]) == NULL)
+			entry_add(dir, names[i], st.size);
+	}
+}
+
+/* As the first look it removes nothing: the directory may be somebody else's. */
+static int cache_rescan(struct cache_dir *dir, struct lab_error *err)
+{
+	struct lab_arena *arena = lab_arena_new(dir->env->heap, (size_t)ENTRIES_MAX * 256);
+	struct lab_view *names;
+	size_t count = 0;
+	bool is_first;
+	int result;
+
+	while (dir->state == CACHE_SCANNING)
+		(void)env_cond_wait(dir->env, &dir->scan_cond, ENV_FOREVER);
+	is_first = dir->state == CACHE_NOT_SCANNED;
+	dir->state = is_first ? CACHE_SCANNING : CACHE_SCANNED;
+	result = env_list(dir->env, dir->path, ENTRIES_MAX, arena, &names, &count, err);
+	if (result == 0) {
+		rescan_names(dir, names, count);
+		rescan_entries(dir, arena);
+	}
+	lab_arena_free(&arena);
+	if (is_first) {
+		dir->state = result == 0 ? CACHE_SCANNED : CACHE_NOT_SCANNED;
+		env_cond_broadcast(dir->env, &dir->scan_cond);
+	}
+	return result;
 }
 
 static void cache_make_room(struct fscache_fs *fs, uint64_t bytes)
@@ -293,13 +382,48 @@ static int check_dir(struct lab_view *dir, struct lab_error *err)
 	return 0;
 }
 
+static struct cache_dir *shared_dir(struct fs_shared *shared, struct env *env, struct lab_view path)
+{
+	struct cache_dir *dir;
+	struct lab_buf key;
+
+	lab_buf_init(&key, env->heap, ENV_PATH_MAX + 16);
+	lab_buf_printf(&key, "fscache:%.*s", LAB_VIEW_ARG(path));
+	dir = fs_shared_get(shared, lab_buf_view(&key), cache_dir_create, cache_dir_destroy);
+	lab_buf_done(&key);
+	return dir;
+}
+
+int fscache_rescan(struct fs_shared *shared, struct env *env, struct lab_view directory,
+	struct fscache_scan *ret, struct lab_error *err)
+{
+	char path[ENV_PATH_MAX];
+	struct cache_dir *dir;
+	struct env_stat st;
+
+	*ret = (struct fscache_scan){ 0 };
+	if (check_dir(&directory, err) < 0)
+		return -1;
+	lab_assert(lab_view_to_cstr(directory, path, sizeof(path)) == 0);
+	if (env_stat(env, path, &st, err) < 0)
+		return lab_error_wrap(err, "fscache %s", path);
+	if (!st.is_directory)
+		return lab_fail(err, LAB_INVALID, "fscache %s is no directory", path);
+	dir = shared_dir(shared, env, directory);
+	ret->before = dir->used_bytes;
+	if (cache_rescan(dir, err) < 0)
+		return lab_error_wrap(err, "fscache %s", path);
+	ret->after = dir->used_bytes;
+	ret->files = lab_map_count(dir->entries);
+	return 0;
+}
+
 static int fscache_init(const struct fs_driver *driver, struct lab_view args,
 	const struct fs_settings *settings, struct fs **ret, struct lab_error *err)
 {
 	struct lab_heap *heap = settings->env->heap;
 	struct fs_uri_fscache parsed;
 	struct fscache_fs *fs;
-	struct lab_buf key;
 
 	(void)driver;
 	if (fs_uri_fscache(args, &parsed, err) < 0 || check_dir(&parsed.dir, err) < 0)
@@ -310,11 +434,7 @@ static int fscache_init(const struct fs_driver *driver, struct lab_view args,
 		lab_heap_free(heap, fs);
 		return -1;
 	}
-	lab_buf_init(&key, heap, ENV_PATH_MAX + 16);
-	lab_buf_printf(&key, "fscache:%.*s", LAB_VIEW_ARG(parsed.dir));
-	fs->dir = fs_shared_get(settings->services->shared, lab_buf_view(&key), cache_dir_create,
-		cache_dir_destroy);
-	lab_buf_done(&key);
+	fs->dir = shared_dir(settings->services->shared, settings->env, parsed.dir);
 	*ret = &fs->fs;
 	return 0;
 }

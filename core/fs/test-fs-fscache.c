@@ -2,6 +2,7 @@
  *
  * The driver fscache over dictmap over a storage in memory, on a simulated disk.
  */
+#include "core/fs/fscache.h"
 #include "core/fs/testing/rig-test.h"
 
 #define FOLDER "user@example.com/mailboxes/00d7d12ea08a3153175e0000dfbea952/"
@@ -287,6 +288,164 @@ RIG_TEST(one_directory_is_one_cache_for_all_users)
 	fs_deinit(&b);
 }
 
+/* ---- fscache rescan ---- */
+
+static void rescan(struct rig *rig, uint64_t before, uint64_t after, uint64_t files)
+{
+	struct rig_host *host = &rig->hosts[0];
+	struct fscache_scan scan;
+	struct lab_error err;
+
+	OK(fscache_rescan(host->services.shared, host->env, LAB_VIEW("/cache/"), &scan, &err));
+	assert_int_equal(scan.before, before);
+	assert_int_equal(scan.after, after);
+	assert_int_equal(scan.files, files);
+}
+
+static void plant(struct rig *rig, const char *path, const char *text)
+{
+	struct lab_error err;
+
+	OK(env_file_replace(rig->hosts[0].env, path, lab_view_cstr(text), false, &err));
+}
+
+RIG_TEST(a_rescan_counts_what_others_did)
+{
+	struct fs *fs = open_cache(rig, "1M");
+	struct saved saved[3];
+	struct env_stat st;
+	struct lab_error err;
+
+	for (size_t i = 0; i < 3; i++)
+		save(fs, "0123456789", &saved[i]);
+	rescan(rig, 102, 102, 3);
+	OK(env_unlink(rig->hosts[0].env, saved[0].cached, &err));
+	plant(rig, saved[1].cached, "short");
+	plant(rig, "/cache/unknown", "0123456789");
+	plant(rig, "/cache/half.tmp", "0123456789");
+	rescan(rig, 102, 5 + 34 + 10, 3);
+	rescan(rig, 49, 49, 3);
+	/* Who writes just now has a temporary file, too. */
+	OK(env_stat(rig->hosts[0].env, "/cache/half.tmp", &st, &err));
+	assert_reads(rig, fs, &saved[0], "0123456789", 1);
+	assert_reads(rig, fs, &saved[1], "0123456789", 1);
+	assert_reads(rig, fs, &saved[2], "0123456789", 0);
+	rescan(rig, 112, 112, 4);
+	fs_deinit(&fs);
+}
+
+/* Without it nobody would make room for what is not counted. */
+RIG_TEST(what_a_rescan_finds_makes_room)
+{
+	struct fs *fs = open_cache(rig, "110");
+	struct saved saved[3];
+
+	save(fs, "0123456789", &saved[0]);
+	for (unsigned i = 0; i < 6; i++) {
+		char path[32];
+
+		snprintf(path, sizeof(path), "/cache/unknown%u", i);
+		plant(rig, path, "01234567890123456789");
+	}
+	save(fs, "0123456789", &saved[1]);
+	assert_true(world_disk_used(rig->hosts[0].host) > 110);
+	rescan(rig, 68, 188, 8);
+	save(fs, "0123456789", &saved[2]);
+	assert_true(world_disk_used(rig->hosts[0].host) <= 110);
+	assert_true(is_cached(rig, &saved[2]));
+	fs_deinit(&fs);
+}
+
+RIG_TEST(a_process_that_has_not_used_it_counts_nothing_before)
+{
+	struct fs *fs = open_cache(rig, "1M");
+	struct saved saved;
+
+	save(fs, "0123456789", &saved);
+	fs_deinit(&fs);
+	fs_shared_free(&rig->hosts[0].services.shared);
+	rig->hosts[0].services.shared = fs_shared_new(rig->hosts[0].env);
+	plant(rig, "/cache/half.tmp", "0123456789");
+	rescan(rig, 0, 34, 1);
+	rescan(rig, 34, 34, 1);
+	/* Who knows whose directory that is. */
+	assert_int_equal(world_disk_used(rig->hosts[0].host), 34 + 10);
+	fs = open_cache(rig, "1M");
+	assert_reads(rig, fs, &saved, "0123456789", 0);
+	fs_deinit(&fs);
+}
+
+RIG_TEST(what_is_no_cache_is_not_rescanned)
+{
+	struct rig_host *host = &rig->hosts[0];
+	struct fscache_scan scan;
+	struct lab_error err;
+
+	FAILS(fscache_rescan(host->services.shared, host->env, LAB_VIEW("cache"), &scan, &err),
+		LAB_INVALID);
+	FAILS(fscache_rescan(host->services.shared, host->env, LAB_VIEW("/none"), &scan, &err),
+		LAB_NOT_FOUND);
+	plant(rig, "/file", "x");
+	FAILS(fscache_rescan(host->services.shared, host->env, LAB_VIEW("/file"), &scan, &err),
+		LAB_INVALID);
+}
+
+/* Some write while others look, and in the end the count is what is there. */
+struct busy {
+	struct rig *rig;
+	struct fs *fs;
+	unsigned left;
+};
+
+static void write_some(void *arg)
+{
+	struct busy *busy = arg;
+	struct saved saved;
+
+	for (unsigned i = 0; i < 40; i++)
+		save(busy->fs, i % 3 == 0 ? "x" : "0123456789", &saved);
+	busy->left--;
+}
+
+static void look_often(void *arg)
+{
+	struct busy *busy = arg;
+	struct rig_host *host = &busy->rig->hosts[0];
+	struct fscache_scan scan;
+	struct lab_error err;
+
+	for (unsigned i = 0; i < 40; i++) {
+		OK(fscache_rescan(
+			host->services.shared, host->env, LAB_VIEW("/cache"), &scan, &err));
+		env_sleep(host->env, LAB_MSEC / 3);
+	}
+	busy->left--;
+}
+
+RIG_TEST(a_rescan_beside_writers_counts_right)
+{
+	struct busy busy = { rig, open_cache(rig, "500"), 4 };
+	struct fscache_scan scan;
+	struct env *env = rig->hosts[0].env;
+	struct saved first;
+	uint64_t used;
+	struct lab_error err;
+
+	save(busy.fs, "0123456789", &first);
+	for (unsigned i = 0; i < 2; i++) {
+		OK(env_spawn(env, "write", write_some, &busy, &err));
+		OK(env_spawn(env, "look", look_often, &busy, &err));
+	}
+	while (busy.left > 0)
+		env_sleep(env, LAB_MSEC);
+	used = world_disk_used(rig->hosts[0].host);
+	assert_true(used <= 500 && used > 250);
+	OK(fscache_rescan(rig->hosts[0].services.shared, env, LAB_VIEW("/cache"), &scan, &err));
+	assert_int_equal(scan.before, used);
+	assert_int_equal(scan.after, used);
+	fs_deinit(&busy.fs);
+}
+
 /* ---- errors ---- */
 
 RIG_TEST(a_full_disk_is_logged_and_no_error_of_the_mail)
@@ -398,6 +557,11 @@ int main(void)
 		RIG_UNIT_TEST(an_error_below_is_told_and_asked_for_once),
 		RIG_UNIT_TEST(a_write_that_failed_is_not_cached),
 		RIG_UNIT_TEST(objects_without_an_id_pass_by_the_cache),
+		RIG_UNIT_TEST(a_rescan_counts_what_others_did),
+		RIG_UNIT_TEST(what_a_rescan_finds_makes_room),
+		RIG_UNIT_TEST(a_process_that_has_not_used_it_counts_nothing_before),
+		RIG_UNIT_TEST(what_is_no_cache_is_not_rescanned),
+		RIG_UNIT_TEST(a_rescan_beside_writers_counts_right),
 		RIG_UNIT_TEST(the_directory_must_be_absolute_and_not_too_long),
 		RIG_UNIT_TEST(what_an_unfinished_write_left_is_removed),
 	};

@@ -52,7 +52,7 @@ static int parse(const char *text, const char *root, struct lab_view *ret_name,
 int peer_host_new(struct live *live, const char *text, const char *root, struct lab_heap *heap,
 	const struct backend_settings *settings, struct peer_host **ret, struct lab_error *err)
 {
-	struct lab_view name, directory;
+	struct lab_view name = { NULL, 0 }, directory = { NULL, 0 };
 	struct live_host_settings host = { .heap_max_bytes = HOST_BYTES_MAX };
 	char hostname[256];
 	struct peer_host *peer;

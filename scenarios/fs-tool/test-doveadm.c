@@ -268,6 +268,40 @@ static void test_peers_that_are_none(void **state)
 	peers_close(&peers);
 }
 
+/* ---- fscache rescan ---- */
+
+static void write_file(const char *root, const char *path, const char *text)
+{
+	char name[256];
+	FILE *file;
+
+	(void)snprintf(name, sizeof(name), "%s%s", root, path);
+	file = fopen(name, "we");
+	assert_non_null(file);
+	assert_int_equal(fputs(text, file) < 0, 0);
+	assert_int_equal(fclose(file), 0);
+}
+
+static void test_fscache_is_counted(void **state)
+{
+	static struct peers peers;
+	char directory[128];
+
+	(void)state;
+	peers_open(&peers);
+	assert_int_equal(doveadm_on(&peers, 0, NULL, "fscache rescan /cache"), 1);
+	assert_int_equal(doveadm_on(&peers, 0, NULL, "fscache rescan cache"), 2);
+	(void)snprintf(directory, sizeof(directory), "%s/cache", peers.roots[0]);
+	assert_int_equal(mkdir(directory, 0700), 0);
+	write_file(peers.roots[0], "/cache/one", "12345");
+	write_file(peers.roots[0], "/cache/two", "123");
+	/* This process has counted nothing yet. */
+	assert_int_equal(doveadm_on(&peers, 0, NULL, "fscache rescan /cache"), 0);
+	assert_string_equal(
+		peers.bed.out, "files\t2\nbytes-before\t0\nbytes-used\t8\nsize\twrong\n");
+	peers_close(&peers);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -275,6 +309,7 @@ int main(void)
 		cmocka_unit_test(test_a_pull_between_two_directories),
 		cmocka_unit_test(test_what_a_crash_left_is_not_pulled),
 		cmocka_unit_test(test_peers_that_are_none),
+		cmocka_unit_test(test_fscache_is_counted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "scenarios/operator/operator-private.h"
 
+#include "core/fs/fs-api.h"
+#include "core/fs/fscache.h"
+
 #include <stdio.h>
 
 #define DAYS_MAX 36500
@@ -45,6 +48,7 @@ static const unsigned takes[OPERATOR_VERB_COUNT] = {
 	[OPERATOR_RESCAN] = 0,
 	[OPERATOR_UPDATE_USERDB] = TAKES_THREE,
 	[OPERATOR_PULL] = TAKES_USER | NEEDS_USER | TAKES_PULL,
+	[OPERATOR_FSCACHE_RESCAN] = TAKES_MASK | NEEDS_MASK,
 	[OPERATOR_DELETE] = TAKES_USER | NEEDS_USER,
 	[OPERATOR_WAIT] = TAKES_USER | NEEDS_USER | TAKES_TIMEOUT,
 	[OPERATOR_FTS_CHECK_FULL] = TAKES_USER | NEEDS_USER,
@@ -407,6 +411,22 @@ static int rescan(struct backend *backend, struct lab_buf *out, struct lab_error
 	return 0;
 }
 
+static int rescan_fscache(struct backend *backend, struct lab_view directory, struct lab_buf *out,
+	struct lab_error *err)
+{
+	struct fs_shared *shared = backend_get_services(backend)->shared;
+	struct fscache_scan scan;
+
+	if (fscache_rescan(shared, backend_env(backend), directory, &scan, err) < 0)
+		return -1;
+	lab_buf_printf(out,
+		"files\t%" PRIu64 "\nbytes-before\t%" PRIu64 "\nbytes-used\t%" PRIu64
+		"\nsize\t%s\n",
+		scan.files, scan.before, scan.after,
+		scan.before == scan.after ? "correct" : "wrong");
+	return 0;
+}
+
 static int tell_count(struct lab_buf *out, const char *what, int count)
 {
 	if (count < 0)
@@ -442,6 +462,8 @@ int operator_run(struct backend *backend, const struct operator_command *c, stru
 	case OPERATOR_PULL:
 		return tell_count(
 			out, "taken", metacache_pull(backend, c->mask.mask, &c->pull, err));
+	case OPERATOR_FSCACHE_RESCAN:
+		return rescan_fscache(backend, c->mask.mask, out, err);
 	case OPERATOR_DELETE:
 		return metacache_user_delete(backend, c->mask.mask, err);
 	case OPERATOR_WAIT:

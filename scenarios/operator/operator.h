@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * operator.h - doveadm metacache, obox user and fts check as words: read, checked, done on a
- * backend, and told (obox 4.11, 5.7, 5.9, 6.1).
+ * operator.h - doveadm metacache, fscache, obox user and fts check as words: read, checked, done
+ * on a backend, and told (obox 1.10, 4.11, 5.7, 5.9, 6.1).
  *
  * Purpose    One vocabulary for the command line (scenarios/metacache-tool) and for an operator in
  *            a scenario (scenarios/runner).
@@ -34,6 +34,8 @@
 		"sets a field that masks can be of") \
 	X(PULL, "metacache pull", "[--latest-only] [--clean] -u USER HOST", \
 		"takes a user's metacache from another backend") \
+	X(FSCACHE_RESCAN, "fscache rescan", "PATH", \
+		"counts again what is in a directory of fscache, and says whether it was right") \
 	X(DELETE, "obox user delete", "-u USER", \
 		"all mails, bundles and rows; 65: open in a session") \
 	X(WAIT, "obox user wait", "[-t SECS] -u USER", \

@@ -37,6 +37,9 @@ static void verbs_of_one_and_more_words_are_told_apart(void **state)
 	assert_true(lab_view_eq_cstr(command.mask.mask, "a@b"));
 	assert_true(lab_view_eq_cstr(command.field, "group"));
 	assert_true(lab_view_eq_cstr(command.value, "g1"));
+	says("fscache rescan /var/cache/mails");
+	assert_int_equal(command.verb, OPERATOR_FSCACHE_RESCAN);
+	assert_true(lab_view_eq_cstr(command.mask.mask, "/var/cache/mails"));
 	says("obox user wait -t 3 -u a@b");
 	assert_int_equal(command.verb, OPERATOR_WAIT);
 	assert_true(command.timeout_ns == 3 * LAB_SEC);
@@ -82,6 +85,9 @@ static void what_is_wrong_is_one_sentence(void **state)
 		"metacache clean: \"x\" is not a number from 0 to 36500");
 	refused("metacache rescan now", "metacache rescan: what is \"now\"?");
 	refused("metacache rescan -i", "metacache rescan has no option -i");
+	refused("fscache rescan", "fscache rescan needs PATH");
+	/* What max_age means is documented nowhere. */
+	refused("fscache rescan /c 60", "fscache rescan: what is \"60\"?");
 	refused("metacache pull -u a",
 		"metacache pull needs [--latest-only] [--clean] -u USER HOST");
 	refused("fts check fast -u a", "fts check fast needs [--refresh] -u USER FOLDER");
