@@ -51,6 +51,18 @@ static void print_one(
 		routing_quantile(m, 99) / LAB_MSEC, m->max_ns / LAB_MSEC, bound_ns / LAB_MSEC);
 }
 
+/* Every scenario says so: that it never came to it is an answer, too. */
+static void print_overlaps(const struct oracle_routing *r, struct lab_buf *out)
+{
+	const char *what = "on two backends (R2)";
+
+	if (r->overlaps.count == 0)
+		lab_buf_printf(out, "  %-24s%8s  never; bound %" PRIu64 " ms\n", what, "0",
+			r->overlap_max_ns / LAB_MSEC);
+	else
+		print_one(what, &r->overlaps, r->overlap_max_ns, out);
+}
+
 void routing_print(const struct oracle_routing *r, struct lab_buf *out)
 {
 	if (r->logins.count + r->failed_logins == 0)
@@ -60,7 +72,7 @@ void routing_print(const struct oracle_routing *r, struct lab_buf *out)
 		" came to the wrong backend first\n",
 		r->failed_logins, r->referred_logins);
 	print_one("logins (T3)", &r->logins, r->login_max_ns, out);
-	print_one("on two backends (R2)", &r->overlaps, r->overlap_max_ns, out);
+	print_overlaps(r, out);
 	print_one("backend lost (T1)", &r->recoveries, r->recovery_max_ns, out);
 	print_one("zone lost (T2)", &r->zone_recoveries, r->zone_recovery_max_ns, out);
 	print_one("zone back, proxy serves", &r->served_again, r->recovery_max_ns, out);

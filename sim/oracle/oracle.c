@@ -122,6 +122,9 @@ static const struct oracle_invariant invariants[] = {
 	{ ORACLE_R(9), "R9-legal-target",
 		"Once a backend is out and everybody has heard of it, nobody is sent there; who is "
 		"not found under its own name serves nobody." },
+	{ ORACLE_R(10), "R10-without-controllers",
+		"While nothing is missing but controllers logins and deliveries succeed, and no "
+		"status changes by itself." },
 	{ ORACLE_M(1), "M1-nothing-lost",
 		"Of each mail there are as many copies as were acknowledged, wherever they are, "
 		"and no more than attempts explain." },

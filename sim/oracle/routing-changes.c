@@ -252,6 +252,14 @@ static bool is_at(const struct backend_row *b, const struct group_row *g)
 	       (g->moving.len > 0 && is_same_id(b->id, g->alt));
 }
 
+bool routing_is_settled_user(const struct oracle *oracle, struct lab_view user)
+{
+	const struct group_row *g = oracle->settings.geodb == NULL ? NULL : group_of(oracle, user);
+
+	return g != NULL && g->moving.len == 0 && is_known(oracle, g->since_ns) &&
+	       is_known(oracle, user_of(oracle, user)->since_ns);
+}
+
 void routing_check_session(struct oracle *oracle, const struct lab_event *event)
 {
 	struct lab_view name = routing_text(event, "user"), host = routing_text(event, "backend");

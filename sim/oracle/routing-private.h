@@ -28,7 +28,7 @@ struct route_user {
 	bool was_zone;         /* with its whole zone */
 	uint64_t failing_ns;   /* logins fail since then; 0: they do not */
 	uint64_t unsettled_ns; /* the last time that anything went wrong since a zone is back */
-	bool has_finding[4];
+	bool has_finding[5];
 	/* `user access` in the end: the backend, and the site that it is in. */
 	uint16_t backend, site;
 	bool was_accessed;
@@ -59,6 +59,10 @@ struct routing {
 	uint64_t first_trouble_ns, last_trouble_ns; /* of what the routing can feel */
 	uint64_t last_ns;                           /* of the last event */
 	bool had_trouble, had_crash, is_full;
+	bool had_other_trouble;             /* than that controllers were not there */
+	bool is_dead[ROUTING_BACKENDS_MAX]; /* of controllers */
+	unsigned controllers_dead;
+	uint64_t controllers_dead_ns; /* when one of them died or came back, last */
 	uint64_t logins, slow_logins;
 	struct routing_losses losses;
 	struct oracle_routing measured;
@@ -76,7 +80,8 @@ enum {
 	SORT_OVERLAP,
 	SORT_LOGIN,
 	SORT_ACCESS,
-	SORT_TIME
+	SORT_TIME,
+	SORT_ALONE
 };
 
 struct lab_view routing_text(const struct lab_event *event, const char *name);
@@ -111,6 +116,18 @@ bool routing_is_full(struct oracle *oracle, const struct lab_event *event, struc
 /* Two proxies gave the new user, or his new group, away at once: until the loser's row has expired
  * everywhere he may be on two backends (palomar 2.4). */
 bool routing_is_given_twice(const struct oracle *oracle, struct lab_view user);
+
+/* ---- routing-controllers.c: R10 ---- */
+
+/* What the event tells has happened to a controller. */
+bool routing_is_of_controller(const struct lab_event *event);
+/* A host crashes or starts. */
+void routing_controller_event(struct oracle *oracle, const struct lab_event *event);
+/* A login or delivery failed. */
+void routing_check_alone(struct oracle *oracle, const struct lab_event *event,
+	struct route_user *user, bool is_login);
+/* Everybody knows his rows, and his group does not move; false if rows are not looked at. */
+bool routing_is_settled_user(const struct oracle *oracle, struct lab_view user);
 
 /* Of controllers and operators. */
 void routing_order(struct oracle *oracle, const struct lab_event *event);

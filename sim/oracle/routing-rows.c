@@ -167,6 +167,8 @@ static void see_site(struct oracle *oracle, const struct cqlemu_entry *entry)
 	site->name = keep_text(oracle, site->name, cqlemu_entry_value(entry, "name"));
 	if (!is_new && site->is_online == is_online)
 		return;
+	if (!is_new)
+		routing_check_status(oracle, site->name);
 	site->is_online = is_online;
 	site->since_ns = oracle->routing->rows->now_ns;
 }
@@ -186,6 +188,8 @@ static void see_backend(struct oracle *oracle, const struct cqlemu_entry *entry)
 	b->host = keep_text(oracle, b->host, cqlemu_entry_value(entry, "host"));
 	if (!is_new && b->is_online == is_online && b->has_load == has_load)
 		return;
+	if (!is_new && b->is_online != is_online)
+		routing_check_status(oracle, b->host);
 	b->is_online = is_online;
 	b->has_load = has_load;
 	b->since_ns = oracle->routing->rows->now_ns;
@@ -396,6 +400,9 @@ static void see_order(struct oracle *oracle, const struct lab_event *event)
 	struct order_times *times;
 	struct group_order order;
 
+	if (lab_view_starts_with(text, LAB_VIEW("cluster backend ")) ||
+		lab_view_starts_with(text, LAB_VIEW("cluster site ")))
+		(void)ordered(oracle, ROW_STATUS, none, none);
 	if (routing_read_order(text, &order)) {
 		times = ordered(oracle, ROW_ORDER, order.site, order.group);
 		if (times != NULL)

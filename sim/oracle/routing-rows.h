@@ -74,7 +74,8 @@ enum row_kind {
 	ROW_MOVE = 'm',  /* a move that has ended */
 	ROW_ORDER = 'o', /* of a group; of all of them: without a key */
 	ROW_EVACUATION = 'e',
-	ROW_BALANCE = 'l'
+	ROW_BALANCE = 'l',
+	ROW_STATUS = 't' /* of a backend or site, ordered by an operator; without a key */
 };
 
 static inline struct lab_view id_view(const struct row_id *id)
@@ -116,6 +117,8 @@ void routing_check_change(
 	struct oracle *oracle, const struct group_row *g, const struct group_row *old, bool is_new);
 void routing_check_site_left(struct oracle *oracle, struct lab_view name, struct row_id from);
 void routing_check_session(struct oracle *oracle, const struct lab_event *event);
+/* Of a backend's or site's status that is another one (routing-controllers.c). */
+void routing_check_status(struct oracle *oracle, struct lab_view what);
 /* Of one that ends. */
 void routing_check_stay(struct oracle *oracle, const struct lab_event *event);
 

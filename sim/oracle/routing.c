@@ -266,6 +266,7 @@ static void login_failed(struct oracle *oracle, const struct lab_event *event)
 		FOUND(oracle, user, SORT_LOGIN, ORACLE_R(4), "R4 login failed without a cause",
 			event->time_ns, "a login of %.*s failed, and nothing had: %.*s",
 			LAB_VIEW_ARG(name), LAB_VIEW_ARG(why));
+	routing_check_alone(oracle, event, user, is_login(event));
 	if (!is_temporary(routing_number(event, "code")))
 		FOUND(oracle, user, SORT_LOGIN, ORACLE_R(5), "R5 failure for good", event->time_ns,
 			"a login of %.*s failed, and not just for now: %.*s", LAB_VIEW_ARG(name),
@@ -351,8 +352,11 @@ static bool costs_sessions(const struct lab_event *event)
 		       lab_view_find(text, LAB_VIEW("user delete ")) != SIZE_MAX);
 }
 
-static void trouble(struct routing *r, uint64_t now_ns)
+static void trouble(struct routing *r, const struct lab_event *event)
 {
+	uint64_t now_ns = event->time_ns;
+
+	r->had_other_trouble |= !routing_is_of_controller(event);
 	if (!r->had_trouble)
 		r->first_trouble_ns = now_ns;
 	r->had_trouble = true;
@@ -367,6 +371,8 @@ void routing_event(struct oracle *oracle, const struct lab_event *event)
 	routing_order(oracle, event);
 	routing_rows_event(oracle, event);
 	routing_losses_event(oracle, event);
+	if (event->id == LAB_EV_host_crashed || event->id == LAB_EV_host_started)
+		routing_controller_event(oracle, event);
 	switch ((int)event->id) {
 	case LAB_EV_cluster_session_started:
 		session_started(oracle, event);
@@ -393,14 +399,14 @@ void routing_event(struct oracle *oracle, const struct lab_event *event)
 	case LAB_EV_operation_invoked:
 		if (!costs_sessions(event))
 			break;
-		trouble(r, event->time_ns);
+		trouble(r, event);
 		break;
 	case LAB_EV_fault_injected:
 	case LAB_EV_episode_started:
 	case LAB_EV_episode_finished:
 	case LAB_EV_host_crashed:
 		r->had_crash |= event->id == LAB_EV_host_crashed;
-		trouble(r, event->time_ns);
+		trouble(r, event);
 		break;
 	default:
 		break;

@@ -376,6 +376,128 @@ static void and_leave_one_that_is_not(void **state)
 	t_passes();
 }
 
+/* ---- R10 ---- */
+
+static void host_event(enum lab_event_id id, const char *name)
+{
+	t_tell_fiber(id, 7, 0, (const struct lab_field[]){ LAB_F_CSTR("host", name) }, 1);
+}
+
+static void fails_by(const char *protocol)
+{
+	t_tell_fiber(LAB_EV_proxy_session_finished, 0, 1,
+		(const struct lab_field[]){ LAB_F_CSTR("user", T_USER), LAB_F_U64("hops", 1),
+			LAB_F_U64("duration_ns", 1), LAB_F_CODE("code", LAB_UNAVAILABLE),
+			LAB_F_CSTR("error", "no"), LAB_F_CSTR("protocol", protocol) },
+		6);
+}
+
+static void kill_controller(void)
+{
+	const struct lab_field fields[] = { LAB_F_CSTR("target", "controller-az1") };
+
+	t_tell_fiber(LAB_EV_episode_started, 0, 0, fields, 1);
+	host_event(LAB_EV_host_crashed, "controller-az1");
+}
+
+static void logins_go_on_without_controllers(void **state)
+{
+	(void)state;
+	promise();
+	kill_controller();
+	session("backend-1");
+	t_passes();
+	host_event(LAB_EV_host_started, "controller-az1");
+	fails_by("imap");
+	(void)t_finds("R10 failed without a controller");
+}
+
+static void unless_something_else_is_broken(void **state)
+{
+	(void)state;
+	promise();
+	kill_controller();
+	trouble();
+	fails_by("imap");
+	fails_by("lmtp");
+	t_passes();
+}
+
+static void so_do_deliveries(void **state)
+{
+	(void)state;
+	promise();
+	kill_controller();
+	fails_by("lmtp");
+	(void)t_finds("R10 failed without a controller");
+}
+
+static void they_wait_for_moves(void **state)
+{
+	(void)state;
+	promise();
+	kill_controller();
+	operates("cluster group move az1 default-1 backend-3");
+	put_group(B1, B3, "backend-1:1");
+	t.now += 90 * LAB_SEC;
+	fails_by("lmtp");
+	put_group(B3, B2, "");
+	t.now += 60 * LAB_SEC;
+	fails_by("lmtp");
+	t_passes();
+	t.now += 11 * LAB_SEC;
+	fails_by("lmtp");
+	(void)t_finds("R10 failed without a controller");
+}
+
+static void lose_controllers(void)
+{
+	static const struct oracle_site sites[] = { { { NULL, 0 }, 2 }, { { NULL, 0 }, 4 } };
+
+	t.settings.sites = sites;
+	t.settings.site_count = 2;
+	promise();
+	host_event(LAB_EV_host_crashed, "controller-az1");
+	host_event(LAB_EV_host_crashed, "controller-az1");
+	t.now += LAB_MINUTE;
+	put_backend(B3, "backend-3", "offline", 100);
+	host_event(LAB_EV_host_crashed, "controller-az2");
+	t.now += 19 * LAB_SEC;
+	put_backend(B3, "backend-3", "online", 100);
+	operates("cluster backend update --status offline backend-2");
+	t.now += LAB_MINUTE;
+	put_backend(B2, "backend-2", "offline", 100);
+	put_backend(B2, "backend-2", "offline", 0);
+	t.now += 2 * LAB_MINUTE;
+}
+
+static void nobody_decides_for_dead_controllers(void **state)
+{
+	(void)state;
+	lose_controllers();
+	t_passes();
+	put_backend(B3, "backend-3", "offline", 100);
+	(void)t_finds("R10 decided without a controller");
+}
+
+static void nor_about_sites(void **state)
+{
+	(void)state;
+	lose_controllers();
+	put("sites", "id, name, status", AZ2 ", 'az2', 'offline'");
+	(void)t_finds("R10 decided without a controller");
+}
+
+static void one_that_is_back_decides(void **state)
+{
+	(void)state;
+	lose_controllers();
+	host_event(LAB_EV_host_started, "controller-az2");
+	put("sites", "id, name, status", AZ2 ", 'az2', 'offline'");
+	put_backend(B3, "backend-3", "offline", 100);
+	t_passes();
+}
+
 /* ---- new users ---- */
 
 #define NEW_USER "new@example.com"
@@ -604,6 +726,13 @@ int main(void)
 		t_test(as_far_as_that_can_be_known),
 		t_test(users_stay_at_a_site_that_is_online),
 		t_test(and_leave_one_that_is_not),
+		t_test(logins_go_on_without_controllers),
+		t_test(unless_something_else_is_broken),
+		t_test(so_do_deliveries),
+		t_test(they_wait_for_moves),
+		t_test(nobody_decides_for_dead_controllers),
+		t_test(nor_about_sites),
+		t_test(one_that_is_back_decides),
 		t_test(two_proxies_may_give_away_a_new_user),
 		t_test(until_everybody_has_heard),
 		t_test(one_that_was_given_once_is_on_one_backend),
