@@ -231,8 +231,7 @@ static bool was_due(const struct oracle *oracle, const struct history_op *change
 
 	(void)knowledge_crash(oracle->knowledge, life, &crash_ns);
 	return crash_ns != UINT64_MAX && crash_ns > due_ns &&
-	       knowledge_stored_ns(oracle->knowledge, folder, life, change->ended_event) >
-		       crash_ns &&
+	       knowledge_stored_ns(oracle->knowledge, folder, life, change) > crash_ns &&
 	       !oracle_had_trouble(oracle, change->ended_ns, due_ns);
 }
 
