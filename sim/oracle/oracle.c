@@ -116,6 +116,9 @@ static const struct oracle_invariant invariants[] = {
 		"a bounded time." },
 	{ ORACLE_R(6), "R6-moves-end",
 		"In the end, when everybody has logged in once more, no group is being moved." },
+	{ ORACLE_R(7), "R7-forced-moves",
+		"A forced move takes whom its share hits, and nobody else; and as many as its "
+		"percentage says." },
 	{ ORACLE_R(8), "R8-no-thrash",
 		"Controllers move one group in an interval, take nobody out whom they have just "
 		"taken back, and never have most of a site out." },

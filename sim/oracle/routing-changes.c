@@ -366,6 +366,7 @@ void routing_rows_finish(struct oracle *oracle, const struct oracle_case *c)
 {
 	if (oracle->settings.geodb == NULL)
 		return;
+	routing_forced_finish(oracle);
 	for (size_t i = 0; i < history_count(c->history); i++) {
 		const struct history_op *op = history_op(c->history, i);
 		struct group_order order;

@@ -148,6 +148,17 @@ static bool is_number_set(const struct cqlemu_entry *entry, const char *column)
 	return false;
 }
 
+/* An int; 0: none. */
+static int64_t number_cell(const struct cqlemu_entry *entry, const char *column)
+{
+	struct lab_view value = cqlemu_entry_value(entry, column);
+	int64_t number = 0;
+
+	for (size_t i = 0; i < value.len; i++)
+		number = number * 256 + value.ptr[i];
+	return value.len == 4 ? number : 0;
+}
+
 static struct lab_view keep_text(struct oracle *oracle, struct lab_view old, struct lab_view new)
 {
 	return lab_view_eq(old, new) ? old : lab_arena_copy(oracle->texts, new);
@@ -164,7 +175,15 @@ static void see_site(struct oracle *oracle, const struct cqlemu_entry *entry)
 
 	if (site == NULL)
 		return;
+	site->id = id;
 	site->name = keep_text(oracle, site->name, cqlemu_entry_value(entry, "name"));
+	routing_set_share(oracle, site, &site->forced,
+		(struct share){ .id = cqlemu_entry_value(entry, "force_move_id"),
+			.to = cqlemu_entry_value(entry, "force_move_dest"),
+			.pct = number_cell(entry, "force_move_pct") });
+	routing_set_share(oracle, site, &site->recovered,
+		(struct share){ .id = cqlemu_entry_value(entry, "recover_id"),
+			.pct = number_cell(entry, "recover_pct") });
 	if (!is_new && site->is_online == is_online)
 		return;
 	if (!is_new)
@@ -259,6 +278,25 @@ static void see_group(struct oracle *oracle, const struct cqlemu_entry *entry)
 		end_move(oracle, old.moving);
 }
 
+/* What the change says, before it is taken over. */
+static void judge_user(struct oracle *oracle, struct lab_view name, struct user_row *u,
+	struct row_id site, bool is_moving)
+{
+	uint64_t now_ns = oracle->routing->rows->now_ns;
+	bool is_here = is_same_id(u->site, site);
+
+	if (!is_set(u->site))
+		u->made_ns = now_ns;
+	else if (is_new_still(oracle, u->made_ns))
+		u->twice_ns = now_ns;
+	else if (!is_here && !u->is_moving)
+		routing_check_site_left(oracle, name, u->site);
+	if (u->is_moving && !is_here)
+		routing_left_by_share(oracle, u);
+	if (is_moving && !u->is_moving && is_here)
+		routing_check_forced(oracle, name, u);
+}
+
 static void see_user(struct oracle *oracle, const struct cqlemu_entry *entry)
 {
 	struct lab_view name = cqlemu_entry_value(entry, "username");
@@ -269,15 +307,11 @@ static void see_user(struct oracle *oracle, const struct cqlemu_entry *entry)
 
 	if (u == NULL || !is_set(site))
 		return;
+	u->home = id_cell(entry, "home_site_id");
 	if (!is_new && is_same_id(u->site, site) && lab_view_eq(u->group, group) &&
 		u->is_moving == is_moving)
 		return;
-	if (!is_set(u->site))
-		u->made_ns = oracle->routing->rows->now_ns;
-	else if (is_new_still(oracle, u->made_ns))
-		u->twice_ns = oracle->routing->rows->now_ns;
-	else if (!is_same_id(u->site, site) && !u->is_moving)
-		routing_check_site_left(oracle, name, u->site);
+	judge_user(oracle, name, u, site, is_moving);
 	u->site = site;
 	u->group = keep_text(oracle, u->group, group);
 	u->is_moving = is_moving;
@@ -324,6 +358,12 @@ static void trouble(struct routing_rows *r, uint64_t now_ns)
 	r->trouble_ns = now_ns;
 }
 
+static bool is_of_place(struct lab_view statement)
+{
+	return lab_view_find(statement, LAB_VIEW("group_name")) != SIZE_MAX ||
+	       lab_view_find(statement, LAB_VIEW("moving_group")) != SIZE_MAX;
+}
+
 /* While the emulator is at it. Of users only where they belong counts. */
 void routing_rows_access(struct oracle *oracle, const struct sim_access *access)
 {
@@ -336,8 +376,7 @@ void routing_rows_access(struct oracle *oracle, const struct sim_access *access)
 	table = lab_view_skip(table, LAB_MIN(table.len, oracle->settings.geodb_keyspace.len + 1));
 	for (unsigned i = 0; i < TABLES; i++) {
 		if (lab_view_eq_cstr(table, table_names[i]) &&
-			(i != TABLE_USERS ||
-				lab_view_find(access->request, LAB_VIEW("group_name")) != SIZE_MAX))
+			(i != TABLE_USERS || is_of_place(access->request)))
 			oracle->routing->rows->due |= 1u << i;
 	}
 }
@@ -403,6 +442,8 @@ static void see_order(struct oracle *oracle, const struct lab_event *event)
 	if (lab_view_starts_with(text, LAB_VIEW("cluster backend ")) ||
 		lab_view_starts_with(text, LAB_VIEW("cluster site ")))
 		(void)ordered(oracle, ROW_STATUS, none, none);
+	if (lab_view_starts_with(text, LAB_VIEW("cluster user move ")))
+		(void)ordered(oracle, ROW_USER_MOVE, none, none);
 	if (routing_read_order(text, &order)) {
 		times = ordered(oracle, ROW_ORDER, order.site, order.group);
 		if (times != NULL)
@@ -449,6 +490,7 @@ void routing_rows_event(struct oracle *oracle, const struct lab_event *event)
 		break;
 	case LAB_EV_cluster_session_started:
 		routing_check_session(oracle, event);
+		routing_check_stayed(oracle, event);
 		break;
 	case LAB_EV_cluster_session_ended:
 		routing_check_stay(oracle, event);

@@ -14,10 +14,21 @@
 struct row_id {
 	uint8_t bytes[ID_BYTES]; /* zero: none */
 };
+/* A part of a site's users that is sent to another one, or called home. */
+struct share {
+	struct lab_view id, to; /* `to`: sites */
+	int64_t pct;
+	uint64_t since_ns;
+};
+struct shares {
+	struct share now, before;
+};
 struct site_row {
+	struct row_id id;
 	struct lab_view name;
 	bool is_online;
 	uint64_t since_ns;
+	struct shares forced, recovered;
 };
 struct backend_row {
 	struct row_id id, site;
@@ -40,6 +51,10 @@ struct user_row {
 	bool is_moving;
 	uint64_t since_ns;
 	uint64_t made_ns, twice_ns; /* as of a group, of its site and group */
+	struct row_id home;
+	struct row_id
+		forced_from; /* the last site that he left while a share of it was sent away */
+	uint64_t forced_ns, seen_ns; /* when that was; his last new session */
 };
 /* What was ordered: the last time, and the one before. */
 struct order_times {
@@ -75,7 +90,8 @@ enum row_kind {
 	ROW_ORDER = 'o', /* of a group; of all of them: without a key */
 	ROW_EVACUATION = 'e',
 	ROW_BALANCE = 'l',
-	ROW_STATUS = 't' /* of a backend or site, ordered by an operator; without a key */
+	ROW_USER_MOVE = 'v', /* of users, ordered by an operator; without a key */
+	ROW_STATUS = 't'     /* of a backend or site, ordered by an operator; without a key */
 };
 
 static inline struct lab_view id_view(const struct row_id *id)
@@ -119,6 +135,18 @@ void routing_check_site_left(struct oracle *oracle, struct lab_view name, struct
 void routing_check_session(struct oracle *oracle, const struct lab_event *event);
 /* Of a backend's or site's status that is another one (routing-controllers.c). */
 void routing_check_status(struct oracle *oracle, struct lab_view what);
+/* ---- routing-forced.c: R7 ---- */
+
+/* What a site's row says now. Texts are borrowed. */
+void routing_set_share(
+	struct oracle *oracle, struct site_row *site, struct shares *shares, struct share now);
+/* The user begins to move; he has left `u->site`. */
+void routing_check_forced(struct oracle *oracle, struct lab_view name, const struct user_row *u);
+void routing_left_by_share(struct oracle *oracle, struct user_row *u);
+/* cluster_session_started */
+void routing_check_stayed(struct oracle *oracle, const struct lab_event *event);
+void routing_forced_finish(struct oracle *oracle);
+
 /* Of one that ends. */
 void routing_check_stay(struct oracle *oracle, const struct lab_event *event);
 
