@@ -10,8 +10,10 @@
 #define STEPS_SHOWN 5
 #define NEIGHBOUR_LINES 5
 #define FAULTS_SHOWN 3
+#define INDEXES_SHOWN 6
 #define EVENTS_MAX 2000000
 #define OPS_MAX 100000
+#define INDEX_STEPS_MAX 10000
 #define ARENA_MAX ((size_t)1 << 31)
 #define TEXT_MAX 118 /* of an event */
 #define PRECISION LAB_USEC
@@ -28,6 +30,20 @@ struct outcome {
 	const char *folder, *message;
 };
 
+/* What a backend did with the index of a folder. */
+struct index_step {
+	uint64_t time_ns, sequence;
+	const char *host, *what;
+	const char *user, *folder; /* the folder's GUID */
+};
+
+/* What the run found first. */
+struct about {
+	unsigned invariant;
+	uint64_t time_ns;
+	const char *user;
+};
+
 /* A run, with what it did. */
 struct story {
 	struct lab_arena *arena;
@@ -38,6 +54,9 @@ struct story {
 	const char *wanted_text;
 	struct outcome *ops;
 	size_t op_count;
+	struct index_step *indexes;
+	size_t index_count;
+	struct about about;
 	uint64_t *fault_events; /* the first of each episode, by id; 0: it never fired */
 	size_t fault_count;
 	struct run_result *result;
@@ -74,6 +93,45 @@ static void note_fault(struct story *s, const struct lab_event *event)
 	}
 }
 
+static const char *text_field(struct story *s, const struct lab_event *event, const char *name)
+{
+	for (size_t i = 0; i < event->field_count; i++) {
+		if (strcmp(event->fields[i].name, name) == 0)
+			return lab_arena_cstr(s->arena, event->fields[i].text);
+	}
+	return "";
+}
+
+static const char *index_step_text(const struct lab_event *event)
+{
+	switch ((int)event->id) {
+	case LAB_EV_metacache_mailbox_bundle_upload_finished:
+		return "puts its index of the folder into storage";
+	case LAB_EV_metacache_mailbox_bundle_download_finished:
+		return "gets an index of the folder from storage";
+	case LAB_EV_obox_index_merge_finished:
+		return "puts what it has and what it got together";
+	case LAB_EV_host_crashed:
+		return "crashes, and with it goes what it has not put into storage";
+	default:
+		return NULL;
+	}
+}
+
+static void note_index(struct story *s, const struct lab_event *event, const char *host)
+{
+	const char *what = index_step_text(event);
+
+	if (what == NULL || s->index_count == INDEX_STEPS_MAX)
+		return;
+	s->indexes[s->index_count++] = (struct index_step){ .time_ns = event->time_ns,
+		.sequence = event->sequence,
+		.host = lab_arena_cstr(s->arena, lab_view_cstr(host)),
+		.what = what,
+		.user = text_field(s, event, "user"),
+		.folder = text_field(s, event, "mailbox_guid") };
+}
+
 static void on_event(void *ctx, const struct lab_event *event, const char *host)
 {
 	struct story *s = ctx;
@@ -82,6 +140,7 @@ static void on_event(void *ctx, const struct lab_event *event, const char *host)
 		return;
 	if (event->id == LAB_EV_fault_injected)
 		note_fault(s, event);
+	note_index(s, event, host);
 	lab_buf_reset(&s->line);
 	lab_event_format(&s->line, event, host);
 	if (event->sequence == s->wanted)
@@ -92,11 +151,27 @@ static void on_event(void *ctx, const struct lab_event *event, const char *host)
 			lab_hash_view(0, lab_buf_view(&s->line)) };
 }
 
+static void note_finding(struct story *s, const struct run_end *end)
+{
+	const struct oracle_finding *f = NULL;
+
+	for (size_t i = end->finding_count; i > 0; i--) {
+		if (end->findings[i - 1].excuse == NULL)
+			f = &end->findings[i - 1];
+	}
+	if (f == NULL)
+		return;
+	s->about = (struct about){ .invariant = f->invariant, .time_ns = f->time_ns, .user = "" };
+	if (f->op != 0 && f->op <= history_count(end->history))
+		s->about.user = lab_arena_cstr(s->arena, history_op(end->history, f->op - 1)->user);
+}
+
 static void on_end(void *ctx, const struct run_end *end)
 {
 	struct story *s = ctx;
 	size_t count = LAB_MIN(history_count(end->history), (size_t)OPS_MAX);
 
+	note_finding(s, end);
 	s->ops = lab_arena_array(s->arena, struct outcome, count + 1);
 	for (size_t i = 0; i < count; i++) {
 		const struct history_op *op = history_op(end->history, i);
@@ -139,6 +214,7 @@ static int tell(struct explaining *e, const struct scenario *scenario, bool has_
 	*ret = (struct story){ .arena = e->arena, .wanted = wanted };
 	lab_buf_init(&ret->line, e->heap, 1 << 20);
 	ret->events = lab_new_array(e->heap, struct moment, EVENTS_MAX);
+	ret->indexes = lab_arena_array(e->arena, struct index_step, INDEX_STEPS_MAX);
 	ret->fault_count = scenario->exact_count;
 	ret->fault_events = lab_arena_array(e->arena, uint64_t, ret->fault_count + 1);
 	ret->result = lab_new(e->heap, struct run_result);
@@ -204,13 +280,15 @@ static struct scenario *without_fault(struct explaining *e, size_t index)
 	return s;
 }
 
-/* Everything heals, and nothing more is begun, at that time. */
+/* Everything heals, and nothing more is begun, at that time. What goes on by itself (uploads) has
+ * as long as before. */
 static struct scenario *ended_at(struct explaining *e, uint64_t end_ns)
 {
 	struct scenario *s = copy_of(e);
 	struct scenario_step *steps =
 		lab_arena_array(e->arena, struct scenario_step, s->step_count + 1);
 	uint64_t warmup = LAB_MIN(s->warmup.low, end_ns);
+	uint64_t all = s->warmup.low + s->storm.low + s->settle.low;
 	size_t count = 0;
 
 	for (size_t i = 0; i < s->step_count; i++) {
@@ -221,6 +299,7 @@ static struct scenario *ended_at(struct explaining *e, uint64_t end_ns)
 	s->step_count = count;
 	s->warmup = conf_range_fixed(warmup);
 	s->storm = conf_range_fixed(end_ns - warmup);
+	s->settle = conf_range_fixed(all - end_ns);
 	return s;
 }
 
@@ -327,7 +406,53 @@ static void print_report(struct explaining *e)
 	struct lab_view report = lab_view_cstr(e->here.result->report);
 	size_t end = lab_view_find(report, LAB_VIEW("\nTrace hash"));
 
-	lab_buf_append_view(e->out, end == SIZE_MAX ? report : lab_view_sub(report, 0, end));
+	report = end == SIZE_MAX ? report : lab_view_sub(report, 0, end);
+	lab_buf_append_view(e->out, report);
+	if (lab_view_find(report, LAB_VIEW("forward row")) != SIZE_MAX ||
+		lab_view_find(report, LAB_VIEW("reverse row")) != SIZE_MAX)
+		lab_buf_append_cstr(e->out,
+			"  (forward row: this mail is in that folder; reverse row: so this object "
+			"is still needed)\n");
+}
+
+/* Flags, numbers and folders are in indexes, of which each backend has its own. */
+static bool is_about_indexes(unsigned invariant)
+{
+	return invariant == 3 || invariant == 4 || (invariant >= 6 && invariant <= 11) ||
+	       invariant == 22;
+}
+
+static bool is_shown(const struct explaining *e, const struct index_step *step)
+{
+	const struct about *about = &e->here.about;
+
+	return step->time_ns <= about->time_ns &&
+	       (step->user[0] == '\0' || strcmp(step->user, about->user) == 0);
+}
+
+static void print_indexes(struct explaining *e)
+{
+	const struct story *s = &e->here;
+	size_t count = 0;
+
+	if (!is_about_indexes(s->about.invariant))
+		return;
+	for (size_t i = 0; i < s->index_count; i++)
+		count += is_shown(e, &s->indexes[i]);
+	if (count == 0)
+		return;
+	lab_buf_append_cstr(e->out, "\nWhat became of the indexes (each backend has its own; the "
+				    "auditor begins with none)\n");
+	for (size_t i = 0; i < s->index_count; i++) {
+		const struct index_step *step = &s->indexes[i];
+
+		if (!is_shown(e, step) || count-- > INDEXES_SHOWN)
+			continue;
+		lab_buf_append_cstr(e->out, "  ");
+		print_time(e->out, step->time_ns);
+		lab_buf_printf(
+			e->out, "  %s %s  #%" PRIu64 "\n", step->host, step->what, step->sequence);
+	}
 }
 
 static void print_needs(struct explaining *e, size_t *ret_needed)
@@ -421,7 +546,8 @@ static void print_no_return(struct explaining *e)
 	lab_buf_append_cstr(e->out, "\nPoint of no return: ");
 	print_time(e->out, high);
 	lab_buf_append_cstr(e->out,
-		". From here on it does not help to heal everything and to ask for nothing\n");
+		" after the start. If from then on nothing fails and nobody asks for anything,\n"
+		"  it comes to the same; a moment before, it would pass. What happens next:\n");
 	print_event(e, "", number, text_of(e, e->scenario, true, number));
 }
 
@@ -471,10 +597,16 @@ static void print_neighbour(
 	same = same_events(&e->here, &there);
 	here_number = number_at(&e->here, same);
 	there_number = number_at(&there, same);
-	lab_buf_printf(e->out, "\nWithout %s: %s; the first event that differs\n", name,
-		run_verdict_name(there.result->verdict));
-	print_event(e, "here  ", here_number, text_of(e, e->scenario, true, here_number));
-	print_event(e, "there ", there_number, text_of(e, scenario, has_defects, there_number));
+	lab_buf_printf(e->out, "\nWithout %s: %s. ", name, run_verdict_name(there.result->verdict));
+	if (here_number == 0 && there_number == 0) {
+		lab_buf_append_cstr(e->out, "All that happens is the same, but what is there in "
+					    "the end is not\n");
+	} else {
+		lab_buf_append_cstr(e->out, "The first event that differs, here and there:\n");
+		print_event(e, "here  ", here_number, text_of(e, e->scenario, true, here_number));
+		print_event(
+			e, "there ", there_number, text_of(e, scenario, has_defects, there_number));
+	}
 	print_outcomes(e, &there);
 	forget(e, &there);
 }
@@ -520,6 +652,7 @@ int explain_run(const struct run_options *options, const struct shrink_result *s
 			run_verdict_name(e.here.result->verdict));
 	if (result == 0) {
 		print_report(&e);
+		print_indexes(&e);
 		print_needs(&e, &needed);
 		print_no_return(&e);
 		print_neighbours(&e, needed);

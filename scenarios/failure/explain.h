@@ -17,7 +17,7 @@
 
 #include "scenarios/failure/shrink.h"
 
-#define EXPLAIN_LINES_MAX 40
+#define EXPLAIN_LINES_MAX 48
 
 /* `options` as for shrink_run(). -1: it cannot run, or does not fail as the result says. */
 int explain_run(const struct run_options *options, const struct shrink_result *shrunk,

@@ -103,14 +103,41 @@ static void it_says_what_it_takes_and_why(void **state)
 	check_has(text, "the first cql.delete of backend-1 from 3.000s on: stall, event #");
 	check_has(text, "Needed: without it the run passes.");
 	check_has(text, "defect object-before-rows: ");
-	check_has(text, "Point of no return: 4.000s");
+	check_has(text, "  - the rule (no-lost-mail): A mail that was acknowledged ");
+	check_has(text, "Point of no return: 4.000s after the start.");
 	check_has(text, "operation_invoked");
 	check_has(text, "Without fault 1: pass");
 	check_has(text, "first other outcome: expunge INBOX, here uncertain (#");
-	check_has(text, "Without the defect: pass");
+	check_has(text, "Without the defect: pass. The first event that differs");
+	assert_null(strstr(text, "What became of the indexes"));
 	assert_true(count_lines(text) <= EXPLAIN_LINES_MAX);
 	/* What differs comes after what makes it differ. */
 	assert_true(number_behind(text, "stall, event #") < number_behind(text, "here  #"));
+}
+
+/* Nobody sees it happen but who reads both indexes in the end. */
+static void of_a_flag_it_tells_what_became_of_the_indexes(void **state)
+{
+	const char *text = explain(TESTING_INCLUDE
+		"scenario {\n  warmup = 0\n  duration = 271 s\n  settle = 1 min\n  clients = "
+		"no\n}\n"
+		"site az1 {\n}\nuser u {\n  count = 1\n}\n"
+		"step 1 { at=1s do=deliver user=1 backend=backend-1 mails=1 }\n"
+		"step 2 { at=3s do=store user=1 backend=backend-1 mails=1 flag=NonJunk }\n"
+		"step 3 { at=4s do=deliver user=1 backend=backend-2 mails=2 flag=Other }\n",
+		LAB_DEFECT(MERGE_TAKES_REMOTE));
+
+	(void)state;
+	assert_int_equal(test.status, 0);
+	check_has(text, "the flag NonJunk was set with OK and is not there");
+	check_has(text, "  (forward row: this mail is in that folder; ");
+	check_has(text, "What became of the indexes");
+	check_has(text, "s  backend-1 puts its index of the folder into storage  #");
+	check_has(text, "s  auditor puts what it has and what it got together  #");
+	/* Not when the run would be too short for an upload. */
+	check_has(text, "Point of no return: 4.000s after the start.");
+	check_has(text, "Without the defect: pass. All that happens is the same, but ");
+	assert_true(count_lines(text) <= EXPLAIN_LINES_MAX);
 }
 
 static void it_needs_no_fault_if_there_is_none(void **state)
@@ -153,6 +180,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		testing_test(it_says_what_it_takes_and_why),
 		testing_test(it_needs_no_fault_if_there_is_none),
+		testing_test(of_a_flag_it_tells_what_became_of_the_indexes),
 		testing_test(what_does_not_fail_so_is_an_error),
 	};
 

@@ -45,11 +45,39 @@ void report_defects(const struct lab_defects *defects, struct lab_buf *out)
 	}
 }
 
+/* What is claimed, in a sentence: the finding's says what is the case. */
+static void print_rule(const struct oracle_finding *f, struct lab_buf *out)
+{
+	size_t count;
+	const struct oracle_invariant *invariants = oracle_invariants(&count);
+
+	for (size_t i = 0; i < count; i++) {
+		if (invariants[i].number == f->invariant)
+			lab_buf_printf(out, "  - the rule (%s): %s\n", invariants[i].name,
+				invariants[i].doc);
+	}
+}
+
 static void print_why(const struct oracle_finding *f, struct lab_buf *out)
 {
 	lab_buf_append_cstr(out, "\nWhy this is wrong\n");
+	print_rule(f, out);
 	for (size_t i = 0; i < LAB_COUNT_OF(f->why) && f->why[i][0] != '\0'; i++)
 		lab_buf_printf(out, "  - %s\n", f->why[i]);
+}
+
+/* Nothing of what is about no mail and no operation. */
+static void print_how(const struct judge_case *judged, const struct oracle_case *c,
+	const struct oracle_finding *f, struct lab_buf *out)
+{
+	unsigned lines = judged->options->explain_lines;
+	size_t before = out->len, after;
+
+	lab_buf_append_cstr(out, "\nHow it happened\n");
+	after = out->len;
+	oracle_explain(judged->oracle, c, f, lines != 0 ? lines : EXPLAIN_LINES, out);
+	if (out->len == after)
+		out->len = before;
 }
 
 static void print_others(const struct run_result *r, struct lab_buf *out)
@@ -110,9 +138,7 @@ void report_failure(const struct judge_case *judged, const struct oracle_case *c
 		report_time(f->time_ns, when));
 	lab_buf_printf(&out, "      %s\n", f->sentence);
 	print_why(f, &out);
-	lab_buf_append_cstr(&out, "\nHow it happened\n");
-	oracle_explain(judged->oracle, c, f,
-		options->explain_lines != 0 ? options->explain_lines : EXPLAIN_LINES, &out);
+	print_how(judged, c, f, &out);
 	print_others(ret, &out);
 	lab_buf_printf(&out, "\nTrace hash %016" PRIx64 ", %" PRIu64 " events\n",
 		judged->trace_hash, judged->events);

@@ -11,6 +11,7 @@
 #define ENTRIES_MAX 65536
 #define OBJECTS_MAX 64
 #define WINDOWS_MAX 4096
+#define MESSAGE_PART 60
 #define ARENA_MAX ((size_t)64 << 20)
 
 /* When there are too many lines, the later classes go first. */
@@ -130,6 +131,16 @@ static const char *who_of(struct explanation *e, struct lab_view name)
 	return name.len == 0 ? "nobody" : lab_arena_cstr(e->arena, name);
 }
 
+/* Its beginning says what was done, its end why that failed. */
+static const char *shortened(struct explanation *e, const char *message)
+{
+	size_t len = strlen(message);
+
+	return len <= 2 * MESSAGE_PART ? message
+				       : lab_arena_printf(e->arena, "%.*s ... %s", MESSAGE_PART,
+						 message, message + len - MESSAGE_PART);
+}
+
 static void add_op(struct explanation *e, const struct history_op *op)
 {
 	const char *who = who_of(e, op->backend);
@@ -145,10 +156,10 @@ static void add_op(struct explanation *e, const struct history_op *op)
 			lab_arena_printf(e->arena, "%s begins", what));
 	if (op->outcome != HISTORY_PENDING)
 		add(e, class, op->ended_ns, op->ended_event, who,
-			lab_arena_printf(e->arena, "%s: %s%s%.90s", what,
+			lab_arena_printf(e->arena, "%s: %s%s%s", what,
 				op->outcome == HISTORY_OK ? "OK"
 							  : history_outcome_name(op->outcome),
-				op->message[0] == '\0' ? "" : ", ", op->message));
+				op->message[0] == '\0' ? "" : ", ", shortened(e, op->message)));
 }
 
 static bool touches_object(const struct explanation *e, const struct oracle_line *line)
@@ -212,6 +223,41 @@ static enum entry_class class_of(const struct oracle_line *line)
 	return line->what <= ORACLE_S3_OTHER ? CLASS_STORAGE_WRITE : CLASS_ROW_WRITE;
 }
 
+static const struct fault_record *fault_of(
+	const struct explanation *e, const struct oracle_line *line)
+{
+	return line->fault_id == 0 || e->c->faults == NULL
+		       ? NULL
+		       : fault_record_find(e->c->faults, line->fault_id);
+}
+
+/* SERVER_ERROR has the number 0, as what went well has in the log: the fault tells them apart. */
+static bool went_well(const struct explanation *e, const struct oracle_line *line)
+{
+	const struct fault_record *fault = fault_of(e, line);
+
+	return line->status == 0 &&
+	       (fault == NULL || (fault->kind != FAULT_server_error &&
+					 fault->kind != FAULT_server_error_applied));
+}
+
+/* Of CQL, those that say what became of a write or read. */
+static const char *error_text(struct explanation *e, unsigned number)
+{
+	static const struct {
+		unsigned number;
+		const char *name;
+	} errors[] = { { 0x0000, "SERVER_ERROR" }, { 0x1000, "UNAVAILABLE" },
+		{ 0x1001, "OVERLOADED" }, { 0x1100, "WRITE_TIMEOUT" }, { 0x1200, "READ_TIMEOUT" },
+		{ 0x1300, "READ_FAILURE" }, { 0x1500, "WRITE_FAILURE" } };
+
+	for (size_t i = 0; i < LAB_COUNT_OF(errors); i++) {
+		if (errors[i].number == number)
+			return errors[i].name;
+	}
+	return lab_arena_printf(e->arena, "0x%04x", number);
+}
+
 static const char *answer_text(struct explanation *e, const struct oracle_line *line)
 {
 	const char *applied = !is_write(line) ? "" : line->applied ? ", applied" : ", not applied";
@@ -220,18 +266,17 @@ static const char *answer_text(struct explanation *e, const struct oracle_line *
 		return lab_arena_printf(e->arena, "no answer%s", applied);
 	if (line->what <= ORACLE_S3_OTHER)
 		return lab_arena_printf(e->arena, "%u%s", line->status, applied);
-	if (line->status == 0)
+	if (went_well(e, line))
 		return lab_arena_printf(e->arena, "ok%s", applied);
-	return lab_arena_printf(e->arena, "error 0x%04x%s", line->status, applied);
+	return lab_arena_printf(e->arena, "error %s%s", error_text(e, line->status), applied);
 }
 
 static const char *fault_text(struct explanation *e, const struct oracle_line *line)
 {
-	const struct fault_record *fault;
+	const struct fault_record *fault = fault_of(e, line);
 
 	if (line->fault_id == 0)
 		return "";
-	fault = e->c->faults == NULL ? NULL : fault_record_find(e->c->faults, line->fault_id);
 	return lab_arena_printf(
 		e->arena, "  FAULT %s", fault == NULL ? "injected" : fault_kind_name(fault->kind));
 }

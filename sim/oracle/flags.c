@@ -142,8 +142,8 @@ static struct oracle_finding *flag_finding(struct oracle *oracle, struct oracle_
 		is_set    ? "I3 flag is back"
 		: is_made ? "I4 flag of the delivery lost"
 			  : "I3 flag lost",
-		WHERE ": mail %016" PRIx64 ": %s was %s with OK and is %s", WHERE_ARG(instance),
-		instance->token, flag_name, is_set ? "cleared" : "set",
+		WHERE ": mail %016" PRIx64 ": the flag %s was %s with OK and is %s",
+		WHERE_ARG(instance), instance->token, flag_name, is_set ? "cleared" : "set",
 		is_set ? "set again" : "not there");
 
 	if (is_set)

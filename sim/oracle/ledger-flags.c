@@ -139,7 +139,7 @@ static void found(struct oracle *oracle, const struct oracle_case *c, const char
 
 	history_flag_names(c->history, change->flags, name, sizeof(name));
 	f = oracle_find(oracle, ORACLE_M(3), signature,
-		"%.*s/%.*s: mail %016" PRIx64 ": %s was %s with OK, and that is gone",
+		"%.*s/%.*s: mail %016" PRIx64 ": the flag %s was %s with OK, and that is gone",
 		LAB_VIEW_ARG(i->user), LAB_VIEW_ARG(i->folder), i->token, name,
 		change->is_set ? "set" : "cleared");
 	f->token = i->token;

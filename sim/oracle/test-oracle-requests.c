@@ -632,6 +632,44 @@ static void explanation_shows_the_fault_that_hit_a_request(void **state)
 	lab_buf_done(&out);
 }
 
+/* SERVER_ERROR has the number of what went well. */
+static void explanation_names_errors(void **state)
+{
+	struct history_op op = t_op(HISTORY_DELIVER, 0, 1);
+	uint32_t id = t_begin(&op);
+	struct sim_access access = { .service = "cql",
+		.peer = lab_view_cstr(t.peer),
+		.received_ns = t.now,
+		.operation = LAB_VIEW("INSERT"),
+		.subject = LAB_VIEW("mails.user_mailbox_objects"),
+		.user = LAB_VIEW(T_USER),
+		.status = 0x1100,
+		.answered = true,
+		.consistency = T_QUORUM,
+		.timestamp_us = WALL(t.now) };
+	struct lab_buf out;
+
+	(void)state;
+	t_put(1);
+	oracle_access(t.oracle, &access);
+	access.status = 0x2200;
+	oracle_access(t.oracle, &access);
+	t_lie_to(t.peer, T_USER);
+	statement("INSERT", "user_mailbox_objects", T_QUORUM, WALL(t.now));
+	op.made = t_object(1, 1);
+	t_end(id, &op, HISTORY_OK);
+	t_drop(1);
+	t_audit(0, NULL, NULL, 0);
+	t_judge();
+	out = explain(24);
+	assert_non_null(strstr(lab_buf_cstr(&out), "---> error WRITE_TIMEOUT, not applied\n"));
+	assert_non_null(strstr(lab_buf_cstr(&out), "---> error 0x2200, not applied\n"));
+	assert_non_null(strstr(lab_buf_cstr(&out),
+		"---> error SERVER_ERROR, applied  FAULT server_error_applied\n"));
+	assert_non_null(strstr(lab_buf_cstr(&out), "---> ok, applied\n"));
+	lab_buf_done(&out);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -678,6 +716,7 @@ int main(void)
 		t_test(explanation_has_what_touched_the_mail_in_order),
 		t_test(short_explanation_keeps_operations_and_says_so),
 		t_test(explanation_shows_the_fault_that_hit_a_request),
+		t_test(explanation_names_errors),
 	};
 
 	return cmocka_run_group_tests_name("oracle-requests", tests, NULL, NULL);
