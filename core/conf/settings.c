@@ -166,7 +166,8 @@ static const struct field {
 
 bool conf_setting_is_read(const struct conf_setting_def *def)
 {
-	static const char *const numbered[] = { "quota_rule*", "lazy_expunge_exclude*", "quota*" };
+	static const char *const numbered[] = { "quota_rule*", "lazy_expunge_exclude*",
+		"fts_autoindex_exclude*", "quota*" };
 
 	for (size_t i = 0; i < LAB_COUNT_OF(numbered); i++) {
 		if (strcmp(def->name, numbered[i]) == 0)
@@ -442,6 +443,9 @@ int conf_settings_load(const struct conf_section *root, struct lab_arena *arena,
 			&settings.quota_rule_count, err) < 0 ||
 		load_numbered(root, "lazy_expunge_exclude", CONF_EXCLUDES_MAX,
 			settings.lazy_expunge_exclude, &settings.lazy_expunge_exclude_count,
+			err) < 0 ||
+		load_numbered(root, "fts_autoindex_exclude", CONF_EXCLUDES_MAX,
+			settings.fts_autoindex_exclude, &settings.fts_autoindex_exclude_count,
 			err) < 0)
 		return -1;
 	load_inherited(&settings);

@@ -166,6 +166,8 @@ struct conf_settings {
 
 	struct conf_text fts; /* "dovecot"; ptr NULL: no full text search */
 	bool fts_autoindex;
+	struct conf_text fts_autoindex_exclude[CONF_EXCLUDES_MAX]; /* as lazy_expunge_exclude */
+	size_t fts_autoindex_exclude_count;
 	uint64_t fts_dovecot_min_merge_l_file_size; /* 128 kB */
 	unsigned fts_dovecot_mail_flush_interval;   /* 10; 0: off */
 	unsigned fts_dovecot_max_triplets;          /* 200; 0: no limit */

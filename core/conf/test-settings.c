@@ -302,6 +302,9 @@ static void settings_come_from_plugin_and_top(void **state)
 			      "  metacache_max_space = 200G\n"
 			      "  fs_auth_request_timeout = 500\n"
 			      "  lazy_expunge = DUMPSTER\n"
+			      "  lazy_expunge_exclude = Tmp\n"
+			      "  fts_autoindex_exclude = \\Junk\n"
+			      "  fts_autoindex_exclude2 = Archive/*\n"
 			      "}\n"
 			      "dict {\n  cassandra = cassandra:x.ext\n  b = redis:/abs\n}\n"
 			      "dict {\n  cassandra = cassandra:y.ext\n}\n");
@@ -317,6 +320,11 @@ static void settings_come_from_plugin_and_top(void **state)
 	assert_int_equal(settings.obox_max_parallel_copies, 3);
 	assert_int_equal(settings.obox_max_parallel_writes, 7);
 	assert_true(settings.obox_autofix_storage && settings.lazy_expunge);
+	assert_int_equal(settings.lazy_expunge_exclude_count, 1);
+	assert_text(settings.lazy_expunge_exclude[0], "Tmp");
+	assert_int_equal(settings.fts_autoindex_exclude_count, 2);
+	assert_text(settings.fts_autoindex_exclude[0], "\\Junk");
+	assert_text(settings.fts_autoindex_exclude[1], "Archive/*");
 	assert_int_equal(settings.obox_size_missing_action, CONF_SIZE_STAT);
 	assert_int_equal(settings.metacache_index_merging, CONF_MERGING_NONE);
 	assert_true(settings.metacache_disable_merging);

@@ -228,7 +228,8 @@ int fts_check_fast(struct fts *fts, struct obox_user *obox, struct obox_mailbox 
 	bool has_all;
 	int result = 0;
 
-	*ret = (struct fts_fast_check){ .autoindex = fts->conf->fts_autoindex,
+	*ret = (struct fts_fast_check){ .autoindex = fts_does_autoindex(fts, obox,
+						lab_view_cstr(obox_mailbox_name(mailbox))),
 		.uidnext = known(obox_mailbox_uidnext(mailbox)),
 		.mailbox_count = known(obox_mailbox_count(mailbox)) };
 	if (user == NULL)

@@ -50,9 +50,11 @@ void fts_stop(struct fts **fts_p)
 
 /* ---- indexing ---- */
 
-bool fts_does_autoindex(const struct fts *fts)
+bool fts_does_autoindex(const struct fts *fts, struct obox_user *user, struct lab_view folder)
 {
-	return fts->conf->fts_autoindex;
+	return fts->conf->fts_autoindex &&
+	       !obox_folder_is_among(user, folder, fts->conf->fts_autoindex_exclude,
+		       fts->conf->fts_autoindex_exclude_count);
 }
 
 int fts_index(struct fts *fts, struct obox_user *obox, struct obox_mailbox *mailbox,

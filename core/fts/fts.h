@@ -39,7 +39,8 @@ void fts_stop(struct fts **fts);
 
 /* ---- indexing ---- */
 
-bool fts_does_autoindex(const struct fts *fts);
+/* Of the folder: fts_autoindex, and not fts_autoindex_exclude*. */
+bool fts_does_autoindex(const struct fts *fts, struct obox_user *user, struct lab_view folder);
 /* fts_autoindex: the folder is indexed in the background. Never blocks, never fails. */
 void fts_autoindex(struct fts *fts, struct obox_user *user, struct lab_view folder);
 /* Indexes what of the folder is not indexed yet. 0, or -1: what was indexed until then stays. */

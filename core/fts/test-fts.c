@@ -757,6 +757,39 @@ static void autoindex_works_in_the_background(void **state)
 	searcher_stop(&s);
 }
 
+static void judge_autoindex(struct searcher *s, struct obox_mailbox *inbox)
+{
+	static const struct {
+		const char *folder;
+		bool is_indexed;
+	} rows[] = { { "INBOX", true }, { "Tmp", false }, { "Tmp/x", false }, { "Bin", false },
+		{ "tmp", true }, { "Trash", true } };
+	struct fts_fast_check fast;
+	struct lab_error err;
+
+	OK(obox_folder_create(s->node.user, LAB_VIEW("Bin"), LAB_VIEW("\\Trash"), &err));
+	for (size_t i = 0; i < LAB_COUNT_OF(rows); i++)
+		assert_row(i, fts_does_autoindex(s->fts, s->node.user,
+				      lab_view_cstr(rows[i].folder)) == rows[i].is_indexed);
+	OK(fts_check_fast(s->fts, s->node.user, inbox, false, &fast, &err));
+	assert_true(fast.autoindex);
+	s->node.conf.fts_autoindex = false;
+	assert_false(fts_does_autoindex(s->fts, s->node.user, LAB_VIEW("INBOX")));
+}
+
+static void excluded_folders_wait_for_a_search(void **state)
+{
+	struct searcher s = { .fts = NULL };
+
+	searcher_start(&s, *state, 0);
+	s.node.conf.fts_autoindex = true;
+	s.node.conf.fts_autoindex_exclude[0].text = LAB_VIEW("Tmp*");
+	s.node.conf.fts_autoindex_exclude[1].text = LAB_VIEW("\\Trash");
+	s.node.conf.fts_autoindex_exclude_count = 2;
+	run(&s, judge_autoindex);
+	searcher_stop(&s);
+}
+
 /* ---- every step of a flush fails in every way ---- */
 
 static struct {
@@ -887,6 +920,7 @@ int main(void)
 		RIG_UNIT_TEST(mails_of_a_deleted_folder_leave_with_the_next_flush),
 		RIG_UNIT_TEST(a_deleted_user_leaves_nothing),
 		RIG_UNIT_TEST(autoindex_works_in_the_background),
+		RIG_UNIT_TEST(excluded_folders_wait_for_a_search),
 		cmocka_unit_test(whatever_step_of_a_flush_fails_searches_are_exact),
 	};
 

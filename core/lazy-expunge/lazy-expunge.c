@@ -5,52 +5,15 @@
 
 #include "core/quota/quota.h"
 
-#define LIST_BYTES_MAX ((size_t)64 << 20)
-
 /* ---- where it applies ---- */
-
-static const struct obox_folder *find_folder(
-	struct obox_user *user, struct lab_view name, struct lab_arena *arena)
-{
-	struct obox_folder *folders;
-	size_t count;
-
-	obox_folder_list(user, arena, &folders, &count);
-	for (size_t i = 0; i < count; i++) {
-		if (quota_mask_fits(name, lab_view_cstr(folders[i].name)))
-			return &folders[i];
-	}
-	return NULL;
-}
-
-static bool is_excluded(struct obox_user *user, struct lab_view name)
-{
-	const struct conf_settings *conf = backend_user_settings(user);
-	struct lab_arena *arena = lab_arena_new(backend_user_env(user)->heap, LIST_BYTES_MAX);
-	bool excluded = false;
-
-	for (size_t i = 0; i < conf->lazy_expunge_exclude_count && !excluded; i++) {
-		struct lab_view mask = conf->lazy_expunge_exclude[i].text;
-		const struct obox_folder *folder;
-
-		if (mask.len > 0 && mask.ptr[0] == '\\') {
-			folder = find_folder(user, name, arena);
-			excluded = folder != NULL &&
-				   lab_view_eq_nocase(lab_view_cstr(folder->special_use), mask);
-		} else {
-			excluded = quota_mask_fits(mask, name);
-		}
-	}
-	lab_arena_free(&arena);
-	return excluded;
-}
 
 bool lazy_expunge_applies(struct obox_user *user, struct lab_view folder)
 {
 	const struct conf_settings *conf = backend_user_settings(user);
 
 	return conf->lazy_expunge && !lab_view_eq(conf->lazy_expunge_mailbox.text, folder) &&
-	       !is_excluded(user, folder);
+	       !obox_folder_is_among(
+		       user, folder, conf->lazy_expunge_exclude, conf->lazy_expunge_exclude_count);
 }
 
 /* ---- which of them are the last ---- */

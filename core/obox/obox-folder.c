@@ -5,6 +5,7 @@
 #include "core/obox/obox-private.h"
 #include "core/base/defect.h"
 #include "core/env/hold.h"
+#include "core/quota/quota.h"
 
 #include <stdio.h>
 
@@ -437,6 +438,26 @@ void obox_folder_list(struct obox_user *user, struct lab_arena *arena, struct ob
 	}
 	*ret_count = count;
 	lab_tree_free(&by_name);
+}
+
+static bool has_special_use(struct obox_user *user, struct lab_view name, struct lab_view wanted)
+{
+	const struct obox_list_folder *folder = obox_list_find(user->root_index.list, name);
+
+	return folder != NULL && lab_view_eq_nocase(lab_view_cstr(folder->special_use), wanted);
+}
+
+bool obox_folder_is_among(
+	struct obox_user *user, struct lab_view name, const struct conf_text *masks, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct lab_view mask = masks[i].text;
+		bool is_use = lab_view_starts_with(mask, LAB_VIEW("\\"));
+
+		if (is_use ? has_special_use(user, name, mask) : quota_mask_fits(mask, name))
+			return true;
+	}
+	return false;
 }
 
 void obox_subscription_list(

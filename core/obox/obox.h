@@ -133,6 +133,11 @@ struct obox_folder {
 /* By name, as this backend knows them; in the arena. */
 void obox_folder_list(struct obox_user *user, struct lab_arena *arena, struct obox_folder **ret,
 	size_t *ret_count);
+/* Is the folder one of these: names, masks (quota.h), and \Special-use of its own? What is not in
+ * the list has only a name. */
+struct conf_text;
+bool obox_folder_is_among(
+	struct obox_user *user, struct lab_view name, const struct conf_text *masks, size_t count);
 /* The names that are subscribed, in their order. */
 void obox_subscription_list(
 	struct obox_user *user, struct lab_arena *arena, struct lab_view **ret, size_t *ret_count);

@@ -14,7 +14,7 @@ void client_fts_saved(const struct client_request *r, struct backend *backend,
 	struct obox_user *user, struct lab_view folder)
 {
 	(void)backend;
-	if (r->fts != NULL && fts_does_autoindex(r->fts))
+	if (r->fts != NULL && fts_does_autoindex(r->fts, user, folder))
 		fts_autoindex(r->fts, user, folder);
 }
 
