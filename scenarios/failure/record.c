@@ -185,6 +185,7 @@ static void on_end(void *ctx, const struct run_end *end)
 	ret->warmup_ns = end->warmup_end_ns;
 	ret->storm_ns = end->storm_end_ns - end->warmup_end_ns;
 	ret->settle_ns = end->settle_end_ns - end->storm_end_ns;
+	memcpy(ret->site_backends, end->site_backends, sizeof(ret->site_backends));
 }
 
 int record_run(const struct run_options *options, struct lab_arena *arena, struct recorded *ret,
@@ -209,6 +210,8 @@ void record_scenario(
 	ret->warmup = conf_range_fixed(recorded->warmup_ns);
 	ret->storm = conf_range_fixed(recorded->storm_ns);
 	ret->settle = conf_range_fixed(recorded->settle_ns);
+	for (size_t i = 0; i < base->site_count; i++)
+		ret->sites[i].backends = conf_range_fixed(recorded->site_backends[i]);
 	ret->steps = recorded->steps;
 	ret->step_count = recorded->step_count;
 	ret->operator_count = 0;

@@ -23,6 +23,8 @@ struct recorded {
 	size_t record_count;
 	size_t operations; /* of the history, with those of the laboratory itself */
 	uint64_t warmup_ns, storm_ns, settle_ns;
+	/* Steps and episodes name backends, so as many as there were there must be. */
+	size_t site_backends[SCENARIO_SITES_MAX];
 };
 
 /* Everything that clients, MTAs and operators began before `until_ns`. */

@@ -14,13 +14,20 @@ struct twice {
 	struct scenario scenario;
 };
 
-static const struct scenario *load_file(const char *path)
+static const struct scenario *load_text(const char *text)
 {
 	struct testing_loader *l = lab_new(testing_heap, struct testing_loader);
 
 	testing_loader_init(l);
-	testing_load_ok(l, lab_arena_cstr(l->arena, testing_disk_file(path, l->arena)));
+	testing_load_ok(l, text);
 	return l->scenario;
+}
+
+static const struct scenario *load_file(const char *path)
+{
+	struct lab_arena *arena = lab_arena_new(testing_heap, ARENA_MAX);
+
+	return load_text(lab_arena_cstr(arena, testing_disk_file(path, arena)));
 }
 
 static struct twice *run_twice(
@@ -91,10 +98,40 @@ static void the_standard_storm_is_done_again(void **state)
 	}
 }
 
+/* Hosts that a seed drew: steps and episodes name them, whatever else is taken away later. */
+static void as_many_backends_as_there_were(void **state)
+{
+	const struct scenario *scenario = load_text(TESTING_INCLUDE
+		"scenario {\n  warmup = 1 s\n  duration = 10 s\n  settle = 20 s\n}\n"
+		"site az1 {\n  backends = 1..2\n}\nsite az2 {\n  backends = 1\n}\n"
+		"store s3 {\n  latency_read = 2 ms\n  latency_write = 3 ms\n}\n"
+		"user busy {\n  count = 6\n  mail_inbox_delivery_interval = 700 ms\n}\n");
+	bool has_had[4] = { false };
+
+	(void)state;
+	for (uint64_t seed = 1; seed <= 6; seed++) {
+		struct twice *t = run_twice(scenario, seed, LAB_NO_DEFECTS);
+		size_t count = 0;
+
+		assert_int_equal(t->first.verdict, RUN_PASS);
+		for (size_t i = 0; i < t->scenario.site_count; i++) {
+			assert_int_equal(t->scenario.sites[i].backends.kind, CONF_RANGE_FIXED);
+			count += (size_t)t->scenario.sites[i].backends.low;
+		}
+		assert_in_range(count, 2, 3);
+		for (size_t i = 0; i < t->recorded.step_count; i++)
+			has_had[count] |= lab_view_eq(t->recorded.steps[i].backend,
+				count == 3 ? LAB_VIEW("backend-3") : LAB_VIEW("backend-2"));
+		assert_int_equal(t->recorded.step_count, t->again.step_count);
+	}
+	assert_true(has_had[2] && has_had[3]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		testing_test(the_standard_storm_is_done_again),
+		testing_test(as_many_backends_as_there_were),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

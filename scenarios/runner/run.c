@@ -393,6 +393,8 @@ static void tell_end(struct run *run)
 		.ended_ns = world_now(run->sim.world) };
 
 	end.findings = oracle_findings(run->oracle, &end.finding_count);
+	for (size_t i = 0; i < o->scenario->site_count; i++)
+		end.site_backends[i] = scene_site_backends(&run->sim.scene, i);
 	if (o->canonical != NULL)
 		history_print_canonical(run->history, o->canonical);
 	if (o->elle != NULL)

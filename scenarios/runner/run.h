@@ -41,6 +41,7 @@ struct run_end {
 	const struct oracle_finding *findings; /* none if it was stopped */
 	size_t finding_count;
 	uint64_t warmup_end_ns, storm_end_ns, settle_end_ns, settled_ns, ended_ns;
+	size_t site_backends[SCENARIO_SITES_MAX]; /* how many each site had */
 };
 
 struct run_options {

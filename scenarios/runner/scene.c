@@ -111,12 +111,18 @@ const struct dict_cql_connect *scene_connect_of(const struct scene *scene, size_
 					    : &s->sites[site].dicts[0].config->connect;
 }
 
+size_t scene_site_backends(const struct scene *scene, size_t site)
+{
+	return (size_t)scene_knob(
+		scene, &scenario_of(scene)->sites[site].backends, "site.backends", site);
+}
+
 static int name_nodes(struct scene *scene, struct lab_error *err)
 {
 	const struct scenario *s = scenario_of(scene);
 
 	for (size_t i = 0; i < s->site_count; i++) {
-		size_t count = (size_t)scene_knob(scene, &s->sites[i].backends, "site.backends", i);
+		size_t count = scene_site_backends(scene, i);
 
 		for (size_t n = 0; n < count; n++) {
 			char name[32];

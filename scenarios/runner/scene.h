@@ -61,6 +61,7 @@ void scene_free(struct scene *scene);
 /* A knob that has one value in a run; `what` is a literal. */
 uint64_t scene_knob(const struct scene *scene, const struct conf_range *range, const char *what,
 	uint64_t actor);
+size_t scene_site_backends(const struct scene *scene, size_t site);
 /* How far a backend's wall clock is off. */
 int64_t scene_clock_offset(const struct scene *scene, const struct node *node);
 size_t scene_memory_max(const struct scene *scene, const struct node *node);
