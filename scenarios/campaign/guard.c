@@ -46,7 +46,8 @@ static void change_surroundings(struct lab_pool *pool)
 	(void)setenv("LANG", "tr_TR.UTF-8", 1);
 	(void)setenv("TZ", "Asia/Tokyo", 1);
 	(void)setenv("OBOXLAB_PADDING", text, 1);
-	(void)chdir("/");
+	if (chdir("/") < 0)
+		lab_bug("the root directory cannot be entered");
 	(void)mallopt(M_PERTURB, OTHER_BYTE);
 	(void)mmap(
 		NULL, SHIFT_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
