@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #define HOW_LINES 9
-#define STEPS_SHOWN 5
+#define STEPS_SHOWN 8
 #define NEIGHBOUR_LINES 5
 #define FAULTS_SHOWN 3
 #define INDEXES_SHOWN 6

@@ -173,6 +173,12 @@ static bool touches_object(const struct explanation *e, const struct oracle_line
 	return false;
 }
 
+static bool is_write(const struct oracle_line *line)
+{
+	return line->what == ORACLE_S3_PUT || line->what == ORACLE_S3_DELETE ||
+	       line->what == ORACLE_CQL_INSERT || line->what == ORACLE_CQL_DELETE;
+}
+
 /* A statement's rows are not in the log: those of the mail's operations are meant that came from
  * their backend while they ran. Deletes of reverse rows do not even name the user. */
 static bool touches_rows(const struct explanation *e, const struct oracle_line *line)
@@ -185,8 +191,10 @@ static bool touches_rows(const struct explanation *e, const struct oracle_line *
 	for (size_t i = 0; i < e->op_count; i++) {
 		const struct history_op *op = e->ops[i];
 
-		if (op->kind != HISTORY_FETCH && lab_view_eq(op->backend, *peer) &&
-			op->invoked_ns <= line->time_ns && line->time_ns <= oracle_op_end(op))
+		/* What is read changes rows only where something is wrong. */
+		if ((op->kind != HISTORY_FETCH || is_write(line)) &&
+			lab_view_eq(op->backend, *peer) && op->invoked_ns <= line->time_ns &&
+			line->time_ns <= oracle_op_end(op))
 			return true;
 	}
 	return false;
@@ -206,12 +214,6 @@ static const char *table_text(const struct oracle_line *line)
 		"max_bucket" };
 
 	return line->what <= ORACLE_S3_OTHER ? "object" : tables[line->table];
-}
-
-static bool is_write(const struct oracle_line *line)
-{
-	return line->what == ORACLE_S3_PUT || line->what == ORACLE_S3_DELETE ||
-	       line->what == ORACLE_CQL_INSERT || line->what == ORACLE_CQL_DELETE;
 }
 
 static enum entry_class class_of(const struct oracle_line *line)

@@ -632,6 +632,27 @@ static void explanation_shows_the_fault_that_hit_a_request(void **state)
 	lab_buf_done(&out);
 }
 
+/* Nothing is deleted by reading, unless a storage says that there is nothing to be read. */
+static void explanation_has_rows_that_reading_deletes(void **state)
+{
+	struct history_op fetch = t_op(HISTORY_FETCH, 0, 1);
+	uint32_t id;
+	struct lab_buf out;
+
+	(void)state;
+	t_deliver(1, t_object(1, 1), HISTORY_OK);
+	id = t_begin(&fetch);
+	statement("SELECT", "user_mailbox_objects", T_QUORUM, INT64_MIN);
+	statement("DELETE", "user_mailbox_objects", T_QUORUM, WALL(t.now) + 10000000);
+	t_end(id, &fetch, HISTORY_FAIL);
+	t_audit(0, NULL, NULL, 0);
+	t_judge();
+	out = explain(24);
+	assert_non_null(strstr(lab_buf_cstr(&out), "cql DELETE forward row ---> ok, applied\n"));
+	assert_null(strstr(lab_buf_cstr(&out), "SELECT"));
+	lab_buf_done(&out);
+}
+
 /* SERVER_ERROR has the number of what went well. */
 static void explanation_names_errors(void **state)
 {
@@ -716,6 +737,7 @@ int main(void)
 		t_test(explanation_has_what_touched_the_mail_in_order),
 		t_test(short_explanation_keeps_operations_and_says_so),
 		t_test(explanation_shows_the_fault_that_hit_a_request),
+		t_test(explanation_has_rows_that_reading_deletes),
 		t_test(explanation_names_errors),
 	};
 
