@@ -255,29 +255,46 @@ static void rescan_names(struct cache_dir *dir, const struct lab_view *names, si
 	}
 }
 
-/* As the first look it removes nothing: the directory may be somebody else's. */
-static int cache_rescan(struct cache_dir *dir, struct lab_error *err)
+/* A directory that nobody here has used is only looked at: it may be somebody else's, and the first
+ * user removes what a crash left half written. */
+static void look_at(const struct cache_dir *dir, const struct lab_view *names, size_t count,
+	struct fscache_scan *ret)
+{
+	for (size_t i = 0; i < count; i++) {
+		char name[NAME_MAX_LEN], path[ENV_PATH_MAX];
+		struct env_stat st;
+
+		if (lab_view_ends_with(names[i], LAB_VIEW(".tmp")) ||
+			lab_view_to_cstr(names[i], name, sizeof(name)) < 0)
+			continue;
+		entry_path(dir, name, path);
+		if (env_stat(dir->env, path, &st, NULL) < 0 || st.is_directory)
+			continue;
+		ret->after += st.size;
+		ret->files++;
+	}
+}
+
+static int cache_rescan(struct cache_dir *dir, struct fscache_scan *ret, struct lab_error *err)
 {
 	struct lab_arena *arena = lab_arena_new(dir->env->heap, (size_t)ENTRIES_MAX * 256);
 	struct lab_view *names;
 	size_t count = 0;
-	bool is_first;
-	int result;
+	int result = env_list(dir->env, dir->path, ENTRIES_MAX, arena, &names, &count, err);
 
 	while (dir->state == CACHE_SCANNING)
 		(void)env_cond_wait(dir->env, &dir->scan_cond, ENV_FOREVER);
-	is_first = dir->state == CACHE_NOT_SCANNED;
-	dir->state = is_first ? CACHE_SCANNING : CACHE_SCANNED;
-	result = env_list(dir->env, dir->path, ENTRIES_MAX, arena, &names, &count, err);
-	if (result == 0) {
+	ret->is_counted = dir->state == CACHE_SCANNED;
+	ret->before = dir->used_bytes;
+	if (result == 0 && ret->is_counted) {
 		rescan_names(dir, names, count);
 		rescan_entries(dir, arena);
+		ret->after = dir->used_bytes;
+		ret->files = lab_map_count(dir->entries);
+	} else if (result == 0) {
+		look_at(dir, names, count, ret);
 	}
 	lab_arena_free(&arena);
-	if (is_first) {
-		dir->state = result == 0 ? CACHE_SCANNED : CACHE_NOT_SCANNED;
-		env_cond_broadcast(dir->env, &dir->scan_cond);
-	}
 	return result;
 }
 
@@ -410,11 +427,8 @@ int fscache_rescan(struct fs_shared *shared, struct env *env, struct lab_view di
 	if (!st.is_directory)
 		return lab_fail(err, LAB_INVALID, "fscache %s is no directory", path);
 	dir = shared_dir(shared, env, directory);
-	ret->before = dir->used_bytes;
-	if (cache_rescan(dir, err) < 0)
+	if (cache_rescan(dir, ret, err) < 0)
 		return lab_error_wrap(err, "fscache %s", path);
-	ret->after = dir->used_bytes;
-	ret->files = lab_map_count(dir->entries);
 	return 0;
 }
 

@@ -15,12 +15,12 @@
 #include "core/fs/fs-shared.h"
 
 struct fscache_scan {
-	uint64_t before, after; /* bytes that are counted */
+	bool is_counted;        /* else nobody here has used it yet: the rest is what is there */
+	uint64_t before, after; /* bytes */
 	uint64_t files;
 };
-/* `directory` as in the URI, its %variables expanded. A process that has not used it yet counts
- * nothing before. -1 LAB_INVALID (no absolute path), LAB_NOT_FOUND (there is no such directory), or
- * what the disk says: the count is as it was. */
+/* `directory` as in the URI, its %variables expanded. -1 LAB_INVALID (no absolute path),
+ * LAB_NOT_FOUND (there is no such directory), or what the disk says: the count is as it was. */
 int fscache_rescan(struct fs_shared *shared, struct env *env, struct lab_view directory,
 	struct fscache_scan *ret, struct lab_error *err);
 

@@ -298,7 +298,7 @@ static void test_fscache_is_counted(void **state)
 	/* This process has counted nothing yet. */
 	assert_int_equal(doveadm_on(&peers, 0, NULL, "fscache rescan /cache"), 0);
 	assert_string_equal(
-		peers.bed.out, "files\t2\nbytes-before\t0\nbytes-used\t8\nsize\twrong\n");
+		peers.bed.out, "files\t2\nbytes-before\t0\nbytes-used\t8\nsize\tnot counted yet\n");
 	peers_close(&peers);
 }
 

@@ -423,7 +423,9 @@ static int rescan_fscache(struct backend *backend, struct lab_view directory, st
 		"files\t%" PRIu64 "\nbytes-before\t%" PRIu64 "\nbytes-used\t%" PRIu64
 		"\nsize\t%s\n",
 		scan.files, scan.before, scan.after,
-		scan.before == scan.after ? "correct" : "wrong");
+		!scan.is_counted            ? "not counted yet"
+		: scan.before == scan.after ? "correct"
+					    : "wrong");
 	return 0;
 }
 
