@@ -31,13 +31,14 @@ struct aws_credentials_source {
 	struct lab_view auth_host, role;
 	unsigned max_retries;
 	uint64_t timeout_ns;
-	int64_t refresh_unix;      /* wall clock; look them up again from then on */
-	uint64_t not_before_ns;    /* but not before this */
-	uint64_t looked_up_ns;     /* when the last lookup succeeded */
-	bool invalid;              /* the storage refused them */
-	struct lab_buf token;      /* session of IMDSv2; empty: none */
-	uint64_t token_expires_ns; /* on the now clock: IMDS counts from when it gave it */
-	uint64_t lookups;          /* also the ordinal of the jitter */
+	int64_t refresh_unix;               /* wall clock; look them up again from then on */
+	uint64_t not_before_ns;             /* but not before this */
+	uint64_t looked_up_ns;              /* when the last lookup succeeded */
+	bool invalid;                       /* the storage refused them */
+	struct lab_buf token;               /* session of IMDSv2; empty: none */
+	uint64_t token_expires_ns;          /* on the now clock: IMDS counts from when it gave it */
+	uint64_t lookups;                   /* also the ordinal of the jitter */
+	struct aws_credentials_cache cache; /* load NULL: none */
 
 	/* Single flight: one fiber looks up, the others wait for its result. */
 	bool looking_up;
@@ -89,6 +90,13 @@ struct aws_credentials_source *aws_credentials_imds(struct env *env, struct lab_
 	return source;
 }
 
+void aws_credentials_set_cache(
+	struct aws_credentials_source *source, const struct aws_credentials_cache *cache)
+{
+	lab_assert(source->imds && source->cache.load == NULL);
+	source->cache = *cache;
+}
+
 void aws_credentials_free(struct aws_credentials_source **source)
 {
 	struct lab_heap *heap;
@@ -97,6 +105,8 @@ void aws_credentials_free(struct aws_credentials_source **source)
 		return;
 	lab_assert(!(*source)->looking_up);
 	heap = (*source)->env->heap;
+	if ((*source)->cache.load != NULL)
+		(*source)->cache.release((*source)->cache.ctx);
 	lab_arena_free(&(*source)->arena);
 	lab_buf_done(&(*source)->token);
 	lab_heap_free(heap, (void *)(uintptr_t)(*source)->auth_host.ptr);
@@ -113,6 +123,8 @@ struct lookup {
 	struct lab_arena *arena;
 	unsigned attempts;
 	unsigned status;
+	/* What another host has looked up; access_key_id.ptr NULL: nothing of use. */
+	struct aws_credentials cached;
 };
 
 static bool worth_retrying(
@@ -298,7 +310,44 @@ static bool is_fresh(const struct aws_credentials_source *source)
 	       env_now(source->env) < source->not_before_ns;
 }
 
-static int look_up(struct lookup *lookup, struct lab_error *err)
+/* ---- what other hosts know ---- */
+
+static void load_cached(struct lookup *lookup)
+{
+	struct aws_credentials_source *source = lookup->source;
+	struct aws_credentials found;
+	struct lab_view body;
+	struct lab_error ignored;
+
+	if (source->cache.load == NULL ||
+		source->cache.load(source->cache.ctx, lookup->arena, &body) <= 0 ||
+		imds_document_parse(body, lookup->arena, &found, &ignored) < 0)
+		return;
+	/* What the storage refused here it will refuse again. */
+	if (source->invalid && lab_view_eq(found.access_key_id, source->current.access_key_id))
+		return;
+	lookup->cached = found;
+}
+
+static bool lives_for(const struct lookup *lookup, int64_t seconds)
+{
+	return lookup->cached.access_key_id.ptr != NULL &&
+	       lookup->cached.expires_unix - seconds > env_wall_seconds(lookup->source->env);
+}
+
+/* While IMDS fails: better than nothing. */
+static bool make_do(struct lookup *lookup)
+{
+	struct aws_credentials_source *source = lookup->source;
+
+	if (is_alive(source) || !lives_for(lookup, 0))
+		return false;
+	keep_credentials(source, &lookup->cached);
+	source->not_before_ns = env_now(source->env) + REFRESH_AGAIN_NS;
+	return true;
+}
+
+static int ask_imds(struct lookup *lookup, struct lab_error *err)
 {
 	struct aws_credentials_source *source = lookup->source;
 	struct aws_credentials found;
@@ -319,7 +368,20 @@ static int look_up(struct lookup *lookup, struct lab_error *err)
 		return -1;
 	}
 	keep_credentials(source, &found);
+	if (source->cache.load != NULL)
+		source->cache.store(source->cache.ctx, body);
 	return 0;
+}
+
+static int look_up(struct lookup *lookup, struct lab_error *err)
+{
+	load_cached(lookup);
+	if (lives_for(lookup, REFRESH_BEFORE_SECONDS)) {
+		LAB_MARK(credentials_shared);
+		keep_credentials(lookup->source, &lookup->cached);
+		return 0;
+	}
+	return ask_imds(lookup, err);
 }
 
 /* No key, secret or token is in the event. */
@@ -348,7 +410,10 @@ static void look_up_shared(struct aws_credentials_source *source)
 	lookup.arena = lab_arena_new(source->env->heap, (size_t)32 * RESPONSE_MAX);
 	source->error = (struct lab_error){ .code = LAB_OK };
 	source->result = look_up(&lookup, &source->error);
-	lookup_report(&lookup, started_ns, source->result, &source->error);
+	if (lookup.attempts > 0)
+		lookup_report(&lookup, started_ns, source->result, &source->error);
+	if (source->result < 0 && make_do(&lookup))
+		source->result = 0;
 	lab_arena_free(&lookup.arena);
 	if (source->result < 0) {
 		source->not_before_ns = env_now(source->env) + REFRESH_AGAIN_NS;

@@ -31,6 +31,19 @@ struct aws_credentials_source *aws_credentials_fixed(
  * fs_auth_request_max_retries (1) and fs_auth_request_timeout (10 s). */
 struct aws_credentials_source *aws_credentials_imds(struct env *env, struct lab_view auth_host,
 	struct lab_view role, unsigned max_retries, uint64_t timeout_ns);
+/* What other hosts have looked up, and are told (fs_auth_cache_dict). Of a source of
+ * aws_credentials_imds(); copied. Each lookup asks it first, and goes on to IMDS unless what is
+ * there has more than five minutes to live and was not refused by the storage. It is also what is
+ * left while IMDS fails. All three may block. */
+struct aws_credentials_cache {
+	/* The document that was stored last, in the arena: 1; 0: none; -1: nobody knows. */
+	int (*load)(void *ctx, struct lab_arena *arena, struct lab_view *ret);
+	void (*store)(void *ctx, struct lab_view document);
+	void (*release)(void *ctx); /* with the source */
+	void *ctx;
+};
+void aws_credentials_set_cache(
+	struct aws_credentials_source *source, const struct aws_credentials_cache *cache);
 void aws_credentials_free(struct aws_credentials_source **source);
 
 #endif

@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #include <cmocka.h>
+#include <stdio.h>
 
 #include "core/aws/credentials.h"
 #include "core/http/testing/fake-world.h"
@@ -515,6 +516,145 @@ static void refused_credentials_are_not_used_while_imds_fails(void **state)
 	assert_key(probe, "ASIA0");
 }
 
+/* ---- a cache that hosts share ---- */
+
+struct shared_cache {
+	char document[1024]; /* empty: none */
+	bool fails;
+	unsigned loads, stores, releases;
+};
+static struct shared_cache shared;
+
+static int load(void *ctx, struct lab_arena *arena, struct lab_view *ret)
+{
+	struct shared_cache *cache = ctx;
+
+	cache->loads++;
+	if (cache->fails)
+		return -1;
+	*ret = lab_arena_copy(arena, lab_view_cstr(cache->document));
+	return ret->len > 0;
+}
+
+static void store(void *ctx, struct lab_view document)
+{
+	struct shared_cache *cache = ctx;
+
+	cache->stores++;
+	assert_int_equal(lab_view_to_cstr(document, cache->document, sizeof(cache->document)), 0);
+}
+
+static void release(void *ctx)
+{
+	((struct shared_cache *)ctx)->releases++;
+}
+
+/* The probe goes on as another host. */
+static void become_another_host(struct probe *probe)
+{
+	aws_credentials_free(&probe->source);
+	probe->source = aws_credentials_imds(&probe->world->env, LAB_VIEW("169.254.169.254:80"),
+		LAB_VIEW("s3/access"), 1, 10 * LAB_SEC);
+	aws_credentials_set_cache(
+		probe->source, &(struct aws_credentials_cache){ load, store, release, &shared });
+}
+
+static void begin_sharing(struct probe *probe)
+{
+	memset(&shared, 0, sizeof(shared));
+	become_another_host(probe);
+	assert_key(probe, "ASIA0");
+	assert_int_equal(shared.stores, 1);
+	assert_int_equal(probe->gets, 1);
+}
+
+static void what_one_host_looked_up_others_take(void **state)
+{
+	struct probe *probe = *state;
+
+	begin_sharing(probe);
+	become_another_host(probe);
+	assert_int_equal(shared.releases, 1);
+	probe->key = 1;
+	assert_key(probe, "ASIA0");
+	assert_key(probe, "ASIA0");
+	assert_int_equal(probe->puts + probe->gets, 2);
+	assert_int_equal(shared.loads, 2);
+	assert_int_equal(shared.stores, 1);
+	assert_true(lab_view_eq_cstr(probe->found.token, "TOKEN0"));
+	/* When they are about to expire they are no better there. */
+	advance(probe, 6 * HOUR - 240);
+	assert_key(probe, "ASIA1");
+	assert_int_equal(probe->gets, 2);
+	assert_int_equal(shared.stores, 2);
+	become_another_host(probe);
+	assert_key(probe, "ASIA1");
+	assert_int_equal(probe->gets, 2);
+	assert_false(fake_events_mention(probe->world, "HIDDEN"));
+}
+
+static void what_the_storage_refused_is_not_taken_again(void **state)
+{
+	struct probe *probe = *state;
+
+	begin_sharing(probe);
+	advance(probe, 60);
+	probe->key = 1;
+	aws_credentials_invalidate(probe->source, LAB_VIEW("ASIA0"));
+	assert_key(probe, "ASIA1");
+	assert_int_equal(probe->gets, 2);
+	/* Whoever is refused next takes what the first one found. */
+	advance(probe, 60);
+	probe->key = 2;
+	snprintf(shared.document, sizeof(shared.document),
+		"{\"Code\":\"Success\",\"AccessKeyId\":\"OTHER\",\"SecretAccessKey\":\"S\","
+		"\"Expiration\":\"2099-01-01T00:00:00Z\"}");
+	aws_credentials_invalidate(probe->source, LAB_VIEW("ASIA1"));
+	assert_key(probe, "OTHER");
+	assert_int_equal(probe->gets, 2);
+}
+
+static void the_cache_is_what_is_left_while_imds_fails(void **state)
+{
+	struct probe *probe = *state;
+	unsigned puts;
+
+	begin_sharing(probe);
+	advance(probe, 6 * HOUR - 200);
+	become_another_host(probe);
+	probe->fail_count = UINT32_MAX;
+	probe->fail_status = 500;
+	assert_key(probe, "ASIA0");
+	puts = probe->puts;
+	assert_true(puts > 1);
+	/* IMDS is not asked for each request. */
+	assert_key(probe, "ASIA0");
+	assert_int_equal(probe->puts, puts);
+	advance(probe, 31);
+	assert_key(probe, "ASIA0");
+	assert_true(probe->puts > puts);
+	advance(probe, 200);
+	get(probe);
+	assert_int_equal(probe->result, -1);
+	assert_int_equal(probe->err.code, LAB_UNAVAILABLE);
+}
+
+static void a_cache_that_is_of_no_use_costs_a_lookup(void **state)
+{
+	struct probe *probe = *state;
+
+	memset(&shared, 0, sizeof(shared));
+	shared.fails = true;
+	become_another_host(probe);
+	assert_key(probe, "ASIA0");
+	shared.fails = false;
+	snprintf(shared.document, sizeof(shared.document), "{\"Code\":\"Success\"");
+	become_another_host(probe);
+	assert_key(probe, "ASIA0");
+	assert_int_equal(probe->gets, 2);
+	assert_int_equal(shared.stores, 2);
+}
+
 /* ---- events ---- */
 
 static void each_lookup_is_an_event_without_secrets(void **state)
@@ -562,6 +702,10 @@ int main(void)
 		TEST(refused_credentials_are_looked_up_again),
 		TEST(refusing_fresh_credentials_makes_no_storm),
 		TEST(refused_credentials_are_not_used_while_imds_fails),
+		TEST(what_one_host_looked_up_others_take),
+		TEST(what_the_storage_refused_is_not_taken_again),
+		TEST(the_cache_is_what_is_left_while_imds_fails),
+		TEST(a_cache_that_is_of_no_use_costs_a_lookup),
 		TEST(each_lookup_is_an_event_without_secrets),
 	};
 

@@ -5,7 +5,7 @@
 #include "core/obox/metacache.h"
 #include "core/obox/obox-private.h"
 
-#include "core/aws/credentials.h"
+#include "core/obox/fs-auth-cache.h"
 #include "core/cql/cql-client.h"
 #include "core/dict/dict-sql.h"
 #include "core/fs/fs-shared.h"
@@ -134,12 +134,24 @@ static struct dict *open_dict(
 
 /* ---- fs-auth: one source of credentials for each role ---- */
 
+static struct aws_credentials_source *start_auth(struct backend *backend, struct lab_view auth_host,
+	struct lab_view role, struct lab_error *err)
+{
+	const struct conf_settings *conf = backend->settings.conf;
+	struct aws_credentials_source *source =
+		aws_credentials_imds(backend->settings.env, auth_host, role,
+			conf->fs_auth_request_max_retries, conf->fs_auth_request_timeout_ns);
+
+	if (fs_auth_cache_open(backend, auth_host, role, source, err) < 0)
+		aws_credentials_free(&source);
+	return source;
+}
+
 static struct aws_credentials_source *open_auth(
 	void *ctx, struct lab_view auth_host, struct lab_view role, struct lab_error *err)
 {
 	struct backend *backend = ctx;
 	struct env *env = backend->settings.env;
-	const struct conf_settings *conf = backend->settings.conf;
 	struct lab_buf key;
 	void **slot;
 
@@ -152,8 +164,7 @@ static struct aws_credentials_source *open_auth(
 		return NULL;
 	}
 	if (*slot == NULL)
-		*slot = aws_credentials_imds(env, auth_host, role,
-			conf->fs_auth_request_max_retries, conf->fs_auth_request_timeout_ns);
+		*slot = start_auth(backend, auth_host, role, err);
 	return *slot;
 }
 

@@ -3,6 +3,7 @@
  * What the users of a backend share: one dict-async, one fs-auth, whatever they are asked for.
  * Nobody answers here: neither is waited for.
  */
+#include "core/aws/credentials.h"
 #include "core/dict/test-maps.h"
 #include "core/obox/test-support.h"
 
@@ -116,6 +117,63 @@ RIG_TEST(roles_have_an_end)
 	stop(&s);
 }
 
+/* ---- fs_auth_cache_dict ---- */
+
+static void expect_auth(struct rig *rig, const char *dict, unsigned version, const char *message)
+{
+	struct shared s = { .rig = rig };
+	struct fs_services *services;
+	struct dict_cql_config *config;
+	struct lab_error err;
+	void *source;
+
+	start(&s, "cassandra", "role");
+	s.conf.fs_auth_cache_dict.text = lab_view_cstr(dict);
+	config = config_of(rig->arena);
+	config->connect.protocol_version = version;
+	s.dicts[0].config = config;
+	services = backend_get_services(s.backend);
+	source = services->auth_open(services->ctx, LAB_VIEW("h"), LAB_VIEW("role"), &err);
+	assert_true((source != NULL) == (message == NULL));
+	if (message != NULL) {
+		assert_int_equal(err.code, LAB_INVALID);
+		SAYS(message);
+	}
+	stop(&s);
+}
+
+RIG_TEST(the_cache_of_fs_auth_is_a_dict_behind_dict_async)
+{
+	expect_auth(rig, "proxy:dict-async:other", 0, NULL);
+	expect_auth(rig, "proxy:dict-async:other", 4, NULL);
+	expect_auth(rig, "proxy:dict-async:nosuch", 0,
+		"fs_auth_cache_dict: dict \"nosuch\" is not in dict { }");
+	expect_auth(rig, "redis:host=x", 0, "fs_auth_cache_dict: ");
+	expect_auth(rig, "proxy:dict-async:other", 3,
+		"fs_auth_cache_dict: dict \"other\" has version=3");
+}
+
+/* Nobody answers for IMDS here. */
+NODE_TEST(credentials_of_others_come_from_the_dict)
+{
+	struct fs_services *services = backend_get_services(node->backend);
+	struct aws_credentials found;
+	struct lab_error err;
+
+	node->conf.fs_auth_cache_dict.text = LAB_VIEW("proxy:dict-async:cassandra");
+	rig_set_row(node->rig, "shared/fs-auth/h:80/a\\|b",
+		"{\"Code\":\"Success\",\"AccessKeyId\":\"SHARED\",\"SecretAccessKey\":\"S\","
+		"\"Expiration\":\"2099-01-01T00:00:00Z\"}");
+	OK(aws_credentials_get(
+		services->auth_open(node->backend, LAB_VIEW("h:80"), LAB_VIEW("a/b"), &err),
+		node->rig->arena, &found, &err));
+	assert_view(found.access_key_id, "SHARED");
+	FAILS(aws_credentials_get(
+		      services->auth_open(node->backend, LAB_VIEW("h:80"), LAB_VIEW("c"), &err),
+		      node->rig->arena, &found, &err),
+		LAB_UNAVAILABLE);
+}
+
 RIG_TEST(without_anybody_to_answer_a_save_fails_for_certain)
 {
 	struct shared s = { .rig = rig };
@@ -137,6 +195,8 @@ int main(void)
 		RIG_UNIT_TEST(users_share_a_dict_and_a_role),
 		RIG_UNIT_TEST(a_dict_that_is_not_configured_is_an_error_of_the_user),
 		RIG_UNIT_TEST(roles_have_an_end),
+		RIG_UNIT_TEST(the_cache_of_fs_auth_is_a_dict_behind_dict_async),
+		RIG_UNIT_TEST(credentials_of_others_come_from_the_dict),
 		RIG_UNIT_TEST(without_anybody_to_answer_a_save_fails_for_certain),
 	};
 

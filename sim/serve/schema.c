@@ -18,6 +18,8 @@ static const struct {
 	{ "user_mailbox_objects_reverse", "u text, g blob, n blob, i blob, primary key (i, n)" },
 	/* Not of fs-dictmap: metacache_last_host_dict. */
 	{ "user_last_hosts", "u text, h text, primary key (u)" },
+	/* Nor this: fs_auth_cache_dict. */
+	{ "fs_auth_cache", "h text, r text, d text, primary key (h, r)" },
 };
 
 #define REPLICATION_MAX 80

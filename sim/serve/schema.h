@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * schema.h - the keyspace and tables of fs-dictmap, object-id flavour (obox 3.1), and that of
- * metacache_last_host_dict.
+ * schema.h - the keyspace and tables of fs-dictmap, object-id flavour (obox 3.1), and those of
+ * metacache_last_host_dict and fs_auth_cache_dict.
  */
 #ifndef SIM_SERVE_SCHEMA_H
 #define SIM_SERVE_SCHEMA_H

@@ -8,7 +8,7 @@
 static const char *const names[] = { "user_index_objects", "user_mailbox_index_objects",
 	"user_mailbox_objects", "user_mailbox_buckets", "user_fts_objects",
 	"user_index_diff_objects", "user_mailbox_index_diff_objects",
-	"user_mailbox_objects_reverse", "user_last_hosts" };
+	"user_mailbox_objects_reverse", "user_last_hosts", "fs_auth_cache" };
 
 static struct cqlemu *start(void)
 {
@@ -53,7 +53,7 @@ static void create(struct cqlemu *emulator)
 	lab_buf_done(&ddl);
 }
 
-static void there_are_the_eight_tables_of_fs_dictmap_and_one_of_last_hosts(void **state)
+static void there_are_the_eight_tables_of_fs_dictmap_and_two_of_others(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < LAB_COUNT_OF(names); i++)
@@ -128,7 +128,7 @@ static void the_keys_are_those_that_the_maps_ask_by(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		testing_test(there_are_the_eight_tables_of_fs_dictmap_and_one_of_last_hosts),
+		testing_test(there_are_the_eight_tables_of_fs_dictmap_and_two_of_others),
 		testing_test(the_schema_is_accepted_and_may_be_run_twice),
 		testing_test(the_replication_may_be_given),
 		testing_test(the_keys_are_those_that_the_maps_ask_by),
