@@ -172,6 +172,29 @@ NODE_TEST(credentials_of_others_come_from_the_dict)
 		      services->auth_open(node->backend, LAB_VIEW("h:80"), LAB_VIEW("c"), &err),
 		      node->rig->arena, &found, &err),
 		LAB_UNAVAILABLE);
+	assert_int_equal(node->rig->counts.events[LAB_EV_log_message], 0);
+}
+
+/* It is told, and IMDS is asked. */
+NODE_TEST(a_dict_that_fails_is_told_without_secrets)
+{
+	struct fs_services *services = backend_get_services(node->backend);
+	unsigned lookups = node->rig->counts.events[LAB_EV_fs_auth_request_finished];
+	struct aws_credentials found;
+	struct lab_error err;
+
+	node->conf.fs_auth_cache_dict.text = LAB_VIEW("proxy:dict-async:cassandra");
+	rig_set_row(node->rig, "shared/fs-auth/h:80/a", "SECRET");
+	node->rig->only = "shared/fs-auth/";
+	rig_fail_at(node->rig, 1, RIG_FAIL);
+	FAILS(aws_credentials_get(
+		      services->auth_open(node->backend, LAB_VIEW("h:80"), LAB_VIEW("a"), &err),
+		      node->rig->arena, &found, &err),
+		LAB_UNAVAILABLE);
+	assert_true(node->rig->fired);
+	assert_int_equal(node->rig->counts.events[LAB_EV_log_message], 1);
+	assert_int_equal(node->rig->counts.events[LAB_EV_fs_auth_request_finished], lookups + 1);
+	assert_null(strstr(node->rig->last_event, "SECRET"));
 }
 
 RIG_TEST(without_anybody_to_answer_a_save_fails_for_certain)
@@ -197,6 +220,7 @@ int main(void)
 		RIG_UNIT_TEST(roles_have_an_end),
 		RIG_UNIT_TEST(the_cache_of_fs_auth_is_a_dict_behind_dict_async),
 		RIG_UNIT_TEST(credentials_of_others_come_from_the_dict),
+		RIG_UNIT_TEST(a_dict_that_fails_is_told_without_secrets),
 		RIG_UNIT_TEST(without_anybody_to_answer_a_save_fails_for_certain),
 	};
 
