@@ -225,9 +225,9 @@ static void adopt_base(struct obox_mailbox *mailbox, const struct obox_bundle_do
 	sync->base_bytes = download->bundle.files[0].content.len;
 }
 
-/* A merge counts what has a UID that neither side had. Who listed the folder here saw a mail
- * renumbered also if it now has the other side's. */
-static uint32_t renumbered_here(const struct obox_state *before, const struct obox_state *merged)
+/* A merge counts what has a UID that neither side had. Who listed the folder on the one side saw a
+ * mail renumbered also if it now has the other side's. */
+static uint32_t renumbered_there(const struct obox_state *before, const struct obox_state *merged)
 {
 	uint32_t count = 0;
 
@@ -372,15 +372,6 @@ static uint32_t renumbers_max(const struct obox_mailbox *mailbox)
 		       : conf->metacache_merge_max_uid_renumbers;
 }
 
-/* Into an index that had been removed for space. */
-static bool is_back(const struct obox_refresh *r)
-{
-	struct obox_mailbox *mailbox = r->mailbox;
-
-	return r->was_empty &&
-	       lab_map_get(mailbox->user->cleaned, lab_view_cstr(mailbox->guid)) != NULL;
-}
-
 static int merge_state(struct obox_refresh *r, const struct obox_state *said, struct lab_error *err)
 {
 	struct obox_mailbox *mailbox = r->mailbox;
@@ -404,11 +395,12 @@ static int merge_state(struct obox_refresh *r, const struct obox_state *said, st
 						   said->uidvalidity != merged->uidvalidity);
 	r->uidvalidity_changed = r->uidvalidity_changed || result.uidvalidity_changed;
 	r->is_renumbered = r->is_renumbered || result.renumbered > 0 || result.uidvalidity_changed;
-	if (!result.uidvalidity_changed)
-		result.renumbered = LAB_MAX(result.renumbered, renumbered_here(state, merged));
-	/* What was shown here before it was cleaned is what one of the bundles says. */
-	if (!result.uidvalidity_changed && is_back(r))
-		result.renumbered = LAB_MAX(result.renumbered, renumbered_here(said, merged));
+	/* What is listed here from now on may differ from what the bundle's host has shown, which
+	 * may hear of that later. */
+	if (!result.uidvalidity_changed) {
+		result.renumbered = LAB_MAX(result.renumbered, renumbered_there(state, merged));
+		result.renumbered = LAB_MAX(result.renumbered, renumbered_there(said, merged));
+	}
 	report_merge(mailbox, &result);
 	obox_index_replace(&mailbox->index, merged);
 	mailbox->index.changes += result.revived > 0;
