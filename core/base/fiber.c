@@ -358,6 +358,16 @@ void lab_fiber_pool_free(struct lab_fiber_pool **_pool)
 	lab_pool_free(&memory);
 }
 
+void lab_fiber_pool_trim(struct lab_fiber_pool *pool)
+{
+	lab_check(pool, POOL_MAGIC);
+	for (struct link *link = pool->free; link != NULL; link = link->next) {
+		const struct lab_fiber *fiber = (struct lab_fiber *)(void *)link;
+
+		lab_assert(madvise(fiber->stack, pool->stack_bytes, MADV_DONTNEED) == 0);
+	}
+}
+
 size_t lab_fiber_pool_alive(const struct lab_fiber_pool *pool)
 {
 	lab_check(pool, POOL_MAGIC);

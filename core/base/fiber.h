@@ -30,6 +30,9 @@ struct lab_fiber_pool *lab_fiber_pool_new(
 	size_t stack_bytes, size_t max_fibers, const char *backend);
 /* No fiber may be alive. NULLs the pointer; accepts NULL. */
 void lab_fiber_pool_free(struct lab_fiber_pool **pool);
+/* The pages that fibers have left behind go back to the operating system: else a stack that was
+ * once needed stays, as the next fiber will want it. A system call for each. */
+void lab_fiber_pool_trim(struct lab_fiber_pool *pool);
 size_t lab_fiber_pool_alive(const struct lab_fiber_pool *pool);
 
 /* A group is what crashes together: the fibers of one host. */

@@ -132,6 +132,12 @@ void lab_pool_free(struct lab_pool **_pool)
 	lab_memory_unmap(pool, sizeof(*pool), sizeof(*pool));
 }
 
+void lab_pool_trim(struct lab_pool *pool)
+{
+	lab_check(pool, POOL_MAGIC);
+	lab_pool_release_large(pool);
+}
+
 size_t lab_pool_bytes(const struct lab_pool *pool)
 {
 	lab_check(pool, POOL_MAGIC);

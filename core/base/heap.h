@@ -27,6 +27,8 @@ struct lab_heap;
 struct lab_pool *lab_pool_new(size_t max_bytes);
 /* All heaps must have been dropped. NULLs the pointer; accepts NULL. */
 void lab_pool_free(struct lab_pool **pool);
+/* Large blocks that are kept for later go back to the operating system. */
+void lab_pool_trim(struct lab_pool *pool);
 /* Bytes taken from the operating system so far. */
 size_t lab_pool_bytes(const struct lab_pool *pool);
 /* From now on, bytes that are freed or dropped are filled with `pattern`. No run may depend on

@@ -3,8 +3,10 @@
 
 #include "core/base/base-private.h"
 #include "core/base/fiber.h"
+#include "core/base/watched.h"
 
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -512,6 +514,52 @@ static void random_crashes_leave_the_others_alone(void **state)
 	assert_int_equal(lab_fiber_pool_alive(pool), 0);
 }
 
+/* ---- what it has touched ---- */
+
+static uint8_t *touched;
+
+static void touch(void *arg)
+{
+	uint8_t bytes[20000];
+
+	memset(bytes, 7, sizeof(bytes));
+	touched = bytes + sizeof(bytes) / 2;
+	if (arg != NULL)
+		lab_fiber_suspend();
+	assert_int_equal(*(volatile uint8_t *)(bytes + sizeof(bytes) / 2), 7);
+}
+
+static bool is_resident(uint8_t *byte)
+{
+	uint8_t *page = (uint8_t *)((uintptr_t)byte & ~(uintptr_t)4095);
+	unsigned char in_memory = 0;
+
+	assert_int_equal(mincore(page, 4096, &in_memory), 0);
+	return (in_memory & 1) != 0;
+}
+
+static void stacks_that_nobody_has_can_be_given_back(void **state)
+{
+	struct lab_fiber *waits;
+	uint8_t *live, *dead;
+
+	(void)state;
+	if (lab_is_watched())
+		skip(); /* arrays are elsewhere */
+	waits = lab_fiber_new(group, touch, pool);
+	(void)lab_fiber_resume(waits);
+	live = touched;
+	(void)lab_fiber_resume(lab_fiber_new(group, touch, NULL));
+	dead = touched;
+	assert_true(is_resident(live) && is_resident(dead));
+	lab_fiber_pool_trim(pool);
+	assert_true(is_resident(live));
+	assert_false(is_resident(dead));
+	(void)lab_fiber_resume(waits);
+	(void)lab_fiber_resume(lab_fiber_new(group, touch, NULL));
+	assert_int_equal(lab_fiber_pool_alive(pool), 0);
+}
+
 #define fiber_test(function) \
 	cmocka_unit_test_prestate_setup_teardown(function, setup, teardown, NULL)
 #define fiber_test_ucontext(function) \
@@ -525,7 +573,8 @@ static void random_crashes_leave_the_others_alone(void **state)
 		test(freshest_stack_is_used_first), test(no_slot_is_lost_or_used_twice), \
 		test(misuse_is_caught), test(stack_overflow_hits_the_guard), \
 		test(more_fibers_than_guards), test(their_overflows_are_seen), \
-		test(random_crashes_leave_the_others_alone)
+		test(random_crashes_leave_the_others_alone), \
+		test(stacks_that_nobody_has_can_be_given_back)
 
 int main(void)
 {

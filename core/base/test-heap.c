@@ -71,6 +71,25 @@ static void freed_memory_is_used_again(void **state)
 	assert_int_equal(lab_pool_bytes(testing_pool), bytes);
 }
 
+static void what_is_kept_for_later_can_be_given_back(void **state)
+{
+	void *stays = lab_heap_alloc(testing_heap, 300000);
+	void *large = lab_heap_alloc(testing_heap, 1000000);
+	size_t bytes = lab_pool_bytes(testing_pool);
+
+	(void)state;
+	memset(stays, 7, 300000);
+	lab_heap_free(testing_heap, large);
+	assert_int_equal(lab_pool_bytes(testing_pool), bytes);
+	lab_pool_trim(testing_pool);
+	assert_true(lab_pool_bytes(testing_pool) <= bytes - 1000000);
+	assert_int_equal(((uint8_t *)stays)[299999], 7);
+	large = lab_heap_alloc(testing_heap, 1000000);
+	assert_int_equal(((uint8_t *)large)[999999], 0);
+	lab_heap_free(testing_heap, large);
+	lab_heap_free(testing_heap, stays);
+}
+
 static void dropping_gives_everything_back_to_the_pool(void **state)
 {
 	size_t bytes = 0;
@@ -329,6 +348,7 @@ int main(void)
 		testing_test(blocks_are_aligned_zeroed_and_apart),
 		testing_test(recycled_blocks_are_zero_again),
 		testing_test(freed_memory_is_used_again),
+		testing_test(what_is_kept_for_later_can_be_given_back),
 		testing_test(dropping_gives_everything_back_to_the_pool),
 		testing_test(realloc_keeps_contents_and_zeroes_the_rest),
 		testing_test(used_counts_whole_blocks),

@@ -107,8 +107,21 @@ static bool is_idle_or_stopped(void *ctx)
 
 /* ---- phases ---- */
 
+/* Of a crowd; for a few users what is kept is worth more than what it takes. */
+#define CROWD 1000u
+
+/* What a phase has left behind would stay beside what the next one takes. */
+static void give_back(const struct run *run)
+{
+	if (run->workload == NULL || workload_users(run->workload) <= CROWD)
+		return;
+	lab_fiber_pool_trim(run->options->fibers);
+	lab_pool_trim(run->options->pool);
+}
+
 static void phase(struct run *run, const char *name)
 {
+	give_back(run);
 	WORLD_EVENT(run->sim.world, LAB_EV_phase_started, LAB_F_CSTR("phase", name));
 }
 
