@@ -62,6 +62,29 @@ static size_t forget_unseen(struct obox_bundles *bundles)
 	return gone;
 }
 
+/* Bases are listed before diffs. A diff of a base that was written in between made no sense, and
+ * does once the base is listed. */
+static void look_again(struct obox_bundles *bundles, const struct bundle_entry *base)
+{
+	for (size_t i = 0; i < bundles->count; i++) {
+		struct bundle_entry *entry = &bundles->entries[i];
+
+		if (entry->status == BUNDLE_ASIDE &&
+			obox_bundle_name_is_diff_of(&entry->id, &base->id))
+			entry->status = BUNDLE_LISTED;
+	}
+}
+
+static void look_again_at_diffs(struct obox_bundles *bundles)
+{
+	for (size_t i = 0; i < bundles->count; i++) {
+		const struct bundle_entry *entry = &bundles->entries[i];
+
+		if (entry->status == BUNDLE_LISTED && entry->id.kind == OBOX_BUNDLE_BASE)
+			look_again(bundles, entry);
+	}
+}
+
 static int list(struct obox_bundles *bundles, struct lab_arena *arena,
 	struct obox_bundles_news *news, struct lab_error *err)
 {
@@ -80,6 +103,7 @@ static int list(struct obox_bundles *bundles, struct lab_arena *arena,
 			see(bundles, &listed);
 	}
 	news->gone += forget_unseen(bundles);
+	look_again_at_diffs(bundles);
 	return 0;
 }
 

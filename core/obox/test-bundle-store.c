@@ -508,6 +508,55 @@ RIG_TEST(a_bundle_whose_content_makes_no_sense_is_set_aside)
 	store_close(&s);
 }
 
+/* The row of the base; it is where it was once it is given back. */
+static void *take_base_row(struct rig *rig, char key[256])
+{
+	struct lab_tree_iter iter =
+		lab_tree_iterate(rig->rows, LAB_VIEW("shared/dictmap/" FOLDER "bundle."));
+	struct lab_view found;
+	void *row;
+
+	assert_true(lab_tree_next(&iter, &found, &row));
+	assert_int_equal(lab_view_to_cstr(found, key, 256), 0);
+	return lab_tree_remove(rig->rows, lab_view_cstr(key));
+}
+
+static void lists_the_diff_only(void *arg)
+{
+	struct rig *rig = arg;
+	struct obox_bundles_news news;
+	struct lab_error err, why;
+	struct store s;
+	char key[256];
+	void *row = take_base_row(rig, key);
+
+	store_open(&s, rig, 0, USUAL);
+	OK(obox_bundles_refresh(s.bundles, "test", rig->arena, &news, &err));
+	assert_int_equal(news.count, 1);
+	assert_int_equal(news.downloads[0].id.kind, OBOX_BUNDLE_DIFF);
+	lab_fail(&why, LAB_NOT_FOUND, "changes of a base that is not in this index");
+	obox_bundles_set_aside(s.bundles, &news.downloads[0], &why);
+	OK(obox_bundles_refresh(s.bundles, "test", rig->arena, &news, &err));
+	assert_int_equal(news.count, 0);
+
+	*lab_tree_slot(rig->rows, lab_view_cstr(key)) = row;
+	assert_int_equal(refresh(&s, &news, &err), 2);
+	assert_int_equal(news.count, 2);
+	assert_int_equal(refresh(&s, &news, &err), 0);
+	assert_int_equal(news.count, 0);
+	store_close(&s);
+}
+
+/* Written between the two listings: the base came too late for the first, the diff not. */
+static void a_diff_without_its_base_is_looked_at_again_with_it(void **state)
+{
+	struct rig *rig = *state;
+
+	take_turn(rig, 1, USUAL, OBOX_BUNDLE_BASE, 1);
+	take_turn(rig, 1, USUAL, OBOX_BUNDLE_DIFF, 2);
+	rig_run(rig, 0, lists_the_diff_only, rig);
+}
+
 RIG_TEST(a_storage_that_does_not_answer_is_no_empty_folder)
 {
 	struct obox_bundles_news news;
@@ -861,6 +910,7 @@ int main(void)
 		RIG_UNIT_TEST(a_bundle_that_is_replaced_meanwhile_is_not_lost),
 		cmocka_unit_test(unreadable_bundles_are_set_aside),
 		RIG_UNIT_TEST(a_bundle_whose_content_makes_no_sense_is_set_aside),
+		RIG_UNIT_TEST(a_diff_without_its_base_is_looked_at_again_with_it),
 		RIG_UNIT_TEST(a_storage_that_does_not_answer_is_no_empty_folder),
 		RIG_UNIT_TEST(a_storage_that_refuses_a_request_says_nothing_about_bundles),
 		RIG_UNIT_TEST(nothing_is_overwritten_that_was_not_merged),

@@ -133,6 +133,17 @@ void oracle_bundle_set_aside(struct oracle *oracle, const struct lab_event *even
 		known->crashes = host->crashes + 1;
 }
 
+void oracle_bundle_read(struct oracle *oracle, const struct lab_event *event)
+{
+	uint32_t boot;
+	struct lab_view name = knowledge_host(oracle->knowledge, event->host, &boot);
+	struct oracle_key text;
+
+	if (oracle_event_number(event, "code") == LAB_OK)
+		(void)lab_map_remove(oracle->metacache->bundles,
+			aside_key(&text, name, oracle_event_text(event, "filename")));
+}
+
 /* Whoever deletes the folder deletes all of it. */
 static void check_aside(struct oracle *oracle, const struct sim_access *access, struct lab_view key)
 {

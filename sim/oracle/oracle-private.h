@@ -262,7 +262,9 @@ void oracle_metacache_free(struct oracle *oracle);
 void oracle_bundle_access(
 	struct oracle *oracle, const struct sim_access *access, struct lab_view key, unsigned what);
 void oracle_metacache_crashed(struct oracle *oracle, const struct lab_event *event);
+/* A host makes no sense of a bundle / has read it, perhaps once more. */
 void oracle_bundle_set_aside(struct oracle *oracle, const struct lab_event *event);
+void oracle_bundle_read(struct oracle *oracle, const struct lab_event *event);
 void oracle_metacache_pulled(struct oracle *oracle, const struct lab_event *event);
 void oracle_disk_measured(struct oracle *oracle, const struct lab_event *event);
 

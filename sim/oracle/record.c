@@ -553,11 +553,14 @@ static void index_event(struct oracle *oracle, const struct lab_event *event)
 		oracle_bases_event(oracle, event);
 		break;
 	case LAB_EV_metacache_user_bundle_upload_started:
-	case LAB_EV_metacache_user_bundle_download_finished:
 	case LAB_EV_metacache_mailbox_bundle_upload_started:
 	case LAB_EV_metacache_mailbox_bundle_upload_finished:
+		oracle_bases_event(oracle, event);
+		break;
+	case LAB_EV_metacache_user_bundle_download_finished:
 	case LAB_EV_metacache_mailbox_bundle_download_finished:
 		oracle_bases_event(oracle, event);
+		oracle_bundle_read(oracle, event);
 		break;
 	case LAB_EV_metacache_bundle_set_aside:
 		oracle_bundle_set_aside(oracle, event);

@@ -83,6 +83,19 @@ static void what_makes_no_sense_is_left_alone(void **state)
 	assert_int_equal(t_finds("I23 bundle set aside was deleted")->invariant, 23);
 }
 
+static void unless_it_made_sense_of_it_later(void **state)
+{
+	(void)state;
+	t_bundle("GET", 1, KEY);
+	t_set_aside(1);
+	t_tell_fiber(LAB_EV_metacache_mailbox_bundle_download_finished, 1, 1,
+		(const struct lab_field[]){ LAB_F_CSTR("user", T_USER),
+			LAB_F_CSTR("filename", "bundle.1.2.3"), LAB_F_CODE("code", LAB_OK) },
+		3);
+	t_bundle("DELETE", 1, KEY);
+	t_passes();
+}
+
 static void unless_it_goes_with_its_folder(void **state)
 {
 	struct history_op op = t_op_at(HISTORY_DELETE, 1, 0);
@@ -208,6 +221,7 @@ int main(void)
 		t_backends_test(what_arrives_late_was_sent_before),
 		t_backends_test(what_makes_no_sense_is_left_alone),
 		t_backends_test(unless_it_goes_with_its_folder),
+		t_backends_test(unless_it_made_sense_of_it_later),
 		t_backends_test(a_pull_brings_what_the_source_knew),
 		t_backends_test(and_what_that_had_pulled),
 		t_backends_test(a_pull_that_took_nothing_brings_nothing),
