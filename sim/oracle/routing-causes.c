@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * routing-causes.c - what happens while nothing has failed, and explains what would be wrong
- * otherwise: metacaches that are full, users whom two proxies meet for the first time at once.
+ * otherwise: metacaches that are full, users whom two proxies meet for the first time at once,
+ * moves that are ordered elsewhere while they run.
  */
 #include "sim/oracle/routing-rows.h"
 
@@ -34,13 +35,19 @@ bool routing_is_full(struct oracle *oracle, const struct lab_event *event, struc
 	       event->time_ns <= cleaned_ns + CLEANS_NS;
 }
 
-bool routing_is_given_twice(const struct oracle *oracle, struct lab_view user)
+static bool is_recent(uint64_t time_ns, uint64_t now_ns, uint64_t most_ns)
+{
+	return time_ns != 0 && now_ns <= time_ns + most_ns;
+}
+
+bool routing_may_be_two(const struct oracle *oracle, struct lab_view user)
 {
 	uint64_t now_ns = oracle->routing->rows->now_ns, most_ns = oracle->settings.overlap_max_ns;
 	const struct user_row *u = routing_row_find(oracle, ROW_USER, user, LAB_VIEW(""));
 	const struct group_row *g =
 		u == NULL ? NULL : routing_row_find(oracle, ROW_GROUP, id_view(&u->site), u->group);
 
-	return (u != NULL && u->twice_ns != 0 && now_ns <= u->twice_ns + most_ns) ||
-	       (g != NULL && g->twice_ns != 0 && now_ns <= g->twice_ns + most_ns);
+	return (u != NULL && is_recent(u->twice_ns, now_ns, most_ns)) ||
+	       (g != NULL && (is_recent(g->twice_ns, now_ns, most_ns) ||
+				     is_recent(g->redirected_ns, now_ns, most_ns)));
 }

@@ -113,9 +113,10 @@ void routing_served_again(struct oracle *oracle, const struct lab_event *event);
 void routing_cleans(struct oracle *oracle, const struct lab_event *event);
 /* The backend says that its metacache is full, and cleans it. */
 bool routing_is_full(struct oracle *oracle, const struct lab_event *event, struct lab_view why);
-/* Two proxies gave the new user, or his new group, away at once: until the loser's row has expired
- * everywhere he may be on two backends (palomar 2.4). */
-bool routing_is_given_twice(const struct oracle *oracle, struct lab_view user);
+/* He may be on two backends for a while: two proxies gave the new user, or his new group, away at
+ * once (palomar 2.4), or an operator sent his group to a third backend while it moved to a second
+ * one, where some had arrived (palomar 4.2, F27: the last target wins). */
+bool routing_may_be_two(const struct oracle *oracle, struct lab_view user);
 
 /* ---- routing-controllers.c: R10 ---- */
 

@@ -244,6 +244,22 @@ static bool is_new_still(const struct oracle *oracle, uint64_t made_ns)
 	return oracle->routing->rows->now_ns <= made_ns + ROUTING_NEW_NS;
 }
 
+/* When it became what it is. */
+static void note_times(
+	const struct oracle *oracle, struct group_row *g, const struct group_row *old, bool is_new)
+{
+	bool is_here = is_same_id(old->backend, g->backend);
+
+	if (is_new)
+		g->made_ns = g->since_ns;
+	else if (!is_here && is_new_still(oracle, g->made_ns))
+		g->twice_ns = g->since_ns;
+	if (old->moving.len > 0 && g->moving.len > 0 && is_here && !is_same_id(old->alt, g->alt))
+		g->redirected_ns = g->since_ns;
+	if (!lab_view_eq(old->moving, g->moving))
+		g->moving_since_ns = g->since_ns;
+}
+
 static void see_group(struct oracle *oracle, const struct cqlemu_entry *entry)
 {
 	struct row_id site = id_cell(entry, "site_id"), backend = id_cell(entry, "backend_id");
@@ -265,12 +281,7 @@ static void see_group(struct oracle *oracle, const struct cqlemu_entry *entry)
 	g->alt = alt;
 	g->moving = keep_text(oracle, old.moving, moving);
 	g->since_ns = oracle->routing->rows->now_ns;
-	if (is_new)
-		g->made_ns = g->since_ns;
-	else if (!is_same_id(old.backend, backend) && is_new_still(oracle, g->made_ns))
-		g->twice_ns = g->since_ns;
-	if (!lab_view_eq(old.moving, moving))
-		g->moving_since_ns = g->since_ns;
+	note_times(oracle, g, &old, is_new);
 	add_step(oracle, g);
 	if (is_set(backend))
 		routing_check_change(oracle, g, &old, is_new);

@@ -44,6 +44,7 @@ struct group_row {
 	uint64_t moving_since_ns; /* if it moves */
 	uint64_t made_ns;         /* first seen */
 	uint64_t twice_ns;        /* given to another backend, just after it was made; 0: never */
+	uint64_t redirected_ns;   /* a move that ran was ordered elsewhere; 0: never */
 };
 struct user_row {
 	struct row_id site;

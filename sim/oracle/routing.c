@@ -183,7 +183,7 @@ static void session_started(struct oracle *oracle, const struct lab_event *event
 	p = presence_of(r, user, backend);
 	if (p->sessions++ == 0 && ++user->backends == 2) {
 		user->overlap_ns = event->time_ns;
-		if (!r->had_trouble && !routing_is_given_twice(oracle, name))
+		if (!r->had_trouble && !routing_may_be_two(oracle, name))
 			FOUND(oracle, user, SORT_OVERLAP, ORACLE_R(1), "R1 two backends",
 				event->time_ns,
 				"%.*s has sessions on %.*s and on another backend, and nothing "

@@ -578,6 +578,45 @@ static void the_same_of_a_new_group(void **state)
 	t_passes();
 }
 
+/* ---- a third target ---- */
+
+static void begins_at_two(const char *second, const char *third)
+{
+	begins(second);
+	begins(third);
+	ends(second);
+	ends(third);
+}
+
+static void order_elsewhere(const char *to)
+{
+	promise();
+	operates("cluster group move az1 default-1 backend-2");
+	put_group(B1, B2, "backend-1:1");
+	t.now += 2 * LAB_SEC;
+	operates("cluster group move az1 default-1 backend-3");
+	put_group(B1, to, "backend-1:2");
+	begins_at_two("backend-2", "backend-3");
+	put_group(to, B1, "");
+}
+
+static void a_move_that_is_ordered_elsewhere_has_two(void **state)
+{
+	(void)state;
+	order_elsewhere(B3);
+	t_passes();
+	t.now += 101 * LAB_SEC;
+	begins_at_two("backend-3", "backend-4");
+	(void)t_finds("R1 two backends");
+}
+
+static void one_that_is_ordered_again_does_not(void **state)
+{
+	(void)state;
+	order_elsewhere(B2);
+	(void)t_finds("R1 two backends");
+}
+
 /* ---- sessions ---- */
 
 static void sessions_are_where_the_group_is(void **state)
@@ -737,6 +776,8 @@ int main(void)
 		t_test(until_everybody_has_heard),
 		t_test(one_that_was_given_once_is_on_one_backend),
 		t_test(the_same_of_a_new_group),
+		t_test(a_move_that_is_ordered_elsewhere_has_two),
+		t_test(one_that_is_ordered_again_does_not),
 		t_test(sessions_are_where_the_group_is),
 		t_test(others_accept_nobody),
 		t_test(in_trouble_they_may),
