@@ -123,8 +123,9 @@ struct obox_sync {
 	struct obox_bundles *bundles;
 	struct obox_bundle_name base_name; /* of index.base */
 	uint64_t base_bytes;               /* the base's size */
-	uint64_t stored_modseq;            /* the highest of any bundle that was seen or written */
-	uint32_t floor;                    /* an uploaded bundle knows the mails below this UID */
+	/* The highest of bundles that were seen or written: what is above it no bundle has. */
+	uint64_t stored_modseq;
+	uint32_t floor; /* an uploaded bundle knows the mails below this UID */
 	/* index.changes and index.important_changes of the last upload */
 	uint64_t uploaded_changes, uploaded_important;
 	/* Mails below may have been copied by others, as a listing was compared since. */

@@ -418,6 +418,8 @@ static int merge_bundle(
 	struct obox_state *said;
 
 	struct obox_base *base = NULL;
+	/* What a bundle says does not store what none has, however high its modseqs are. */
+	bool was_ahead = obox_sync_is_ahead(mailbox);
 	int result;
 
 	if (decode(mailbox->user->env->heap, mailbox->index.state, download, &said, err) < 0)
@@ -429,8 +431,9 @@ static int merge_bundle(
 			 ? 0
 			 : merge_state(r, said, err);
 	if (result == 0) {
-		mailbox->sync.stored_modseq =
-			LAB_MAX(mailbox->sync.stored_modseq, download->bundle.highest_modseq);
+		if (!was_ahead)
+			mailbox->sync.stored_modseq = LAB_MAX(
+				mailbox->sync.stored_modseq, download->bundle.highest_modseq);
 		obox_bundles_merged(mailbox->sync.bundles, download);
 		if (base != NULL)
 			adopt_base(mailbox, download, &base, said);

@@ -283,6 +283,57 @@ static void modseqs_stay_above_what_was_shown_before_a_clean(void **state)
 	node_stop(&writer);
 }
 
+static void rescan(struct node *node)
+{
+	struct obox_mailbox *box = box_open(node, "INBOX");
+	struct lab_error err;
+
+	OK(obox_mailbox_rescan(box, &err));
+	obox_mailbox_close(&box);
+}
+
+/* A second after it began anew: its modseqs are above all that the other one gave. */
+static void flag_the_second(struct node *node)
+{
+	struct obox_mailbox *box;
+	struct lab_error err;
+
+	env_sleep(node->user->env, LAB_SEC);
+	box = box_open(node, "INBOX");
+	OK(obox_store(box, 2, LAB_VIEW("\\Flagged"), true, &err));
+	flush(node);
+	obox_mailbox_close(&box);
+}
+
+/* What a merge gave here is in no bundle, although there is one with higher modseqs. */
+static void modseqs_of_merges_stay_above_what_was_shown(void **state)
+{
+	struct node writer, reader;
+	uint64_t before, first;
+
+	node_start(&writer, *state, 0);
+	node_run(&writer, save_three);
+	start_small_on(&reader, *state, 1);
+	node_run(&reader, look);
+	before = shown.highest;
+	node_run(&writer, flag_the_first);
+	node_run(&reader, rescan);
+	node_run(&reader, look);
+	first = shown.first;
+	assert_true(first > before);
+	node_crash(&writer, FAULT_DISK_WIPE);
+	node_run(&writer, flag_the_second);
+	node_run(&reader, rescan);
+	node_run(&reader, look);
+	assert_true(shown.highest > first);
+	assert_int_equal(shown.first, first);
+	node_run(&reader, clean_all);
+	node_run(&reader, look);
+	assert_int_equal(shown.first, first);
+	node_stop(&reader);
+	node_stop(&writer);
+}
+
 /* Each has made the folder; the other's merge settles it while this one is away. */
 static void what_changed_while_it_was_away_is_said(void **state)
 {
@@ -387,6 +438,7 @@ int main(void)
 		RIG_UNIT_TEST(whoever_comes_meanwhile_waits),
 		RIG_UNIT_TEST(beyond_the_grace_no_user_is_opened),
 		RIG_UNIT_TEST(modseqs_stay_above_what_was_shown_before_a_clean),
+		RIG_UNIT_TEST(modseqs_of_merges_stay_above_what_was_shown),
 		RIG_UNIT_TEST(what_changed_while_it_was_away_is_said),
 		RIG_UNIT_TEST(a_mail_that_has_another_uid_when_it_comes_back_is_said),
 	};
