@@ -191,7 +191,18 @@ static int lose_forward_row(struct damage *d, const struct mail_row *row, struct
 		.invariants = d->is_rebuilt ? 0
 					    : ORACLE_DAMAGES(1) | ORACLE_DAMAGES(13) |
 						      ORACLE_DAMAGES(15) };
+	/* Expunges are in a bundle before they are in the listing; this one is in none. Who numbers
+	 * the folder by its listing numbers what came after the mail as if it had never been. */
+	struct oracle_damage uids = { .reason = "the row of a mail whose UID no bundle had was "
+						"taken away on purpose",
+		.user = row->user,
+		.name = row->name,
+		.of_folder = true,
+		.invariants = d->is_rebuilt ? 0 : ORACLE_DAMAGES(7) | ORACLE_DAMAGES(9),
+		.until_ns = d->now_ns,
+		.unless_stored = true };
 
+	oracle_damaged(d->oracle, &uids);
 	tell(d, &told);
 	return execute(d,
 		lab_arena_printf(d->arena,

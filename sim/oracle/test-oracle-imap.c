@@ -387,6 +387,49 @@ static void a_mail_that_damage_brought_back_may_cost_uids(void **state)
 	assert_int_equal(t.verdict.count, 2);
 }
 
+/* The row of the mail before it was taken away: it is numbered as if that one had never been. Not
+ * what a bundle knew, nor what came later, nor in another folder. */
+static void a_mail_after_one_without_a_row_may_get_its_uid(void **state)
+{
+	static const struct {
+		bool is_stored, is_newer, is_elsewhere, is_excused;
+	} rows[] = {
+		{ .is_excused = true },
+		{ .is_stored = true },
+		{ .is_newer = true },
+		{ .is_elsewhere = true },
+	};
+
+	for (size_t i = 0; i < LAB_COUNT_OF(rows); i++) {
+		struct history_object lost = t_object(rows[i].is_elsewhere ? 7 : 1, 1);
+		struct oracle_damage damage = { .reason = "taken away on purpose",
+			.user = LAB_VIEW(T_USER),
+			.name = lab_view_of(lost.name, sizeof(lost.name)),
+			.of_folder = true,
+			.invariants = ORACLE_DAMAGES(7) | ORACLE_DAMAGES(9),
+			.until_ns = t.now,
+			.unless_stored = true };
+
+		deliver(2);
+		t_copy_at(1, 1, 7);
+		t_lists(1, LIST(.uidnext = 3), { .n = 1, .uid = 1 }, { .n = 2, .uid = 2 });
+		t_upload(1, rows[i].is_stored ? 0 : 1);
+		if (!rows[i].is_newer)
+			damage.until_ns = t.now;
+		oracle_damaged(t.oracle, &damage);
+		t.now += LAB_MINUTE;
+		t_lists(2, LIST(.uidnext = 2), { .n = 2, .uid = 1 });
+		finish_with({ .n = 1 }, { .n = 2 });
+		t_lists(T_AUDIT, LIST(.folder = 1, .uidvalidity = 5000), { .n = 7, .oid = 1 });
+		if (rows[i].is_excused)
+			t_excuses("I7 UID of two mails");
+		else
+			(void)t_finds("I7 UID of two mails");
+		(void)t_teardown(state);
+		(void)t_setup_backends(state);
+	}
+}
+
 /* Only what was lost, and then dropped, and only until it has been found again. */
 static void a_mail_that_was_dropped_is_a_new_one(void **state)
 {
@@ -814,6 +857,7 @@ int main(void)
 		t_backends_test(uids_of_another_folder_are_not_excused),
 		t_backends_test(damage_is_over_some_time),
 		t_backends_test(a_mail_that_damage_brought_back_may_cost_uids),
+		t_backends_test(a_mail_after_one_without_a_row_may_get_its_uid),
 		t_backends_test(a_mail_that_was_dropped_is_a_new_one),
 		t_backends_test(also_over_a_crash),
 		t_backends_test(a_mail_that_clocks_brought_back_is_a_new_one),
