@@ -315,7 +315,7 @@ bool cluster_force_move_hits(struct lab_view id, struct lab_view username, int64
 	text[id.len] = ':';
 	memcpy(text + id.len + 1, username.ptr, username.len);
 	lab_digest(LAB_MD5, lab_view_of(text, id.len + 1 + username.len), digest);
-	return lab_read_u32(&reader) % 100 < (uint64_t)pct;
+	return lab_read_u32(&reader) % 100 < (lab_defect(SHARE_IS_EVERYBODY) ? 100 : (uint64_t)pct);
 }
 
 /* One of the sites that the forced move is to; NULL: none of them is usable. */
