@@ -351,6 +351,11 @@ int obox_refresh_begin(
  * bundles. Mails that are gone would get new UIDs, and those of others would be higher. Never
  * fails: what cannot be merged is set aside. */
 void obox_refresh_merge(struct obox_refresh *refresh, obox_keep_fn keep, void *ctx);
+/* Gives the folder a UIDVALIDITY if it has none: that of the list of folders, or 0 if it is not in
+ * it. Two hosts that have made a folder without hearing of each other have two, until either list
+ * has heard of the other; as long as it is empty and in no bundle, the higher one is taken from
+ * there. */
+void obox_refresh_settle(struct obox_refresh *refresh, uint32_t listed);
 /* The folder has mails, and its UIDVALIDITY is settled: without a bundle their flags and modseqs
  * may have been shown, and are lost. */
 void obox_refresh_found_mails(struct obox_refresh *refresh);

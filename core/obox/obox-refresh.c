@@ -555,6 +555,28 @@ void obox_refresh_merge(struct obox_refresh *r, obox_keep_fn keep, void *ctx)
 	set_floor(r);
 }
 
+/* Of a folder that never had a mail, and of which nothing is stored, the list may have heard since.
+ */
+static bool is_listed_above(const struct obox_mailbox *mailbox, uint32_t listed)
+{
+	const struct obox_state *state = mailbox->index.state;
+
+	return state->uidvalidity != 0 && state->uidvalidity < listed && state->next_uid == 1 &&
+	       obox_bundles_count(mailbox->sync.bundles) == 0;
+}
+
+void obox_refresh_settle(struct obox_refresh *r, uint32_t listed)
+{
+	struct obox_index *index = &r->mailbox->index;
+
+	if (is_listed_above(r->mailbox, listed)) {
+		index->state->uidvalidity = 0;
+		report_merge(
+			r->mailbox, &(struct obox_merge_result){ .uidvalidity_changed = true });
+	}
+	obox_index_settle(index, listed);
+}
+
 void obox_refresh_found_mails(struct obox_refresh *r)
 {
 	if (!r->was_empty || r->merged > 0)

@@ -310,7 +310,7 @@ static void apply(struct obox_refresh *refresh, struct listing *listing, struct 
 	if (!lab_defect(RESCAN_KEEPS_EXPUNGED))
 		ret->mails_lost = obox_index_expunge_unless(index, is_listed, listing->by_name);
 	obox_refresh_merge(refresh, is_listed, listing->by_name);
-	obox_index_settle(index, listed_uidvalidity(mailbox));
+	obox_refresh_settle(refresh, listed_uidvalidity(mailbox));
 	if (listing->count > 0)
 		obox_refresh_found_mails(refresh);
 	ret->mails_kept = index->state->count;

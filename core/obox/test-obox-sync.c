@@ -960,6 +960,47 @@ static void without_merging_new_mails_are_numbered_alike(void **state)
 	node_stop(&second);
 }
 
+/* The user's list of folders hears of another host, which had made this one, too. */
+static void list_hears(struct node *node, struct obox_mailbox *box, uint32_t heard)
+{
+	uint8_t guid[ENV_GUID128_SIZE];
+
+	assert_int_equal(lab_unhex(lab_view_cstr(obox_mailbox_guid(box)), guid, sizeof(guid)), 0);
+	assert_int_equal(obox_list_raise_uidvalidity(node->user->root_index.list, guid, heard), 1);
+}
+
+static void takes_it_from_the_list(struct node *node)
+{
+	struct obox_mailbox *box = box_open(node, "INBOX");
+	uint32_t first = obox_mailbox_uidvalidity(box);
+	const unsigned *told =
+		&node->rig->counts.events[LAB_EV_obox_index_merge_uidvalidity_changed];
+	struct lab_error err;
+
+	list_hears(node, box, first + 5);
+	OK(obox_mailbox_rescan(box, &err));
+	assert_int_equal(obox_mailbox_uidvalidity(box), first + 5);
+	assert_int_equal(*told, 1);
+	OK(obox_mailbox_rescan(box, &err));
+	assert_int_equal(*told, 1);
+	/* A client may have a mail by this one. */
+	assert_int_equal(deliver(box, "one"), 1);
+	list_hears(node, box, first + 9);
+	OK(obox_mailbox_rescan(box, &err));
+	assert_int_equal(obox_mailbox_uidvalidity(box), first + 5);
+	assert_int_equal(*told, 1);
+	obox_mailbox_close(&box);
+}
+
+static void an_empty_folder_has_the_highest_uidvalidity_of_its_hosts(void **state)
+{
+	struct node node;
+
+	node_start(&node, *state, 0);
+	node_run(&node, takes_it_from_the_list);
+	node_stop(&node);
+}
+
 static void second_opens(struct node *node)
 {
 	struct obox_mailbox *box = box_open(node, "INBOX");
@@ -1381,6 +1422,7 @@ int main(void)
 		RIG_UNIT_TEST(v1_has_none),
 		RIG_UNIT_TEST(without_merging_no_uid_is_two_mails),
 		RIG_UNIT_TEST(without_merging_new_mails_are_numbered_alike),
+		RIG_UNIT_TEST(an_empty_folder_has_the_highest_uidvalidity_of_its_hosts),
 		RIG_UNIT_TEST(two_bases_become_one_with_the_next_upload),
 		RIG_UNIT_TEST(a_merge_says_that_the_others_uidvalidity_changes),
 		RIG_UNIT_TEST(flags_of_a_mail_that_came_back_are_uploaded),
