@@ -170,7 +170,7 @@ static void check_move(struct oracle *oracle, const struct group_row *g)
 {
 	uint64_t now_ns = oracle->routing->rows->now_ns;
 
-	if (routing_row_find(oracle, ROW_MOVE, g->moving, LAB_VIEW("")) != NULL)
+	if (routing_row_find(oracle, ROW_MOVE, g->moving, g->name) != NULL)
 		(void)oracle_found_online(oracle, ORACLE_R(6), "R6 finished move is back", now_ns,
 			"the move %.*s of group %.*s/%.*s had ended, and goes on",
 			LAB_VIEW_ARG(g->moving), GROUP_TEXT(oracle, g));

@@ -231,12 +231,13 @@ static void add_step(struct oracle *oracle, const struct group_row *g)
 		(struct group_step){ g, r->now_ns, g->backend, g->alt, g->moving.len > 0 };
 }
 
-static void end_move(struct oracle *oracle, struct lab_view moving)
+/* Moves have names of their own within their group. */
+static void end_move(struct oracle *oracle, struct lab_view group, struct lab_view moving)
 {
 	bool is_new;
 
 	if (moving.len > 0)
-		(void)ROW_OF(oracle, ROW_MOVE, moving, LAB_VIEW(""), uint64_t, &is_new);
+		(void)ROW_OF(oracle, ROW_MOVE, moving, group, uint64_t, &is_new);
 }
 
 static bool is_new_still(const struct oracle *oracle, uint64_t made_ns)
@@ -286,7 +287,7 @@ static void see_group(struct oracle *oracle, const struct cqlemu_entry *entry)
 	if (is_set(backend))
 		routing_check_change(oracle, g, &old, is_new);
 	if (!lab_view_eq(old.moving, moving))
-		end_move(oracle, old.moving);
+		end_move(oracle, g->name, old.moving);
 }
 
 /* What the change says, before it is taken over. */

@@ -87,7 +87,7 @@ enum row_kind {
 	ROW_BACKEND = 'b',
 	ROW_GROUP = 'g',
 	ROW_USER = 'u',
-	ROW_MOVE = 'm',  /* a move that has ended */
+	ROW_MOVE = 'm',  /* a move that has ended, of a group */
 	ROW_ORDER = 'o', /* of a group; of all of them: without a key */
 	ROW_EVACUATION = 'e',
 	ROW_BALANCE = 'l',

@@ -202,6 +202,24 @@ static void what_is_over_stays_over(void **state)
 	(void)t_finds("R6 finished move is back");
 }
 
+/* Their times come from the rows' versions, which may be ahead of all clocks. */
+static void two_groups_may_have_moves_of_one_name(void **state)
+{
+	(void)state;
+	promise();
+	put("user_groups", "site_id, name, backend_id, alt_backend_id, moving",
+		AZ1 ", 'default-2', " B1 ", " B2 ", ''");
+	operates("cluster group move az1 default-2 backend-3");
+	put("user_groups", "site_id, name, backend_id, alt_backend_id, moving",
+		AZ1 ", 'default-2', " B1 ", " B3 ", 'backend-1:1'");
+	put("user_groups", "site_id, name, backend_id, alt_backend_id, moving",
+		AZ1 ", 'default-2', " B3 ", " B2 ", ''");
+	operates("cluster group move az1 default-1 backend-3");
+	put_group(B1, B3, "backend-1:1");
+	put_group(B3, B2, "");
+	t_passes();
+}
+
 static void an_order_holds(void **state)
 {
 	(void)state;
@@ -752,6 +770,7 @@ int main(void)
 		t_test(nor_do_groups_leave_who_is_online),
 		t_test(a_direct_move_was_ordered),
 		t_test(what_is_over_stays_over),
+		t_test(two_groups_may_have_moves_of_one_name),
 		t_test(an_order_holds),
 		t_test(until_somebody_orders_anew),
 		t_test(or_the_target_is_lost),
