@@ -14,6 +14,7 @@
 struct clean_move {
 	struct lab_view from, to;
 	uint64_t left, began, pulled; /* 0: not yet */
+	unsigned looks;               /* at the root, while it is pulled */
 	bool is_opened;               /* from the storage, as nobody knew that there was a source */
 	struct clean_move *before;
 };
@@ -77,8 +78,11 @@ static void opened(struct oracle *oracle, const struct lab_event *event)
 {
 	struct clean_move *m = move_to(oracle, event);
 
-	if (m != NULL && m->began == 0)
-		m->is_opened = true;
+	if (m == NULL || m->pulled != 0)
+		return;
+	/* The pull looks at the root once; who looks again is another session, beside it. */
+	m->looks += m->began != 0 && event->id == LAB_EV_metacache_user_refresh_finished;
+	m->is_opened = m->is_opened || m->began == 0 || m->looks > 1;
 }
 
 void ledger_flags_event(struct oracle *oracle, const struct lab_event *event)

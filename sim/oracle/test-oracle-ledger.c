@@ -344,6 +344,20 @@ static void so_may_one_that_came_too_late(void **state)
 	t_passes();
 }
 
+static void so_may_one_beside_another_session(void **state)
+{
+	(void)state;
+	flagged();
+	leaves("");
+	pull_event(LAB_EV_metacache_pull_started, LAB_OK, 0);
+	opens();
+	opens();
+	pull_event(LAB_EV_metacache_pull_finished, LAB_OK, 1);
+	t_see(2, 0);
+	t_audit_sees(T_SEEN);
+	t_passes();
+}
+
 static void so_may_one_after_a_move_that_timed_out(void **state)
 {
 	(void)state;
@@ -474,6 +488,7 @@ int main(void)
 		t_backends_test(or_has_lost_them),
 		t_backends_test(a_pull_that_failed_may_miss_them),
 		t_backends_test(so_may_one_that_came_too_late),
+		t_backends_test(so_may_one_beside_another_session),
 		t_backends_test(so_may_one_after_a_move_that_timed_out),
 		t_backends_test(what_others_have_changed_is_theirs),
 		t_backends_test(a_crash_after_the_pull_may_cost_them),
