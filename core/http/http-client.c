@@ -152,6 +152,16 @@ static void classify_silence(struct http_run *run)
 	run->error.retryable = run->class->retryable;
 }
 
+/* 412 to who set no condition says nothing of what is there. */
+static enum lab_code code_of(const struct http_run *run)
+{
+	const struct lab_http_headers *asked = &run->call->request->headers;
+
+	if (run->class->error == LAB_EXISTS && lab_http_header_get(asked, "If-None-Match").len == 0)
+		return LAB_INVALID;
+	return run->class->error;
+}
+
 static void classify_answer(struct http_run *run)
 {
 	const struct http_call *call = run->call;
@@ -168,7 +178,7 @@ static void classify_answer(struct http_run *run)
 	run->uncertain |= run->class->maybe_applied;
 	if (run->class->error == LAB_OK)
 		return;
-	lab_fail(&run->error, run->class->error, "%u", run->response.status);
+	lab_fail(&run->error, code_of(run), "%u", run->response.status);
 	run->error.retryable = run->class->retryable;
 	run->error.status = (uint16_t)run->response.status;
 }

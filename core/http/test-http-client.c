@@ -306,6 +306,19 @@ static void a_read_without_an_answer_is_only_unavailable(void **state)
 	assert_failed(probe, LAB_UNAVAILABLE, 5);
 }
 
+static void exists_is_an_answer_to_a_condition_only(void **state)
+{
+	struct probe *probe = *state;
+
+	fake_status(probe->world, 412);
+	run(probe);
+	assert_failed(probe, LAB_INVALID, 1);
+	lab_http_header_add(&probe->request.headers, LAB_VIEW("If-None-Match"), LAB_VIEW("*"));
+	fake_status(probe->world, 412);
+	run(probe);
+	assert_failed(probe, LAB_EXISTS, 2);
+}
+
 /* The last attempt's certain error says nothing about the first one. */
 static void a_write_stays_uncertain_after_a_certain_end(void **state)
 {
@@ -1126,6 +1139,7 @@ int main(void)
 		TEST(a_write_without_an_answer_is_uncertain),
 		TEST(a_read_without_an_answer_is_only_unavailable),
 		TEST(a_write_stays_uncertain_after_a_certain_end),
+		TEST(exists_is_an_answer_to_a_condition_only),
 		TEST(attempts_before_a_good_answer_are_told_of),
 		TEST(a_write_refused_before_it_began_fails_certainly),
 		TEST(a_503_that_is_not_the_storage_s_is_uncertain),
