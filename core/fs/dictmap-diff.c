@@ -26,24 +26,39 @@ bool dictmap_is_diff(const struct dictmap_fs *fs, const struct dictmap_path *pat
 	       (path->kind == DICTMAP_FOLDER_INDEX || path->kind == DICTMAP_USER_INDEX);
 }
 
-/* Names of bundles begin with the time at which they were made, by the clock of the host that made
- * them: the row came after it and, as no name is used twice, nothing that comes later is hidden. */
-uint64_t dictmap_bundle_delete_us(const struct dictmap_fs *fs, const struct dictmap_path *path)
+/* When a bundle was made, by the clock of the host that made it, to the second: its name begins
+ * with that. 0: it is no bundle. */
+static uint64_t made_us(const struct dictmap_path *path)
 {
-	uint64_t now_us = env_wall_us(fs->fs.settings.env) + fs->conf.delete_timestamp_ns / 1000;
 	struct lab_view rest = path->name, word, seconds;
 	uint8_t bytes[4];
-	uint64_t after_us;
 
 	if ((path->kind != DICTMAP_FOLDER_INDEX && path->kind != DICTMAP_USER_INDEX) ||
 		!lab_view_split(&rest, '.', &word) || !lab_view_split(&rest, '.', &seconds) ||
 		seconds.len != 2 * sizeof(bytes) || lab_unhex(seconds, bytes, sizeof(bytes)) < 0)
 		return 0;
-	after_us = ((uint64_t)bytes[0] << 24 | (uint64_t)bytes[1] << 16 | (uint64_t)bytes[2] << 8 |
-			   bytes[3]) *
-			   1000000 +
-		   BUNDLE_WRITE_US;
-	return after_us > now_us ? after_us : 0;
+	return ((uint64_t)bytes[0] << 24 | (uint64_t)bytes[1] << 16 | (uint64_t)bytes[2] << 8 |
+		       bytes[3]) *
+	       1000000;
+}
+
+/* The row is not much later and, as no name is used twice, nothing that comes later is hidden. */
+uint64_t dictmap_bundle_delete_us(const struct dictmap_fs *fs, const struct dictmap_path *path)
+{
+	uint64_t now_us = env_wall_us(fs->fs.settings.env) + fs->conf.delete_timestamp_ns / 1000;
+	uint64_t made = made_us(path), after_us = made + BUNDLE_WRITE_US;
+
+	return made > 0 && after_us > now_us ? after_us : 0;
+}
+
+/* The driver's own times do not go back with the clock, and those of the names do: a row that is
+ * later than its name by an hour is there after it was deleted. What is written again long after it
+ * was made (a rebuild) must be later than its deletion. */
+uint64_t dictmap_bundle_insert_us(const struct dictmap_fs *fs, const struct dictmap_path *path)
+{
+	uint64_t now_us = env_wall_us(fs->fs.settings.env), made = made_us(path);
+
+	return made > 0 && made <= now_us && now_us < made + BUNDLE_WRITE_US ? made : 0;
 }
 
 /* ---- the times of this host's rows ---- */

@@ -94,7 +94,7 @@ static int row_insert(struct dictmap_fs *fs, const struct dictmap_path *path, ui
 	struct lab_view oid, enum row_kind kind, struct lab_error *err)
 {
 	struct lab_arena *arena = row_arena(fs);
-	struct dict_change_options options = { 0 };
+	struct dict_change_options options = { .timestamp_us = dictmap_bundle_insert_us(fs, path) };
 	struct lab_view key, value;
 	int result;
 

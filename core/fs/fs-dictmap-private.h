@@ -94,8 +94,10 @@ struct dictmap_diff {
 
 /* Whether the path is a bundle that has such a row, and none of the other kind. */
 bool dictmap_is_diff(const struct dictmap_fs *fs, const struct dictmap_path *path);
-/* The least write time of the deletion of a bundle's row, in us; 0: now is late enough. */
+/* The least write time of the deletion of a bundle's row, in us; 0: now is late enough. The write
+ * time of its row: when it was made, whatever the driver's clock says; 0: now. */
 uint64_t dictmap_bundle_delete_us(const struct dictmap_fs *fs, const struct dictmap_path *path);
+uint64_t dictmap_bundle_insert_us(const struct dictmap_fs *fs, const struct dictmap_path *path);
 /* All hosts' rows of the folder, or of the user. */
 int dictmap_diff_list(struct dictmap_fs *fs, const struct dictmap_path *path,
 	struct lab_arena *arena, struct dictmap_diff **ret, size_t *ret_count,

@@ -405,16 +405,37 @@ static void delete_timestamp_beats_a_clock_that_is_ahead(void **state)
 	assert_int_equal(rows_after_skewed_delete(*state, DICTMAP(REFCOUNTED)), 1);
 }
 
+static void put_bundle_of_now(struct skewed *s, struct fs *fs)
+{
+	uint64_t seconds = env_wall_us(s->rig->hosts[1].env) / 1000000;
+	struct lab_error err;
+
+	(void)snprintf(s->name, sizeof(s->name), "bundle.%08x.00000.x", (unsigned)seconds);
+	OK(put(fs, path_of(s->rig, USER "/idx/", s->name), "index", &err));
+}
+
 /* By a clock that is an hour ahead of the other host's. */
 static void save_bundle(void *arg)
 {
 	struct skewed *s = arg;
-	uint64_t seconds = env_wall_us(s->rig->hosts[1].env) / 1000000;
 	struct lab_error err;
 	struct fs *fs = rig_open(s->rig, 1, s->uri, &err);
 
-	(void)snprintf(s->name, sizeof(s->name), "bundle.%08x.00000.x", (unsigned)seconds);
-	OK(put(fs, path_of(s->rig, USER "/idx/", s->name), "index", &err));
+	put_bundle_of_now(s, fs);
+	fs_deinit(&fs);
+}
+
+/* The clock is set right in between; what the driver stamps goes on from an hour ahead. */
+static void save_bundles_over_a_step(void *arg)
+{
+	struct skewed *s = arg;
+	struct lab_error err;
+	struct fs *fs = rig_open(s->rig, 1, s->uri, &err);
+
+	world_clock_offset(s->rig->hosts[1].host, INT64_C(3600) * 1000 * 1000);
+	put_bundle_of_now(s, fs);
+	world_clock_offset(s->rig->hosts[1].host, 0);
+	put_bundle_of_now(s, fs);
 	fs_deinit(&fs);
 }
 
@@ -438,6 +459,17 @@ static void a_base_is_deleted_whatever_the_clocks_say(void **state)
 	assert_int_equal(rig_row_count(rig, "shared/dictmap/" USER "/idx/"), 1);
 	rig_run(rig, 0, delete_bundle, &s);
 	assert_int_equal(rig_row_count(rig, "shared/dictmap/" USER "/idx/"), 0);
+}
+
+static void a_base_of_a_clock_that_was_set_back_is_deleted_too(void **state)
+{
+	struct rig *rig = *state;
+	struct skewed s = { .rig = rig, .uri = DICTMAP("storage-passthrough-paths=full") };
+
+	rig_run(rig, 1, save_bundles_over_a_step, &s);
+	assert_int_equal(rig_row_count(rig, "shared/dictmap/" USER "/idx/"), 2);
+	rig_run(rig, 0, delete_bundle, &s);
+	assert_int_equal(rig_row_count(rig, "shared/dictmap/" USER "/idx/"), 1);
 }
 
 RIG_TEST(an_object_id_prefix_ends_in_one_slash)
@@ -764,6 +796,7 @@ int main(void)
 		RIG_UNIT_TEST(nlinks_limit_limits_the_listing),
 		RIG_UNIT_TEST(delete_timestamp_beats_a_clock_that_is_ahead),
 		RIG_UNIT_TEST(a_base_is_deleted_whatever_the_clocks_say),
+		RIG_UNIT_TEST(a_base_of_a_clock_that_was_set_back_is_deleted_too),
 		RIG_UNIT_TEST(an_object_id_prefix_ends_in_one_slash),
 		RIG_UNIT_TEST(passed_through_objects_lie_under_their_path),
 		RIG_UNIT_TEST(passed_through_mails_are_copied_by_contents),
