@@ -80,6 +80,46 @@ static void what_is_different_is_found(void **state)
 	}
 }
 
+/* Which replicas have heard of it is another matter each time. */
+static void an_expunge_of_which_nobody_knows_may_have_happened_for_one(void **state)
+{
+	struct view other = common;
+
+	(void)state;
+	other.count = 1;
+	deliver();
+	(void)t_expunge(0, 2, 2, 2, HISTORY_UNCERTAIN);
+	see(1, &common, true);
+	see(2, &other, true);
+	finish();
+	t_passes();
+}
+
+static void but_not_for_other_mails(void **state)
+{
+	static const struct {
+		unsigned expunged;
+		enum history_outcome outcome;
+		const char *words;
+	} rows[] = { { 1, HISTORY_UNCERTAIN, "numbers of mails" },
+		{ 2, HISTORY_FAIL, "numbers of mails" } };
+
+	for (size_t i = 0; i < LAB_COUNT_OF(rows); i++) {
+		struct view other = common;
+
+		other.count = 1;
+		deliver();
+		(void)t_expunge(
+			0, rows[i].expunged, rows[i].expunged, rows[i].expunged, rows[i].outcome);
+		see(1, &common, true);
+		see(2, &other, true);
+		finish();
+		assert_non_null(strstr(t_finds("I22 backends disagree")->sentence, rows[i].words));
+		(void)t_teardown(state);
+		(void)t_setup_backends(state);
+	}
+}
+
 static void views_of_before_may_be_different(void **state)
 {
 	struct view other = common;
@@ -186,6 +226,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		t_backends_test(equal_views_pass),
 		t_backends_test(what_is_different_is_found),
+		t_backends_test(an_expunge_of_which_nobody_knows_may_have_happened_for_one),
+		t_backends_test(but_not_for_other_mails),
 		t_backends_test(views_of_before_may_be_different),
 		t_backends_test(a_folder_is_known_by_its_guid),
 		t_backends_test(a_folder_that_is_in_no_list_is_lost),
