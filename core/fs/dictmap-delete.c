@@ -178,14 +178,7 @@ int dictmap_delete_many(
 	ENV_HOLD(dictmap_env(fs), rows_deleted, dictmap_username(fs));
 	drop_objects(&batch, count);
 	lab_heap_free(heap, batch.drop);
-	for (size_t i = 0; i < count; i++) {
-		if (results[i].code == LAB_OK)
-			continue;
-		if (err != NULL)
-			*err = results[i];
-		return -1;
-	}
-	return 0;
+	return fs_first_failure(results, count, err);
 }
 
 int dictmap_delete(struct fs_file *file, struct lab_error *err)

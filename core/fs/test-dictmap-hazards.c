@@ -5,17 +5,9 @@
  * (scenarios/CATALOGUE.md).
  */
 #include "core/base/defect.h"
-#include "core/fs/testing/rig-test.h"
+#include "core/fs/testing/dictmap-test.h"
 
-#define USER "user@example.com"
-#define GUID "00d7d12ea08a3153175e0000dfbea952"
-#define GUID2 "11d7d12ea08a3153175e0000dfbea952"
-#define FOLDER USER "/mailboxes/" GUID "/"
-#define FOLDER2 USER "/mailboxes/" GUID2 "/"
-#define ROWS "shared/dictmap/" USER "/mailboxes/"
 #define DIFF_ROWS "shared/dictdiffmap/" USER "/mailboxes/"
-#define DICTMAP(settings) "dictmap:proxy:dict-async:cassandra ; posix:prefix=/s/ ; " settings
-#define REFCOUNTED "refcounting-table:storage-objectid-prefix=m/"
 #define BUNDLE "bundle.53f74dc2.0fbcf.c96d802b5d4df75307bb00001accfe22"
 #define DIFF1 BUNDLE "-d88ff1001d4bf753a1b800001accfe22"
 #define DIFF2 BUNDLE "-d88ff1001d4bf753a1b800001accfe23"
@@ -35,7 +27,7 @@ static char *mail_path(struct rig *rig, const char *name)
 	return lab_arena_printf(rig->arena, FOLDER "%s", name);
 }
 
-static size_t list(struct rig *rig, struct fs *fs, const char *path, uint32_t flags)
+static size_t list_size(struct rig *rig, struct fs *fs, const char *path, uint32_t flags)
 {
 	struct lab_view *names;
 	struct lab_error err;
@@ -324,19 +316,19 @@ RIG_TEST(a_diff_that_is_written_again_at_once_is_not_in_the_shadow_of_its_delete
 	for (unsigned i = 0; i < 3; i++) {
 		OK(put(fs, FOLDER "idx/" DIFF1, "1", &err));
 		assert_view(rig_row(rig, key), DIFF1);
-		assert_int_equal(list(rig, fs, FOLDER "idx/", 0), 1);
+		assert_int_equal(list_size(rig, fs, FOLDER "idx/", 0), 1);
 		OK(del(fs, FOLDER "idx/" DIFF1, &err));
 		assert_null(rig_row(rig, key).ptr);
-		assert_int_equal(list(rig, fs, FOLDER "idx/", 0), 0);
+		assert_int_equal(list_size(rig, fs, FOLDER "idx/", 0), 0);
 	}
 	/* The setting does its work where names are never used twice. */
 	OK(put(fs, FOLDER "idx/" BUNDLE, "1", &err));
 	OK(del(fs, FOLDER "idx/" BUNDLE, &err));
 	OK(put(fs, FOLDER "idx/" BUNDLE, "1", &err));
-	assert_int_equal(list(rig, fs, FOLDER "idx/", 0), 0);
+	assert_int_equal(list_size(rig, fs, FOLDER "idx/", 0), 0);
 	env_sleep(rig->hosts[0].env, 11 * LAB_SEC);
 	OK(put(fs, FOLDER "idx/" BUNDLE, "1", &err));
-	assert_int_equal(list(rig, fs, FOLDER "idx/", 0), 1);
+	assert_int_equal(list_size(rig, fs, FOLDER "idx/", 0), 1);
 	fs_deinit(&fs);
 }
 
@@ -369,7 +361,7 @@ static void read_what_the_row_says(void *arg)
 	struct lab_view text;
 	struct lab_error err;
 
-	assert_int_equal(list(n->rig, fs, FOLDER "idx/", 0), 1);
+	assert_int_equal(list_size(n->rig, fs, FOLDER "idx/", 0), 1);
 	OK(get(n->rig, fs, n->path, &text, &err));
 	assert_view(text, n->path);
 	fs_deinit(&fs);
@@ -415,8 +407,8 @@ RIG_TEST(only_read_only_rows_say_where_an_older_version_finds_the_bundle)
 	assert_view(text, "new");
 	OK(get(rig, both, USER "/idx/bundle.2", &text, &err));
 	assert_view(text, "newer");
-	assert_int_equal(list(rig, both, USER "/idx/", 0), 2);
-	assert_int_equal(list(rig, full, USER "/idx/", 0), 2);
+	assert_int_equal(list_size(rig, both, USER "/idx/", 0), 2);
+	assert_int_equal(list_size(rig, full, USER "/idx/", 0), 2);
 	fs_deinit(&full);
 	fs_deinit(&both);
 }
@@ -434,9 +426,9 @@ RIG_TEST(a_folder_without_a_bundle_is_in_no_listing_but_its_mails_are_there)
 		char name[33];
 
 		OK(create(fs, FOLDER, "hello", name, &err));
-		assert_int_equal(list(rig, fs, USER "/mailboxes/", FS_ITER_DIRS), 0);
+		assert_int_equal(list_size(rig, fs, USER "/mailboxes/", FS_ITER_DIRS), 0);
 		/* Who knows the GUID finds them. */
-		assert_int_equal(list(rig, fs, FOLDER, 0), i + 1);
+		assert_int_equal(list_size(rig, fs, FOLDER, 0), i + 1);
 		fs_deinit(&fs);
 	}
 }
@@ -463,7 +455,7 @@ RIG_TEST(buckets_that_fail_at_once_are_one_error)
 		rig_fail_at(rig, 0, RIG_FAIL);
 	}
 	assert_int_equal(rig->counts.iterating, 0);
-	assert_int_equal(list(rig, fs, FOLDER, 0), 0);
+	assert_int_equal(list_size(rig, fs, FOLDER, 0), 0);
 	fs_deinit(&fs);
 }
 
@@ -505,7 +497,7 @@ static void assert_all_listed(void *arg)
 	struct filler *f = arg;
 	struct fs *fs = open_on(f->rig, f->host, BUCKETS);
 
-	assert_int_equal(list(f->rig, fs, FOLDER, 0), f->count);
+	assert_int_equal(list_size(f->rig, fs, FOLDER, 0), f->count);
 	fs_deinit(&fs);
 }
 
@@ -514,7 +506,7 @@ static void look_above(void *arg)
 	struct filler *f = arg;
 	struct fs *fs = open_on(f->rig, f->host, BUCKETS);
 
-	assert_int_equal(list(f->rig, fs, FOLDER, FS_ITER_NOCACHE), f->count);
+	assert_int_equal(list_size(f->rig, fs, FOLDER, FS_ITER_NOCACHE), f->count);
 	fs_deinit(&fs);
 }
 
@@ -596,12 +588,12 @@ static void assert_none_is_hidden(void *arg)
 {
 	struct roll_over *r = arg;
 	struct fs *fs = open_on(r->rig, 1, BUCKETS);
-	size_t listed = list(r->rig, fs, FOLDER, 0);
+	size_t listed = list_size(r->rig, fs, FOLDER, 0);
 
 	/* The one that was on its way may be there. */
 	assert_true(listed == r->acked || listed == r->acked + 1);
 	assert_int_equal(listed, rig_forward_rows(r->rig));
-	assert_int_equal(list(r->rig, fs, FOLDER, FS_ITER_NOCACHE), listed);
+	assert_int_equal(list_size(r->rig, fs, FOLDER, FS_ITER_NOCACHE), listed);
 	fs_deinit(&fs);
 }
 
