@@ -136,20 +136,23 @@ static bool has_stamp(
 }
 
 /* The stamps of one side. An addition that the other side saw and does not have any more was taken
- * back there. True if the mail was not. */
+ * back there, which *ret_expunged tells. True if another was not. */
 static bool take_stamps(struct merge *merge, size_t which, const struct obox_record *const from[2],
-	struct obox_record *ret)
+	struct obox_record *ret, bool *ret_expunged)
 {
 	const struct side *side = &merge->sides[which], *other = &merge->sides[1 - which];
 	bool is_present = false;
 
+	*ret_expunged = false;
 	for (size_t i = 0; from[which] != NULL && i < from[which]->stamp_count; i++) {
 		struct obox_stamp stamp = stamp_of(side, &from[which]->stamps[i]);
 
 		if (stamp.flag == OBOX_PRESENT) {
 			if (stamp.modseq <= other->seen[stamp.author] &&
-				!has_stamp(other, from[1 - which], &stamp))
+				!has_stamp(other, from[1 - which], &stamp)) {
+				*ret_expunged = true;
 				continue;
+			}
 			is_present = true;
 		}
 		put_stamp(merge, ret, &stamp);
@@ -197,7 +200,8 @@ static uint32_t choose_uid(const struct merge *merge, const struct obox_record *
 	return 0;
 }
 
-/* Its additions of one side are gone on the other, which has added it anew. */
+/* An addition of one side is gone on the other, which has the mail again: by itself, or by another
+ * addition that it had not seen when it expunged the mail. */
 static bool has_flags_of_before(
 	const struct merge *merge, size_t gone, const struct obox_record *const from[2])
 {
@@ -215,8 +219,9 @@ static bool has_flags_of_before(
 static void merge_record(struct merge *merge, const struct obox_record *const from[2])
 {
 	struct obox_record record = { .mail = from[0] != NULL ? from[0]->mail : from[1]->mail };
-	bool a = take_stamps(merge, 0, from, &record), b = take_stamps(merge, 1, from, &record);
-	bool had_uid = false;
+	bool expunged[2], had_uid = false;
+	bool a = take_stamps(merge, 0, from, &record, &expunged[0]);
+	bool b = take_stamps(merge, 1, from, &record, &expunged[1]);
 
 	if (!a && !b) {
 		lab_heap_free(merge->out->heap, record.stamps);
@@ -224,7 +229,9 @@ static void merge_record(struct merge *merge, const struct obox_record *const fr
 	}
 	if (from[0] != NULL && from[1] != NULL) {
 		merge_mail(&record.mail, &from[1]->mail);
-		merge->result->revived += a != b && has_flags_of_before(merge, a ? 1 : 0, from);
+		for (size_t i = 0; i < 2; i++)
+			merge->result->revived +=
+				expunged[i] && has_flags_of_before(merge, i, from);
 	}
 	record.mail.uid = choose_uid(merge, from);
 	for (size_t i = 0; i < 2; i++) {

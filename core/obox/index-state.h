@@ -184,8 +184,8 @@ int obox_state_decode_changes(const struct obox_state *over, struct lab_view byt
 
 struct obox_merge_result {
 	uint32_t renumbered; /* mails that have a new UID, within the UIDVALIDITY */
-	/* Mails that one side had expunged and then found again, with flags of before that only the
-	 * other side has: nobody else would hear of them. */
+	/* Mails that one side had expunged and then found again, or heard of by another addition,
+	 * with flags of before that only the other side has: nobody else would hear of them. */
 	uint32_t revived;
 	bool uidvalidity_changed; /* neither side had it */
 	bool skipped_renumbering; /* it would have been more than the limit: a new UIDVALIDITY */

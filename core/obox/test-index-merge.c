@@ -154,6 +154,32 @@ static void flags_of_before_an_expunge_that_was_undone_are_told_of(void **state)
 	end();
 }
 
+/* It was added on either side, expunged on one that had not seen the other's addition, and so came
+ * back there without the flags of before; who has them still does tell of them. */
+static void flags_of_before_an_expunge_of_one_addition_are_told_of(void **state)
+{
+	struct obox_state *earlier, *known;
+
+	(void)state;
+	begin(1);
+	(void)add(p.a, A, 2);
+	(void)add(p.b, B, 2);
+	assert_int_equal(flag(p.a, A, 2, OBOX_FLAGGED, true), 1);
+	earlier = p.b;
+	p.b = merged(p.a, earlier);
+	assert_int_equal(expunge(p.a, 2), 1);
+	known = p.a;
+	p.a = merged(known, earlier);
+	assert_string_equal(text_of(p.a), "1:1 3:2");
+	assert_int_equal(last.revived, 0);
+	merge_pair();
+	assert_string_equal(text_of(p.m), "1:1 3:2F");
+	assert_int_equal(last.revived, 1);
+	obox_state_free(&earlier);
+	obox_state_free(&known);
+	end();
+}
+
 static void flags_merge_one_by_one(void **state)
 {
 	(void)state;
@@ -633,6 +659,7 @@ int main(void)
 		T(saves_on_one_side_keep_their_uids),
 		T(an_expunge_wins),
 		T(flags_of_before_an_expunge_that_was_undone_are_told_of),
+		T(flags_of_before_an_expunge_of_one_addition_are_told_of),
 		T(flags_merge_one_by_one),
 		T(of_two_changes_of_one_flag_the_later_holds),
 		T(a_change_undone_on_one_side_is_undone),
