@@ -3,6 +3,7 @@
  * cluster-stats.c - what proxies see of backends and sites: proxy_dest_stats (palomar 1.2, 2.1).
  */
 #include "core/cluster/cluster-private.h"
+#include "core/base/defect.h"
 
 #define DESTS_MAX 4096
 
@@ -53,6 +54,8 @@ static int put_window(struct cluster *c, struct cluster_id site, int64_t window_
 
 	if (counts->success == 0 && counts->failure == 0)
 		return 0;
+	if (counts->failure > counts->success && lab_defect(PROXIES_JUDGE))
+		(void)cluster_backend_status(c->geodb, name, CLUSTER_OFFLINE, err);
 	/* What cannot be told now is old news in the next window. */
 	*counts = (struct cluster_dest){ 0, 0 };
 	return geodb_put(c->geodb, CLUSTER_TABLE_STATS, &row, CLUSTER_ALL_COLUMNS, 0, err);
