@@ -249,8 +249,8 @@ static bool has_returned(struct oracle *oracle, const struct history_op *listing
 	return false;
 }
 
-const char *oracle_excuse_return_to(
-	struct oracle *oracle, const struct oracle_case *c, const struct history_op *op)
+const char *oracle_excuse_return_to(struct oracle *oracle, const struct oracle_case *c,
+	const struct history_op *op, struct lab_view folder)
 {
 	const char *excuse = oracle_excuse_clock(oracle, c);
 
@@ -259,7 +259,7 @@ const char *oracle_excuse_return_to(
 
 		if (listing->kind == HISTORY_SELECT && listing->outcome == HISTORY_OK &&
 			lab_view_eq(listing->user, op->user) &&
-			lab_view_eq(listing->folder, op->folder) &&
+			lab_view_eq(listing->folder, folder) &&
 			has_returned(oracle, listing, op->ended_event))
 			return excuse;
 	}

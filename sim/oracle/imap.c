@@ -219,7 +219,7 @@ static const char *excuse_apart(
 
 enum relation {
 	UNRELATED, /* nobody promised anything */
-	APART,     /* and neither knew of the other, for a reason */
+	APART,     /* neither knew of the other */
 	RELATED
 };
 
@@ -237,9 +237,7 @@ static enum relation relation(struct imap *imap, const struct imap_folder *folde
 		knowledge_knew(
 			k, folder->key, a->life, a->op->invoked_event, b->life, b->op->ended_event))
 		return RELATED;
-	if (!knowledge_has_uploads(k))
-		return UNRELATED;
-	return excuse_apart(imap, a->op, b->op) != NULL ? APART : RELATED;
+	return knowledge_has_uploads(k) ? APART : UNRELATED;
 }
 
 static uint64_t renumberings(struct imap *imap, const struct imap_folder *folder, uint64_t to)
@@ -248,12 +246,20 @@ static uint64_t renumberings(struct imap *imap, const struct imap_folder *folder
 		LAB_EV_obox_index_merge_uids_renumbered, 0, to);
 }
 
-/* Where a mail is that nobody was told of, whoever lists the folder anew counts it. */
+/* Where a mail is that nobody was told of, whoever lists the folder anew counts it. So does who
+ * knew that a mail was expunged, and finds it again: it takes the next UID there, and the mails
+ * after it others than where it still has the one of before. */
 static const char *excuse_of(struct imap *imap, enum relation related,
 	const struct history_op *before, const struct history_op *op)
 {
-	return related == APART ? excuse_apart(imap, before, op)
-				: oracle_excuse_lie(imap->oracle, imap->c, op->user);
+	const char *excuse = related == APART ? excuse_apart(imap, before, op) : NULL;
+
+	if (excuse == NULL)
+		excuse = oracle_excuse_lie(imap->oracle, imap->c, op->user);
+	if (excuse == NULL && related == APART)
+		excuse = oracle_excuse_return_to(imap->oracle, imap->c, op,
+			op->kind == HISTORY_SELECT ? op->folder : op->target);
+	return excuse;
 }
 
 static void check_same_mail(struct imap *imap, struct imap_folder *folder,
@@ -595,7 +601,7 @@ static void check_status(struct imap *imap, const struct history_op *op)
 static const char *excuse_renumbering(
 	struct imap *imap, const struct history_op *op, const struct imap_folder *folder)
 {
-	const char *excuse = oracle_excuse_return_to(imap->oracle, imap->c, op);
+	const char *excuse = oracle_excuse_return_to(imap->oracle, imap->c, op, op->folder);
 	uint64_t since;
 
 	if (excuse != NULL)

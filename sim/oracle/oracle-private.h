@@ -472,10 +472,10 @@ const char *oracle_excuse_race(struct oracle *oracle, const struct oracle_instan
 /* The mail was removed before that event, and is there nevertheless (2): what clocks permit. */
 const char *oracle_excuse_return(const struct oracle *oracle, const struct oracle_case *c,
 	const struct oracle_instance *instance, uint64_t event);
-/* A mail of the operation's folder was removed before the operation ended, and some listing has it
- * nevertheless. */
-const char *oracle_excuse_return_to(
-	struct oracle *oracle, const struct oracle_case *c, const struct history_op *op);
+/* A mail of that folder of the operation's user was removed before the operation ended, and some
+ * listing has it nevertheless. */
+const char *oracle_excuse_return_to(struct oracle *oracle, const struct oracle_case *c,
+	const struct history_op *op, struct lab_view folder);
 /* One of those that it was copied from was, before it was copied. */
 const char *oracle_excuse_returned_source(
 	struct oracle *oracle, const struct oracle_case *c, const struct oracle_instance *instance);

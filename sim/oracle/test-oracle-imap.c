@@ -563,6 +563,95 @@ static void clocks_that_bring_nothing_back_renumber_nothing(void **state)
 	(void)t_finds("I9 renumbered without cause");
 }
 
+static void expunge_from(unsigned folder, unsigned name, unsigned n)
+{
+	struct history_op op = t_op_at(HISTORY_EXPUNGE, 1, n);
+
+	op.folder = lab_view_cstr(t_folder(folder));
+	t_folder_guid(folder, op.mailbox_guid);
+	op.source = t_object(name, n);
+	(void)t_run(op, HISTORY_OK);
+}
+
+/* It is numbered anew by who had expunged it, and by nobody else; so the other's UIDs are other
+ * mails' there. Not before that, not in another folder, not if the other one knew it, and not if it
+ * was no clock. */
+static void a_mail_that_clocks_brought_back_shifts_uids(void **state)
+{
+	static const struct {
+		bool is_gone, is_later, is_elsewhere, is_known, is_no_clock;
+		unsigned failures;
+	} rows[] = {
+		{ .failures = 0 },
+		{ .is_gone = true, .failures = 1 },
+		{ .is_later = true, .failures = 1 },
+		{ .is_elsewhere = true, .failures = 1 },
+		{ .is_known = true, .failures = 1 },
+		/* It must not be back, either. */
+		{ .is_no_clock = true, .failures = 2 },
+	};
+
+	for (size_t i = 0; i < LAB_COUNT_OF(rows); i++) {
+		unsigned folder = rows[i].is_elsewhere ? 1 : 0, name = folder == 0 ? 1 : 7;
+
+		t_set_clock_error(rows[i].is_no_clock ? 0 : 5000001);
+		deliver(3);
+		t_copy_at(1, 1, 7);
+		t_upload(3, 1);
+		if (!rows[i].is_later)
+			expunge_from(folder, name, 1);
+		t_lists(1, LIST(.uidnext = 5), { .n = 2, .uid = 4 });
+		t_upload(1, rows[i].is_known ? 0 : 1);
+		t.now += LAB_MINUTE;
+		t_refresh(2, 0, "refreshed_changed");
+		t_lists(2, LIST(.uidnext = 5), { .n = 3, .uid = 4 });
+		if (rows[i].is_later)
+			expunge_from(folder, name, 1);
+		if (rows[i].is_gone)
+			finish_with({ .n = 2 }, { .n = 3 });
+		else
+			finish_with({ .n = 1 }, { .n = 2 }, { .n = 3 });
+		t_lists(T_AUDIT, LIST(.folder = 1, .uidvalidity = 5000), { .n = 7, .oid = 1 });
+		t_judge();
+		assert_int_equal(t.verdict.failures, rows[i].failures);
+		assert_int_equal(t.verdict.count, rows[i].is_gone ? 1 : 2);
+		assert_string_equal(t.verdict.findings[rows[i].failures == 1 ? 0 : 1].signature,
+			"I7 UID of two mails");
+		(void)t_teardown(state);
+		(void)t_setup_backends(state);
+	}
+}
+
+/* The UIDs of a copy are those of its target. */
+static void not_those_of_copies_out_of_its_folder(void **state)
+{
+	struct history_op copy;
+
+	(void)state;
+	t_set_clock_error(5000001);
+	deliver(2);
+	t_copy_at(1, 1, 7);
+	t_upload(3, 1);
+	expunge_from(0, 2, 2);
+	t_lists(1, LIST(.folder = 1, .uidnext = 5), { .n = 7, .uid = 4, .oid = 1 });
+	t.now += LAB_MINUTE;
+	t_rows(1, 8, 1);
+	copy = t_op_at(HISTORY_COPY, 2, 1);
+	copy.source = t_object(1, 1);
+	copy.made = t_object(8, 1);
+	copy.target = lab_view_cstr(t_folder(1));
+	t_folder_guid(1, copy.target_guid);
+	copy.target_uid = 4;
+	copy.target_uidvalidity = 100;
+	(void)t_run(copy, HISTORY_OK);
+	finish_with({ .n = 1 }, { .n = 2 });
+	t_lists(T_AUDIT, LIST(.folder = 1, .uidvalidity = 5000), { .n = 7, .oid = 1 },
+		{ .n = 8, .oid = 1 });
+	t_judge();
+	assert_int_equal(t.verdict.failures, 1);
+	assert_string_equal(t.verdict.findings[0].signature, "I7 UID of two mails");
+}
+
 /* A mail that was said not to be saved, and is there: then, or after the merge. */
 struct denied {
 	const char *backend; /* that was lied to */
@@ -866,6 +955,8 @@ int main(void)
 		t_backends_test(one_at_a_time_is_no_cause_for_it),
 		t_backends_test(what_clocks_bring_back_may_be_renumbered),
 		t_backends_test(clocks_that_bring_nothing_back_renumber_nothing),
+		t_backends_test(a_mail_that_clocks_brought_back_shifts_uids),
+		t_backends_test(not_those_of_copies_out_of_its_folder),
 		t_backends_test(a_mail_that_was_denied_renumbers),
 		t_backends_test(no_other_mail_does),
 		t_backends_test(who_gives_up_an_index_numbers_anew),
