@@ -11,6 +11,7 @@
 #include "core/obox/metacache-pull.h"
 
 #include "core/obox/metacache-private.h"
+#include "core/base/defect.h"
 #include "core/env/hold.h"
 
 #define MAGIC "oboxpull"
@@ -90,7 +91,8 @@ static uint32_t pack_if_trusted(struct obox_mailbox *mailbox, struct lab_buf *ou
 
 	mailbox->references++;
 	obox_mailbox_lock(mailbox);
-	if (!mailbox->is_gone && mailbox->index.state->uidvalidity != 0) {
+	if (!mailbox->is_gone && mailbox->index.state->uidvalidity != 0 &&
+		(changes_of(mailbox) == METACACHE_UNCHANGED || !lab_defect(PULL_LEAVES_CHANGES))) {
 		pack_folder(mailbox, out);
 		packed = 1;
 	}

@@ -298,7 +298,7 @@ int obox_mailbox_clean(struct obox_mailbox *mailbox, struct lab_error *err)
 	obox_mailbox_lock(mailbox);
 	/* Modseqs that no bundle has: of merges, and of a host that was new. */
 	mailbox->index.changes += obox_sync_is_ahead(mailbox);
-	if (!lab_defect(CLEANED_BEFORE_UPLOAD) &&
+	if (!lab_defect(CLEANED_BEFORE_UPLOAD) && !lab_defect(PULL_LEAVES_CHANGES) &&
 		obox_upload(mailbox, OBOX_UPLOAD_CHANGES, "metacache_worker:cmd_clean", err) < 0)
 		result = -1;
 	if (result == 0 && !mailbox->is_gone) {
