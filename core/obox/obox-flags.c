@@ -103,9 +103,9 @@ void obox_flags_from_id(struct obox_mailbox *mailbox, uint32_t uid)
 		obox_flags_add_attachment(mailbox, uid, extra == FS_OBJECTID_EXTRA_ATTACHMENT);
 }
 
-static bool is_derived(const char *keyword)
+static bool is_derived(struct lab_view name)
 {
-	return strcmp(keyword, HAS_ATTACHMENT) == 0 || strcmp(keyword, HAS_NO_ATTACHMENT) == 0;
+	return lab_view_eq_cstr(name, HAS_ATTACHMENT) || lab_view_eq_cstr(name, HAS_NO_ATTACHMENT);
 }
 
 void obox_flags_add(
@@ -114,44 +114,27 @@ void obox_flags_add(
 	for (size_t i = 0; i < count; i++) {
 		uint16_t flag = system_flag(names[i]);
 
-		if (flag != 0 ||
-			obox_state_keyword(mailbox->index.state, names[i], &flag, NULL) == 0)
+		if (flag == 0 &&
+			obox_state_keyword(mailbox->index.state, names[i], &flag, NULL) < 0)
+			continue;
+		if (is_derived(names[i]))
+			set_derived(mailbox, uid, flag);
+		else
 			(void)obox_index_set_flag(&mailbox->index, uid, flag, true);
 	}
 }
 
-static void copy_flag(struct obox_mailbox *from, const struct obox_stamp *stamp,
-	struct obox_mailbox *to, uint32_t to_uid)
+size_t obox_flags_keep(const struct obox_mailbox *mailbox, uint32_t uid, struct lab_arena *arena,
+	struct lab_view **ret)
 {
-	uint16_t flag = stamp->flag;
-	const char *name;
+	const struct obox_record *record = obox_state_find(mailbox->index.state, uid);
+	size_t max = record == NULL ? 0 : record->stamp_count, count;
 
-	if (flag == OBOX_PRESENT || !stamp->is_set)
-		return;
-	if (flag >= OBOX_FIRST_KEYWORD) {
-		name = from->index.state->keywords[flag - OBOX_FIRST_KEYWORD];
-		if (obox_state_keyword(to->index.state, lab_view_cstr(name), &flag, NULL) < 0)
-			return;
-		if (is_derived(name)) {
-			set_derived(to, to_uid, flag);
-			return;
-		}
-	}
-	(void)obox_index_set_flag(&to->index, to_uid, flag, true);
-}
-
-void obox_flags_copy(
-	struct obox_mailbox *from, uint32_t uid, struct obox_mailbox *to, uint32_t to_uid)
-{
-	const struct obox_record *record = obox_state_find(from->index.state, uid);
-	struct obox_record source;
-
-	if (record == NULL)
-		return;
-	/* The same folder's records move when one is added, but not their stamps. */
-	source = *record;
-	for (size_t i = 0; i < source.stamp_count; i++)
-		copy_flag(from, &source.stamps[i], to, to_uid);
+	*ret = lab_arena_array(arena, struct lab_view, max);
+	count = obox_flags(mailbox, uid, *ret, max);
+	for (size_t i = 0; i < count; i++)
+		(*ret)[i] = lab_arena_copy(arena, (*ret)[i]);
+	return count;
 }
 
 uint64_t obox_mailbox_highest_modseq(const struct obox_mailbox *mailbox)

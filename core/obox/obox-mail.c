@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #define PARALLEL_COPIES_MAX 32
+#define FLAGS_BYTES_MAX ((size_t)1 << 30)
 
 static struct obox_mail mail_of(const struct obox_saved *saved)
 {
@@ -280,16 +281,32 @@ void obox_fetch_many(struct obox_mailbox *mailbox, const uint32_t *uids, size_t 
 
 /* ---- copy ---- */
 
+struct copied {
+	struct obox_mail added;           /* what the index gets */
+	uint8_t source[ENV_GUID128_SIZE]; /* its name */
+	struct lab_view *flags;           /* of the source, in the batch's arena */
+	size_t flag_count;
+};
+
 struct copy_batch {
 	struct obox_mailbox *from, *to;
 	struct obox_result *results;
-	struct obox_mail *added; /* what the index gets of each */
+	struct copied *copies;
+	struct lab_arena *arena;
 	bool is_move;
 	bool is_written; /* obox_disable_fast_copy: each copy is a save of what was read */
 };
 
-static int copy_one(struct copy_batch *batch, struct obox_result *result, struct obox_mail *added)
+static void keep_flags(const struct copy_batch *batch, uint32_t uid, struct copied *copied)
 {
+	if (!lab_defect(COPY_WITHOUT_FLAGS))
+		copied->flag_count =
+			obox_flags_keep(batch->from, uid, batch->arena, &copied->flags);
+}
+
+static int copy_one(struct copy_batch *batch, struct obox_result *result, struct copied *copied)
+{
+	struct obox_mail *added = &copied->added;
 	const struct obox_mail *found = obox_index_find(&batch->from->index, result->uid);
 	struct obox_mail source;
 	struct fs_file *from, *to;
@@ -298,6 +315,8 @@ static int copy_one(struct copy_batch *batch, struct obox_result *result, struct
 	if (found == NULL)
 		return no_such_uid(batch->from, result->uid, &result->err);
 	source = *found;
+	memcpy(copied->source, source.name, sizeof(copied->source));
+	keep_flags(batch, result->uid, copied);
 	if (!batch->is_written)
 		result->is_sole = obox_reference_begin(batch->from, result->uid, batch->is_move);
 	from = obox_mail_open(batch->from, &source, FS_OPEN_READONLY);
@@ -324,9 +343,22 @@ static void copy_of_batch(void *ctx, size_t i)
 	struct copy_batch *batch = ctx;
 	struct obox_result *result = &batch->results[i];
 
-	result->copied = copy_one(batch, result, &batch->added[i]) == 0;
+	result->copied = copy_one(batch, result, &batch->copies[i]) == 0;
 	if (result->copied)
 		result->err.code = LAB_OK;
+}
+
+/* With the flags that the source has now, or had when it was still there: it may have been expunged
+ * or numbered anew meanwhile. */
+static void append_copy(struct copy_batch *batch, struct obox_result *result, struct copied *copied)
+{
+	const struct obox_mail *source = obox_index_find_name(&batch->from->index, copied->source);
+
+	if (source != NULL)
+		keep_flags(batch, source->uid, copied);
+	obox_reference_added(batch->to, result, &copied->added);
+	result->saved.uid = copied->added.uid;
+	obox_flags_add(batch->to, result->saved.uid, copied->flags, copied->flag_count);
 }
 
 /* UIDs in the order in which the mails were asked for, whichever copy came to its end first. */
@@ -336,13 +368,8 @@ static void append_copies(struct copy_batch *batch, size_t count)
 		struct obox_result *result = &batch->results[i];
 
 		batch->to->sync.has_uncertain |= result->err.code == LAB_UNCERTAIN;
-		if (result->copied) {
-			obox_reference_added(batch->to, result, &batch->added[i]);
-			result->saved.uid = batch->added[i].uid;
-			if (!lab_defect(COPY_WITHOUT_FLAGS))
-				obox_flags_copy(
-					batch->from, result->uid, batch->to, result->saved.uid);
-		}
+		if (result->copied)
+			append_copy(batch, result, &batch->copies[i]);
 		report(batch->to, LAB_EV_obox_copy_finished, &result->saved, &result->err);
 	}
 }
@@ -397,7 +424,8 @@ static void copy_results(struct copy_batch *batch, size_t count)
 		(void)refuse_batch(batch->results, count, &err, NULL);
 		return;
 	}
-	batch->added = lab_new_array(user->env->heap, struct obox_mail, count);
+	batch->copies = lab_new_array(user->env->heap, struct copied, count);
+	batch->arena = lab_arena_new(user->env->heap, FLAGS_BYTES_MAX);
 	fs_set_reason(user->fs, "obox:mail_copy");
 	batch->to->sync.saving++;
 	env_for_each(user->env, count, parallel_of(batch, count), copy_of_batch, batch);
@@ -405,7 +433,8 @@ static void copy_results(struct copy_batch *batch, size_t count)
 	batch->to->sync.saving--;
 	tell_uids(batch, count);
 	obox_mailbox_end(batch->to);
-	lab_heap_free(user->env->heap, batch->added);
+	lab_arena_free(&batch->arena);
+	lab_heap_free(user->env->heap, batch->copies);
 }
 
 /* `to` is NULL where nothing is added. */

@@ -270,13 +270,13 @@ int obox_mail_copy_contents(struct fs_file *from, struct fs_file *to, struct obo
 void obox_flags_from_id(struct obox_mailbox *mailbox, uint32_t uid);
 /* What was found when it was saved. */
 void obox_flags_add_attachment(struct obox_mailbox *mailbox, uint32_t uid, bool has_attachment);
-/* Flags that a mail is saved with. */
+/* Flags that a mail is saved with, or that its source had (RFC 3501, COPY), except for keywords
+ * that the folder has no room for. */
 void obox_flags_add(
 	struct obox_mailbox *mailbox, uint32_t uid, const struct lab_view *names, size_t count);
-/* A copy has the flags of its source (RFC 3501, COPY), except for keywords that its folder has no
- * room for. Nothing if the source is gone. */
-void obox_flags_copy(
-	struct obox_mailbox *from, uint32_t uid, struct obox_mailbox *to, uint32_t to_uid);
+/* Those of a mail, in the arena: how many. None if there is no such mail. */
+size_t obox_flags_keep(const struct obox_mailbox *mailbox, uint32_t uid, struct lab_arena *arena,
+	struct lab_view **ret);
 
 /* ---- references (obox-references.c) ---- */
 

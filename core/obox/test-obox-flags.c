@@ -150,6 +150,63 @@ static void copies_have_the_flags_of_their_source(void **state)
 	node_stop(&node);
 }
 
+struct mover {
+	struct obox_mailbox *box, *to;
+	uint32_t uid;
+};
+
+static void move_in_fiber(void *arg)
+{
+	struct mover *m = arg;
+	struct obox_result result;
+	struct lab_error err;
+
+	OK(obox_move(m->box, &m->uid, 1, m->to, &result, &err));
+}
+
+/* Whether the source was gone when its copy came to be. */
+static bool copy_beside(
+	struct node *node, struct mover *mover, struct obox_mailbox *to, uint64_t after_ns)
+{
+	struct obox_result result;
+	struct lab_error err;
+	bool is_copied, is_gone;
+
+	mover->uid = deliver(mover->box, "1");
+	(void)store(mover->box, mover->uid, SEEN, true);
+	(void)store(mover->box, mover->uid, WORK, true);
+	OK(env_spawn(node->user->env, "move", move_in_fiber, mover, &err));
+	env_sleep(node->user->env, after_ns);
+	is_copied = obox_copy(mover->box, &mover->uid, 1, to, &result, &err) == 0;
+	is_gone = obox_mailbox_find(mover->box, mover->uid) == NULL;
+	assert_true(!is_copied || (obox_has_flag(to, result.saved.uid, SEEN) &&
+					  obox_has_flag(to, result.saved.uid, WORK)));
+	env_sleep(node->user->env, 20 * LAB_SEC);
+	return is_copied && is_gone;
+}
+
+static void copy_sources_that_move(struct node *node)
+{
+	struct obox_mailbox *box = box_open(node, "INBOX"), *to = box_open(node, "Other");
+	struct mover mover = { .box = box, .to = to };
+	unsigned late = 0;
+
+	for (unsigned i = 0; i < 50; i++)
+		late += copy_beside(node, &mover, to, i * node->rig->delay_ns / 4);
+	assert_true(late > 0);
+	obox_mailbox_close(&box);
+	obox_mailbox_close(&to);
+}
+
+static void copies_have_the_flags_of_a_source_that_is_moved_meanwhile(void **state)
+{
+	struct node node;
+
+	node_start(&node, *state, 0);
+	node_run(&node, copy_sources_that_move);
+	node_stop(&node);
+}
+
 static void save_with_flags(struct node *node)
 {
 	const struct lab_view flags[] = { SEEN, LAB_VIEW("no keyword"), WORK };
@@ -191,6 +248,7 @@ int main(void)
 		RIG_UNIT_TEST(a_clean_stop_and_a_rescan_keep_flags),
 		RIG_UNIT_TEST(a_mail_is_saved_with_its_flags),
 		RIG_UNIT_TEST(copies_have_the_flags_of_their_source),
+		RIG_UNIT_TEST(copies_have_the_flags_of_a_source_that_is_moved_meanwhile),
 	};
 
 	return cmocka_run_group_tests_name("obox-flags", tests, NULL, NULL);
