@@ -174,6 +174,15 @@ static int serve_clean(struct backend *backend, struct lab_view username, struct
 			   : result;
 }
 
+/* The other host goes on where this one has ended. */
+static void hand_over(struct backend *backend, struct lab_view username)
+{
+	struct obox_user *user = lab_map_get(backend_get_users(backend), username);
+
+	if (user != NULL)
+		obox_user_was_elsewhere(user);
+}
+
 void metacache_serve(struct backend *backend, struct lab_view request, struct lab_buf *answer)
 {
 	struct lab_reader reader = { .rest = request };
@@ -196,6 +205,7 @@ void metacache_serve(struct backend *backend, struct lab_view request, struct la
 		lab_buf_append_cstr(answer, err.message);
 	} else {
 		err.code = LAB_OK;
+		hand_over(backend, reader.rest);
 	}
 	report(backend, LAB_EV_metacache_pull_finished, reader.rest, host, "server", 0, &err);
 }

@@ -4,8 +4,8 @@
  * backend that had the user last, and says that it is this one now (obox 5.7, palomar 2.6).
  *
  * The key is shared/metacache_last_host/<user>, its value the name of a backend. A row that could
- * not be read or written costs nothing but a pull: storage will do, and the next access tries
- * again.
+ * not be read or written costs a pull, and a look at each folder: storage will do, and the next
+ * access tries again.
  */
 #include "core/obox/metacache-pull.h"
 #include "core/obox/obox-private.h"
@@ -72,6 +72,8 @@ static void follow(struct obox_user *user, struct lab_arena *arena)
 	dict_escape(&key, lab_view_cstr(user->username));
 	found = dict_lookup(user->last_host_dict, lab_buf_view(&key), arena, &values, &err);
 	host = found > 0 ? values.items[0] : LAB_VIEW("");
+	if (!lab_view_eq_cstr(host, user->env->hostname))
+		obox_user_was_elsewhere(user);
 	if (found < 0) {
 		report(user, "metacache_last_host was not read", &err);
 	} else if (!lab_view_eq_cstr(host, user->env->hostname)) {

@@ -116,6 +116,7 @@ struct obox_user {
 	struct dict *last_host_dict; /* metacache_last_host_dict; NULL: nobody is asked */
 	bool is_following;           /* some fiber asks it, and takes what is to be taken */
 	struct env_cond followed_cond;
+	uint64_t handovers; /* how often another host turned out to have, or to have had, it */
 };
 
 /* What is in storage of a folder's index, and what is not (obox-refresh.c, obox-upload.c). */
@@ -153,10 +154,11 @@ struct obox_mailbox {
 	uint64_t compared_ns; /* with the listing that was asked for then; 0: never */
 	/* The root's, when it was compared: another one makes it be compared again. */
 	uint64_t generation;
-	bool is_reborn;   /* its user was deleted: the index is of the one before */
-	bool is_gone;     /* deleted, here or by another backend: no operation begins any more */
-	bool is_rescuing; /* some session saves again what was saved here */
-	bool is_left;     /* ... and nothing that was saved here is to be looked for in it */
+	uint64_t handovers; /* the user's, then */
+	bool is_reborn;     /* its user was deleted: the index is of the one before */
+	bool is_gone;       /* deleted, here or by another backend: no operation begins any more */
+	bool is_rescuing;   /* some session saves again what was saved here */
+	bool is_left;       /* ... and nothing that was saved here is to be looked for in it */
 	/* Came from another host, which had it in no bundle: 0, 1, or 2 with flags. */
 	unsigned pulled_changes;
 	bool is_pulled; /* came from another host, and was not compared yet */
@@ -171,6 +173,9 @@ struct obox_mailbox {
 /* Builds the user's stack from the settings. -1 LAB_INVALID. */
 int obox_user_new(struct backend *backend, struct lab_view name, struct obox_user **ret,
 	struct lab_error *err);
+/* Another host may have shown more of its folders than is known here: they are compared anew, and
+ * what comes is above all that. */
+void obox_user_was_elsewhere(struct obox_user *user);
 /* All its folders that are open here. -1 with the first error. */
 int obox_user_flush(
 	struct obox_user *user, bool important_only, const char *reason, struct lab_error *err);
@@ -325,7 +330,7 @@ void obox_sync_close(struct obox_mailbox *mailbox);
 bool obox_sync_is_ahead(const struct obox_mailbox *mailbox);
 /* What an index last showed that was removed since, when all of it was in bundles. */
 struct obox_cleaned {
-	uint64_t highest_modseq;
+	uint64_t highest_modseq, handovers;
 	uint32_t uidvalidity;
 };
 /* Before that. */

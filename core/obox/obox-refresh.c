@@ -502,8 +502,8 @@ void obox_sync_cleaned(struct obox_mailbox *mailbox)
 		return;
 	if (*slot == NULL)
 		*slot = lab_new(mailbox->user->env->heap, struct obox_cleaned);
-	*(struct obox_cleaned *)*slot =
-		(struct obox_cleaned){ state->highest_modseq, state->uidvalidity };
+	*(struct obox_cleaned *)*slot = (struct obox_cleaned){ state->highest_modseq,
+		mailbox->handovers, state->uidvalidity };
 }
 
 /* A modseq is never shown twice for different things, and more may have been shown of the folder
@@ -518,9 +518,9 @@ static void skip_shown_modseqs(struct obox_mailbox *mailbox)
 		state->highest_modseq = above + LOST_MODSEQS;
 }
 
-/* What was cleaned here is in the bundles as it was shown, if nobody else has said anything since:
- * nothing was lost, and nothing has to be uploaded only because it was downloaded. Another host's
- * merge may have changed the UIDVALIDITY meanwhile, and here nobody was told. */
+/* What was cleaned here is in the bundles as it was shown, if nobody else has said anything since,
+ * or had the user: nothing was lost, and nothing has to be uploaded only because it was downloaded.
+ * Another host's merge may have changed the UIDVALIDITY meanwhile, and here nobody was told. */
 static void downloaded(const struct obox_refresh *r)
 {
 	struct obox_mailbox *mailbox = r->mailbox;
@@ -528,7 +528,8 @@ static void downloaded(const struct obox_refresh *r)
 		lab_map_remove(mailbox->user->cleaned, lab_view_cstr(mailbox->guid));
 	struct obox_state *state = mailbox->index.state;
 
-	if (cleaned == NULL || cleaned->highest_modseq != state->highest_modseq)
+	if (cleaned == NULL || cleaned->highest_modseq != state->highest_modseq ||
+		cleaned->handovers != mailbox->user->handovers)
 		skip_shown_modseqs(mailbox);
 	if (cleaned != NULL && cleaned->uidvalidity != 0 && !r->uidvalidity_changed &&
 		cleaned->uidvalidity != state->uidvalidity)
@@ -536,9 +537,16 @@ static void downloaded(const struct obox_refresh *r)
 	lab_heap_free(mailbox->user->env->heap, cleaned);
 }
 
+/* Of a folder that never had a mail nothing is lost. */
+static bool has_had_mails(const struct obox_mailbox *mailbox)
+{
+	return mailbox->sync.stored_modseq > 0 || mailbox->index.state->count > 0;
+}
+
 void obox_refresh_merge(struct obox_refresh *r, obox_keep_fn keep, void *ctx)
 {
 	struct obox_mailbox *mailbox = r->mailbox;
+	bool was_elsewhere = !r->was_empty && mailbox->handovers != mailbox->user->handovers;
 
 	r->keep = keep;
 	r->ctx = ctx;
@@ -546,12 +554,13 @@ void obox_refresh_merge(struct obox_refresh *r, obox_keep_fn keep, void *ctx)
 	check_base(mailbox);
 	if (r->merged > 0 && r->was_empty)
 		downloaded(r);
-	/* This host may have shown some of what it had before. */
-	if (mailbox->is_pulled && mailbox->sync.stored_modseq > 0)
+	/* This host may have shown some of what it had before, and others more than it has. */
+	if ((was_elsewhere || mailbox->is_pulled) && has_had_mails(mailbox))
 		skip_shown_modseqs(mailbox);
-	if (r->merged > 0 || mailbox->is_pulled)
+	if (r->merged > 0 || mailbox->is_pulled || was_elsewhere)
 		obox_index_rewrite(&mailbox->index);
 	mailbox->is_pulled = false;
+	mailbox->handovers = mailbox->user->handovers;
 	set_floor(r);
 }
 

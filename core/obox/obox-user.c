@@ -284,6 +284,12 @@ int obox_user_access(struct obox_user *user, struct lab_error *err)
 	return 0;
 }
 
+void obox_user_was_elsewhere(struct obox_user *user)
+{
+	user->handovers++;
+	user->root_index.generation++;
+}
+
 struct env *backend_user_env(const struct obox_user *user)
 {
 	return user->env;

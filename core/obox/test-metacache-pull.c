@@ -301,6 +301,56 @@ static void who_does_not_answer_costs_nothing(void **state)
 	stop_both();
 }
 
+/* ---- modseqs that were shown ---- */
+
+static uint64_t shown;
+
+static void look(struct node *node)
+{
+	struct obox_mailbox *box;
+	struct lab_error err;
+
+	env_sleep(node->rig->hosts[node->host].env, LAB_SEC);
+	OK(backend_user_open(node->backend, LAB_VIEW(USER), &node->user, &err));
+	box = box_open(node, "INBOX");
+	shown = obox_mailbox_highest_modseq(box);
+	obox_mailbox_close(&box);
+	release(node);
+}
+
+static void lose(struct node *node)
+{
+	world_crash(node->rig->hosts[node->host].host, FAULT_DISK_WIPE);
+	start(node->rig, node->host);
+	node_run(node, start_closed);
+	node_run(node, release);
+}
+
+static void pull_all(struct node *node)
+{
+	struct lab_error err;
+
+	assert_true(pull(node, false, true, &err) > 0);
+}
+
+/* It was looked at there, and nothing is stored of that. */
+static void modseqs_of_who_has_pulled_are_not_given_again(void **state)
+{
+	uint64_t lost;
+
+	both(*state);
+	node_run(&nodes[0], fill_and_flag);
+	node_run(&nodes[0], release);
+	node_run(&nodes[1], release);
+	node_run(&nodes[1], pull_all);
+	node_run(&nodes[1], look);
+	lost = shown;
+	lose(&nodes[1]);
+	node_run(&nodes[0], look);
+	assert_true(shown > lost);
+	stop_both();
+}
+
 /* ---- metacache_last_host_dict ---- */
 
 #define LAST_HOST "shared/metacache_last_host/" USER
@@ -441,6 +491,43 @@ static void a_host_that_does_not_answer_is_followed_by_storage(void **state)
 	stop_both();
 }
 
+static void clean(struct node *node)
+{
+	assert_int_equal(
+		metacache_clean(backend_get_metacache(node->backend), METACACHE_ROOT, 0), 1);
+}
+
+/* It could not take anything along, and looked at what is stored. */
+static void lose_the_last_host(struct rig *rig)
+{
+	uint64_t lost;
+
+	rig_set_row(rig, LAST_HOST, "nobody");
+	node_run(&nodes[1], look);
+	lost = shown;
+	assert_last_host(rig, 1);
+	lose(&nodes[1]);
+	node_run(&nodes[0], look);
+	assert_true(shown > lost);
+}
+
+static void modseqs_of_the_last_host_are_not_given_again(void **state)
+{
+	start_moving(*state, "proxy:dict-async:cassandra");
+	node_run(&nodes[0], come_and_go);
+	lose_the_last_host(*state);
+	stop_both();
+}
+
+static void nor_if_the_index_was_cleaned_here(void **state)
+{
+	start_moving(*state, "proxy:dict-async:cassandra");
+	node_run(&nodes[0], come_and_go);
+	node_run(&nodes[0], clean);
+	lose_the_last_host(*state);
+	stop_both();
+}
+
 static unsigned opened;
 
 static void open_beside(void *arg)
@@ -504,9 +591,12 @@ int main(void)
 		RIG_UNIT_TEST(what_is_damaged_on_its_way_is_refused),
 		RIG_UNIT_TEST(a_source_that_crashed_has_nothing_to_give),
 		RIG_UNIT_TEST(who_does_not_answer_costs_nothing),
+		RIG_UNIT_TEST(modseqs_of_who_has_pulled_are_not_given_again),
 		RIG_UNIT_TEST(who_moves_takes_the_metacache_along),
 		cmocka_unit_test(a_dict_that_fails_costs_a_pull_and_no_more),
 		RIG_UNIT_TEST(a_host_that_does_not_answer_is_followed_by_storage),
+		RIG_UNIT_TEST(modseqs_of_the_last_host_are_not_given_again),
+		RIG_UNIT_TEST(nor_if_the_index_was_cleaned_here),
 		RIG_UNIT_TEST(who_comes_second_waits_for_the_pull),
 		RIG_UNIT_TEST(another_dict_is_refused),
 	};
