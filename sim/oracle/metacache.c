@@ -7,8 +7,9 @@
  *
  * A bundle is deleted because another one has taken over what it said. So whoever deletes it must
  * have written it, or read it, since it last lost its memory; or have pulled the user's metacache
- * from a host that had. What it could not make sense of it has set aside, and leaves alone: another
- * one may know better, and nothing has taken over what it says.
+ * from a host that had. That is known when the pull is over, and what was deleted meanwhile, as it
+ * has taken over already, is judged then. What it could not make sense of it has set aside, and
+ * leaves alone: another one may know better, and nothing has taken over what it says.
  */
 #include "sim/oracle/oracle-private.h"
 
@@ -21,10 +22,19 @@ struct known {
 	uint64_t crashes; /* of the host, when it learned of it; + 1 */
 };
 
+/* Deleted while a pull was under way that may have brought it. */
+struct suspect {
+	uint64_t time_ns;
+	struct lab_view key;
+	struct suspect *before;
+};
+
 struct pulled {
 	const char *sources[SOURCES_MAX];
 	size_t count;
 	uint64_t crashes;
+	unsigned under_way;
+	struct suspect *suspects;
 };
 
 struct metacache_host {
@@ -163,6 +173,32 @@ static void check_aside(struct oracle *oracle, const struct sim_access *access, 
 			LAB_VIEW_ARG(access->user), LAB_VIEW_ARG(access->peer), LAB_VIEW_ARG(key));
 }
 
+static void blame(struct oracle *oracle, struct lab_view user, struct lab_view name,
+	struct lab_view key, uint64_t time_ns)
+{
+	oracle_found_online(oracle, 23, "I23 unknown bundle deleted", time_ns,
+		"%.*s: %.*s deleted the bundle %.*s, and has not read what it says",
+		LAB_VIEW_ARG(user), LAB_VIEW_ARG(name), LAB_VIEW_ARG(key));
+}
+
+/* What a pull has brought is known when it is over. If it never is, nobody knows. */
+static bool is_suspected(struct oracle *oracle, const struct sim_access *access,
+	struct lab_view key, uint64_t crashes)
+{
+	struct oracle_key text;
+	struct pulled *pulled = lab_map_get(oracle->metacache->pulls,
+		oracle_key3(&text, access->peer, access->user, LAB_VIEW("pull")));
+	struct suspect *suspect;
+
+	if (pulled == NULL || pulled->crashes != crashes || pulled->under_way == 0)
+		return false;
+	suspect = lab_arena_new_of(oracle->texts, struct suspect);
+	*suspect = (struct suspect){ access->received_ns, lab_arena_copy(oracle->texts, key),
+		pulled->suspects };
+	pulled->suspects = suspect;
+	return true;
+}
+
 static void check_delete(
 	struct oracle *oracle, const struct sim_access *access, struct lab_view key)
 {
@@ -173,11 +209,10 @@ static void check_delete(
 
 	if (host == NULL || (known != NULL && known->crashes == host->crashes + 1) ||
 		(host->crashes > 0 && access->received_ns < host->crashed_ns + LATE) ||
-		has_pulled(oracle, access->peer, access->user, key, host->crashes))
+		has_pulled(oracle, access->peer, access->user, key, host->crashes) ||
+		is_suspected(oracle, access, key, host->crashes))
 		return;
-	oracle_found_online(oracle, 23, "I23 unknown bundle deleted", access->received_ns,
-		"%.*s: %.*s deleted the bundle %.*s, and has not read what it says",
-		LAB_VIEW_ARG(access->user), LAB_VIEW_ARG(access->peer), LAB_VIEW_ARG(key));
+	blame(oracle, access->user, access->peer, key, access->received_ns);
 }
 
 void oracle_bundle_access(
@@ -217,30 +252,55 @@ static void add_source(struct oracle *oracle, struct pulled *pulled, struct lab_
 		pulled->sources[pulled->count++] = lab_arena_cstr(oracle->texts, name);
 }
 
-void oracle_metacache_pulled(struct oracle *oracle, const struct lab_event *event)
+static void take(struct oracle *oracle, struct pulled *pulled, const struct lab_event *event)
+{
+	struct lab_view source = oracle_event_text(event, "source_host");
+	const struct pulled *from;
+	struct oracle_key text;
+
+	add_source(oracle, pulled, source);
+	/* And what the source had pulled from others. */
+	from = lab_map_get(oracle->metacache->pulls,
+		oracle_key3(&text, source, oracle_event_text(event, "user"), LAB_VIEW("pull")));
+	for (size_t i = 0; from != NULL && i < from->count; i++)
+		add_source(oracle, pulled, lab_view_cstr(from->sources[i]));
+}
+
+static void judge(
+	struct oracle *oracle, struct pulled *pulled, struct lab_view name, struct lab_view user)
+{
+	const struct suspect *suspect = pulled->suspects;
+
+	pulled->suspects = NULL;
+	for (; suspect != NULL; suspect = suspect->before) {
+		if (!has_pulled(oracle, name, user, suspect->key, pulled->crashes))
+			blame(oracle, user, name, suspect->key, suspect->time_ns);
+	}
+}
+
+void oracle_metacache_pull(struct oracle *oracle, const struct lab_event *event)
 {
 	uint32_t boot;
 	struct lab_view name = knowledge_host(oracle->knowledge, event->host, &boot);
+	struct lab_view user = oracle_event_text(event, "user");
 	struct metacache_host *host = host_of(oracle, name);
-	const struct pulled *from;
 	struct oracle_key text;
 	struct pulled *pulled = SLOT(oracle, oracle->metacache->pulls,
-		oracle_key3(&text, name, oracle_event_text(event, "user"), LAB_VIEW("pull")),
-		struct pulled);
+		oracle_key3(&text, name, user, LAB_VIEW("pull")), struct pulled);
 
-	if (oracle_event_number(event, "taken") == 0 || host == NULL || pulled == NULL ||
+	if (host == NULL || pulled == NULL ||
 		!lab_view_eq_cstr(oracle_event_text(event, "type"), "client"))
 		return;
 	if (pulled->crashes != host->crashes)
-		pulled->count = 0;
-	pulled->crashes = host->crashes;
-	add_source(oracle, pulled, oracle_event_text(event, "source_host"));
-	/* And what the source had pulled from others. */
-	from = lab_map_get(oracle->metacache->pulls,
-		oracle_key3(&text, oracle_event_text(event, "source_host"),
-			oracle_event_text(event, "user"), LAB_VIEW("pull")));
-	for (size_t i = 0; from != NULL && i < from->count; i++)
-		add_source(oracle, pulled, lab_view_cstr(from->sources[i]));
+		*pulled = (struct pulled){ .crashes = host->crashes };
+	if (event->id == LAB_EV_metacache_pull_started) {
+		pulled->under_way++;
+		return;
+	}
+	if (oracle_event_number(event, "taken") > 0)
+		take(oracle, pulled, event);
+	if (pulled->under_way > 0 && --pulled->under_way == 0)
+		judge(oracle, pulled, name, user);
 }
 
 /* ---- 26 ---- */

@@ -265,7 +265,7 @@ void oracle_metacache_crashed(struct oracle *oracle, const struct lab_event *eve
 /* A host makes no sense of a bundle / has read it, perhaps once more. */
 void oracle_bundle_set_aside(struct oracle *oracle, const struct lab_event *event);
 void oracle_bundle_read(struct oracle *oracle, const struct lab_event *event);
-void oracle_metacache_pulled(struct oracle *oracle, const struct lab_event *event);
+void oracle_metacache_pull(struct oracle *oracle, const struct lab_event *event);
 void oracle_disk_measured(struct oracle *oracle, const struct lab_event *event);
 
 /* model.c */

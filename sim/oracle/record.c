@@ -565,8 +565,9 @@ static void index_event(struct oracle *oracle, const struct lab_event *event)
 	case LAB_EV_metacache_bundle_set_aside:
 		oracle_bundle_set_aside(oracle, event);
 		break;
+	case LAB_EV_metacache_pull_started:
 	case LAB_EV_metacache_pull_finished:
-		oracle_metacache_pulled(oracle, event);
+		oracle_metacache_pull(oracle, event);
 		break;
 	case LAB_EV_obox_mail_dropped:
 		oracle_mail_dropped(oracle, event);

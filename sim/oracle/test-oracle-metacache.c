@@ -112,13 +112,19 @@ static void unless_it_goes_with_its_folder(void **state)
 	t_passes();
 }
 
-static void t_pulled(unsigned host, unsigned source, const char *type, uint64_t taken)
+static void t_pull(
+	enum lab_event_id id, unsigned host, unsigned source, const char *type, uint64_t taken)
 {
-	t_tell_fiber(LAB_EV_metacache_pull_finished, host, 1,
+	t_tell_fiber(id, host, 1,
 		(const struct lab_field[]){ LAB_F_CSTR("user", T_USER),
 			LAB_F_CSTR("source_host", t_backend(source)), LAB_F_CSTR("type", type),
 			LAB_F_U64("taken", taken) },
 		4);
+}
+
+static void t_pulled(unsigned host, unsigned source, const char *type, uint64_t taken)
+{
+	t_pull(LAB_EV_metacache_pull_finished, host, source, type, taken);
 }
 
 static void a_pull_brings_what_the_source_knew(void **state)
@@ -146,6 +152,38 @@ static void a_pull_that_took_nothing_brings_nothing(void **state)
 	t_bundle("PUT", 1, KEY);
 	t_pulled(2, 1, "client", 0);
 	t_bundle("DELETE", 2, KEY);
+	(void)t_finds("I23 unknown bundle deleted");
+}
+
+/* It has taken over, and its source is still at work: it ends when that has cleaned. */
+static void a_pull_is_known_when_it_is_over(void **state)
+{
+	(void)state;
+	t_bundle("PUT", 1, KEY);
+	t_pull(LAB_EV_metacache_pull_started, 2, 1, "client", 0);
+	t_bundle("DELETE", 2, KEY);
+	t_pulled(1, 1, "server", 0);
+	t_pulled(2, 1, "client", 2);
+	t_passes();
+}
+
+static void a_pull_that_is_over_has_taken_nothing(void **state)
+{
+	(void)state;
+	t_bundle("PUT", 1, KEY);
+	t_pull(LAB_EV_metacache_pull_started, 2, 1, "client", 0);
+	t_bundle("DELETE", 2, KEY);
+	t_pulled(2, 1, "client", 0);
+	(void)t_finds("I23 unknown bundle deleted");
+}
+
+static void a_pull_does_not_bring_what_nobody_there_knew(void **state)
+{
+	(void)state;
+	t_bundle("PUT", 1, KEY);
+	t_pull(LAB_EV_metacache_pull_started, 2, 3, "client", 0);
+	t_bundle("DELETE", 2, KEY);
+	t_pulled(2, 3, "client", 2);
 	(void)t_finds("I23 unknown bundle deleted");
 }
 
@@ -225,6 +263,9 @@ int main(void)
 		t_backends_test(a_pull_brings_what_the_source_knew),
 		t_backends_test(and_what_that_had_pulled),
 		t_backends_test(a_pull_that_took_nothing_brings_nothing),
+		t_backends_test(a_pull_is_known_when_it_is_over),
+		t_backends_test(a_pull_that_is_over_has_taken_nothing),
+		t_backends_test(a_pull_does_not_bring_what_nobody_there_knew),
 		t_backends_test(a_mail_is_no_bundle),
 		limit_test(within_its_limits),
 		limit_test(beyond_the_grace),
