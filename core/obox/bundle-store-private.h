@@ -48,6 +48,7 @@ void bundles_remove(struct obox_bundles *bundles, size_t at);
 /* Empty if it has no room. */
 void bundles_set_text(char *out, size_t size, struct lab_view text);
 /* Each host has one row for such bundles, and the next one overwrites it. */
+bool bundles_has_host_row(const struct bundle_entry *entry);
 bool bundles_is_own_row(const struct obox_bundles *bundles, const struct bundle_entry *entry);
 
 /* ---- events ---- */

@@ -75,6 +75,11 @@ void bundles_set_text(char *out, size_t size, struct lab_view text)
 		out[0] = '\0';
 }
 
+bool bundles_has_host_row(const struct bundle_entry *entry)
+{
+	return strchr(entry->version, '@') != NULL;
+}
+
 bool bundles_is_own_row(const struct obox_bundles *bundles, const struct bundle_entry *entry)
 {
 	const char *at = strchr(entry->version, '@');
@@ -290,6 +295,13 @@ int obox_bundles_decode(struct obox_bundles *bundles, struct lab_view bytes, str
 void obox_bundles_adopted(struct obox_bundles *bundles)
 {
 	bundles->is_listed = false;
-	for (size_t i = 0; i < bundles->count; i++)
-		bundles->entries[i].is_own = bundles_is_own_row(bundles, &bundles->entries[i]);
+	for (size_t i = 0; i < bundles->count; i++) {
+		struct bundle_entry *entry = &bundles->entries[i];
+
+		entry->is_own = bundles_is_own_row(bundles, entry);
+		/* Only its host overwrites its row, whose INSERT may have been UNCERTAIN: were the
+		 * object deleted here, the row might come to light yet. The listing will tell. */
+		if (entry->status == BUNDLE_LEFT && bundles_has_host_row(entry) && !entry->is_own)
+			entry->status = BUNDLE_MERGED;
+	}
 }

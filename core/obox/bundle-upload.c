@@ -237,12 +237,6 @@ static int write_bundle(struct obox_bundles *bundles, const struct obox_bundle_u
 	return result;
 }
 
-/* Each host has one row for such bundles, and the next one overwrites it. */
-static bool has_host_row(const struct bundle_entry *entry)
-{
-	return strchr(entry->version, '@') != NULL;
-}
-
 static bool is_replaced(const struct obox_bundles *bundles, const struct bundle_entry *entry,
 	enum obox_bundle_kind new_kind)
 {
@@ -258,7 +252,7 @@ static bool is_replaced(const struct obox_bundles *bundles, const struct bundle_
 static void replace(struct obox_bundles *bundles, const struct bundle_entry *written)
 {
 	enum obox_bundle_kind kind = written->id.kind;
-	bool is_overwritten = has_host_row(written);
+	bool is_overwritten = bundles_has_host_row(written);
 
 	for (size_t i = 0; i < bundles->count; i++) {
 		struct bundle_entry *entry = &bundles->entries[i];

@@ -685,6 +685,72 @@ RIG_TEST(what_is_known_outlives_a_clean_stop)
 	store_close(&s);
 }
 
+struct handed {
+	struct rig *rig;
+	uint8_t bytes[65536];
+	size_t len;
+};
+
+/* The INSERT of 7 is still on its way. */
+static void hand_over(void *arg)
+{
+	struct handed *h = arg;
+	struct lab_error err;
+	struct lab_buf bytes;
+	struct store s;
+
+	store_open(&s, h->rig, 0, USUAL);
+	refreshed(&s);
+	uploaded(&s, OBOX_BUNDLE_SELF, 5);
+	rig_fail_at(h->rig, 2, RIG_UNCERTAIN_LATE);
+	FAILS(upload(&s, OBOX_BUNDLE_SELF, 7, NULL, &err), LAB_UNCERTAIN);
+	rig_fail_at(h->rig, 0, RIG_FAIL);
+	lab_buf_init(&bytes, h->rig->hosts[0].env->heap, sizeof(h->bytes));
+	obox_bundles_encode(s.bundles, &bytes);
+	memcpy(h->bytes, bytes.data, bytes.len);
+	h->len = bytes.len;
+	lab_buf_done(&bytes);
+	store_close(&s);
+}
+
+static void take_over(void *arg)
+{
+	struct handed *h = arg;
+	struct lab_error err;
+	struct store s;
+
+	store_open(&s, h->rig, 1, USUAL);
+	OK(obox_bundles_decode(s.bundles, lab_view_of(h->bytes, h->len), &err));
+	obox_bundles_adopted(s.bundles);
+	refreshed(&s);
+	uploaded(&s, OBOX_BUNDLE_SELF, 8);
+	store_close(&s);
+}
+
+static void find_both(void *arg)
+{
+	struct handed *h = arg;
+	struct obox_bundles_news news;
+	struct lab_error err;
+	struct store s;
+
+	store_open(&s, h->rig, 1, USUAL);
+	assert_int_equal(refresh(&s, &news, &err), 8);
+	assert_int_equal(news.count, 2);
+	assert_int_equal(news.set_aside, 0);
+	store_close(&s);
+}
+
+static void a_row_of_another_host_that_comes_late_has_its_object(void **state)
+{
+	struct handed h = { .rig = *state };
+
+	rig_run(h.rig, 0, hand_over, &h);
+	rig_run(h.rig, 1, take_over, &h);
+	rig_apply_late(h.rig);
+	rig_run(h.rig, 1, find_both, &h);
+}
+
 RIG_TEST(a_deleted_folder_leaves_nothing)
 {
 	struct lab_error err;
@@ -916,6 +982,7 @@ int main(void)
 		RIG_UNIT_TEST(nothing_is_overwritten_that_was_not_merged),
 		RIG_UNIT_TEST(a_diff_needs_a_base_that_is_there),
 		RIG_UNIT_TEST(what_is_known_outlives_a_clean_stop),
+		RIG_UNIT_TEST(a_row_of_another_host_that_comes_late_has_its_object),
 		RIG_UNIT_TEST(a_deleted_folder_leaves_nothing),
 		cmocka_unit_test(whatever_fails_leaves_a_leak_at_most),
 		cmocka_unit_test(also_with_clean_up), cmocka_unit_test(also_with_object_ids),
