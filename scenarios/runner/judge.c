@@ -207,6 +207,7 @@ struct oracle *judge_new_oracle(const struct scene *scene, struct lab_heap *heap
 		.delete_timestamp_us = (int64_t)(dictmap->delete_timestamp_ns / 1000),
 		.upload_interval_ns = s->conf.metacache_upload_interval_ns,
 		.close_delay_ns = s->conf.metacache_close_delay_ns,
+		.forced_refresh_ns = s->conf.metacache_forced_refresh_interval_ns,
 		.has_access_log = !s->is_foreign_s3,
 		.has_small_pages = s->buggify.high > 0,
 		.has_trace_headers = !url->no_trace_headers,

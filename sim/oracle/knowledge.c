@@ -38,11 +38,13 @@ struct merge {
 	const struct merge *before;
 };
 
-/* Its index of the folder was made from what is stored, by others or by lives before it: none of
- * its own was left. The newest first. */
-struct beginning {
+/* It looked at a folder. The newest first. */
+struct look {
 	uint64_t from, to, to_ns; /* events of the refresh; its end */
-	const struct beginning *before;
+	/* Its index was made from what is stored, by others or by lives before it: none of its own
+	 * was left. */
+	bool is_beginning;
+	const struct look *before;
 };
 
 /* What one life knows of one folder. */
@@ -51,7 +53,7 @@ struct reader {
 	const struct moment *known;
 	const struct vector *listed; /* what was stored when its refresh began */
 	uint64_t listed_at;          /* the event of that; 0: none is under way */
-	const struct beginning *begun;
+	const struct look *looks;
 	struct reader *next;
 };
 
@@ -389,13 +391,14 @@ static void upload_finished(
 	*at = (*at)->next;
 }
 
-static void begun(struct knowledge *k, struct reader *reader, const struct lab_event *event)
+static void looked(struct knowledge *k, struct reader *reader, const struct lab_event *event,
+	bool is_beginning)
 {
-	struct beginning *beginning = lab_arena_new_of(k->arena, struct beginning);
+	struct look *look = lab_arena_new_of(k->arena, struct look);
 
-	*beginning = (struct beginning){ reader->listed_at, event->sequence, event->time_ns,
-		reader->begun };
-	reader->begun = beginning;
+	*look = (struct look){ reader->listed_at, event->sequence, event->time_ns, is_beginning,
+		reader->looks };
+	reader->looks = look;
 }
 
 static void refresh_started(
@@ -416,10 +419,11 @@ static void refresh_finished(
 		!lab_view_eq_cstr(oracle_event_text(event, "metacache_status"), "kept"))
 		reader->known = later(
 			k, reader->known, event, joined(k, newest(reader->known), reader->listed));
-	if (oracle_event_number(event, "code") == LAB_OK && reader->listed_at != 0 &&
-		folder->last != life &&
-		lab_view_eq_cstr(oracle_event_text(event, "metacache_status"), "created"))
-		begun(k, reader, event);
+	if (oracle_event_number(event, "code") == LAB_OK && reader->listed_at != 0)
+		looked(k, reader, event,
+			folder->last != life &&
+				lab_view_eq_cstr(
+					oracle_event_text(event, "metacache_status"), "created"));
 	reader->listed = NULL;
 	reader->listed_at = 0;
 }
@@ -540,12 +544,23 @@ uint64_t knowledge_begun(
 	const struct knowledge *k, uint64_t folder, uint32_t reader, uint64_t at, uint64_t *ret_ns)
 {
 	const struct reader *r = find_reader(find_folder(k, folder), reader);
-	const struct beginning *b = r == NULL ? NULL : r->begun;
+	const struct look *look = r == NULL ? NULL : r->looks;
 
-	while (b != NULL && b->to > at)
-		b = b->before;
-	*ret_ns = b == NULL ? 0 : b->to_ns;
-	return b == NULL ? 0 : b->from;
+	while (look != NULL && (look->to > at || !look->is_beginning))
+		look = look->before;
+	*ret_ns = look == NULL ? 0 : look->to_ns;
+	return look == NULL ? 0 : look->from;
+}
+
+bool knowledge_looked(
+	const struct knowledge *k, uint64_t folder, uint32_t reader, uint64_t from, uint64_t to)
+{
+	const struct reader *r = find_reader(find_folder(k, folder), reader);
+	const struct look *look = r == NULL ? NULL : r->looks;
+
+	while (look != NULL && (look->from < from || look->to > to))
+		look = look->before;
+	return look != NULL;
 }
 
 bool knowledge_was_stored(

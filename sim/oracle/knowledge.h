@@ -62,6 +62,9 @@ uint64_t knowledge_known_until(
  * as it was, counts as kept. */
 uint64_t knowledge_begun(
 	const struct knowledge *k, uint64_t folder, uint32_t reader, uint64_t at, uint64_t *ret_ns);
+/* Did it refresh the folder, from beginning to end, in [from, to]? */
+bool knowledge_looked(
+	const struct knowledge *k, uint64_t folder, uint32_t reader, uint64_t from, uint64_t to);
 /* Was all of it in the storage? */
 bool knowledge_was_stored(
 	const struct knowledge *k, uint64_t folder, uint64_t at, uint32_t writer, uint64_t done);

@@ -347,7 +347,7 @@ void oracle_root_event(struct oracle *oracle, const struct lab_event *event);
 /* Had the backend of `later` heard of `earlier` when it began? */
 bool oracle_root_knew(const struct oracle *oracle, const struct history_op *later,
 	const struct history_op *earlier);
-/* Excuse: in a cluster, the listing's backend could not know of the change. */
+/* Excuse: the listing's backend could not know of the change, as both served the user at once. */
 const char *oracle_excuse_unheard(const struct oracle *oracle, const struct history_op *change,
 	const struct history_op *listing);
 

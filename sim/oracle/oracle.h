@@ -66,8 +66,9 @@ struct oracle_settings {
 	int64_t clock_error_us;      /* most that a backend's wall clock is off */
 	int64_t epoch_us;            /* wall clock at time 0 */
 	/* Changes of flags are in the storage that long after they were made; an index that was
-	 * looked at that recently is not looked at again (obox 5.1). */
-	uint64_t upload_interval_ns, close_delay_ns;
+	 * looked at that recently is not looked at again, but for the forced refresh (0: there is
+	 * none; obox 5.1). */
+	uint64_t upload_interval_ns, close_delay_ns, forced_refresh_ns;
 	/* The storage and Cassandra are ours and log what they are asked (34). What gets no answer
 	 * may be asked again by the library that sends it, which tells nobody. */
 	bool has_access_log, has_statement_log, has_library_retries;

@@ -8,9 +8,13 @@
 /* Of a user's root on one host. */
 struct oracle_root_refreshes {
 	uint64_t began; /* event; 0: none is under way */
-	/* Refreshes that found out all there was. */
+	uint64_t began_ns, accessed_ns;
+	uint32_t boot;
+	bool is_kept; /* since the last refresh no access should have been another one */
+	/* Refreshes that found out all there was; `kept`: the last access for which that was
+	 * enough (obox 5.4). */
 	struct refreshed {
-		uint64_t began, ended;
+		uint64_t began, ended, kept;
 		struct refreshed *before;
 	} * last;
 	/* Uploads that ended well. */
@@ -36,12 +40,31 @@ static void uploaded(struct oracle *oracle, struct oracle_root_refreshes *r, uin
 	r->mark = mark;
 }
 
-static void refreshed(struct oracle *oracle, struct oracle_root_refreshes *r, uint64_t event)
+static void refreshed(struct oracle *oracle, struct oracle_root_refreshes *r,
+	const struct lab_event *event, uint32_t boot)
 {
 	struct refreshed *done = lab_arena_new_of(oracle->texts, struct refreshed);
 
-	*done = (struct refreshed){ r->began, event, r->last };
+	*done = (struct refreshed){ r->began, event->sequence, event->sequence, r->last };
 	r->last = done;
+	r->accessed_ns = event->time_ns;
+	r->boot = boot;
+	r->is_kept = true;
+}
+
+/* An access without a look: right within metacache_close_delay of the one before, for as long as
+ * metacache_forced_refresh_interval; and no life has looked for another. */
+static void kept(const struct oracle *oracle, struct oracle_root_refreshes *r,
+	const struct lab_event *event, uint32_t boot)
+{
+	uint64_t forced_ns = oracle->settings.forced_refresh_ns;
+
+	r->is_kept = r->is_kept && r->boot == boot &&
+		     event->time_ns - r->accessed_ns < oracle->settings.close_delay_ns &&
+		     (forced_ns == 0 || event->time_ns - r->began_ns < forced_ns);
+	r->accessed_ns = event->time_ns;
+	if (r->is_kept)
+		r->last->kept = event->sequence;
 }
 
 void oracle_root_event(struct oracle *oracle, const struct lab_event *event)
@@ -61,13 +84,16 @@ void oracle_root_event(struct oracle *oracle, const struct lab_event *event)
 	r = *slot;
 	if (event->id == LAB_EV_metacache_user_refresh_started) {
 		r->began = event->sequence;
+		r->began_ns = event->time_ns;
 	} else if (event->id == LAB_EV_metacache_user_bundle_upload_finished) {
 		if (is_ok)
 			uploaded(oracle, r, event->sequence);
 	} else if (r->began != 0) {
 		if (is_ok)
-			refreshed(oracle, r, event->sequence);
+			refreshed(oracle, r, event, boot);
 		r->began = 0;
+	} else if (is_ok) {
+		kept(oracle, r, event, boot);
 	}
 }
 
@@ -91,6 +117,22 @@ bool oracle_root_knew(const struct oracle *oracle, const struct history_op *late
 		       later->invoked_event);
 }
 
+/* The listing's backend was right not to look since the change, and has not listed the folder's
+ * rows since: its index is of before. */
+static bool was_kept(const struct oracle *oracle, const struct history_op *change,
+	const struct history_op *listing)
+{
+	const struct knowledge *k = oracle->knowledge;
+	const struct oracle_root_refreshes *r = root_of(oracle, listing->backend, listing->user);
+	const struct refreshed *d = r == NULL ? NULL : r->last;
+
+	while (d != NULL && d->began > listing->ended_event)
+		d = d->before;
+	return d != NULL && d->began < change->ended_event && d->kept >= listing->invoked_event &&
+	       !knowledge_looked(k, knowledge_folder(listing->user, listing->mailbox_guid),
+		       knowledge_life(k, listing), change->ended_event, listing->ended_event);
+}
+
 /* Whoever changes something while others serve the user, too, marks the root anew for them; and he
  * knows of them by their marks. Who was there within metacache_close_delay does not look. */
 const char *oracle_excuse_unheard(const struct oracle *oracle, const struct history_op *change,
@@ -100,10 +142,15 @@ const char *oracle_excuse_unheard(const struct oracle *oracle, const struct hist
 		root_of(oracle, listing->backend, listing->user);
 	const struct marked *mark = reader == NULL ? NULL : reader->mark;
 
-	if (oracle->settings.geodb_keyspace.len == 0 ||
-		lab_view_eq(change->backend, listing->backend) ||
+	if (lab_view_eq(change->backend, listing->backend) ||
 		lab_view_eq_cstr(listing->backend, oracle->settings.auditor))
 		return NULL;
+	if (oracle->settings.geodb_keyspace.len == 0)
+		return was_kept(oracle, change, listing)
+			       ? "two backends served the user at once, and the one that shows "
+				 "what was before had been there within metacache_close_delay: it "
+				 "did not look again (obox 5.4)"
+			       : NULL;
 	while (mark != NULL && mark->ended > change->ended_event)
 		mark = mark->before;
 	if (mark == NULL || has_looked(root_of(oracle, change->backend, change->user), mark->ended,

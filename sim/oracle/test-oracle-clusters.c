@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What a cluster permits of a mail that was expunged and is listed again: backends that could not
- * have heard of each other, data centres that are just back.
+ * What permits that a mail that was expunged is listed again: a backend that need not look yet; in
+ * a cluster, backends that could not have heard of each other, data centres that are just back.
  */
 #include "sim/oracle/testing-metacache.h"
 
@@ -137,6 +137,123 @@ static void nor_without_a_cluster(void **state)
 	(void)t_finds("I2 expunged mail is back");
 }
 
+/* ---- who was there within metacache_close_delay ---- */
+
+/* A session or a delivery. */
+static void accesses(unsigned host)
+{
+	root(LAB_EV_metacache_user_refresh_finished, host);
+}
+
+static void expunge_on(unsigned host)
+{
+	struct history_op op = t_op_at(HISTORY_EXPUNGE, host, 1);
+	uint32_t id;
+
+	op.source = t_object(1, 1);
+	id = t_begin(&op);
+	accesses(host);
+	t_delete_forward(0, 1);
+	t_delete_reverse(1, 1);
+	t_drop(1);
+	t_end(id, &op, HISTORY_OK);
+}
+
+static void lists(unsigned host, bool has_looked)
+{
+	struct history_op op = t_op_at(HISTORY_SELECT, host, 0);
+	const struct history_sighting seen = { .uid = 1, .object = t_object(1, 1) };
+	uint32_t id = t_begin(&op);
+
+	if (has_looked)
+		looks(host);
+	else
+		accesses(host);
+	history_sight(t.history, id, &seen, 1);
+	t_end(id, &op, HISTORY_OK);
+	audit();
+}
+
+/* Backend 1 marks the root, backend 2 looks, hears of it and expunges; backend 1 is asked again
+ * `later_ns` after that. */
+static void comes_between(uint64_t later_ns)
+{
+	(void)t_mail(1);
+	looks(1);
+	marks(1);
+	looks(2);
+	marks(2);
+	expunge_on(2);
+	t.now += later_ns;
+}
+
+static void who_was_there_just_now_does_not_look_again(void **state)
+{
+	(void)state;
+	comes_between(LAB_SEC);
+	accesses(1);
+	t.now += 3 * LAB_SEC / 2;
+	lists(1, false);
+	t_excuses("I2 expunged mail is back");
+}
+
+static void he_does_after_close_delay(void **state)
+{
+	(void)state;
+	comes_between(2 * LAB_SEC);
+	lists(1, false);
+	(void)t_finds("I2 expunged mail is back");
+}
+
+static void nor_is_an_access_too_late_made_good_by_the_next(void **state)
+{
+	(void)state;
+	comes_between(2 * LAB_SEC);
+	accesses(1);
+	lists(1, false);
+	(void)t_finds("I2 expunged mail is back");
+}
+
+static void and_after_the_forced_interval(void **state)
+{
+	(void)state;
+	t.settings.forced_refresh_ns = 3 * LAB_SEC;
+	t_restart();
+	t_start_all();
+	comes_between(3 * LAB_SEC / 2);
+	accesses(1);
+	t.now += 3 * LAB_SEC / 2;
+	lists(1, false);
+	(void)t_finds("I2 expunged mail is back");
+}
+
+static void and_who_has_looked_has_heard(void **state)
+{
+	(void)state;
+	comes_between(0);
+	lists(1, true);
+	(void)t_finds("I2 expunged mail is back");
+}
+
+static void and_in_another_life(void **state)
+{
+	(void)state;
+	comes_between(0);
+	t_crash(1);
+	t_start(1);
+	lists(1, false);
+	(void)t_finds("I2 expunged mail is back");
+}
+
+static void and_who_has_listed_the_rows_sees_them(void **state)
+{
+	(void)state;
+	comes_between(0);
+	t_refresh(1, 0, "created");
+	lists(1, false);
+	(void)t_finds("I2 expunged mail is back");
+}
+
 /* ---- data centres that are just back ---- */
 
 static void session(const char *backend, const char *zone)
@@ -213,6 +330,13 @@ int main(void)
 		t_backends_test(nor_on_the_same_backend),
 		t_backends_test(nor_after_heal),
 		t_backends_test(nor_without_a_cluster),
+		t_backends_test(who_was_there_just_now_does_not_look_again),
+		t_backends_test(he_does_after_close_delay),
+		t_backends_test(nor_is_an_access_too_late_made_good_by_the_next),
+		t_backends_test(and_after_the_forced_interval),
+		t_backends_test(and_who_has_looked_has_heard),
+		t_backends_test(and_in_another_life),
+		t_backends_test(and_who_has_listed_the_rows_sees_them),
 		t_backends_test(a_zone_that_is_just_back_reads_what_was_before),
 		t_backends_test(its_hints_take_no_minute),
 		t_backends_test(others_have_read_what_was_written),
