@@ -574,6 +574,18 @@ static bool is_listed_above(const struct obox_mailbox *mailbox, uint32_t listed)
 	       obox_bundles_count(mailbox->sync.bundles) == 0;
 }
 
+/* A client may have seen the folder under the higher one: while it was empty, on a host that has
+ * lost that since, be it this one. Whoever still had it would merge it. */
+static void merge_listed(struct obox_refresh *r, uint32_t listed)
+{
+	struct obox_state *seen = obox_state_new(r->mailbox->user->env->heap, listed);
+	struct lab_error ignored;
+
+	(void)merge_state(r, seen, &ignored);
+	obox_state_free(&seen);
+	set_floor(r);
+}
+
 void obox_refresh_settle(struct obox_refresh *r, uint32_t listed)
 {
 	struct obox_index *index = &r->mailbox->index;
@@ -582,6 +594,9 @@ void obox_refresh_settle(struct obox_refresh *r, uint32_t listed)
 		index->state->uidvalidity = 0;
 		report_merge(
 			r->mailbox, &(struct obox_merge_result){ .uidvalidity_changed = true });
+	} else if (r->was_empty && index->state->uidvalidity != 0 &&
+		   index->state->uidvalidity < listed) {
+		merge_listed(r, listed);
 	}
 	obox_index_settle(index, listed);
 }
