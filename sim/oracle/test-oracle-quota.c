@@ -194,34 +194,56 @@ static void but_what_this_one_took_is(void **state)
 	(void)t_finds("I27 quota below what is there");
 }
 
-/* It was there for a while. */
-static void what_another_backend_failed_to_take_may_have_been_seen(void **state)
+/* Mail 3, which nobody has in the end; `name` 0: it was not tried. */
+static void failed_to_take(const char *backend, unsigned name)
 {
 	struct history_op op = t_op(HISTORY_DELIVER, 0, 3);
 
-	(void)state;
-	start(0, 0);
-	took(1);
+	if (name != 0)
+		op.made = t_object(name, 3);
 	op.body_hash = t_hash(3);
 	op.body_vsize = 300;
-	op.backend = LAB_VIEW("backend-2");
+	op.backend = lab_view_cstr(backend);
 	op.code = LAB_UNAVAILABLE;
 	(void)t_run(op, HISTORY_FAIL);
-	says(400, 2);
+}
+
+static void says_beside_a_failed_one(const char *backend, unsigned name, uint64_t bytes)
+{
+	start(0, 0);
+	took(1);
+	failed_to_take(backend, name);
+	says(bytes, 2);
 	list_as(T_AUDITOR, 1);
 	t_audit_of(0, 1);
+}
+
+/* It was there for a while. */
+static void what_another_backend_failed_to_take_may_have_been_seen(void **state)
+{
+	(void)state;
+	says_beside_a_failed_one("backend-2", 3, 400);
 	t_passes();
+}
+
+static void and_nothing_beside_it(void **state)
+{
+	(void)state;
+	says_beside_a_failed_one("backend-2", 3, 401);
+	(void)t_finds("I27 quota above what is there");
+}
+
+static void what_another_backend_did_not_try_was_not_seen(void **state)
+{
+	(void)state;
+	says_beside_a_failed_one("backend-2", 0, 400);
+	(void)t_finds("I27 quota above what is there");
 }
 
 static void what_it_failed_to_take_itself_was_not(void **state)
 {
 	(void)state;
-	start(0, 0);
-	took(1);
-	deliver(3, HISTORY_FAIL, LAB_UNAVAILABLE);
-	says(400, 2);
-	list_as(T_AUDITOR, 1);
-	t_audit_of(0, 1);
+	says_beside_a_failed_one("backend-1", 3, 400);
 	(void)t_finds("I27 quota above what is there");
 }
 
@@ -271,6 +293,38 @@ static void what_fits_is_taken(void **state)
 	t_audit_of(0, 1);
 	t_passes();
 	deliver(2, HISTORY_FAIL, LAB_OVER_QUOTA);
+	(void)t_finds("I27 refused below the limit");
+}
+
+/* Mail 2 of 200 bytes, where there are 100 of 500. */
+static void refuses_beside_a_failed_one(const char *backend, unsigned name)
+{
+	start(500, 0);
+	took(1);
+	failed_to_take(backend, name);
+	deliver(2, HISTORY_FAIL, LAB_OVER_QUOTA);
+	list_as(T_AUDITOR, 1);
+	t_audit_of(0, 1);
+}
+
+static void what_does_not_fit_beside_what_another_failed_to_take(void **state)
+{
+	(void)state;
+	refuses_beside_a_failed_one("backend-2", 3);
+	t_passes();
+}
+
+static void what_fits_beside_what_another_did_not_try(void **state)
+{
+	(void)state;
+	refuses_beside_a_failed_one("backend-2", 0);
+	(void)t_finds("I27 refused below the limit");
+}
+
+static void what_fits_beside_what_it_failed_to_take_itself(void **state)
+{
+	(void)state;
+	refuses_beside_a_failed_one("backend-1", 3);
 	(void)t_finds("I27 refused below the limit");
 }
 
@@ -633,10 +687,15 @@ int main(void)
 		TEST(but_what_this_one_took_is),
 		TEST(and_there_is_no_more_than_both_took),
 		TEST(what_another_backend_failed_to_take_may_have_been_seen),
+		TEST(and_nothing_beside_it),
+		TEST(what_another_backend_did_not_try_was_not_seen),
 		TEST(what_it_failed_to_take_itself_was_not),
 		TEST(what_may_be_there_is_the_most),
 		TEST(what_was_expunged_counts_no_more),
 		TEST(what_fits_is_taken),
+		TEST(what_does_not_fit_beside_what_another_failed_to_take),
+		TEST(what_fits_beside_what_another_did_not_try),
+		TEST(what_fits_beside_what_it_failed_to_take_itself),
 		TEST(what_does_not_fit_is_refused),
 		TEST(an_ignored_folder_counts_under_another_name),
 		TEST(an_ignored_folder_of_one_guid_does_not_count),
