@@ -484,6 +484,10 @@ int obox_folder_status(struct obox_user *user, struct lab_view name, struct obox
 
 	if (obox_mailbox_select(user, name, &mailbox, err) < 0)
 		return -1;
+	if (obox_upload_uidvalidity(mailbox, err) < 0) {
+		obox_mailbox_close(&mailbox);
+		return -1;
+	}
 	state = mailbox->index.state;
 	*ret = (struct obox_status){ .messages = (uint32_t)state->count,
 		.uidnext = state->next_uid,

@@ -231,6 +231,9 @@ void obox_user_sync_folders(struct obox_user *user)
 
 		(void)lab_unhex(guid, bytes, sizeof(bytes));
 		folder = obox_list_find_guid(user->root_index.list, bytes);
+		/* INBOX that could not be made, and then was: under another UIDVALIDITY. */
+		if (mailbox->is_gone && folder != NULL)
+			mailbox->is_synced = false;
 		mailbox->is_gone = folder == NULL;
 		mailbox->is_left = mailbox->is_left && mailbox->is_gone;
 		if (mailbox->generation != user->root_index.generation)

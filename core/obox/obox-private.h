@@ -382,6 +382,9 @@ int obox_upload_below(struct obox_mailbox *mailbox, uint32_t uid, struct lab_err
  * clock, goes into a bundle (obox 4.8, H-04). 1 if that was necessary, 0 if not. -1: the mail must
  * not be saved; it is certain that it was not. */
 int obox_upload_ahead(struct obox_mailbox *mailbox, struct lab_error *err);
+/* Before anybody is told the UIDVALIDITY: until the folder has a bundle only the root's list has
+ * it, and a crash before that is stored would change it. -1: it must not be told. Blocks. */
+int obox_upload_uidvalidity(struct obox_mailbox *mailbox, struct lab_error *err);
 /* What all bundles of a folder say together, whatever its listing says; nothing is kept of it. *ret
  * is NULL if there are none. */
 int obox_bundles_state(

@@ -171,7 +171,7 @@ bool obox_root_decode(struct obox_root *root, struct lab_reader *reader)
 
 	root->author = lab_read_u64(reader);
 	root->generation = lab_read_u64(reader);
-	root->is_dirty = get_bool(reader);
+	root->is_dirty = root->is_uncertain = get_bool(reader);
 	root->is_marked = get_bool(reader);
 	root->is_changed = get_bool(reader);
 	root->is_damaged = get_bool(reader);

@@ -72,7 +72,7 @@ static void begin_anew(struct obox_root *root)
 	root->author = lab_hash_bytes(ROOT_SEED, guid, sizeof(guid));
 	root->generation = root->author;
 	root->is_dirty = root->is_marked = root->is_changed = root->is_damaged = false;
-	root->is_known = false;
+	root->is_known = root->is_uncertain = false;
 }
 
 int obox_root_init(struct obox_root *root, struct obox_user *user, struct lab_error *err)
@@ -206,7 +206,7 @@ static int upload(struct obox_root *root, const char *reason, struct lab_error *
 		result = obox_bundles_upload(root->bundles, &upload, &name, err);
 	lab_buf_done(&content);
 	if (result == 0) {
-		root->is_dirty = false;
+		root->is_dirty = root->is_uncertain = false;
 		root->uploaded_secondary = secondary;
 		if (root->secondary->changes == secondary)
 			obox_virtual_uploaded(root->secondary, true);
@@ -606,14 +606,37 @@ static void restore(struct obox_root *root, struct obox_list **before, bool was_
 static int upload_change(
 	struct obox_root *root, struct obox_list **before, bool was_dirty, struct lab_error *err)
 {
+	bool was_uncertain = root->is_uncertain, is_later;
+
 	root->is_dirty = true;
-	if (upload_later(root) || upload_mark(root, "metacache:upload_root", err) == 0) {
+	is_later = upload_later(root);
+	/* Others see it in the list before it is known how the upload ends. */
+	root->is_uncertain = was_uncertain || !is_later;
+	if (is_later || upload_mark(root, "metacache:upload_root", err) == 0) {
 		root->is_changed = true;
 		return 0;
 	}
-	if (err->code != LAB_UNCERTAIN)
+	if (err->code != LAB_UNCERTAIN) {
 		restore(root, before, was_dirty);
+		root->is_uncertain = was_uncertain;
+	}
 	return -1;
+}
+
+int obox_root_settle(struct obox_root *root, struct lab_error *err)
+{
+	struct lab_error own;
+	int result = 0;
+
+	if (!root->is_uncertain)
+		return 0;
+	if (err == NULL)
+		err = &own;
+	lock(root);
+	if (root->is_uncertain)
+		result = upload_mark(root, "metacache:upload_root", err);
+	unlock(root);
+	return result < 0 ? not_begun(root, err) : 0;
 }
 
 int obox_root_change(

@@ -47,6 +47,8 @@ struct obox_root {
 	uint64_t generation;
 	bool is_damaged; /* a bundle could not be read: folders may be missing from the list */
 	bool is_dirty;   /* has what no bundle has */
+	/* A change of the list is being uploaded, or that ended uncertain. */
+	bool is_uncertain;
 	bool is_marked;  /* no host has changed anything since this one's mark was uploaded */
 	bool is_changed; /* something was changed since then */
 	bool is_loaded;  /* the file was read, or there is none */
@@ -86,6 +88,11 @@ int obox_root_begin_change(struct obox_root *root, struct lab_error *err);
 typedef int (*obox_root_change_fn)(struct obox_root *root, void *ctx, struct lab_error *err);
 int obox_root_change(
 	struct obox_root *root, obox_root_change_fn fn, void *ctx, struct lab_error *err);
+
+/* Before anybody is told what only the list says: returns 0 once no change of it is uncertain,
+ * which waits for one that runs. -1: one still is; never UNCERTAIN. Free unless there is one.
+ * Blocks. */
+int obox_root_settle(struct obox_root *root, struct lab_error *err);
 
 /* The time of creation, as elsewhere, but never one that a folder of this user had: a name that is
  * used again means other mails. */

@@ -276,10 +276,23 @@ int obox_upload_ahead(struct obox_mailbox *mailbox, struct lab_error *err)
 	return result;
 }
 
+int obox_upload_uidvalidity(struct obox_mailbox *mailbox, struct lab_error *err)
+{
+	if (obox_bundles_count(mailbox->sync.bundles) == 0 &&
+		obox_root_settle(&mailbox->user->root_index, err) < 0)
+		return -1;
+	/* Or its making has failed meanwhile. */
+	if (mailbox->is_gone)
+		return lab_fail(err, LAB_NOT_FOUND, "folder %s was deleted", mailbox->name);
+	return 0;
+}
+
 int obox_mailbox_show(struct obox_mailbox *mailbox, struct lab_error *err)
 {
 	int result;
 
+	if (obox_upload_uidvalidity(mailbox, err) < 0)
+		return -1;
 	if (!is_needed(mailbox, OBOX_UPLOAD_UIDS))
 		return 0;
 	obox_mailbox_begin(mailbox);

@@ -77,7 +77,8 @@ int obox_mailbox_rescan(struct obox_mailbox *mailbox, struct lab_error *err);
 int obox_mailbox_rebuild(struct obox_mailbox *mailbox, struct lab_error *err);
 
 /* Before a session is told UIDs: uploads the index if a recovery after a crash would give others
- * (obox 4.8), unless obox_allow_nonreproducible_uids. -1: they must not be told. */
+ * (obox 4.8), unless obox_allow_nonreproducible_uids, and the root if it is uncertain whether that
+ * has the folder's UIDVALIDITY. -1: they must not be told. */
 int obox_mailbox_show(struct obox_mailbox *mailbox, struct lab_error *err);
 
 uint32_t obox_mailbox_uidvalidity(const struct obox_mailbox *mailbox);

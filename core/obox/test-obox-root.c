@@ -280,6 +280,96 @@ static void after_a_crash_the_root_is_downloaded_by_a_new_author(void **state)
 	node_stop(&node);
 }
 
+/* ---- what nobody may be told yet ---- */
+
+static void select_at_once_fn(struct node *node)
+{
+	struct obox_mailbox *box = NULL;
+	int result = obox_mailbox_open(node->user, lab_view_cstr(task.name), &box, &task.err);
+
+	if (result >= 0)
+		result = obox_mailbox_show(box, &task.err);
+	if (result >= 0)
+		task.status.uidvalidity = obox_mailbox_uidvalidity(box);
+	obox_mailbox_close(&box);
+	end_task(result);
+}
+
+static void select_fn(struct node *node)
+{
+	OK(obox_user_access(node->user, &task.err));
+	select_at_once_fn(node);
+}
+
+static void assert_uidvalidity_survives(struct node *node)
+{
+	uint32_t seen;
+
+	done(node, select_fn, "INBOX", "");
+	seen = task.status.uidvalidity;
+	node_crash(node, FAULT_DISK_LOSE_UNSYNCED);
+	done(node, sleep_fn, "", "");
+	done(node, select_fn, "INBOX", "");
+	assert_int_equal(task.status.uidvalidity, seen);
+}
+
+static void start_within_close_delay(struct node *node, struct rig *rig)
+{
+	node_init(node, rig, 0);
+	node->conf.metacache_close_delay_ns = 3600 * LAB_SEC;
+	rig_boot(rig, 0);
+	node_run(node, node_start_user);
+	rig->only = "dictdiffmap/" USER "/idx";
+}
+
+static void a_uidvalidity_is_stored_before_it_is_shown(void **state)
+{
+	struct rig *rig = *state;
+	struct node node;
+
+	start_within_close_delay(&node, rig);
+	rig_fail_at(rig, 1, RIG_UNCERTAIN_NOT);
+	rig->fail_from_then_on = true;
+	fails(&node, select_fn, "INBOX", "", LAB_UNAVAILABLE);
+	/* It is in the list now. */
+	fails(&node, select_fn, "INBOX", "", LAB_UNAVAILABLE);
+	fails(&node, status_fn, "INBOX", "", LAB_UNAVAILABLE);
+	rig_fail_at(rig, 0, RIG_FAIL);
+	assert_uidvalidity_survives(&node);
+	node_stop(&node);
+}
+
+static void make_fn(void *arg)
+{
+	struct node *node = arg;
+	struct lab_error ignored;
+
+	(void)obox_folder_create(node->user, LAB_VIEW("INBOX"), LAB_VIEW(""), &ignored);
+}
+
+static void select_while_made_fn(struct node *node)
+{
+	struct lab_error err;
+
+	OK(obox_user_access(node->user, &task.err));
+	OK(env_spawn(node->user->env, "make", make_fn, node, &err));
+	env_sleep(node->user->env, LAB_MSEC / 10);
+	select_at_once_fn(node);
+	env_sleep(node->user->env, 2 * LAB_SEC);
+}
+
+static void nobody_sees_an_inbox_that_could_not_be_made(void **state)
+{
+	struct rig *rig = *state;
+	struct node node;
+
+	start_within_close_delay(&node, rig);
+	rig_fail_at(rig, 1, RIG_FAIL);
+	fails(&node, select_while_made_fn, "INBOX", "", LAB_NOT_FOUND);
+	assert_uidvalidity_survives(&node);
+	node_stop(&node);
+}
+
 static void damage_fn(struct node *node)
 {
 	static const uint8_t zeros[8];
@@ -457,6 +547,8 @@ int main(void)
 		RIG_UNIT_TEST(two_folders_of_one_name_are_both_kept),
 		RIG_UNIT_TEST(a_clean_stop_keeps_the_root),
 		RIG_UNIT_TEST(after_a_crash_the_root_is_downloaded_by_a_new_author),
+		RIG_UNIT_TEST(a_uidvalidity_is_stored_before_it_is_shown),
+		RIG_UNIT_TEST(nobody_sees_an_inbox_that_could_not_be_made),
 		RIG_UNIT_TEST(a_damaged_file_is_not_believed),
 		RIG_UNIT_TEST(without_a_disk_the_root_lives_in_memory),
 		RIG_UNIT_TEST(folders_may_be_uploaded_in_the_background),
