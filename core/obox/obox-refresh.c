@@ -518,10 +518,21 @@ static void skip_shown_modseqs(struct obox_mailbox *mailbox)
 		state->highest_modseq = above + LOST_MODSEQS;
 }
 
+/* It was shown here under a higher UIDVALIDITY while it was empty, and is in no bundle as that:
+ * whoever still had it would merge it. */
+static void merge_shown(struct obox_refresh *r, uint32_t uidvalidity)
+{
+	struct obox_state *shown = obox_state_new(r->mailbox->user->env->heap, uidvalidity);
+	struct lab_error ignored;
+
+	(void)merge_state(r, shown, &ignored);
+	obox_state_free(&shown);
+}
+
 /* What was cleaned here is in the bundles as it was shown, if nobody else has said anything since,
  * or had the user: nothing was lost, and nothing has to be uploaded only because it was downloaded.
  * Another host's merge may have changed the UIDVALIDITY meanwhile, and here nobody was told. */
-static void downloaded(const struct obox_refresh *r)
+static void downloaded(struct obox_refresh *r)
 {
 	struct obox_mailbox *mailbox = r->mailbox;
 	struct obox_cleaned *cleaned =
@@ -531,8 +542,10 @@ static void downloaded(const struct obox_refresh *r)
 	if (cleaned == NULL || cleaned->highest_modseq != state->highest_modseq ||
 		cleaned->handovers != mailbox->user->handovers)
 		skip_shown_modseqs(mailbox);
-	if (cleaned != NULL && cleaned->uidvalidity != 0 && !r->uidvalidity_changed &&
-		cleaned->uidvalidity != state->uidvalidity)
+	if (cleaned != NULL && cleaned->uidvalidity > state->uidvalidity)
+		merge_shown(r, cleaned->uidvalidity);
+	else if (cleaned != NULL && cleaned->uidvalidity != 0 && !r->uidvalidity_changed &&
+		 cleaned->uidvalidity != state->uidvalidity)
 		report_merge(mailbox, &(struct obox_merge_result){ .uidvalidity_changed = true });
 	lab_heap_free(mailbox->user->env->heap, cleaned);
 }
@@ -574,18 +587,6 @@ static bool is_listed_above(const struct obox_mailbox *mailbox, uint32_t listed)
 	       obox_bundles_count(mailbox->sync.bundles) == 0;
 }
 
-/* A client may have seen the folder under the higher one: while it was empty, on a host that has
- * lost that since, be it this one. Whoever still had it would merge it. */
-static void merge_listed(struct obox_refresh *r, uint32_t listed)
-{
-	struct obox_state *seen = obox_state_new(r->mailbox->user->env->heap, listed);
-	struct lab_error ignored;
-
-	(void)merge_state(r, seen, &ignored);
-	obox_state_free(&seen);
-	set_floor(r);
-}
-
 void obox_refresh_settle(struct obox_refresh *r, uint32_t listed)
 {
 	struct obox_index *index = &r->mailbox->index;
@@ -594,9 +595,6 @@ void obox_refresh_settle(struct obox_refresh *r, uint32_t listed)
 		index->state->uidvalidity = 0;
 		report_merge(
 			r->mailbox, &(struct obox_merge_result){ .uidvalidity_changed = true });
-	} else if (r->was_empty && index->state->uidvalidity != 0 &&
-		   index->state->uidvalidity < listed) {
-		merge_listed(r, listed);
 	}
 	obox_index_settle(index, listed);
 }

@@ -398,6 +398,55 @@ static void has_the_fourth_as_the_fifth(struct node *node)
 	obox_mailbox_close(&box);
 }
 
+static uint32_t shown_uidvalidity;
+
+/* Its list of folders has heard of a higher one. */
+static void show_it_empty(struct node *node)
+{
+	struct obox_mailbox *box = box_open(node, "INBOX");
+	uint8_t guid[ENV_GUID128_SIZE];
+	struct lab_error err;
+
+	shown_uidvalidity = obox_mailbox_uidvalidity(box) + 5;
+	assert_int_equal(lab_unhex(lab_view_cstr(obox_mailbox_guid(box)), guid, sizeof(guid)), 0);
+	assert_int_equal(
+		obox_list_raise_uidvalidity(node->user->root_index.list, guid, shown_uidvalidity),
+		1);
+	OK(obox_mailbox_rescan(box, &err));
+	assert_int_equal(obox_mailbox_uidvalidity(box), shown_uidvalidity);
+	obox_mailbox_close(&box);
+}
+
+static void has_three_under_the_same(struct node *node)
+{
+	struct obox_mailbox *box = box_open(node, "INBOX");
+	struct lab_error err;
+
+	OK(obox_mailbox_rescan(box, &err));
+	assert_int_equal(obox_mailbox_uidvalidity(box), shown_uidvalidity);
+	assert_int_equal(obox_mailbox_count(box), 3);
+	flush(node);
+	obox_mailbox_close(&box);
+}
+
+static void a_uidvalidity_that_was_shown_is_not_decreased(void **state)
+{
+	struct node here, other;
+	const unsigned *said;
+
+	start_small_on(&here, *state, 0);
+	start_small_on(&other, *state, 1);
+	said = &here.rig->counts.events[LAB_EV_obox_index_merge_uidvalidity_changed];
+	node_run(&here, show_it_empty);
+	node_run(&here, clean_all);
+	node_run(&other, save_three);
+	node_run(&here, has_three_under_the_same);
+	assert_true(*said > 0);
+	node_run(&other, has_three_under_the_same);
+	node_stop(&other);
+	node_stop(&here);
+}
+
 /* In which order it reads the bundles does not matter. */
 static void a_mail_that_has_another_uid_when_it_comes_back_is_said(void **state)
 {
@@ -441,6 +490,7 @@ int main(void)
 		RIG_UNIT_TEST(modseqs_of_merges_stay_above_what_was_shown),
 		RIG_UNIT_TEST(what_changed_while_it_was_away_is_said),
 		RIG_UNIT_TEST(a_mail_that_has_another_uid_when_it_comes_back_is_said),
+		RIG_UNIT_TEST(a_uidvalidity_that_was_shown_is_not_decreased),
 	};
 
 	return cmocka_run_group_tests_name("metacache-clean", tests, NULL, NULL);

@@ -1001,54 +1001,6 @@ static void an_empty_folder_has_the_highest_uidvalidity_of_its_hosts(void **stat
 	node_stop(&node);
 }
 
-static uint32_t listed;
-
-static void list_hears_of_another(struct node *node)
-{
-	struct obox_mailbox *box = box_open(node, "INBOX");
-	struct lab_error err;
-
-	fill(box, 2);
-	set(box, 1, "\\Seen", true);
-	listed = obox_mailbox_uidvalidity(box) + 5;
-	list_hears(node, box, listed);
-	OK(obox_subscribe(node->user, LAB_VIEW("INBOX"), true, &err));
-	flush(node);
-	obox_mailbox_close(&box);
-}
-
-static void has_it_from_the_list(struct node *node)
-{
-	struct obox_mailbox *box = box_open(node, "INBOX");
-	struct lab_error err;
-
-	OK(obox_mailbox_rescan(box, &err));
-	assert_int_equal(obox_mailbox_uidvalidity(box), listed);
-	assert_true(obox_has_flag(box, 1, LAB_VIEW("\\Seen")));
-	assert_int_equal(obox_mailbox_count(box), 2);
-	flush(node);
-	obox_mailbox_close(&box);
-}
-
-/* Nobody has the folder as the other one had it: empty, and so in no bundle. */
-static void whoever_is_new_takes_the_highest_uidvalidity(void **state)
-{
-	struct node first, second;
-	const unsigned *told;
-
-	node_start(&first, *state, 0);
-	node_run(&first, list_hears_of_another);
-	told = &first.rig->counts.events[LAB_EV_obox_index_merge_uidvalidity_changed];
-	assert_int_equal(*told, 0);
-	node_start(&second, *state, 1);
-	node_run(&second, has_it_from_the_list);
-	assert_int_equal(*told, 1);
-	node_run(&first, has_it_from_the_list);
-	assert_int_equal(*told, 2);
-	node_stop(&first);
-	node_stop(&second);
-}
-
 static void second_opens(struct node *node)
 {
 	struct obox_mailbox *box = box_open(node, "INBOX");
@@ -1471,7 +1423,6 @@ int main(void)
 		RIG_UNIT_TEST(without_merging_no_uid_is_two_mails),
 		RIG_UNIT_TEST(without_merging_new_mails_are_numbered_alike),
 		RIG_UNIT_TEST(an_empty_folder_has_the_highest_uidvalidity_of_its_hosts),
-		RIG_UNIT_TEST(whoever_is_new_takes_the_highest_uidvalidity),
 		RIG_UNIT_TEST(two_bases_become_one_with_the_next_upload),
 		RIG_UNIT_TEST(a_merge_says_that_the_others_uidvalidity_changes),
 		RIG_UNIT_TEST(flags_of_a_mail_that_came_back_are_uploaded),
