@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "sim/oracle/testing-oracle.h"
+#include "sim/oracle/testing-metacache.h"
 
 #define OBJECTS(...) \
 	(const struct history_object[]) \
@@ -347,6 +347,68 @@ static void without_lockdir_a_race_on_one_host_is_excused(void **state)
 	t_audit(0, NULL, NULL, 0);
 	t_audit(1, NULL, NULL, 0);
 	t_excuses("I1 lost mail");
+}
+
+struct late_copy {
+	bool has_lockdir, is_own, is_heard;
+};
+
+/* backend-1 expunges the mail; then backend-2, or it itself, copies it, and the body is gone. */
+static void copy_after_expunge(const struct late_copy *c)
+{
+	struct history_op expunge = t_op_at(HISTORY_EXPUNGE, 1, 1);
+	struct history_op copy = t_op_at(HISTORY_COPY, c->is_own ? 1 : 2, 1);
+
+	t.settings.has_lockdir = c->has_lockdir;
+	t_restart();
+	t_start_all();
+	t_deliver_at(1, 1, 0);
+	t_upload(1, 0);
+	t_refresh(2, 0, "created");
+	expunge.source = t_object(1, 1);
+	(void)t_run(expunge, HISTORY_OK);
+	t_delete_forward(0, 1);
+	t_delete_reverse(1, 1);
+	t_drop(1);
+	t_upload(1, 0);
+	if (c->is_heard)
+		t_refresh(2, 0, "refreshed_changed");
+	t_rows(1, 2, 1);
+	copy.target = lab_view_cstr(t_folder(1));
+	t_folder_guid(1, copy.target_guid);
+	copy.source = t_object(1, 1);
+	copy.made = t_object(2, 1);
+	(void)t_run(copy, HISTORY_OK);
+	t_audit(0, NULL, NULL, 0);
+	t_audit(1, NULL, NULL, 0);
+}
+
+static void without_lockdir_a_copy_of_what_was_expunged_unheard_is_excused(void **state)
+{
+	(void)state;
+	copy_after_expunge(&(struct late_copy){ .is_own = false });
+	t_excuses("I1 lost mail");
+}
+
+static void not_of_what_nobody_else_expunged(void **state)
+{
+	(void)state;
+	copy_after_expunge(&(struct late_copy){ .is_own = true });
+	t_finds("I1 lost mail");
+}
+
+static void not_of_what_it_had_heard_of(void **state)
+{
+	(void)state;
+	copy_after_expunge(&(struct late_copy){ .is_heard = true });
+	t_finds("I1 lost mail");
+}
+
+static void not_where_references_are_counted(void **state)
+{
+	(void)state;
+	copy_after_expunge(&(struct late_copy){ .has_lockdir = true });
+	t_finds("I1 lost mail");
 }
 
 static void objects_taken_away_on_purpose_excuse_the_loss(void **state)
@@ -741,6 +803,10 @@ int main(void)
 		t_test(move_after_a_race_on_one_host_is_not_excused),
 		t_test(race_on_one_host_is_not_excused),
 		t_test(without_lockdir_a_race_on_one_host_is_excused),
+		t_backends_test(without_lockdir_a_copy_of_what_was_expunged_unheard_is_excused),
+		t_backends_test(not_of_what_nobody_else_expunged),
+		t_backends_test(not_of_what_it_had_heard_of),
+		t_backends_test(not_where_references_are_counted),
 		t_test(objects_taken_away_on_purpose_excuse_the_loss),
 		t_test(expunged_mail_in_a_later_listing_is_back),
 		t_test(listing_that_overlaps_the_expunge_may_have_the_mail),
