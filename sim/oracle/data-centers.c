@@ -37,3 +37,41 @@ const char *oracle_excuse_returned_center(const struct oracle *oracle, const str
 	}
 	return NULL;
 }
+
+static bool is_about(const struct history_op *op, const struct history_op *like)
+{
+	return lab_view_eq(op->user, like->user) &&
+	       (lab_view_eq(op->folder, like->folder) || lab_view_eq(op->target, like->folder));
+}
+
+/* Some change of the folder that `reader` could not read. */
+static const char *is_blind(const struct oracle *oracle, const struct oracle_case *c,
+	const struct history_op *like, const struct history_op *reader)
+{
+	const char *excuse = NULL;
+
+	for (size_t i = 0; i < history_count(c->history) && excuse == NULL; i++) {
+		const struct history_op *op = history_op(c->history, i);
+
+		if (oracle_is_storage_write(op) && is_about(op, like))
+			excuse = oracle_excuse_returned_center(oracle, c, op, reader);
+	}
+	return excuse;
+}
+
+const char *oracle_excuse_blind_center(const struct oracle *oracle, const struct oracle_case *c,
+	const struct history_op *op, uint64_t *ret_since)
+{
+	for (size_t i = 0; oracle->settings.center_per_zone && i < history_count(c->history); i++) {
+		const struct history_op *reader = history_op(c->history, i);
+		const char *excuse = reader->invoked_event < op->ended_event && is_about(reader, op)
+					     ? is_blind(oracle, c, op, reader)
+					     : NULL;
+
+		if (excuse != NULL) {
+			*ret_since = reader->invoked_event;
+			return excuse;
+		}
+	}
+	return NULL;
+}

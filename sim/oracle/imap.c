@@ -597,7 +597,8 @@ static void check_status(struct imap *imap, const struct history_op *op)
 
 /* What was expunged and whose row came back is a new mail to whoever knew of the expunge, under the
  * UID that others know it by. A mail whose saver was told that it had failed has no UID there, and
- * one among the others for whoever lists the folder next. */
+ * one among the others for whoever lists the folder next. Nor have mails that a data centre which
+ * was lost does not know yet. */
 static const char *excuse_renumbering(
 	struct imap *imap, const struct history_op *op, const struct imap_folder *folder)
 {
@@ -607,6 +608,8 @@ static const char *excuse_renumbering(
 	if (excuse != NULL)
 		return excuse;
 	excuse = oracle_excuse_denied_mail(imap->oracle, imap->c, op, &since);
+	if (excuse == NULL)
+		excuse = oracle_excuse_blind_center(imap->oracle, imap->c, op, &since);
 	return excuse != NULL && renumberings(imap, folder, since) == 0 ? excuse : NULL;
 }
 

@@ -355,6 +355,10 @@ const char *oracle_excuse_unheard(const struct oracle *oracle, const struct hist
  * replicas, and was just back. */
 const char *oracle_excuse_returned_center(const struct oracle *oracle, const struct oracle_case *c,
 	const struct history_op *change, const struct history_op *listing);
+/* The same of anything that was done in the operation's folder before that ended, and since which
+ * event: its backend numbered what it found, and heard of the rest later. */
+const char *oracle_excuse_blind_center(const struct oracle *oracle, const struct oracle_case *c,
+	const struct history_op *op, uint64_t *ret_since);
 
 /* requests.c: an INSERT of a mail's row arrived; its client crashed. */
 void oracle_check_clock(struct oracle *oracle, const struct sim_access *access);

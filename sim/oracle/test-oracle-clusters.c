@@ -266,8 +266,8 @@ static void session(const char *backend, const char *zone)
 	t_tell_fiber(LAB_EV_cluster_session_ended, 0, 1, fields, LAB_COUNT_OF(fields));
 }
 
-/* A zone is lost from 10 s to 20 s; what is done meanwhile is listed so long after that. */
-static void lose_zone(const char *zone, uint64_t later_ns)
+/* A zone is lost from 10 s to 20 s. */
+static void zone_is_lost(const char *zone)
 {
 	struct fault_episode episode = {
 		.kind = FAULT_zone_lost, .start_ns = 10 * LAB_SEC, .length_ns = 10 * LAB_SEC
@@ -279,9 +279,15 @@ static void lose_zone(const char *zone, uint64_t later_ns)
 	t.faults = fault_plan_new(testing_heap, 1, 3);
 	assert_int_equal(fault_plan_add_episode(t.faults, &episode, &id, &err), 0);
 	assert_int_not_equal(fault_world_fire(t.faults, id, 1), 0);
-	(void)t_mail(1);
 	session("backend-1", "az1");
 	session("backend-2", "az2");
+}
+
+/* What is done meanwhile is listed so long after that. */
+static void lose_zone(const char *zone, uint64_t later_ns)
+{
+	zone_is_lost(zone);
+	(void)t_mail(1);
 	t.now = 12 * LAB_SEC;
 	expunge();
 	t.now = 20 * LAB_SEC + later_ns;
@@ -321,6 +327,54 @@ static void so_have_racks(void **state)
 	(void)t_finds("I2 expunged mail is back");
 }
 
+struct numbering {
+	const char *lost;
+	uint64_t later_ns;
+	bool is_before, is_elsewhere;
+};
+
+/* A mail is delivered while the zone is lost; afterwards backend-2 numbers what it finds, and a
+ * merge gives other UIDs. */
+static void number_anew(const struct numbering *n)
+{
+	cluster(true);
+	zone_is_lost(n->lost);
+	if (n->is_before)
+		t_merge(2, 0, LAB_EV_obox_index_merge_uids_renumbered);
+	t.now = 12 * LAB_SEC;
+	t_deliver_at(1, 1, 0);
+	t.now = 20 * LAB_SEC + n->later_ns;
+	t_list(2, (struct t_list){ .folder = n->is_elsewhere ? 1 : 0 }, NULL, 0);
+	if (!n->is_before)
+		t_merge(2, 0, LAB_EV_obox_index_merge_uids_renumbered);
+	t.now += LAB_MINUTE;
+	t_audit_sees(0);
+}
+
+static void what_it_does_not_know_yet_is_numbered_later(void **state)
+{
+	(void)state;
+	number_anew(&(struct numbering){ .lost = "az2" });
+	t_excuses("I9 renumbered without cause");
+}
+
+static void nothing_else_is(void **state)
+{
+	static const struct numbering others[] = {
+		{ .lost = "az1" },
+		{ .lost = "az2", .later_ns = 16 * LAB_SEC },
+		{ .lost = "az2", .is_before = true },
+		{ .lost = "az2", .is_elsewhere = true },
+	};
+
+	for (size_t i = 0; i < LAB_COUNT_OF(others); i++) {
+		number_anew(&others[i]);
+		(void)t_finds("I9 renumbered without cause");
+		(void)t_teardown(state);
+		(void)t_setup_backends(state);
+	}
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -341,6 +395,8 @@ int main(void)
 		t_backends_test(its_hints_take_no_minute),
 		t_backends_test(others_have_read_what_was_written),
 		t_backends_test(so_have_racks),
+		t_backends_test(what_it_does_not_know_yet_is_numbered_later),
+		t_backends_test(nothing_else_is),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
