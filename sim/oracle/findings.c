@@ -535,6 +535,51 @@ const char *oracle_excuse_denied_mail(struct oracle *oracle, const struct oracle
 	return *ret_since < op->ended_event ? LIE : NULL;
 }
 
+/* ---- rows that come late ---- */
+
+/* Not even a quorum has it yet. */
+static bool is_late(const struct fault_record *r)
+{
+	return r->kind == FAULT_write_timeout_one || r->kind == FAULT_write_timeout_minority ||
+	       r->kind == FAULT_write_timeout_late || r->kind == FAULT_write_timeout_hinted ||
+	       r->kind == FAULT_write_failure || r->kind == FAULT_write_failure_minority;
+}
+
+static bool is_about_forward_row(
+	const struct oracle *oracle, uint32_t fault_id, struct lab_view user)
+{
+	uint64_t key = lab_hash_view(0, user);
+
+	for (size_t i = 0; i < oracle->line_count; i++) {
+		const struct oracle_line *line = oracle_line_at(oracle, i);
+
+		if (line->fault_id == fault_id && line->what == ORACLE_CQL_INSERT &&
+			line->table == ORACLE_TABLE_FORWARD && line->key == key)
+			return true;
+	}
+	return false;
+}
+
+bool oracle_came_late(const struct oracle *oracle, const struct oracle_case *c,
+	const struct oracle_instance *instance)
+{
+	const struct history_op *maker = instance->maker;
+	size_t count = c->faults == NULL ? 0 : fault_record_count(c->faults);
+
+	if (instance->made != ORACLE_MADE_MAYBE || maker == NULL)
+		return false;
+	for (size_t i = 0; i < count; i++) {
+		const struct fault_record *r = fault_record(c->faults, i);
+
+		if (is_late(r) && r->time_ns >= maker->invoked_ns &&
+			r->time_ns <= oracle_op_end(maker) &&
+			lab_view_eq_cstr(maker->backend, r->peer) &&
+			is_about_forward_row(oracle, r->id, maker->user))
+			return true;
+	}
+	return false;
+}
+
 void oracle_excuse_lies(struct oracle *oracle, const struct oracle_case *c)
 {
 	if (c->faults == NULL ||

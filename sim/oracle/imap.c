@@ -17,6 +17,10 @@
 #define STALE \
 	"another backend had the user's metacache, which is not removed with the user (obox 4.11)"
 
+#define LATE \
+	"a mail's row had reached less than a quorum of replicas, and listings need not find it " \
+	"until one has (obox 3.8)"
+
 /* Between two requests of a session that is open. */
 
 /* Listings of one folder by one backend, in the order of their ends. */
@@ -246,19 +250,105 @@ static uint64_t renumberings(struct imap *imap, const struct imap_folder *folder
 		LAB_EV_obox_index_merge_uids_renumbered, 0, to);
 }
 
+/* ---- a mail whose row came late ---- */
+
+static bool is_listing_of(const struct history_op *op, struct lab_view user, struct lab_view folder)
+{
+	return op->kind == HISTORY_SELECT && op->outcome == HISTORY_OK &&
+	       lab_view_eq(op->user, user) && lab_view_eq(op->folder, folder);
+}
+
+static bool has_mail(
+	struct imap *imap, const struct history_op *listing, const struct oracle_instance *mail)
+{
+	size_t count;
+	const struct history_sighting *seen =
+		history_sightings(imap->c->history, listing->id, &count);
+
+	for (size_t i = 0; i < count; i++) {
+		if (memcmp(seen[i].object.name, mail->name, sizeof(mail->name)) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* The mail was made before, by another backend, and no listing of this one had it yet. */
+static bool is_blind_to(
+	struct imap *imap, const struct sight *sight, const struct oracle_instance *mail)
+{
+	const struct knowledge *k = imap->oracle->knowledge;
+
+	if (mail->maker->invoked_event >= sight->op->invoked_event ||
+		knowledge_life(k, mail->maker) == sight->life)
+		return false;
+	for (size_t i = 0; i < history_count(imap->c->history); i++) {
+		const struct history_op *op = history_op(imap->c->history, i);
+
+		if (is_listing_of(op, mail->user, mail->folder) &&
+			op->ended_event <= sight->op->ended_event &&
+			knowledge_life(k, op) == sight->life && has_mail(imap, op, mail))
+			return false;
+	}
+	return true;
+}
+
+/* One side lists a mail of before what it saw, and its row was so late that the other side had
+ * given UIDs without it. */
+static bool came_between(struct imap *imap, const struct history_op *listing,
+	const struct sight *with, const struct sight *without)
+{
+	size_t count;
+	const struct history_sighting *seen =
+		history_sightings(imap->c->history, listing->id, &count);
+
+	for (size_t i = 0; i < count && seen[i].uid <= with->uid; i++) {
+		const struct oracle_instance *mail = oracle_instance_find(
+			&imap->oracle->model, listing->user, listing->folder, seen[i].object.name);
+
+		if (mail != NULL && oracle_came_late(imap->oracle, imap->c, mail) &&
+			is_blind_to(imap, without, mail))
+			return true;
+	}
+	return false;
+}
+
+/* Where a folder's UIDs are in no bundle, they follow from its rows in the order of their making
+ * (obox 4.8): so one that comes late shifts them, and nobody could know. */
+static const char *excuse_late(
+	struct imap *imap, const struct sight *with, const struct sight *without)
+{
+	const struct history_op *of = with->op;
+	struct lab_view folder = of->kind == HISTORY_SELECT ? of->folder : of->target;
+
+	for (size_t i = 0; i < history_count(imap->c->history); i++) {
+		const struct history_op *op = history_op(imap->c->history, i);
+
+		if (is_listing_of(op, of->user, folder) &&
+			knowledge_life(imap->oracle->knowledge, op) == with->life &&
+			came_between(imap, op, with, without))
+			return LATE;
+	}
+	return NULL;
+}
+
 /* Where a mail is that nobody was told of, whoever lists the folder anew counts it. So does who
  * knew that a mail was expunged, and finds it again: it takes the next UID there, and the mails
  * after it others than where it still has the one of before. */
-static const char *excuse_of(struct imap *imap, enum relation related,
-	const struct history_op *before, const struct history_op *op)
+static const char *excuse_of(struct imap *imap, enum relation related, const struct sight *before,
+	const struct sight *seen)
 {
-	const char *excuse = related == APART ? excuse_apart(imap, before, op) : NULL;
+	const struct history_op *op = seen->op;
+	const char *excuse = related == APART ? excuse_apart(imap, before->op, op) : NULL;
 
 	if (excuse == NULL)
 		excuse = oracle_excuse_lie(imap->oracle, imap->c, op->user);
 	if (excuse == NULL && related == APART)
 		excuse = oracle_excuse_return_to(imap->oracle, imap->c, op,
 			op->kind == HISTORY_SELECT ? op->folder : op->target);
+	if (excuse == NULL && related == APART)
+		excuse = excuse_late(imap, seen, before);
+	if (excuse == NULL && related == APART)
+		excuse = excuse_late(imap, before, seen);
 	return excuse;
 }
 
@@ -271,7 +361,7 @@ static void check_same_mail(struct imap *imap, struct imap_folder *folder,
 		return;
 	imap_find(imap, folder, 7, "I7 UID of two mails", before->op, seen->op,
 		"one UID was that of two mails under one UIDVALIDITY",
-		excuse_of(imap, related, before->op, seen->op));
+		excuse_of(imap, related, before, seen));
 }
 
 /* A mail that was expunged and whose row came back is a new one to every index; and so is one that
@@ -293,7 +383,7 @@ static const char *excuse_return(struct imap *imap, enum relation related,
 	if (excuse == NULL && instance != NULL)
 		excuse = oracle_excuse_drop(
 			imap->oracle, instance, sooner->op->invoked_event, later->op->ended_event);
-	return excuse != NULL ? excuse : excuse_of(imap, related, before->op, seen->op);
+	return excuse != NULL ? excuse : excuse_of(imap, related, before, seen);
 }
 
 static void check_same_uid(struct imap *imap, struct imap_folder *folder,

@@ -415,6 +415,10 @@ const char *oracle_excuse_lie(
  * operation ended; and since which event. */
 const char *oracle_excuse_denied_mail(struct oracle *oracle, const struct oracle_case *c,
 	const struct history_op *op, uint64_t *ret_since);
+/* Who made it was told neither yes nor no, as its row had not reached a quorum of replicas:
+ * listings need not find it. */
+bool oracle_came_late(const struct oracle *oracle, const struct oracle_case *c,
+	const struct oracle_instance *instance);
 /* convergence.c: 22 */
 void oracle_check_convergence(struct oracle *oracle, const struct oracle_case *c);
 /* flags.c: 3, 4 */

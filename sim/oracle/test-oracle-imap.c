@@ -716,6 +716,165 @@ static void no_other_mail_does(void **state)
 	}
 }
 
+/* ---- a row that comes late ---- */
+
+/* Mail 2 is made into folder 0, and another backend numbers that without it. */
+struct late {
+	unsigned maker; /* host */
+	enum fault_kind kind;
+	const char *backend, *user; /* of the write that the fault hits */
+	enum history_outcome outcome;
+	bool is_before; /* that write was before the mail's */
+	bool is_after;  /* it is made after the first listing */
+	bool is_known;  /* the first listing has it, too */
+	bool is_last;   /* where it is found it comes after those that have changed places */
+	bool is_heard;  /* who finds it had heard of the first listing */
+};
+
+static const struct late usual_late = { .maker = 3,
+	.kind = FAULT_write_timeout_one,
+	.backend = "backend-3",
+	.user = T_USER,
+	.outcome = HISTORY_UNCERTAIN };
+
+static void make_late(const struct late *late)
+{
+	struct history_op op = t_op_at(HISTORY_DELIVER, late->maker, 2);
+	uint32_t id;
+
+	t_put(2);
+	t_rows(0, 2, 2);
+	op.made = t_object(2, 2);
+	op.body_hash = t_hash(2);
+	if (late->is_before)
+		t_lie_as(late->kind, late->backend, late->user);
+	t.now += LAB_SEC;
+	id = t_begin(&op);
+	if (!late->is_before)
+		t_lie_as(late->kind, late->backend, late->user);
+	t_end(id, &op, late->outcome);
+	t.now += LAB_MINUTE;
+}
+
+static void list_without(const struct late *late)
+{
+	t_deliver_at(1, 1, 0);
+	t_deliver_at(1, 3, 0);
+	if (late->is_known)
+		t_lists(1, LIST(.uidnext = 4), { .n = 1 }, { .n = 3 }, { .n = 2 });
+	else
+		t_lists(1, LIST(.uidnext = 3), { .n = 1 }, { .n = 3 });
+	t_upload(late->is_heard ? 1 : 3, late->is_heard ? 0 : 1);
+	t.now += LAB_MINUTE;
+}
+
+static void list_with(const struct late *late)
+{
+	t_refresh(2, 0, "refreshed_changed");
+	if (late->is_last)
+		t_lists(2, LIST(.uidnext = 4), { .n = 3 }, { .n = 1 }, { .n = 2 });
+	else
+		t_lists(2, LIST(.uidnext = 4), { .n = 2 }, { .n = 1 }, { .n = 3 });
+	finish_with({ .n = 1 }, { .n = 2 }, { .n = 3 });
+}
+
+static void number_late(const struct late *late)
+{
+	if (!late->is_after)
+		make_late(late);
+	list_without(late);
+	if (late->is_after)
+		make_late(late);
+	list_with(late);
+}
+
+static void a_row_that_comes_late_shifts_uids(void **state)
+{
+	static const enum fault_kind kinds[] = { FAULT_write_timeout_one,
+		FAULT_write_timeout_minority, FAULT_write_timeout_late, FAULT_write_timeout_hinted,
+		FAULT_write_failure, FAULT_write_failure_minority };
+
+	for (size_t i = 0; i < LAB_COUNT_OF(kinds); i++) {
+		struct late late = usual_late;
+
+		late.kind = kinds[i];
+		number_late(&late);
+		t_excuses("I7 UID of two mails");
+		assert_non_null(strstr(t.verdict.findings[0].excuse, "quorum"));
+		(void)t_teardown(state);
+		(void)t_setup_backends(state);
+	}
+}
+
+static void shifts_nothing_else(void **state)
+{
+	struct late others[12];
+
+	for (size_t i = 0; i < LAB_COUNT_OF(others); i++)
+		others[i] = usual_late;
+	/* Which must know that it may be there. */
+	others[0].maker = 1;
+	others[0].backend = "backend-1";
+	others[1].backend = "backend-1";
+	others[2].user = "user2@example.com";
+	others[3].kind = FAULT_write_timeout;
+	others[4].kind = FAULT_write_timeout_quorum;
+	others[5].kind = FAULT_write_timeout_all;
+	others[6].outcome = HISTORY_OK;
+	others[7].is_before = true;
+	others[8].is_after = true;
+	others[9].is_known = true;
+	others[10].is_last = true;
+	others[11].is_heard = true;
+	for (size_t i = 0; i < LAB_COUNT_OF(others); i++) {
+		number_late(&others[i]);
+		(void)t_finds("I7 UID of two mails");
+		(void)t_teardown(state);
+		(void)t_setup_backends(state);
+	}
+}
+
+/* Mail 4, which is in folder 0, from folder 1, under that UID. */
+static void copy_told(unsigned host, uint32_t uid)
+{
+	struct history_op copy = t_op_at(HISTORY_COPY, host, 4);
+
+	t_rows(0, 1, 4);
+	copy.source = t_object(4, 4);
+	copy.made = t_object(1, 4);
+	copy.folder = lab_view_cstr(t_folder(1));
+	t_folder_guid(1, copy.mailbox_guid);
+	copy.target = lab_view_cstr(t_folder(0));
+	t_folder_guid(0, copy.target_guid);
+	copy.target_uid = uid;
+	copy.target_uidvalidity = 100;
+	(void)t_run(copy, HISTORY_OK);
+	t.now += LAB_MINUTE;
+}
+
+/* By who does not know the mail, before and after another one lists it, and by that one. */
+static void also_those_of_copies(void **state)
+{
+	for (unsigned i = 0; i < 3; i++) {
+		t_upload(3, 1);
+		make_late(&usual_late);
+		(void)t_mail(4);
+		if (i == 0)
+			copy_told(1, 1);
+		else if (i == 2)
+			t_lists(1, LIST(.uidnext = 3), { .n = 4, .uid = 2 });
+		t.now += LAB_MINUTE;
+		t_lists(2, LIST(.uidnext = 2), { .n = 2 });
+		t.now += LAB_MINUTE;
+		if (i > 0)
+			copy_told(i, i);
+		finish_with({ .n = 1, .oid = 4 }, { .n = 2 }, { .n = 4 });
+		t_excuses("I7 UID of two mails");
+		(void)t_teardown(state);
+		(void)t_setup_backends(state);
+	}
+}
+
 /* ---- without merges ---- */
 
 static void renumber(void)
@@ -959,6 +1118,9 @@ int main(void)
 		t_backends_test(not_those_of_copies_out_of_its_folder),
 		t_backends_test(a_mail_that_was_denied_renumbers),
 		t_backends_test(no_other_mail_does),
+		t_backends_test(a_row_that_comes_late_shifts_uids),
+		t_backends_test(shifts_nothing_else),
+		t_backends_test(also_those_of_copies),
 		t_backends_test(who_gives_up_an_index_numbers_anew),
 		t_backends_test(not_before_that),
 		t_backends_test(what_modseqs_must_not_do_is_found),

