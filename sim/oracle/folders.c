@@ -558,6 +558,41 @@ static void check_name(struct folders *f, const struct oracle_case *c, const str
 		end, list);
 }
 
+/* `op` was in another folder, which may have the name. It may have failed there, or deleted it. */
+static bool saw_another(struct folders *f, const struct folder *folder, const struct history_op *op,
+	const uint8_t guid[HISTORY_NAME_BYTES], struct lab_view by, struct lab_view name)
+{
+	struct folder another = { .account = folder->account, .last_name = &another.names };
+
+	if (is_zero(guid) || memcmp(guid, folder->guid, sizeof(folder->guid)) == 0)
+		return false;
+	memcpy(another.guid, guid, sizeof(another.guid));
+	(void)add_name(f, &another, by, op);
+	follow_renames(f, &another);
+	return may_have_name(&another, name);
+}
+
+static bool had_another(struct folders *f, const struct folder *folder, struct lab_view name)
+{
+	for (const struct folder *other = folder->account->folders; other != NULL;
+		other = other->next) {
+		if (other != folder &&
+			(may_have_name(other, name) ||
+				(other->listed != NULL && lab_view_eq(other->listed->name, name))))
+			return true;
+	}
+	for (size_t i = 0; i < history_count(f->history); i++) {
+		const struct history_op *op = history_op(f->history, i);
+
+		if (lab_view_eq(op->user, folder->account->user) &&
+			(saw_another(f, folder, op, op->mailbox_guid, op->asked, name) ||
+				saw_another(
+					f, folder, op, op->target_guid, op->asked_target, name)))
+			return true;
+	}
+	return false;
+}
+
 /* The suffix is there because another folder has, or had, the name. */
 static void check_suffix(
 	struct folders *f, const struct oracle_case *c, const struct folder *folder)
@@ -565,15 +600,9 @@ static void check_suffix(
 	struct lab_view shown = folder->listed->name;
 	struct lab_view base = without_suffix(shown, folder->guid);
 
-	if (base.len == shown.len || lab_view_eq(base, LAB_VIEW("INBOX")))
+	if (base.len == shown.len || lab_view_eq(base, LAB_VIEW("INBOX")) ||
+		had_another(f, folder, base))
 		return;
-	for (const struct folder *other = folder->account->folders; other != NULL;
-		other = other->next) {
-		if (other != folder &&
-			(may_have_name(other, base) ||
-				(other->listed != NULL && lab_view_eq(other->listed->name, base))))
-			return;
-	}
 	report(f, c,
 		oracle_find(f->oracle, 11, "I11 clash without cause",
 			WHERE ": no other folder was ever called %.*s", WHERE_ARG(folder),

@@ -257,6 +257,59 @@ static void a_suffix_without_another_folder_is_found(void **state)
 	(void)t_finds("I11 clash without cause");
 }
 
+static void fail_in(const char *name, unsigned guid)
+{
+	struct history_op op = t_op_at(HISTORY_COPY, 2, 1);
+
+	op.target = lab_view_cstr(name);
+	if (guid != NOBODY)
+		t_folder_guid(guid, op.target_guid);
+	(void)t_run(op, HISTORY_FAIL);
+}
+
+/* A copy makes the folder, and then it fails; nobody else need ever have been in that one. */
+static void a_suffix_is_due_to_another_folder_that_somebody_failed_in(void **state)
+{
+	(void)state;
+	fail_in("Work", 2);
+	create(1, "Work", 1);
+	finally(INBOX, { .name = "Work-02020202", .guid = 1 });
+	t_passes();
+}
+
+static void a_suffix_is_due_to_another_folder_that_was_deleted(void **state)
+{
+	(void)state;
+	create(1, "Work", 1);
+	delete_folder(2, "Work", 2, HISTORY_OK);
+	finally(INBOX, { .name = "Work-02020202", .guid = 1 });
+	t_passes();
+}
+
+static void a_suffix_stays_in_renames_from_above(void **state)
+{
+	(void)state;
+	fail_in("Work/Now", 2);
+	create(1, "Work/Now", 1);
+	create(1, "Work", 3);
+	rename_to(1, "Work", "Play", 3, HISTORY_OK);
+	finally(INBOX, { .name = "Play", .guid = 3 }, { .name = "Play/Now-02020202", .guid = 1 });
+	t_passes();
+}
+
+static void who_was_in_no_other_folder_of_that_name_is_no_cause_of_a_suffix(void **state)
+{
+	(void)state;
+	create(1, "Work", 1);
+	fail_in("Work", 1);
+	fail_in("Work", NOBODY);
+	fail_in("Play", 2);
+	delete_folder(2, "Rest", 3, HISTORY_OK);
+	delete_folder(2, "Work", NOBODY, HISTORY_FAIL);
+	finally(INBOX, { .name = "Work-02020202", .guid = 1 });
+	(void)t_finds("I11 clash without cause");
+}
+
 static void the_suffix_is_that_of_its_guid(void **state)
 {
 	(void)state;
@@ -657,6 +710,10 @@ int main(void)
 		t_backends_test(an_uncertain_rename_may_hold),
 		t_backends_test(of_two_of_one_name_one_has_a_suffix),
 		t_backends_test(a_suffix_without_another_folder_is_found),
+		t_backends_test(a_suffix_is_due_to_another_folder_that_somebody_failed_in),
+		t_backends_test(a_suffix_is_due_to_another_folder_that_was_deleted),
+		t_backends_test(a_suffix_stays_in_renames_from_above),
+		t_backends_test(who_was_in_no_other_folder_of_that_name_is_no_cause_of_a_suffix),
 		t_backends_test(the_suffix_is_that_of_its_guid),
 		t_backends_test(what_nobody_asked_for_is_found),
 		t_backends_test(nothing_is_recovered_that_was_not_lost),
