@@ -21,6 +21,10 @@
 	"a mail's row had reached less than a quorum of replicas, and listings need not find it " \
 	"until one has (obox 3.8)"
 
+#define UNNUMBERED \
+	"a mail whose saver could not tell whether it was saved has no UID there, and one among " \
+	"the others for whoever lists the folder next (obox 3.8)"
+
 /* Between two requests of a session that is open. */
 
 /* Listings of one folder by one backend, in the order of their ends. */
@@ -685,10 +689,34 @@ static void check_status(struct imap *imap, const struct history_op *op)
 
 /* ---- all of them ---- */
 
+/* A mail of the operation's folder is in some listing, although its saver could not tell whether it
+ * was saved: since when. */
+static bool has_uncertain_mail(struct imap *imap, const struct history_op *op, uint64_t *ret_since)
+{
+	*ret_since = UINT64_MAX;
+	for (size_t i = 0; i < history_count(imap->c->history); i++) {
+		const struct history_op *listing = history_op(imap->c->history, i);
+		const struct history_sighting *seen;
+		size_t count;
+
+		if (!is_listing_of(listing, op->user, op->folder))
+			continue;
+		seen = history_sightings(imap->c->history, listing->id, &count);
+		for (size_t n = 0; n < count; n++) {
+			const struct oracle_instance *mail = oracle_instance_find(
+				&imap->oracle->model, op->user, op->folder, seen[n].object.name);
+
+			if (mail != NULL && mail->made == ORACLE_MADE_MAYBE && mail->maker != NULL)
+				*ret_since = LAB_MIN(*ret_since, mail->maker->invoked_event);
+		}
+	}
+	return *ret_since < op->ended_event;
+}
+
 /* What was expunged and whose row came back is a new mail to whoever knew of the expunge, under the
  * UID that others know it by. A mail whose saver was told that it had failed has no UID there, and
  * one among the others for whoever lists the folder next. Nor have mails that a data centre which
- * was lost does not know yet. */
+ * was lost does not know yet, or of which their saver does not know whether they are there. */
 static const char *excuse_renumbering(
 	struct imap *imap, const struct history_op *op, const struct imap_folder *folder)
 {
@@ -700,6 +728,8 @@ static const char *excuse_renumbering(
 	excuse = oracle_excuse_denied_mail(imap->oracle, imap->c, op, &since);
 	if (excuse == NULL)
 		excuse = oracle_excuse_blind_center(imap->oracle, imap->c, op, &since);
+	if (excuse == NULL && has_uncertain_mail(imap, op, &since))
+		excuse = UNNUMBERED;
 	return excuse != NULL && renumberings(imap, folder, since) == 0 ? excuse : NULL;
 }
 

@@ -834,6 +834,47 @@ static void shifts_nothing_else(void **state)
 	}
 }
 
+/* The mail is in a listing, and a merge gave others new UIDs. */
+static void renumber_late(const struct late *late)
+{
+	t_deliver_at(1, 1, 0);
+	t_lists(1, LIST(.uidnext = 6), { .n = 1, .uid = 5 });
+	if (!late->is_after)
+		make_late(late);
+	t_merge(1, 0, LAB_EV_obox_index_merge_uids_renumbered);
+	if (late->is_after)
+		make_late(late);
+	t_lists(1, LIST(.uidnext = 8), { .n = 2, .uid = 6 }, { .n = 1, .uid = 7 });
+	finish_with({ .n = 1 }, { .n = 2 });
+}
+
+static void a_mail_that_nobody_was_sure_of_renumbers(void **state)
+{
+	struct late late = usual_late;
+
+	(void)state;
+	late.maker = 1;
+	late.kind = FAULT_write_timeout_quorum;
+	renumber_late(&late);
+	t_excuses("I9 renumbered without cause");
+	assert_non_null(strstr(t.verdict.findings[0].excuse, "could not tell"));
+}
+
+static void neither_a_sure_one_nor_a_later_one_does(void **state)
+{
+	struct late others[2] = { usual_late, usual_late };
+
+	others[0].outcome = HISTORY_OK;
+	others[1].is_after = true;
+	for (size_t i = 0; i < LAB_COUNT_OF(others); i++) {
+		others[i].maker = 1;
+		renumber_late(&others[i]);
+		(void)t_finds("I9 renumbered without cause");
+		(void)t_teardown(state);
+		(void)t_setup_backends(state);
+	}
+}
+
 /* Mail 4, which is in folder 0, from folder 1, under that UID. */
 static void copy_told(unsigned host, uint32_t uid)
 {
@@ -1120,6 +1161,8 @@ int main(void)
 		t_backends_test(no_other_mail_does),
 		t_backends_test(a_row_that_comes_late_shifts_uids),
 		t_backends_test(shifts_nothing_else),
+		t_backends_test(a_mail_that_nobody_was_sure_of_renumbers),
+		t_backends_test(neither_a_sure_one_nor_a_later_one_does),
 		t_backends_test(also_those_of_copies),
 		t_backends_test(who_gives_up_an_index_numbers_anew),
 		t_backends_test(not_before_that),
