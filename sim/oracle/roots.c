@@ -133,15 +133,66 @@ static bool was_kept(const struct oracle *oracle, const struct history_op *chang
 		       knowledge_life(k, listing), change->ended_event, listing->ended_event);
 }
 
+static const struct marked *mark_before(const struct oracle_root_refreshes *r, uint64_t event)
+{
+	const struct marked *mark = r == NULL ? NULL : r->mark;
+
+	while (mark != NULL && mark->ended > event)
+		mark = mark->before;
+	return mark;
+}
+
+/* The first time that it found all that there was at `event`. */
+static const struct refreshed *heard(const struct oracle_root_refreshes *r, uint64_t event)
+{
+	const struct refreshed *first = NULL;
+
+	for (const struct refreshed *d = r == NULL ? NULL : r->last; d != NULL; d = d->before) {
+		if (d->began >= event)
+			first = d;
+	}
+	return first;
+}
+
+/* The listing's backend had heard of the last mark of the other one, and then read the folder's
+ * rows, before the change; its own mark came after it. Neither has reason to look again: the one
+ * need not mark again before it hears of the other one's mark. */
+static bool has_marked_late(const struct oracle *oracle, const struct history_op *change,
+	const struct history_op *listing)
+{
+	const struct oracle_root_refreshes *reader =
+		root_of(oracle, listing->backend, listing->user);
+	const struct oracle_root_refreshes *writer = root_of(oracle, change->backend, change->user);
+	uint64_t folder = knowledge_folder(listing->user, listing->mailbox_guid);
+	uint32_t life = knowledge_life(oracle->knowledge, listing);
+	const struct marked *own = mark_before(reader, listing->invoked_event);
+	const struct marked *earlier = mark_before(reader, change->ended_event);
+	const struct marked *others = mark_before(writer, listing->invoked_event);
+	const struct refreshed *first = others == NULL ? NULL : heard(reader, others->ended);
+
+	return own != NULL && !has_looked(writer, own->ended, listing->invoked_event) &&
+	       first != NULL && (earlier == NULL || earlier->ended < others->ended) &&
+	       knowledge_looked(
+		       oracle->knowledge, folder, life, first->began, listing->ended_event) &&
+	       !knowledge_looked(
+		       oracle->knowledge, folder, life, change->ended_event, listing->ended_event);
+}
+
+static bool is_unheard(const struct oracle *oracle, const struct history_op *change,
+	const struct history_op *listing)
+{
+	const struct marked *mark =
+		mark_before(root_of(oracle, listing->backend, listing->user), change->ended_event);
+
+	return mark != NULL && !has_looked(root_of(oracle, change->backend, change->user),
+				       mark->ended, listing->invoked_event);
+}
+
 /* Whoever changes something while others serve the user, too, marks the root anew for them; and he
  * knows of them by their marks. Who was there within metacache_close_delay does not look. */
 const char *oracle_excuse_unheard(const struct oracle *oracle, const struct history_op *change,
 	const struct history_op *listing)
 {
-	const struct oracle_root_refreshes *reader =
-		root_of(oracle, listing->backend, listing->user);
-	const struct marked *mark = reader == NULL ? NULL : reader->mark;
-
 	if (lab_view_eq(change->backend, listing->backend) ||
 		lab_view_eq_cstr(listing->backend, oracle->settings.auditor))
 		return NULL;
@@ -151,10 +202,7 @@ const char *oracle_excuse_unheard(const struct oracle *oracle, const struct hist
 				 "what was before had been there within metacache_close_delay: it "
 				 "did not look again (obox 5.4)"
 			       : NULL;
-	while (mark != NULL && mark->ended > change->ended_event)
-		mark = mark->before;
-	if (mark == NULL || has_looked(root_of(oracle, change->backend, change->user), mark->ended,
-				    listing->invoked_event))
+	if (!is_unheard(oracle, change, listing) && !has_marked_late(oracle, change, listing))
 		return NULL;
 	return "two backends served the user at once, and the one that made the change had not "
 	       "looked since the other one came: that one may see what was before (palomar 4.3)";
