@@ -583,7 +583,8 @@ void obox_list_push_mark(struct obox_list *list, struct lab_view host, uint64_t 
 	insert_mark(list, list->mark_count, host, count);
 }
 
-int obox_list_mark(struct obox_list *list, struct lab_view host, struct lab_error *err)
+int obox_list_mark(
+	struct obox_list *list, struct lab_view host, uint64_t first, struct lab_error *err)
 {
 	struct obox_list_mark *mark = find_mark(list, host);
 
@@ -595,6 +596,6 @@ int obox_list_mark(struct obox_list *list, struct lab_view host, struct lab_erro
 	if (list->mark_count == OBOX_AUTHORS_MAX)
 		return lab_fail(
 			err, LAB_LIMIT, "folder list with more than %d hosts", OBOX_AUTHORS_MAX);
-	insert_mark(list, mark_place(list, host), host, 1);
+	insert_mark(list, mark_place(list, host), host, first);
 	return 0;
 }

@@ -79,7 +79,7 @@ struct obox_list_folder {
 	struct obox_dot made;
 };
 
-/* That a host has changed something of this user, for the n-th time. */
+/* That a host has changed something of this user: each time the count is higher. */
 struct obox_list_mark {
 	char *host;
 	uint64_t count;
@@ -152,8 +152,10 @@ int obox_list_raise_uidvalidity(
  * LAB_INVALID, LAB_LIMIT. */
 int obox_list_subscribe(struct obox_list *list, uint64_t author, struct lab_view name,
 	bool is_subscribed, struct lab_error *err);
-/* Counts the host's changes. -1 LAB_LIMIT. */
-int obox_list_mark(struct obox_list *list, struct lab_view host, struct lab_error *err);
+/* Counts the host's changes, from `first`, which is above all counts of a list that was before this
+ * one, or whoever knows that one does not hear of them. -1 LAB_LIMIT. */
+int obox_list_mark(
+	struct obox_list *list, struct lab_view host, uint64_t first, struct lab_error *err);
 
 /* ---- merging (list-merge.c) ---- */
 

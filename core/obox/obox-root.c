@@ -231,11 +231,13 @@ static int upload_again(struct obox_root *root, const char *reason, struct lab_e
 	return -1;
 }
 
-/* With this host's mark. A second upload settles what came of the first: it is the same row. */
+/* With this host's mark. A second upload settles what came of the first: it is the same row. Marks
+ * begin at the time: other hosts may know those of a user of this name who was deleted. */
 static int upload_mark(struct obox_root *root, const char *reason, struct lab_error *err)
 {
 	root->is_marked = false;
-	if (obox_list_mark(root->list, lab_view_cstr(root->env->hostname), err) < 0)
+	if (obox_list_mark(root->list, lab_view_cstr(root->env->hostname), env_wall_us(root->env),
+		    err) < 0)
 		return -1;
 	if (upload(root, reason, err) < 0 &&
 		(err->code != LAB_UNCERTAIN || upload_again(root, reason, err) < 0))

@@ -319,11 +319,11 @@ static void marks_count(void **state)
 	struct obox_list *a = new_list(), *b, *both;
 
 	(void)state;
-	DONE(obox_list_mark(a, LAB_VIEW("m"), &err));
-	DONE(obox_list_mark(a, LAB_VIEW("z"), &err));
+	DONE(obox_list_mark(a, LAB_VIEW("m"), 1, &err));
+	DONE(obox_list_mark(a, LAB_VIEW("z"), 1, &err));
 	b = copy(a);
-	DONE(obox_list_mark(a, LAB_VIEW("m"), &err));
-	DONE(obox_list_mark(b, LAB_VIEW("b"), &err));
+	DONE(obox_list_mark(a, LAB_VIEW("m"), 1, &err));
+	DONE(obox_list_mark(b, LAB_VIEW("b"), 1, &err));
 	both = merged(a, b);
 	assert_int_equal(obox_list_mark_of(both, LAB_VIEW("m")), 2);
 	assert_int_equal(obox_list_mark_of(both, LAB_VIEW("b")), 1);
@@ -629,7 +629,7 @@ static void do_op(struct obox_list *list, uint64_t author, unsigned op, unsigned
 		(void)obox_list_subscribe(list, author, LAB_VIEW("one"), false, &err);
 		break;
 	default:
-		(void)obox_list_mark(list, author == 1 ? LAB_VIEW("h1") : LAB_VIEW("h2"), &err);
+		(void)obox_list_mark(list, author == 1 ? LAB_VIEW("h1") : LAB_VIEW("h2"), 1, &err);
 		break;
 	}
 	check(list);
@@ -744,7 +744,7 @@ static void random_change(struct world *w, unsigned host)
 	} else if (what == 4) {
 		(void)obox_list_subscribe(list, author, name, pick(w, 2) == 0, &err);
 	} else if (what == 5) {
-		assert_int_equal(obox_list_mark(list, LAB_VIEW("host"), &err), 0);
+		assert_int_equal(obox_list_mark(list, LAB_VIEW("host"), 1, &err), 0);
 		(void)obox_list_set_special_use(list, author, name, LAB_VIEW("\\Sent"), &err);
 	} else {
 		(void)obox_list_rename(list, author, name, any_name(w), &err);
@@ -847,8 +847,8 @@ static struct obox_list *rich_list(void)
 	subscribe(t.a, 1, "one", true);
 	subscribe(t.b, 2, "one", true);
 	DONE(obox_list_set_special_use(t.b, 2, LAB_VIEW("two"), LAB_VIEW("\\Sent"), &err));
-	DONE(obox_list_mark(t.a, LAB_VIEW("h1"), &err));
-	DONE(obox_list_mark(t.b, LAB_VIEW("h2"), &err));
+	DONE(obox_list_mark(t.a, LAB_VIEW("h1"), 1, &err));
+	DONE(obox_list_mark(t.b, LAB_VIEW("h2"), 1, &err));
 	merge_two(&t);
 	obox_list_free(&t.a);
 	obox_list_free(&t.b);
@@ -1031,7 +1031,7 @@ static void changes_are_small(void **state)
 		create(base, 1, n, name);
 	}
 	later = copy(base);
-	DONE(obox_list_mark(later, LAB_VIEW("host"), &err));
+	DONE(obox_list_mark(later, LAB_VIEW("host"), 1, &err));
 	lab_buf_init(&bytes, heap, 1u << 20);
 	obox_list_encode_changes(base, later, &bytes);
 	assert_true(bytes.len < 120);

@@ -225,6 +225,22 @@ static void mails_of_a_user_deleted_elsewhere_are_not_shown(void **state)
 	two_stop(&t);
 }
 
+/* Whoever knows the old one's marks must hear of those of the new one. */
+static void nor_once_the_user_is_there_again(void **state)
+{
+	struct rig *rig = *state;
+	struct two t;
+
+	two_start(&t, rig);
+	done(&t.a, create_fn, "one", "");
+	done(&t.a, create_fn, "two", "");
+	done(&t.b, deliver_fn, "INBOX", "1");
+	done(&t.a, delete_user_fn, "", "");
+	done(&t.a, deliver_fn, "one", "2");
+	assert_bodies(&t.b, "INBOX", "");
+	two_stop(&t);
+}
+
 static void also_folders_that_no_root_names(void **state)
 {
 	struct rig *rig = *state;
@@ -374,6 +390,7 @@ int main(void)
 		RIG_UNIT_TEST(while_folders_cannot_be_found_the_user_is_not_opened),
 		RIG_UNIT_TEST(a_deleted_user_leaves_nothing),
 		RIG_UNIT_TEST(mails_of_a_user_deleted_elsewhere_are_not_shown),
+		RIG_UNIT_TEST(nor_once_the_user_is_there_again),
 		RIG_UNIT_TEST(also_folders_that_no_root_names),
 		RIG_UNIT_TEST(the_local_indexes_go_too),
 		RIG_UNIT_TEST(a_user_that_is_in_use_is_not_deleted),
