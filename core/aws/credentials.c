@@ -34,7 +34,7 @@ struct aws_credentials_source {
 	int64_t refresh_unix;               /* wall clock; look them up again from then on */
 	uint64_t not_before_ns;             /* but not before this */
 	uint64_t looked_up_ns;              /* when the last lookup succeeded */
-	bool invalid;                       /* the storage refused them */
+	uint64_t invalid_ns;                /* the storage refused them: of no use from then on */
 	struct lab_buf token;               /* session of IMDSv2; empty: none */
 	uint64_t token_expires_ns;          /* on the now clock: IMDS counts from when it gave it */
 	uint64_t lookups;                   /* also the ordinal of the jitter */
@@ -65,6 +65,7 @@ struct aws_credentials_source *aws_credentials_fixed(
 	source->current.access_key_id = lab_arena_copy(source->arena, access_key_id);
 	source->current.secret_access_key = lab_arena_copy(source->arena, secret_access_key);
 	source->known = true;
+	source->invalid_ns = ENV_FOREVER;
 	return source;
 }
 
@@ -289,15 +290,20 @@ static void keep_credentials(
 					: lab_arena_copy(source->arena, found->token);
 	source->current.expires_unix = found->expires_unix;
 	source->known = true;
-	source->invalid = false;
+	source->invalid_ns = ENV_FOREVER;
 	source->refresh_unix = found->expires_unix - REFRESH_BEFORE_SECONDS + (int64_t)jitter;
 	source->looked_up_ns = env_now(source->env);
 	source->not_before_ns = changed ? 0 : source->looked_up_ns + REFRESH_AGAIN_NS;
 }
 
+static bool is_invalid(const struct aws_credentials_source *source)
+{
+	return env_now(source->env) >= source->invalid_ns;
+}
+
 static bool is_alive(const struct aws_credentials_source *source)
 {
-	return source->known && !source->invalid &&
+	return source->known && !is_invalid(source) &&
 	       (source->current.expires_unix == 0 ||
 		       env_wall_seconds(source->env) < source->current.expires_unix);
 }
@@ -324,7 +330,7 @@ static void load_cached(struct lookup *lookup)
 		imds_document_parse(body, lookup->arena, &found, &ignored) < 0)
 		return;
 	/* What the storage refused here it will refuse again. */
-	if (source->invalid && lab_view_eq(found.access_key_id, source->current.access_key_id))
+	if (is_invalid(source) && lab_view_eq(found.access_key_id, source->current.access_key_id))
 		return;
 	lookup->cached = found;
 }
@@ -457,11 +463,12 @@ int aws_credentials_get(struct aws_credentials_source *source, struct lab_arena 
 void aws_credentials_invalidate(
 	struct aws_credentials_source *source, struct lab_view access_key_id)
 {
-	/* Another fiber may have replaced them already; and what came from IMDS a moment ago will
-	 * not be better for asking again. */
+	uint64_t again_ns = source->looked_up_ns + INVALIDATE_AGAIN_NS;
+
+	/* Another fiber may have replaced them already. */
 	if (!source->imds || !source->known ||
-		!lab_view_eq(source->current.access_key_id, access_key_id) ||
-		env_now(source->env) < source->looked_up_ns + INVALIDATE_AGAIN_NS)
+		!lab_view_eq(source->current.access_key_id, access_key_id))
 		return;
-	source->invalid = true;
+	/* What came from IMDS a moment ago will not be better for asking again at once. */
+	source->invalid_ns = LAB_MIN(source->invalid_ns, LAB_MAX(env_now(source->env), again_ns));
 }

@@ -498,6 +498,21 @@ static void refusing_fresh_credentials_makes_no_storm(void **state)
 	assert_in_range(probe->gets, 2, 11);
 }
 
+static void fresh_credentials_that_were_refused_are_not_used_later(void **state)
+{
+	struct probe *probe = *state;
+
+	assert_key(probe, "ASIA0");
+	aws_credentials_invalidate(probe->source, LAB_VIEW("ASIA0"));
+	assert_key(probe, "ASIA0");
+	assert_int_equal(probe->gets, 1);
+	/* Nobody asks for a while; whoever comes next does not begin with them. */
+	probe->key = 1;
+	advance(probe, 240);
+	assert_key(probe, "ASIA1");
+	assert_int_equal(probe->gets, 2);
+}
+
 static void refused_credentials_are_not_used_while_imds_fails(void **state)
 {
 	struct probe *probe = *state;
@@ -701,6 +716,7 @@ int main(void)
 		TEST(concurrent_callers_share_a_failure),
 		TEST(refused_credentials_are_looked_up_again),
 		TEST(refusing_fresh_credentials_makes_no_storm),
+		TEST(fresh_credentials_that_were_refused_are_not_used_later),
 		TEST(refused_credentials_are_not_used_while_imds_fails),
 		TEST(what_one_host_looked_up_others_take),
 		TEST(what_the_storage_refused_is_not_taken_again),
