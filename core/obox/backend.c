@@ -113,6 +113,15 @@ static struct dict *dict_start(
 	return open->dict;
 }
 
+bool backend_is_connected(const struct backend *backend)
+{
+	for (size_t i = 0; i < backend->dict_count; i++) {
+		if (cql_client_connected(backend->dicts[i].client) == 0)
+			return false;
+	}
+	return true;
+}
+
 /* The socket is only a name here: all dicts are behind one dict-async process. */
 static struct dict *open_dict(
 	void *ctx, struct lab_view socket, struct lab_view name, struct lab_error *err)

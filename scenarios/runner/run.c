@@ -287,6 +287,26 @@ static void begin_coverage(struct run *run)
 			run->sim.scene.plan, run->result->marks, &run->result->coverage);
 }
 
+/* Who could not connect for long waits before it tries again, after heal, too. */
+static bool are_backends_connected(const struct scene *scene)
+{
+	for (size_t i = 0; i < scene->node_count; i++) {
+		const struct node *node = &scene->nodes[i];
+
+		if (node->backend != NULL && !backend_is_connected(node->backend))
+			return false;
+	}
+	return true;
+}
+
+static bool is_settled_or_stopped(void *ctx)
+{
+	struct run *run = ctx;
+
+	return is_stopped(run) ||
+	       (is_idle_or_stopped(run) && are_backends_connected(&run->sim.scene));
+}
+
 static int storm(struct run *run, struct lab_error *err)
 {
 	struct sim_world *sim = &run->sim;
@@ -315,7 +335,7 @@ static int storm(struct run *run, struct lab_error *err)
 	phase(run, "settle");
 	if (run->is_stopped || advance(run, sim->scene.settle_end, is_stopped, err) < 0)
 		return run->is_stopped ? 0 : -1;
-	if (advance(run, sim->scene.settle_end + PATIENCE, is_idle_or_stopped, err) < 0)
+	if (advance(run, sim->scene.settle_end + PATIENCE, is_settled_or_stopped, err) < 0)
 		return -1;
 	return end_scripts(run, err);
 }

@@ -205,6 +205,20 @@ static void folders_come_and_go(void **state)
 		"create:ok:0 subscribe:ok:0 rename:ok:0 status:ok:0 delete:ok:0 subscribe:ok:0");
 }
 
+/* For up to 690 s after a long trouble nobody tries; that is not a failure to heal. */
+static void backends_that_wait_to_reconnect_are_awaited(void **state)
+{
+	(void)state;
+	run(TESTING_INCLUDE
+		"scenario {\n  clients = no\n  warmup = 0\n  duration = 3h\n  settle = 1s\n}\n"
+		"site az1 {\n  backends = 2\n}\nuser u {\n  count = 1\n  folders = 1\n  "
+		"backends_at_once = 2\n}\n"
+		"episode 1 { kind=connect_refused points=cql.connect at=0 length=3h }\n"
+		"step 1 { at=1s do=deliver backend=backend-1 mails=1 }\n"
+		"step 2 { at=2s do=deliver backend=backend-2 mails=1 }\n");
+	assert_string_equal(told(), "deliver:fail:1 deliver:fail:1");
+}
+
 static void who_is_deleted_is_locked_out(void **state)
 {
 	(void)state;
@@ -234,6 +248,7 @@ int main(void)
 		testing_test(attempts_of_a_mail_follow_each_other),
 		testing_test(a_session_is_over_when_its_connection_is),
 		testing_test(folders_come_and_go),
+		testing_test(backends_that_wait_to_reconnect_are_awaited),
 		testing_test(who_is_deleted_is_locked_out),
 	};
 
