@@ -304,9 +304,7 @@ static void check_leak(struct bundles *b, struct lab_view key)
 	}
 	/* Whatever failed since may have been the deletion of it. */
 	if (line == NULL ||
-		oracle_had_trouble(b->oracle,
-			line->time_ns - LAB_MIN(line->time_ns, (uint64_t)ORACLE_ON_ITS_WAY),
-			UINT64_MAX) ||
+		oracle_had_trouble(b->oracle, oracle_sent_ns(line->time_ns), UINT64_MAX) ||
 		line->time_ns + AFTERMATH > b->c->ended_ns)
 		return;
 	f = oracle_find(b->oracle, 15, "I15 leak without cause",

@@ -454,6 +454,22 @@ static bool is_about_user(const struct oracle *oracle, uint32_t fault_id, struct
 	return false;
 }
 
+/* Was it an INSERT of this user's into that table? NULL: no. */
+static const struct oracle_line *insert_of(const struct oracle *oracle, uint32_t fault_id,
+	enum oracle_table table, struct lab_view user)
+{
+	uint64_t key = lab_hash_view(0, user);
+
+	for (size_t i = 0; i < oracle->line_count; i++) {
+		const struct oracle_line *line = oracle_line_at(oracle, i);
+
+		if (line->fault_id == fault_id && line->what == ORACLE_CQL_INSERT &&
+			line->table == table && line->key == key)
+			return line;
+	}
+	return NULL;
+}
+
 static bool was_lied_to(
 	const struct oracle *oracle, const struct oracle_case *c, const struct history_op *op)
 {
@@ -535,6 +551,23 @@ const char *oracle_excuse_denied_mail(struct oracle *oracle, const struct oracle
 	return *ret_since < op->ended_event ? LIE : NULL;
 }
 
+const char *oracle_excuse_denied_bundle(const struct oracle *oracle, const struct oracle_case *c,
+	struct lab_view user, uint64_t from_ns, uint64_t to_ns)
+{
+	size_t count = c->faults == NULL ? 0 : fault_record_count(c->faults);
+
+	for (size_t i = 0; i < count; i++) {
+		const struct fault_record *r = fault_record(c->faults, i);
+		const struct oracle_line *line =
+			is_lie(r) ? insert_of(oracle, r->id, ORACLE_TABLE_FOLDER_DIFFS, user)
+				  : NULL;
+
+		if (line != NULL && line->time_ns >= from_ns && line->time_ns <= to_ns)
+			return LIE;
+	}
+	return NULL;
+}
+
 /* ---- rows that come late ---- */
 
 /* Not even a quorum has it yet. */
@@ -543,21 +576,6 @@ static bool is_late(const struct fault_record *r)
 	return r->kind == FAULT_write_timeout_one || r->kind == FAULT_write_timeout_minority ||
 	       r->kind == FAULT_write_timeout_late || r->kind == FAULT_write_timeout_hinted ||
 	       r->kind == FAULT_write_failure || r->kind == FAULT_write_failure_minority;
-}
-
-static bool is_about_forward_row(
-	const struct oracle *oracle, uint32_t fault_id, struct lab_view user)
-{
-	uint64_t key = lab_hash_view(0, user);
-
-	for (size_t i = 0; i < oracle->line_count; i++) {
-		const struct oracle_line *line = oracle_line_at(oracle, i);
-
-		if (line->fault_id == fault_id && line->what == ORACLE_CQL_INSERT &&
-			line->table == ORACLE_TABLE_FORWARD && line->key == key)
-			return true;
-	}
-	return false;
 }
 
 bool oracle_came_late(const struct oracle *oracle, const struct oracle_case *c,
@@ -574,7 +592,7 @@ bool oracle_came_late(const struct oracle *oracle, const struct oracle_case *c,
 		if (is_late(r) && r->time_ns >= maker->invoked_ns &&
 			r->time_ns <= oracle_op_end(maker) &&
 			lab_view_eq_cstr(maker->backend, r->peer) &&
-			is_about_forward_row(oracle, r->id, maker->user))
+			insert_of(oracle, r->id, ORACLE_TABLE_FORWARD, maker->user) != NULL)
 			return true;
 	}
 	return false;

@@ -160,7 +160,7 @@ static struct oracle_finding *flag_finding(struct oracle *oracle, struct oracle_
 	return f;
 }
 
-/* What the last change said went with the mail. */
+/* What the last change said went with the mail, or with a bundle. */
 static const char *excuse_flag(struct oracle *oracle, const struct oracle_case *c,
 	const struct oracle_instance *instance, const struct flag_changes *changes,
 	const struct history_op *listing, bool is_set)
@@ -171,6 +171,9 @@ static const char *excuse_flag(struct oracle *oracle, const struct oracle_case *
 	if (excuse == NULL && !is_set && last != NULL)
 		excuse = oracle_excuse_drop(
 			oracle, instance, last->op->ended_event, listing->ended_event);
+	if (excuse == NULL && last != NULL)
+		excuse = oracle_excuse_denied_bundle(
+			oracle, c, instance->user, last->op->invoked_ns, listing->ended_ns);
 	return excuse;
 }
 

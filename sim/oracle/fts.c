@@ -334,7 +334,8 @@ static void check_leak(const struct fts *f, struct lab_view key)
 	if (lab_view_find(key, LAB_VIEW(FTS)) == SIZE_MAX || lab_map_get(f->rows, key) != NULL)
 		return;
 	f->oracle->verdict->leaked_objects++;
-	if (line == NULL || oracle_had_trouble(f->oracle, line->time_ns, UINT64_MAX) ||
+	if (line == NULL ||
+		oracle_had_trouble(f->oracle, oracle_sent_ns(line->time_ns), UINT64_MAX) ||
 		line->time_ns + AFTERMATH > f->c->ended_ns)
 		return;
 	row_finding(f, key, 15, "I15 FTS leak without cause",

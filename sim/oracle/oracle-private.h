@@ -36,7 +36,8 @@ enum oracle_table {
 	ORACLE_TABLE_OTHER,
 	ORACLE_TABLE_FORWARD,
 	ORACLE_TABLE_REVERSE,
-	ORACLE_TABLE_BUCKETS
+	ORACLE_TABLE_BUCKETS,
+	ORACLE_TABLE_FOLDER_DIFFS
 };
 
 /* One request that a service saw. */
@@ -227,6 +228,8 @@ static inline struct oracle_line *oracle_line_at(const struct oracle *oracle, si
 void oracle_trouble(struct oracle *oracle, uint64_t time_ns);
 /* Did anything fail in [from, to]? */
 bool oracle_had_trouble(const struct oracle *oracle, uint64_t from_ns, uint64_t to_ns);
+/* When that may have been sent which arrived then. */
+uint64_t oracle_sent_ns(uint64_t arrived_ns);
 /* Returns where it is kept, or NULL. */
 struct oracle_online *oracle_found_online(struct oracle *oracle, unsigned invariant,
 	const char *signature, uint64_t time_ns, const char *format, ...)
@@ -411,6 +414,10 @@ void oracle_check_bundles(struct oracle *oracle, const struct oracle_case *c);
 /* Excuse: Cassandra said of a write of the user's that it had failed, and it had not. */
 const char *oracle_excuse_lie(
 	const struct oracle *oracle, const struct oracle_case *c, struct lab_view user);
+/* The same of the bundle of a folder of the user's, between those times: its object was deleted, and
+ * its row is where that of the bundle before it was. */
+const char *oracle_excuse_denied_bundle(const struct oracle *oracle, const struct oracle_case *c,
+	struct lab_view user, uint64_t from_ns, uint64_t to_ns);
 /* The same of a mail that some listing of the operation's folder has, and that was made before the
  * operation ended; and since which event. */
 const char *oracle_excuse_denied_mail(struct oracle *oracle, const struct oracle_case *c,

@@ -144,6 +144,11 @@ void oracle_trouble(struct oracle *oracle, uint64_t time_ns)
 	oracle->trouble[oracle->trouble_count++] = time_ns;
 }
 
+uint64_t oracle_sent_ns(uint64_t arrived_ns)
+{
+	return arrived_ns - LAB_MIN(arrived_ns, (uint64_t)ORACLE_ON_ITS_WAY);
+}
+
 bool oracle_had_trouble(const struct oracle *oracle, uint64_t from_ns, uint64_t to_ns)
 {
 	size_t low = 0, high = oracle->trouble_count;
@@ -320,6 +325,8 @@ static enum oracle_table table_of(struct lab_view table)
 		return ORACLE_TABLE_REVERSE;
 	if (lab_view_eq(table, LAB_VIEW("user_mailbox_buckets")))
 		return ORACLE_TABLE_BUCKETS;
+	if (lab_view_eq(table, LAB_VIEW("user_mailbox_index_diff_objects")))
+		return ORACLE_TABLE_FOLDER_DIFFS;
 	return ORACLE_TABLE_OTHER;
 }
 

@@ -318,9 +318,7 @@ static bool was_saving_again(const struct oracle *oracle, struct lab_view user, 
 	while (i != NULL && !(i->may_be_saved_again && lab_view_eq(i->user, user)))
 		i = i->next;
 	at = i == NULL ? UINT64_MAX : stored_ns(oracle, key);
-	return at != UINT64_MAX &&
-	       oracle_had_trouble(
-		       oracle, at - LAB_MIN(at, (uint64_t)ORACLE_ON_ITS_WAY), at + AFTERMATH);
+	return at != UINT64_MAX && oracle_had_trouble(oracle, oracle_sent_ns(at), at + AFTERMATH);
 }
 
 /* Did anything fail while this object was worked on? */

@@ -307,6 +307,46 @@ static void what_is_known_is_handed_on(void **state)
 
 /* ---- deliveries and copies ---- */
 
+/* Whose bundle was said not to be there has deleted it; the row of the one before is gone, too. */
+static void a_bundle_that_was_denied_takes_flags_with_it(void **state)
+{
+	static const char diffs[] = "mails.user_mailbox_index_diff_objects";
+	static const struct {
+		const char *table, *user;
+		bool is_before, is_cleared, is_excused;
+	} rows[] = {
+		{ diffs, T_USER, .is_excused = true },
+		{ diffs, T_USER, .is_cleared = true, .is_excused = true },
+		{ diffs, T_USER, .is_before = true },
+		{ diffs, "user2@example.com", .is_excused = false },
+		{ "mails.user_mailbox_objects", T_USER, .is_excused = false },
+	};
+
+	for (size_t i = 0; i < LAB_COUNT_OF(rows); i++) {
+		const char *signature = rows[i].is_cleared ? "I3 flag is back" : "I3 flag lost";
+
+		t_deliver_at(1, 1, 0);
+		if (rows[i].is_before)
+			t_lie_about(rows[i].table, FAULT_server_error_applied, t_backend(1),
+				rows[i].user);
+		t.now += LAB_SEC;
+		t_store_at(1, 1, T_SEEN, true);
+		if (rows[i].is_cleared)
+			t_store_at(1, 1, T_SEEN, false);
+		if (!rows[i].is_before)
+			t_lie_about(rows[i].table, FAULT_server_error_applied, t_backend(1),
+				rows[i].user);
+		t_see(1, rows[i].is_cleared ? T_SEEN : 0);
+		t_audit_sees(0);
+		if (rows[i].is_excused)
+			t_excuses(signature);
+		else
+			(void)t_finds(signature);
+		(void)t_teardown(state);
+		(void)t_setup_backends(state);
+	}
+}
+
 static void a_flag_of_a_delivery_is_as_good_as_a_change(void **state)
 {
 	(void)state;
@@ -561,6 +601,7 @@ int main(void)
 		t_backends_test(changes_at_the_same_time_may_come_in_either_order),
 		t_backends_test(who_knew_the_other_change_is_later),
 		t_backends_test(what_is_known_is_handed_on),
+		t_backends_test(a_bundle_that_was_denied_takes_flags_with_it),
 		t_backends_test(a_flag_of_a_delivery_is_as_good_as_a_change),
 		t_backends_test(who_finds_a_mail_by_its_name_sees_no_flags),
 		t_backends_test(a_copy_has_the_flags_that_its_backend_knew),

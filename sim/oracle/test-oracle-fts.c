@@ -317,6 +317,16 @@ static void an_fts_object_without_a_row_needs_a_cause(void **state)
 	trouble();
 	t.now += 10 * LAB_MINUTE;
 	t_passes();
+	/* It was on its way when its host died. */
+	(void)t_teardown(state);
+	(void)setup(state);
+	object('X');
+	row('X');
+	trouble();
+	t.now += LAB_MSEC;
+	object('Y');
+	t.now += 10 * LAB_MINUTE;
+	t_passes();
 }
 
 int main(void)

@@ -448,14 +448,15 @@ static inline void t_judge(void)
 }
 
 /* Such an answer at this moment, for this backend, after the write of this user's row. */
-static inline void t_lie_as(enum fault_kind kind, const char *backend, const char *user)
+static inline void t_lie_about(
+	const char *table, enum fault_kind kind, const char *backend, const char *user)
 {
 	struct sim_access access = { .service = "cql",
 		.instance = LAB_VIEW("cassandra-1"),
 		.peer = lab_view_cstr(backend),
 		.received_ns = t.now,
 		.operation = LAB_VIEW("INSERT"),
-		.subject = LAB_VIEW("mails.user_mailbox_objects"),
+		.subject = lab_view_cstr(table),
 		.user = lab_view_cstr(user),
 		.applied = true,
 		.answered = true,
@@ -478,6 +479,11 @@ static inline void t_lie_as(enum fault_kind kind, const char *backend, const cha
 	assert_int_not_equal(fault.kind, SIM_FAULT_NONE);
 	access.fault_id = fault.id;
 	oracle_access(t.oracle, &access);
+}
+
+static inline void t_lie_as(enum fault_kind kind, const char *backend, const char *user)
+{
+	t_lie_about("mails.user_mailbox_objects", kind, backend, user);
 }
 
 static inline void t_lie_to(const char *backend, const char *user)
