@@ -3,6 +3,7 @@
  * cmd-test.c - oboxlab test: many seeds of one or more scenarios.
  */
 #include "cli/explore.h"
+#include "cli/shrunk.h"
 
 #include "scenarios/campaign/campaign.h"
 
@@ -14,18 +15,29 @@
 #define ALLOWED \
 	(OPTION_SEEDS | OPTION_TIME | OPTION_WORKERS | OPTION_DEFECT | OPTION_SET | OPTION_CONF | \
 		OPTION_MBOX | OPTION_JSON | OPTION_FIRST | OPTION_QUIET | OPTION_GUARD | \
-		OPTION_SHRINK | OPTION_OUTPUT)
+		OPTION_SHRINK | OPTION_OUTPUT | OPTION_INJECT)
 
-struct progress {
+/* The tests of one command. */
+struct tests {
 	const struct options *options;
+	struct fault_episode episodes[OPTIONS_FAULTS_MAX];
 	uint64_t seeds;
 	bool is_terminal;
 	uint64_t printed_ns;
 };
 
+static void inject(void *ctx, uint64_t number, struct run_options *run)
+{
+	const struct tests *tests = ctx;
+
+	(void)number;
+	run->episodes = tests->episodes;
+	run->episode_count = tests->options->inject_count;
+}
+
 static void on_progress(void *ctx, uint64_t done, uint64_t findings, uint64_t wall_ns)
 {
-	struct progress *p = ctx;
+	struct tests *p = ctx;
 	uint64_t tenths = done * 10 * LAB_SEC / LAB_MAX(wall_ns, 1);
 
 	if (p->options->quiet || (!p->is_terminal && wall_ns - p->printed_ns < 10 * LAB_SEC))
@@ -69,7 +81,7 @@ static void use_own_seed(struct options *o, const struct scenario *scenario)
 static int test_one(const struct options *o, const struct scenario *scenario,
 	const struct mail_source *mails, const char *repeat, struct lab_error *err)
 {
-	struct progress progress = { .options = o,
+	struct tests tests = { .options = o,
 		.seeds = o->last_seed - o->first_seed + 1,
 		.is_terminal = isatty(STDERR_FILENO) == 1 };
 	struct campaign_settings settings = { .scenario = scenario,
@@ -84,16 +96,19 @@ static int test_one(const struct options *o, const struct scenario *scenario,
 		.guard = o->guard,
 		.is_confined = true,
 		.stop_at_first = o->stop_at_first,
+		.prepare = o->is_exploring ? NULL : inject,
 		.on_progress = on_progress,
-		.ctx = &progress };
+		.ctx = &tests };
 	struct campaign_result *result = calloc(1, sizeof(*result));
 	struct explore_result explored;
 	int status;
 
 	lab_assert(result != NULL);
-	status = o->is_exploring ? cli_explore(o, &settings, result, &explored, err)
-				 : campaign_run(&settings, result, err);
-	if (progress.is_terminal && !o->quiet)
+	status = cli_injects(o, tests.episodes, err);
+	if (status == 0)
+		status = o->is_exploring ? cli_explore(o, &settings, result, &explored, err)
+					 : campaign_run(&settings, result, err);
+	if (tests.is_terminal && !o->quiet)
 		fprintf(stderr, "\n");
 	if (status == 0) {
 		print(o, result, scenario->path);
@@ -135,6 +150,10 @@ static int cmd_test(int argc, char **argv)
 			"--runs and -o are for --explore, whose runs are counted, and -t is not");
 		return cli_usage(&err);
 	}
+	if (o.is_exploring && o.inject_count > 0) {
+		lab_fail(&err, LAB_INVALID, "--inject is not for --explore, which changes faults");
+		return cli_usage(&err);
+	}
 	if (o.time_limit_ns != 0)
 		o.last_seed = LAB_MAX(o.last_seed, o.first_seed + 10000000);
 	/* All of them are checked before any of them runs. */
@@ -164,6 +183,7 @@ const struct command command_test = { .name = "test",
 	.examples = "test scenarios/001-standard-storm.scn --seeds 1..1000\n"
 		    "test scenarios/001-standard-storm.scn --conf /etc/dovecot/dovecot.conf\n"
 		    "test scenarios/001-standard-storm.scn --set user.count=200 --set "
-		    "'fault.rate=1/2'\n",
+		    "'fault.rate=1/2'\n"
+		    "test scenarios/001-standard-storm.scn --inject 's3.put:slow_down:7+2s'\n",
 	.options = ALLOWED,
 	.run = cmd_test };
