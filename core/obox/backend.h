@@ -77,8 +77,8 @@ struct env *backend_env(const struct backend *backend);
 struct fs_services;
 struct fs_services *backend_get_services(struct backend *backend);
 
-/* Each Cassandra client that was opened has a connection that is ready. After a long trouble it waits
- * for up to 690 s before it tries again (cql-imds 2.1: 600 s, and jitter). */
+/* Each Cassandra client that was opened has a connection that is ready. After a long trouble it
+ * waits for up to 690 s before it tries again (cql-imds 2.1: 600 s, and jitter). */
 bool backend_is_connected(const struct backend *backend);
 /* Beyond metacache_max_grace: backend_user_open() refuses everybody. */
 bool backend_is_full(const struct backend *backend);
