@@ -534,20 +534,6 @@ int obox_list_set_special_use(struct obox_list *list, uint64_t author, struct la
 	return 1;
 }
 
-int obox_list_raise_uidvalidity(
-	struct obox_list *list, const uint8_t guid[ENV_GUID128_SIZE], uint32_t uidvalidity)
-{
-	struct obox_list_entries *entries = &list->entries[OBOX_LIST_FOLDERS];
-	const struct obox_list_folder *folder = obox_list_find_guid(list, guid);
-
-	if (folder == NULL || folder->uidvalidity >= uidvalidity)
-		return 0;
-	list->last_uidvalidity = LAB_MAX(list->last_uidvalidity, uidvalidity);
-	entries->items[place(entries, obox_list_guid_of(folder))]->uidvalidity = uidvalidity;
-	list->folders[obox_list_place(list, obox_list_guid_of(folder))]->uidvalidity = uidvalidity;
-	return 1;
-}
-
 int obox_list_subscribe(struct obox_list *list, uint64_t author, struct lab_view name,
 	bool is_subscribed, struct lab_error *err)
 {

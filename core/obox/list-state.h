@@ -145,9 +145,6 @@ void obox_list_forget_deleted(struct obox_list *list, uint32_t unix_seconds);
 /* "" takes it away. 1 if that changed something; -1 LAB_NOT_FOUND, LAB_INVALID. */
 int obox_list_set_special_use(struct obox_list *list, uint64_t author, struct lab_view name,
 	struct lab_view use, struct lab_error *err);
-/* 1 if that made it larger. */
-int obox_list_raise_uidvalidity(
-	struct obox_list *list, const uint8_t guid[ENV_GUID128_SIZE], uint32_t uidvalidity);
 /* The folder of that name need not be there (RFC 3501). 1 if that changed something; -1
  * LAB_INVALID, LAB_LIMIT. */
 int obox_list_subscribe(struct obox_list *list, uint64_t author, struct lab_view name,

@@ -960,15 +960,6 @@ static void without_merging_new_mails_are_numbered_alike(void **state)
 	node_stop(&second);
 }
 
-/* The user's list of folders hears of another host, which had made this one, too. */
-static void list_hears(struct node *node, struct obox_mailbox *box, uint32_t heard)
-{
-	uint8_t guid[ENV_GUID128_SIZE];
-
-	assert_int_equal(lab_unhex(lab_view_cstr(obox_mailbox_guid(box)), guid, sizeof(guid)), 0);
-	assert_int_equal(obox_list_raise_uidvalidity(node->user->root_index.list, guid, heard), 1);
-}
-
 static void takes_it_from_the_list(struct node *node)
 {
 	struct obox_mailbox *box = box_open(node, "INBOX");

@@ -203,4 +203,22 @@ __attribute__((unused)) static void assert_box(
 	assert_string_equal(text, expected);
 }
 
+/* The user's list of folders hears of another host, under which the folder has that UIDVALIDITY. */
+__attribute__((unused)) static void list_hears(
+	struct node *node, struct obox_mailbox *box, uint32_t uidvalidity)
+{
+	struct obox_list **list = &node->user->root_index.list, *other, *both;
+	uint8_t guid[ENV_GUID128_SIZE];
+	struct lab_error err;
+
+	assert_int_equal(lab_unhex(lab_view_cstr(obox_mailbox_guid(box)), guid, sizeof(guid)), 0);
+	other = obox_list_new((*list)->heap, (*list)->inbox);
+	assert_true(obox_list_create(
+			    other, 99, guid, lab_view_cstr(box->name), uidvalidity, &err) >= 0);
+	assert_int_equal(obox_list_merge(*list, other, &both, &err), 0);
+	obox_list_free(&other);
+	obox_list_free(list);
+	*list = both;
+}
+
 #endif
