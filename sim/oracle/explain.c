@@ -186,7 +186,7 @@ static bool touches_rows(const struct explanation *e, const struct oracle_line *
 	const struct lab_view *peer = e->oracle->peer_names[line->peer];
 
 	if (line->what <= ORACLE_S3_OTHER || peer == NULL || line->table == ORACLE_TABLE_OTHER ||
-		line->table == ORACLE_TABLE_FOLDER_DIFFS ||
+		line->table >= ORACLE_TABLE_FOLDER_DIFFS ||
 		(line->key != 0 && line->key != e->user_key))
 		return false;
 	for (size_t i = 0; i < e->op_count; i++) {

@@ -552,15 +552,14 @@ const char *oracle_excuse_denied_mail(struct oracle *oracle, const struct oracle
 }
 
 const char *oracle_excuse_denied_bundle(const struct oracle *oracle, const struct oracle_case *c,
-	struct lab_view user, uint64_t from_ns, uint64_t to_ns)
+	enum oracle_table table, struct lab_view user, uint64_t from_ns, uint64_t to_ns)
 {
 	size_t count = c->faults == NULL ? 0 : fault_record_count(c->faults);
 
 	for (size_t i = 0; i < count; i++) {
 		const struct fault_record *r = fault_record(c->faults, i);
 		const struct oracle_line *line =
-			is_lie(r) ? insert_of(oracle, r->id, ORACLE_TABLE_FOLDER_DIFFS, user)
-				  : NULL;
+			is_lie(r) ? insert_of(oracle, r->id, table, user) : NULL;
 
 		if (line != NULL && line->time_ns >= from_ns && line->time_ns <= to_ns)
 			return LIE;

@@ -172,8 +172,8 @@ static const char *excuse_flag(struct oracle *oracle, const struct oracle_case *
 		excuse = oracle_excuse_drop(
 			oracle, instance, last->op->ended_event, listing->ended_event);
 	if (excuse == NULL && last != NULL)
-		excuse = oracle_excuse_denied_bundle(
-			oracle, c, instance->user, last->op->invoked_ns, listing->ended_ns);
+		excuse = oracle_excuse_denied_bundle(oracle, c, ORACLE_TABLE_FOLDER_DIFFS,
+			instance->user, last->op->invoked_ns, listing->ended_ns);
 	return excuse;
 }
 

@@ -384,7 +384,9 @@ static void delete_mails(struct folders *f)
 
 /* ---- findings ---- */
 
-static const char *excuse_of(const struct folders *f, const struct oracle_case *c)
+/* With the bundle of the root goes what only that host knew of folders. */
+static const char *excuse_of(const struct folders *f, const struct oracle_case *c,
+	const struct history_op *op, const struct history_op *seen)
 {
 	const char *excuse = oracle_excuse_weak(f->oracle);
 
@@ -394,6 +396,9 @@ static const char *excuse_of(const struct folders *f, const struct oracle_case *
 		return "rows were put back on purpose";
 	if (excuse == NULL)
 		excuse = oracle_excuse_clock(f->oracle, c);
+	if (excuse == NULL)
+		excuse = oracle_excuse_denied_bundle(f->oracle, c, ORACLE_TABLE_ROOT_DIFFS,
+			seen->user, op == NULL ? 0 : op->invoked_ns, seen->ended_ns);
 	return excuse;
 }
 
@@ -405,7 +410,7 @@ static void report(struct folders *f, const struct oracle_case *c, struct oracle
 	if (op != NULL)
 		oracle_why_op(finding, op);
 	oracle_why_op(finding, seen);
-	finding->excuse = excuse_of(f, c);
+	finding->excuse = excuse_of(f, c, op, seen);
 }
 
 #define WHERE "%.*s/%.*s"

@@ -327,6 +327,8 @@ static enum oracle_table table_of(struct lab_view table)
 		return ORACLE_TABLE_BUCKETS;
 	if (lab_view_eq(table, LAB_VIEW("user_mailbox_index_diff_objects")))
 		return ORACLE_TABLE_FOLDER_DIFFS;
+	if (lab_view_eq(table, LAB_VIEW("user_index_diff_objects")))
+		return ORACLE_TABLE_ROOT_DIFFS;
 	return ORACLE_TABLE_OTHER;
 }
 

@@ -343,6 +343,38 @@ static void nothing_is_recovered_that_was_not_lost(void **state)
 	t_excuses("I11 recovered without cause");
 }
 
+/* Whose bundle of the root was said not to be there has deleted it. */
+static void a_root_that_was_denied_takes_folders_with_it(void **state)
+{
+	static const struct {
+		const char *table, *user;
+		bool is_before, is_excused;
+	} rows[] = {
+		{ "mails.user_index_diff_objects", T_USER, .is_excused = true },
+		{ "mails.user_index_diff_objects", T_USER, .is_before = true },
+		{ "mails.user_index_diff_objects", "user2@example.com", .is_excused = false },
+		{ "mails.user_mailbox_index_diff_objects", T_USER, .is_excused = false },
+	};
+
+	for (size_t i = 0; i < LAB_COUNT_OF(rows); i++) {
+		if (rows[i].is_before)
+			t_lie_about(rows[i].table, FAULT_overloaded_minority, t_backend(1),
+				rows[i].user);
+		t.now += LAB_SEC;
+		create(1, "Work", 1);
+		if (!rows[i].is_before)
+			t_lie_about(rows[i].table, FAULT_overloaded_minority, t_backend(1),
+				rows[i].user);
+		finally(INBOX);
+		if (rows[i].is_excused)
+			t_excuses("I11 lost folder");
+		else
+			(void)t_finds("I11 lost folder");
+		(void)t_teardown(state);
+		(void)t_setup_backends(state);
+	}
+}
+
 static void there_is_one_inbox(void **state)
 {
 	(void)state;
@@ -717,6 +749,7 @@ int main(void)
 		t_backends_test(the_suffix_is_that_of_its_guid),
 		t_backends_test(what_nobody_asked_for_is_found),
 		t_backends_test(nothing_is_recovered_that_was_not_lost),
+		t_backends_test(a_root_that_was_denied_takes_folders_with_it),
 		t_backends_test(there_is_one_inbox),
 		t_backends_test(no_list_has_a_folder_twice),
 		t_backends_test(what_a_folder_is_for_stays),
