@@ -117,7 +117,8 @@ struct fault_spec {
 	uint64_t points;      /* narrows the kinds' points; 0: all of them */
 	/* Each episode draws one target. Services: by `scope`, unused for FAULT_EVERYWHERE. World:
 	 * crash and clock_*: hosts; node_down: instances; partition*: one side, a name or
-	 * "zone:NAME" or "*", the other side is drawn from `others`. */
+	 * "zone:NAME" or "*", the other side is drawn from `others`, and is another one if there is
+	 * one. */
 	enum fault_scope scope;
 	const char *const *targets;
 	size_t target_count;

@@ -194,6 +194,20 @@ static void pick_name(
 	(void)lab_view_to_cstr(lab_view_cstr(names[lab_pick(draw, count)]), out, FAULT_NAME_MAX);
 }
 
+/* Nobody is parted from himself while there is somebody else. */
+static void draw_other(
+	const struct fault_plan *plan, const struct fault_spec *spec, struct fault_episode *episode)
+{
+	size_t count = spec->other_count, place;
+
+	if (count == 0)
+		return;
+	place = (size_t)lab_pick(lab_draw(plan->seed, "fault.other", episode->key, 0), count);
+	if (strcmp(spec->others[place], episode->target) == 0)
+		place = (place + 1) % count;
+	pick_name(episode->other, &spec->others[place], 1, 0);
+}
+
 static void draw_amount(
 	const struct fault_plan *plan, const struct fault_spec *spec, struct fault_episode *episode)
 {
@@ -238,8 +252,7 @@ static void draw_episode(struct fault_plan *plan, const struct fault_spec *spec,
 		episode.points &= spec->points;
 	pick_name(episode.target, spec->targets, spec->target_count,
 		lab_draw(seed, "fault.target", key, 0));
-	pick_name(episode.other, spec->others, spec->other_count,
-		lab_draw(seed, "fault.other", key, 0));
+	draw_other(plan, spec, &episode);
 	if (spec->keyspace != NULL)
 		pick_name(episode.keyspace, &spec->keyspace, 1, 0);
 	draw_window(plan, spec, &episode);

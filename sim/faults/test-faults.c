@@ -705,6 +705,33 @@ static void delays_are_drawn_from_their_range(void **state)
 	assert_in_range(inside, 852, 948);
 }
 
+static void nobody_is_parted_from_himself(void **state)
+{
+	struct test *test = *state;
+	struct fault_spec spec = spec_of(FAULT_KIND(partition));
+	const struct fault_episode *episodes;
+	unsigned pairs_seen = 0;
+	size_t count;
+
+	spec.others = hosts;
+	spec.other_count = LAB_COUNT_OF(hosts);
+	spec.episodes = (struct fault_range){ FAULT_UNIFORM, 200, 200 };
+	assert_int_equal(fault_plan_add(test->plan, &spec, &test->err), 0);
+	spec.name = "alone";
+	spec.target_count = spec.other_count = 1;
+	assert_int_equal(fault_plan_add(test->plan, &spec, &test->err), 0);
+	episodes = fault_plan_episodes(test->plan, &count);
+	assert_int_equal(count, 400);
+	for (size_t i = 0; i < 200; i++) {
+		assert_string_not_equal(episodes[i].target, episodes[i].other);
+		pairs_seen |=
+			1u << (3 * (episodes[i].target[1] - '1') + episodes[i].other[1] - '1');
+	}
+	assert_int_equal(__builtin_popcount(pairs_seen), 6);
+	/* There is nobody else. */
+	assert_string_equal(episodes[399].target, episodes[399].other);
+}
+
 static void one_spec_does_not_change_anothers_episodes(void **state)
 {
 	struct test *test = *state;
@@ -886,6 +913,7 @@ int main(void)
 		T(a_disabled_episode_does_not_happen),
 		T(episodes_are_drawn_within_their_spec),
 		T(delays_are_drawn_from_their_range),
+		T(nobody_is_parted_from_himself),
 		T(one_spec_does_not_change_anothers_episodes),
 		T(senseless_specs_are_refused),
 		T(senseless_episodes_are_refused),
