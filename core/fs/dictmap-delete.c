@@ -46,7 +46,8 @@ static void drop_object_too_early(struct fs_file *file, struct lab_view oid)
 	struct lab_error ignored;
 	unsigned nlinks = 0;
 
-	if (dictmap_row_nlinks(dictmap_fs_of(file), oid, &nlinks, &ignored) == 0 && nlinks <= 1)
+	if (dictmap_row_nlinks(dictmap_fs_of(file), oid, LAB_VIEW(""), &nlinks, &ignored) == 0 &&
+		nlinks <= 1)
 		(void)dictmap_drop_object(file);
 }
 

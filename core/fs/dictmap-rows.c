@@ -66,8 +66,15 @@ int dictmap_row_find(struct dictmap_fs *fs, const struct dictmap_path *path, uin
 	}
 }
 
-int dictmap_row_nlinks(
-	struct dictmap_fs *fs, struct lab_view oid, unsigned *ret, struct lab_error *err)
+static bool is_deleted(const struct dict_row *row, struct lab_view deleted)
+{
+	struct lab_view name = lab_view_skip(row->key, dictmap_directory_of(row->key).len);
+
+	return deleted.len > 0 && lab_view_find(deleted, name) != SIZE_MAX;
+}
+
+int dictmap_row_nlinks(struct dictmap_fs *fs, struct lab_view oid, struct lab_view deleted,
+	unsigned *ret, struct lab_error *err)
 {
 	struct dict_iterate_options options = { .limit = fs->conf.nlinks_limit,
 		.max_rows = DICTMAP_ROWS_MAX };
@@ -78,8 +85,10 @@ int dictmap_row_nlinks(
 	int result = dict_iterate(fs->dict, dictmap_key_reverse_row(oid, LAB_VIEW(""), arena),
 		&options, arena, &rows, &count, err);
 
+	*ret = 0;
+	for (size_t i = 0; result == 0 && i < count; i++)
+		*ret += !is_deleted(&rows[i], deleted);
 	lab_arena_free(&arena);
-	*ret = (unsigned)count;
 	return result < 0 ? lab_error_wrap(err, "count references of %.*s", LAB_VIEW_ARG(oid)) : 0;
 }
 
@@ -257,7 +266,7 @@ static bool reverse_delete_and_count(
 
 	if (!reverse_delete(fs, path, oid))
 		return false;
-	if (dictmap_row_nlinks(fs, oid, &nlinks, &err) < 0)
+	if (dictmap_row_nlinks(fs, oid, LAB_VIEW(""), &nlinks, &err) < 0)
 		return false;
 	if (nlinks == 0)
 		LAB_MARK(last_reference);

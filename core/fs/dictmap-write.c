@@ -198,7 +198,7 @@ static bool is_left_alone(struct dictmap_fs *fs, const struct dictmap_path *path
 		return true;
 	if (dictmap_lock_object(fs, oid, &ignored) < 0)
 		return false;
-	if (dictmap_row_nlinks(fs, oid, &nlinks, &ignored) < 0)
+	if (dictmap_row_nlinks(fs, oid, LAB_VIEW(""), &nlinks, &ignored) < 0)
 		nlinks = 1;
 	dictmap_unlock_object(fs, oid);
 	return nlinks == 0;
@@ -273,7 +273,7 @@ static int copy_locked(struct fs_file *to, const struct dictmap_path *path, uint
 	unsigned nlinks = 1;
 
 	if (fs->conf.lockdir.ptr != NULL && !lab_defect(LOCKDIR_IGNORED) &&
-		dictmap_row_nlinks(fs, oid, &nlinks, err) < 0)
+		dictmap_row_nlinks(fs, oid, LAB_VIEW(""), &nlinks, err) < 0)
 		return -1;
 	if (nlinks == 0 && !lab_defect(COPY_OF_DELETED))
 		return lab_fail(err, LAB_NOT_FOUND, "dictmap: object %.*s was deleted meanwhile",

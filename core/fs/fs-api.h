@@ -100,6 +100,9 @@ unsigned fs_objectid_extra(const uint8_t *oid, size_t len);
 #define FS_METADATA_REFERENCES FS_METADATA_INTERNAL_PREFIX "References"
 #define FS_REFERENCES_LAST "last" /* none but this */
 #define FS_REFERENCES_MORE "more"
+/* Set before fs_get_nlinks() by who has just deleted some of the references: their names, with a
+ * space between them. They are not counted although a row of theirs may be left. */
+#define FS_METADATA_DELETED FS_METADATA_INTERNAL_PREFIX "Deleted"
 
 /* What the caller of a stack provides: everything a driver needs from around it. */
 struct fs_settings {

@@ -178,9 +178,10 @@ int dictmap_row_find(struct dictmap_fs *fs, const struct dictmap_path *path, uin
 	struct lab_arena *arena, struct lab_view *ret_oid, struct lab_error *err);
 /* Is there a reverse row for each forward row of that kind? */
 bool dictmap_has_reverse(struct dictmap_fs *fs, const struct dictmap_path *path);
-/* How many references an object has, counted no further than nlinks-limit. */
-int dictmap_row_nlinks(
-	struct dictmap_fs *fs, struct lab_view oid, unsigned *ret, struct lab_error *err);
+/* How many references an object has, counted no further than nlinks-limit; but for those whose
+ * names are in `deleted` (FS_METADATA_DELETED). */
+int dictmap_row_nlinks(struct dictmap_fs *fs, struct lab_view oid, struct lab_view deleted,
+	unsigned *ret, struct lab_error *err);
 
 /* What is left of rows that could not be inserted. */
 enum dictmap_residue {

@@ -355,7 +355,8 @@ static int dictmap_get_nlinks(struct fs_file *file, unsigned *ret, struct lab_er
 		if (result == 0)
 			result = dictmap_not_found(file, err);
 		else if (result > 0)
-			result = dictmap_row_nlinks(fs, oid, ret, err);
+			result = dictmap_row_nlinks(
+				fs, oid, fs_file_metadata(file, FS_METADATA_DELETED), ret, err);
 	}
 	lab_arena_free(&tmp);
 	return result;

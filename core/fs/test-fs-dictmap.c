@@ -360,6 +360,30 @@ RIG_TEST(nlinks_limit_limits_the_listing)
 	}
 }
 
+RIG_TEST(what_the_caller_deleted_is_not_counted)
+{
+	struct lab_error err;
+	struct fs *fs = open_dictmap(rig, DICTMAP(REFCOUNTED));
+	char name[33], copies[2][33];
+	struct fs_file *file;
+	unsigned nlinks;
+
+	OK(create(fs, FOLDER, "hello", name, &err));
+	for (unsigned i = 0; i < 2; i++)
+		OK(copy(fs, path_of(rig, FOLDER, name), FOLDER2, copies[i], &err));
+	file = fs_file_open(fs, lab_view_cstr(path_of(rig, FOLDER, name)), FS_OPEN_READONLY);
+	fs_set_metadata(file, FS_METADATA_DELETED,
+		lab_view_cstr(lab_arena_printf(rig->arena, "%s %s ", GUID, copies[0])));
+	OK(fs_get_nlinks(file, &nlinks, &err));
+	assert_int_equal(nlinks, 2);
+	fs_set_metadata(file, FS_METADATA_DELETED,
+		lab_view_cstr(lab_arena_printf(rig->arena, "%s %s ", copies[1], copies[0])));
+	OK(fs_get_nlinks(file, &nlinks, &err));
+	assert_int_equal(nlinks, 1);
+	fs_file_close(&file);
+	fs_deinit(&fs);
+}
+
 /* ---- clocks that differ ---- */
 
 struct skewed {
@@ -794,6 +818,7 @@ int main(void)
 		RIG_UNIT_TEST(a_mail_that_was_expunged_elsewhere_is_not_lost),
 		RIG_UNIT_TEST(when_the_dict_cannot_be_asked_nothing_is_called_lost),
 		RIG_UNIT_TEST(nlinks_limit_limits_the_listing),
+		RIG_UNIT_TEST(what_the_caller_deleted_is_not_counted),
 		RIG_UNIT_TEST(delete_timestamp_beats_a_clock_that_is_ahead),
 		RIG_UNIT_TEST(a_base_is_deleted_whatever_the_clocks_say),
 		RIG_UNIT_TEST(a_base_of_a_clock_that_was_set_back_is_deleted_too),

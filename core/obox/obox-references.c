@@ -115,8 +115,32 @@ void obox_reference_tell(const struct obox_mailbox *mailbox, const struct obox_r
 struct counts {
 	struct obox_mailbox *mailbox;
 	const uint32_t *uids;
+	const struct obox_references *const *expunged;
+	size_t expunged_count;
 	struct obox_references *ret;
 };
+
+static void leave_out_expunged(
+	const struct counts *counts, const struct obox_references *of, struct fs_file *file)
+{
+	struct lab_buf names;
+	char hex[OBOX_GUID_HEX + 1];
+
+	lab_buf_init(
+		&names, counts->mailbox->user->env->heap, counts->expunged_count * sizeof(hex) + 1);
+	for (size_t i = 0; i < counts->expunged_count; i++) {
+		const struct obox_references *expunged = counts->expunged[i];
+
+		if (!lab_view_eq(lab_view_of(expunged->oid, expunged->oid_len),
+			    lab_view_of(of->oid, of->oid_len)))
+			continue;
+		lab_hex(expunged->name, sizeof(expunged->name), hex);
+		lab_buf_printf(&names, "%s ", hex);
+	}
+	if (names.len > 0)
+		fs_set_metadata(file, FS_METADATA_DELETED, lab_buf_view(&names));
+	lab_buf_done(&names);
+}
 
 static void count_one(void *ctx, size_t i)
 {
@@ -132,11 +156,13 @@ static void count_one(void *ctx, size_t i)
 			mailbox->name, counts->uids[i]);
 		return;
 	}
+	memcpy(ret->name, record->mail.name, sizeof(ret->name));
 	ret->oid_len = record->mail.oid_len;
 	memcpy(ret->oid, record->mail.oid, sizeof(ret->oid));
 	if (is_single(mailbox, record))
 		return;
 	file = obox_mail_open(mailbox, &record->mail, FS_OPEN_READONLY);
+	leave_out_expunged(counts, ret, file);
 	if (fs_get_nlinks(file, &ret->count, &ret->err) == 0) {
 		ret->err.code = LAB_OK;
 	} else if (ret->err.code == LAB_UNSUPPORTED) {
@@ -148,9 +174,10 @@ static void count_one(void *ctx, size_t i)
 }
 
 void obox_count_references(struct obox_mailbox *mailbox, const uint32_t *uids, size_t count,
+	const struct obox_references *const *expunged, size_t expunged_count,
 	struct obox_references *ret)
 {
-	struct counts counts = { mailbox, uids, ret };
+	struct counts counts = { mailbox, uids, expunged, expunged_count, ret };
 	unsigned parallel = LAB_MAX(1u, conf_of(mailbox)->obox_max_parallel_deletes);
 
 	obox_mailbox_begin(mailbox);

@@ -284,11 +284,14 @@ struct obox_result {
 struct obox_references {
 	struct lab_error err; /* LAB_OK: it was counted */
 	unsigned count;
+	uint8_t name[ENV_GUID128_SIZE]; /* of the mail */
 	uint8_t oid[OBOX_OID_BYTES_MAX];
 	uint8_t oid_len;
 };
-/* Of each UID, at most OBOX_BATCH. */
+/* Of each UID, at most OBOX_BATCH. What the caller has expunged itself since it counted is not
+ * counted although a row of it may be left. */
 void obox_count_references(struct obox_mailbox *mailbox, const uint32_t *uids, size_t count,
+	const struct obox_references *const *expunged, size_t expunged_count,
 	struct obox_references *ret);
 
 /* Copies to a folder of the same user, in the dict only (obox 4.7), or with obox_disable_fast_copy

@@ -450,26 +450,33 @@ static void the_last_instance_is_nowhere(void **state)
 	(void)t_finds("I29 expunged mail is nowhere");
 }
 
-/* Mail 1 and a copy of it are expunged, and none is kept; the row of `name`, of object `oid`, could
- * not be deleted `late` after the first of the two began. */
-static void leaves_a_row(unsigned oid, unsigned name, uint64_t late)
+/* The row of `name`, of object `oid`, could not be deleted. */
+static void row_is_left(unsigned oid, unsigned name, uint64_t when)
 {
-	struct history_op op = t_copy_op(HISTORY_EXPUNGE, 0, LAZY, 1, 1, 1);
 	char of[48], row[48];
 	const struct lab_field fields[] = { LAB_F_CSTR("path", t_hex(name, false, row)),
 		LAB_F_CSTR("object_id", t_hex(oid, true, of)) };
 	struct lab_event event = { .id = LAB_EV_fs_dictmap_dict_write_uncertain,
 		.sequence = 5,
+		.time_ns = when,
 		.fields = fields,
 		.field_count = LAB_COUNT_OF(fields) };
+
+	oracle_event(t.oracle, &event);
+}
+
+/* Mail 1 and a copy of it are expunged, and none is kept; the row is left `late` after the first of
+ * the two began. */
+static void leaves_a_row(unsigned oid, unsigned name, uint64_t late)
+{
+	struct history_op op = t_copy_op(HISTORY_EXPUNGE, 0, LAZY, 1, 1, 1);
 	uint32_t id;
 
 	start(0, 0);
 	took(1);
 	copy(1, 11);
 	id = t_begin(&op);
-	event.time_ns = t.now + late;
-	oracle_event(t.oracle, &event);
+	row_is_left(oid, name, t.now + late);
 	t.now += LAB_SEC;
 	t_end(id, &op, HISTORY_OK);
 	t.now += LAB_SEC;
@@ -505,6 +512,29 @@ static void rows_of_others_are_not_counted(void **state)
 		(void)t_teardown(state);
 		(void)t_setup(state);
 	}
+}
+
+/* Who expunges both in one call knows of both. */
+static void a_row_that_the_same_call_left_is_no_excuse(void **state)
+{
+	struct history_op a = t_copy_op(HISTORY_EXPUNGE, 0, LAZY, 1, 1, 1);
+	struct history_op b = t_copy_op(HISTORY_EXPUNGE, 0, LAZY, 11, 1, 1);
+	uint32_t first, second;
+
+	(void)state;
+	start(0, 0);
+	took(1);
+	copy(1, 11);
+	first = t_begin(&a);
+	t.now = a.invoked_ns;
+	second = t_begin(&b);
+	row_is_left(1, 1, t.now);
+	t_end(first, &a, HISTORY_OK);
+	t_end(second, &b, HISTORY_OK);
+	list_as(T_AUDITOR, 2);
+	t_audit(0, NULL, NULL, 0);
+	t_audit(LAZY, NULL, NULL, 0);
+	(void)t_finds("I29 expunged mail is nowhere");
 }
 
 static void the_last_instance_is_there_twice(void **state)
@@ -705,6 +735,7 @@ int main(void)
 		TEST(the_last_instance_is_nowhere),
 		TEST(a_row_that_was_left_is_counted),
 		TEST(rows_of_others_are_not_counted),
+		TEST(a_row_that_the_same_call_left_is_no_excuse),
 		TEST(the_last_instance_is_there_twice),
 		TEST(without_only_last_instance_it_may_be),
 		TEST(two_at_once_are_excused),
