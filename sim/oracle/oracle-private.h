@@ -415,8 +415,8 @@ void oracle_check_bundles(struct oracle *oracle, const struct oracle_case *c);
 /* Excuse: Cassandra said of a write of the user's that it had failed, and it had not. */
 const char *oracle_excuse_lie(
 	const struct oracle *oracle, const struct oracle_case *c, struct lab_view user);
-/* The same of a bundle of the user's, whose row is in that table, between those times: its object was
- * deleted, and its row is where that of the bundle before it was. */
+/* The same of a bundle of the user's, whose row is in that table, between those times: its object
+ * was deleted, and its row is where that of the bundle before it was. */
 const char *oracle_excuse_denied_bundle(const struct oracle *oracle, const struct oracle_case *c,
 	enum oracle_table table, struct lab_view user, uint64_t from_ns, uint64_t to_ns);
 /* The same of a mail that some listing of the operation's folder has, and that was made before the
