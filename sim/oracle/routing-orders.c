@@ -3,9 +3,9 @@
  * routing-orders.c - what operators and controllers have decided (palomar 4.1): R6, R8 and R9.
  *
  * Orders are known as they were given: the words of an operator's command, the events of
- * controllers.
+ * controllers. Whether they came to anything, GeoDB's rows say.
  */
-#include "sim/oracle/routing-private.h"
+#include "sim/oracle/routing-rows.h"
 
 /* ---- R8: controllers do not thrash ---- */
 
@@ -252,13 +252,17 @@ void routing_placed(struct oracle *oracle, const struct lab_event *event)
 	const struct routing *r = oracle->routing;
 	struct lab_view backend = routing_text(event, "backend");
 	const struct last_time *out = last_time_of(oracle, 's', backend);
+	const struct backend_row *row = routing_backend_named(oracle, backend);
 	uint64_t since;
 
 	check_name(oracle, event, backend);
 	check_name(oracle, event, routing_text(event, "site"));
-	if (out == NULL || !out->was_there)
+	/* Whoever took it out may have failed to write it. */
+	if (out == NULL || !out->was_there || (row != NULL && row->is_online))
 		return;
 	since = LAB_MAX(out->time_ns, r->last_trouble_ns);
+	if (row != NULL)
+		since = LAB_MAX(since, row->since_ns);
 	if (event->time_ns - LAB_MIN(since, event->time_ns) > oracle->settings.overlap_max_ns)
 		(void)oracle_found_online(oracle, ORACLE_R(9), "R9 sent to a backend that is out",
 			event->time_ns,

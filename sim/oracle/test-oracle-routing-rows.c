@@ -144,6 +144,30 @@ static void session(const char *backend)
 	ends(backend);
 }
 
+/* ---- who is out ---- */
+
+static void who_could_not_be_taken_out_is_in(void **state)
+{
+	const struct lab_field fields[] = { LAB_F_CSTR("site", "az1"),
+		LAB_F_CSTR("host", "backend-1"), LAB_F_CSTR("status", "offline"),
+		LAB_F_CSTR("reason", "") };
+
+	(void)state;
+	promise();
+	trouble();
+	/* It is told before it is written. */
+	t_tell_fiber(LAB_EV_cluster_backend_check_finished, 0, 1, fields, LAB_COUNT_OF(fields));
+	t.now += 200 * LAB_SEC;
+	session("backend-1");
+	put_backend(B1, "backend-1", "offline", 100);
+	t.now += 99 * LAB_SEC;
+	session("backend-1");
+	t_passes();
+	t.now += 2 * LAB_SEC;
+	session("backend-1");
+	(void)t_finds("R9 sent to a backend that is out");
+}
+
 /* ---- moves ---- */
 
 static void a_move_that_was_ordered_passes(void **state)
@@ -765,6 +789,7 @@ static void and_not_in_seconds(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		t_test(who_could_not_be_taken_out_is_in),
 		t_test(a_move_that_was_ordered_passes),
 		t_test(one_that_nobody_ordered_is_found),
 		t_test(nor_do_groups_leave_who_is_online),
