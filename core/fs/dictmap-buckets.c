@@ -25,6 +25,8 @@
 #define LEASE (10 * LAB_MINUTE)
 #define SETTLED (30 * LAB_MINUTE)
 #define CONFIRMS_MAX 3
+/* How far clocks may be apart; as much as delete-timestamp allows for. */
+#define CLOCKS_APART_US (UINT64_C(10) * 1000000)
 
 /* As long as each other: "open" is written over "clean". */
 #define MARK_CLEAN "oboxlab-buckets 1 clean"
@@ -313,39 +315,39 @@ void dictmap_buckets_free(struct dictmap_fs *fs)
 
 /* ---- max_bucket ---- */
 
-/* A raise is stamped just behind the value that was looked at: so a clock that is behind does not
- * make it count for nothing, and one that comes late does not lower what others have raised since.
- * The first one of a folder has nothing to be stamped behind. */
+/* A raise is stamped behind the value that was looked at, so it counts although the host's clock
+ * is behind. Another host that looked at the same value may have raised it unseen: late, or on
+ * one replica only. Whoever raises further must be behind that, too. It has looked later, so the
+ * time of its look is; and as clocks differ, each raise leaves as much as they may be apart.
+ * Without a write time (older map files, or nothing raised yet) the time of the look is all that
+ * there is. */
 
-/* *ret_written_us is the value's write time, 0 if there is none (older map files). */
-static int max_bucket_lookup(struct dictmap_fs *fs, struct lab_view guid, uint32_t *ret,
-	uint64_t *ret_written_us, struct lab_error *err)
+static int max_bucket_lookup(struct dictmap_fs *fs, struct lab_view guid,
+	struct dictmap_max_bucket *ret, struct lab_error *err)
 {
 	struct lab_arena *arena = lab_arena_new(heap_of(fs), 65536);
 	struct dict_values values;
 	uint64_t max_bucket = 0;
 	int found;
 
-	*ret_written_us = 0;
+	ret->asked_us = env_wall_us(fs->fs.settings.env);
 	found = dict_lookup(fs->dict, dictmap_key_max_bucket(fs, guid, arena), arena, &values, err);
 	if (found > 0 && (lab_view_to_u64(values.items[0], &max_bucket) < 0 ||
 				 max_bucket > DICTMAP_BUCKETS_MAX))
 		found = lab_fail(err, LAB_CORRUPT, "max_bucket of folder %.*s is %.*s",
 			LAB_VIEW_ARG(guid), LAB_VIEW_ARG(values.items[0]));
 	if (found > 0 && values.count > 1)
-		(void)lab_view_to_u64(values.items[1], ret_written_us);
+		(void)lab_view_to_u64(values.items[1], &ret->written_us);
 	lab_arena_free(&arena);
-	*ret = (uint32_t)max_bucket;
+	ret->bucket = (uint32_t)max_bucket;
 	return found < 0 ? -1 : 0;
 }
 
-int dictmap_bucket_max(struct dictmap_fs *fs, struct lab_view guid, uint32_t *ret,
-	uint64_t *ret_written_us, struct lab_error *err)
+int dictmap_bucket_max(struct dictmap_fs *fs, struct lab_view guid, struct dictmap_max_bucket *ret,
+	struct lab_error *err)
 {
-	*ret = 0;
-	*ret_written_us = 0;
-	return fs->conf.bucket_size == 0 ? 0
-					 : max_bucket_lookup(fs, guid, ret, ret_written_us, err);
+	*ret = (struct dictmap_max_bucket){ .bucket = 0 };
+	return fs->conf.bucket_size == 0 ? 0 : max_bucket_lookup(fs, guid, ret, err);
 }
 
 static int max_bucket_write(struct dictmap_fs *fs, struct lab_view guid, uint32_t bucket,
@@ -364,16 +366,18 @@ static int max_bucket_write(struct dictmap_fs *fs, struct lab_view guid, uint32_
 }
 
 int dictmap_bucket_raise(struct dictmap_fs *fs, struct lab_view guid, uint32_t bucket,
-	uint64_t written_us, const char *reason, struct lab_error *err)
+	struct dictmap_max_bucket *found, const char *reason, struct lab_error *err)
 {
+	uint64_t stamp_us = LAB_MAX(found->asked_us, found->written_us + CLOCKS_APART_US);
+
 	if (bucket > DICTMAP_BUCKETS_MAX)
 		return lab_fail(err, LAB_LIMIT, "folder %.*s has more than %d buckets",
 			LAB_VIEW_ARG(guid), DICTMAP_BUCKETS_MAX);
 	ENV_HOLD(fs->fs.settings.env, bucket_raised, fs->fs.settings.username);
 	if (lab_defect(RAISE_STAMPED_NOW))
-		written_us = 0;
+		stamp_us = 0;
 	if (!lab_defect(BUCKET_NOT_RAISED) &&
-		max_bucket_write(fs, guid, bucket, written_us == 0 ? 0 : written_us + 1, err) < 0) {
+		max_bucket_write(fs, guid, bucket, stamp_us, err) < 0) {
 		/* Raised or not: no row depends on it yet, and raising it again does no harm. */
 		if (err->code == LAB_UNCERTAIN) {
 			err->code = LAB_UNAVAILABLE;
@@ -381,6 +385,7 @@ int dictmap_bucket_raise(struct dictmap_fs *fs, struct lab_view guid, uint32_t b
 		}
 		return lab_error_wrap(err, "raise max_bucket to %" PRIu32, bucket);
 	}
+	found->written_us = stamp_us;
 	LAB_MARK(max_bucket_raised);
 	ENV_EVENT(fs->fs.settings.env, LAB_EV_fs_dictmap_max_bucket_changed,
 		LAB_F_TEXT("mailbox_guid", guid), LAB_F_U64("max_bucket", bucket),
@@ -429,22 +434,21 @@ int dictmap_bucket_confirm(
 	struct dictmap_fs *fs, struct lab_view guid, uint32_t bucket, struct lab_error *err)
 {
 	struct folder *folder = lab_map_get(fs->buckets->folders, guid);
-	uint64_t written_us;
-	uint32_t max_bucket;
+	struct dictmap_max_bucket found;
 
 	if (bucket == 0 || folder == NULL || !folder->is_unleased)
 		return 0;
 	for (unsigned i = 0; i < CONFIRMS_MAX; i++) {
-		if (dictmap_bucket_max(fs, guid, &max_bucket, &written_us, err) < 0)
+		if (dictmap_bucket_max(fs, guid, &found, err) < 0)
 			break;
 		/* The next save counts what another host has raised or lowered. */
-		folder->is_known = folder->is_known && max_bucket == folder->max_bucket;
-		if (max_bucket >= bucket)
+		folder->is_known = folder->is_known && found.bucket == folder->max_bucket;
+		if (found.bucket >= bucket)
 			return 0;
 		folder->was_lowered = true;
-		if (dictmap_bucket_raise(fs, guid, bucket, written_us, "file", err) < 0)
+		if (dictmap_bucket_raise(fs, guid, bucket, &found, "file", err) < 0)
 			break;
-		(void)lab_fail(err, LAB_UNCERTAIN, "max_bucket stays %" PRIu32, max_bucket);
+		(void)lab_fail(err, LAB_UNCERTAIN, "max_bucket stays %" PRIu32, found.bucket);
 	}
 	/* The row is there, and may be above max_bucket. */
 	err->code = LAB_UNCERTAIN;
@@ -506,14 +510,12 @@ uint32_t dictmap_bucket_lower(
 int dictmap_bucket_give_back(
 	struct dictmap_fs *fs, struct lab_view guid, uint32_t bucket, struct lab_error *err)
 {
-	uint64_t written_us;
-	uint32_t max_bucket;
+	struct dictmap_max_bucket found;
 
-	if (dictmap_bucket_max(fs, guid, &max_bucket, &written_us, err) < 0)
+	if (dictmap_bucket_max(fs, guid, &found, err) < 0)
 		return -1;
-	return max_bucket >= bucket
-		       ? 0
-		       : dictmap_bucket_raise(fs, guid, bucket, written_us, "iter", err);
+	return found.bucket >= bucket ? 0
+				      : dictmap_bucket_raise(fs, guid, bucket, &found, "iter", err);
 }
 
 /* ---- counters ---- */
@@ -565,13 +567,30 @@ static int folder_adopt(struct dictmap_fs *fs, struct lab_view guid, struct fold
 	return folder_count(fs, guid, folder, max_bucket, err);
 }
 
+/* Stamped by the clock alone it counts for nothing if what is there is ahead of that. */
+static int check_raised(
+	struct dictmap_fs *fs, struct lab_view guid, uint32_t bucket, struct lab_error *err)
+{
+	struct dictmap_max_bucket found;
+
+	if (dictmap_bucket_max(fs, guid, &found, err) < 0)
+		return -1;
+	if (found.bucket >= bucket)
+		return 0;
+	(void)lab_fail(err, LAB_UNAVAILABLE, "max_bucket stays %" PRIu32, found.bucket);
+	err->retryable = true;
+	return -1;
+}
+
 /* The last bucket is full. */
 static int folder_raise(struct dictmap_fs *fs, struct lab_view guid, struct folder *folder,
-	uint64_t written_us, uint64_t asked_ns, struct lab_error *err)
+	struct dictmap_max_bucket *found, uint64_t asked_ns, struct lab_error *err)
 {
 	uint32_t next = folder->max_bucket + 1;
+	bool is_blind = found->written_us == 0 && folder->max_bucket > 0;
 
-	if (dictmap_bucket_raise(fs, guid, next, written_us, "file", err) < 0)
+	if (dictmap_bucket_raise(fs, guid, next, found, "file", err) < 0 ||
+		(is_blind && check_raised(fs, guid, next, err) < 0))
 		return -1;
 	if (folder->was_lowered && folder_count(fs, guid, folder, next, err) < 0)
 		return -1;
@@ -587,16 +606,17 @@ static int folder_raise(struct dictmap_fs *fs, struct lab_view guid, struct fold
 static int folder_advance(
 	struct dictmap_fs *fs, struct lab_view guid, struct folder *folder, struct lab_error *err)
 {
-	uint64_t asked_ns = env_now(fs->fs.settings.env), written_us;
-	uint32_t max_bucket;
+	uint64_t asked_ns = env_now(fs->fs.settings.env);
+	struct dictmap_max_bucket found;
 
-	if (dictmap_bucket_max(fs, guid, &max_bucket, &written_us, err) < 0)
+	if (dictmap_bucket_max(fs, guid, &found, err) < 0)
 		return -1;
-	if ((!folder->is_known || max_bucket != folder->max_bucket) &&
-		folder_adopt(fs, guid, folder, max_bucket, err) < 0)
+	if ((!folder->is_known || found.bucket != folder->max_bucket) &&
+		folder_adopt(fs, guid, folder, found.bucket, err) < 0)
 		return -1;
-	return is_full(fs, folder) ? folder_raise(fs, guid, folder, written_us, asked_ns, err)
-				   : folder_lease(fs, guid, folder, written_us, asked_ns, err);
+	return is_full(fs, folder)
+		       ? folder_raise(fs, guid, folder, &found, asked_ns, err)
+		       : folder_lease(fs, guid, folder, found.written_us, asked_ns, err);
 }
 
 void dictmap_bucket_counted(

@@ -12,8 +12,8 @@ struct listing {
 	const struct dictmap_path *path;
 	struct lab_arena *arena;
 	size_t max_entries;
-	uint64_t max_bucket_us; /* its write time */
-	uint64_t asked_ns;      /* before it was read */
+	struct dictmap_max_bucket max_bucket;
+	uint64_t asked_ns; /* before it was read */
 	size_t bucket_count;
 	struct bucket_listing {
 		struct dict_row *rows;
@@ -119,10 +119,9 @@ static int probe_above(struct listing *l, struct lab_error *err)
 			l->bucket_count = next;
 			return 0;
 		}
-		if (dictmap_bucket_raise(l->fs, l->path->guid, (uint32_t)next, l->max_bucket_us,
-			    "iter", err) < 0)
+		if (dictmap_bucket_raise(
+			    l->fs, l->path->guid, (uint32_t)next, &l->max_bucket, "iter", err) < 0)
 			return -1;
-		l->max_bucket_us += l->max_bucket_us != 0;
 	}
 }
 
@@ -160,7 +159,7 @@ static void lower_max_bucket(struct listing *l)
 {
 	size_t used = l->bucket_count, before = used;
 	struct dictmap_bucket_listing listing = { .max_bucket = (uint32_t)l->bucket_count - 1,
-		.written_us = l->max_bucket_us,
+		.written_us = l->max_bucket.written_us,
 		.asked_ns = l->asked_ns };
 
 	while (used > 1 && l->buckets[used - 1].count == 0)
@@ -179,9 +178,9 @@ static int iter_mails(struct listing *l, uint32_t flags, struct lab_view **ret_n
 	uint32_t top;
 
 	l->asked_ns = env_now(l->fs->fs.settings.env);
-	if (dictmap_bucket_max(l->fs, l->path->guid, &top, &l->max_bucket_us, err) < 0)
+	if (dictmap_bucket_max(l->fs, l->path->guid, &l->max_bucket, err) < 0)
 		return -1;
-	l->bucket_count = (size_t)top + 1;
+	l->bucket_count = (size_t)l->max_bucket.bucket + 1;
 	l->buckets = lab_arena_array(l->arena, struct bucket_listing, l->bucket_count);
 	env_for_each(
 		l->fs->fs.settings.env, l->bucket_count, LAB_MAX(1u, parallel), list_bucket, l);

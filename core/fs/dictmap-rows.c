@@ -40,8 +40,7 @@ int dictmap_row_find(struct dictmap_fs *fs, const struct dictmap_path *path, uin
 	struct lab_arena *arena, struct lab_view *ret_oid, struct lab_error *err)
 {
 	struct dictmap_diff diff;
-	uint64_t written_us;
-	uint32_t b = 0;
+	struct dictmap_max_bucket max_bucket = { .bucket = 0 };
 	int found;
 
 	if (dictmap_is_diff(fs, path)) {
@@ -53,11 +52,10 @@ int dictmap_row_find(struct dictmap_fs *fs, const struct dictmap_path *path, uin
 	}
 	if (*bucket != DICTMAP_BUCKET_UNKNOWN)
 		return row_lookup(fs, path, *bucket, arena, ret_oid, err);
-	if (path->kind == DICTMAP_MAIL &&
-		dictmap_bucket_max(fs, path->guid, &b, &written_us, err) < 0)
+	if (path->kind == DICTMAP_MAIL && dictmap_bucket_max(fs, path->guid, &max_bucket, err) < 0)
 		return -1;
 	/* The newest mails are asked for most. */
-	for (;; b--) {
+	for (uint32_t b = max_bucket.bucket;; b--) {
 		found = row_lookup(fs, path, b, arena, ret_oid, err);
 		if (found > 0)
 			*bucket = b;

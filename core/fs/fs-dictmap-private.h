@@ -139,14 +139,20 @@ int dictmap_bucket_confirm(
 void dictmap_bucket_release(struct dictmap_fs *fs, struct lab_view guid, uint32_t bucket);
 /* A row of the bucket was deleted: a tombstone now. Blocks. */
 void dictmap_bucket_deleted(struct dictmap_fs *fs, struct lab_view guid, uint32_t bucket);
-/* max_bucket from the dict (not from the cache), and its write time: 0 if there is no row, or the
- * map does not ask for it. Blocks. */
-int dictmap_bucket_max(struct dictmap_fs *fs, struct lab_view guid, uint32_t *ret,
-	uint64_t *ret_written_us, struct lab_error *err);
+struct dictmap_max_bucket {
+	uint32_t bucket;
+	uint64_t written_us; /* 0: there is no row, or the map does not ask for its write time */
+	uint64_t asked_us;   /* this host's clock before it asked */
+};
+
+/* max_bucket from the dict (not from the cache). Blocks. */
+int dictmap_bucket_max(struct dictmap_fs *fs, struct lab_view guid, struct dictmap_max_bucket *ret,
+	struct lab_error *err);
 /* The bucket is full, or a listing met rows above it (reason=iter): raises the max_bucket that was
- * written at that time; without effect if it was written since. Blocks. Never UNCERTAIN. */
+ * found, whose write time is the new one then; without effect if somebody has raised it further
+ * since. Blocks. Never UNCERTAIN. */
 int dictmap_bucket_raise(struct dictmap_fs *fs, struct lab_view guid, uint32_t bucket,
-	uint64_t written_us, const char *reason, struct lab_error *err);
+	struct dictmap_max_bucket *found, const char *reason, struct lab_error *err);
 /* The last buckets were empty in a listing of all of them: lowers max_bucket to the last one that
  * was not, once nobody can have room in them any more. Returns what it is then. Blocks. */
 struct dictmap_bucket_listing {

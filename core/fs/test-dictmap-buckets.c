@@ -859,6 +859,56 @@ RIG_TEST(a_save_by_older_maps_whose_look_fails_is_uncertain)
 	fs_deinit(&fs);
 }
 
+/* A host whose older maps do not tell the write time raises by the clock. */
+RIG_TEST(a_late_raise_by_older_maps_lowers_nothing)
+{
+	struct fs *a = open_on(rig, 0, DICTMAP("2", "")), *b = open_on(rig, 0, OTHER_CACHE("2"));
+	struct lab_error err;
+	char name[33];
+
+	save_many(a, 4);
+	wait_minutes(rig, 60);
+	rig->has_old_map = true;
+	rig->only = "max_bucket";
+	rig_fail_at(rig, 2, RIG_UNCERTAIN_LATE);
+	FAILS(create(b, FOLDER, "x", name, &err), LAB_UNAVAILABLE);
+	assert_true(rig->fired);
+	rig_fail_at(rig, 0, RIG_FAIL);
+	rig->only = NULL;
+	rig->has_old_map = false;
+	save_many(a, 3);
+	rig_apply_late(rig);
+	assert_max_bucket(rig, "3");
+	assert_int_equal(list(rig, b, 0), 7);
+	fs_deinit(&b);
+	fs_deinit(&a);
+}
+
+/* Buckets are filled faster than clocks may be apart. */
+RIG_TEST(what_older_maps_cannot_raise_saves_nothing)
+{
+	struct fs *a = open_on(rig, 0, DICTMAP("2", "")), *b = open_on(rig, 0, OTHER_CACHE("2"));
+	struct lab_error err;
+	char name[33];
+	unsigned puts;
+
+	save_many(a, 8);
+	assert_max_bucket(rig, "3");
+	rig->has_old_map = true;
+	puts = rig->counts.puts;
+	FAILS(create(b, FOLDER, "x", name, &err), LAB_UNAVAILABLE);
+	SAYS("max_bucket stays 3");
+	assert_true(err.retryable);
+	assert_int_equal(rig->counts.puts, puts);
+	wait_minutes(rig, 1);
+	save_many(b, 1);
+	rig->has_old_map = false;
+	assert_max_bucket(rig, "4");
+	assert_int_equal(list(rig, a, 0), 9);
+	fs_deinit(&b);
+	fs_deinit(&a);
+}
+
 /* The lowering is on its way while others write; whenever it arrives, it hides nothing. */
 static void lower_late(struct rig *rig, unsigned saves_before, unsigned saves_after)
 {
@@ -1102,6 +1152,8 @@ int main(void)
 		RIG_UNIT_TEST(a_save_by_older_maps_may_cross_a_lowering),
 		RIG_UNIT_TEST(a_late_lowering_hides_nothing_of_older_maps),
 		RIG_UNIT_TEST(a_save_by_older_maps_whose_look_fails_is_uncertain),
+		RIG_UNIT_TEST(a_late_raise_by_older_maps_lowers_nothing),
+		RIG_UNIT_TEST(what_older_maps_cannot_raise_saves_nothing),
 		RIG_UNIT_TEST(a_bucket_in_which_another_host_has_room_stays),
 		RIG_UNIT_TEST(a_host_that_was_away_looks_before_it_uses_its_room),
 		RIG_UNIT_TEST(a_lowering_that_fails_fails_no_listing),

@@ -481,6 +481,7 @@ static void save_many(struct fs *fs, unsigned count)
 struct filler {
 	struct rig *rig;
 	unsigned host, count;
+	uint64_t wait_ns;
 };
 
 static void fill_on(void *arg)
@@ -513,7 +514,7 @@ static void look_above(void *arg)
 /* What the first wrote is stamped later than what the second writes, seconds after it. */
 static void a_raise_counts_although_the_clock_is_behind(void **state)
 {
-	struct filler first = { *state, 0, 7 }, second = { *state, 1, 9 };
+	struct filler first = { *state, 0, 7, 0 }, second = { *state, 1, 9, 0 };
 
 	world_clock_offset(second.rig->hosts[1].host, BEHIND_US);
 	rig_run(first.rig, 0, fill_on, &first);
@@ -539,6 +540,7 @@ static void fail_to_raise(void *arg)
 	char name[33];
 
 	save_many(fs, f->count);
+	env_sleep(f->rig->hosts[0].env, f->wait_ns);
 	f->rig->only = "max_bucket";
 	rig_fail_at(f->rig, 2, RIG_UNCERTAIN_LATE);
 	FAILS(create(fs, FOLDER, "x", name, &err), LAB_UNAVAILABLE);
@@ -549,9 +551,9 @@ static void fail_to_raise(void *arg)
 }
 
 /* Between a host's look and the arrival of its raise another one has raised further. */
-static void a_raise_that_comes_late_lowers_nothing(void **state)
+static void raise_late(struct rig *rig, uint64_t wait_ns)
 {
-	struct filler first = { *state, 0, 6 }, second = { *state, 1, 10 };
+	struct filler first = { rig, 0, 6, wait_ns }, second = { rig, 1, 10, 0 };
 
 	world_clock_offset(second.rig->hosts[1].host, BEHIND_US);
 	rig_run(first.rig, 0, fail_to_raise, &first);
@@ -562,6 +564,16 @@ static void a_raise_that_comes_late_lowers_nothing(void **state)
 	assert_max_bucket(first.rig, "5");
 	first.count += second.count;
 	rig_run(first.rig, 0, assert_all_listed, &first);
+}
+
+static void a_raise_that_comes_late_lowers_nothing(void **state)
+{
+	raise_late(*state, 0);
+}
+
+static void a_raise_after_a_minute_that_comes_late_lowers_nothing(void **state)
+{
+	raise_late(*state, LAB_MINUTE);
 }
 
 /* ---- a crash in a roll-over (H-06) ---- */
@@ -639,6 +651,7 @@ int main(void)
 		RIG_UNIT_TEST(buckets_that_fail_at_once_are_one_error),
 		RIG_UNIT_TEST(a_raise_counts_although_the_clock_is_behind),
 		RIG_UNIT_TEST(a_raise_that_comes_late_lowers_nothing),
+		RIG_UNIT_TEST(a_raise_after_a_minute_that_comes_late_lowers_nothing),
 		cmocka_unit_test(a_crash_anywhere_in_a_roll_over_hides_no_mail),
 	};
 
