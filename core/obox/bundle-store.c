@@ -4,6 +4,7 @@
  * on another host, too. bundle-refresh.c reads them, bundle-upload.c writes and deletes them.
  */
 #include "core/obox/bundle-store-private.h"
+#include "core/base/defect.h"
 
 #define COMPACT_VERSION 1
 
@@ -301,7 +302,8 @@ void obox_bundles_adopted(struct obox_bundles *bundles)
 		entry->is_own = bundles_is_own_row(bundles, entry);
 		/* Only its host overwrites its row, whose INSERT may have been UNCERTAIN: were the
 		 * object deleted here, the row might come to light yet. The listing will tell. */
-		if (entry->status == BUNDLE_LEFT && bundles_has_host_row(entry) && !entry->is_own)
+		if (entry->status == BUNDLE_LEFT && bundles_has_host_row(entry) && !entry->is_own &&
+			!lab_defect(OTHERS_ROW_DELETED_NOW))
 			entry->status = BUNDLE_MERGED;
 	}
 }
