@@ -174,7 +174,7 @@ static int serve_clean(struct backend *backend, struct lab_view username, struct
 			   : result;
 }
 
-/* The other host goes on where this one has ended. */
+/* The other host goes on where this one has ended, or has had the user meanwhile. */
 static void hand_over(struct backend *backend, struct lab_view username)
 {
 	struct obox_user *user = lab_map_get(backend_get_users(backend), username);
@@ -363,6 +363,8 @@ int metacache_pull(struct backend *backend, struct lab_view username,
 		&own);
 	if (result == 0)
 		return (int)taken;
+	/* That host has had the user, and may have shown what no bundle says. */
+	hand_over(backend, username);
 	if (err != NULL)
 		*err = own;
 	return lab_error_wrap(err, "pull of %.*s", LAB_VIEW_ARG(username));

@@ -351,6 +351,32 @@ static void modseqs_of_who_has_pulled_are_not_given_again(void **state)
 	stop_both();
 }
 
+static void pull_from_nobody(struct node *node)
+{
+	struct metacache_pull nobody = { .source = LAB_VIEW("nobody") };
+	struct lab_error err;
+
+	FAILS(metacache_pull(node->backend, LAB_VIEW(USER), &nobody, &err), LAB_REFUSED);
+}
+
+/* It had the user meanwhile, has shown more than is stored, and is down. */
+static void nor_are_those_of_who_cannot_be_pulled_from(void **state)
+{
+	uint64_t lost;
+
+	both(*state);
+	node_run(&nodes[0], fill_and_flag);
+	node_run(&nodes[0], release);
+	node_run(&nodes[1], release);
+	node_run(&nodes[1], look);
+	lost = shown;
+	lose(&nodes[1]);
+	node_run(&nodes[0], pull_from_nobody);
+	node_run(&nodes[0], look);
+	assert_true(shown > lost);
+	stop_both();
+}
+
 /* ---- metacache_last_host_dict ---- */
 
 #define LAST_HOST "shared/metacache_last_host/" USER
@@ -592,6 +618,7 @@ int main(void)
 		RIG_UNIT_TEST(a_source_that_crashed_has_nothing_to_give),
 		RIG_UNIT_TEST(who_does_not_answer_costs_nothing),
 		RIG_UNIT_TEST(modseqs_of_who_has_pulled_are_not_given_again),
+		RIG_UNIT_TEST(nor_are_those_of_who_cannot_be_pulled_from),
 		RIG_UNIT_TEST(who_moves_takes_the_metacache_along),
 		cmocka_unit_test(a_dict_that_fails_costs_a_pull_and_no_more),
 		RIG_UNIT_TEST(a_host_that_does_not_answer_is_followed_by_storage),
