@@ -322,6 +322,9 @@ static int pull_from(struct backend *backend, struct lab_view username,
 		result = take(user, &archive, pull->latest_only, taken, err);
 		backend_user_release(&user);
 	}
+	/* That host has had the user, and may have shown what no bundle says. */
+	if (result < 0)
+		hand_over(backend, username);
 	lab_buf_done(&answer);
 	lab_arena_free(&arena);
 	return result;
@@ -363,8 +366,6 @@ int metacache_pull(struct backend *backend, struct lab_view username,
 		&own);
 	if (result == 0)
 		return (int)taken;
-	/* That host has had the user, and may have shown what no bundle says. */
-	hand_over(backend, username);
 	if (err != NULL)
 		*err = own;
 	return lab_error_wrap(err, "pull of %.*s", LAB_VIEW_ARG(username));

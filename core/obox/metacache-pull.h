@@ -30,7 +30,8 @@ struct metacache_pull {
 };
 /* Returns how many directories were taken (none: all are known here already). -1 LAB_NOT_FOUND: the
  * source has none that it trusts; LAB_EXISTS: storage has newer bundles; LAB_INVALID: there is no
- * other backend of that name; or what went wrong on the way: storage will do. */
+ * other backend of that name; or what went wrong on the way: storage will do. Whatever comes of it,
+ * modseqs go on above all that the source may have shown. */
 int metacache_pull(struct backend *backend, struct lab_view username,
 	const struct metacache_pull *pull, struct lab_error *err);
 

@@ -333,24 +333,6 @@ static void pull_all(struct node *node)
 	assert_true(pull(node, false, true, &err) > 0);
 }
 
-/* It was looked at there, and nothing is stored of that. */
-static void modseqs_of_who_has_pulled_are_not_given_again(void **state)
-{
-	uint64_t lost;
-
-	both(*state);
-	node_run(&nodes[0], fill_and_flag);
-	node_run(&nodes[0], release);
-	node_run(&nodes[1], release);
-	node_run(&nodes[1], pull_all);
-	node_run(&nodes[1], look);
-	lost = shown;
-	lose(&nodes[1]);
-	node_run(&nodes[0], look);
-	assert_true(shown > lost);
-	stop_both();
-}
-
 static void pull_from_nobody(struct node *node)
 {
 	struct metacache_pull nobody = { .source = LAB_VIEW("nobody") };
@@ -359,22 +341,35 @@ static void pull_from_nobody(struct node *node)
 	FAILS(metacache_pull(node->backend, LAB_VIEW(USER), &nobody, &err), LAB_REFUSED);
 }
 
-/* It had the user meanwhile, has shown more than is stored, and is down. */
-static void nor_are_those_of_who_cannot_be_pulled_from(void **state)
+/* It was looked at there, and nothing is stored of that. */
+static void lose_after_a_look(struct rig *rig, bool is_pulled)
 {
 	uint64_t lost;
 
-	both(*state);
+	both(rig);
 	node_run(&nodes[0], fill_and_flag);
 	node_run(&nodes[0], release);
 	node_run(&nodes[1], release);
+	if (is_pulled)
+		node_run(&nodes[1], pull_all);
 	node_run(&nodes[1], look);
 	lost = shown;
 	lose(&nodes[1]);
-	node_run(&nodes[0], pull_from_nobody);
+	if (!is_pulled)
+		node_run(&nodes[0], pull_from_nobody);
 	node_run(&nodes[0], look);
 	assert_true(shown > lost);
 	stop_both();
+}
+
+static void modseqs_of_who_has_pulled_are_not_given_again(void **state)
+{
+	lose_after_a_look(*state, true);
+}
+
+static void nor_are_those_of_who_cannot_be_pulled_from(void **state)
+{
+	lose_after_a_look(*state, false);
 }
 
 /* ---- metacache_last_host_dict ---- */
