@@ -179,14 +179,19 @@ static bool is_write(const struct oracle_line *line)
 	       line->what == ORACLE_CQL_INSERT || line->what == ORACLE_CQL_DELETE;
 }
 
+static bool is_of_mails(unsigned table)
+{
+	return table == ORACLE_TABLE_FORWARD || table == ORACLE_TABLE_REVERSE ||
+	       table == ORACLE_TABLE_BUCKETS;
+}
+
 /* A statement's rows are not in the log: those of the mail's operations are meant that came from
  * their backend while they ran. Deletes of reverse rows do not even name the user. */
 static bool touches_rows(const struct explanation *e, const struct oracle_line *line)
 {
 	const struct lab_view *peer = e->oracle->peer_names[line->peer];
 
-	if (line->what <= ORACLE_S3_OTHER || peer == NULL || line->table == ORACLE_TABLE_OTHER ||
-		line->table >= ORACLE_TABLE_FOLDER_DIFFS ||
+	if (line->what <= ORACLE_S3_OTHER || peer == NULL || !is_of_mails(line->table) ||
 		(line->key != 0 && line->key != e->user_key))
 		return false;
 	for (size_t i = 0; i < e->op_count; i++) {
