@@ -20,6 +20,7 @@
 /* The tests of one command. */
 struct tests {
 	const struct options *options;
+	const char *scenario;
 	struct fault_episode episodes[OPTIONS_FAULTS_MAX];
 	uint64_t seeds;
 	bool is_terminal;
@@ -44,10 +45,17 @@ static void on_progress(void *ctx, uint64_t done, uint64_t findings, uint64_t wa
 		return;
 	p->printed_ns = wall_ns;
 	fprintf(stderr,
-		"%s%" PRIu64 "/%" PRIu64 " seeds, %" PRIu64 ".%" PRIu64 " seeds/s, %" PRIu64
+		"%s%s: %" PRIu64 "/%" PRIu64 " seeds, %" PRIu64 ".%" PRIu64 " seeds/s, %" PRIu64
 		" findings%s",
-		p->is_terminal ? "\r" : "", done, p->seeds, tenths / 10, tenths % 10, findings,
-		p->is_terminal ? "   " : "\n");
+		p->is_terminal ? "\r" : "", p->scenario, done, p->seeds, tenths / 10, tenths % 10,
+		findings, p->is_terminal ? "   " : "\n");
+}
+
+static void show(struct lab_buf *out)
+{
+	fwrite(out->data, 1, out->len, stdout);
+	fflush(stdout);
+	lab_buf_done(out);
 }
 
 static void print(const struct options *o, const struct campaign_result *result, const char *path)
@@ -59,9 +67,16 @@ static void print(const struct options *o, const struct campaign_result *result,
 		campaign_print_json(result, path, &out);
 	else
 		campaign_print(result, path, &out);
-	fwrite(out.data, 1, out.len, stdout);
-	fflush(stdout);
-	lab_buf_done(&out);
+	show(&out);
+}
+
+static void print_total(const struct campaign_total *total)
+{
+	struct lab_buf out;
+
+	lab_buf_init(&out, cli_heap(), 64u * 1024 * 1024);
+	campaign_total_print(total, &out);
+	show(&out);
 }
 
 unsigned cli_cores(void)
@@ -78,10 +93,13 @@ static void use_own_seed(struct options *o, const struct scenario *scenario)
 		o->first_seed = o->last_seed = scenario->seed;
 }
 
+/* Exit status; -1 if it could not be tested. */
 static int test_one(const struct options *o, const struct scenario *scenario,
-	const struct mail_source *mails, const char *repeat, struct lab_error *err)
+	const struct mail_source *mails, const char *repeat, struct campaign_total *total,
+	struct lab_error *err)
 {
 	struct tests tests = { .options = o,
+		.scenario = scenario->path,
 		.seeds = o->last_seed - o->first_seed + 1,
 		.is_terminal = isatty(STDERR_FILENO) == 1 };
 	struct campaign_settings settings = { .scenario = scenario,
@@ -96,7 +114,8 @@ static int test_one(const struct options *o, const struct scenario *scenario,
 		.guard = o->guard,
 		.is_confined = true,
 		.stop_at_first = o->stop_at_first,
-		.prepare = o->is_exploring ? NULL : inject,
+		/* What is injected everywhere keeps runs from what they are meant to reach. */
+		.prepare = o->inject_count > 0 ? inject : NULL,
 		.on_progress = on_progress,
 		.ctx = &tests };
 	struct campaign_result *result = calloc(1, sizeof(*result));
@@ -112,22 +131,38 @@ static int test_one(const struct options *o, const struct scenario *scenario,
 		fprintf(stderr, "\n");
 	if (status == 0) {
 		print(o, result, scenario->path);
+		campaign_total_add(total, result, scenario->path);
 		status = campaign_exit_status(result);
 	}
 	free(result);
 	return status;
 }
 
-/* The worst of several: a failure before a broken laboratory before an undecided run. */
-static int worse(int a, int b)
+/* One after the other, and what all of them say together; with --first no more after one that does
+ * not pass. */
+static int test_all(const struct options *o, const struct scenario *const *scenarios,
+	const struct mail_source *mails, const char *repeat)
 {
-	static const int order[] = { CLI_FAIL, CLI_BROKEN, CLI_INCONCLUSIVE };
+	struct campaign_total *total = calloc(1, sizeof(*total));
+	struct lab_error err;
+	int status = CLI_PASS;
 
-	for (size_t i = 0; i < LAB_COUNT_OF(order); i++) {
-		if (a == order[i] || b == order[i])
-			return order[i];
+	lab_assert(total != NULL);
+	lab_buf_init(&total->not_passed, cli_heap(), 1024u * 1024);
+	for (size_t i = 0; i < o->argument_count && status >= 0; i++) {
+		struct options own = *o;
+
+		use_own_seed(&own, scenarios[i]);
+		status = test_one(&own, scenarios[i], mails, repeat, total, &err);
+		if (status != CLI_PASS && o->stop_at_first)
+			break;
 	}
-	return CLI_PASS;
+	if (status >= 0 && total->scenarios > 1 && !o->json)
+		print_total(total);
+	status = status < 0 ? cli_usage(&err) : total->status;
+	lab_buf_done(&total->not_passed);
+	free(total);
+	return status;
 }
 
 static int cmd_test(int argc, char **argv)
@@ -137,7 +172,6 @@ static int cmd_test(int argc, char **argv)
 	struct mail_source *mails;
 	struct lab_error err;
 	struct options o;
-	int status = CLI_PASS;
 
 	if (options_parse(argc, argv, ALLOWED, &o, &err) < 0)
 		return cli_usage(&err);
@@ -163,18 +197,7 @@ static int cmd_test(int argc, char **argv)
 	}
 	if (cli_mails(&o, arena, &mails, &err) < 0)
 		return cli_usage(&err);
-	for (size_t i = 0; i < o.argument_count; i++) {
-		struct options own = o;
-		int result;
-
-		use_own_seed(&own, scenarios[i]);
-		result = test_one(&own, scenarios[i], mails, options_repeat(&o, arena), &err);
-
-		if (result < 0)
-			return cli_usage(&err);
-		status = worse(status, result);
-	}
-	return status;
+	return test_all(&o, scenarios, mails, options_repeat(&o, arena));
 }
 
 const struct command command_test = { .name = "test",

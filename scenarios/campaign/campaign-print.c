@@ -13,9 +13,9 @@
 #define VALUE_COLUMN 20
 #define LINE_WIDTH 100
 
-static const char *verdict_of(const struct campaign_result *r)
+static const char *verdict_of(int status)
 {
-	switch (campaign_exit_status(r)) {
+	switch (status) {
 	case 0:
 		return "pass";
 	case 1:
@@ -164,6 +164,24 @@ static void print_unusual(const struct campaign_result *r, struct lab_buf *out)
 		lab_buf_printf(out, "\n  late fibers       %" PRIu64 "\n", r->total.demotions);
 }
 
+static void print_speed(const struct campaign_result *r, struct lab_buf *out)
+{
+	lab_buf_printf(out,
+		"  speed             %" PRIu64 ".%" PRIu64 " times real time, %" PRIu64 ".%" PRIu64
+		" seeds/s, %" PRIu64 " storage requests/s on %u workers\n",
+		speedup_tenths(r) / 10, speedup_tenths(r) % 10, per_second(r->seeds, r->wall_ns, 1),
+		per_second(r->seeds, r->wall_ns, 10) % 10,
+		per_second(r->total.storage_requests, r->wall_ns, 1), r->workers);
+}
+
+static void print_counts(const struct campaign_result *r, struct lab_buf *out)
+{
+	lab_buf_printf(out,
+		"%" PRIu64 " passed, %" PRIu64 " failed, %" PRIu64 " broken, %" PRIu64
+		" inconclusive, %" PRIu64 " excused findings\n",
+		r->passed, r->failed, r->broken, r->inconclusive, r->excused);
+}
+
 void campaign_print(const struct campaign_result *r, const char *scenario, struct lab_buf *out)
 {
 	const struct run_result *t = &r->total;
@@ -189,25 +207,61 @@ void campaign_print(const struct campaign_result *r, const char *scenario, struc
 		t->storage_requests, t->s3_requests, t->cql_requests, t->imds_requests,
 		t->leaked_objects,
 		r->failed == 0 ? " (each after a failure; none referenced)" : "");
-	lab_buf_printf(out,
-		"  speed             %" PRIu64 ".%" PRIu64 " times real time, %" PRIu64 ".%" PRIu64
-		" seeds/s, %" PRIu64 " storage requests/s on %u workers\n",
-		speedup_tenths(r) / 10, speedup_tenths(r) % 10, per_second(r->seeds, r->wall_ns, 1),
-		per_second(r->seeds, r->wall_ns, 10) % 10,
-		per_second(t->storage_requests, r->wall_ns, 1), r->workers);
+	print_speed(r, out);
 	lab_buf_printf(out, "  trace hash        %016" PRIx64 "\n", t->trace_hash);
 	if (r->explored != NULL)
 		explore_print(r->explored, out);
 	if (r->guarded > 0)
 		lab_buf_printf(out, "  ran twice         %" PRIu64 " of %" PRIu64 " seeds\n",
 			r->guarded, r->seeds);
-	lab_buf_printf(out,
-		"\nVERDICT %s: %" PRIu64 " passed, %" PRIu64 " failed, %" PRIu64 " broken, %" PRIu64
-		" inconclusive, %" PRIu64 " excused findings\n",
-		verdict_of(r), r->passed, r->failed, r->broken, r->inconclusive, r->excused);
+	lab_buf_printf(out, "\nVERDICT %s: ", verdict_of(campaign_exit_status(r)));
+	print_counts(r, out);
 	if (r->seeds_until_failure > 0)
 		lab_buf_printf(
 			out, "first failure after %" PRIu64 " seeds\n", r->seeds_until_failure);
+}
+
+static int worse(int a, int b)
+{
+	static const int order[] = { 1, 3, 4 };
+
+	for (size_t i = 0; i < LAB_COUNT_OF(order); i++) {
+		if (a == order[i] || b == order[i])
+			return order[i];
+	}
+	return 0;
+}
+
+void campaign_total_add(
+	struct campaign_total *total, const struct campaign_result *r, const char *scenario)
+{
+	int status = campaign_exit_status(r);
+
+	campaign_add(&total->sum, r);
+	total->scenarios++;
+	total->status = worse(total->status, status);
+	if (status == 0)
+		return;
+	lab_buf_printf(&total->not_passed, "  %s: %s: ", scenario, verdict_of(status));
+	print_counts(r, &total->not_passed);
+}
+
+void campaign_total_print(const struct campaign_total *total, struct lab_buf *out)
+{
+	const struct campaign_result *r = &total->sum;
+
+	lab_buf_printf(out, "\nall %zu scenarios: %" PRIu64 " seeds, %" PRIu64 " users\n",
+		total->scenarios, r->seeds, r->total.users);
+	if (total->not_passed.len > 0)
+		lab_buf_append_cstr(out, "\n  not passed\n");
+	lab_buf_append(out, total->not_passed.data, total->not_passed.len);
+	excuses_print(&r->total.excuses, out);
+	print_marks(r, out);
+	print_always(r, out);
+	print_speed(r, out);
+	lab_buf_printf(out, "\nVERDICT of all %zu scenarios: %s: ", total->scenarios,
+		verdict_of(total->status));
+	print_counts(r, out);
 }
 
 static void json_operations(struct lab_json *json, const struct run_result *t)
@@ -287,7 +341,7 @@ void campaign_print_json(const struct campaign_result *r, const char *scenario, 
 	lab_json_init(&json, out, false);
 	lab_json_object(&json);
 	lab_json_put_cstr(&json, "scenario", scenario);
-	lab_json_put_cstr(&json, "verdict", verdict_of(r));
+	lab_json_put_cstr(&json, "verdict", verdict_of(campaign_exit_status(r)));
 	lab_json_put_u64(&json, "seeds", r->seeds);
 	lab_json_put_u64(&json, "failed", r->failed);
 	lab_json_put_u64(&json, "broken", r->broken);

@@ -72,6 +72,20 @@ void campaign_add(struct campaign_result *sum, const struct campaign_result *fur
 /* 0 pass, 1 fail, 3 broken, 4 inconclusive (DESIGN 7). */
 int campaign_exit_status(const struct campaign_result *result);
 
+/* The campaigns of several scenarios, as one. */
+struct campaign_total {
+	struct campaign_result sum; /* missed_marks: by any of the scenarios that demand them */
+	size_t scenarios;
+	int status;                /* the worst: fail before broken before inconclusive */
+	struct lab_buf not_passed; /* a line for each; the caller's to begin and to release */
+};
+
+void campaign_total_add(
+	struct campaign_total *total, const struct campaign_result *result, const char *scenario);
+/* What is told once for all of them, and last: which did not pass, what was excused and why, which
+ * marks no scenario hit. */
+void campaign_total_print(const struct campaign_total *total, struct lab_buf *out);
+
 /* The summary in words, and the summary object of `test --json`. */
 void campaign_print(
 	const struct campaign_result *result, const char *scenario, struct lab_buf *out);

@@ -378,6 +378,52 @@ static void what_must_be_reached_and_never_was_is_no_pass(void **state)
 	scenario.marks = 0;
 }
 
+static void add(struct campaign_total *total, const struct campaign_settings *s, const char *path)
+{
+	run(s);
+	campaign_total_add(total, &result, path);
+}
+
+static void several_scenarios_have_one_verdict(void **state)
+{
+	static const char *const parts[] = { "all 4 scenarios: 24 seeds, 72 users",
+		"\n  not passed\n"
+		"  b.scn: inconclusive: 6 passed, 0 failed, 0 broken, 0 inconclusive, 6 excused "
+		"findings\n"
+		"  c.scn: fail: 5 passed, 1 failed, 0 broken, 0 inconclusive, 6 excused findings\n",
+		"MISSED            page_read: ",
+		"\nVERDICT of all 4 scenarios: fail: 23 passed, 1 failed, 0 broken, 0 "
+		"inconclusive, "
+		"24 excused findings\n" };
+	static struct campaign_total total;
+	struct campaign_settings s = settings(1, 6, 2);
+	struct lab_buf out;
+
+	(void)state;
+	lab_buf_init(&total.not_passed, testing_heap, 4096);
+	lab_buf_init(&out, testing_heap, 1u << 16);
+	add(&total, &s, "a.scn");
+	assert_int_equal(total.status, 0);
+	scenario.marks = UINT64_C(1) << LAB_MARK_page_read;
+	add(&total, &s, "b.scn");
+	assert_int_equal(total.status, 4);
+	scenario.marks = 0;
+	fake.fail = 2;
+	add(&total, &s, "c.scn");
+	assert_int_equal(total.status, 1);
+	fake.fail = 0;
+	add(&total, &s, "d.scn");
+	assert_int_equal(total.status, 1);
+	campaign_total_print(&total, &out);
+	for (size_t i = 0; i < LAB_COUNT_OF(parts); i++) {
+		if (strstr(lab_buf_cstr(&out), parts[i]) == NULL)
+			fail_msg("%s is not in %s", parts[i], lab_buf_cstr(&out));
+	}
+	assert_null(strstr(lab_buf_cstr(&out), "a.scn"));
+	lab_buf_done(&out);
+	lab_buf_done(&total.not_passed);
+}
+
 static void the_json_has_what_a_pipeline_needs(void **state)
 {
 	static const char *const parts[] = { "\"scenario\":\"fake.scn\"", "\"verdict\":\"fail\"",
@@ -440,6 +486,7 @@ int main(void)
 		test(each_result_is_told),
 		test(the_exit_status_is_the_worst_verdict),
 		test(what_must_be_reached_and_never_was_is_no_pass),
+		test(several_scenarios_have_one_verdict),
 		test(the_json_has_what_a_pipeline_needs),
 		test(the_summary_says_the_verdict_and_the_first_failure),
 	};

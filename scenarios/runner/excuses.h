@@ -8,7 +8,7 @@
 
 #include "core/base/base.h"
 
-#define EXCUSES_MAX 8
+#define EXCUSES_MAX 100 /* reasons that all scenarios have together, and room for more */
 #define EXCUSE_TEXT_MAX 240
 
 /* Plain data: it goes through a pipe. */
