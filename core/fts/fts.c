@@ -191,8 +191,14 @@ static int delete_listed(struct fts_user *user, struct lab_error *err)
 		fs_iter(user->fs, LAB_VIEW(""), 0, FTS_OBJECTS_MAX, arena, &names, &count, err);
 
 	for (size_t i = 0; result == 0 && i < count; i++) {
-		void **slot = lab_map_slot(user->garbage, names[i]);
+		struct fts_guid guid;
+		enum fts_kind kind;
+		void **slot;
 
+		/* What is not ours is left alone. */
+		if (fts_name_parse(names[i], &kind, &guid) < 0)
+			continue;
+		slot = lab_map_slot(user->garbage, names[i]);
 		if (slot != NULL)
 			*slot = user;
 	}

@@ -23,59 +23,113 @@ static int doveadm(struct bed *bed, const char *text)
 	return status != 0 ? status : fs_tool_status(result, &bed->result, &bed->err);
 }
 
-static void test_doveadm_over_several_runs(void **state)
-{
-	char root[] = "/tmp/test-fs-tool-XXXXXX", text[1024];
-	const char *variables[] = { "hostname=b1" };
-	struct conf_settings conf;
+/* One backend, whose directory stays from run to run. */
+struct one {
 	struct bed bed;
+	struct conf_settings conf;
+	struct fs_tool_settings plain; /* of the objects as they lie there */
+	char root[sizeof("/tmp/test-fs-tool-XXXXXX")];
+	const char *variables[1];
+};
 
-	(void)state;
-	assert_non_null(mkdtemp(root));
-	bed_open(&bed, "");
+static void one_open(struct one *one)
+{
+	struct bed *bed = &one->bed;
+	char text[1024];
+
+	(void)snprintf(one->root, sizeof(one->root), "/tmp/test-fs-tool-XXXXXX");
+	assert_non_null(mkdtemp(one->root));
+	bed_open(bed, "");
+	one->plain = bed->settings;
 	(void)snprintf(text, sizeof(text),
 		"mail_location = obox:%%u:INDEX=~/:CONTROL=~/\nmail_home = /home/%%u\nplugin {\n"
 		"obox_fs = s3:http://AKID:se%%%%2fcr%%%%3Aet@127.0.0.1:%u/?bucket=mails\n}\n",
-		http_front_end_port(bed.front_end));
-	conf = conf_of(&bed, text);
-	bed.settings = (struct fs_tool_settings){ .conf = &conf,
+		http_front_end_port(bed->front_end));
+	one->conf = conf_of(bed, text);
+	one->variables[0] = "hostname=b1";
+	bed->settings = (struct fs_tool_settings){ .conf = &one->conf,
 		.filter = "obox_fs",
-		.root = root,
-		.variables = variables,
+		.root = one->root,
+		.variables = one->variables,
 		.variable_count = 1,
 		.on_event = print_event,
-		.on_event_ctx = &bed };
+		.on_event_ctx = bed };
+}
+
+static void one_close(struct one *one)
+{
+	bed_close(&one->bed);
+	assert_int_equal(live_directory_remove(one->root), 0);
+}
+
+static void test_doveadm_over_several_runs(void **state)
+{
+	struct one one;
+	struct bed *bed = &one.bed;
+
+	(void)state;
+	one_open(&one);
 	/* There is nobody yet. */
-	assert_int_equal(doveadm(&bed, "metacache remove u@x"), 1);
-	assert_non_null(strstr(bed.err.message, "knows no user"));
-	assert_int_equal(doveadm(&bed, "obox user delete -u u@x"), 0);
+	assert_int_equal(doveadm(bed, "metacache remove u@x"), 1);
+	assert_non_null(strstr(bed->err.message, "knows no user"));
+	assert_int_equal(doveadm(bed, "obox user delete -u u@x"), 0);
 	/* Its root lies there since the run before. */
-	assert_int_equal(doveadm(&bed, "metacache list u*"), 0);
-	assert_non_null(strstr(bed.out, "\nu@x\t"));
-	assert_int_equal(doveadm(&bed, "metacache update userdb u@x group g1"), 0);
-	assert_int_equal(doveadm(&bed, "metacache list -f group g1"), 0);
-	assert_non_null(strstr(bed.out, "user_group=g1"));
-	assert_int_equal(doveadm(&bed, "metacache flushall"), 0);
-	assert_string_equal(bed.out, "uploaded\t0\n");
-	assert_int_equal(doveadm(&bed, "obox user wait -t 1 -u u@x"), 0);
-	assert_int_equal(doveadm(&bed, "metacache rescan"), 0);
-	assert_non_null(strstr(bed.out, "users\t1\n"));
-	assert_int_equal(doveadm(&bed, "metacache pull -u u@x b2"), 2);
-	assert_int_equal(doveadm(&bed, "fts check full -u u@x"), 2);
-	conf.fts.text = LAB_VIEW("dovecot");
-	conf.fts_dovecot_fs = conf.obox_fs;
-	assert_int_equal(doveadm(&bed, "fts check full -u u@x"), 0);
-	assert_non_null(strstr(bed.out, "synced\t0\n"));
-	assert_non_null(strstr(bed.out, "duplicate\t0\ntriplets\t0\n"));
+	assert_int_equal(doveadm(bed, "metacache list u*"), 0);
+	assert_non_null(strstr(bed->out, "\nu@x\t"));
+	assert_int_equal(doveadm(bed, "metacache update userdb u@x group g1"), 0);
+	assert_int_equal(doveadm(bed, "metacache list -f group g1"), 0);
+	assert_non_null(strstr(bed->out, "user_group=g1"));
+	assert_int_equal(doveadm(bed, "metacache flushall"), 0);
+	assert_string_equal(bed->out, "uploaded\t0\n");
+	assert_int_equal(doveadm(bed, "obox user wait -t 1 -u u@x"), 0);
+	assert_int_equal(doveadm(bed, "metacache rescan"), 0);
+	assert_non_null(strstr(bed->out, "users\t1\n"));
+	assert_int_equal(doveadm(bed, "metacache pull -u u@x b2"), 2);
+	assert_int_equal(doveadm(bed, "fts check full -u u@x"), 2);
+	one.conf.fts.text = LAB_VIEW("dovecot");
+	one.conf.fts_dovecot_fs = one.conf.obox_fs;
+	assert_int_equal(doveadm(bed, "fts check full -u u@x"), 0);
+	assert_non_null(strstr(bed->out, "synced\t0\n"));
+	assert_non_null(strstr(bed->out, "duplicate\t0\ntriplets\t0\n"));
 	/* It makes no folder: nobody has an INBOX yet. */
-	assert_int_equal(doveadm(&bed, "fts check fast -u u@x INBOX"), 1);
-	assert_string_equal(bed.err.message, "there is no folder INBOX");
-	assert_int_equal(doveadm(&bed, "metacache clean -A"), 0);
-	assert_int_equal(doveadm(&bed, "metacache status -b --roots"), 0);
-	assert_non_null(strstr(bed.out, "bytes-used\t0\n"));
-	assert_non_null(strstr(bed.out, "root\t/home\n"));
-	bed_close(&bed);
-	assert_int_equal(live_directory_remove(root), 0);
+	assert_int_equal(doveadm(bed, "fts check fast -u u@x INBOX"), 1);
+	assert_string_equal(bed->err.message, "there is no folder INBOX");
+	assert_int_equal(doveadm(bed, "metacache clean -A"), 0);
+	assert_int_equal(doveadm(bed, "metacache status -b --roots"), 0);
+	assert_non_null(strstr(bed->out, "bytes-used\t0\n"));
+	assert_non_null(strstr(bed->out, "root\t/home\n"));
+	one_close(&one);
+}
+
+static int object(struct one *one, enum fs_tool_command command, const char *path)
+{
+	struct fs_tool_settings doveadm = one->bed.settings;
+	int status;
+
+	one->bed.settings = one->plain;
+	status = RUN(&one->bed, .command = command, PATHS(path), .input = LAB_VIEW("words"));
+	one->bed.settings = doveadm;
+	return status;
+}
+
+/* Of what lies there only what has the name of an FTS object. */
+static void test_deleted_user_has_no_search_index(void **state)
+{
+	static const char *const triplet = "L.00112233445566778899aabbccddeeff";
+	struct one one;
+
+	(void)state;
+	one_open(&one);
+	assert_int_equal(object(&one, FS_TOOL_put, triplet), 0);
+	assert_int_equal(object(&one, FS_TOOL_put, "L.other"), 0);
+	assert_int_equal(doveadm(&one.bed, "obox user delete -u u@x"), 0);
+	assert_int_equal(object(&one, FS_TOOL_get, triplet), 0);
+	one.conf.fts.text = LAB_VIEW("dovecot");
+	one.conf.fts_dovecot_fs = one.conf.obox_fs;
+	assert_int_equal(doveadm(&one.bed, "obox user delete -u u@x"), 0);
+	assert_int_equal(object(&one, FS_TOOL_get, triplet), 1);
+	assert_int_equal(object(&one, FS_TOOL_get, "L.other"), 0);
+	one_close(&one);
 }
 
 /* ---- metacache pull from a directory of this machine ---- */
@@ -306,6 +360,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_doveadm_over_several_runs),
+		cmocka_unit_test(test_deleted_user_has_no_search_index),
 		cmocka_unit_test(test_a_pull_between_two_directories),
 		cmocka_unit_test(test_what_a_crash_left_is_not_pulled),
 		cmocka_unit_test(test_peers_that_are_none),

@@ -467,7 +467,10 @@ int operator_run(struct backend *backend, const struct operator_command *c, stru
 	case OPERATOR_FSCACHE_RESCAN:
 		return rescan_fscache(backend, c->mask.mask, out, err);
 	case OPERATOR_DELETE:
-		return metacache_user_delete(backend, c->mask.mask, err);
+		/* The index first: afterwards nothing says that it was anybody's. */
+		return operator_fts_delete(backend, c->mask.mask, err) < 0
+			       ? -1
+			       : metacache_user_delete(backend, c->mask.mask, err);
 	case OPERATOR_WAIT:
 		return metacache_user_wait(backend, c->mask.mask, c->timeout_ns, err);
 	case OPERATOR_FTS_CHECK_FULL:

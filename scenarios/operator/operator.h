@@ -37,7 +37,7 @@
 	X(FSCACHE_RESCAN, "fscache rescan", "PATH", \
 		"counts again what is in a directory of fscache, and says whether it was right") \
 	X(DELETE, "obox user delete", "-u USER", \
-		"all mails, bundles and rows; 65: open in a session") \
+		"all mails, bundles, rows and the search index; 65: open in a session") \
 	X(WAIT, "obox user wait", "[-t SECS] -u USER", \
 		"until no session has the user open; 65: one still has") \
 	X(FTS_CHECK_FULL, "fts check full", "-u USER", \

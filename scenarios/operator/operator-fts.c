@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * fts-check.c - doveadm fts check: the states of a user's mails in the search index, or what is
- * known of one folder (obox 6.1). It indexes nothing.
+ * operator-fts.c - what operators do with a user's search index (obox 6.1). doveadm fts check: the
+ * states of the mails in it, or what is known of one folder; it indexes nothing. And obox user
+ * delete, which takes the index with the user.
  */
 #include "scenarios/operator/operator-private.h"
 
@@ -72,6 +73,25 @@ int operator_fts_check(struct backend *backend, const struct operator_command *c
 	result = c->verb == OPERATOR_FTS_CHECK_FULL ? check_full(fts, user, out, err)
 						    : check_fast(fts, user, c, out, err);
 	fts_stop(&fts);
+	backend_user_release(&user);
+	return result;
+}
+
+int operator_fts_delete(struct backend *backend, struct lab_view username, struct lab_error *err)
+{
+	const struct conf_settings *conf;
+	struct obox_user *user;
+	struct fts *fts;
+	int result = 0;
+
+	if (backend_user_open(backend, username, &user, err) < 0)
+		return -1;
+	conf = backend_user_settings(user);
+	if (fts_is_configured(conf)) {
+		fts = fts_start(backend_env(backend), backend, conf);
+		result = fts_user_delete(fts, user, err);
+		fts_stop(&fts);
+	}
 	backend_user_release(&user);
 	return result;
 }
