@@ -1,386 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * folders.c - invariant 11: folders, their names and GUIDs, and subscriptions are what was
- * acknowledged; and what deleting a folder or a user does to the mails that were in it.
- *
- * A folder is its GUID. It has a name from whoever saw it first under that name, and from each
- * rename of it or of a folder above it. A name is over once a rename that ended ok, and that was
- * made knowing it, took the folder away from it. Of two backends that did not know each other
- * either one's word may hold.
+ * acknowledged; and no mail is lost with the folder that it was in.
  */
-#include "sim/oracle/oracle-private.h"
+#include "sim/oracle/folders-private.h"
 
-#include <stdio.h>
-
-#define NAMES_MAX 512 /* of one folder; beyond them nothing is claimed */
-#define BACKENDS_MAX 64
 #define RECOVERED "recovered-lost-folder-"
-
-/* Why a folder may have this name. */
-struct name {
-	struct lab_view text;
-	const struct history_op *op;
-	struct name *next;
-};
-
-struct folder {
-	struct account *account;
-	uint8_t guid[HISTORY_NAME_BYTES];
-	struct lab_view known_as; /* in the history; empty: no operation was in it */
-	struct name *names, **last_name;
-	size_t name_count;
-	const struct history_op *made; /* an acknowledged change that needs it */
-	const struct history_op *created;
-	struct oracle_touch *deletes; /* that may have been of it */
-	const struct history_folder *listed;
-	struct folder *next;
-};
-
-/* Operations on the folders of a user, in the order of invocation. */
-struct account {
-	struct lab_view user;
-	struct oracle_touch *ops, **last_op;
-	struct folder *folders, **last_folder;
-	struct lab_map *asked; /* names that were ever asked for */
-	const struct history_op *list;
-	bool has_renames;
-	struct account *next;
-};
-
-struct folders {
-	struct oracle *oracle;
-	const struct history *history;
-	struct lab_map *accounts; /* user */
-	struct account *first, **last;
-	struct lab_map *by_guid;  /* user, GUID */
-	struct lab_map *by_known; /* user, name in the history */
-};
-
-/* ---- names ---- */
-
-static bool is_zero(const uint8_t guid[HISTORY_NAME_BYTES])
-{
-	static const uint8_t none[HISTORY_NAME_BYTES];
-
-	return memcmp(guid, none, sizeof(none)) == 0;
-}
-
-static bool is_below(struct lab_view name, struct lab_view above)
-{
-	return name.len > above.len && lab_view_starts_with(name, above) &&
-	       name.ptr[above.len] == '/';
-}
-
-/* A folder whose name another one has, too, is shown as "name-01234567". */
-static struct lab_view without_suffix(struct lab_view shown, const uint8_t guid[HISTORY_NAME_BYTES])
-{
-	char hex[2 * HISTORY_NAME_BYTES + 1];
-
-	lab_hex(guid, HISTORY_NAME_BYTES, hex);
-	for (size_t digits = 8; digits <= 2 * HISTORY_NAME_BYTES; digits += 24) {
-		if (shown.len > digits + 1 && shown.ptr[shown.len - digits - 1] == '-' &&
-			memcmp(shown.ptr + shown.len - digits, hex, digits) == 0)
-			return lab_view_sub(shown, 0, shown.len - digits - 1);
-	}
-	return shown;
-}
-
-static bool is_name(const struct folder *folder, struct lab_view a, struct lab_view b)
-{
-	return lab_view_eq(a, b) ||
-	       lab_view_eq(without_suffix(a, folder->guid), without_suffix(b, folder->guid));
-}
-
-static bool may_have_name(const struct folder *folder, struct lab_view name)
-{
-	for (const struct name *n = folder->names; n != NULL; n = n->next) {
-		if (is_name(folder, n->text, name))
-			return true;
-	}
-	return folder->name_count >= NAMES_MAX;
-}
-
-/* An operation that says it again adds nothing, unless it is a rename. */
-static bool add_name(
-	struct folders *f, struct folder *folder, struct lab_view text, const struct history_op *op)
-{
-	bool is_rename = op->kind == HISTORY_RENAME;
-	struct name *added;
-
-	for (const struct name *n = folder->names; n != NULL; n = n->next) {
-		if (lab_view_eq(n->text, text) &&
-			(n->op == op || (!is_rename && n->op->kind != HISTORY_RENAME)))
-			return false;
-	}
-	if (folder->name_count >= NAMES_MAX)
-		return false;
-	folder->name_count++;
-	added = lab_arena_new_of(f->oracle->work, struct name);
-	*added = (struct name){ .text = text, .op = op };
-	*folder->last_name = added;
-	folder->last_name = &added->next;
-	return true;
-}
-
-static uint64_t op_end(const struct history_op *op)
-{
-	return op->outcome == HISTORY_PENDING ? UINT64_MAX : op->ended_event;
-}
-
-/* What `rename` makes of a name of the folder; false: nothing. */
-static bool renamed(struct folders *f, const struct folder *folder, const struct name *from,
-	const struct history_op *rename, struct lab_view *ret)
-{
-	struct lab_view name = from->text;
-
-	if (from->op == rename || from->op->invoked_event > op_end(rename))
-		return false;
-	if (is_below(name, rename->asked)) {
-		*ret = lab_view_cstr(lab_arena_printf(f->oracle->work, "%.*s%.*s",
-			LAB_VIEW_ARG(rename->asked_target),
-			LAB_VIEW_ARG(lab_view_skip(name, rename->asked.len))));
-		return true;
-	}
-	*ret = rename->asked_target;
-	return is_name(folder, name, rename->asked) &&
-	       (is_zero(rename->mailbox_guid) ||
-		       memcmp(rename->mailbox_guid, folder->guid, sizeof(folder->guid)) == 0);
-}
-
-/* Until no rename adds a name. */
-static void follow_renames(struct folders *f, struct folder *folder)
-{
-	bool is_new = folder->account->has_renames;
-
-	while (is_new) {
-		is_new = false;
-		for (const struct oracle_touch *t = folder->account->ops; t != NULL; t = t->next) {
-			if (t->op->kind != HISTORY_RENAME)
-				continue;
-			for (const struct name *n = folder->names; n != NULL; n = n->next) {
-				struct lab_view to;
-
-				if (renamed(f, folder, n, t->op, &to))
-					is_new |= add_name(f, folder, to, t->op);
-			}
-		}
-	}
-}
-
-/* ---- the history ---- */
-
-static void **slot_of(struct lab_map *map, struct lab_view key)
-{
-	void **slot = lab_map_slot(map, key);
-
-	lab_assert(slot != NULL);
-	return slot;
-}
-
-static struct account *account_of(struct folders *f, struct lab_view user)
-{
-	void **slot = slot_of(f->accounts, user);
-	struct account *account = *slot;
-
-	if (account != NULL)
-		return account;
-	*slot = account = lab_arena_new_of(f->oracle->work, struct account);
-	account->user = user;
-	account->last_op = &account->ops;
-	account->last_folder = &account->folders;
-	account->asked = lab_map_new(f->oracle->settings.heap, ORACLE_NAMES_MAX);
-	*f->last = account;
-	f->last = &account->next;
-	return account;
-}
-
-static struct folder *folder_of(struct folders *f, struct account *account,
-	const uint8_t guid[HISTORY_NAME_BYTES], struct lab_view known_as)
-{
-	struct oracle_key key;
-	void **slot =
-		slot_of(f->by_guid, oracle_key3(&key, account->user,
-					    lab_view_of(guid, HISTORY_NAME_BYTES), LAB_VIEW("")));
-	struct folder *folder = *slot;
-
-	if (folder != NULL)
-		return folder;
-	*slot = folder = lab_arena_new_of(f->oracle->work, struct folder);
-	folder->account = account;
-	memcpy(folder->guid, guid, HISTORY_NAME_BYTES);
-	folder->known_as = known_as;
-	folder->last_name = &folder->names;
-	*account->last_folder = folder;
-	account->last_folder = &folder->next;
-	if (known_as.len > 0)
-		*slot_of(f->by_known, oracle_key3(&key, account->user, known_as, LAB_VIEW(""))) =
-			folder;
-	return folder;
-}
-
-static void add_touch(struct folders *f, struct oracle_touch **last, const struct history_op *op)
-{
-	while (*last != NULL)
-		last = &(*last)->next;
-	*last = lab_arena_new_of(f->oracle->work, struct oracle_touch);
-	(*last)->op = op;
-}
-
-static void keep_op(struct folders *f, struct account *account, const struct history_op *op)
-{
-	struct oracle_touch *touch = lab_arena_new_of(f->oracle->work, struct oracle_touch);
-
-	touch->op = op;
-	*account->last_op = touch;
-	account->last_op = &touch->next;
-	account->has_renames |= op->kind == HISTORY_RENAME;
-}
-
-static void see_folder(struct folders *f, struct account *account, const struct history_op *op,
-	const uint8_t guid[HISTORY_NAME_BYTES], struct lab_view known_as, struct lab_view name)
-{
-	bool is_change = op->kind == HISTORY_CREATE || op->kind == HISTORY_RENAME ||
-			 op->kind == HISTORY_DELIVER || op->kind == HISTORY_COPY ||
-			 op->kind == HISTORY_MOVE;
-	struct folder *folder;
-
-	if (is_zero(guid) || op->kind == HISTORY_LIST)
-		return;
-	folder = folder_of(f, account, guid, known_as);
-	if (op->outcome != HISTORY_OK || op->kind == HISTORY_DELETE)
-		return;
-	(void)add_name(f, folder, name, op);
-	if (is_change && folder->made == NULL)
-		folder->made = op;
-	if (op->kind == HISTORY_CREATE)
-		folder->created = op;
-}
-
-static void ask(struct account *account, struct lab_view name)
-{
-	if (name.len > 0)
-		*slot_of(account->asked, name) = account;
-}
-
-static bool is_on_folders(const struct history_op *op)
-{
-	return op->kind == HISTORY_RENAME || op->kind == HISTORY_DELETE ||
-	       op->kind == HISTORY_SUBSCRIBE || op->kind == HISTORY_USER_DELETE;
-}
-
-static void read_op(struct folders *f, const struct history_op *op)
-{
-	struct account *account = account_of(f, op->user);
-
-	ask(account, op->asked);
-	ask(account, op->asked_target);
-	if (op->outcome == HISTORY_FAIL)
-		return;
-	if (is_on_folders(op))
-		keep_op(f, account, op);
-	if (op->kind == HISTORY_RENAME) {
-		see_folder(f, account, op, op->mailbox_guid, op->folder, op->asked_target);
-	} else {
-		see_folder(f, account, op, op->mailbox_guid, op->folder, op->asked);
-		see_folder(f, account, op, op->target_guid, op->target, op->asked_target);
-	}
-	if (op->kind == HISTORY_LIST && op->outcome == HISTORY_OK &&
-		lab_view_eq_cstr(op->backend, f->oracle->settings.auditor)) {
-		size_t count;
-
-		(void)history_folders(f->history, op->id, &count);
-		account->list = count == 0 ? NULL : op;
-	}
-}
-
-static bool may_be_deleted_by(const struct folder *folder, const struct history_op *op)
-{
-	bool is_inbox = may_have_name(folder, LAB_VIEW("INBOX"));
-
-	/* What was first seen after it was made after it. */
-	if (op->kind == HISTORY_USER_DELETE)
-		return !is_inbox && (op->outcome != HISTORY_OK || folder->names == NULL ||
-					    folder->names->op->invoked_event < op->ended_event);
-	if (op->kind != HISTORY_DELETE)
-		return false;
-	if (!is_zero(op->mailbox_guid))
-		return memcmp(op->mailbox_guid, folder->guid, sizeof(folder->guid)) == 0;
-	return op->outcome != HISTORY_OK && may_have_name(folder, op->asked);
-}
-
-static void read_list(struct folders *f, struct account *account)
-{
-	size_t count;
-	const struct history_folder *listed =
-		history_folders(f->history, account->list->id, &count);
-
-	for (size_t i = 0; i < count; i++) {
-		if (!is_zero(listed[i].guid))
-			folder_of(f, account, listed[i].guid, LAB_VIEW(""))->listed = &listed[i];
-	}
-}
-
-static void read_account(struct folders *f, struct account *account)
-{
-	for (struct folder *folder = account->folders; folder != NULL; folder = folder->next) {
-		follow_renames(f, folder);
-		for (const struct oracle_touch *t = account->ops; t != NULL; t = t->next) {
-			if (may_be_deleted_by(folder, t->op))
-				add_touch(f, &folder->deletes, t->op);
-		}
-	}
-	if (account->list != NULL)
-		read_list(f, account);
-}
-
-/* ---- what goes with a folder, or with its user ---- */
-
-/* A mail that came after its folder was gone, from a backend that had not heard of it, is saved
- * again into a folder of that name. */
-static void delete_with(
-	struct folders *f, struct oracle_instance *i, const struct history_op *deletion)
-{
-	const struct history_op *maker = i->maker;
-	bool is_certain = deletion->outcome == HISTORY_OK && maker != NULL &&
-			  i->made == ORACLE_MADE_OK && maker->outcome != HISTORY_PENDING;
-	bool is_user = deletion->kind == HISTORY_USER_DELETE;
-
-	if (is_user && is_certain && maker->invoked_ns > deletion->ended_ns)
-		return;
-	if (i->object != NULL)
-		oracle_object_touched(f->oracle, i->object, deletion);
-	if (!is_certain || maker->ended_ns >= deletion->invoked_ns ||
-		oracle_had_trouble(f->oracle, deletion->invoked_ns, deletion->ended_ns)) {
-		i->maybe_removed = deletion;
-		i->is_orphan |= is_certain && maker->invoked_ns > deletion->ended_ns;
-		i->may_be_saved_again |= !is_user;
-	} else if (i->removed == NULL || i->removed->ended_ns > deletion->ended_ns) {
-		i->removed = deletion;
-	}
-}
-
-static void delete_mails(struct folders *f)
-{
-	struct oracle_model *model = &f->oracle->model;
-	struct oracle_key key;
-
-	for (struct oracle_instance *i = model->first_instance; i != NULL; i = i->next) {
-		const struct account *account = lab_map_get(f->accounts, i->user);
-		const struct folder *folder = lab_map_get(
-			f->by_known, oracle_key3(&key, i->user, i->folder, LAB_VIEW("")));
-
-		for (const struct oracle_touch *t = folder == NULL ? NULL : folder->deletes;
-			t != NULL; t = t->next) {
-			if (t->op->kind == HISTORY_DELETE)
-				delete_with(f, i, t->op);
-		}
-		for (const struct oracle_touch *t = account == NULL ? NULL : account->ops;
-			t != NULL; t = t->next) {
-			if (t->op->kind == HISTORY_USER_DELETE)
-				delete_with(f, i, t->op);
-		}
-	}
-}
 
 /* ---- findings ---- */
 
@@ -431,7 +56,7 @@ static void check_lost(struct folders *f, const struct oracle_case *c, const str
 
 	if (folder->listed != NULL || folder->made == NULL || folder->deletes != NULL)
 		return;
-	*slot_of(f->oracle->model.lost_folders,
+	*folders_slot(f->oracle->model.lost_folders,
 		oracle_key3(&key, account->user, folder->known_as, LAB_VIEW(""))) = f->oracle;
 	report(f, c,
 		oracle_find(f->oracle, 11, "I11 lost folder",
@@ -505,7 +130,7 @@ static void check_deleted(
 
 /* A rename that was made knowing the folder by this name, and took it away. */
 static const struct history_op *ended_by(
-	const struct folders *f, const struct folder *folder, const struct name *name)
+	const struct folders *f, const struct folder *folder, const struct folder_name *name)
 {
 	for (const struct oracle_touch *t = folder->account->ops; t != NULL; t = t->next) {
 		const struct history_op *op = t->op;
@@ -514,9 +139,10 @@ static const struct history_op *ended_by(
 		if (op->kind != HISTORY_RENAME || op->outcome != HISTORY_OK || op == name->op ||
 			!oracle_root_knew(f->oracle, op, name->op))
 			continue;
-		if (is_this && is_name(folder, name->text, op->asked))
+		if (is_this && folders_is_name(folder, name->text, op->asked))
 			return op;
-		if (is_below(name->text, op->asked) && lab_view_eq(op->backend, name->op->backend))
+		if (folders_is_below(name->text, op->asked) &&
+			lab_view_eq(op->backend, name->op->backend))
 			return op;
 	}
 	return NULL;
@@ -528,7 +154,7 @@ static bool is_asked(const struct account *account, struct lab_view name)
 	if (lab_view_eq(name, LAB_VIEW("INBOX")) || lab_map_get(account->asked, name) != NULL)
 		return true;
 	for (const struct oracle_touch *t = account->ops; t != NULL; t = t->next) {
-		if (t->op->kind == HISTORY_RENAME && is_below(name, t->op->asked_target))
+		if (t->op->kind == HISTORY_RENAME && folders_is_below(name, t->op->asked_target))
 			return true;
 	}
 	return false;
@@ -539,9 +165,9 @@ static void check_name(struct folders *f, const struct oracle_case *c, const str
 	const struct history_op *list = folder->account->list, *end = NULL;
 	struct lab_view shown = folder->listed->name;
 
-	if (folder->names == NULL || folder->name_count >= NAMES_MAX)
+	if (folder->names == NULL || folder->name_count >= FOLDERS_NAMES_MAX)
 		return;
-	if (!may_have_name(folder, shown)) {
+	if (!folders_may_have_name(folder, shown)) {
 		report(f, c,
 			oracle_find(f->oracle, 11, "I11 folder has another name",
 				WHERE ": nobody ever gave this name to the folder that was %.*s",
@@ -549,8 +175,8 @@ static void check_name(struct folders *f, const struct oracle_case *c, const str
 			folder->names->op, list);
 		return;
 	}
-	for (const struct name *n = folder->names; n != NULL; n = n->next) {
-		if (!is_name(folder, n->text, shown))
+	for (const struct folder_name *n = folder->names; n != NULL; n = n->next) {
+		if (!folders_is_name(folder, n->text, shown))
 			continue;
 		end = ended_by(f, folder, n);
 		if (end == NULL)
@@ -569,12 +195,12 @@ static bool saw_another(struct folders *f, const struct folder *folder, const st
 {
 	struct folder another = { .account = folder->account, .last_name = &another.names };
 
-	if (is_zero(guid) || memcmp(guid, folder->guid, sizeof(folder->guid)) == 0)
+	if (folders_guid_is_none(guid) || memcmp(guid, folder->guid, sizeof(folder->guid)) == 0)
 		return false;
 	memcpy(another.guid, guid, sizeof(another.guid));
-	(void)add_name(f, &another, by, op);
-	follow_renames(f, &another);
-	return may_have_name(&another, name);
+	(void)folders_add_name(f, &another, by, op);
+	folders_follow_renames(f, &another);
+	return folders_may_have_name(&another, name);
 }
 
 static bool had_another(struct folders *f, const struct folder *folder, struct lab_view name)
@@ -582,7 +208,7 @@ static bool had_another(struct folders *f, const struct folder *folder, struct l
 	for (const struct folder *other = folder->account->folders; other != NULL;
 		other = other->next) {
 		if (other != folder &&
-			(may_have_name(other, name) ||
+			(folders_may_have_name(other, name) ||
 				(other->listed != NULL && lab_view_eq(other->listed->name, name))))
 			return true;
 	}
@@ -603,7 +229,7 @@ static void check_suffix(
 	struct folders *f, const struct oracle_case *c, const struct folder *folder)
 {
 	struct lab_view shown = folder->listed->name;
-	struct lab_view base = without_suffix(shown, folder->guid);
+	struct lab_view base = folders_base_name(shown, folder->guid);
 
 	if (base.len == shown.len || lab_view_eq(base, LAB_VIEW("INBOX")) ||
 		had_another(f, folder, base))
@@ -619,7 +245,7 @@ static void check_origin(
 	struct folders *f, const struct oracle_case *c, const struct folder *folder)
 {
 	struct lab_view shown = folder->listed->name;
-	struct lab_view base = without_suffix(shown, folder->guid);
+	struct lab_view base = folders_base_name(shown, folder->guid);
 
 	if (lab_view_starts_with(shown, LAB_VIEW(RECOVERED)))
 		report(f, c,
@@ -714,7 +340,7 @@ static void check_subscriptions(
 		if (op->kind != HISTORY_SUBSCRIBE || op->outcome != HISTORY_OK ||
 			lab_map_get(done, op->asked) != NULL || last_word(f, account, op) == NULL)
 			continue;
-		*slot_of(done, op->asked) = done;
+		*folders_slot(done, op->asked) = done;
 		check_subscription(f, c, account, op);
 	}
 	lab_map_free(&done);
@@ -727,7 +353,7 @@ static void check_twice(struct folders *f, const struct oracle_case *c, const st
 {
 	bool is_same_guid = memcmp(a->guid, b->guid, sizeof(a->guid)) == 0;
 
-	if (is_zero(b->guid) || (!is_same_guid && !lab_view_eq(a->name, b->name)))
+	if (folders_guid_is_none(b->guid) || (!is_same_guid && !lab_view_eq(a->name, b->name)))
 		return;
 	report(f, c,
 		oracle_find(f->oracle, 11, "I11 folder listed twice", WHERE " is twice in one list",
@@ -741,9 +367,9 @@ static void check_inbox(struct folders *f, const struct oracle_case *c, struct l
 	const struct history_folder *first;
 	void **slot;
 
-	if (!lab_view_eq_nocase(without_suffix(folder->name, folder->guid), LAB_VIEW("INBOX")))
+	if (!lab_view_eq_nocase(folders_base_name(folder->name, folder->guid), LAB_VIEW("INBOX")))
 		return;
-	slot = slot_of(inboxes, op->user);
+	slot = folders_slot(inboxes, op->user);
 	if (*slot == NULL)
 		*slot = (void *)(uintptr_t)folder;
 	first = *slot;
@@ -766,7 +392,7 @@ static void check_lists(struct folders *f, const struct oracle_case *c)
 		const struct history_folder *listed = history_folders(f->history, op->id, &count);
 
 		for (size_t i = 0; i < count; i++) {
-			if (is_zero(listed[i].guid))
+			if (folders_guid_is_none(listed[i].guid))
 				continue;
 			check_inbox(f, c, inboxes, op, &listed[i]);
 			for (size_t before = 0; before < i; before++)
@@ -797,11 +423,13 @@ static bool may_take_along(struct folders *f, const struct account *account,
 		return true;
 	again = (struct folder){ .account = other->account, .last_name = &again.names };
 	memcpy(again.guid, other->guid, sizeof(again.guid));
-	for (const struct name *n = from->names; n != NULL; n = n->next)
-		(void)add_name(f, &again, without_suffix(n->text, from->guid), orphan->maker);
-	follow_renames(f, &again);
-	for (const struct name *n = again.names; n != NULL; n = n->next) {
-		if (may_have_name(other, n->text) || is_name(other, n->text, deletion->asked))
+	for (const struct folder_name *n = from->names; n != NULL; n = n->next)
+		(void)folders_add_name(
+			f, &again, folders_base_name(n->text, from->guid), orphan->maker);
+	folders_follow_renames(f, &again);
+	for (const struct folder_name *n = again.names; n != NULL; n = n->next) {
+		if (folders_may_have_name(other, n->text) ||
+			folders_is_name(other, n->text, deletion->asked))
 			return true;
 	}
 	return false;
@@ -815,7 +443,7 @@ static bool is_anywhere(
 	const struct oracle_instance *i = f->oracle->model.first_instance;
 
 	for (const struct oracle_touch *t = account->ops; t != NULL; t = t->next) {
-		if (op_end(t->op) >= orphan->maker->ended_event &&
+		if (folders_op_end(t->op) >= orphan->maker->ended_event &&
 			may_take_along(f, account, orphan, t->op))
 			return true;
 	}
@@ -856,53 +484,13 @@ static void check_orphans(struct folders *f, const struct oracle_case *c)
 
 /* ---- all of it ---- */
 
-/* Each of them may have found it, at the same time as the others. */
-static size_t count_backends(const struct history *history, struct lab_view user)
-{
-	struct lab_view seen[BACKENDS_MAX];
-	size_t count = 0;
-
-	for (size_t i = 0; i < history_count(history); i++) {
-		const struct history_op *op = history_op(history, i);
-		bool is_new = op->boot > 0 && lab_view_eq(op->user, user);
-
-		for (size_t n = 0; n < count && is_new; n++)
-			is_new = !lab_view_eq(seen[n], op->backend);
-		if (is_new && count < BACKENDS_MAX)
-			seen[count++] = op->backend;
-	}
-	return count;
-}
-
-/* Mails that were saved again have names that nobody was told. */
-static void count_saved_again(struct oracle *oracle)
-{
-	for (struct oracle_instance *i = oracle->model.first_instance; i != NULL; i = i->next) {
-		struct oracle_tally *tally;
-
-		if (!i->may_be_saved_again || i->maker == NULL || i->made == ORACLE_MADE_FAILED)
-			continue;
-		tally = oracle_tally(&oracle->model, i->user, i->folder, i->token);
-		tally->maybe += LAB_MAX(count_backends(oracle->model.history, i->user), (size_t)1);
-		if (tally->maker == NULL)
-			tally->maker = i->maker;
-	}
-}
-
 void oracle_check_folders(struct oracle *oracle, const struct oracle_case *c)
 {
-	struct folders f = { .oracle = oracle, .history = c->history };
-	struct lab_map **maps[] = { &f.accounts, &f.by_guid, &f.by_known };
+	struct folders f;
 
-	for (size_t i = 0; i < LAB_COUNT_OF(maps); i++)
-		*maps[i] = lab_map_new(oracle->settings.heap, ORACLE_NAMES_MAX);
-	f.last = &f.first;
-	for (size_t i = 0; i < history_count(c->history); i++)
-		read_op(&f, history_op(c->history, i));
-	for (struct account *a = f.first; a != NULL; a = a->next)
-		read_account(&f, a);
-	delete_mails(&f);
-	count_saved_again(oracle);
+	folders_read(&f, oracle, c->history);
+	folders_delete_mails(&f);
+	folders_count_saved_again(oracle);
 	check_lists(&f, c);
 	check_orphans(&f, c);
 	for (struct account *a = f.first; a != NULL; a = a->next) {
@@ -911,8 +499,6 @@ void oracle_check_folders(struct oracle *oracle, const struct oracle_case *c)
 			check_folder(&f, c, folder);
 		if (a->list != NULL)
 			check_subscriptions(&f, c, a);
-		lab_map_free(&a->asked);
 	}
-	for (size_t i = 0; i < LAB_COUNT_OF(maps); i++)
-		lab_map_free(maps[i]);
+	folders_free(&f);
 }
