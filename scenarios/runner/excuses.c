@@ -3,21 +3,27 @@
 
 #include <stdio.h>
 
+/* In the order of their texts, or the report would depend on which worker was first. */
 void excuses_add(struct excuses *e, const char *text, uint64_t count)
 {
 	char cut[EXCUSE_TEXT_MAX];
 	size_t i = 0;
 
 	(void)snprintf(cut, sizeof(cut), "%s", text);
-	while (i < e->count && strcmp(e->items[i].text, cut) != 0)
+	while (i < e->count && strcmp(e->items[i].text, cut) < 0)
 		i++;
-	if (i == EXCUSES_MAX) {
+	if (i < e->count && strcmp(e->items[i].text, cut) == 0) {
+		e->items[i].count += count;
+		return;
+	}
+	if (e->count == EXCUSES_MAX) {
 		e->others += count;
 		return;
 	}
-	if (i == e->count)
-		memcpy(e->items[e->count++].text, cut, sizeof(cut));
-	e->items[i].count += count;
+	memmove(&e->items[i + 1], &e->items[i], (e->count - i) * sizeof(e->items[0]));
+	e->count++;
+	memcpy(e->items[i].text, cut, sizeof(cut));
+	e->items[i].count = count;
 }
 
 void excuses_add_all(struct excuses *e, const struct excuses *others)

@@ -21,7 +21,8 @@ struct excuses {
 	uint64_t others; /* of findings whose reason has no place any more */
 };
 
-/* Counts findings of one reason; texts are cut to EXCUSE_TEXT_MAX - 1 bytes. */
+/* Counts findings of one reason; in the order of the texts, which are cut to EXCUSE_TEXT_MAX - 1
+ * bytes. */
 void excuses_add(struct excuses *excuses, const char *text, uint64_t count);
 void excuses_add_all(struct excuses *excuses, const struct excuses *others);
 /* Lines of a summary; nothing if there are none. */

@@ -5,18 +5,23 @@
 
 #include <stdio.h>
 
-static void reasons_are_counted(void **state)
+static void reasons_are_counted_in_the_order_of_their_texts(void **state)
 {
 	struct excuses excuses = { 0 }, more = { 0 };
 
 	(void)state;
-	excuses_add(&excuses, "I1 lost mail: clocks", 1);
 	excuses_add(&excuses, "I12 dangling row: a race", 2);
+	excuses_add(&excuses, "I1 lost mail: clocks", 1);
 	excuses_add(&more, "I12 dangling row: a race", 3);
+	excuses_add(&more, "I11 lost folder: clocks", 7);
 	excuses_add_all(&excuses, &more);
-	assert_int_equal(excuses.count, 2);
+	assert_int_equal(excuses.count, 3);
+	assert_string_equal(excuses.items[0].text, "I1 lost mail: clocks");
 	assert_int_equal(excuses.items[0].count, 1);
-	assert_int_equal(excuses.items[1].count, 5);
+	assert_string_equal(excuses.items[1].text, "I11 lost folder: clocks");
+	assert_int_equal(excuses.items[1].count, 7);
+	assert_string_equal(excuses.items[2].text, "I12 dangling row: a race");
+	assert_int_equal(excuses.items[2].count, 5);
 }
 
 static void a_long_reason_stays_one(void **state)
@@ -70,7 +75,7 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, testing_setup, testing_teardown)
 	const struct CMUnitTest tests[] = {
-		T(reasons_are_counted),
+		T(reasons_are_counted_in_the_order_of_their_texts),
 		T(a_long_reason_stays_one),
 		T(what_has_no_place_is_still_counted),
 		T(without_excuses_nothing_is_said),
