@@ -34,6 +34,7 @@ struct aws_credentials_source {
 	int64_t refresh_unix;               /* wall clock; look them up again from then on */
 	uint64_t not_before_ns;             /* but not before this */
 	uint64_t looked_up_ns;              /* when the last lookup succeeded */
+	bool is_shared;                     /* by another host, from the cache */
 	uint64_t invalid_ns;                /* the storage refused them: of no use from then on */
 	struct lab_buf token;               /* session of IMDSv2; empty: none */
 	uint64_t token_expires_ns;          /* on the now clock: IMDS counts from when it gave it */
@@ -290,6 +291,7 @@ static void keep_credentials(
 					: lab_arena_copy(source->arena, found->token);
 	source->current.expires_unix = found->expires_unix;
 	source->known = true;
+	source->is_shared = false;
 	source->invalid_ns = ENV_FOREVER;
 	source->refresh_unix = found->expires_unix - REFRESH_BEFORE_SECONDS + (int64_t)jitter;
 	source->looked_up_ns = env_now(source->env);
@@ -341,6 +343,12 @@ static bool lives_for(const struct lookup *lookup, int64_t seconds)
 	       lookup->cached.expires_unix - seconds > env_wall_seconds(lookup->source->env);
 }
 
+static void keep_cached(struct lookup *lookup)
+{
+	keep_credentials(lookup->source, &lookup->cached);
+	lookup->source->is_shared = true;
+}
+
 /* While IMDS fails: better than nothing. */
 static bool make_do(struct lookup *lookup)
 {
@@ -348,7 +356,7 @@ static bool make_do(struct lookup *lookup)
 
 	if (is_alive(source) || !lives_for(lookup, 0))
 		return false;
-	keep_credentials(source, &lookup->cached);
+	keep_cached(lookup);
 	source->not_before_ns = env_now(source->env) + REFRESH_AGAIN_NS;
 	return true;
 }
@@ -384,7 +392,7 @@ static int look_up(struct lookup *lookup, struct lab_error *err)
 	load_cached(lookup);
 	if (lives_for(lookup, REFRESH_BEFORE_SECONDS)) {
 		LAB_MARK(credentials_shared);
-		keep_credentials(lookup->source, &lookup->cached);
+		keep_cached(lookup);
 		return 0;
 	}
 	return ask_imds(lookup, err);
@@ -463,7 +471,7 @@ int aws_credentials_get(struct aws_credentials_source *source, struct lab_arena 
 void aws_credentials_invalidate(
 	struct aws_credentials_source *source, struct lab_view access_key_id)
 {
-	uint64_t again_ns = source->looked_up_ns + INVALIDATE_AGAIN_NS;
+	uint64_t again_ns = source->is_shared ? 0 : source->looked_up_ns + INVALIDATE_AGAIN_NS;
 
 	/* Another fiber may have replaced them already. */
 	if (!source->imds || !source->known ||

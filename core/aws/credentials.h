@@ -20,9 +20,9 @@ struct aws_credentials_source;
  * Borrows from the arena. -1: LAB_UNAVAILABLE (IMDS), LAB_DENIED (no such role). */
 int aws_credentials_get(struct aws_credentials_source *source, struct lab_arena *arena,
 	struct aws_credentials *ret, struct lab_error *err);
-/* The storage said that these are expired or unknown: the next get looks them up again, at the
- * earliest one second after the last lookup, as a storage that denies fresh ones makes no storm on
- * IMDS. */
+/* The storage said that these are expired or unknown: the next get looks them up again. Of those
+ * that IMDS gave at the earliest one second later, as a storage that denies fresh ones makes no
+ * storm on IMDS; those of another host (aws_credentials_set_cache()) are no more used at all. */
 void aws_credentials_invalidate(
 	struct aws_credentials_source *source, struct lab_view access_key_id);
 

@@ -629,6 +629,25 @@ static void what_the_storage_refused_is_not_taken_again(void **state)
 	assert_int_equal(probe->gets, 2);
 }
 
+/* Somebody had stored what IMDS should not have given. */
+static void what_others_know_and_the_storage_refuses_is_asked_of_imds_at_once(void **state)
+{
+	struct probe *probe = *state;
+
+	begin_sharing(probe);
+	become_another_host(probe);
+	probe->key = 1;
+	assert_key(probe, "ASIA0");
+	aws_credentials_invalidate(probe->source, LAB_VIEW("ASIA0"));
+	assert_key(probe, "ASIA1");
+	assert_int_equal(probe->gets, 2);
+	assert_int_equal(shared.stores, 2);
+	/* That was a moment ago. */
+	aws_credentials_invalidate(probe->source, LAB_VIEW("ASIA1"));
+	assert_key(probe, "ASIA1");
+	assert_int_equal(probe->gets, 2);
+}
+
 static void the_cache_is_what_is_left_while_imds_fails(void **state)
 {
 	struct probe *probe = *state;
@@ -720,6 +739,7 @@ int main(void)
 		TEST(refused_credentials_are_not_used_while_imds_fails),
 		TEST(what_one_host_looked_up_others_take),
 		TEST(what_the_storage_refused_is_not_taken_again),
+		TEST(what_others_know_and_the_storage_refuses_is_asked_of_imds_at_once),
 		TEST(the_cache_is_what_is_left_while_imds_fails),
 		TEST(a_cache_that_is_of_no_use_costs_a_lookup),
 		TEST(each_lookup_is_an_event_without_secrets),
