@@ -43,14 +43,6 @@ struct bundles {
 	struct directory *first, **last;
 };
 
-static void **slot_of(struct lab_map *map, struct lab_view key)
-{
-	void **slot = lab_map_slot(map, key);
-
-	lab_assert(slot != NULL);
-	return slot;
-}
-
 static struct lab_view hash_view(const uint64_t *hash)
 {
 	return lab_view_of(hash, sizeof(*hash));
@@ -69,7 +61,7 @@ static struct directory *directory_of(struct bundles *b, struct lab_view user, s
 	lab_hex(guid.ptr, LAB_MIN(guid.len, (size_t)GUID_HEX / 2), hex);
 	path = lab_arena_printf(
 		arena, "%.*s%s%s" INDEX, LAB_VIEW_ARG(user), guid.len > 0 ? FOLDERS : "", hex);
-	slot = slot_of(b->directories, lab_view_cstr(path));
+	slot = oracle_slot(b->directories, lab_view_cstr(path));
 	if (*slot != NULL)
 		return *slot;
 	*slot = directory = lab_arena_new_of(arena, struct directory);
@@ -145,7 +137,7 @@ static void add(struct bundles *b, struct lab_view user, struct lab_view guid, s
 		*base = (struct base){ name, directory->bases };
 		directory->bases = base;
 	}
-	*slot_of(oracle->model.bundle_keys, hash_view(&hash)) = directory;
+	*oracle_slot(oracle->model.bundle_keys, hash_view(&hash)) = directory;
 	oracle->model.bundles_have_ids |= oid.len > 0;
 	if (!is_stored(b, key))
 		dangling(b, directory, user, name);
@@ -265,7 +257,7 @@ static void read_log(struct bundles *b)
 
 		if (line->what != ORACLE_S3_PUT)
 			continue;
-		slot = slot_of(b->written, hash_view(&line->key));
+		slot = oracle_slot(b->written, hash_view(&line->key));
 		if (*slot == NULL)
 			*slot = line;
 	}

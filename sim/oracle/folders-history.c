@@ -117,17 +117,9 @@ void folders_follow_renames(struct folders *f, struct folder *folder)
 
 /* ---- the history ---- */
 
-void **folders_slot(struct lab_map *map, struct lab_view key)
-{
-	void **slot = lab_map_slot(map, key);
-
-	lab_assert(slot != NULL);
-	return slot;
-}
-
 static struct account *account_of(struct folders *f, struct lab_view user)
 {
-	void **slot = folders_slot(f->accounts, user);
+	void **slot = oracle_slot(f->accounts, user);
 	struct account *account = *slot;
 
 	if (account != NULL)
@@ -146,7 +138,7 @@ static struct folder *folder_of(struct folders *f, struct account *account,
 	const uint8_t guid[HISTORY_NAME_BYTES], struct lab_view known_as)
 {
 	struct oracle_key key;
-	void **slot = folders_slot(
+	void **slot = oracle_slot(
 		f->by_guid, oracle_key3(&key, account->user, lab_view_of(guid, HISTORY_NAME_BYTES),
 				    LAB_VIEW("")));
 	struct folder *folder = *slot;
@@ -161,7 +153,7 @@ static struct folder *folder_of(struct folders *f, struct account *account,
 	*account->last_folder = folder;
 	account->last_folder = &folder->next;
 	if (known_as.len > 0)
-		*folders_slot(f->by_known,
+		*oracle_slot(f->by_known,
 			oracle_key3(&key, account->user, known_as, LAB_VIEW(""))) = folder;
 	return folder;
 }
@@ -207,7 +199,7 @@ static void see_folder(struct folders *f, struct account *account, const struct 
 static void ask(struct account *account, struct lab_view name)
 {
 	if (name.len > 0)
-		*folders_slot(account->asked, name) = account;
+		*oracle_slot(account->asked, name) = account;
 }
 
 static bool is_on_folders(const struct history_op *op)

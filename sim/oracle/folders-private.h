@@ -78,10 +78,7 @@ bool folders_add_name(struct folders *f, struct folder *folder, struct lab_view 
 /* Adds what renames made of its names, until none adds any. */
 void folders_follow_renames(struct folders *f, struct folder *folder);
 
-/* ---- small ones ---- */
-
-/* Of an operation that never ended: UINT64_MAX. */
+/* The event that ended the operation; UINT64_MAX: it never did. */
 uint64_t folders_op_end(const struct history_op *op);
-void **folders_slot(struct lab_map *map, struct lab_view key);
 
 #endif

@@ -56,7 +56,7 @@ static void check_lost(struct folders *f, const struct oracle_case *c, const str
 
 	if (folder->listed != NULL || folder->made == NULL || folder->deletes != NULL)
 		return;
-	*folders_slot(f->oracle->model.lost_folders,
+	*oracle_slot(f->oracle->model.lost_folders,
 		oracle_key3(&key, account->user, folder->known_as, LAB_VIEW(""))) = f->oracle;
 	report(f, c,
 		oracle_find(f->oracle, 11, "I11 lost folder",
@@ -340,7 +340,7 @@ static void check_subscriptions(
 		if (op->kind != HISTORY_SUBSCRIBE || op->outcome != HISTORY_OK ||
 			lab_map_get(done, op->asked) != NULL || last_word(f, account, op) == NULL)
 			continue;
-		*folders_slot(done, op->asked) = done;
+		*oracle_slot(done, op->asked) = done;
 		check_subscription(f, c, account, op);
 	}
 	lab_map_free(&done);
@@ -369,7 +369,7 @@ static void check_inbox(struct folders *f, const struct oracle_case *c, struct l
 
 	if (!lab_view_eq_nocase(folders_base_name(folder->name, folder->guid), LAB_VIEW("INBOX")))
 		return;
-	slot = folders_slot(inboxes, op->user);
+	slot = oracle_slot(inboxes, op->user);
 	if (*slot == NULL)
 		*slot = (void *)(uintptr_t)folder;
 	first = *slot;

@@ -20,14 +20,6 @@ struct fts {
 	struct lab_map *written; /* hash of an object's key -> the first PUT of it */
 };
 
-static void **slot_of(struct lab_map *map, struct lab_view key)
-{
-	void **slot = lab_map_slot(map, key);
-
-	lab_assert(slot != NULL);
-	return slot;
-}
-
 /* ---- 28: searches ---- */
 
 /* 1: the mail has what the search is for, 0: it has not, -1: nobody knows. */
@@ -98,7 +90,7 @@ static struct lab_map *check_found(const struct fts *f, const struct history_op 
 		const struct oracle_instance *instance = instance_of(f, op, &found[i].object);
 		uint64_t token = instance == NULL ? 0 : token_of(instance);
 
-		*slot_of(names, lab_view_of(found[i].object.name, HISTORY_NAME_BYTES)) = names;
+		*oracle_slot(names, lab_view_of(found[i].object.name, HISTORY_NAME_BYTES)) = names;
 		if (is_match(f, op, token) == 0)
 			search_finding(f, op, token, "I28 search found a mail without the word",
 				"found, without the word in it,");
@@ -259,7 +251,7 @@ static void add_row(void *ctx, const struct cqlemu_entry *entry)
 	name = cqlemu_entry_value(entry, "n");
 	key = lab_view_cstr(lab_arena_printf(
 		f->oracle->work, "%.*s" FTS "%.*s", LAB_VIEW_ARG(user), LAB_VIEW_ARG(name)));
-	*slot_of(f->rows, key) = f;
+	*oracle_slot(f->rows, key) = f;
 	/* With object ids the key is another one. */
 	if (cqlemu_entry_value(entry, "i").len == 0 && !is_stored(f, key))
 		row_finding(
@@ -321,7 +313,7 @@ static void read_log(const struct fts *f)
 
 		if (line->what != ORACLE_S3_PUT)
 			continue;
-		slot = slot_of(f->written, lab_view_of(&line->key, sizeof(line->key)));
+		slot = oracle_slot(f->written, lab_view_of(&line->key, sizeof(line->key)));
 		if (*slot == NULL)
 			*slot = line;
 	}

@@ -63,17 +63,9 @@ static struct lab_view bytes_of(const void *data, size_t size)
 	return lab_view_of(data, size);
 }
 
-static void **slot_of(struct lab_map *map, struct lab_view key)
-{
-	void **slot = lab_map_slot(map, key);
-
-	lab_assert(slot != NULL);
-	return slot;
-}
-
 static struct imap_folder *folder_of(struct imap *imap, uint64_t key)
 {
-	void **slot = slot_of(imap->folders, bytes_of(&key, sizeof(key)));
+	void **slot = oracle_slot(imap->folders, bytes_of(&key, sizeof(key)));
 	struct imap_folder *folder = *slot;
 
 	if (folder == NULL) {
@@ -119,7 +111,7 @@ void imap_find(struct imap *imap, struct imap_folder *folder, unsigned invariant
 
 static struct service *service_of(struct imap *imap, struct lab_view user)
 {
-	void **slot = slot_of(imap->services, user);
+	void **slot = oracle_slot(imap->services, user);
 	struct service *service = *slot;
 
 	if (service == NULL) {
@@ -410,7 +402,7 @@ typedef void (*check_fn)(struct imap *imap, struct imap_folder *folder, const st
 static void see(struct imap *imap, struct imap_folder *folder, struct lab_map *map,
 	struct lab_view key, const struct sight *seen, check_fn check)
 {
-	void **slot = slot_of(map, key);
+	void **slot = oracle_slot(map, key);
 	bool is_new = true;
 	struct sight *kept;
 
@@ -598,7 +590,7 @@ static void check_listing(
 
 	for (const struct list *l = folder->lists; l != NULL; l = l->before) {
 		uint64_t number = l->life;
-		void **slot = slot_of(done, bytes_of(&number, sizeof(number)));
+		void **slot = oracle_slot(done, bytes_of(&number, sizeof(number)));
 
 		if (*slot != NULL || imap_is_reborn(imap, folder, l->listing, op))
 			continue;

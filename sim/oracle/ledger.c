@@ -38,18 +38,10 @@ struct ledger {
 	struct account *first, **last;
 };
 
-static void **slot_of(struct lab_map *map, struct lab_view key)
-{
-	void **slot = lab_map_slot(map, key);
-
-	lab_assert(slot != NULL);
-	return slot;
-}
-
 static struct account *account_of(struct ledger *l, const struct history_op *op)
 {
 	struct oracle_key key;
-	void **slot = slot_of(
+	void **slot = oracle_slot(
 		l->accounts, oracle_key3(&key, op->user, lab_view_of(&op->token, sizeof(op->token)),
 				     LAB_VIEW("")));
 	struct account *a = *slot;
@@ -65,7 +57,7 @@ static struct account *account_of(struct ledger *l, const struct history_op *op)
 
 static struct owner *owner_of(struct ledger *l, struct lab_view user)
 {
-	void **slot = slot_of(l->owners, user);
+	void **slot = oracle_slot(l->owners, user);
 
 	if (*slot == NULL)
 		*slot = lab_arena_new_of(l->oracle->work, struct owner);
@@ -85,7 +77,7 @@ static void remove_one(struct ledger *l, struct account *a, const struct history
 		a->gone++;
 		return;
 	}
-	slot = slot_of(l->gone,
+	slot = oracle_slot(l->gone,
 		oracle_key3(&key, op->user, lab_view_of(op->source.name, sizeof(op->source.name)),
 			LAB_VIEW("")));
 	a->gone += *slot == NULL;
@@ -224,7 +216,7 @@ static void check_reading(struct ledger *l, const struct history_op *op)
 		op->uid == 0 || op->uidvalidity == 0 ||
 		memcmp(op->mailbox_guid, none, sizeof(none)) == 0)
 		return;
-	slot = slot_of(l->readings,
+	slot = oracle_slot(l->readings,
 		oracle_key3(&key, op->user, lab_view_of(op->mailbox_guid, sizeof(none)),
 			lab_view_of(numbers, sizeof(numbers))));
 	r = *slot;

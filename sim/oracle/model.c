@@ -89,7 +89,7 @@ struct oracle_audit *oracle_audit_find(
 /* ---- adding ---- */
 
 /* The maps have room for every operation's and sighting's keys. */
-static void **slot_of(struct lab_map *map, struct lab_view key)
+void **oracle_slot(struct lab_map *map, struct lab_view key)
 {
 	void **slot = lab_map_slot(map, key);
 
@@ -108,7 +108,7 @@ struct oracle_tally *oracle_tally(
 	 * that name before or since. */
 	if (lab_map_get(model->movers, user) != NULL)
 		folder = LAB_VIEW("");
-	slot = slot_of(model->tallies, oracle_key3(&key, user, folder, number_view(&token)));
+	slot = oracle_slot(model->tallies, oracle_key3(&key, user, folder, number_view(&token)));
 	tally = *slot;
 	if (tally != NULL)
 		return tally;
@@ -132,7 +132,7 @@ static struct oracle_object *add_object(
 
 	if (object->oid_len == 0)
 		return NULL;
-	slot = slot_of(model->objects, oracle_key3(&key, user, LAB_VIEW(""), oid));
+	slot = oracle_slot(model->objects, oracle_key3(&key, user, LAB_VIEW(""), oid));
 	if (*slot != NULL)
 		return *slot;
 	*slot = added = lab_arena_new_of(model->arena, struct oracle_object);
@@ -140,7 +140,7 @@ static struct oracle_object *add_object(
 	memcpy(added->oid, object->oid, object->oid_len);
 	added->oid_len = object->oid_len;
 	added->key = oracle_object_key(oracle, user, oid);
-	*slot_of(model->object_keys, number_view(&added->key)) = added;
+	*oracle_slot(model->object_keys, number_view(&added->key)) = added;
 	*model->last_object = added;
 	model->last_object = &added->next;
 	return added;
@@ -152,7 +152,7 @@ static struct oracle_instance *add_instance(struct oracle *oracle, struct lab_vi
 	struct oracle_model *model = &oracle->model;
 	struct lab_view name = lab_view_of(object->name, HISTORY_NAME_BYTES);
 	struct oracle_key key;
-	void **slot = slot_of(model->instances, oracle_key3(&key, user, folder, name));
+	void **slot = oracle_slot(model->instances, oracle_key3(&key, user, folder, name));
 	struct oracle_instance *added = *slot;
 
 	if (added == NULL) {
@@ -162,7 +162,7 @@ static struct oracle_instance *add_instance(struct oracle *oracle, struct lab_vi
 		memcpy(added->name, object->name, HISTORY_NAME_BYTES);
 		*model->last_instance = added;
 		model->last_instance = &added->next;
-		slot = slot_of(model->by_name, oracle_key3(&key, user, LAB_VIEW(""), name));
+		slot = oracle_slot(model->by_name, oracle_key3(&key, user, LAB_VIEW(""), name));
 		if (*slot == NULL)
 			*slot = added;
 	}
@@ -213,7 +213,7 @@ static void add_body(struct oracle *oracle, const struct history_op *op)
 {
 	struct oracle_model *model = &oracle->model;
 	struct oracle_key key;
-	void **slot = slot_of(
+	void **slot = oracle_slot(
 		model->mails, oracle_key3(&key, op->user, LAB_VIEW(""), number_view(&op->token)));
 	struct oracle_mail *mail = *slot;
 
@@ -224,7 +224,7 @@ static void add_body(struct oracle *oracle, const struct history_op *op)
 		mail->body_hash = op->body_hash;
 		mail->has_body = true;
 	}
-	slot = slot_of(model->owners, number_view(&op->token));
+	slot = oracle_slot(model->owners, number_view(&op->token));
 	if (*slot == NULL)
 		*slot = (void *)(uintptr_t)op;
 }
@@ -238,7 +238,7 @@ static void add_unnamed(struct oracle *oracle, const struct history_op *op)
 		(op->kind != HISTORY_DELIVER &&
 			(op->outcome == HISTORY_FAIL || oracle_is_copy_in_dict(oracle, op))))
 		return;
-	slot = slot_of(oracle->model.unnamed, op->user);
+	slot = oracle_slot(oracle->model.unnamed, op->user);
 	*slot = (void *)((uintptr_t)*slot + 1);
 }
 
@@ -365,7 +365,7 @@ static void listed(struct oracle *oracle, const struct history_op *op)
 
 	if (!lab_view_eq_cstr(op->backend, oracle->settings.auditor))
 		return;
-	slot = slot_of(model->audits, oracle_key3(&key, op->user, op->folder, LAB_VIEW("")));
+	slot = oracle_slot(model->audits, oracle_key3(&key, op->user, op->folder, LAB_VIEW("")));
 	if (*slot == NULL)
 		*slot = lab_arena_new_of(model->arena, struct oracle_audit);
 	audit = *slot;
@@ -418,7 +418,7 @@ static void add_op(struct oracle *oracle, const struct history_op *op)
 	case HISTORY_LIST:
 		if (op->outcome == HISTORY_OK &&
 			lab_view_eq_cstr(op->backend, oracle->settings.auditor))
-			*slot_of(oracle->model.lists, op->user) = (void *)(uintptr_t)op;
+			*oracle_slot(oracle->model.lists, op->user) = (void *)(uintptr_t)op;
 		break;
 	/* folders.c */
 	case HISTORY_CREATE:
@@ -492,7 +492,7 @@ void oracle_model_build(struct oracle *oracle, const struct history *history)
 		enum history_kind kind = history_op(history, i)->kind;
 
 		if (kind == HISTORY_RENAME || kind == HISTORY_DELETE || kind == HISTORY_USER_DELETE)
-			*slot_of(model->movers, history_op(history, i)->user) = model;
+			*oracle_slot(model->movers, history_op(history, i)->user) = model;
 	}
 	for (size_t i = 0; i < history_count(history); i++)
 		add_op(oracle, history_op(history, i));

@@ -293,6 +293,8 @@ struct oracle_key {
 };
 struct lab_view oracle_key3(
 	struct oracle_key *key, struct lab_view a, struct lab_view b, struct lab_view c);
+/* The key's value, NULL if it is new. The oracle's maps are as large as a run can need. */
+void **oracle_slot(struct lab_map *map, struct lab_view key);
 /* When the operation cannot have any effect of its own any more as far as the client knows. */
 uint64_t oracle_op_end(const struct history_op *op);
 static inline bool oracle_is_maybe(const struct history_op *op)

@@ -44,14 +44,6 @@ static struct lab_view u64_view(const uint64_t *value)
 	return lab_view_of(value, sizeof(*value));
 }
 
-static void **slot_of(struct lab_map *map, struct lab_view key)
-{
-	void **slot = lab_map_slot(map, key);
-
-	lab_assert(slot != NULL);
-	return slot;
-}
-
 static uint32_t int_of(struct lab_view value)
 {
 	uint32_t n = 0;
@@ -87,7 +79,7 @@ static void add_row(void *ctx, const struct cqlemu_entry *entry)
 	*rows->last = row;
 	rows->last = &row->next;
 	rows->count++;
-	*slot_of(rows->pairs, u64_view(&row->pair)) = row;
+	*oracle_slot(rows->pairs, u64_view(&row->pair)) = row;
 }
 
 static void read_rows(struct store *store, const char *table, struct rows *rows)
@@ -114,8 +106,8 @@ static void add_max_bucket(void *ctx, const struct cqlemu_entry *entry)
 	if (entry->kind != CQLEMU_ROW || !entry->live ||
 		lab_map_count(store->max_bucket) == ROWS_MAX)
 		return;
-	*slot_of(store->max_bucket, oracle_key3(&key, cqlemu_entry_value(entry, "u"),
-					    cqlemu_entry_value(entry, "g"), LAB_VIEW(""))) =
+	*oracle_slot(store->max_bucket, oracle_key3(&key, cqlemu_entry_value(entry, "u"),
+						cqlemu_entry_value(entry, "g"), LAB_VIEW(""))) =
 		(void *)((uintptr_t)int_of(cqlemu_entry_value(entry, "b")) + 1);
 }
 
@@ -139,7 +131,7 @@ static void read_deletes(struct store *store)
 		struct oracle_line *line = oracle_line_at(oracle, i);
 
 		if (line->what == ORACLE_S3_DELETE && line->applied)
-			*slot_of(store->deleted, u64_view(&line->key)) = line;
+			*oracle_slot(store->deleted, u64_view(&line->key)) = line;
 	}
 }
 
@@ -556,7 +548,7 @@ static void check_buckets(struct store *store)
 		uint8_t number[4] = { (uint8_t)(row->bucket >> 24), (uint8_t)(row->bucket >> 16),
 			(uint8_t)(row->bucket >> 8), (uint8_t)row->bucket };
 		struct oracle_key key;
-		void **rows = slot_of(store->buckets,
+		void **rows = oracle_slot(store->buckets,
 			oracle_key3(&key, row->user, row->guid, lab_view_of(number, 4)));
 		uintptr_t max = (uintptr_t)lab_map_get(
 			store->max_bucket, oracle_key3(&key, row->user, row->guid, LAB_VIEW("")));
@@ -586,7 +578,7 @@ static void check_shared(struct store *store)
 	struct lab_map *owners = lab_map_new(oracle->settings.heap, ROWS_MAX);
 
 	for (struct row *row = store->forward.first; row != NULL; row = row->next) {
-		void **slot = slot_of(owners, row->oid);
+		void **slot = oracle_slot(owners, row->oid);
 		const struct row *other = *slot;
 		struct oracle_finding *f;
 
@@ -624,9 +616,9 @@ void oracle_check_store(struct oracle *oracle, const struct oracle_case *c)
 	read_max_buckets(&store);
 	read_deletes(&store);
 	for (struct row *row = store.forward.first; row != NULL; row = row->next)
-		*slot_of(store.referenced, u64_view(&row->key)) = row;
+		*oracle_slot(store.referenced, u64_view(&row->key)) = row;
 	for (struct row *row = store.reverse.first; row != NULL; row = row->next)
-		*slot_of(store.reverse_keys, u64_view(&row->key)) = row;
+		*oracle_slot(store.reverse_keys, u64_view(&row->key)) = row;
 	if (!oracle->verdict->is_unknown || store.forward.count > 0) {
 		check_dangling(&store);
 		check_pairs(&store);
