@@ -91,6 +91,16 @@ static void put_word(struct lab_buf *out, size_t *column, const char *word)
 	*column += len;
 }
 
+static void print_missed(const struct campaign_result *r, struct lab_buf *out)
+{
+	for (unsigned m = 0; m < LAB_MARK_COUNT; m++) {
+		if ((r->missed_marks >> m & 1) != 0)
+			lab_buf_printf(out,
+				"  MISSED            %s: the scenario is meant to reach it\n",
+				lab_mark_name((enum lab_mark)m));
+	}
+}
+
 static void print_marks(const struct campaign_result *r, struct lab_buf *out)
 {
 	unsigned hit = 0;
@@ -99,12 +109,7 @@ static void print_marks(const struct campaign_result *r, struct lab_buf *out)
 	for (unsigned m = 0; m < LAB_MARK_COUNT; m++)
 		hit += r->total.marks[m] > 0;
 	lab_buf_printf(out, "\n  marks             %u of %d hit\n", hit, LAB_MARK_COUNT);
-	for (unsigned m = 0; m < LAB_MARK_COUNT; m++) {
-		if ((r->missed_marks >> m & 1) != 0)
-			lab_buf_printf(out,
-				"  MISSED            %s: the scenario is meant to reach it\n",
-				lab_mark_name((enum lab_mark)m));
-	}
+	print_missed(r, out);
 	if (hit == LAB_MARK_COUNT)
 		return;
 	lab_buf_append_cstr(out, "    never          ");
@@ -244,6 +249,7 @@ void campaign_total_add(
 		return;
 	lab_buf_printf(&total->not_passed, "  %s: %s: ", scenario, verdict_of(status));
 	print_counts(r, &total->not_passed);
+	print_missed(r, &total->not_passed);
 }
 
 void campaign_total_print(const struct campaign_total *total, struct lab_buf *out)

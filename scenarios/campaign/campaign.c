@@ -474,7 +474,6 @@ void campaign_add(struct campaign_result *sum, const struct campaign_result *fur
 	sum->inconclusive += further->inconclusive;
 	sum->excused += further->excused;
 	sum->guarded += further->guarded;
-	sum->missed_marks |= further->missed_marks;
 	sum->wall_ns += further->wall_ns;
 	sum->workers = LAB_MAX(sum->workers, further->workers);
 	add_totals(&sum->total, &further->total);

@@ -74,10 +74,10 @@ int campaign_exit_status(const struct campaign_result *result);
 
 /* The campaigns of several scenarios, as one. */
 struct campaign_total {
-	struct campaign_result sum; /* missed_marks: by any of the scenarios that demand them */
+	struct campaign_result sum;
 	size_t scenarios;
 	int status;                /* the worst: fail before broken before inconclusive */
-	struct lab_buf not_passed; /* a line for each; the caller's to begin and to release */
+	struct lab_buf not_passed; /* which, and why; the caller's to begin and to release */
 };
 
 void campaign_total_add(
