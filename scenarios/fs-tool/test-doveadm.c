@@ -6,6 +6,8 @@
 #include "core/obox/obox.h"
 #include "scenarios/fs-tool/testing-bed.h"
 
+#define ROOT "/tmp/test-fs-tool-XXXXXX"
+
 /* ---- doveadm's commands on a backend ---- */
 
 static int doveadm(struct bed *bed, const char *text)
@@ -28,7 +30,7 @@ struct one {
 	struct bed bed;
 	struct conf_settings conf;
 	struct fs_tool_settings plain; /* of the objects as they lie there */
-	char root[sizeof("/tmp/test-fs-tool-XXXXXX")];
+	char root[sizeof(ROOT)];
 	const char *variables[1];
 };
 
@@ -37,7 +39,7 @@ static void one_open(struct one *one)
 	struct bed *bed = &one->bed;
 	char text[1024];
 
-	(void)snprintf(one->root, sizeof(one->root), "/tmp/test-fs-tool-XXXXXX");
+	(void)snprintf(one->root, sizeof(one->root), ROOT);
 	assert_non_null(mkdtemp(one->root));
 	bed_open(bed, "");
 	one->plain = bed->settings;
@@ -156,8 +158,7 @@ static void peers_open(struct peers *peers)
 		http_front_end_port(bed->front_end));
 	peers->conf = conf_of(bed, text);
 	for (unsigned i = 0; i < PEERS; i++) {
-		(void)snprintf(
-			peers->roots[i], sizeof(peers->roots[i]), "/tmp/test-fs-tool-XXXXXX");
+		(void)snprintf(peers->roots[i], sizeof(peers->roots[i]), ROOT);
 		assert_non_null(mkdtemp(peers->roots[i]));
 		(void)snprintf(
 			peers->peer[i], sizeof(peers->peer[i]), "b%u=%s", i + 1, peers->roots[i]);

@@ -53,45 +53,59 @@ static int check_fast(struct fts *fts, struct obox_user *user, const struct oper
 	return 0;
 }
 
+/* A user and the search index; fts is NULL if none is configured. */
+struct index {
+	struct obox_user *user;
+	struct fts *fts;
+};
+
+static int index_open(
+	struct backend *backend, struct lab_view username, struct index *ret, struct lab_error *err)
+{
+	const struct conf_settings *conf;
+
+	*ret = (struct index){ .user = NULL };
+	if (backend_user_open(backend, username, &ret->user, err) < 0)
+		return -1;
+	conf = backend_user_settings(ret->user);
+	if (fts_is_configured(conf))
+		ret->fts = fts_start(backend_env(backend), backend, conf);
+	return 0;
+}
+
+static void index_close(struct index *index)
+{
+	fts_stop(&index->fts);
+	backend_user_release(&index->user);
+}
+
 int operator_fts_check(struct backend *backend, const struct operator_command *c,
 	struct lab_buf *out, struct lab_error *err)
 {
-	const struct conf_settings *conf;
-	struct obox_user *user;
-	struct fts *fts;
+	struct index index;
 	int result;
 
-	if (backend_user_open(backend, c->mask.mask, &user, err) < 0)
+	if (index_open(backend, c->mask.mask, &index, err) < 0)
 		return -1;
-	conf = backend_user_settings(user);
-	if (!fts_is_configured(conf)) {
-		backend_user_release(&user);
-		return lab_fail(
+	if (index.fts == NULL)
+		result = lab_fail(
 			err, LAB_INVALID, "there is no search index: fts and fts_dovecot_fs");
-	}
-	fts = fts_start(backend_env(backend), backend, conf);
-	result = c->verb == OPERATOR_FTS_CHECK_FULL ? check_full(fts, user, out, err)
-						    : check_fast(fts, user, c, out, err);
-	fts_stop(&fts);
-	backend_user_release(&user);
+	else if (c->verb == OPERATOR_FTS_CHECK_FULL)
+		result = check_full(index.fts, index.user, out, err);
+	else
+		result = check_fast(index.fts, index.user, c, out, err);
+	index_close(&index);
 	return result;
 }
 
 int operator_fts_delete(struct backend *backend, struct lab_view username, struct lab_error *err)
 {
-	const struct conf_settings *conf;
-	struct obox_user *user;
-	struct fts *fts;
-	int result = 0;
+	struct index index;
+	int result;
 
-	if (backend_user_open(backend, username, &user, err) < 0)
+	if (index_open(backend, username, &index, err) < 0)
 		return -1;
-	conf = backend_user_settings(user);
-	if (fts_is_configured(conf)) {
-		fts = fts_start(backend_env(backend), backend, conf);
-		result = fts_user_delete(fts, user, err);
-		fts_stop(&fts);
-	}
-	backend_user_release(&user);
+	result = index.fts == NULL ? 0 : fts_user_delete(index.fts, index.user, err);
+	index_close(&index);
 	return result;
 }
