@@ -22,7 +22,7 @@ int aws_credentials_get(struct aws_credentials_source *source, struct lab_arena 
 	struct aws_credentials *ret, struct lab_error *err);
 /* The storage said that these are expired or unknown: the next get looks them up again. Of those
  * that IMDS gave at the earliest one second later, as a storage that denies fresh ones makes no
- * storm on IMDS; those of another host (aws_credentials_set_cache()) are no more used at all. */
+ * storm on IMDS; those of another host (aws_credentials_set_cache()) are not used again. */
 void aws_credentials_invalidate(
 	struct aws_credentials_source *source, struct lab_view access_key_id);
 
